@@ -1,0 +1,28 @@
+// Compiles src/ to dist/. The old output goes first, so that a deleted file cannot live on in a package.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+
+const root = path.join(import.meta.dirname, '..');
+const stamp = path.join(root, 'dist', '.built');
+
+function newest(folder) {
+  let latest = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const file = path.join(folder, entry.name);
+    latest = Math.max(latest, entry.isDirectory() ? newest(file) : statSync(file).mtimeMs);
+  }
+  return Math.max(latest, statSync(folder).mtimeMs);
+}
+
+const inputs = Math.max(newest(path.join(root, 'src')), statSync(path.join(root, 'tsconfig.build.json')).mtimeMs);
+if (!existsSync(stamp) || statSync(stamp).mtimeMs <= inputs) {
+  rmSync(path.join(root, 'dist'), { recursive: true, force: true });
+  const tsc = createRequire(import.meta.url).resolve('typescript/package.json').replace(/package\.json$/, 'bin/tsc');
+  const run = spawnSync(process.execPath, [tsc, '-p', path.join(root, 'tsconfig.build.json')], { stdio: 'inherit' });
+  if (run.status !== 0) process.exit(run.status ?? 1);
+  chmodSync(path.join(root, 'dist', 'main.js'), 0o755);
+  mkdirSync(path.dirname(stamp), { recursive: true });
+  writeFileSync(stamp, '');
+}

@@ -1,0 +1,35 @@
+/** headrace discover */
+import { openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
+import { EXIT } from '../errors.js';
+import type { Division, Follow } from '../source/contract.js';
+import { json, out, table } from './output.js';
+
+export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean }): Promise<number> {
+  const connection = resolveConnection(name, flags, process.env);
+  const { source } = openSource(connection);
+  const streams = source.streams.filter((stream) => stream.stored);
+  if (flags.json) {
+    for (const stream of streams) json({ name: stream.name, json_schema: stream.schema, source_defined_primary_key: stream.primaryKey.map((field) => [field]), division: divisionText(stream.division), follows: followText(stream.follow) });
+  } else {
+    out(table(['stream', 'key', 'fields', 'divided', 'follows changes'], streams.map((stream) => [stream.name, stream.primaryKey.join(', '), Object.keys(stream.schema.properties ?? {}).length, divisionText(stream.division), followText(stream.follow)])));
+  }
+  await source.close();
+  return EXIT.complete;
+}
+
+export function divisionText(division: Division): string {
+  switch (division.kind) {
+    case 'range': return 'by time';
+    case 'slices': return 'parent' in division.of ? `for each of ${division.of.parent}` : 'by slices';
+    case 'numbered': return 'by page number';
+    case 'chain': return 'one chain';
+  }
+}
+
+export function followText(follow: Follow): string {
+  switch (follow.kind) {
+    case 'events': return 'by events';
+    case 'cursor': return `by date, ${follow.lookback >= 86_400 ? `${follow.lookback / 86_400} days` : `${follow.lookback / 3600} h`} back`;
+    case 'reread': return 'read again';
+  }
+}

@@ -1,0 +1,22 @@
+/** headrace plan */
+import { openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
+import { EXIT } from '../errors.js';
+import { planSync } from '../pipeline/plan.js';
+import { count, duration, json, out, table } from './output.js';
+
+export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean }): Promise<number> {
+  const connection = resolveConnection(name, flags, process.env);
+  const { source, permits, gateStatus } = openSource(connection);
+  try {
+    const plan = await planSync(source, permits, gateStatus().limitPerSecond, new AbortController().signal);
+    if (flags.json) json({ type: 'plan', connection: connection.name, ...plan });
+    else {
+      const about = (value: number | undefined, exact: boolean) => (value === undefined ? 'unknown' : exact ? count(value) : `about ${count(Number(value.toPrecision(2)))}`);
+      out(table(['stream', 'rows', 'requests', 'note'], plan.streams.map((stream) => [stream.stream, about(stream.rows, stream.exact), about(stream.requests, stream.exact), stream.error ?? '']) ));
+      out(`\nabout ${count(plan.requests)} requests, ${duration(plan.seconds * 1000)} at the limit; nothing was stored`);
+    }
+  } finally {
+    await source.close();
+  }
+  return EXIT.complete;
+}

@@ -1,0 +1,125 @@
+/** The CLI: parse, dispatch, exit code. Commands load their code when they run, so that help is instant. */
+import { Command, CommanderError, Option } from 'commander';
+import { describeError, EXIT, HeadraceError } from '../errors.js';
+import { redact } from '../log.js';
+import { VERSION } from '../version.js';
+
+const list = (value: string) => value.split(',').map((part) => part.trim()).filter(Boolean);
+
+function whole(value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 0) throw new CommanderError(EXIT.usage, 'headrace.badNumber', `error: expected a whole number, found ${value}`);
+  return number;
+}
+
+const connectionOptions = (command: Command): Command =>
+  command
+    .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
+    .option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER (default: embedded)')
+    .option('--schema <name>', 'schema for the tables (default: the connection\'s name)')
+    .addOption(new Option('--mode <mode>', 'how rows land').choices(['upsert', 'append', 'replace']))
+    .option('--streams <names>', 'read these streams only, separated by commas', list)
+    .option('--exclude <names>', 'leave these streams out', list)
+    .option('--start-date <day>', 'read nothing created before this day (YYYY-MM-DD)')
+    .option('--base-url <url>', 'where the API is (a proxy, a testbed)')
+    .option('--data-dir <folder>', 'folder of the embedded database (default: .headrace)');
+
+export function buildProgram(): Command {
+  const program = new Command('headrace')
+    .description('Copies data out of rate-limited APIs into a database: at the limit, never over it, with proof that nothing was lost.')
+    .version(VERSION)
+    .option('--debug', 'show stack traces')
+    .showSuggestionAfterError()
+    .configureHelp({ sortSubcommands: false })
+    .addHelpText('after', '\nExit codes: 0 complete, 1 failed, 2 usage or configuration, 3 partial, 75 paused and resumable.\nStart with: headrace demo');
+
+  program.command('demo').description('sync a simulated Stripe account, kill it half-way, resume, and prove the result')
+    .option('--rows <n>', 'customers of the simulated account', whole, 100_000)
+    .option('--keep', 'keep the database in .headrace/demo for headrace query')
+    .action(run(() => import('./demo.js')));
+
+  program.command('init').description('write headrace.yaml')
+    .option('-f, --file <file>', 'where to write', 'headrace.yaml').option('-y, --yes', 'take the defaults, ask nothing').option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER')
+    .action(run(() => import('./init.js')));
+
+  connectionOptions(program.command('check').argument('[connection]', 'a connection of headrace.yaml, or stripe')).description('prove the key and the destination')
+    .option('--json', 'machine-readable output').action(run(() => import('./check.js')));
+
+  connectionOptions(program.command('discover').argument('[connection]')).description('list the streams, how each is divided and how it follows changes')
+    .option('--json', 'machine-readable output').action(run(() => import('./discover.js')));
+
+  connectionOptions(program.command('plan').argument('[connection]')).description('a dry run: probe each stream, then tell rows, requests and time to expect')
+    .option('--json', 'machine-readable output').action(run(() => import('./plan.js')));
+
+  connectionOptions(program.command('sync').argument('[connection]')).description('copy every stream into the destination; Ctrl-C pauses, the same command continues')
+    .addOption(new Option('--planner <planner>', 'how streams are divided').choices(['adaptive', 'uniform']).default('adaptive'))
+    .option('--json', 'one event a line on stdout').option('-q, --quiet', 'no progress')
+    .action(run(() => import('./sync.js')));
+
+  connectionOptions(program.command('verify').argument('[connection]')).description('prove the stored rows against the ledger, and on request against the API')
+    .option('--api', 'compare sampled ranges with the API').option('--samples <n>', 'samples for each stream', whole, 5).option('--json', 'machine-readable output')
+    .action(run(() => import('./verify.js')));
+
+  const state = program.command('state').description('look at, save, restore or reset what a connection knows');
+  connectionOptions(state.command('show').argument('[connection]')).description('each stream\'s ledger in short').option('--json', 'machine-readable output').action(run(() => import('./state.js'), 'show'));
+  connectionOptions(state.command('export').argument('[connection]')).description('the state as JSON on stdout').action(run(() => import('./state.js'), 'exportState'));
+  connectionOptions(state.command('import').argument('<file>').argument('[connection]')).description('replace the state by an exported one').action(run(() => import('./state.js'), 'importState'));
+  connectionOptions(state.command('reset').argument('[connection]')).description('read a stream again, whole or in part; rows stay')
+    .requiredOption('--stream <name>', 'which stream').option('--from <position>', 'first unix second of a range', whole).option('--before <position>', 'end of the range, exclusive', whole)
+    .action(run(() => import('./state.js'), 'reset'));
+
+  program.command('query').argument('<sql>', 'a statement').description('SQL on the embedded database')
+    .option('--data-dir <folder>', 'folder of the embedded database', '.headrace').option('--json', 'one row a line').option('--write', 'allow changes')
+    .action(run(() => import('./query.js')));
+
+  program.command('testbed').argument('<api>', 'stripe').description('a simulated API on this machine, with limits and faults')
+    .option('--port <n>', 'port (0: any free one)', whole, 4010).option('--rows <n>', 'customers', whole, 1000).option('--shape <shape>', 'how rows lie in time', 'growth')
+    .option('--latency <ms>', 'median latency', whole, 0).option('--limit <limit>', 'a model by name, or RATE/s[,endpoint=RATE/s]', 'stripe-live').option('--faults <list>', 'faults, each with an optional rate: 500:0.02,reset', '')
+    .option('--seed <n>', 'seed of data and faults', whole, 1)
+    .option('--collection <path=rows>', 'rows of one collection, such as charges=5000 (repeatable)', (value: string, all: string[]) => [...all, value], [] as string[])
+    .action(run(() => import('./testbed.js')));
+
+  program.command('completion').argument('<shell>', 'bash, zsh or fish').description('a completion script for your shell')
+    .action(async (shell: string) => (await import('./completion.js')).completion(program, shell));
+  return program;
+}
+
+type CommandModule = Record<string, unknown>;
+
+/** Runs a command's function (`command` unless named) with its arguments and options; its result is the exit code. */
+function run(load: () => Promise<CommandModule>, name = 'command'): (...args: unknown[]) => Promise<void> {
+  return async (...args) => {
+    const command = args.at(-1) as Command;
+    const module = await load();
+    const code = await (module[name] as (args: unknown[], options: Record<string, unknown>) => Promise<number>)(args.slice(0, -2), command.optsWithGlobals());
+    process.exitCode = code;
+  };
+}
+
+export async function main(argv: string[]): Promise<void> {
+  const program = buildProgram();
+  const strict = (command: Command): void => {
+    command.exitOverride();
+    command.commands.forEach(strict);
+  };
+  strict(program);
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 || error.code === 'commander.helpDisplayed' || error.code === 'commander.version' ? 0 : EXIT.usage;
+      if (error.code === 'headrace.badNumber') process.stderr.write(`${error.message}\n`);
+      return;
+    }
+    const debug = argv.includes('--debug');
+    if (argv.includes('--json')) process.stdout.write(`${redact(JSON.stringify({ type: 'error', ...jsonOf(error) }))}\n`);
+    process.stderr.write(`${redact(describeError(error, debug))}\n`);
+    process.exitCode = error instanceof HeadraceError ? error.exitCode : EXIT.failed;
+  }
+}
+
+function jsonOf(error: unknown): Record<string, unknown> {
+  if (!(error instanceof HeadraceError)) return { code: 'unexpected', message: error instanceof Error ? error.message : String(error) };
+  const { code, message, place, expected, found, next } = error;
+  return { code, message, place, expected, found, next };
+}

@@ -1,0 +1,101 @@
+/** Progress on stderr: drawn in place on a terminal, a plain line now and then elsewhere. */
+import pc from 'picocolors';
+import type { Progress, StreamProgress } from '../pipeline/events.js';
+import { redact } from '../log.js';
+import { count, duration } from './output.js';
+
+const BAR_CELLS = 28;
+const DRAW_MS = 200;
+const PLAIN_MS = 5_000;
+/** Streams shown at once; the rest is summed up in a line. */
+const MOST_LINES = 12;
+
+export class ProgressView {
+  private snapshot: (() => Progress) | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private drawn = 0;
+  private readonly live = process.stderr.isTTY === true && !process.env['CI'] && process.env['TERM'] !== 'dumb';
+
+  constructor(private readonly enabled: boolean) {}
+
+  start(snapshot: () => Progress): void {
+    this.snapshot = snapshot;
+    if (!this.enabled) return;
+    this.timer = setInterval(() => this.tick(), this.live ? DRAW_MS : PLAIN_MS);
+    this.timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+    this.timer = undefined;
+    this.erase();
+  }
+
+  /** Writes a line above the drawing. */
+  say(text: string): void {
+    this.erase();
+    process.stderr.write(`${redact(text)}\n`);
+  }
+
+  private tick(): void {
+    if (!this.snapshot) return;
+    const progress = this.snapshot();
+    if (!this.live) {
+      process.stderr.write(`${redact(plainLine(progress))}\n`);
+      return;
+    }
+    this.erase();
+    const lines = render(progress, process.stderr.columns ?? 80);
+    process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+    this.drawn = lines.length;
+  }
+
+  private erase(): void {
+    if (this.drawn > 0) process.stderr.write(`\u001b[${this.drawn}A\u001b[0J`);
+    this.drawn = 0;
+  }
+}
+
+/** The drawing, a line a stream and one for the whole. */
+export function render(progress: Progress, columns: number): string[] {
+  const order = { reading: 0, failed: 1, skipped: 1, paused: 1, waiting: 2, complete: 3 };
+  const streams = [...progress.streams].sort((a, b) => order[a.status] - order[b.status] || b.expectedPages - a.expectedPages);
+  const shown = streams.slice(0, MOST_LINES);
+  const width = Math.max(...shown.map((stream) => stream.name.length), 8);
+  const lines = shown.map((stream) => streamLine(stream, width).slice(0, columns + 40));
+  const rest = streams.length - shown.length;
+  if (rest > 0) lines.push(pc.dim(`  and ${rest} more (${streams.filter((stream) => stream.status === 'complete').length} complete)`));
+  lines.push(pc.bold(totalLine(progress)));
+  for (const wait of progress.waits) lines.push(pc.yellow(`  waiting${wait.ms > 0 ? ` ${duration(wait.ms)}` : ''}: ${wait.reason}`));
+  return lines;
+}
+
+function streamLine(stream: StreamProgress, width: number): string {
+  const marks = { reading: pc.cyan('▸'), complete: pc.green('✓'), failed: pc.red('✗'), skipped: pc.yellow('–'), paused: pc.yellow('‖'), waiting: pc.dim('·') };
+  const detail = stream.error ?? (stream.openSlices > 0 ? `${count(stream.openSlices)} open` : stream.openRanges > 1 ? `${stream.openRanges} ranges` : '');
+  return `${marks[stream.status]} ${stream.name.padEnd(width)} ${bar(stream)} ${count(stream.rows).padStart(11)} rows  ${pc.dim(detail)}`;
+}
+
+/** The span from oldest to newest; ranges close out of order, so its parts fill out of order. */
+export function bar(stream: Pick<StreamProgress, 'done' | 'status' | 'openSlices'>): string {
+  if (stream.status === 'complete') return pc.green('█'.repeat(BAR_CELLS));
+  const filled = new Array<number>(BAR_CELLS).fill(0);
+  for (const { from, to } of stream.done) {
+    for (let cell = Math.max(0, Math.floor(from * BAR_CELLS)); cell < Math.min(BAR_CELLS, to * BAR_CELLS); cell++) {
+      filled[cell]! += Math.max(0, Math.min(to * BAR_CELLS, cell + 1) - Math.max(from * BAR_CELLS, cell));
+    }
+  }
+  return filled.map((share) => (share > 0.99 ? pc.cyan('█') : share > 0.5 ? pc.cyan('▓') : share > 0.001 ? pc.cyan('▒') : pc.dim('░'))).join('');
+}
+
+function totalLine(progress: Progress): string {
+  const limit = progress.limitPerSecond === undefined ? '' : ` (${Math.round((100 * progress.requestsPerSecond) / progress.limitPerSecond)}% of the limit)`;
+  const left = progress.leftMs === undefined ? '' : `, ${duration(progress.leftMs)} left`;
+  return `${count(progress.rows)} rows, ${count(progress.rowsPerSecond)}/s; ${count(progress.requests)} requests, ${progress.requestsPerSecond.toFixed(1)}/s${limit}, ${progress.rejections} rejected; ${duration(progress.elapsedMs)}${left}`;
+}
+
+export function plainLine(progress: Progress): string {
+  const done = progress.streams.filter((stream) => stream.status === 'complete').length;
+  const waits = progress.waits.map((wait) => `, waiting${wait.ms > 0 ? ` ${duration(wait.ms)}` : ''} for ${wait.reason}`).join('');
+  return `${totalLine(progress)}; ${done} of ${progress.streams.length} streams complete${waits}`;
+}

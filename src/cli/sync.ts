@@ -1,0 +1,95 @@
+/** headrace sync */
+import { systemClock } from '../clock.js';
+import { newRunId, openDestination, openSource, resolveConnection, type ConnectionConfig, type ConnectionFlags } from '../compose.js';
+import { EXIT } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import type { RunEvent, RunOutcome, RunSummary } from '../pipeline/events.js';
+import { runSync } from '../pipeline/sync.js';
+import { json, note, out } from './output.js';
+import { ProgressView } from './progress-view.js';
+import { summaryText } from './summary.js';
+
+interface SyncFlags extends ConnectionFlags {
+  json?: boolean;
+  quiet?: boolean;
+  planner?: 'adaptive' | 'uniform';
+}
+
+const EXIT_OF: Record<RunOutcome, number> = { complete: EXIT.complete, failed: EXIT.failed, partial: EXIT.partial, paused: EXIT.paused };
+/** How often `--json` tells where the run stands. */
+const PROGRESS_MS = 1_000;
+/** Exit code of a process stopped by SIGINT, by convention. */
+const INTERRUPTED = 130;
+
+export async function command([name]: (string | undefined)[], flags: SyncFlags): Promise<number> {
+  const connection = resolveConnection(name, flags, process.env);
+  const summary = await syncConnection(connection, flags);
+  if (!flags.json) out(summaryText(summary, resumeCommand()));
+  return EXIT_OF[summary.outcome];
+}
+
+/** One run with progress and signals; used by the demo as well. */
+export async function syncConnection(connection: ConnectionConfig, flags: Pick<SyncFlags, 'json' | 'quiet' | 'planner'>): Promise<RunSummary> {
+  const controller = new AbortController();
+  const view = new ProgressView(!flags.quiet && !flags.json);
+  const signals = pauseOnSignals(controller, view);
+  const waits = new Map<string, number>();
+  const emit = (event: RunEvent) => {
+    if (flags.json) json({ at: new Date(systemClock.now()).toISOString(), ...event });
+    else if (event.type === 'note') view.say(`note: ${event.message}`);
+  };
+  const opened = openSource(connection, (attempt) => {
+    if (attempt.outcome === 'ok' || attempt.outcome === 'error') return;
+    emit({ type: 'retry', endpoint: attempt.endpoint, reason: attempt.reason ?? '', status: attempt.status });
+    if ((attempt.waitMs ?? 0) > LIMITS.visibleWaitMs) emit({ type: 'wait', reason: attempt.reason ?? '', ms: attempt.waitMs! });
+  });
+  let ticker: NodeJS.Timeout | undefined;
+  try {
+    const destination = await openDestination(connection);
+    try {
+      if (destination.notice) note(`note: ${destination.notice}`);
+      return await runSync({
+        source: opened.source, destination, permits: opened.permits, gateStatus: opened.gateStatus, connection: connection.name, runId: newRunId(),
+        mode: connection.destination.mode, clock: systemClock, signal: controller.signal, planner: flags.planner ?? 'adaptive', emit,
+        onProgress: (snapshot) => {
+          view.start(snapshot);
+          if (flags.json) ticker = setInterval(() => {
+            const progress = snapshot();
+            for (const wait of progress.waits) {
+              if (!waits.has(wait.reason)) json({ at: new Date(systemClock.now()).toISOString(), type: 'wait', reason: wait.reason, ms: wait.ms });
+              waits.set(wait.reason, wait.ms);
+            }
+            json({ at: new Date(systemClock.now()).toISOString(), type: 'progress', ...progress });
+          }, PROGRESS_MS);
+        },
+      });
+    } finally {
+      await destination.close();
+    }
+  } finally {
+    clearInterval(ticker);
+    view.stop();
+    signals();
+    await opened.source.close();
+  }
+}
+
+/** The first signal pauses, the second stops at once; both leave a state that the next run continues from. */
+function pauseOnSignals(controller: AbortController, view: ProgressView): () => void {
+  const onSignal = () => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED);
+    controller.abort();
+    view.say('Pausing: what was fetched is being committed. Press Ctrl-C again to stop at once.');
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return () => {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  };
+}
+
+/** The command as it was given, without what it may have held of secrets. */
+function resumeCommand(): string {
+  return `headrace ${process.argv.slice(2).join(' ')}`;
+}

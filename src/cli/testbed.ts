@@ -1,0 +1,47 @@
+/** headrace testbed */
+import { ConfigError, EXIT } from '../errors.js';
+import { FAULTS, LIMIT_MODELS, parseFaults, SHAPES, startStripeTestbed, TESTBED_KEY, TESTBED_LIVE_KEY, type Shape } from '../testbed/index.js';
+import { note, out } from './output.js';
+
+interface Flags {
+  port: number;
+  rows: number;
+  shape: string;
+  latency: number;
+  limit: string;
+  faults: string;
+  seed: number;
+  collection: string[];
+}
+
+export async function command([api]: string[], flags: Flags): Promise<number> {
+  if (api !== 'stripe') throw new ConfigError(`unknown API ${api}`, { code: 'unknown_api', expected: 'stripe', found: String(api) });
+  const faults = parseFaults(flags.faults);
+  if (faults instanceof Error) throw new ConfigError('unknown fault', { code: 'unknown_fault', place: '--faults', expected: `all, ${Object.keys(FAULTS).join(', ')}, each with an optional :RATE from 0 to 1`, found: faults.message });
+  if (!SHAPES.includes(flags.shape as Shape)) throw new ConfigError('unknown shape', { code: 'unknown_shape', place: '--shape', expected: SHAPES.join(', '), found: flags.shape });
+  const collections: Record<string, { rows: number }> = {};
+  for (const entry of flags.collection) {
+    const [, path, rows] = /^([a-z_/]+)=(\d+)$/.exec(entry) ?? [];
+    if (!path) throw new ConfigError('unknown collection', { code: 'bad_collection', place: '--collection', expected: 'PATH=ROWS, such as charges=5000', found: entry });
+    collections[path] = { rows: Number(rows) };
+  }
+  const testbed = await startStripeTestbed({
+    port: flags.port, rows: flags.rows, shape: flags.shape as Shape, seed: flags.seed, limit: flags.limit, faults, collections,
+    latency: { medianMs: flags.latency, sigma: flags.latency > 0 ? 0.3 : 0 },
+  });
+  out(testbed.url);
+  note(`A simulated Stripe account with ${flags.rows} customers, limit ${flags.limit}${Object.hasOwn(LIMIT_MODELS, flags.limit) ? ` (${LIMIT_MODELS[flags.limit]!.about})` : ''}.`);
+  note(`Use it with: STRIPE_API_KEY=${keyHint(TESTBED_LIVE_KEY)} headrace sync stripe --base-url ${testbed.url}`);
+  note(`Keys: ${keyHint(TESTBED_LIVE_KEY)} (100/s), ${keyHint(TESTBED_KEY)} (25/s). Statistics: ${testbed.url}/__testbed/stats. Ctrl-C stops it.`);
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  });
+  await testbed.close();
+  return EXIT.complete;
+}
+
+/** The testbed's keys are no secrets; a shell joins the two parts, which keeps the redaction from hiding them. */
+function keyHint(key: string): string {
+  return key.replace(/_(live|test)_/, '_$1_""');
+}

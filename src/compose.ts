@@ -1,0 +1,138 @@
+/** The wiring: the only file that knows every implementation. */
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import { systemClock } from './clock.js';
+import { loadConfig, validate, type LoadedConfig } from './config/load.js';
+import type { DestinationConfig } from './config/schema.js';
+import { stripeConfigSchema, type StripeConfig } from './connectors/stripe/config.js';
+import { stripeSource } from './connectors/stripe/source.js';
+import type { Destination } from './destination/contract.js';
+import { ndjsonDestination } from './destinations/ndjson/destination.js';
+import { embeddedDestination, postgresDestination } from './destinations/postgres/destination.js';
+import { ConfigError } from './errors.js';
+import { DeclaredGate } from './gate/declared.js';
+import type { Gate, GateStatus } from './gate/gate.js';
+import type { AttemptEvent } from './http/client.js';
+import type { Permits } from './pipeline/context.js';
+import type { WriteMode } from './protocol/catalog.js';
+import { systemRandom } from './random.js';
+import type { Source } from './source/contract.js';
+
+export const CONNECTORS = ['stripe'] as const;
+
+/** What a command works on: one connection, resolved from flags, environment and file. */
+export interface ConnectionConfig {
+  name: string;
+  source: StripeConfig;
+  destination: DestinationConfig;
+  /** Folder of the embedded database, absolute. */
+  dataDir: string;
+}
+
+export interface OpenedSource {
+  source: Source;
+  permits: Permits;
+  gateStatus: () => GateStatus;
+}
+
+export interface ConnectionFlags {
+  config?: string | undefined;
+  to?: string | undefined;
+  schema?: string | undefined;
+  mode?: WriteMode | undefined;
+  streams?: string[] | undefined;
+  exclude?: string[] | undefined;
+  startDate?: string | undefined;
+  baseUrl?: string | undefined;
+  dataDir?: string | undefined;
+}
+
+/**
+ * Finds a connection: by its name in headrace.yaml, else a connector by name with the environment (`STRIPE_API_KEY`), so that nothing
+ * needs a file. Without a name, the file's only connection. Precedence: flag, environment, file, default.
+ */
+export function resolveConnection(name: string | undefined, flags: ConnectionFlags, env: NodeJS.ProcessEnv): ConnectionConfig {
+  const file = flags.config ?? env['HEADRACE_CONFIG'];
+  const connector = CONNECTORS.find((known) => known === name);
+  let loaded: LoadedConfig | undefined;
+  try {
+    loaded = loadConfig(file ?? 'headrace.yaml', env);
+  } catch (error) {
+    if (file !== undefined || !(error instanceof ConfigError) || error.code !== 'config_missing' || connector === undefined) throw error;
+  }
+  const dataDir = path.resolve(flags.dataDir ?? env['HEADRACE_DATA_DIR'] ?? (loaded ? path.join(path.dirname(loaded.file), loaded.config.data_dir) : '.headrace'));
+  if (loaded) {
+    const names = Object.keys(loaded.config.connections);
+    const chosen = name ?? (names.length === 1 ? names[0] : undefined);
+    if (chosen !== undefined && Object.hasOwn(loaded.config.connections, chosen)) {
+      const { source, destination } = loaded.config.connections[chosen]!;
+      return finish(chosen, source, destination, dataDir, flags, ['connections', chosen, 'source'], loaded.placeOf);
+    }
+    if (connector === undefined) {
+      throw new ConfigError(name === undefined ? 'which connection?' : `there is no connection ${name}`, { code: 'unknown_connection', place: loaded.file, expected: names.join(', ') || 'at least one connection', found: name ?? 'no name', next: 'name one of them' });
+    }
+  }
+  const key = env['STRIPE_API_KEY'];
+  if (!key) throw new ConfigError('environment variable STRIPE_API_KEY is not set', { code: 'env_missing', expected: 'a secret or restricted key', found: 'none', next: 'export STRIPE_API_KEY=sk_… and run again' });
+  const source: Record<string, unknown> = { connector, api_key: key };
+  if (env['STRIPE_BASE_URL']) source['base_url'] = env['STRIPE_BASE_URL'];
+  return finish(connector!, source, { type: 'embedded', mode: 'upsert' }, dataDir, flags, ['source'], (path) => `${path.join('.')} (from flags and environment)`);
+}
+
+function finish(name: string, source: Record<string, unknown>, destination: DestinationConfig, dataDir: string, flags: ConnectionFlags, base: string[], placeOf: (path: PropertyKey[]) => string): ConnectionConfig {
+  const raw = { ...source };
+  if (flags.baseUrl !== undefined) raw['base_url'] = flags.baseUrl;
+  if (flags.streams !== undefined) raw['streams'] = flags.streams;
+  if (flags.exclude !== undefined) raw['exclude'] = flags.exclude;
+  if (flags.startDate !== undefined) raw['start_date'] = flags.startDate;
+  if (!CONNECTORS.includes(raw['connector'] as (typeof CONNECTORS)[number])) {
+    throw new ConfigError(`unknown connector ${String(raw['connector'])}`, { code: 'unknown_connector', place: placeOf([...base, 'connector']), expected: CONNECTORS.join(', '), found: String(raw['connector']) });
+  }
+  const parsed = validate(stripeConfigSchema, raw, base, placeOf) as StripeConfig;
+  return { name, source: parsed, destination: destinationOf(destination, flags), dataDir };
+}
+
+function destinationOf(configured: DestinationConfig, flags: ConnectionFlags): DestinationConfig {
+  const mode = flags.mode ?? configured.mode;
+  const schema = flags.schema ?? ('schema' in configured ? configured.schema : undefined);
+  const { to } = flags;
+  if (to === undefined) return configured.type === 'ndjson' ? { ...configured, mode } : { ...configured, mode, schema };
+  if (to === 'embedded') return { type: 'embedded', schema, mode };
+  if (/^postgres(ql)?:\/\//.test(to)) return { type: 'postgres', url: to, schema, mode };
+  const files = /^(?:ndjson:|file:)(.+)$/.exec(to);
+  if (files) return { type: 'ndjson', path: files[1]!, mode };
+  throw new ConfigError('--to names no destination', { code: 'bad_destination', place: '--to', expected: 'embedded, postgres://… or ndjson:FOLDER', found: to.replace(/:[^:@/]*@/, ':***@') });
+}
+
+export async function openDestination(connection: ConnectionConfig): Promise<Destination & { notice?: string | undefined }> {
+  const { destination, name } = connection;
+  switch (destination.type) {
+    case 'embedded':
+      return embeddedDestination(connection.dataDir, destination.schema ?? name);
+    case 'postgres':
+      return postgresDestination(destination.url, destination.schema ?? name);
+    case 'ndjson':
+      return ndjsonDestination(path.resolve(destination.path));
+  }
+}
+
+export function openSource(connection: ConnectionConfig, observe?: (event: AttemptEvent) => void): OpenedSource {
+  let gate: Gate | undefined;
+  const source = stripeSource(connection.source, {
+    gateFor: (limits) => (gate = new DeclaredGate(limits, systemRandom())),
+    clock: systemClock,
+    random: systemRandom(),
+    ...(observe ? { observe } : {}),
+  });
+  const { client } = source;
+  return {
+    source,
+    permits: { admit: (endpoint, weight, signal) => client.admission.admit(endpoint, weight, signal), rateOf: (endpoint) => gate!.rateOf(endpoint), latencyMs: () => client.latencyMs },
+    gateStatus: () => gate!.status(systemClock.monotonic()),
+  };
+}
+
+/** Sorts by time and is unique: `mi2x9k3f-4c1d`. */
+export function newRunId(): string {
+  return `${systemClock.now().toString(36)}-${randomBytes(4).toString('hex')}`;
+}

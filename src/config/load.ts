@@ -1,0 +1,84 @@
+/** Reads headrace.yaml: `${ENV}` references, then the schemas; errors name the line. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
+import type { z } from 'zod';
+import { ConfigError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import { registerSecret } from '../log.js';
+import { fileSchema, type FileConfig } from './schema.js';
+
+export const DEFAULT_FILE = 'headrace.yaml';
+
+/** Names that hold secrets: what their references resolve to is redacted everywhere. */
+const SECRET_NAME = /key|secret|token|password|passwd|url|dsn|credential/i;
+
+export interface LoadedConfig {
+  file: string;
+  config: FileConfig;
+  /** Turns the path of a schema issue into a place in the file. */
+  placeOf: (path: PropertyKey[]) => string;
+}
+
+export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadedConfig {
+  if (!existsSync(file)) {
+    throw new ConfigError(`there is no ${file} here`, { code: 'config_missing', expected: 'a configuration file', found: 'none', next: 'run headrace init, or headrace sync stripe with STRIPE_API_KEY set' });
+  }
+  if (statSync(file).size > LIMITS.configBytes) throw new ConfigError(`${file} is too large`, { code: 'config_too_large', expected: `at most ${LIMITS.configBytes} bytes` });
+  const counter = new LineCounter();
+  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: counter });
+  const [fault] = document.errors;
+  if (fault) {
+    const at = fault.linePos?.[0];
+    throw new ConfigError(`${file} is not valid YAML`, { code: 'bad_yaml', place: at ? `${file}:${at.line}:${at.col}` : file, found: fault.message.split('\n')[0], next: 'correct that line', cause: fault });
+  }
+  const placeOf = (path: PropertyKey[]) => place(file, document, counter, path);
+  const raw = resolveEnv(document.toJS({ maxAliasCount: 100 }), env, [], placeOf);
+  return { file, config: validate(fileSchema, raw, [], placeOf), placeOf };
+}
+
+/** Parses with a schema; a mismatch becomes a ConfigError that names place, expectation and finding. */
+export function validate<S extends z.ZodType>(schema: S, value: unknown, base: PropertyKey[], placeOf: (path: PropertyKey[]) => string): z.infer<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0]!;
+  const path = [...base, ...issue.path];
+  const found = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value);
+  const unknownKeys = issue.code === 'unrecognized_keys' ? issue.keys : undefined;
+  throw new ConfigError(unknownKeys ? `unknown setting ${unknownKeys.join(', ')}` : `setting ${path.join('.') || '(all)'} is wrong`, {
+    code: 'config_invalid', place: placeOf(unknownKeys ? [...path, unknownKeys[0]!] : path), expected: unknownKeys ? 'a setting of docs/reference/configuration.md' : issue.message, found: unknownKeys ? unknownKeys.join(', ') : show(found, path), next: 'see docs/reference/configuration.md',
+  });
+}
+
+function show(value: unknown, path: PropertyKey[]): string {
+  if (value === undefined) return 'nothing';
+  if (SECRET_NAME.test(String(path.at(-1) ?? ''))) return typeof value === 'string' ? `a text of ${value.length} characters` : typeof value;
+  return JSON.stringify(value).slice(0, 80);
+}
+
+function resolveEnv(value: unknown, env: NodeJS.ProcessEnv, path: PropertyKey[], placeOf: (path: PropertyKey[]) => string): unknown {
+  if (typeof value === 'string') {
+    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g, (_, name: string, fallback?: string) => {
+      const found = env[name] || fallback;
+      if (found === undefined) throw new ConfigError(`environment variable ${name} is not set`, { code: 'env_missing', place: placeOf(path), expected: `a value for ${name}`, found: 'none', next: `export ${name}=… and run again` });
+      if (SECRET_NAME.test(name) || SECRET_NAME.test(String(path.at(-1)))) registerSecret(found);
+      return found;
+    });
+  }
+  if (Array.isArray(value)) return value.map((inner, i) => resolveEnv(inner, env, [...path, i], placeOf));
+  if (value !== null && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, resolveEnv(inner, env, [...path, key], placeOf)]));
+  return value;
+}
+
+function place(file: string, document: Document, counter: LineCounter, path: PropertyKey[]): string {
+  for (let length = path.length; length > 0; length--) {
+    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
+    const key = path[length - 1];
+    const pair = isMap(parent) ? parent.items.find((item) => String(item.key) === String(key)) : undefined;
+    const offset = (pair?.key as { range?: [number, number, number] } | undefined)?.range?.[0] ?? (document.getIn(path.slice(0, length), true) as { range?: [number] } | undefined)?.range?.[0];
+    if (offset !== undefined) {
+      const { line, col } = counter.linePos(offset);
+      return `${file}:${line}:${col} (${path.join('.')})`;
+    }
+  }
+  return path.length > 0 ? `${file} (${path.join('.')})` : file;
+}

@@ -1,0 +1,41 @@
+/** What Stripe's answers mean: which are limits, which may be tried again, which are the end of a stream or a run. */
+import { ConfigError, CursorGoneError, FatalError, SkippableError } from '../../errors.js';
+import { retryAfterOf, type ApiRequest, type ApiResponse, type Verdict } from '../../http/client.js';
+
+interface StripeErrorBody {
+  error?: { type?: string; code?: string; message?: string; param?: string };
+}
+
+/** https://docs.stripe.com/error-handling and https://docs.stripe.com/rate-limits */
+export function judge(response: ApiResponse, request: ApiRequest): Verdict {
+  const { status } = response;
+  if (status < 300) return { kind: 'ok' };
+  const { error = {} } = (response.body ?? {}) as StripeErrorBody;
+  const place = `/v1/${request.endpoint}`;
+  const found = `status ${status}${error.code ? `, ${error.code}` : ''}: ${error.message ?? 'no message'}${requestId(response)}`;
+  const retryAfterMs = retryAfterOf(response);
+  if (error.code === 'lock_timeout') return { kind: 'retry', reason: 'lock_timeout', retryAfterMs };
+  if (status === 429) {
+    const reason = String(response.headers['stripe-rate-limited-reason'] ?? '');
+    return { kind: 'limited', scope: reason.startsWith('endpoint') ? 'endpoint' : 'global', retryAfterMs };
+  }
+  if (status === 409 || status === 408 || status >= 500) return { kind: 'retry', reason: `status ${status}`, retryAfterMs };
+  if (status === 401) {
+    return { kind: 'error', error: new ConfigError('Stripe rejected the key', { code: 'stripe_key_rejected', place, expected: 'a secret or restricted key that is active', found, next: 'check STRIPE_API_KEY (Dashboard, Developers, API keys)' }) };
+  }
+  if (status === 403) {
+    return { kind: 'error', error: new SkippableError('the key may not read this', { code: 'stripe_permission', place, expected: 'read permission for this resource', found, next: 'grant it to the restricted key, or list the stream under exclude' }) };
+  }
+  if (error.code === 'resource_missing' && (error.param === 'starting_after' || error.param === 'ending_before')) {
+    return { kind: 'error', error: new CursorGoneError('the cursor\'s object was deleted', { code: 'cursor_gone', place, found }) };
+  }
+  if (error.code === 'resource_missing' || status === 404) {
+    return { kind: 'error', error: new SkippableError('Stripe does not know this object or address', { code: 'stripe_missing', place, found, next: 'check base_url and, for Connect, the account' }) };
+  }
+  return { kind: 'error', error: new FatalError('Stripe refused a request', { code: 'stripe_refused', place, expected: 'an answer', found, next: 'report this with the request id' }) };
+}
+
+function requestId(response: ApiResponse): string {
+  const id = response.headers['request-id'];
+  return id ? ` (${String(id)})` : '';
+}

@@ -1,0 +1,135 @@
+/**
+ * What a destination is. It accepts batches and answers with receipts; rows and the state that they imply are committed together, so
+ * that state never mentions a row that is not there. State entries are opaque to it: compare-and-set by version.
+ */
+import type { DataRecord, JsonSchema, WriteMode } from '../protocol/catalog.js';
+
+export interface StreamTarget {
+  name: string;
+  schema: JsonSchema;
+  /** Empty: rows have no key and are only ever added. */
+  primaryKey: string[];
+  mode: WriteMode;
+}
+
+export interface StateEntry {
+  stream: string;
+  key: string;
+  /** Counts the writes of this entry, from 1. */
+  version: number;
+  value: unknown;
+}
+
+export interface StateWrite {
+  stream: string;
+  key: string;
+  /** The version that must be there; 0: no entry. A mismatch refuses the whole batch with LedgerConflictError. */
+  expect: number;
+  /** null deletes the entry. */
+  value: unknown;
+}
+
+/** Rows of one page, made ready for their table. */
+export interface PreparedRows {
+  stream: string;
+  rows: number;
+  /** Memory that it holds, in bytes. */
+  bytes: number;
+  quarantined: number;
+}
+
+export interface PrepareInput {
+  stream: string;
+  records: DataRecord[];
+  /** Identity of the page within the ledger. */
+  page: string;
+  /** The server's clock when it answered, milliseconds: the later read of a key wins. */
+  version: number;
+  deleted?: DataRecord[] | undefined;
+  scope?: { field: string; value: string } | undefined;
+  /** The stream is read again: keys are remembered, so that `forgetUnseen` can tell which are gone. */
+  remember?: number | undefined;
+}
+
+export interface Batch {
+  rows: PreparedRows[];
+  state: StateWrite[];
+  /** The stream's first load: rows are most likely new. */
+  firstLoad: boolean;
+}
+
+export interface Counts {
+  /** Rows handed over, quarantined ones included. */
+  read: number;
+  inserted: number;
+  updated: number;
+  unchanged: number;
+  quarantined: number;
+  /** Tombstones set. */
+  deleted: number;
+}
+
+export interface CommitReceipt {
+  counts: Record<string, Counts>;
+}
+
+export interface Capabilities {
+  /** Distinct keys can be counted and compared. */
+  keys: boolean;
+}
+
+export interface DestinationSession {
+  capabilities: Capabilities;
+  loadState(): Promise<StateEntry[]>;
+  writeState(writes: StateWrite[]): Promise<void>;
+  /** Encodes and checks rows. Rows that do not fit are set aside for the quarantine of the same batch. */
+  prepare(input: PrepareInput): PreparedRows;
+  /** Several commits may be under way at once. */
+  commit(batch: Batch): Promise<CommitReceipt>;
+  /** Counts of all commits so far, for all runs. */
+  counts(): Promise<Record<string, Counts>>;
+  /** Rows of a stream as they are stored: keys there are, tombstones among them. */
+  stored(stream: string): Promise<{ keys: number; deleted: number }>;
+  /** Tombstones rows of a finished re-read that it did not see: those with `field` in [gte, lt), or all. */
+  forgetUnseen(stream: string, generation: number, within: { field: string; gte: number | null; lt: number } | undefined): Promise<number>;
+  /** Begins a stream in mode `replace` anew: an empty table out of sight, counters at zero. */
+  restart(stream: string): Promise<void>;
+  /** Makes a stream in mode `replace` visible: its new table takes the place of the old one. */
+  publish(stream: string): Promise<void>;
+  /** Rows of the stored keys, for `verify`; null where a key is missing. */
+  lookup(stream: string, keys: DataRecord[]): Promise<(DataRecord | null)[]>;
+  /** Keys stored with `field` in [gte, lt), at most `limit`. */
+  keysWithin(stream: string, field: string, gte: number, lt: number, limit: number): Promise<DataRecord[]>;
+  /** Ends the run's record with its outcome. */
+  finishRun(outcome: string, summary: unknown): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  connection: string;
+  runId: string;
+  streams: StreamTarget[];
+  /** Only look: take no lock, create nothing. */
+  readOnly: boolean;
+  /** Wall clock, milliseconds, to tell others since when. */
+  startedMs: number;
+}
+
+export interface Destination {
+  /** Shown to the user; no secret. */
+  description: string;
+  /** Proves that it can be reached and written to. */
+  check(): Promise<void>;
+  /** Throws ConfigError `connection_locked`, naming the holder, where another run has the connection. */
+  open(options: OpenOptions): Promise<DestinationSession>;
+  close(): Promise<void>;
+}
+
+export function noCounts(): Counts {
+  return { read: 0, inserted: 0, updated: 0, unchanged: 0, quarantined: 0, deleted: 0 };
+}
+
+export function addCounts(into: Record<string, Counts>, stream: string, more: Counts): void {
+  const sum = (into[stream] ??= noCounts());
+  for (const key of Object.keys(more) as (keyof Counts)[]) sum[key] += more[key];
+}

@@ -1,0 +1,291 @@
+/**
+ * Newline-delimited JSON in files, one a stream. State is a file beside them that also says how long each file is: what lies past that
+ * was never committed, so a torn last line after a kill is cut off on resume. Lines are appended; deletions are lines too.
+ */
+import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { addCounts, noCounts, type Batch, type CommitReceipt, type Counts, type Destination, type DestinationSession, type OpenOptions, type PreparedRows, type PrepareInput, type StateEntry, type StateWrite } from '../../destination/contract.js';
+import { codeOf, ConfigError, FatalError, LedgerConflictError, messageOf, RetriableError } from '../../errors.js';
+import { stringifyJson } from '../../json.js';
+import { LIMITS } from '../../limits.js';
+import type { DataRecord } from '../../protocol/catalog.js';
+
+interface Stored {
+  version: 1;
+  entries: Record<string, { stream: string; key: string; version: number; value: unknown }>;
+  counts: Record<string, Counts>;
+  /** Committed length of each file, bytes. */
+  lengths: Record<string, number>;
+}
+
+interface Lines extends PreparedRows {
+  data: Buffer;
+  quarantine: Buffer;
+  lines: number;
+  deleted: number;
+}
+
+export function ndjsonDestination(folder: string): Destination {
+  return {
+    description: `NDJSON files in ${folder}`,
+    async check() {
+      try {
+        mkdirSync(folder, { recursive: true });
+        const probe = path.join(folder, `.headrace-check-${process.pid}`);
+        writeFileSync(probe, '');
+        unlinkSync(probe);
+      } catch (error) {
+        throw fileError(error, folder);
+      }
+    },
+    open: async (options) => new NdjsonSession(folder, options),
+    close: async () => {},
+  };
+}
+
+class NdjsonSession implements DestinationSession {
+  readonly capabilities = { keys: false };
+  private readonly state: Stored;
+  private readonly files = new Map<string, number>();
+  private readonly modes: Map<string, string>;
+
+  constructor(
+    private readonly folder: string,
+    private readonly options: OpenOptions,
+  ) {
+    this.modes = new Map(options.streams.map((stream) => [stream.name, stream.mode]));
+    try {
+      if (!options.readOnly) {
+        mkdirSync(folder, { recursive: true });
+        this.lock();
+      }
+      this.state = this.readState();
+      if (!options.readOnly) this.cutTornLines();
+    } catch (error) {
+      throw fileError(error, folder);
+    }
+  }
+
+  async loadState(): Promise<StateEntry[]> {
+    return Object.values(this.state.entries);
+  }
+
+  async writeState(writes: StateWrite[]): Promise<void> {
+    this.apply(writes);
+    this.save();
+  }
+
+  prepare(input: PrepareInput): PreparedRows {
+    const meta = { _headrace_run_id: this.options.runId, _headrace_extracted_at: new Date(input.version).toISOString(), _headrace_page: input.page };
+    const good: string[] = [];
+    const bad: string[] = [];
+    for (const record of input.records) {
+      if (record !== null && typeof record === 'object' && !Array.isArray(record)) good.push(`${stringifyJson({ ...record, ...meta })}\n`);
+      else bad.push(`${stringifyJson({ stream: input.stream, reason: 'not an object', raw: stringifyJson(record) })}\n`);
+    }
+    const deleted = input.deleted ?? [];
+    for (const key of deleted) good.push(`${stringifyJson({ ...key, _headrace_deleted_at: meta._headrace_extracted_at, ...meta })}\n`);
+    const data = Buffer.from(good.join(''));
+    return { stream: input.stream, rows: input.records.length - bad.length, bytes: data.length + 256, quarantined: bad.length, data, quarantine: Buffer.from(bad.join('')), lines: good.length, deleted: deleted.length } as Lines;
+  }
+
+  async commit(batch: Batch): Promise<CommitReceipt> {
+    try {
+      const counts: Record<string, Counts> = {};
+      this.checkVersions(batch.state);
+      for (const part of batch.rows as Lines[]) {
+        this.append(fileOf(part.stream), part.data);
+        if (part.quarantined > 0) this.append('_headrace_quarantine.ndjson', part.quarantine);
+        addCounts(counts, part.stream, { ...noCounts(), read: part.rows + part.quarantined, inserted: part.rows, quarantined: part.quarantined, deleted: part.deleted });
+      }
+      for (const [stream, count] of Object.entries(counts)) addCounts(this.state.counts, stream, count);
+      this.apply(batch.state);
+      this.save();
+      return { counts };
+    } catch (error) {
+      throw fileError(error, this.folder);
+    }
+  }
+
+  async counts(): Promise<Record<string, Counts>> {
+    return structuredClone(this.state.counts);
+  }
+
+  async stored(stream: string): Promise<{ keys: number; deleted: number }> {
+    const file = path.join(this.folder, fileOf(stream));
+    if (!existsSync(file)) return { keys: 0, deleted: 0 };
+    const { deleted } = this.state.counts[stream] ?? noCounts();
+    let lines = 0;
+    const chunk = Buffer.alloc(1 << 20);
+    const fd = openSync(file, 'r');
+    try {
+      for (let bytes = readSync(fd, chunk); bytes > 0; bytes = readSync(fd, chunk)) {
+        for (let at = chunk.indexOf(10); at >= 0 && at < bytes; at = chunk.indexOf(10, at + 1)) lines++;
+      }
+    } finally {
+      closeSync(fd);
+    }
+    return { keys: lines - deleted, deleted };
+  }
+
+  async forgetUnseen(): Promise<number> {
+    return 0;
+  }
+
+  async restart(stream: string): Promise<void> {
+    if (this.modes.get(stream) !== 'replace') return;
+    const file = fileOf(stream);
+    this.close1(file);
+    rmSync(path.join(this.folder, file), { force: true });
+    delete this.state.lengths[file];
+    delete this.state.counts[stream];
+    this.save();
+  }
+
+  async publish(): Promise<void> {}
+
+  async lookup(): Promise<(DataRecord | null)[]> {
+    throw noKeys();
+  }
+
+  async keysWithin(): Promise<DataRecord[]> {
+    throw noKeys();
+  }
+
+  async finishRun(): Promise<void> {
+    for (const fd of this.files.values()) fsyncSync(fd);
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.files.keys()) this.close1(file);
+    if (!this.options.readOnly) rmSync(this.lockFile, { force: true });
+  }
+
+  private get lockFile(): string {
+    return path.join(this.folder, '.headrace.lock');
+  }
+
+  /** A lock file with its holder's pid; one whose process is gone was left by a kill. */
+  private lock(): void {
+    const mine = JSON.stringify({ runId: this.options.runId, host: hostname(), pid: process.pid, startedAt: new Date(this.options.startedMs).toISOString() });
+    for (let attempt = 0; attempt < 2; attempt++) {
+      try {
+        writeFileSync(this.lockFile, mine, { flag: 'wx' });
+        return;
+      } catch (error) {
+        if (codeOf(error) !== 'EEXIST') throw error;
+      }
+      const holder = JSON.parse(readFileSync(this.lockFile, 'utf8')) as { runId: string; host: string; pid: number; startedAt: string };
+      if (holder.host !== hostname() || isAlive(holder.pid)) {
+        throw new ConfigError(`connection ${this.options.connection} is being synced by another run`, {
+          code: 'connection_locked', place: this.lockFile, found: `run ${holder.runId}, process ${holder.pid} on ${holder.host}, started ${holder.startedAt}`, next: 'wait for it to end, or stop that process; everything it committed stays',
+        });
+      }
+      rmSync(this.lockFile, { force: true });
+    }
+  }
+
+  private get stateFile(): string {
+    return path.join(this.folder, '_headrace_state.json');
+  }
+
+  private readState(): Stored {
+    if (!existsSync(this.stateFile)) return { version: 1, entries: {}, counts: {}, lengths: {} };
+    if (statSync(this.stateFile).size > LIMITS.stateFileBytes) throw new ConfigError('the state file is too large', { code: 'state_too_large', place: this.stateFile });
+    try {
+      const stored = JSON.parse(readFileSync(this.stateFile, 'utf8')) as Stored;
+      if (stored.version !== 1 || typeof stored.entries !== 'object' || typeof stored.lengths !== 'object') throw new Error('not a state of Headrace');
+      return stored;
+    } catch (cause) {
+      throw new ConfigError('the state file cannot be read', { code: 'bad_state', place: this.stateFile, expected: 'what headrace wrote', found: messageOf(cause), next: 'restore it from a backup, or move the folder away and sync anew', cause });
+    }
+  }
+
+  private cutTornLines(): void {
+    for (const [file, length] of Object.entries(this.state.lengths)) {
+      const fd = this.fdOf(file);
+      const { size } = statSync(path.join(this.folder, file));
+      if (size < length) throw new FatalError(`${file} is shorter than what was committed`, { code: 'file_cut', place: this.folder, expected: `at least ${length} bytes`, found: `${size}`, next: 'reset the stream, or restore the file' });
+      if (size > length) ftruncateSync(fd, length);
+    }
+    for (const stream of this.modes.keys()) {
+      const file = fileOf(stream);
+      if (this.state.lengths[file] === undefined && existsSync(path.join(this.folder, file))) ftruncateSync(this.fdOf(file), 0);
+    }
+  }
+
+  private append(file: string, data: Buffer): void {
+    const fd = this.fdOf(file);
+    const at = this.state.lengths[file] ?? 0;
+    for (let done = 0; done < data.length; ) done += writeSync(fd, data, done, data.length - done, at + done);
+    this.state.lengths[file] = at + data.length;
+  }
+
+  private fdOf(file: string): number {
+    let fd = this.files.get(file);
+    if (fd === undefined) {
+      const full = path.join(this.folder, file);
+      fd = openSync(full, existsSync(full) ? 'r+' : 'w+');
+      this.files.set(file, fd);
+    }
+    return fd;
+  }
+
+  private close1(file: string): void {
+    const fd = this.files.get(file);
+    if (fd !== undefined) closeSync(fd);
+    this.files.delete(file);
+  }
+
+  private checkVersions(writes: StateWrite[]): void {
+    for (const write of writes) {
+      const there = this.state.entries[entryKey(write)]?.version ?? 0;
+      if (there !== write.expect) throw new LedgerConflictError('another process changed this stream\'s ledger', { code: 'ledger_conflict', expected: `version ${write.expect}`, found: `version ${there}` });
+    }
+  }
+
+  private apply(writes: StateWrite[]): void {
+    this.checkVersions(writes);
+    for (const write of writes) {
+      if (write.value === null) delete this.state.entries[entryKey(write)];
+      else this.state.entries[entryKey(write)] = { stream: write.stream, key: write.key, version: write.expect + 1, value: structuredClone(write.value) };
+    }
+  }
+
+  /** Rows first, then the state that speaks of them, by an atomic rename. */
+  private save(): void {
+    const next = `${this.stateFile}.next`;
+    writeFileSync(next, stringifyJson(this.state));
+    renameSync(next, this.stateFile);
+  }
+}
+
+function entryKey(write: { stream: string; key: string }): string {
+  return `${write.stream}\u0001${write.key}`;
+}
+
+function fileOf(stream: string): string {
+  return `${stream.replace(/[^A-Za-z0-9_.-]/g, '_')}.ndjson`;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+function noKeys(): ConfigError {
+  return new ConfigError('NDJSON files cannot be looked up by key', { code: 'no_keys', next: 'use the embedded or a PostgreSQL destination to verify against the API' });
+}
+
+function fileError(error: unknown, place: string): Error {
+  switch (codeOf(error)) {
+    case 'ENOSPC': return new RetriableError('the disk is full', { code: 'disk_full', place, next: 'free space, then run the same command; it continues where it stopped', cause: error });
+    case 'EACCES': case 'EPERM': case 'EROFS': return new ConfigError('the folder cannot be written to', { code: 'folder_read_only', place, found: messageOf(error), next: 'choose another folder, or change its permissions', cause: error });
+    default: return error instanceof Error ? error : new Error(String(error));
+  }
+}

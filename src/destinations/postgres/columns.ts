@@ -1,0 +1,113 @@
+/** From JSON schema to columns, and from values to PostgreSQL's COPY text. */
+import type { JsonSchema, JsonType } from '../../protocol/catalog.js';
+import { stringifyJson } from '../../json.js';
+
+export type ColumnType = 'boolean' | 'bigint' | 'numeric' | 'text' | 'jsonb';
+
+export interface Column {
+  /** The field of the record. */
+  field: string;
+  /** Its name in the table: the field, fitted to what PostgreSQL takes. */
+  name: string;
+  type: ColumnType;
+  /** The connector promises this type: another one is a malformed row. Columns that grew from data widen instead. */
+  declared: boolean;
+  key: boolean;
+}
+
+/** Marks a value that does not fit its column. */
+export const MISFIT = Symbol('misfit');
+
+export const NULL = '\\N';
+
+export function columnTypeOf(schema: JsonSchema): ColumnType {
+  const types = ([] as JsonType[]).concat(schema.type ?? []).filter((type) => type !== 'null');
+  if (types.length !== 1) return 'jsonb';
+  switch (types[0]!) {
+    case 'string': return 'text';
+    case 'integer': return 'bigint';
+    case 'number': return 'numeric';
+    case 'boolean': return 'boolean';
+    default: return 'jsonb';
+  }
+}
+
+/** The type that a value asks for; undefined for null, which fits anywhere. */
+export function typeOfValue(value: unknown): ColumnType | undefined {
+  switch (typeof value) {
+    case 'string': return 'text';
+    case 'boolean': return 'boolean';
+    case 'bigint': return fitsBigint(value) ? 'bigint' : 'numeric';
+    case 'number': return Number.isSafeInteger(value) ? 'bigint' : 'numeric';
+    case 'object': return value === null ? undefined : 'jsonb';
+    default: return undefined;
+  }
+}
+
+/** The narrowest type that holds both: bigint < numeric < text, boolean < text; jsonb and text take anything. */
+export function widen(from: ColumnType, to: ColumnType): ColumnType {
+  if (from === to || from === 'jsonb' || from === 'text') return from;
+  if ((from === 'bigint' && to === 'numeric') || (from === 'numeric' && to === 'bigint')) return 'numeric';
+  return 'text';
+}
+
+/** COPY text of a value for a column, or MISFIT. */
+export function encode(value: unknown, type: ColumnType): string | typeof MISFIT {
+  if (value === null || value === undefined) return NULL;
+  switch (type) {
+    case 'text':
+      if (typeof value === 'string') return escapeText(value);
+      return MISFIT;
+    case 'bigint':
+      if (typeof value === 'number' ? Number.isSafeInteger(value) : typeof value === 'bigint' && fitsBigint(value)) return String(value);
+      return MISFIT;
+    case 'numeric':
+      if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+      return MISFIT;
+    case 'boolean':
+      if (typeof value === 'boolean') return value ? 'true' : 'false';
+      return MISFIT;
+    case 'jsonb':
+      return escapeJson(value);
+  }
+}
+
+/** Text for a column that takes anything as text. */
+export function asText(value: unknown): string {
+  return escapeText(typeof value === 'string' ? value : stringifyJson(value));
+}
+
+const MUST_ESCAPE = /[\\\n\r\t\0]/;
+
+/** NUL cannot be stored in PostgreSQL: it becomes U+FFFD, as UTF-8 decoders do with what they cannot keep. */
+export function escapeText(text: string): string {
+  if (!MUST_ESCAPE.test(text)) return text;
+  return text.replace(/[\\\n\r\t\0]/g, (c) => ESCAPES[c]!);
+}
+
+const ESCAPES: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\0': '\ufffd' };
+
+/** JSON escapes that jsonb refuses: NUL and halves of surrogate pairs. */
+const UNSTORABLE = /\\u(?:0000|d[89a-f])/i;
+
+function escapeJson(value: unknown): string {
+  let json = stringifyJson(value);
+  if (UNSTORABLE.test(json)) json = stringifyJson(storable(value));
+  return json.includes('\\') ? json.replaceAll('\\', '\\\\') : json;
+}
+
+function storable(value: unknown): unknown {
+  if (typeof value === 'string') return value.replaceAll('\0', '\ufffd').toWellFormed();
+  if (Array.isArray(value)) return value.map(storable);
+  if (value !== null && typeof value === 'object') {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key.replaceAll('\0', '\ufffd').toWellFormed(), storable(inner)]));
+  }
+  return value;
+}
+
+const BIGINT_MAX = 2n ** 63n - 1n;
+const BIGINT_MIN = -(2n ** 63n);
+
+function fitsBigint(value: bigint): boolean {
+  return value <= BIGINT_MAX && value >= BIGINT_MIN;
+}

@@ -1,0 +1,47 @@
+/** The destinations `postgres` and `embedded`: one code path, two ways to find the server. */
+import type { Destination, DestinationSession, OpenOptions } from '../../destination/contract.js';
+import { connect, targetFromUrl, type PostgresTarget } from '../../postgres/connect.js';
+import { EmbeddedServer } from '../../postgres/embedded/server.js';
+import { describePostgresError } from '../../postgres/errors.js';
+import { PostgresSession } from './session.js';
+
+export interface PostgresDestination extends Destination {
+  target: PostgresTarget;
+  /** Something the user should know about where data is kept. */
+  notice: string | undefined;
+}
+
+export function postgresDestination(url: string, schema: string): PostgresDestination {
+  return onTarget(targetFromUrl(url), schema, async () => {});
+}
+
+/** Starts or joins the server below `folder`; `close` leaves it. */
+export async function embeddedDestination(folder: string, schema: string): Promise<PostgresDestination> {
+  const server = await EmbeddedServer.open(folder);
+  return { ...onTarget(server.target, schema, () => server.close()), notice: server.place.notice };
+}
+
+function onTarget(target: PostgresTarget, schema: string, close: () => Promise<void>): PostgresDestination {
+  return {
+    target,
+    notice: undefined,
+    description: `${target.description}, schema ${schema}`,
+    async check() {
+      const client = await connect(target, 'headrace check');
+      try {
+        await client.query('begin');
+        await client.query('create table if not exists pg_temp.headrace_check (x int)');
+        const { rows } = await client.query(`select has_database_privilege(current_database(), 'create') as may, pg_is_in_recovery() as standby, current_setting('transaction_read_only') as ro`);
+        await client.query('rollback');
+        if (rows[0].standby || rows[0].ro === 'on') throw Object.assign(new Error('cannot write in a read-only transaction'), { code: '25006' });
+        if (!rows[0].may) throw Object.assign(new Error('no CREATE privilege on the database'), { code: '42501' });
+      } catch (error) {
+        throw describePostgresError(error, target.description);
+      } finally {
+        await client.end().catch(() => {});
+      }
+    },
+    open: (options: OpenOptions): Promise<DestinationSession> => PostgresSession.open(target, schema, options),
+    close,
+  };
+}

@@ -1,0 +1,252 @@
+/** One stream's table: its columns, how it grows, and rows made ready for it. */
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import type { PreparedRows, PrepareInput, StreamTarget } from '../../destination/contract.js';
+import { ConfigError, FatalError } from '../../errors.js';
+import { stringifyJson } from '../../json.js';
+import { LIMITS } from '../../limits.js';
+import { redact } from '../../log.js';
+import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
+import type { DataRecord } from '../../protocol/catalog.js';
+import { asText, columnTypeOf, encode, escapeText, MISFIT, NULL, typeOfValue, widen, type Column, type ColumnType } from './columns.js';
+
+/** Columns that every table bears, in the order in which rows carry them. */
+export const META_COLUMNS = [
+  ['_headrace_run_id', 'text'],
+  ['_headrace_extracted_at', 'timestamptz'],
+  ['_headrace_page', 'text'],
+  ['_headrace_version', 'bigint'],
+  ['_headrace_deleted_at', 'timestamptz'],
+] as const;
+
+/** A column comment with this prefix keeps the field's own name where the column could not have it. */
+const FIELD_COMMENT = 'headrace field: ';
+/** The table that a stream in mode `replace` fills before it is swapped in. */
+const SHADOW_SUFFIX = '__headrace_next';
+
+export interface QuarantinedRow {
+  stream: string;
+  key: string | null;
+  reason: string;
+  raw: string;
+  digest: string;
+  page: string;
+}
+
+export interface TableRows extends PreparedRows {
+  table: Table;
+  /** COPY text, one line a row. */
+  copy: Buffer;
+  /** How many of the table's columns the lines have; more may have come since. */
+  width: number;
+  keys: string[] | undefined;
+  generation: number | undefined;
+  quarantine: QuarantinedRow[];
+  deleted: DataRecord[];
+  scope: { field: string; value: string } | undefined;
+  version: number;
+  records: number;
+}
+
+export class Table {
+  readonly columns: Column[] = [];
+  private readonly byField = new Map<string, Column>();
+  private readonly taken = new Set<string>(META_COLUMNS.map(([name]) => name));
+  /** Statements that must run before rows of the present width can be stored. */
+  private pendingDdl: string[] = [];
+  /** Rises with every change, so that connections know when their stage table is out of date. */
+  layout = 0;
+  readonly physicalName: string;
+
+  constructor(
+    readonly target: StreamTarget,
+    readonly schema: string,
+    readonly publicName: string,
+  ) {
+    this.physicalName = target.mode === 'replace' ? fitIdentifier(publicName.slice(0, LIMITS.identifierBytes - SHADOW_SUFFIX.length) + SHADOW_SUFFIX, new Set()) : publicName;
+  }
+
+  get sqlName(): string {
+    return qualified(this.schema, this.physicalName);
+  }
+
+  /** Whether rows have a key to be recognised by. */
+  get keyed(): boolean {
+    return this.target.primaryKey.length > 0 && this.target.mode !== 'append';
+  }
+
+  keyColumns(): Column[] {
+    return this.target.primaryKey.map((field) => this.column(field));
+  }
+
+  column(field: string): Column {
+    const column = this.byField.get(field);
+    if (!column) throw new FatalError(`no column for field ${field}`, { code: 'no_column', place: this.physicalName });
+    return column;
+  }
+
+  /** Creates the table, or takes over the one that is there; adds what the schema declares and it lacks. */
+  async open(client: pg.Client): Promise<void> {
+    const { rows } = await client.query(
+      `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, col_description(a.attrelid, a.attnum) as comment
+       from pg_attribute a where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped order by a.attnum`,
+      [this.sqlName],
+    );
+    const declared = Object.entries(this.target.schema.properties ?? {});
+    if (rows.length === 0) {
+      for (const [field, schema] of declared) this.adopt(field, fitIdentifier(field, this.taken), columnTypeOf(schema), true);
+      await client.query(this.createStatement());
+      for (const column of this.columns) await this.comment(client, column);
+      return;
+    }
+    const names = new Set(rows.map((row) => row.name));
+    const missing = META_COLUMNS.filter(([name]) => !names.has(name)).map(([name]) => name);
+    if (missing.length > 0) {
+      throw new ConfigError(`table ${this.schema}.${this.physicalName} is not Headrace's`, { code: 'foreign_table', expected: `columns ${missing.join(', ')}`, found: 'a table without them', next: 'choose another schema for this connection, or rename the table' });
+    }
+    for (const { name, type, comment } of rows) {
+      if (this.taken.has(name.toLowerCase())) continue;
+      const field = typeof comment === 'string' && comment.startsWith(FIELD_COMMENT) ? JSON.parse(comment.slice(FIELD_COMMENT.length)) : name;
+      const schema = this.target.schema.properties?.[field];
+      this.adopt(field, name, knownType(type), schema !== undefined);
+      const wanted = schema && columnTypeOf(schema);
+      if (wanted && widen(knownType(type), wanted) !== knownType(type)) this.widenColumn(this.column(field), wanted);
+    }
+    for (const [field, schema] of declared) if (!this.byField.has(field)) this.grow(field, columnTypeOf(schema), true);
+    await this.applyDdl(client);
+  }
+
+  get hasPendingDdl(): boolean {
+    return this.pendingDdl.length > 0;
+  }
+
+  /** Runs what is pending, outside any transaction of rows. */
+  async applyDdl(client: pg.Client): Promise<void> {
+    for (const statement of this.pendingDdl.splice(0)) await client.query(statement);
+  }
+
+  /** Encodes a page. Rows that do not fit are set aside with their reason. */
+  prepare(input: PrepareInput, runId: string): TableRows {
+    const { records } = input;
+    this.growFor(records);
+    const extractedAt = new Date(input.version).toISOString();
+    const meta = `${escapeText(runId)}\t${extractedAt}\t${escapeText(input.page)}\t${input.version}\t${NULL}\n`;
+    const keyed = this.target.primaryKey.length > 0;
+    const keys: string[] | undefined = keyed && (input.remember !== undefined || input.scope !== undefined) ? [] : undefined;
+    const quarantine: QuarantinedRow[] = [];
+    const lines: string[] = [];
+    for (const record of records) {
+      const fault = this.encodeRow(record, lines, meta);
+      if (fault !== undefined) quarantine.push(this.setAside(record, fault, input));
+      else if (keys) keys.push(this.keyText(record));
+    }
+    const copy = Buffer.from(lines.join(''), 'utf8');
+    return {
+      stream: input.stream, table: this, rows: lines.length, bytes: copy.length + 256, quarantined: quarantine.length,
+      copy, width: this.columns.length, keys, generation: input.remember, quarantine,
+      deleted: input.deleted ?? [], scope: input.scope, version: input.version, records: records.length,
+    };
+  }
+
+  /** The key as one text, as `keySql` writes it. */
+  keyText(record: DataRecord): string {
+    return this.target.primaryKey.map((field) => String(record[field])).join('\u0001');
+  }
+
+  keySql(alias: string): string {
+    return this.keyColumns().map((column) => `${alias}.${quoteIdentifier(column.name)}::text`).join(` || chr(1) || `);
+  }
+
+  private encodeRow(record: DataRecord, lines: string[], meta: string): string | undefined {
+    if (record === null || typeof record !== 'object' || Array.isArray(record)) return 'not an object';
+    let line = '';
+    for (const column of this.columns) {
+      const value = record[column.field];
+      if (column.key && (value === null || value === undefined)) return `key field ${column.field} is missing`;
+      let text = encode(value, column.type);
+      if (text === MISFIT) {
+        if (column.declared || column.type !== 'text') return `field ${column.field}: expected ${column.type}, found ${describe(value)}`;
+        text = asText(value);
+      }
+      line += `${text}\t`;
+    }
+    lines.push(line + meta);
+    return undefined;
+  }
+
+  private setAside(record: unknown, reason: string, input: PrepareInput): QuarantinedRow {
+    const raw = redact(stringifyJson(record) ?? 'undefined').replaceAll('\0', '\ufffd');
+    const digest = createHash('sha256').update(raw).digest('hex');
+    const key = record !== null && typeof record === 'object' ? this.keyText(record as DataRecord).replaceAll('\0', '\ufffd') : null;
+    return { stream: input.stream, key, reason, raw, digest, page: input.page };
+  }
+
+  /** Adds columns for fields that the table lacks, and widens where numbers outgrow their column. */
+  private growFor(records: DataRecord[]): void {
+    for (const record of records) {
+      if (record === null || typeof record !== 'object') continue;
+      for (const field in record) {
+        const column = this.byField.get(field);
+        if (column && (column.type === 'jsonb' || column.type === 'text')) continue;
+        const value = record[field];
+        const type = typeOfValue(value);
+        if (type === undefined) continue;
+        if (!column) this.grow(field, type, false);
+        else if (column.type !== type && !column.key) {
+          const numbers = (column.type === 'bigint' || column.type === 'numeric') && (type === 'numeric' || type === 'bigint');
+          if ((numbers || !column.declared) && widen(column.type, type) !== column.type) this.widenColumn(column, type);
+        }
+      }
+    }
+  }
+
+  private adopt(field: string, name: string, type: ColumnType, declared: boolean): Column {
+    const column = { field, name, type, declared, key: this.target.primaryKey.includes(field) };
+    this.columns.push(column);
+    this.byField.set(field, column);
+    this.taken.add(name.toLowerCase());
+    return column;
+  }
+
+  private grow(field: string, type: ColumnType, declared: boolean): void {
+    if (this.columns.length >= LIMITS.columns) {
+      throw new FatalError(`stream ${this.target.name} has too many fields`, { code: 'too_many_columns', expected: `at most ${LIMITS.columns}`, found: `another field, ${field}`, next: 'choose fields of this stream in the configuration' });
+    }
+    const column = this.adopt(field, fitIdentifier(field, this.taken), type, declared);
+    this.pendingDdl.push(`alter table ${this.sqlName} add column if not exists ${quoteIdentifier(column.name)} ${type}`);
+    if (column.name !== field) this.pendingDdl.push(this.commentStatement(column));
+    this.layout++;
+  }
+
+  private widenColumn(column: Column, to: ColumnType): void {
+    column.type = widen(column.type, to);
+    const name = quoteIdentifier(column.name);
+    this.pendingDdl.push(`alter table ${this.sqlName} alter column ${name} type ${column.type} using ${name}::${column.type}`);
+    this.layout++;
+  }
+
+  private createStatement(): string {
+    const columns = this.columns.map((column) => `${quoteIdentifier(column.name)} ${column.type}${column.key ? ' not null' : ''}`);
+    const meta = META_COLUMNS.map(([name, type]) => `${quoteIdentifier(name)} ${type}`);
+    const key = this.keyed ? [`primary key (${this.keyColumns().map((column) => quoteIdentifier(column.name)).join(', ')})`] : [];
+    return `create table if not exists ${this.sqlName} (${[...columns, ...meta, ...key].join(', ')})`;
+  }
+
+  private async comment(client: pg.Client, column: Column): Promise<void> {
+    if (column.name !== column.field) await client.query(this.commentStatement(column));
+  }
+
+  private commentStatement(column: Column): string {
+    const text = (FIELD_COMMENT + JSON.stringify(column.field).replaceAll('\0', '')).replaceAll("'", "''");
+    return `comment on column ${this.sqlName}.${quoteIdentifier(column.name)} is '${text}'`;
+  }
+}
+
+function knownType(type: string): ColumnType {
+  return type === 'boolean' || type === 'bigint' || type === 'numeric' || type === 'jsonb' ? type : 'text';
+}
+
+function describe(value: unknown): string {
+  const text = redact(stringifyJson(value) ?? String(value));
+  return `${typeof value} ${text.length > 60 ? `${text.slice(0, 60)}…` : text}`;
+}

@@ -1,0 +1,105 @@
+/**
+ * Errors are typed by what the reader can do about them. Each says where, what was expected, what was found and the next step.
+ */
+export interface ErrorDetail {
+  /** Stable identifier, snake_case: `config_invalid`, `stripe_key_rejected`. */
+  code: string;
+  /** File and line, endpoint, table: where it went wrong. */
+  place?: string | undefined;
+  expected?: string | undefined;
+  found?: string | undefined;
+  /** What to do next, as one sentence. */
+  next?: string | undefined;
+  cause?: unknown;
+}
+
+export abstract class HeadraceError extends Error {
+  readonly code: string;
+  readonly place: string | undefined;
+  readonly expected: string | undefined;
+  readonly found: string | undefined;
+  readonly next: string | undefined;
+  /** The process exit code that this error leads to when nothing handles it. */
+  abstract readonly exitCode: number;
+
+  constructor(message: string, detail: ErrorDetail) {
+    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.name = new.target.name;
+    this.code = detail.code;
+    this.place = detail.place;
+    this.expected = detail.expected;
+    this.found = detail.found;
+    this.next = detail.next;
+  }
+}
+
+/** The user must change configuration, arguments or credentials. */
+export class ConfigError extends HeadraceError {
+  readonly exitCode = 2;
+}
+
+/** Nothing that Headrace or a retry can do helps; state stays as it was. */
+export class FatalError extends HeadraceError {
+  readonly exitCode = 1;
+}
+
+/** Trying again later may succeed; what was committed stays, and a later run continues there. */
+export class RetriableError extends HeadraceError {
+  readonly exitCode = 1;
+}
+
+/** One stream cannot be read; the others go on and the run ends `partial`. */
+export class SkippableError extends HeadraceError {
+  readonly exitCode = 3;
+}
+
+/** A page token names an object that the API no longer knows; the engine walks the last position's unit again. */
+export class CursorGoneError extends SkippableError {}
+
+/** The object that a slice belongs to is gone: the slice is empty. */
+export class SliceGoneError extends SkippableError {}
+
+/** Another process changed a ledger row first: this page must not be committed. */
+export class LedgerConflictError extends RetriableError {}
+
+/** The run was asked to stop; everything committed stays and the next run continues. */
+export class PausedError extends HeadraceError {
+  readonly exitCode = 75;
+}
+
+export const EXIT = { complete: 0, failed: 1, usage: 2, partial: 3, paused: 75 } as const;
+
+/** Renders an error for people: no stack unless `debug`. */
+export function describeError(error: unknown, debug = false): string {
+  if (!(error instanceof HeadraceError)) {
+    if (debug && error instanceof Error) return error.stack ?? error.message;
+    const message = error instanceof Error ? error.message || error.name : String(error);
+    return `unexpected error: ${message}\n  next: run again with --debug and report what it prints`;
+  }
+  const lines = [error.message];
+  if (error.place) lines.push(`  at: ${error.place}`);
+  if (error.expected) lines.push(`  expected: ${error.expected}`);
+  if (error.found) lines.push(`  found: ${error.found}`);
+  if (error.next) lines.push(`  next: ${error.next}`);
+  if (debug) {
+    if (error.stack) lines.push(error.stack);
+    if (error.cause instanceof Error) lines.push(`caused by: ${error.cause.stack ?? error.cause.message}`);
+  }
+  return lines.join('\n');
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
+}
+
+/** The `code` property that Node.js and PostgreSQL put on their errors. */
+export function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** Narrows what no case may reach. */
+export function unreachable(value: never): never {
+  throw new FatalError(`unexpected value ${JSON.stringify(value)}`, { code: 'unreachable' });
+}

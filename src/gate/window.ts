@@ -1,0 +1,69 @@
+/**
+ * The requests that one limit counts. Invariant: no window of `rule.windowMs` on the server's side receives more than `rule.requests`,
+ * as long as requests need the same time up to within `jitterMs`: a server window holds only sends of an interval of window + jitter.
+ */
+import type { RateRule } from './gate.js';
+
+/** How much the way to the server may vary, before a rejection teaches otherwise. */
+const FIRST_JITTER = 0.05;
+const MOST_JITTER = 0.5;
+/** Share of a window that may be sent as one burst; the rest is spread evenly. */
+const BURST = 0.05;
+
+export class RateWindow {
+  /** Send times in order; entries before `first` have left the window. */
+  private log: number[] = [];
+  private first = 0;
+  private jitterMs: number;
+  private tokens: number;
+  private tokensAt = 0;
+
+  constructor(private readonly rule: RateRule) {
+    this.jitterMs = rule.windowMs * FIRST_JITTER;
+    this.tokens = this.burst();
+  }
+
+  /** Milliseconds until the next request may be sent; 0: now. */
+  waitMs(nowMs: number): number {
+    const from = nowMs - this.rule.windowMs - this.jitterMs;
+    while (this.first < this.log.length && this.log[this.first]! <= from) this.first++;
+    if (this.first > 4096) {
+      this.log = this.log.slice(this.first);
+      this.first = 0;
+    }
+    const inWindow = this.log.length - this.first;
+    const untilFree = inWindow >= this.rule.requests ? this.log[this.log.length - this.rule.requests]! - from : 0;
+    this.refill(nowMs);
+    const untilToken = this.tokens >= 1 - 1e-9 ? 0 : (1 - this.tokens) * this.spacingMs();
+    return Math.max(untilFree, untilToken);
+  }
+
+  sent(nowMs: number): void {
+    this.refill(nowMs);
+    this.tokens -= 1;
+    this.log.push(nowMs);
+  }
+
+  /** Rejected although it kept the rule: the way varies more than assumed. */
+  widen(): void {
+    this.jitterMs = Math.min(this.jitterMs * 2, this.rule.windowMs * MOST_JITTER);
+  }
+
+  /** Requests per second that it lets through. */
+  rate(): number {
+    return 1000 / this.spacingMs();
+  }
+
+  private spacingMs(): number {
+    return (this.rule.windowMs + this.jitterMs) / this.rule.requests;
+  }
+
+  private burst(): number {
+    return Math.max(1, this.rule.requests * BURST);
+  }
+
+  private refill(nowMs: number): void {
+    this.tokens = Math.min(this.burst(), this.tokens + Math.max(0, nowMs - this.tokensAt) / this.spacingMs());
+    this.tokensAt = nowMs;
+  }
+}

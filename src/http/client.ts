@@ -1,0 +1,210 @@
+/** The HTTP client: every attempt, retries included, passes the gate. */
+import { EnvHttpProxyAgent, type Dispatcher } from 'undici';
+import type { Clock } from '../clock.js';
+import { codeOf, FatalError, HeadraceError, messageOf, PausedError, RetriableError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import type { Random } from '../random.js';
+import type { Admission } from './admission.js';
+import { parseJson } from '../json.js';
+import { parseRetryAfter } from './retry-after.js';
+
+export interface ApiRequest {
+  method?: 'GET' | 'POST';
+  /** Path and query, appended to the base URL. */
+  path: string;
+  /** Name of the endpoint for limits that are counted per endpoint: its path without ids. */
+  endpoint: string;
+  headers?: Record<string, string>;
+  /** Expected remaining work of the stream; a heavier request is admitted first. */
+  weight?: () => number;
+  signal: AbortSignal;
+  /** The first attempt was admitted already, by the caller. */
+  admitted?: boolean;
+}
+
+export interface ApiResponse {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  /** Parsed JSON. Integers past 2^53 are bigint. */
+  body: unknown;
+  /** The server's own clock (`Date`), milliseconds since the epoch; undefined where it sends none. */
+  serverTimeMs: number | undefined;
+  /** Size of the body as received. */
+  bytes: number;
+}
+
+/** What an answer means; the connector knows its API's signs. */
+export type Verdict =
+  | { kind: 'ok' }
+  | { kind: 'limited'; scope: 'global' | 'endpoint'; retryAfterMs?: number | undefined }
+  | { kind: 'retry'; reason: string; retryAfterMs?: number | undefined }
+  | { kind: 'error'; error: HeadraceError };
+
+export interface ClientOptions {
+  baseUrl: string;
+  admission: Admission;
+  clock: Clock;
+  random: Random;
+  headers: Record<string, string>;
+  judge: (response: ApiResponse, request: ApiRequest) => Verdict;
+  /** Called for each attempt's end, for metrics and progress. */
+  observe?: (event: AttemptEvent) => void;
+}
+
+export interface AttemptEvent {
+  endpoint: string;
+  status: number;
+  latencyMs: number;
+  outcome: 'ok' | 'limited' | 'retry' | 'error';
+  reason?: string | undefined;
+  waitMs?: number | undefined;
+}
+
+export class ApiClient {
+  private readonly dispatcher: Dispatcher;
+  private readonly origin: string;
+  private readonly prefix: string;
+  /** Median-like running estimate of the time from sending to the whole body; undefined before the first answer. */
+  latencyMs: number | undefined;
+
+  constructor(private readonly options: ClientOptions) {
+    const url = new URL(options.baseUrl);
+    this.origin = url.origin;
+    this.prefix = url.pathname.replace(/\/$/, '');
+    this.dispatcher = new EnvHttpProxyAgent({
+      connections: LIMITS.sockets,
+      pipelining: 1,
+      headersTimeout: LIMITS.headersTimeoutMs,
+      bodyTimeout: LIMITS.bodyTimeoutMs,
+    });
+  }
+
+  get admission(): Admission {
+    return this.options.admission;
+  }
+
+  /** Sends until an answer counts, at most LIMITS.attempts times. Throws the connector's error, RetriableError or PausedError. */
+  async request(request: ApiRequest): Promise<ApiResponse> {
+    const { admission, clock } = this.options;
+    let admitted = request.admitted ?? false;
+    let last = '';
+    for (let attempt = 1; attempt <= LIMITS.attempts; attempt++) {
+      if (!admitted) await admission.admit(request.endpoint, attempt > 1 ? () => Infinity : (request.weight ?? (() => 0)), request.signal);
+      admitted = false;
+      const startedMs = clock.monotonic();
+      let response: ApiResponse | undefined;
+      let verdict: Verdict;
+      try {
+        response = await this.send(request);
+        verdict = this.options.judge(response, request);
+      } catch (error) {
+        verdict = this.verdictOfFailure(error, request);
+      }
+      const endedMs = clock.monotonic();
+      const limited = verdict.kind === 'limited';
+      admission.gate.answered(endedMs, request.endpoint, {
+        rejected: limited,
+        scope: verdict.kind === 'limited' ? verdict.scope : 'global',
+        retryAfterMs: verdict.kind === 'limited' ? verdict.retryAfterMs : undefined,
+      });
+      admission.pump();
+      const latencyMs = endedMs - startedMs;
+      const note = (outcome: AttemptEvent['outcome'], reason?: string, waitMs?: number) =>
+        this.options.observe?.({ endpoint: request.endpoint, status: response?.status ?? 0, latencyMs, outcome, reason, waitMs });
+      if (verdict.kind === 'ok') {
+        this.latencyMs = this.latencyMs === undefined ? latencyMs : this.latencyMs * 0.9 + latencyMs * 0.1;
+        note('ok');
+        return response!;
+      }
+      if (verdict.kind === 'error') {
+        note('error', verdict.error.message);
+        throw verdict.error;
+      }
+      last = verdict.kind === 'limited' ? `status ${response?.status}: rate limited` : verdict.reason;
+      if ((verdict.retryAfterMs ?? 0) > LIMITS.retryAfterMs) {
+        throw new RetriableError('the API asks to wait longer than an hour', {
+          code: 'retry_after_too_long', place: request.endpoint, found: `Retry-After ${Math.round(verdict.retryAfterMs! / 1000)} s`, next: 'run again after that time; the sync continues where it stopped',
+        });
+      }
+      const waitMs = verdict.kind === 'limited' ? 0 : Math.max(verdict.retryAfterMs ?? 0, this.backoffMs(attempt));
+      note(verdict.kind, last, waitMs);
+      if (waitMs > 0) await clock.sleep(waitMs, request.signal);
+    }
+    throw new RetriableError('the API did not answer usefully', {
+      code: 'attempts_exhausted', place: `${this.origin}${this.prefix}${request.path.split('?')[0]}`, expected: 'a complete JSON answer', found: `${LIMITS.attempts} attempts, the last: ${last}`, next: 'run the same command again; it continues where it stopped',
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.dispatcher.destroy();
+  }
+
+  private backoffMs(attempt: number): number {
+    return Math.min(LIMITS.backoffLastMs, LIMITS.backoffFirstMs * 2 ** (attempt - 1)) * (0.5 + this.options.random.next());
+  }
+
+  private verdictOfFailure(error: unknown, request: ApiRequest): Verdict {
+    if (request.signal.aborted) return { kind: 'error', error: new PausedError('stopped during a request', { code: 'stopped' }) };
+    if (error instanceof HeadraceError && !(error instanceof RetriableError)) return { kind: 'error', error };
+    const code = codeOf(error);
+    if (code && TLS_ERRORS.test(code)) {
+      return {
+        kind: 'error',
+        error: new FatalError('the API\'s certificate is not trusted', { code: 'tls_untrusted', place: this.origin, found: code, next: 'set NODE_EXTRA_CA_CERTS to a file with the certificate authority', cause: error }),
+      };
+    }
+    return { kind: 'retry', reason: code ? `${code}: ${messageOf(error)}` : messageOf(error) };
+  }
+
+  private async send(request: ApiRequest): Promise<ApiResponse> {
+    const answer = await this.dispatcher.request({
+      origin: this.origin,
+      path: this.prefix + request.path,
+      method: request.method ?? 'GET',
+      headers: { accept: 'application/json', 'user-agent': 'headrace', ...this.options.headers, ...request.headers },
+      signal: request.signal,
+    });
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > LIMITS.responseBytes) {
+        answer.body.destroy();
+        throw new FatalError('an answer is larger than Headrace accepts', { code: 'response_too_large', place: request.endpoint, expected: `at most ${LIMITS.responseBytes} bytes`, found: 'more' });
+      }
+      chunks.push(chunk);
+    }
+    const length = Number(answer.headers['content-length']);
+    if (Number.isFinite(length) && answer.headers['content-encoding'] === undefined && length !== bytes) {
+      throw new RetriableError(`the body ends after ${bytes} of ${length} bytes`, { code: 'body_cut' });
+    }
+    const headers = answer.headers;
+    const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8');
+    const date = Date.parse(String(headers['date'] ?? ''));
+    const response = { status: answer.statusCode, headers, serverTimeMs: Number.isNaN(date) ? undefined : date, bytes };
+    return { ...response, body: this.parse(text, response.status, headers) };
+  }
+
+  /** A body that is no JSON is only of use where the status already tells the story. */
+  private parse(text: string, status: number, headers: ApiResponse['headers']): unknown {
+    const type = String(headers['content-type'] ?? '');
+    const isJson = /\bjson\b/i.test(type);
+    if (!isJson && status < 400) {
+      throw new RetriableError(`the answer is ${type || 'of no content type'}, not JSON`, { code: 'wrong_content_type' });
+    }
+    try {
+      return parseJson(text);
+    } catch (error) {
+      if (status >= 400) return undefined;
+      throw new RetriableError(`the answer is not valid JSON: ${messageOf(error)}`, { code: 'invalid_json', cause: error });
+    }
+  }
+}
+
+const TLS_ERRORS = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_)/;
+
+/** Retry-After of a response in milliseconds, read against its own Date. */
+export function retryAfterOf(response: ApiResponse): number | undefined {
+  const value = response.headers['retry-after'];
+  return parseRetryAfter(Array.isArray(value) ? value[0] : value, response.serverTimeMs);
+}

@@ -1,0 +1,60 @@
+/** Every bound in one place, each with its reason. Units go last in the names. */
+export const LIMITS = {
+  /** Pages fetched or being fetched and not yet committed, in bytes as received; holds memory whatever the size of the data. */
+  bufferedBytes: 24 * 1024 * 1024,
+  /** What a page is expected to weigh before the first one has arrived. */
+  firstPageBytes: 256 * 1024,
+  /** One transaction's worth of rows: large enough to amortise a commit, small enough to commit several side by side. */
+  batchBytes: 4 * 1024 * 1024,
+  /** A batch smaller than this waits for more pages, but no longer than batchDelayMs. */
+  batchEagerBytes: 1024 * 1024,
+  batchDelayMs: 150,
+  /** Connections that commit side by side; more than 3 gained nothing on 2 cores. */
+  writers: 3,
+  /** Open ranges of one stream: bounds its state (about 75 bytes each) and the cursors the server must keep. */
+  openRanges: 120,
+  /** Closed ranges kept apart before neighbours are merged; bounds state as well. */
+  closedRanges: 60,
+  /** Chains in flight when no limit is known to bound them: more only queues at the server. */
+  unlimitedChains: 12,
+  /** Parent pages whose children are still open, and the weight of their list; bounds the state of a child stream. */
+  openSlicePages: 6,
+  openSliceBytes: 14 * 1024,
+  /** Children of one stream read side by side when no limit is known. */
+  unlimitedSlices: 32,
+  /** Keys remembered while one unit of granularity is walked again. */
+  unitKeys: 200_000,
+  /** Times one position's unit is walked again before the range is given up: a server that never ends it is broken. */
+  rewalks: 20,
+  /** Attempts of one request, the first included. */
+  attempts: 12,
+  /** Backoff between attempts: doubles from the first to the last, plus jitter. */
+  backoffFirstMs: 100,
+  backoffLastMs: 30_000,
+  /** A Retry-After longer than this pauses the run instead of holding a process for hours. */
+  retryAfterMs: 3_600_000,
+  /** A response without headers, or a body without bytes, for this long counts as a failed attempt. */
+  headersTimeoutMs: 60_000,
+  bodyTimeoutMs: 30_000,
+  /** One response body: a page of 100 objects of 300 KB each. */
+  responseBytes: 64 * 1024 * 1024,
+  /** Sockets to one API host. */
+  sockets: 128,
+  /** Configuration and state files. */
+  configBytes: 1024 * 1024,
+  stateFileBytes: 64 * 1024 * 1024,
+  /** Rows of one stream in one run that may go to quarantine before the stream is stopped: more is a wrong schema, not a bad row. */
+  quarantinedRows: 10_000,
+  /** Objects that one page of changes may ask for. */
+  changedObjects: 100,
+  /** Extra pages that complete the lists nested in one object. */
+  nestedPages: 1_000,
+  /** PostgreSQL cuts identifiers at this many bytes. */
+  identifierBytes: 63,
+  /** Columns that new fields may add to one table; PostgreSQL stops at 1,600. */
+  columns: 1_000,
+  /** A wait of this length is told to the user. */
+  visibleWaitMs: 1_000,
+  /** Time that the embedded server may take to start or stop. */
+  serverStartMs: 60_000,
+} as const;

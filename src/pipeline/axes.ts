@@ -1,0 +1,71 @@
+/** How each shape of division lies on the planner's axis, which is always read from high positions to low ones. */
+import type { PageRead, RangeRequest } from '../segments/planner.js';
+import type { Division, Page, PageRequest } from '../source/contract.js';
+import type { DataRecord } from '../protocol/catalog.js';
+
+export interface Axis {
+  unit: number;
+  /** Rows of a page as the planner counts them. */
+  pageRows: number;
+  divisible: boolean;
+  seekable: boolean;
+  request(range: RangeRequest): Pick<PageRequest, 'gte' | 'lt' | 'cursor' | 'number'>;
+  read(page: Page, range: RangeRequest, keyOf: (record: DataRecord) => string | null): PageRead;
+}
+
+/** Pages asked for at first where their number is not known; it doubles until a short page. */
+const FIRST_WINDOW_PAGES = 2;
+
+export function axisOf(division: Division, chain: boolean): Axis {
+  if (division.kind === 'range' && !chain) return division.order === 'ascending' ? ascending(division) : descending(division);
+  if (division.kind === 'numbered') return numbered();
+  return chainAxis(division.pageRows);
+}
+
+type RangeDivision = Extract<Division, { kind: 'range' }>;
+
+function descending(division: RangeDivision): Axis {
+  return {
+    unit: division.unit, pageRows: division.pageRows, divisible: true, seekable: true,
+    request: ({ cursor, filter }) => ({ cursor, gte: filter.gte, lt: filter.lt }),
+    read: (page, _range, keyOf) => ({ positions: page.records.map(division.position), keys: page.records.map(keyOf), hasMore: page.hasMore, nextCursor: page.next }),
+  };
+}
+
+/** Oldest first is newest first on the negated axis: [a, b) becomes [-b + unit, -a + unit). */
+function ascending(division: RangeDivision): Axis {
+  const { unit } = division;
+  return {
+    unit, pageRows: division.pageRows, divisible: true, seekable: true,
+    request: ({ cursor, filter }) => ({ cursor, gte: -filter.lt + unit, lt: filter.gte === null ? null : -filter.gte + unit }),
+    read: (page, _range, keyOf) => ({ positions: page.records.map((record) => -division.position(record)), keys: page.records.map(keyOf), hasMore: page.hasMore, nextCursor: page.next }),
+  };
+}
+
+/** Where a span of the stream lies on its axis. */
+export function spanOnAxis(division: Division, span: { gte: number; lt: number }, chain: boolean): { gte: number; lt: number } {
+  if (division.kind === 'range' && !chain) return division.order === 'ascending' ? { gte: -span.lt + division.unit, lt: -span.gte + division.unit } : span;
+  if (division.kind === 'numbered') return { gte: 0, lt: FIRST_WINDOW_PAGES };
+  return { gte: 0, lt: 1 };
+}
+
+function chainAxis(pageRows: number): Axis {
+  return {
+    unit: 1, pageRows, divisible: false, seekable: false,
+    request: ({ cursor }) => ({ cursor, gte: null, lt: null }),
+    read: (page, _range, keyOf) => ({ positions: page.records.map(() => Number.NaN), keys: page.records.map(keyOf), hasMore: page.hasMore, nextCursor: page.next }),
+  };
+}
+
+/** One page is one unit and counts as one row; the cursor is the number of the page to read, from the top down. */
+function numbered(): Axis {
+  const numberOf = (range: RangeRequest) => (range.cursor === null ? range.filter.lt - 1 : Number(range.cursor));
+  return {
+    unit: 1, pageRows: 1, divisible: true, seekable: true,
+    request: (range) => ({ cursor: null, gte: null, lt: null, number: numberOf(range) }),
+    read(_page, range) {
+      const number = numberOf(range);
+      return { positions: [number], keys: [String(number)], hasMore: number > (range.filter.gte ?? 0), nextCursor: String(number - 1) };
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/** The change stream: which part of it this run reads, and whether it still reaches back far enough. */
+import type { StateEntry, StateWrite } from '../destination/contract.js';
+import { isClosed } from '../segments/ledger.js';
+import type { Account, Source } from '../source/contract.js';
+import { decodeStream, META_KEY, type StreamMeta } from '../state/checkpoint.js';
+import { beginAs, type OpenedStream } from './follow.js';
+
+export interface OpenedChanges {
+  stream: Source['changes'];
+  opened: OpenedStream | undefined;
+  history: { gte: number; lt: number };
+  /** Written before anything is read: where changes will be read from, so that none falls between two runs. */
+  before: StateWrite[];
+  /** Written once the streams that lost their changes are read again. */
+  after: StateWrite[];
+  /** Streams that follow by events must be read again. */
+  lost: boolean;
+  notice: string | undefined;
+}
+
+/** Events near the end of their keeping may be gone before they are read. */
+const MARGIN_SECONDS = 86_400;
+
+export function openChanges(source: Source, entries: StateEntry[], account: Account): OpenedChanges {
+  const stream = source.changes;
+  const lt = Math.floor(account.serverTimeMs / 1000);
+  const nothing: OpenedChanges = { stream: undefined, opened: undefined, history: { gte: lt, lt }, before: [], after: [], lost: false, notice: undefined };
+  if (!stream) return nothing;
+  const state = decodeStream(entries.filter((entry) => entry.stream === stream.name));
+  if (!state) {
+    const meta: StreamMeta = { generation: 0, mode: 'load', span: { gte: lt - stream.lookback, lt }, complete: true };
+    return { ...nothing, before: [{ stream: stream.name, key: META_KEY, expect: 0, value: meta }] };
+  }
+  const from = state.meta.span.lt - stream.lookback;
+  if (lt - from > stream.keptSeconds - MARGIN_SECONDS) {
+    const meta: StreamMeta = { ...state.meta, span: { gte: lt - stream.lookback, lt }, complete: true };
+    const writes: StateWrite[] = [{ stream: stream.name, key: META_KEY, expect: state.metaVersion, value: meta }];
+    for (const [id, version] of state.versions) writes.push({ stream: stream.name, key: `range/${id}`, expect: version, value: null });
+    const days = Math.floor((lt - state.meta.span.lt) / 86_400);
+    return { ...nothing, after: writes, lost: true, notice: `the last run was ${days} days ago and the API keeps events for ${stream.keptSeconds / 86_400}: streams are read again and compared` };
+  }
+  if (!state.meta.complete && !isClosed(state.ledger)) {
+    return { ...nothing, stream, opened: { ...state, writes: [], restart: false }, history: state.meta.span };
+  }
+  const history = { gte: from, lt };
+  return { ...nothing, stream, opened: beginAs(stream, history, state, 'extend', false, true), history };
+}

@@ -1,0 +1,55 @@
+/** What the parts of one run share. */
+import type { Clock } from '../clock.js';
+import type { DestinationSession } from '../destination/contract.js';
+import type { Stream } from '../source/contract.js';
+import type { RunEvent } from './events.js';
+import type { ByteBudget } from './memory.js';
+
+/** The way to the rate limit: the engine takes its permits before it chooses which page to ask for. */
+export interface Permits {
+  /** Resolves when a request to the endpoint may leave; it must leave at once. */
+  admit(endpoint: string, weight: () => number, signal: AbortSignal): Promise<void>;
+  /** Requests a second that the endpoint may take; Infinity where nothing is known. */
+  rateOf(endpoint: string): number;
+  /** Milliseconds of a request, once one was answered. */
+  latencyMs(): number | undefined;
+}
+
+export interface RunContext {
+  session: DestinationSession;
+  permits: Permits;
+  memory: ByteBudget;
+  clock: Clock;
+  /** Aborts when the run pauses. */
+  signal: AbortSignal;
+  emit: (event: RunEvent) => void;
+  /** Something can be committed: the writer looks again. */
+  kick: () => void;
+  planner: 'adaptive' | 'uniform';
+  /** Notes for the summary. */
+  note: (message: string) => void;
+}
+
+/** Assumed until a request was answered. */
+const FIRST_LATENCY_MS = 300;
+/** More chains than rate x latency, for the spread of latencies (measured: fewer idle the limit, more cost requests). */
+const CHAIN_MARGIN = 1.25;
+
+/** Little's law: as many chains as keep the endpoint's limit busy, no more. */
+export function chainsFor(stream: Stream, context: RunContext, unlimited: number, most: number): number {
+  const rate = context.permits.rateOf(stream.endpoint);
+  if (!Number.isFinite(rate)) return unlimited;
+  const latencyMs = context.permits.latencyMs() ?? FIRST_LATENCY_MS;
+  return Math.min(most, Math.ceil((rate * latencyMs * CHAIN_MARGIN) / 1000) + 1);
+}
+
+/** The primary key as one text; null where a part is missing. */
+export function keyOf(stream: Stream, record: Record<string, unknown>): string | null {
+  let key = '';
+  for (const field of stream.primaryKey) {
+    const value = record?.[field];
+    if (value === null || value === undefined) return null;
+    key += `${String(value)}\u0001`;
+  }
+  return key === '' ? null : key;
+}

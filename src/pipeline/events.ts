@@ -1,0 +1,86 @@
+/** What a run tells while it goes on. Progress is pulled as a snapshot; events are pushed. */
+import type { Counts } from '../destination/contract.js';
+
+export type StreamStatus = 'waiting' | 'reading' | 'complete' | 'skipped' | 'failed' | 'paused';
+
+export interface StreamProgress {
+  name: string;
+  status: StreamStatus;
+  /** Rows committed by this run. */
+  rows: number;
+  pages: number;
+  /** Pages expected to remain. */
+  expectedPages: number;
+  /** Committed parts of the span, as fractions from oldest (0) to newest (1). */
+  done: { from: number; to: number }[];
+  openRanges: number;
+  /** Children: slices waiting. */
+  openSlices: number;
+  error?: string;
+}
+
+export interface Wait {
+  reason: string;
+  /** Milliseconds that remain. */
+  ms: number;
+}
+
+export interface Progress {
+  runId: string;
+  elapsedMs: number;
+  rows: number;
+  rowsPerSecond: number;
+  requests: number;
+  rejections: number;
+  requestsPerSecond: number;
+  /** Undefined where no limit is known. */
+  limitPerSecond: number | undefined;
+  waits: Wait[];
+  /** Undefined before the first pages tell. */
+  leftMs: number | undefined;
+  bufferedBytes: number;
+  streams: StreamProgress[];
+}
+
+export interface StreamProof {
+  stream: string;
+  pages: number;
+  rows: number;
+  ranges: number;
+  span: { gte: number; lt: number };
+  gaps: number;
+  overlaps: number;
+  open: number;
+  counts: Counts;
+  /** Rows in the destination, tombstones among them. */
+  stored: number;
+  tombstones: number;
+  /** What does not agree; empty: proven. */
+  faults: string[];
+}
+
+export type RunOutcome = 'complete' | 'partial' | 'failed' | 'paused';
+
+export interface RunSummary {
+  runId: string;
+  connection: string;
+  outcome: RunOutcome;
+  seconds: number;
+  requests: number;
+  rejections: number;
+  rows: number;
+  pages: number;
+  proofs: StreamProof[];
+  problems: { stream: string; status: StreamStatus; message: string; code: string; next?: string | undefined }[];
+  notes: string[];
+}
+
+export type RunEvent =
+  | { type: 'started'; runId: string; connection: string; account: string; streams: string[] }
+  | { type: 'committed'; stream: string; rows: number; bytes: number }
+  | { type: 'split'; stream: string; at: number }
+  | { type: 'wait'; reason: string; ms: number; stream?: string }
+  | { type: 'retry'; endpoint: string; reason: string; status: number }
+  | { type: 'stream'; stream: string; status: StreamStatus; message?: string }
+  | { type: 'note'; message: string }
+  | { type: 'finished'; summary: RunSummary };

@@ -1,0 +1,78 @@
+/** A dry run: a few probes a stream tell how many rows, requests and seconds a sync would take. Nothing is stored. */
+import { SkippableError } from '../errors.js';
+import { DensityModel } from '../segments/density.js';
+import type { Page, Source, Stream } from '../source/contract.js';
+import type { Permits } from './context.js';
+
+export interface StreamPlan {
+  stream: string;
+  /** Undefined where nothing can tell: a chain with more than one page. */
+  rows: number | undefined;
+  requests: number | undefined;
+  /** The number is exact, not estimated. */
+  exact: boolean;
+  probes: number;
+  error?: string;
+}
+
+export interface Plan {
+  streams: StreamPlan[];
+  requests: number;
+  /** At the limit: all requests over the global rate, or the busiest endpoint, whichever is longer. */
+  seconds: number;
+}
+
+/** Shares of the unread span at which the density is looked at, beside the first page. */
+const PROBES = [0.75, 0.5, 0.25, 0.9];
+/** Measured cost of dividing (bench segments). */
+const DIVISION_COST = 1.03;
+
+export async function planSync(source: Source, permits: Permits, globalRate: number, signal: AbortSignal): Promise<Plan> {
+  const account = await source.check(signal);
+  const lt = Math.floor(account.serverTimeMs / 1000);
+  const gte = account.createdMs === undefined ? lt - 10 * 365 * 86_400 : Math.floor(account.createdMs / 1000);
+  const plans = new Map<string, StreamPlan>();
+  const roots = source.streams.filter((stream) => stream.division.kind !== 'slices');
+  await Promise.all(roots.map(async (stream) => {
+    plans.set(stream.name, await planOne(stream, { gte, lt }, signal).catch((error) => {
+      if (!(error instanceof SkippableError)) throw error;
+      return { stream: stream.name, rows: undefined, requests: undefined, exact: false, probes: 1, error: error.message };
+    }));
+  }));
+  for (const stream of source.streams) {
+    if (stream.division.kind !== 'slices' || !('parent' in stream.division.of)) continue;
+    const parent = plans.get(stream.division.of.parent);
+    plans.set(stream.name, { stream: stream.name, rows: undefined, requests: parent?.rows, exact: parent?.exact ?? false, probes: 0, ...(parent?.error ? { error: 'its parent cannot be read' } : {}) });
+  }
+  const streams = source.streams.filter((stream) => stream.stored || plans.get(stream.name)?.requests).map((stream) => plans.get(stream.name)!);
+  const requests = streams.reduce((sum, plan) => sum + (plan.requests ?? 1), 0);
+  const slowest = Math.max(0, ...source.streams.map((stream) => (plans.get(stream.name)?.requests ?? 0) / permits.rateOf(stream.endpoint)));
+  return { streams, requests: Math.ceil(requests), seconds: Math.max(slowest, Number.isFinite(globalRate) ? requests / globalRate : 0) };
+}
+
+async function planOne(stream: Stream, span: { gte: number; lt: number }, signal: AbortSignal): Promise<StreamPlan> {
+  const ask = (lt: number | null): Promise<Page> =>
+    stream.page({ gte: null, lt, cursor: null, ...(stream.division.kind === 'numbered' ? { number: 0 } : {}), signal, weight: () => 0, admitted: false });
+  const { division } = stream;
+  const first = await ask(division.kind === 'range' && division.order !== 'ascending' ? span.lt : null);
+  if (!first.hasMore) return { stream: stream.name, rows: first.records.length, requests: 1, exact: true, probes: 1 };
+  if (first.total !== undefined) return { stream: stream.name, rows: first.total, requests: Math.ceil(first.total / division.pageRows), exact: true, probes: 1 };
+  if (division.kind !== 'range' || division.order === 'ascending') return { stream: stream.name, rows: undefined, requests: undefined, exact: false, probes: 1 };
+  const density = new DensityModel();
+  const learn = (page: Page, top: number) => {
+    const last = page.records.map(division.position).findLast((position) => !Number.isNaN(position));
+    const width = last === undefined || !page.hasMore ? top - span.gte : top - last;
+    density.add(top - width / 2, page.records.length, Math.max(division.unit, width));
+    return last ?? span.gte;
+  };
+  const top = learn(first, span.lt);
+  let probes = 1;
+  for (const share of PROBES) {
+    const at = Math.floor(span.gte + (top - span.gte) * share);
+    if (at <= span.gte) continue;
+    learn(await ask(at), at);
+    probes++;
+  }
+  const rows = Math.round(first.records.length + density.rowsIn(span.gte, top));
+  return { stream: stream.name, rows, requests: Math.ceil((rows / division.pageRows) * DIVISION_COST), exact: false, probes };
+}

@@ -1,0 +1,69 @@
+/** Where a run stands: pulled as snapshots, computed from what is committed. */
+import type { Clock } from '../clock.js';
+import type { GateStatus } from '../gate/gate.js';
+import { LIMITS } from '../limits.js';
+import type { Progress, Wait } from './events.js';
+import type { ByteBudget } from './memory.js';
+import type { StreamRun } from './stream-run.js';
+
+/** How far back rates look. */
+const MEASURED_MS = 10_000;
+const SAMPLE_MS = 500;
+
+export class ProgressMeter {
+  private readonly samples: { atMs: number; rows: number; pages: number }[] = [];
+  private stopped = false;
+
+  constructor(
+    private readonly runId: string,
+    private readonly runs: Map<string, StreamRun>,
+    private readonly gateStatus: () => GateStatus,
+    private readonly memory: ByteBudget,
+    private readonly clock: Clock,
+    private readonly startedMs: number,
+  ) {}
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  snapshot(): Progress {
+    const now = this.clock.monotonic();
+    const runs = [...this.runs.values()];
+    const rows = runs.reduce((sum, run) => sum + run.rows, 0);
+    const pages = runs.reduce((sum, run) => sum + run.pages, 0);
+    const last = this.samples.at(-1);
+    if (!last || now - last.atMs >= SAMPLE_MS) this.samples.push({ atMs: now, rows, pages });
+    while (this.samples.length > 2 && this.samples[0]!.atMs < now - MEASURED_MS) this.samples.shift();
+    const first = this.samples[0]!;
+    const seconds = Math.max(0.001, (now - first.atMs) / 1000);
+    const gate = this.gateStatus();
+    const streams = runs.map((run) => run.progress());
+    return {
+      runId: this.runId, elapsedMs: now - this.startedMs, rows, rowsPerSecond: now === first.atMs ? 0 : (rows - first.rows) / seconds,
+      requests: gate.requests, rejections: gate.rejections, requestsPerSecond: gate.sentPerSecond,
+      limitPerSecond: Number.isFinite(gate.limitPerSecond) ? gate.limitPerSecond : undefined,
+      waits: this.waits(gate, now), leftMs: this.stopped ? 0 : this.left(runs, (pages - first.pages) / seconds, gate),
+      bufferedBytes: this.memory.inUse, streams,
+    };
+  }
+
+  private waits(gate: GateStatus, now: number): Wait[] {
+    const waits: Wait[] = [];
+    if (gate.waiting && gate.waiting.untilMs - now > LIMITS.visibleWaitMs) waits.push({ reason: gate.waiting.reason, ms: gate.waiting.untilMs - now });
+    if (this.memory.full) waits.push({ reason: 'destination', ms: 0 });
+    return waits;
+  }
+
+  /** The slowest stream at its own pace, or all pages at the pace of late; whichever is longer. */
+  private left(runs: StreamRun[], pagesPerSecond: number, gate: GateStatus): number | undefined {
+    let pages = 0;
+    for (const run of runs) {
+      if (run.status === 'waiting') return undefined;
+      pages += run.progress().expectedPages;
+    }
+    const pace = Math.max(pagesPerSecond, gate.sentPerSecond * 0.5);
+    if (pages > 0 && pace <= 0) return undefined;
+    return pages === 0 ? 0 : (pages / pace) * 1000;
+  }
+}

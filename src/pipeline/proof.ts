@@ -1,0 +1,38 @@
+/** The proof at the end: the ledger has no gap and no overlap, every row read is accounted for, and the destination holds what its receipts say. */
+import { noCounts, type Counts, type DestinationSession } from '../destination/contract.js';
+import type { WriteMode } from '../protocol/catalog.js';
+import { coverFaults, totals, type Ledger } from '../segments/ledger.js';
+import type { Stream } from '../source/contract.js';
+import type { StreamProof } from './events.js';
+
+export interface ProofInput {
+  stream: Stream;
+  mode: WriteMode;
+  /** Undefined for slices, whose ledger is the list of those still open. */
+  ledger: Ledger | undefined;
+  openSlices: number;
+  complete: boolean;
+}
+
+export async function prove(session: DestinationSession, input: ProofInput, all: Record<string, Counts>): Promise<StreamProof> {
+  const { stream, ledger } = input;
+  const counts = all[stream.name] ?? noCounts();
+  const faults: string[] = [];
+  const cover = ledger ? coverFaults(ledger) : [];
+  const sums = ledger ? totals(ledger) : { rows: counts.read, pages: 0, open: 0, closed: 0 };
+  faults.push(...cover);
+  const open = sums.open + input.openSlices;
+  if (open > 0) faults.push(`${open} ${ledger ? 'ranges' : 'slices'} are still open`);
+  else if (!input.complete) faults.push('the stream did not come to its end');
+  const accounted = counts.inserted + counts.updated + counts.unchanged + counts.quarantined;
+  if (accounted !== counts.read) faults.push(`${counts.read} rows were read, ${accounted} are accounted for`);
+  const stored = await session.stored(stream.name);
+  if (session.capabilities.keys || input.mode === 'append') {
+    if (stored.keys !== counts.inserted) faults.push(`receipts say ${counts.inserted} rows are stored, the destination holds ${stored.keys}`);
+  }
+  return {
+    stream: stream.name, pages: sums.pages, rows: sums.rows, ranges: ledger?.ranges.size ?? 0, span: ledger?.span ?? { gte: 0, lt: 0 },
+    gaps: cover.filter((fault) => fault.startsWith('gap')).length, overlaps: cover.filter((fault) => fault.startsWith('overlap')).length,
+    open, counts, stored: stored.keys, tombstones: stored.deleted, faults,
+  };
+}

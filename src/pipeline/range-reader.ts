@@ -1,0 +1,291 @@
+/** Reads a stream whose span can be divided: ranges, page numbers, or a single chain. */
+import type { StateWrite } from '../destination/contract.js';
+import { CursorGoneError, FatalError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent } from '../segments/ledger.js';
+import { Planner, type RangeRequest } from '../segments/planner.js';
+import type { Page, Stream } from '../source/contract.js';
+import { encodeRange, rangeKey, type StreamMeta } from '../state/checkpoint.js';
+import { axisOf, type Axis } from './axes.js';
+import { chainsFor, keyOf, type RunContext } from './context.js';
+import { Reader, type QueuedPage } from './reader.js';
+import type { SliceReader } from './slice-reader.js';
+import type { TakenBatch } from './writer.js';
+
+interface PageItem extends QueuedPage {
+  kind: 'page';
+  event: Extract<LedgerEvent, { type: 'page' }>;
+}
+
+interface SplitItem {
+  kind: 'split';
+  event: Extract<LedgerEvent, { type: 'split' }>;
+  sinceMs: number;
+  bytes: 0;
+}
+
+/** A server that promised an order, or kept one so far, broke it. */
+export class OrderBrokenError extends FatalError {}
+
+export class RangeReader extends Reader {
+  readonly planner: Planner;
+  readonly axis: Axis;
+  /** Numbered streams: rows that the API says there are, and whether a page was short. */
+  total: number | undefined;
+  shortPage = false;
+  /** The server's clock at the last page. */
+  serverTimeMs: number | undefined;
+  private queue: (PageItem | SplitItem)[] = [];
+  /** Ranges whose entries a commit under way is writing. */
+  private readonly locked = new Set<number>();
+  private readonly waiting: RangeRequest[] = [];
+  private bytesWaiting = 0;
+  private merging = false;
+
+  constructor(
+    stream: Stream,
+    context: RunContext,
+    children: SliceReader[],
+    private readonly meta: StreamMeta,
+    /** What is committed. */
+    public ledger: Ledger,
+    private readonly versions: Map<number, number>,
+  ) {
+    super(stream, context, children, meta.mode === 'load' && meta.generation === 1, meta.mode === 'reread' ? meta.generation : undefined);
+    this.axis = axisOf(stream.division, meta.chain ?? false);
+    this.planner = new Planner(ledger, {
+      unit: this.axis.unit, pageRows: this.axis.pageRows, strategy: this.axis.divisible ? context.planner : 'none', seekable: this.axis.seekable,
+    });
+  }
+
+  pump(): void {
+    if (this.error !== undefined) return;
+    const chains = chainsFor(this.stream, this.context, LIMITS.unlimitedChains, LIMITS.openRanges);
+    while (this.inFlight < chains && !this.childrenFull(this.inFlight)) {
+      const request = this.planner.next(chains);
+      this.noteSplits();
+      if (!request) break;
+      this.waiting.push(request);
+      this.inFlight++;
+      void this.fetch();
+    }
+  }
+
+  pendingBytes(): number {
+    return this.bytesWaiting;
+  }
+
+  oldestMs(): number | undefined {
+    return this.queue[0]?.sinceMs;
+  }
+
+  protected exhausted(): boolean {
+    return this.planner.done;
+  }
+
+  protected drained(): boolean {
+    return this.queue.length === 0 && this.locked.size === 0;
+  }
+
+  /** One ticket: memory, a permit, then the page that is most urgent now. */
+  private async fetch(): Promise<void> {
+    const reserved = this.pageBytes;
+    let request: RangeRequest | undefined;
+    let held = reserved;
+    await this.context.memory.reserve(reserved, this.context.signal);
+    try {
+      const weight = () => this.planner.expectedPages();
+      await this.context.permits.admit(this.stream.endpoint, weight, this.context.signal);
+      request = this.takeMostUrgent();
+      const page = await this.stream.page({ ...this.axis.request(request), signal: this.context.signal, weight, admitted: true });
+      const bytes = this.arrived(request, page);
+      this.context.memory.release(reserved - bytes);
+      held = 0;
+    } catch (error) {
+      request ??= this.waiting.shift()!;
+      this.stumble(request, error);
+    } finally {
+      if (held > 0) this.context.memory.release(held);
+      this.inFlight--;
+      this.pump();
+      this.context.kick();
+      this.settle();
+    }
+  }
+
+  private takeMostUrgent(): RangeRequest {
+    let best = 0;
+    for (let i = 1; i < this.waiting.length; i++) {
+      if (this.planner.rank(this.waiting[i]!.range) > this.planner.rank(this.waiting[best]!.range)) best = i;
+    }
+    return this.waiting.splice(best, 1)[0]!;
+  }
+
+  /** Takes a page in; returns the bytes that it holds from now on. */
+  private arrived(request: RangeRequest, page: Page): number {
+    this.serverTimeMs = Math.max(this.serverTimeMs ?? 0, page.serverTimeMs ?? 0) || this.serverTimeMs;
+    if (page.total !== undefined) this.total = page.total;
+    if (this.stream.division.kind === 'numbered' && page.records.length < this.stream.division.pageRows) this.shortPage = true;
+    const read = this.axis.read(page, request, (record) => keyOf(this.stream, record));
+    const verdict = this.planner.arrived(request.range, read);
+    if (this.planner.orderBroken && !this.meta.chain) {
+      throw new OrderBrokenError('the rows are not in the order that the stream declares', { code: 'order_broken', place: this.stream.name });
+    }
+    const numbered = this.stream.division.kind === 'numbered';
+    const kept = numbered || !verdict.keep ? page.records : verdict.keep.map((index) => page.records[index]!);
+    const event = numbered ? { ...verdict.event, rows: kept.length } : verdict.event;
+    const identity = `${this.meta.generation}.${request.range}.${this.pagesOf(request.range)}`;
+    const { rows, bytes } = this.prepare(page, kept, identity);
+    this.queue.push({ kind: 'page', event, rows, bytes, sinceMs: this.context.clock.monotonic(), children: this.openings(kept, identity) });
+    this.bytesWaiting += bytes;
+    this.noteSplits();
+    return bytes;
+  }
+
+  /** How many pages of a range were committed or wait for it. */
+  private pagesOf(range: number): number {
+    let pages = this.ledger.ranges.get(range)?.pages ?? 0;
+    for (const item of this.queue) if (item.kind === 'page' && item.event.range === range) pages++;
+    return pages + 1;
+  }
+
+  private stumble(request: RangeRequest, error: unknown): void {
+    if (error instanceof CursorGoneError && request.cursor !== null) {
+      try {
+        this.planner.cursorGone(request.range);
+        return;
+      } catch (unreadable) {
+        return this.fail(unreadable);
+      }
+    }
+    if (error instanceof OrderBrokenError) this.queue = this.queue.filter((item) => this.drop(item));
+    else this.planner.failed(request.range);
+    this.fail(error);
+  }
+
+  /** What was read under a broken order is read again anyway. */
+  private drop(item: PageItem | SplitItem): boolean {
+    this.context.memory.release(item.bytes);
+    this.bytesWaiting -= item.bytes;
+    return false;
+  }
+
+  private noteSplits(): void {
+    for (const event of this.planner.takeEvents()) {
+      if (event.type !== 'split') continue;
+      this.queue.push({ kind: 'split', event, sinceMs: this.context.clock.monotonic(), bytes: 0 });
+      this.context.emit({ type: 'split', stream: this.stream.name, at: event.at });
+    }
+  }
+
+  /**
+   * The longest run of queued items, in order, whose ranges no other commit is writing. A split is in the same transaction as, or an
+   * earlier one than, its thief's first page.
+   */
+  take(maxBytes: number): TakenBatch | undefined {
+    const taken: (PageItem | SplitItem)[] = [];
+    const left: (PageItem | SplitItem)[] = [];
+    const blocked = new Set<number>();
+    const touched = new Set<number>();
+    const events: LedgerEvent[] = [];
+    let ledger = this.ledger;
+    let bytes = 0;
+    for (const item of this.queue) {
+      const ranges = item.kind === 'page' ? [item.event.range] : [item.event.victim, item.event.thief];
+      const fits = bytes === 0 || bytes + item.bytes <= maxBytes;
+      if (!fits || ranges.some((id) => this.locked.has(id) || blocked.has(id))) {
+        for (const id of ranges) blocked.add(id);
+        left.push(item);
+        continue;
+      }
+      ledger = reduce(ledger, item.event, this.axis.unit);
+      events.push(item.event);
+      for (const id of ranges) touched.add(id);
+      taken.push(item);
+      bytes += item.bytes;
+    }
+    if (taken.length === 0) return undefined;
+    this.queue = left;
+    this.bytesWaiting -= bytes;
+    const merges = this.mergesBeside(ledger, touched);
+    for (const event of merges) {
+      ledger = reduce(ledger, event, this.axis.unit);
+      events.push(event);
+      if (event.type === 'merged') touched.add(event.into).add(event.gone);
+    }
+    return this.batch(taken, events, touched, ledger, bytes, merges.length > 0);
+  }
+
+  /** Closed neighbours become one, now and then: it bounds the state. Only ranges that no commit is writing. */
+  private mergesBeside(ledger: Ledger, touched: Set<number>): LedgerEvent[] {
+    if (this.merging) return [];
+    const free = new Map([...ledger.ranges].filter(([id, range]) => !range.open && !this.locked.has(id) && !touched.has(id)));
+    if (free.size <= LIMITS.closedRanges) return [];
+    return mergesOf({ ...ledger, ranges: free });
+  }
+
+  private batch(taken: (PageItem | SplitItem)[], events: LedgerEvent[], touched: Set<number>, ledger: Ledger, bytes: number, merges: boolean): TakenBatch {
+    for (const id of touched) this.locked.add(id);
+    this.merging ||= merges;
+    const pages = taken.filter((item): item is PageItem => item.kind === 'page');
+    const release = () => {
+      for (const id of touched) this.locked.delete(id);
+      if (merges) this.merging = false;
+    };
+    return {
+      batch: this.batchOf(pages, this.writes(touched, ledger)),
+      bytes,
+      done: (receipt) => {
+        for (const event of events) this.ledger = reduce(this.ledger, event, this.axis.unit);
+        this.raiseVersions(touched);
+        release();
+        this.committed(pages, receipt.counts);
+        this.pump();
+        this.settle();
+      },
+      failed: (error) => {
+        release();
+        this.fail(error);
+      },
+    };
+  }
+
+  private writes(touched: Iterable<number>, ledger: Ledger): StateWrite[] {
+    const writes: StateWrite[] = [];
+    for (const id of touched) {
+      const range = ledger.ranges.get(id);
+      const expect = this.versions.get(id) ?? 0;
+      if (range || expect > 0) writes.push({ stream: this.stream.name, key: rangeKey(id), expect, value: range ? encodeRange(range) : null });
+    }
+    return writes;
+  }
+
+  private raiseVersions(touched: Iterable<number>): void {
+    for (const id of touched) {
+      if (this.ledger.ranges.has(id)) this.versions.set(id, (this.versions.get(id) ?? 0) + 1);
+      else this.versions.delete(id);
+    }
+  }
+
+  /** Applies events outside a page's commit, when nothing is under way: the last merge, or a part opened again. */
+  async apply(events: LedgerEvent[], metaWrite?: StateWrite): Promise<void> {
+    const before = this.ledger;
+    let after = before;
+    for (const event of events) after = reduce(after, event, this.axis.unit);
+    const touched = new Set<number>();
+    for (const id of new Set([...before.ranges.keys(), ...after.ranges.keys()])) if (before.ranges.get(id) !== after.ranges.get(id)) touched.add(id);
+    const writes = this.writes(touched, after);
+    if (metaWrite) writes.push(metaWrite);
+    if (writes.length > 0) await this.context.session.writeState(writes);
+    this.ledger = after;
+    this.raiseVersions(touched);
+  }
+
+  get versionsNow(): Map<number, number> {
+    return this.versions;
+  }
+
+  get closed(): boolean {
+    return isClosed(this.ledger);
+  }
+}

@@ -1,0 +1,136 @@
+/** What readers of ranges and of slices have in common: a queue of fetched pages, and how it ends. */
+import type { Batch, Counts, PreparedRows, StateWrite } from '../destination/contract.js';
+import { addCounts } from '../destination/contract.js';
+import { FatalError, PausedError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import type { DataRecord } from '../protocol/catalog.js';
+import { SLICES_PREFIX, type OpenSlices } from '../state/checkpoint.js';
+import type { Page, Stream } from '../source/contract.js';
+import type { RunContext } from './context.js';
+import type { SliceReader } from './slice-reader.js';
+import type { Pending, TakenBatch } from './writer.js';
+
+export interface ChildOpening {
+  child: SliceReader;
+  key: string;
+  open: OpenSlices;
+}
+
+export interface QueuedPage {
+  rows: PreparedRows[];
+  bytes: number;
+  sinceMs: number;
+  children: ChildOpening[];
+}
+
+export abstract class Reader implements Pending {
+  /** Counts of this run, by stream: a change stream fills several. */
+  readonly counts: Record<string, Counts> = {};
+  rows = 0;
+  pages = 0;
+  protected inFlight = 0;
+  protected error: unknown;
+  protected pageBytes: number = LIMITS.firstPageBytes;
+  private finish: { resolve: () => void; reject: (error: unknown) => void } | undefined;
+  private lastServerMs = 0;
+
+  constructor(
+    readonly stream: Stream,
+    protected readonly context: RunContext,
+    protected readonly children: SliceReader[],
+    /** Rows come for the first time. */
+    protected readonly firstLoad: boolean,
+    /** Generation whose keys are remembered, for tombstones at its end. */
+    protected readonly remember: number | undefined,
+  ) {}
+
+  /** Reads until everything is committed. Rejects with what stopped it, once what was fetched is committed. */
+  run(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.finish = { resolve, reject };
+      this.context.signal.addEventListener('abort', () => this.fail(new PausedError('paused', { code: 'paused' })), { once: true });
+      if (this.context.signal.aborted) this.fail(new PausedError('paused', { code: 'paused' }));
+      this.pump();
+      this.settle();
+    });
+  }
+
+  abstract pump(): void;
+  abstract pendingBytes(): number;
+  abstract oldestMs(): number | undefined;
+  abstract take(maxBytes: number): TakenBatch | undefined;
+  /** Nothing left to fetch. */
+  protected abstract exhausted(): boolean;
+  /** Nothing fetched waits for its commit, and no commit is under way. */
+  protected abstract drained(): boolean;
+
+  draining(): boolean {
+    return this.error !== undefined || this.exhausted();
+  }
+
+  fail(error: unknown): void {
+    this.error ??= error;
+    this.context.kick();
+    this.settle();
+  }
+
+  /** Ends the run when there is nothing left to do. */
+  protected settle(): void {
+    if (!this.finish || this.inFlight > 0 || !this.drained()) return;
+    if (this.error === undefined && !this.exhausted()) return;
+    const { resolve, reject } = this.finish;
+    this.finish = undefined;
+    if (this.error === undefined) resolve();
+    else reject(this.error);
+  }
+
+  /** Rows of a page, encoded; groups go to their own streams. */
+  protected prepare(page: Page, kept: DataRecord[], identity: string): { rows: PreparedRows[]; bytes: number } {
+    this.lastServerMs = Math.max(this.lastServerMs, page.serverTimeMs ?? 0);
+    const version = page.serverTimeMs ?? (this.lastServerMs || this.context.clock.now());
+    const groups = page.groups ?? (this.stream.stored ? [{ stream: this.stream.name, records: kept }] : []);
+    const rows = groups.map((group) => this.context.session.prepare({ ...group, page: identity, version, remember: page.groups ? undefined : this.remember }));
+    this.pageBytes = this.pageBytes * 0.8 + Math.max(page.bytes, 1024) * 0.2;
+    return { rows, bytes: rows.reduce((sum, part) => sum + part.bytes, 512) };
+  }
+
+  /** Children of the records, to be opened by the same commit. */
+  protected openings(records: DataRecord[], identity: string): ChildOpening[] {
+    const out: ChildOpening[] = [];
+    for (const child of this.children) {
+      const slices = [...new Set(child.slicesOf(records))];
+      if (slices.length > 0) out.push({ child, key: SLICES_PREFIX + identity, open: slices.map((slice) => [slice, null]) });
+    }
+    return out;
+  }
+
+  protected childrenFull(extra: number): boolean {
+    return this.children.some((child) => child.full(extra));
+  }
+
+  protected batchOf(pages: QueuedPage[], state: StateWrite[]): Batch {
+    for (const page of pages) {
+      for (const { child, key, open } of page.children) state.push({ stream: child.stream.name, key, expect: 0, value: open });
+    }
+    return { rows: pages.flatMap((page) => page.rows), state, firstLoad: this.firstLoad };
+  }
+
+  /** Book-keeping after a commit; returns the rows. */
+  protected committed(pages: QueuedPage[], counts: Record<string, Counts>): void {
+    let rows = 0;
+    for (const [stream, more] of Object.entries(counts)) {
+      addCounts(this.counts, stream, more);
+      rows += more.read;
+    }
+    this.rows += rows;
+    this.pages += pages.length;
+    for (const page of pages) for (const { child, key, open } of page.children) child.opened(key, 1, open);
+    if (pages.length > 0) this.context.emit({ type: 'committed', stream: this.stream.name, rows, bytes: pages.reduce((sum, page) => sum + page.bytes, 0) });
+    const quarantined = Object.values(this.counts).reduce((sum, count) => sum + count.quarantined, 0);
+    if (quarantined > LIMITS.quarantinedRows) {
+      this.fail(new FatalError('too many rows do not fit their table', {
+        code: 'quarantine_full', place: this.stream.name, expected: `at most ${LIMITS.quarantinedRows} in a run`, found: String(quarantined), next: 'look at _headrace_quarantine for the reason',
+      }));
+    }
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * Reads a stream of independent slices: children of a parent's records, or a list. Its ledger is the list of slices still open, one
+ * entry for each page of parents; a slice opens with its parent's commit and closes with its own last page.
+ */
+import { CursorGoneError, SliceGoneError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import type { DataRecord } from '../protocol/catalog.js';
+import type { Page, Slice, Stream } from '../source/contract.js';
+import type { OpenSlices, StreamMeta, StreamState } from '../state/checkpoint.js';
+import { chainsFor, type RunContext } from './context.js';
+import { Reader, type QueuedPage } from './reader.js';
+import type { TakenBatch } from './writer.js';
+
+interface Entry {
+  version: number;
+  open: Map<Slice, string | null>;
+}
+
+interface Work {
+  key: string;
+  slice: Slice;
+  cursor: string | null;
+  /** Pages of this slice that were empty and claimed more. */
+  empty: number;
+}
+
+interface SlicePage extends QueuedPage {
+  key: string;
+  slice: Slice;
+  /** Where the slice goes on; undefined: it is closed. */
+  next: string | null | undefined;
+}
+
+export class SliceReader extends Reader {
+  /** Set when no more slices will be opened. */
+  private complete = false;
+  private readonly entries = new Map<string, Entry>();
+  private readonly ready: Work[] = [];
+  private queue: SlicePage[] = [];
+  private readonly locked = new Set<string>();
+  private bytesWaiting = 0;
+  private openBytes = 0;
+  slicesClosed = 0;
+
+  constructor(
+    stream: Stream,
+    context: RunContext,
+    children: SliceReader[],
+    private readonly meta: StreamMeta,
+    slices: StreamState['slices'],
+    /** Called when a slice closed: its parent may read on. */
+    private readonly onRoom: () => void,
+  ) {
+    super(stream, context, children, meta.mode === 'load' && meta.generation === 1, meta.mode === 'reread' ? meta.generation : undefined);
+    for (const [key, entry] of slices) this.opened(key, entry.version, entry.open);
+  }
+
+  /** The slices that these parents open. */
+  slicesOf(parents: DataRecord[]): Slice[] {
+    const { division } = this.stream;
+    if (division.kind !== 'slices' || !('parent' in division.of)) return [];
+    const { slice } = division.of;
+    return parents.flatMap((parent) => slice(parent) ?? []);
+  }
+
+  /** Whether parents must wait, given that `coming` of their pages are already asked for. */
+  full(coming: number): boolean {
+    return this.entries.size + coming >= LIMITS.openSlicePages || this.openBytes >= LIMITS.openSliceBytes;
+  }
+
+  get openSlices(): number {
+    let count = 0;
+    for (const entry of this.entries.values()) count += entry.open.size;
+    return count;
+  }
+
+  /** A parent's page was committed, and with it these slices. */
+  opened(key: string, version: number, open: OpenSlices): void {
+    this.entries.set(key, { version, open: new Map(open) });
+    for (const [slice, cursor] of open) {
+      this.ready.push({ key, slice, cursor, empty: 0 });
+      this.openBytes += weightOf(slice);
+    }
+    this.pump();
+  }
+
+  /** No more parents will come. */
+  parentEnded(): void {
+    this.complete = true;
+    this.context.kick();
+    this.settle();
+  }
+
+  pump(): void {
+    if (this.error !== undefined) return;
+    const chains = chainsFor(this.stream, this.context, LIMITS.unlimitedSlices, LIMITS.sockets);
+    while (this.inFlight < chains && this.ready.length > 0 && !this.childrenFull(this.inFlight)) {
+      this.inFlight++;
+      void this.fetch(this.ready.shift()!);
+    }
+  }
+
+  pendingBytes(): number {
+    return this.bytesWaiting;
+  }
+
+  oldestMs(): number | undefined {
+    return this.queue[0]?.sinceMs;
+  }
+
+  override draining(): boolean {
+    return super.draining() || this.ready.length === 0;
+  }
+
+  protected exhausted(): boolean {
+    return this.complete && this.entries.size === 0;
+  }
+
+  protected drained(): boolean {
+    return this.queue.length === 0 && this.locked.size === 0;
+  }
+
+  private async fetch(work: Work): Promise<void> {
+    const reserved = this.pageBytes;
+    let held = reserved;
+    await this.context.memory.reserve(reserved, this.context.signal);
+    try {
+      const weight = () => Infinity;
+      await this.context.permits.admit(this.stream.endpoint, weight, this.context.signal);
+      const page = await this.stream.page({ gte: null, lt: null, cursor: work.cursor, slice: work.slice, signal: this.context.signal, weight, admitted: true });
+      const bytes = this.arrived(work, page);
+      this.context.memory.release(reserved - bytes);
+      held = 0;
+    } catch (error) {
+      if (error instanceof SliceGoneError) this.enqueue(work, [], [], 64, undefined);
+      else if (error instanceof CursorGoneError && work.cursor !== null && work.empty < LIMITS.rewalks) this.ready.unshift({ ...work, cursor: null, empty: work.empty + 1 });
+      else {
+        this.ready.unshift(work);
+        this.fail(error);
+      }
+    } finally {
+      if (held > 0) this.context.memory.release(held);
+      this.inFlight--;
+      this.pump();
+      this.context.kick();
+      this.settle();
+    }
+  }
+
+  private arrived(work: Work, page: Page): number {
+    if (page.records.length === 0 && page.hasMore && work.empty === 0) {
+      // Never believed alone: the same page is asked for once more.
+      this.ready.unshift({ ...work, empty: 1 });
+      return 0;
+    }
+    const identity = `${this.meta.generation}.${work.slice}.${work.cursor ?? ''}`;
+    const { rows, bytes } = this.prepare(page, page.records, identity);
+    const next = page.hasMore && page.next !== null && page.records.length > 0 ? page.next : undefined;
+    this.enqueue(work, rows, page.records, bytes, next);
+    return bytes;
+  }
+
+  private enqueue(work: Work, rows: QueuedPage['rows'], records: DataRecord[], bytes: number, next: string | null | undefined): void {
+    const children = this.openings(records, `${work.slice}.${work.cursor ?? ''}`);
+    this.queue.push({ key: work.key, slice: work.slice, next, rows, bytes, sinceMs: this.context.clock.monotonic(), children });
+    this.bytesWaiting += bytes;
+    if (next !== undefined) this.ready.unshift({ ...work, cursor: next, empty: 0 });
+  }
+
+  take(maxBytes: number): TakenBatch | undefined {
+    const taken: SlicePage[] = [];
+    const left: SlicePage[] = [];
+    const blocked = new Set<string>();
+    const after = new Map<string, Map<Slice, string | null>>();
+    let bytes = 0;
+    for (const page of this.queue) {
+      if (this.locked.has(page.key) || blocked.has(page.key) || (bytes > 0 && bytes + page.bytes > maxBytes)) {
+        blocked.add(page.key); // later pages of the same entry must not overtake
+        left.push(page);
+        continue;
+      }
+      let open = after.get(page.key);
+      if (!open) after.set(page.key, (open = new Map(this.entries.get(page.key)!.open)));
+      if (page.next === undefined) open.delete(page.slice);
+      else open.set(page.slice, page.next);
+      taken.push(page);
+      bytes += page.bytes;
+    }
+    if (taken.length === 0) return undefined;
+    this.queue = left;
+    this.bytesWaiting -= bytes;
+    for (const key of after.keys()) this.locked.add(key);
+    const state = [...after].map(([key, open]) => ({ stream: this.stream.name, key, expect: this.entries.get(key)!.version, value: open.size === 0 ? null : [...open] }));
+    return {
+      batch: this.batchOf(taken, state),
+      bytes,
+      done: (receipt) => {
+        this.close(after, taken);
+        this.committed(taken, receipt.counts);
+        this.onRoom();
+        this.pump();
+        this.settle();
+      },
+      failed: (error) => {
+        for (const key of after.keys()) this.locked.delete(key);
+        this.fail(error);
+      },
+    };
+  }
+
+  private close(after: Map<string, Map<Slice, string | null>>, taken: SlicePage[]): void {
+    for (const [key, open] of after) {
+      this.locked.delete(key);
+      const entry = this.entries.get(key)!;
+      if (open.size === 0) this.entries.delete(key);
+      else this.entries.set(key, { version: entry.version + 1, open });
+    }
+    for (const page of taken) {
+      if (page.next !== undefined) continue;
+      this.slicesClosed++;
+      this.openBytes -= weightOf(page.slice);
+    }
+  }
+}
+
+/** About what a slice takes in state: `["id",null],`. */
+function weightOf(slice: Slice): number {
+  return slice.length + 9;
+}

@@ -1,0 +1,228 @@
+/** One stream's way through a run: open, read, sweep, settle what a re-read did not see, mark complete. */
+import type { StateWrite } from '../destination/contract.js';
+import { PausedError, SkippableError } from '../errors.js';
+import { mergesOf, totals } from '../segments/ledger.js';
+import type { Stream } from '../source/contract.js';
+import { META_KEY, type OpenSlices, type StreamMeta } from '../state/checkpoint.js';
+import type { RunContext } from './context.js';
+import type { StreamProgress, StreamStatus } from './events.js';
+import { beginAs, type OpenedStream } from './follow.js';
+import { OrderBrokenError, RangeReader } from './range-reader.js';
+import type { Reader } from './reader.js';
+import { SliceReader } from './slice-reader.js';
+import type { Writer } from './writer.js';
+
+/** Slices that a listed stream opens as one entry. */
+const LISTED_PER_ENTRY = 500;
+
+export class StreamRun {
+  status: StreamStatus = 'waiting';
+  error: unknown;
+  meta: StreamMeta;
+  reader: RangeReader | SliceReader;
+  private metaVersion: number;
+  /** Rows and pages of readers that were replaced. */
+  private earlier = { rows: 0, pages: 0 };
+
+  constructor(
+    readonly stream: Stream,
+    readonly children: StreamRun[],
+    private readonly context: RunContext,
+    private readonly writer: Writer,
+    private readonly opened: OpenedStream,
+    private readonly history: { gte: number; lt: number },
+    private readonly onRoom: () => void,
+  ) {
+    this.meta = opened.meta;
+    this.metaVersion = opened.metaVersion;
+    this.reader = this.newReader(opened);
+  }
+
+  /** Whether this run has anything to read of the stream. */
+  get pending(): boolean {
+    return !this.meta.complete;
+  }
+
+  get rows(): number {
+    return this.earlier.rows + this.reader.rows;
+  }
+
+  get pages(): number {
+    return this.earlier.pages + this.reader.pages;
+  }
+
+  /** Reads the stream to its end. Never rejects: what stopped it is in `status` and `error`. */
+  async run(): Promise<void> {
+    if (!this.pending) {
+      this.become('complete');
+      for (const child of this.children) if (child.reader instanceof SliceReader) child.reader.parentEnded();
+      return;
+    }
+    this.become('reading');
+    try {
+      if (this.reader instanceof SliceReader) await this.openListed(this.reader);
+      await this.read();
+      await this.finish();
+      this.become('complete');
+    } catch (error) {
+      this.error = error;
+      this.become(error instanceof PausedError ? 'paused' : error instanceof SkippableError ? 'skipped' : 'failed', error);
+    } finally {
+      for (const child of this.children) {
+        if (!(child.reader instanceof SliceReader)) continue;
+        if (this.error !== undefined) child.incomplete = true;
+        child.reader.parentEnded();
+      }
+    }
+  }
+
+  /** Its parent did not come to its end: closing what is open does not make this stream complete. */
+  incomplete = false;
+
+  progress(): StreamProgress {
+    const { reader } = this;
+    const base = { name: this.stream.name, status: this.status, rows: this.rows, pages: this.pages };
+    const error = this.error === undefined || this.status === 'paused' ? {} : { error: this.error instanceof Error ? this.error.message : String(this.error) };
+    if (reader instanceof SliceReader) {
+      return { ...base, ...error, expectedPages: reader.openSlices, done: [], openRanges: 0, openSlices: reader.openSlices };
+    }
+    const { span, ranges } = reader.ledger;
+    const width = span.lt - span.gte;
+    const done = [...ranges.values()].flatMap((range) => {
+      const from = range.open ? range.top + 1 : range.gte;
+      return from < range.lt ? [{ from: (from - span.gte) / width, to: (range.lt - span.gte) / width }] : [];
+    });
+    return { ...base, ...error, expectedPages: this.status === 'reading' ? reader.planner.expectedPages() : 0, done, openRanges: totals(reader.ledger).open, openSlices: 0 };
+  }
+
+  private async read(): Promise<void> {
+    let swept = false;
+    let again = false;
+    for (;;) {
+      try {
+        await this.runReader(this.reader);
+      } catch (error) {
+        if (!(error instanceof OrderBrokenError)) throw error;
+        this.context.note(`${this.stream.name}: rows came out of order; it is read again as one chain`);
+        await this.replaceLedger();
+        continue;
+      }
+      if (!(this.reader instanceof RangeReader)) return;
+      const more = this.moreToRead(this.reader, swept, again);
+      if (!more) return;
+      swept ||= more.why === 'sweep';
+      again ||= more.why === 'shift';
+      const events = [{ type: 'reopened' as const, gte: more.gte, lt: more.lt, unit: this.reader.axis.unit }];
+      this.meta = { ...this.meta, span: { gte: Math.min(this.meta.span.gte, more.gte), lt: Math.max(this.meta.span.lt, more.lt) } };
+      await this.reader.apply(events, this.metaWrite());
+      this.renewReader();
+    }
+  }
+
+  /** Pages past the window that was read, a shift under numbered pages, or the sweep of a stream whose positions move. */
+  private moreToRead(reader: RangeReader, swept: boolean, again: boolean): { gte: number; lt: number; why: 'window' | 'shift' | 'sweep' } | undefined {
+    const { division } = this.stream;
+    const { span } = reader.ledger;
+    if (division.kind === 'numbered') {
+      const pages = reader.total === undefined ? undefined : Math.ceil(reader.total / division.pageRows);
+      if (pages !== undefined && pages > span.lt) return { gte: span.lt, lt: pages, why: 'window' };
+      if (pages === undefined && !reader.shortPage && reader.pages > 0) return { gte: span.lt, lt: span.lt * 2, why: 'window' };
+      const distinct = reader.counts[this.stream.name]?.inserted ?? 0;
+      if (reader.total !== undefined && this.meta.mode === 'load' && !again && this.earlier.rows + reader.rows > 0 && this.insertedSoFar(distinct) < reader.total) {
+        this.context.note(`${this.stream.name}: pages shifted while they were read (${this.insertedSoFar(distinct)} of ${reader.total} rows); read once more`);
+        return { gte: 0, lt: span.lt, why: 'shift' };
+      }
+      return undefined;
+    }
+    if (division.kind === 'range' && division.moves && !swept && !this.meta.chain && reader.serverTimeMs !== undefined) {
+      const now = Math.floor(reader.serverTimeMs / 1000) + division.unit;
+      const length = Math.max(division.unit, now - this.history.lt);
+      const from = this.history.lt - length;
+      return division.order === 'ascending' ? { gte: -now, lt: -from + division.unit, why: 'sweep' } : { gte: from, lt: now, why: 'sweep' };
+    }
+    return undefined;
+  }
+
+  private inserted = 0;
+  private insertedSoFar(current: number): number {
+    return this.inserted + current;
+  }
+
+  private async runReader(reader: Reader): Promise<void> {
+    this.writer.add(reader);
+    try {
+      await reader.run();
+    } finally {
+      this.writer.remove(reader);
+    }
+  }
+
+  private async finish(): Promise<void> {
+    const { reader, stream, context } = this;
+    if (this.incomplete) throw new SkippableError('its parent stream could not be read to its end', { code: 'parent_incomplete', place: stream.name, next: 'run again when the parent can be read' });
+    if (this.meta.mode === 'reread' && stream.stored && context.session.capabilities.keys) {
+      const gone = await context.session.forgetUnseen(stream.name, this.meta.generation, undefined);
+      if (gone > 0) context.note(`${stream.name}: ${gone} rows are gone from the source and were marked deleted`);
+    }
+    this.meta = { ...this.meta, complete: true, ...(reader instanceof RangeReader && reader.total !== undefined ? { total: reader.total } : {}) };
+    if (reader instanceof RangeReader) await reader.apply(mergesOf(reader.ledger), this.metaWrite());
+    else await context.session.writeState([this.metaWrite()]);
+  }
+
+  private async openListed(reader: SliceReader): Promise<void> {
+    const { division } = this.stream;
+    if (division.kind !== 'slices' || !('list' in division.of)) return;
+    if (this.opened.slices.size === 0) {
+      const slices = await division.of.list();
+      for (let at = 0; at < slices.length; at += LISTED_PER_ENTRY) {
+        const open: OpenSlices = slices.slice(at, at + LISTED_PER_ENTRY).map((slice) => [slice, null]);
+        const key = `slices/list.${at}`;
+        await this.context.session.writeState([{ stream: this.stream.name, key, expect: 0, value: open }]);
+        reader.opened(key, 1, open);
+      }
+    }
+    reader.parentEnded();
+  }
+
+  private async replaceLedger(): Promise<void> {
+    const reader = this.reader as RangeReader;
+    const fresh = beginAs(this.stream, this.history, { meta: this.meta, metaVersion: this.metaVersion, versions: reader.versionsNow, slices: new Map() }, this.meta.mode, true);
+    await this.context.session.writeState(fresh.writes);
+    this.meta = fresh.meta;
+    this.metaVersion = fresh.metaVersion;
+    this.keepTotals();
+    this.reader = this.newReader(fresh);
+  }
+
+  private renewReader(): void {
+    const reader = this.reader as RangeReader;
+    this.keepTotals();
+    this.reader = new RangeReader(this.stream, this.context, this.childReaders(), this.meta, reader.ledger, reader.versionsNow);
+    this.reader.total = reader.total;
+    this.reader.shortPage = reader.shortPage;
+  }
+
+  private keepTotals(): void {
+    this.inserted += this.reader.counts[this.stream.name]?.inserted ?? 0;
+    this.earlier = { rows: this.rows, pages: this.pages };
+  }
+
+  private newReader(opened: OpenedStream): RangeReader | SliceReader {
+    if (this.stream.division.kind === 'slices') return new SliceReader(this.stream, this.context, this.childReaders(), opened.meta, opened.slices, this.onRoom);
+    return new RangeReader(this.stream, this.context, this.childReaders(), opened.meta, opened.ledger, opened.versions);
+  }
+
+  private childReaders(): SliceReader[] {
+    return this.children.map((child) => child.reader as SliceReader);
+  }
+
+  private metaWrite(): StateWrite {
+    return { stream: this.stream.name, key: META_KEY, expect: this.metaVersion++, value: this.meta };
+  }
+
+  private become(status: StreamStatus, error?: unknown): void {
+    this.status = status;
+    this.context.emit({ type: 'stream', stream: this.stream.name, status, ...(error instanceof Error ? { message: error.message } : {}) });
+  }
+}
+

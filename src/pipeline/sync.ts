@@ -1,0 +1,152 @@
+/** One run of one connection: plan -> read -> write -> commit -> checkpoint -> prove. */
+import { setMaxListeners } from 'node:events';
+import type { Clock } from '../clock.js';
+import type { Destination, DestinationSession, StateEntry } from '../destination/contract.js';
+import { HeadraceError, messageOf, PausedError } from '../errors.js';
+import type { GateStatus } from '../gate/gate.js';
+import { LIMITS } from '../limits.js';
+import type { WriteMode } from '../protocol/catalog.js';
+import type { Account, Source, Stream } from '../source/contract.js';
+import { openChanges } from './changes.js';
+import type { Permits, RunContext } from './context.js';
+import type { Progress, RunEvent, RunOutcome, RunSummary } from './events.js';
+import { openStream } from './follow.js';
+import { ByteBudget } from './memory.js';
+import { ProgressMeter } from './progress.js';
+import { prove } from './proof.js';
+import { RangeReader } from './range-reader.js';
+import { SliceReader } from './slice-reader.js';
+import { StreamRun } from './stream-run.js';
+import { Writer } from './writer.js';
+
+export interface SyncOptions {
+  source: Source;
+  destination: Destination;
+  permits: Permits;
+  gateStatus: () => GateStatus;
+  connection: string;
+  runId: string;
+  mode: WriteMode;
+  clock: Clock;
+  /** Aborting pauses the run: what was fetched is committed, and a later run goes on. */
+  signal: AbortSignal;
+  planner?: 'adaptive' | 'uniform';
+  emit?: (event: RunEvent) => void;
+  /** Receives a function that takes a snapshot, for who draws progress. */
+  onProgress?: (snapshot: () => Progress) => void;
+}
+
+/** Positions before this are no unix seconds of any API: the default start of a history, 2008-01-01. */
+const EARLIEST_SECOND = 1_199_145_600;
+
+export async function runSync(options: SyncOptions): Promise<RunSummary> {
+  const { source, destination, connection, runId, mode, signal, clock } = options;
+  const startedMs = clock.monotonic();
+  setMaxListeners(0, signal); // every request in flight and every reader listens
+  const account = await source.check(signal);
+  const stored = source.streams.filter((stream) => stream.stored);
+  const targets = stored.map(({ name, schema, primaryKey }) => ({ name, schema, primaryKey, mode }));
+  const session = await destination.open({ connection, runId, streams: targets, readOnly: false, startedMs: clock.now() });
+  try {
+    const notes: string[] = [];
+    const emit = options.emit ?? (() => {});
+    const memory = new ByteBudget(LIMITS.bufferedBytes);
+    const writer = new Writer(session, memory, clock);
+    const note = (message: string) => {
+      notes.push(message);
+      emit({ type: 'note', message });
+    };
+    const context: RunContext = { session, permits: options.permits, memory, clock, signal, emit, kick: () => writer.kick(), planner: options.planner ?? 'adaptive', note };
+    emit({ type: 'started', runId, connection, account: account.id, streams: stored.map((stream) => stream.name) });
+
+    const entries = await session.loadState();
+    const changes = openChanges(source, entries, account);
+    if (changes.notice) note(changes.notice);
+    if (changes.before.length > 0) await session.writeState(changes.before);
+    const runs = await planStreams(options, context, writer, entries, account, changes.lost);
+    const meter = new ProgressMeter(runId, runs, options.gateStatus, memory, clock, startedMs);
+    options.onProgress?.(() => meter.snapshot());
+
+    await Promise.all([...runs.values()].map((run) => run.run()));
+    if (!signal.aborted && changes.stream) {
+      const run = new StreamRun(changes.stream, [], context, writer, changes.opened!, changes.history, () => {});
+      runs.set(run.stream.name, run);
+      await session.writeState(changes.opened!.writes);
+      await run.run();
+    } else if (!signal.aborted && changes.after.length > 0) await session.writeState(changes.after);
+
+    return await conclude(options, session, runs, notes, meter, startedMs);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Opens every stream's ledger, children before their parents, and writes what begins anew. */
+async function planStreams(options: SyncOptions, context: RunContext, writer: Writer, entries: StateEntry[], account: Account, changesLost: boolean): Promise<Map<string, StreamRun>> {
+  const { source, mode } = options;
+  const lt = Math.floor(account.serverTimeMs / 1000);
+  const history = { gte: Math.min(account.createdMs === undefined ? EARLIEST_SECOND : Math.floor(account.createdMs / 1000), lt - 1), lt };
+  const byStream = new Map<string, StateEntry[]>();
+  for (const entry of entries) byStream.set(entry.stream, [...(byStream.get(entry.stream) ?? []), entry]);
+  const runs = new Map<string, StreamRun>();
+  const open = async (stream: Stream): Promise<StreamRun> => {
+    const known = runs.get(stream.name);
+    if (known) return known;
+    const children: StreamRun[] = [];
+    for (const child of source.streams.filter((candidate) => parentOf(candidate) === stream.name)) children.push(await open(child));
+    const opened = openStream({
+      stream, mode, history, entries: byStream.get(stream.name) ?? [], changesLost,
+      childrenMissing: children.some((child) => child.pending && !byStream.has(child.stream.name)) && byStream.has(stream.name),
+    });
+    if (opened.restart && stream.stored) await context.session.restart(stream.name);
+    if (opened.writes.length > 0) await context.session.writeState(opened.writes);
+    let run: StreamRun;
+    const parent = () => [...runs.values()].find((candidate) => candidate.children.includes(run));
+    run = new StreamRun(stream, children, context, writer, opened, history, () => parent()?.reader.pump());
+    runs.set(stream.name, run);
+    return run;
+  };
+  for (const stream of source.streams) await open(stream);
+  return runs;
+}
+
+function parentOf(stream: Stream): string | undefined {
+  return stream.division.kind === 'slices' && 'parent' in stream.division.of ? stream.division.of.parent : undefined;
+}
+
+async function conclude(options: SyncOptions, session: DestinationSession, runs: Map<string, StreamRun>, notes: string[], meter: ProgressMeter, startedMs: number): Promise<RunSummary> {
+  const { mode, clock, gateStatus } = options;
+  const list = [...runs.values()];
+  const counts = await session.counts();
+  const proofs = [];
+  for (const run of list) {
+    if (!run.stream.stored || run.stream === options.source.changes) continue;
+    const { reader } = run;
+    const ledger = reader instanceof RangeReader ? reader.ledger : undefined;
+    const proof = await prove(session, { stream: run.stream, mode, ledger, openSlices: reader instanceof SliceReader ? reader.openSlices : 0, complete: run.meta.complete }, counts);
+    proofs.push(proof);
+    if (proof.faults.length === 0 && mode === 'replace' && run.rows > 0) await session.publish(run.stream.name);
+    if (proof.counts.quarantined > 0) notes.push(`${proof.stream}: ${proof.counts.quarantined} rows are in _headrace_quarantine`);
+  }
+  const problems = list.filter((run) => run.error !== undefined && run.status !== 'paused').map((run) => ({
+    stream: run.stream.name, status: run.status, message: messageOf(run.error),
+    code: run.error instanceof HeadraceError ? run.error.code : 'unexpected', next: run.error instanceof HeadraceError ? run.error.next : undefined,
+  }));
+  const status = gateStatus();
+  const summary: RunSummary = {
+    runId: options.runId, connection: options.connection, outcome: outcomeOf(list, proofs.every((proof) => proof.faults.length === 0 && proof.counts.quarantined === 0)),
+    seconds: (clock.monotonic() - startedMs) / 1000, requests: status.requests, rejections: status.rejections,
+    rows: list.reduce((sum, run) => sum + run.rows, 0), pages: list.reduce((sum, run) => sum + run.pages, 0), proofs, problems, notes,
+  };
+  await session.finishRun(summary.outcome, { ...summary, progress: undefined });
+  meter.stop();
+  options.emit?.({ type: 'finished', summary });
+  return summary;
+}
+
+function outcomeOf(runs: StreamRun[], proven: boolean): RunOutcome {
+  if (runs.some((run) => run.error instanceof PausedError)) return 'paused';
+  const wanted = runs.filter((run) => run.stream.stored);
+  if (wanted.length > 0 && wanted.every((run) => run.status === 'failed')) return 'failed';
+  return proven && runs.every((run) => run.status === 'complete') ? 'complete' : 'partial';
+}

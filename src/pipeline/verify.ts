@@ -1,0 +1,77 @@
+/** Proves what is stored: against the ledger, and on request against the API by sampled parts of the span. */
+import type { DestinationSession } from '../destination/contract.js';
+import { SkippableError } from '../errors.js';
+import type { WriteMode } from '../protocol/catalog.js';
+import type { Random } from '../random.js';
+import type { Source, Stream } from '../source/contract.js';
+import { decodeStream, type StreamState } from '../state/checkpoint.js';
+import type { StreamProof } from './events.js';
+import { prove } from './proof.js';
+
+export interface Sample {
+  stream: string;
+  /** The part of the span that was compared, positions. */
+  gte: number;
+  lt: number;
+  /** Rows of the API there, and of those the ones that are not stored. */
+  listed: number;
+  missing: string[];
+  /** Stored rows that the API no longer lists: deleted since, or extra. */
+  extra: string[];
+}
+
+export async function verifyLedger(session: DestinationSession, source: Source, mode: WriteMode): Promise<StreamProof[]> {
+  const entries = await session.loadState();
+  const counts = await session.counts();
+  const proofs: StreamProof[] = [];
+  for (const stream of source.streams) {
+    if (!stream.stored) continue;
+    const state = decodeStream(entries.filter((entry) => entry.stream === stream.name));
+    if (!state) continue;
+    const slices = stream.division.kind === 'slices';
+    const openSlices = [...state.slices.values()].reduce((sum, entry) => sum + entry.open.length, 0);
+    proofs.push(await prove(session, { stream, mode, ledger: slices ? undefined : state.ledger, openSlices, complete: state.meta.complete }, counts));
+  }
+  return proofs;
+}
+
+/** One request a sample: what the API lists below a random position must be stored, and nothing else may be. */
+export async function verifyAgainstApi(session: DestinationSession, source: Source, samples: number, random: Random, signal: AbortSignal): Promise<Sample[]> {
+  const entries = await session.loadState();
+  const out: Sample[] = [];
+  for (const stream of source.streams) {
+    const { division } = stream;
+    if (!stream.stored || division.kind !== 'range' || division.order === 'ascending') continue;
+    const state = decodeStream(entries.filter((entry) => entry.stream === stream.name));
+    if (!state?.meta.complete) continue;
+    try {
+      for (let i = 0; i < samples; i++) out.push(await sampleOnce(session, stream, state, i === 0 ? 1 : random.next(), signal));
+    } catch (error) {
+      if (!(error instanceof SkippableError)) throw error;
+    }
+  }
+  return out;
+}
+
+async function sampleOnce(session: DestinationSession, stream: Stream, state: StreamState, share: number, signal: AbortSignal): Promise<Sample> {
+  const division = stream.division as Extract<Stream['division'], { kind: 'range' }>;
+  const { span } = state.ledger;
+  const lt = Math.floor(span.gte + (span.lt - span.gte) * share);
+  const page = await stream.page({ gte: null, lt, cursor: null, signal, weight: () => 0, admitted: false });
+  const positions = page.records.map(division.position).filter((position) => !Number.isNaN(position));
+  // The lowest unit of the page may go on past its end: rows at it are looked for, but not expected to be all.
+  const gte = page.hasMore ? Math.min(...positions) + division.unit : span.gte;
+  const text = (record: Record<string, unknown>) => stream.primaryKey.map((field) => String(record[field])).join('/');
+  const stored = await session.lookup(stream.name, page.records);
+  const missing = page.records.filter((_, i) => stored[i] === null).map(text);
+  const field = positionField(stream, page.records);
+  const listed = new Set(page.records.map(text));
+  const extra = field === undefined || gte >= lt ? [] : (await session.keysWithin(stream.name, field, gte, lt, page.records.length + 100)).map(text).filter((key) => !listed.has(key));
+  return { stream: stream.name, gte, lt, listed: page.records.length, missing, extra };
+}
+
+/** The field that holds the position, found by its value. */
+function positionField(stream: Stream, records: Record<string, unknown>[]): string | undefined {
+  const division = stream.division as Extract<Stream['division'], { kind: 'range' }>;
+  return Object.keys(stream.schema.properties ?? {}).find((field) => records.length > 0 && records.every((record) => record[field] === division.position(record)));
+}

@@ -1,0 +1,265 @@
+/**
+ * A real PostgreSQL that Headrace starts below its data folder. Several processes share it: who comes second attaches, the last to leave
+ * stops it, and a postmaster that outlived a killed process is adopted. It listens on a socket alone, in a private folder, with a password.
+ *
+ * Presence is a shared advisory lock on a connection that lives as long as its process: no file to clean up after a kill. Who leaves
+ * asks for the lock exclusively; getting it means that nobody else is there.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type pg from 'pg';
+import { systemClock } from '../../clock.js';
+import { codeOf, FatalError, messageOf, RetriableError } from '../../errors.js';
+import { LIMITS } from '../../limits.js';
+import { registerSecret } from '../../log.js';
+import { connect, type PostgresTarget } from '../connect.js';
+import { describePostgresError } from '../errors.js';
+import { findBinaries, reachable, serverAccount, type Account } from './binaries.js';
+
+/** Advisory lock of presence, an arbitrary constant of Headrace's own. */
+const PRESENCE_LOCK = 7_205_512_002;
+const DATABASE = 'headrace';
+const USER = 'headrace';
+const POLL_MS = 15;
+/** Starts that may end at once before opening fails. */
+const MAX_STARTS = 4;
+
+interface Started {
+  exited: boolean;
+}
+
+/** Where the embedded server keeps its files. */
+export interface EmbeddedPlace {
+  folder: string;
+  /** Why it is not the folder that was asked for. */
+  notice: string | undefined;
+}
+
+/** The asked-for folder, or a fallback where the server's account cannot enter it (root below a 0700 home). */
+export function embeddedPlace(asked: string, account = serverAccount()): EmbeddedPlace {
+  const folder = path.resolve(asked, 'postgres');
+  if (reachable(path.join(folder, 'data', 'x'), account)) return { folder, notice: undefined };
+  const hash = createHash('sha256').update(folder).digest('hex').slice(0, 16);
+  const fallback = path.join('/var/tmp', `headrace-root-${hash}`);
+  return { folder: fallback, notice: `the database's account cannot enter ${path.dirname(path.resolve(asked))}; its files are in ${fallback}` };
+}
+
+export class EmbeddedServer {
+  private constructor(
+    readonly target: PostgresTarget,
+    readonly place: EmbeddedPlace,
+    private readonly presence: pg.Client,
+  ) {}
+
+  /** Starts the server of a data folder, or attaches to the one that runs. */
+  static async open(asked: string, clock = systemClock): Promise<EmbeddedServer> {
+    const account = serverAccount();
+    const place = embeddedPlace(asked, account);
+    const deadline = clock.monotonic() + LIMITS.serverStartMs;
+    const data = prepare(place.folder, account);
+    let started: Started | undefined;
+    let starts = 0;
+    for (;;) {
+      const running = runningServer(data);
+      if (running) {
+        const target = targetOf(place.folder, running.socketFolder);
+        const presence = await tryPresence(target);
+        if (presence) return new EmbeddedServer(target, place, presence);
+      } else if (!started || started.exited) {
+        // A server that ends at once lost a race to another process, or cannot start at all.
+        if (++starts > MAX_STARTS) break;
+        started = start(place.folder, data, account);
+      }
+      if (clock.monotonic() > deadline) {
+        break;
+      }
+      await clock.sleep(POLL_MS);
+    }
+    const log = path.join(place.folder, 'server.log');
+    const found = lastLines(log);
+    if (/No space left/.test(found)) throw describePostgresError(Object.assign(new Error(found), { code: 'ENOSPC' }), place.folder);
+    throw new FatalError('the embedded database did not start', { code: 'embedded_start', place: place.folder, found, next: `look at ${log}` });
+  }
+
+  /** Whether the data folder of `asked` holds a database. */
+  static exists(asked: string): boolean {
+    return existsSync(path.join(embeddedPlace(asked).folder, 'data', 'PG_VERSION'));
+  }
+
+  /** Leaves; stops the server where nobody else is present. */
+  async close(clock = systemClock): Promise<void> {
+    const pidFile = path.join(this.place.folder, 'data', 'postmaster.pid');
+    let last = false;
+    const socketFolder = this.target.options.host;
+    try {
+      await this.presence.query('select pg_advisory_unlock_shared($1)', [PRESENCE_LOCK]);
+      const { rows } = await this.presence.query('select pg_try_advisory_lock($1) as alone', [PRESENCE_LOCK]);
+      last = rows[0].alone;
+      if (last) {
+        const pid = runningServer(path.join(this.place.folder, 'data'))?.pid;
+        if (pid) process.kill(pid, 'SIGINT');
+      }
+    } catch {
+      // The server is gone already: nothing to stop.
+    }
+    await this.presence.end().catch(() => {});
+    const deadline = clock.monotonic() + LIMITS.serverStartMs;
+    while (last && existsSync(pidFile) && clock.monotonic() < deadline) await clock.sleep(POLL_MS);
+    if (last && socketFolder && path.basename(socketFolder).startsWith('headrace-')) rmSync(socketFolder, { recursive: true, force: true });
+  }
+}
+
+/** Makes the folder and, once, the database cluster in it; returns the data directory. */
+function prepare(folder: string, account: Account | undefined): string {
+  const data = path.join(folder, 'data');
+  if (existsSync(path.join(data, 'PG_VERSION'))) return data;
+  mkdirSync(folder, { recursive: true });
+  const own = (file: string) => account && chownSync(file, account.uid, account.gid);
+  own(folder);
+  const fresh = mkdtempSync(path.join(folder, 'new-'));
+  own(fresh);
+  const passwordFile = path.join(folder, 'password');
+  if (!existsSync(passwordFile)) {
+    try {
+      writeFileSync(passwordFile, randomBytes(24).toString('base64url'), { mode: 0o600, flag: 'wx' });
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+    }
+  }
+  own(passwordFile);
+  const { initdb } = findBinaries(account, folder);
+  const args = ['-D', fresh, '-U', USER, '--pwfile', passwordFile, '--auth', 'scram-sha-256', '--encoding', 'UTF8', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--locale', 'C', '--no-sync', '--no-instructions'];
+  const run = spawnSync(initdb, args, { ...account, cwd: folder, encoding: 'utf8', env: serverEnv() });
+  if (run.status !== 0) {
+    rmSync(fresh, { recursive: true, force: true });
+    const found = (run.error ? messageOf(run.error) : run.stderr).trim();
+    if (/No space left/.test(found)) throw describePostgresError(Object.assign(new Error(found), { code: 'ENOSPC' }), folder);
+    throw new FatalError('the embedded database could not be created', { code: 'embedded_initdb', place: folder, found, next: 'check that the folder is writable, or name a server with --to postgres://…' });
+  }
+  writeFileSync(path.join(fresh, 'postgresql.auto.conf'), SETTINGS);
+  try {
+    renameSync(fresh, data);
+  } catch (error) {
+    rmSync(fresh, { recursive: true, force: true });
+    if (!existsSync(path.join(data, 'PG_VERSION'))) throw error;
+  }
+  return data;
+}
+
+/**
+ * Rows and the state that they imply are one transaction, so a crash of the machine that loses the last of them loses both: that makes
+ * asynchronous commit safe here. It never concerns a killed process.
+ */
+const SETTINGS = `listen_addresses = ''
+max_connections = 50
+shared_buffers = 128MB
+synchronous_commit = off
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = 2GB
+checkpoint_timeout = 15min
+logging_collector = off
+log_min_messages = warning
+`;
+
+function serverEnv(): NodeJS.ProcessEnv {
+  return { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC', PGPASSFILE: '/dev/null' };
+}
+
+function start(folder: string, data: string, account: Account | undefined): Started {
+  const { postgres } = findBinaries(account, folder);
+  // A socket's path must stay under 107 bytes, which a project's folder may not.
+  const socketFolder = mkdtempSync(path.join(tmpdir().length < 40 ? tmpdir() : '/tmp', 'headrace-'));
+  chmodSync(socketFolder, 0o700);
+  if (account) chownSync(socketFolder, account.uid, account.gid);
+  const log = openSync(path.join(folder, 'server.log'), 'a', 0o600);
+  const server = spawn(postgres, ['-D', data, '-k', socketFolder], { ...account, cwd: '/', detached: true, stdio: ['ignore', log, log], env: serverEnv() });
+  const started = { exited: false };
+  const ended = () => {
+    started.exited = true;
+    rmSync(socketFolder, { recursive: true, force: true });
+  };
+  server.on('error', ended);
+  server.on('exit', ended);
+  server.unref();
+  closeSync(log);
+  return started;
+}
+
+/** The postmaster of a data directory, from its own pid file; undefined where none lives. */
+function runningServer(data: string): { pid: number; socketFolder: string } | undefined {
+  let lines: string[];
+  try {
+    lines = readFileSync(path.join(data, 'postmaster.pid'), 'utf8').split('\n');
+  } catch {
+    return undefined;
+  }
+  const pid = Number(lines[0]);
+  if (!(pid > 0)) return undefined;
+  if (!isPostgres(pid)) {
+    // PostgreSQL would take another program with this pid for its own.
+    if (isAlive(pid)) rmSync(path.join(data, 'postmaster.pid'), { force: true });
+    return undefined;
+  }
+  return { pid, socketFolder: lines[4] ?? '' };
+}
+
+/** A pid may have gone to another program since the file was written. */
+function isPostgres(pid: number): boolean {
+  if (!isAlive(pid)) return false;
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('postgres');
+  } catch {
+    return true; // no /proc on this system: believe the file
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+function targetOf(folder: string, socketFolder: string): PostgresTarget {
+  const password = readFileSync(path.join(folder, 'password'), 'utf8').trim();
+  registerSecret(password);
+  const url = `postgres://${USER}:${encodeURIComponent(password)}@/${DATABASE}?host=${encodeURIComponent(socketFolder)}`;
+  return { url, description: `embedded database in ${folder}`, options: { host: socketFolder, user: USER, password, database: DATABASE } };
+}
+
+/** Undefined while the server starts or stops. */
+async function tryPresence(target: PostgresTarget): Promise<pg.Client | undefined> {
+  if (!target.options.host) return undefined;
+  let client: pg.Client | undefined;
+  try {
+    client = await connect({ ...target, options: { ...target.options, database: 'postgres' } }, 'headrace presence');
+    await client.query('select pg_advisory_lock_shared($1)', [PRESENCE_LOCK]);
+    const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [DATABASE]);
+    if (rowCount === 0) await client.query(`create database ${DATABASE}`).catch(ignoreDuplicate);
+    return client;
+  } catch (error) {
+    await client?.end().catch(() => {});
+    if (error instanceof RetriableError || codeOf(error) === 'database_unreachable' || codeOf(error)?.startsWith('57')) return undefined;
+    if (/terminat|ended/i.test(messageOf(error))) return undefined;
+    throw describePostgresError(error, target.description);
+  }
+}
+
+/** Two processes may create the database at once; one of them is late. */
+function ignoreDuplicate(error: unknown): void {
+  if (codeOf(error) !== '42P04' && codeOf(error) !== '23505') throw error;
+}
+
+function lastLines(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim().split('\n').slice(-3).join(' | ');
+  } catch {
+    return 'no log';
+  }
+}

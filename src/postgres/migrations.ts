@@ -1,0 +1,71 @@
+/** Tables that Headrace keeps for itself, in schema `_headrace`. Forward only, under a lock; an older binary refuses a newer layout. */
+import type pg from 'pg';
+import { FatalError } from '../errors.js';
+
+export const INTERNAL_SCHEMA = '_headrace';
+
+/** Advisory lock that serialises migrations, an arbitrary constant of Headrace's own. */
+const MIGRATION_LOCK = 7_205_512_001;
+
+/** Each entry is applied once, in order. Never edit one that was released. */
+const MIGRATIONS: string[] = [
+  `
+  create table _headrace.state (
+    connection text not null, stream text not null, key text not null,
+    version bigint not null, value jsonb not null,
+    primary key (connection, stream, key)
+  ) with (fillfactor = 50);
+  create table _headrace.counter (
+    connection text not null, stream text not null,
+    read bigint not null default 0, inserted bigint not null default 0, updated bigint not null default 0,
+    unchanged bigint not null default 0, quarantined bigint not null default 0, deleted bigint not null default 0,
+    primary key (connection, stream)
+  ) with (fillfactor = 50);
+  create table _headrace.run (
+    id text primary key, connection text not null, host text not null, pid integer not null,
+    started_at timestamptz not null default now(), finished_at timestamptz, outcome text, summary jsonb
+  );
+  create index run_connection on _headrace.run (connection, started_at desc);
+  create table _headrace.seen (
+    connection text not null, stream text not null, generation integer not null, key text not null,
+    primary key (connection, stream, generation, key)
+  );
+  `,
+];
+
+export async function migrate(client: pg.Client): Promise<void> {
+  const before = await layoutVersion(client);
+  if (before === MIGRATIONS.length) return;
+  await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+  try {
+    await client.query(`create schema if not exists ${INTERNAL_SCHEMA}`);
+    await client.query(`create table if not exists ${INTERNAL_SCHEMA}.migration (version integer primary key, applied_at timestamptz not null default now())`);
+    for (let version = (await layoutVersion(client)) + 1; version <= MIGRATIONS.length; version++) {
+      await client.query('begin');
+      try {
+        await client.query(MIGRATIONS[version - 1]!);
+        await client.query(`insert into ${INTERNAL_SCHEMA}.migration (version) values ($1)`, [version]);
+        await client.query('commit');
+      } catch (error) {
+        await client.query('rollback');
+        throw error;
+      }
+    }
+  } finally {
+    await client.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]);
+  }
+}
+
+/** The layout's version, 0 where there is none. Throws FatalError where it is newer than this binary knows. */
+export async function layoutVersion(client: pg.Client): Promise<number> {
+  const there = await client.query(`select to_regclass('${INTERNAL_SCHEMA}.migration') is not null as there`);
+  if (!there.rows[0].there) return 0;
+  const { rows } = await client.query(`select coalesce(max(version), 0)::int as version from ${INTERNAL_SCHEMA}.migration`);
+  const version = rows[0].version as number;
+  if (version > MIGRATIONS.length) {
+    throw new FatalError('the database was written by a newer Headrace', {
+      code: 'layout_too_new', place: `schema ${INTERNAL_SCHEMA}`, expected: `layout ${MIGRATIONS.length} or older`, found: `layout ${version}`, next: 'update headrace',
+    });
+  }
+  return version;
+}

@@ -1,0 +1,20 @@
+/** Words of the Airbyte protocol that all parts share: schemas and records. */
+export type JsonType = 'string' | 'integer' | 'number' | 'boolean' | 'object' | 'array' | 'null';
+
+export interface JsonSchema {
+  type?: JsonType | JsonType[];
+  format?: string;
+  description?: string;
+  properties?: Record<string, JsonSchema>;
+  items?: JsonSchema;
+  additionalProperties?: boolean;
+  required?: string[];
+}
+
+/** One object as the API sent it. */
+export type DataRecord = Record<string, unknown>;
+
+export type SyncMode = 'full_refresh' | 'incremental';
+
+/** How rows land: `upsert` by primary key, `append` always, `replace` by a fresh table swapped in after the proof. */
+export type WriteMode = 'upsert' | 'append' | 'replace';

@@ -1,0 +1,120 @@
+/**
+ * What is known of a stream's density (rows per unit of position), and what it lets expect of parts not read yet.
+ * Between two positions where pages were seen, density is taken as log-linear: growth and bursts are exponential more often than linear.
+ */
+interface Knot {
+  at: number;
+  /** Natural logarithm of rows per unit of position. */
+  log: number;
+}
+
+interface Piece {
+  from: number;
+  to: number;
+  logFrom: number;
+  logTo: number;
+  rows: number;
+}
+
+/** Keeps the logarithm finite where a page was empty. */
+const LEAST_DENSITY = 1e-12;
+
+/** More knots than this and those that no unread part touches are dropped. */
+const MAX_KNOTS = 2048;
+
+export class DensityModel {
+  private knots: Knot[] = [];
+
+  get empty(): boolean {
+    return this.knots.length === 0;
+  }
+
+  /** A page with `rows` rows was seen around position `at`, over `width` units of position. */
+  add(at: number, rows: number, width: number): void {
+    const knot = { at, log: Math.log(Math.max(rows / Math.max(width, LEAST_DENSITY), LEAST_DENSITY)) };
+    this.knots.splice(this.indexFrom(at), 0, knot);
+  }
+
+  /** Drops knots that no unread part [gte, top] has as its neighbour, once there are many. */
+  prune(unread: Iterable<{ gte: number; top: number }>): void {
+    if (this.knots.length <= MAX_KNOTS) return;
+    const keep = new Set<Knot>();
+    for (const { gte, top } of unread) {
+      const from = Math.max(0, this.indexFrom(gte) - 1);
+      const to = Math.min(this.knots.length - 1, this.indexFrom(top));
+      for (let i = from; i <= to && keep.size < MAX_KNOTS; i++) keep.add(this.knots[i]!);
+    }
+    this.knots = this.knots.filter((knot) => keep.has(knot));
+  }
+
+  /** Rows expected in [gte, top]. */
+  rowsIn(gte: number, top: number): number {
+    let rows = 0;
+    for (const piece of this.pieces(gte, top)) rows += piece.rows;
+    return rows;
+  }
+
+  /** The position with half of the expected rows of [gte, top] above it. */
+  halfPoint(gte: number, top: number): number {
+    const pieces = this.pieces(gte, top);
+    const half = pieces.reduce((sum, piece) => sum + piece.rows, 0) / 2;
+    let above = 0;
+    for (const piece of pieces.reverse()) {
+      if (above + piece.rows >= half && piece.rows > 0) {
+        const share = (half - above) / piece.rows;
+        const ratio = piece.logTo - piece.logFrom;
+        const fraction = Math.abs(ratio) < 1e-9 ? share : 1 - Math.log(Math.exp(ratio) - share * (Math.exp(ratio) - 1)) / ratio;
+        return piece.to - fraction * (piece.to - piece.from);
+      }
+      above += piece.rows;
+    }
+    return (gte + top) / 2;
+  }
+
+  private pieces(gte: number, top: number): Piece[] {
+    if (this.empty || top <= gte) return [];
+    const bounds = [gte];
+    for (let i = this.indexFrom(gte); i < this.knots.length && this.knots[i]!.at < top; i++) if (this.knots[i]!.at > gte) bounds.push(this.knots[i]!.at);
+    bounds.push(top);
+    const out: Piece[] = [];
+    for (let i = 0; i + 1 < bounds.length; i++) {
+      const from = bounds[i]!;
+      const to = bounds[i + 1]!;
+      const logFrom = this.logAt(from);
+      const logTo = this.logAt(to);
+      const mean = Math.abs(logTo - logFrom) < 1e-9 ? Math.exp(logFrom) : (Math.exp(logTo) - Math.exp(logFrom)) / (logTo - logFrom);
+      out.push({ from, to, logFrom, logTo, rows: mean * (to - from) });
+    }
+    return out;
+  }
+
+  private logAt(at: number): number {
+    const i = this.indexFrom(at);
+    const above = this.knots[i];
+    const below = this.knots[i - 1];
+    if (!above) return below!.log;
+    if (!below) return above.log;
+    return below.log + ((above.log - below.log) * (at - below.at)) / Math.max(above.at - below.at, LEAST_DENSITY);
+  }
+
+  /** Index of the first knot at or above a position. */
+  private indexFrom(at: number): number {
+    let low = 0;
+    let high = this.knots.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.knots[middle]!.at < at) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/**
+ * The original rule of Stripe's sync engine: how many equal segments, from the share of the span that the first page covers.
+ * An empty span or page gives one segment.
+ */
+export function segmentCountFromDensity(spanLength: number, coveredByFirstPage: number, max = 50): number {
+  if (!(spanLength > 0) || !(coveredByFirstPage > 0)) return spanLength > 0 && coveredByFirstPage === 0 ? max : 1;
+  return Math.min(max, Math.max(1, Math.ceil(spanLength / coveredByFirstPage)));
+}

@@ -1,0 +1,182 @@
+/**
+ * The ledger of a stream: which parts of its span are read, as a pure reducer over committed events.
+ *
+ * Invariant (cover): after every event, the ranges, open and closed, cover [span.gte, span.lt) exactly once.
+ * Positions are numbers on the stream's own axis (seconds for time), newest first: a range is read from `lt` down to `gte`.
+ * Tested by ledger.test.ts ("cover holds after every event").
+ */
+import { FatalError } from '../errors.js';
+
+export interface Span {
+  gte: number;
+  lt: number;
+}
+
+/** Part of a span that is fetched and checkpointed alone. */
+export interface Range extends Span {
+  id: number;
+  open: boolean;
+  /** Every row above this position is committed; rows at it may be, as far as the cursor reached. */
+  top: number;
+  /** Page token of the next page; null: begin at the filter's upper bound. */
+  cursor: string | null;
+  /** The filter that the cursor was made with; it stays when a thief raises `gte`. A null lower bound asks for everything older. */
+  filter: { gte: number | null; lt: number };
+  /** Rows committed by this range, redelivered ones included. */
+  rows: number;
+  /** Pages committed by this range. */
+  pages: number;
+}
+
+export interface Ledger {
+  readonly span: Span;
+  readonly nextId: number;
+  readonly ranges: ReadonlyMap<number, Range>;
+}
+
+export type LedgerEvent =
+  | { type: 'split'; victim: number; at: number; thief: number }
+  | { type: 'page'; range: number; top: number; cursor: string | null; filter: Range['filter']; rows: number; pages: number; closes: boolean }
+  | { type: 'reopened'; gte: number; lt: number; unit: number }
+  | { type: 'merged'; into: number; gone: number };
+
+/** A ledger of one open range. `unit` is the span's granularity. An empty span gets one unit, so that it is asked at least once. */
+export function openLedger(span: Span, unit: number): Ledger {
+  const lt = Math.max(span.lt, span.gte + unit);
+  return { span: { gte: span.gte, lt }, nextId: 2, ranges: new Map([[1, newRange(1, span.gte, lt, unit, null)]]) };
+}
+
+export function newRange(id: number, gte: number, lt: number, unit: number, filterGte: number | null): Range {
+  return { id, gte, lt, open: true, top: lt - unit, cursor: null, filter: { gte: filterGte, lt }, rows: 0, pages: 0 };
+}
+
+/**
+ * The ledger after an event. Throws FatalError when the event does not fit: a bug, never a server's doing.
+ */
+export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
+  const ranges = new Map(ledger.ranges);
+  let { nextId, span } = ledger;
+  switch (event.type) {
+    case 'split': {
+      const victim = openRange(ledger, event.victim);
+      if (!(event.at > victim.gte && event.at <= victim.top)) misfit(event, `a point in (${victim.gte}, ${victim.top}]`);
+      ranges.set(victim.id, { ...victim, gte: event.at });
+      ranges.set(event.thief, newRange(event.thief, victim.gte, event.at, unit, victim.gte === span.gte ? null : victim.gte));
+      nextId = Math.max(nextId, event.thief + 1);
+      break;
+    }
+    case 'page': {
+      const range = openRange(ledger, event.range);
+      if (event.top > range.top) misfit(event, `a position no higher than ${range.top}`);
+      ranges.set(range.id, {
+        ...range,
+        open: !event.closes,
+        top: event.top,
+        cursor: event.closes ? null : event.cursor,
+        filter: event.filter,
+        rows: range.rows + event.rows,
+        pages: range.pages + event.pages,
+      });
+      break;
+    }
+    case 'reopened': {
+      for (const range of ledger.ranges.values()) if (range.open) misfit(event, 'every range closed');
+      const { gte } = event;
+      const lt = Math.max(event.lt, gte + event.unit);
+      for (const range of ledger.ranges.values()) {
+        if (range.lt <= gte || range.gte >= lt) continue;
+        ranges.delete(range.id);
+        if (range.gte < gte) ranges.set(range.id, { ...range, lt: gte });
+        if (range.lt > lt) ranges.set(nextId, { ...range, id: nextId++, gte: lt, rows: 0, pages: 0 });
+      }
+      const id = nextId++;
+      ranges.set(id, newRange(id, gte, lt, event.unit, gte <= span.gte ? null : gte));
+      span = { gte: Math.min(span.gte, gte), lt: Math.max(span.lt, lt) };
+      break;
+    }
+    case 'merged': {
+      const into = ledger.ranges.get(event.into);
+      const gone = ledger.ranges.get(event.gone);
+      if (!into || !gone || into.open || gone.open || into.lt !== gone.gte) misfit(event, 'two closed neighbours');
+      ranges.delete(gone!.id);
+      ranges.set(into!.id, { ...into!, lt: gone!.lt, rows: into!.rows + gone!.rows, pages: into!.pages + gone!.pages });
+      break;
+    }
+  }
+  return { span, nextId, ranges };
+}
+
+/** Merge events that bring the closed ranges down to as few as possible, lowest first. */
+export function mergesOf(ledger: Ledger): LedgerEvent[] {
+  const events: LedgerEvent[] = [];
+  let last: Range | undefined;
+  for (const range of sorted(ledger)) {
+    if (range.open) last = undefined;
+    else if (last && last.lt === range.gte) {
+      events.push({ type: 'merged', into: last.id, gone: range.id });
+      last = { ...last, lt: range.lt };
+    } else last = range;
+  }
+  return events;
+}
+
+/** What is wrong with the cover: an empty list is the proof that there is no gap and no overlap. */
+export function coverFaults(ledger: Ledger): string[] {
+  const faults: string[] = [];
+  let at = ledger.span.gte;
+  for (const range of sorted(ledger)) {
+    if (range.gte > at) faults.push(`gap [${at}, ${range.gte})`);
+    if (range.gte < at) faults.push(`overlap [${range.gte}, ${at})`);
+    if (range.lt <= range.gte) faults.push(`empty range ${range.id} at ${range.gte}`);
+    at = Math.max(at, range.lt);
+  }
+  if (at < ledger.span.lt) faults.push(`gap [${at}, ${ledger.span.lt})`);
+  if (at > ledger.span.lt) faults.push(`range past the span's end ${ledger.span.lt}`);
+  return faults;
+}
+
+export interface LedgerTotals {
+  rows: number;
+  pages: number;
+  open: number;
+  closed: number;
+  /** Share of the span that is read, 0 to 1. */
+  covered: number;
+}
+
+export function totals(ledger: Ledger): LedgerTotals {
+  const out: LedgerTotals = { rows: 0, pages: 0, open: 0, closed: 0, covered: 0 };
+  let done = 0;
+  for (const range of ledger.ranges.values()) {
+    out.rows += range.rows;
+    out.pages += range.pages;
+    if (range.open) {
+      out.open++;
+      done += Math.max(0, range.lt - 1 - range.top);
+    } else {
+      out.closed++;
+      done += range.lt - range.gte;
+    }
+  }
+  out.covered = Math.min(1, done / Math.max(1, ledger.span.lt - ledger.span.gte));
+  return out;
+}
+
+export function sorted(ledger: Ledger): Range[] {
+  return [...ledger.ranges.values()].sort((a, b) => a.gte - b.gte);
+}
+
+export function isClosed(ledger: Ledger): boolean {
+  for (const range of ledger.ranges.values()) if (range.open) return false;
+  return true;
+}
+
+function openRange(ledger: Ledger, id: number): Range {
+  const range = ledger.ranges.get(id);
+  if (!range?.open) throw new FatalError(`range ${id} is not open`, { code: 'ledger_misfit', found: range ? 'closed' : 'no such range' });
+  return range;
+}
+
+function misfit(event: LedgerEvent, expected: string): never {
+  throw new FatalError(`ledger event ${event.type} does not fit`, { code: 'ledger_misfit', expected, found: JSON.stringify(event) });
+}

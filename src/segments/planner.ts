@@ -1,0 +1,339 @@
+/**
+ * Decides which page of a stream is read next, and divides the span while it is read. Pure: no I/O, no clock.
+ *
+ * Invariants: a unit of granularity is never split; a range has at most one page in flight; a cursor keeps the filter that it was
+ * made with; a row below its range's `gte` belongs to the thief and is dropped. Tested by planner.test.ts.
+ */
+import { FatalError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import { DensityModel, segmentCountFromDensity } from './density.js';
+import { newRange, reduce, type Ledger, type LedgerEvent, type Range } from './ledger.js';
+
+export interface PlannerOptions {
+  /** The least difference of two positions: 1 for seconds. */
+  unit: number;
+  /** Rows of a full page. */
+  pageRows: number;
+  /** `adaptive` divides where most rows are expected; `uniform` cuts once after the probe; `none` reads one chain. */
+  strategy: 'adaptive' | 'uniform' | 'none';
+  /** Whether a walk can begin at a position by the filter alone; an opaque chain can only begin anew. */
+  seekable?: boolean;
+}
+
+export interface PageRead {
+  /** Position of every row, in the order received; NaN for a row that has none. */
+  positions: number[];
+  /** Primary key of every row as text, or null. */
+  keys: (string | null)[];
+  hasMore: boolean;
+  nextCursor: string | null;
+}
+
+export interface RangeRequest {
+  range: number;
+  cursor: string | null;
+  filter: Range['filter'];
+}
+
+export interface PageVerdict {
+  /** Indexes of the rows that belong to this range; undefined: all of them. */
+  keep: number[] | undefined;
+  event: Extract<LedgerEvent, { type: 'page' }>;
+}
+
+/** Equal segments run at most this many side by side, as the original did. */
+const UNIFORM_CHAINS = 15;
+/** A part with fewer expected pages than this is not worth a request of its own. */
+const LEAST_PAGES_TO_STEAL = 2;
+/** Each page read allows this many more chains: one page says little of a long span, and a small stream is not worth many probes. */
+const CHAINS_PER_PAGE = 6;
+/** The same where only the range's own last page speaks for it. */
+const HEDGE_PAGES = 3;
+const DENSE_RANK = 1e12;
+/** Expected rows assumed for an empty page's surroundings. */
+const EMPTY_PAGE_ROWS = 0.2;
+
+interface LiveRange extends Range {
+  inFlight: boolean;
+  /** A page lay within one unit: perhaps a chain that cannot be divided, to be read first. The next page confirms or refutes it. */
+  dense: boolean;
+  refuted: boolean;
+  /** Keys seen at position `top`, for walking that unit again. */
+  unitKeys: Set<string>;
+  rewalks: number;
+  /** An empty page claimed that more follows: closing needs a second walk that brings no new key. */
+  confirming: boolean;
+  fresh: number;
+  /** Rows per unit of position on the last page. */
+  lastDensity: number;
+  /** Was divided on a guess since its last page. */
+  hedged: boolean;
+}
+
+export class Planner {
+  /** The ledger as planned: ahead of what is committed by the pages in flight and queued. */
+  private ledger: Ledger;
+  private readonly live = new Map<number, LiveRange>();
+  private readonly density = new DensityModel();
+  private readonly events: LedgerEvent[] = [];
+  private cutDone: boolean;
+  /** Pages read, of former runs too. */
+  private pages = 0;
+  /** Set when a page came out of order: dividing a started range is no longer sound. */
+  orderBroken = false;
+
+  constructor(
+    ledger: Ledger,
+    private readonly options: PlannerOptions,
+  ) {
+    this.ledger = ledger;
+    for (const range of ledger.ranges.values()) if (range.open) this.enlist(range);
+    for (const range of ledger.ranges.values()) this.pages += range.pages;
+    this.cutDone = this.pages > 0 || ledger.ranges.size > 1;
+  }
+
+  /** Splits decided since the last call; they must be durable before a thief's first page is. */
+  takeEvents(): LedgerEvent[] {
+    return this.events.splice(0);
+  }
+
+  get done(): boolean {
+    return this.live.size === 0;
+  }
+
+  get inFlight(): number {
+    let count = 0;
+    for (const range of this.live.values()) if (range.inFlight) count++;
+    return count;
+  }
+
+  /** Pages expected to remain, at least one for each open range. */
+  expectedPages(): number {
+    let pages = 0;
+    for (const range of this.live.values()) pages += Math.max(1, this.expectedRows(range) / this.options.pageRows);
+    return pages;
+  }
+
+  /**
+   * Which waiting page goes first: a chain that cannot be divided, then the widest part per expected page, since only there can such a
+   * chain still hide; what is dense and divisible can wait, as many chains will share it.
+   */
+  rank(id: number): number {
+    const range = this.live.get(id);
+    if (!range) return 0;
+    if (range.dense) return DENSE_RANK;
+    return (range.top - range.gte) / Math.max(1, this.expectedRows(range) / this.options.pageRows);
+  }
+
+  /**
+   * The next page to ask for, or undefined when `maxChains` pages are in flight or nothing is worth dividing.
+   * The range counts as in flight until `arrived`, `cursorGone` or `failed`.
+   */
+  next(maxChains: number): RangeRequest | undefined {
+    const limit = this.options.strategy === 'uniform' ? UNIFORM_CHAINS : Math.min(maxChains, this.pages * CHAINS_PER_PAGE + 1);
+    if (this.inFlight >= limit) return undefined;
+    let best: LiveRange | undefined;
+    for (const range of this.live.values()) {
+      if (!range.inFlight && (!best || this.rank(range.id) > this.rank(best.id))) best = range;
+    }
+    best ??= this.options.strategy === 'adaptive' ? this.steal() : undefined;
+    if (!best) return undefined;
+    best.inFlight = true;
+    // A range that was never asked for may still narrow its filter to what a thief left it.
+    if (best.cursor === null && best.pages === 0 && best.filter.gte !== null) best.filter = { ...best.filter, gte: best.gte };
+    return { range: best.id, cursor: best.cursor, filter: best.filter };
+  }
+
+  /** The request failed: the range waits to be asked again. */
+  failed(id: number): void {
+    this.liveRange(id).inFlight = false;
+  }
+
+  /** The cursor's object is gone: the unit of the last position is walked again from its start, by the filter alone. */
+  cursorGone(id: number): void {
+    const range = this.liveRange(id);
+    range.inFlight = false;
+    this.rewalk(range);
+  }
+
+  /** Takes a page in; says which rows belong to the range and what its commit does to the ledger. */
+  arrived(id: number, page: PageRead): PageVerdict {
+    const range = this.liveRange(id);
+    range.inFlight = false;
+    const { unit } = this.options;
+    const lowest = range.gte === this.ledger.span.gte;
+    const { keep, last } = this.select(range, page, lowest);
+    const before = range.top;
+    const passed = last < range.gte && !lowest && !this.orderBroken;
+    const rows = page.positions.length;
+    let closes: boolean;
+    if (rows === 0) {
+      this.density.add((before + range.gte) / 2, EMPTY_PAGE_ROWS, Math.max(unit, before - range.gte));
+      if (!page.hasMore) closes = true;
+      else if (range.confirming && range.fresh === 0) closes = true;
+      else {
+        closes = false;
+        if (this.options.seekable ?? true) this.rewalk(range);
+        range.confirming = true;
+        range.fresh = 0;
+      }
+    } else {
+      this.remember(range, page, before, last);
+      closes = !page.hasMore || page.nextCursor === null || passed;
+      range.cursor = page.nextCursor;
+      if (!this.orderBroken && Number.isFinite(last)) range.top = Math.min(range.top, Math.max(range.gte, last));
+    }
+    this.pages++;
+    const event = { type: 'page', range: id, top: range.top, cursor: range.cursor, filter: range.filter, rows: keep?.length ?? rows, pages: 1, closes } as const;
+    this.ledger = reduce(this.ledger, event, unit);
+    if (closes) this.live.delete(id);
+    else if (rows > 0) this.divideAfter(range);
+    this.density.prune(this.live.values());
+    return { keep, event };
+  }
+
+  private enlist(range: Range): LiveRange {
+    const live = { ...range, inFlight: false, dense: false, refuted: false, unitKeys: new Set<string>(), rewalks: 0, confirming: false, fresh: 0, lastDensity: 0, hedged: false };
+    this.live.set(range.id, live);
+    return live;
+  }
+
+  private liveRange(id: number): LiveRange {
+    const range = this.live.get(id);
+    if (!range) throw new FatalError(`page for range ${id}, which is not open`, { code: 'planner_misfit' });
+    return range;
+  }
+
+  /** Which rows are the range's own, and the last position; notes a broken order. */
+  private select(range: LiveRange, page: PageRead, lowest: boolean): { keep: number[] | undefined; last: number } {
+    let previous = range.filter.lt;
+    let last = Number.NaN;
+    let foreign = false;
+    for (const position of page.positions) {
+      if (Number.isNaN(position)) continue;
+      if (position > previous) this.orderBroken = true;
+      previous = position;
+      last = position;
+      if (!lowest && position < range.gte) foreign = true;
+    }
+    if (!foreign) return { keep: undefined, last };
+    const keep: number[] = [];
+    page.positions.forEach((position, index) => {
+      if (!(position < range.gte)) keep.push(index);
+    });
+    return { keep, last };
+  }
+
+  /** Density, keys of the last unit, and what counts as new while confirming. */
+  private remember(range: LiveRange, page: PageRead, before: number, last: number): void {
+    const { unit, pageRows } = this.options;
+    if (range.confirming) {
+      page.positions.forEach((position, index) => {
+        const key = page.keys[index] ?? null;
+        if (position < before || key === null || !range.unitKeys.has(key)) range.fresh++;
+      });
+    }
+    if (Number.isFinite(last)) {
+      const width = page.hasMore ? before - last : before - range.gte + unit;
+      this.density.add((before + last) / 2, page.positions.length, Math.max(unit, width));
+      range.lastDensity = page.positions.length / Math.max(unit, before - last);
+      range.hedged = false;
+      const full = page.positions.length >= pageRows && page.hasMore;
+      const confirmed = full && before - last < unit;
+      const suspected = full && !range.refuted && page.positions[0]! - last < unit;
+      range.refuted ||= range.dense && !confirmed;
+      range.dense = confirmed || suspected;
+      if (last < before) range.unitKeys.clear();
+      page.positions.forEach((position, index) => {
+        const key = page.keys[index] ?? null;
+        if (position === last && key !== null && range.unitKeys.size < LIMITS.unitKeys) range.unitKeys.add(key);
+      });
+    }
+    if (range.confirming && range.fresh > 0 && last < before) range.confirming = false;
+    if (last < before) range.rewalks = 0;
+  }
+
+  private rewalk(range: LiveRange): void {
+    if (++range.rewalks > LIMITS.rewalks) {
+      throw new FatalError(`the server does not let position ${range.top} be read to its end`, {
+        code: 'unit_unreadable',
+        expected: 'pages that end or go on',
+        found: `${LIMITS.rewalks} walks that ended in a lost cursor or an empty page`,
+      });
+    }
+    range.cursor = null;
+    if (!(this.options.seekable ?? true)) return;
+    range.filter = { gte: range.filter.gte, lt: Math.min(range.filter.lt, range.top + this.options.unit) };
+  }
+
+  private expectedRows(range: LiveRange): number {
+    return this.density.rowsIn(range.gte, range.top);
+  }
+
+  private divideAfter(range: LiveRange): void {
+    const { strategy, unit } = this.options;
+    if (strategy === 'uniform' && !this.cutDone) {
+      this.cutDone = true;
+      const count = segmentCountFromDensity(range.lt - range.gte, range.lt - range.top);
+      const width = (range.top - range.gte) / count;
+      for (let i = count - 1; i >= 1; i--) {
+        const at = Math.floor((range.gte + width * i) / unit) * unit;
+        if (at > range.gte && at <= range.top) range = this.split(range, at);
+      }
+    }
+  }
+
+  private mayDivide(range: LiveRange): boolean {
+    if (this.orderBroken || this.live.size >= LIMITS.openRanges) return false;
+    return Math.floor(range.top / this.options.unit) * this.options.unit > range.gte;
+  }
+
+  /** Cuts the range with the most expected rows at their half-mass point; the new lower part is returned. */
+  private steal(): LiveRange | undefined {
+    const { unit, pageRows } = this.options;
+    let victim: LiveRange | undefined;
+    let most = LEAST_PAGES_TO_STEAL * pageRows;
+    for (const range of this.live.values()) {
+      if (!this.mayDivide(range)) continue;
+      const rows = this.expectedRows(range);
+      if (rows > most) {
+        most = rows;
+        victim = range;
+      }
+    }
+    victim ??= this.hedge();
+    if (!victim) return undefined;
+    const half = Math.round(this.density.halfPoint(victim.gte, victim.top) / unit) * unit;
+    const at = Math.min(Math.max(half, victim.gte + unit), Math.floor(victim.top / unit) * unit);
+    return at > victim.gte ? this.split(victim, at) : undefined;
+  }
+
+  /**
+   * Near the end chains idle while a range may be denser than the pages around it tell: its own last page, carried on over what is
+   * left, says how much it could hold at most. One such guess a page bounds the requests that it may waste.
+   */
+  private hedge(): LiveRange | undefined {
+    let victim: LiveRange | undefined;
+    let most = HEDGE_PAGES * this.options.pageRows;
+    for (const range of this.live.values()) {
+      if (range.hedged || !this.mayDivide(range)) continue;
+      const rows = range.lastDensity * (range.top - range.gte);
+      if (rows > most) {
+        most = rows;
+        victim = range;
+      }
+    }
+    if (victim) victim.hedged = true;
+    return victim;
+  }
+
+  private split(victim: LiveRange, at: number): LiveRange {
+    const event = { type: 'split', victim: victim.id, at, thief: this.ledger.nextId } as const;
+    const lowest = victim.gte === this.ledger.span.gte;
+    this.ledger = reduce(this.ledger, event, this.options.unit);
+    this.events.push(event);
+    const thief = this.enlist(newRange(event.thief, victim.gte, at, this.options.unit, lowest ? null : victim.gte));
+    victim.gte = at;
+    return thief;
+  }
+}

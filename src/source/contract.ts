@@ -1,0 +1,126 @@
+/**
+ * What a connector is. It states how its streams can be divided and answers one question, `page`; retries, limits, concurrency and
+ * checkpoints are the engine's. A connector holds no state, never sleeps and counts nothing.
+ *
+ * Words: a *position* is where a row lies on its stream's axis (seconds for time); a *cursor* (page token) is where a walk over pages
+ * goes on; a *slice* is an independent part of a stream.
+ */
+import type { DataRecord, JsonSchema } from '../protocol/catalog.js';
+
+/** How a stream can be divided; the engine decides how far. */
+export type Division =
+  /** A list with a range filter and a page cursor. */
+  | {
+      kind: 'range';
+      /** The row's position, a finite number, or NaN where the row has none. */
+      position: (record: DataRecord) => number;
+      /** The least difference of two positions that the filter can tell apart. */
+      unit: number;
+      /** A row's position may change while it is read (`updated_at`): a last sweep precedes the end. */
+      moves?: boolean;
+      /** `verified`: nobody promises it, so every page is looked at; one that breaks it makes the stream a chain. */
+      order: 'descending' | 'ascending' | 'verified';
+      pageRows: number;
+    }
+  /** Independent slices: listed once, or one for each of a parent's records. */
+  | { kind: 'slices'; of: SlicesOf; pageRows: number }
+  /** Page numbers from 0, readable out of order. */
+  | { kind: 'numbered'; pageRows: number }
+  /** An opaque cursor: one page after the other. */
+  | { kind: 'chain'; pageRows: number };
+
+export type SlicesOf =
+  | { list: () => Promise<Slice[]> }
+  /** `slice` returns undefined where the parent has no children. */
+  | { parent: string; slice: (parent: DataRecord) => Slice | undefined };
+
+/** Identifies a slice; kept in state, so it must be small. */
+export type Slice = string;
+
+/** How a later run finds what changed. */
+export type Follow =
+  /** The source's change stream names the objects. */
+  | { kind: 'events' }
+  /** Rows past the last position, and a lookback before it. */
+  | { kind: 'cursor'; lookback: number }
+  /** Everything is read again; rows that are gone become tombstones. */
+  | { kind: 'reread' };
+
+export interface PageRequest {
+  /** Lower bound, inclusive; null: none. Range streams only. */
+  gte: number | null;
+  /** Upper bound, exclusive. Range streams only. */
+  lt: number | null;
+  /** `next` of the page before; null for the first. */
+  cursor: string | null;
+  /** For slices. */
+  slice?: Slice;
+  /** For numbered streams, from 0. */
+  number?: number;
+  signal: AbortSignal;
+  /** Expected remaining pages of the stream; passed on to the client. */
+  weight: () => number;
+  /** The first request is admitted already; pass it on to the first request only. */
+  admitted: boolean;
+}
+
+/** Rows for a stream other than the one that is read, or several. */
+export interface RecordGroup {
+  stream: string;
+  records: DataRecord[];
+  /** Primary keys that no longer exist: they become tombstones. */
+  deleted?: DataRecord[];
+  /** The records are all that exist with this field value; others become tombstones. */
+  scope?: { field: string; value: string };
+}
+
+export interface Page {
+  records: DataRecord[];
+  /** What is stored instead of `records`, where they only tell what changed. */
+  groups?: RecordGroup[];
+  /** Token of the next page; null: none. */
+  next: string | null;
+  hasMore: boolean;
+  /** Numbered streams: how many rows there are, where the API tells. */
+  total?: number | undefined;
+  /** The server's clock when it answered, milliseconds. */
+  serverTimeMs: number | undefined;
+  /** Size as received. */
+  bytes: number;
+}
+
+export interface Stream {
+  name: string;
+  schema: JsonSchema;
+  primaryKey: string[];
+  division: Division;
+  follow: Follow;
+  /** False: it is read for the sake of its children alone. */
+  stored: boolean;
+  /** The endpoint that its pages are counted against. */
+  endpoint: string;
+  /**
+   * One page. Throws CursorGoneError where the cursor's object no longer exists, SkippableError where this stream cannot be read,
+   * and whatever the client throws.
+   */
+  page(request: PageRequest): Promise<Page>;
+}
+
+/** What the API says of the credential and its own clock. */
+export interface Account {
+  /** Shown to the user; no secret. */
+  id: string;
+  /** Milliseconds; the earliest a row can be, where the API tells. */
+  createdMs: number | undefined;
+  serverTimeMs: number;
+}
+
+export interface Source {
+  name: string;
+  streams: Stream[];
+  /** A change stream: its records are events, its groups what they did. Read after all streams that follow by events. */
+  changes: (Stream & { keptSeconds: number; lookback: number }) | undefined;
+  /** Proves the credential and the connection with one request. */
+  check(signal: AbortSignal): Promise<Account>;
+  close(): Promise<void>;
+}

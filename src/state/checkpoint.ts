@@ -1,0 +1,99 @@
+/**
+ * A stream's state as entries: one for the stream, one for each range. Values are immutable and a function of commits alone: entries
+ * are computed from the committed ledger, never from what was fetched.
+ */
+import { ConfigError } from '../errors.js';
+import type { Ledger, Range } from '../segments/ledger.js';
+
+/** What the entry `stream` holds. */
+export interface StreamMeta {
+  /** Counts how often the stream was begun anew. */
+  generation: number;
+  /** `load`: first time; `extend`: a later part; `reread`: everything again, missing keys become tombstones. */
+  mode: 'load' | 'extend' | 'reread';
+  span: { gte: number; lt: number };
+  /** Rows came out of order once: it is read as one chain. */
+  chain?: boolean;
+  /** Everything of this generation is committed and proven. */
+  complete: boolean;
+  /** Numbered streams: rows the API says there are. */
+  total?: number;
+}
+
+export interface StoredEntry {
+  key: string;
+  version: number;
+  value: unknown;
+}
+
+export const META_KEY = 'stream';
+const RANGE_PREFIX = 'range/';
+export const SLICES_PREFIX = 'slices/';
+
+/** Slices that are still to be read, each with the token of its next page. */
+export type OpenSlices = [slice: string, cursor: string | null][];
+
+export function rangeKey(id: number): string {
+  return RANGE_PREFIX + id;
+}
+
+/** [gte, lt, open, rows, pages] and, while open, [top, cursor, filter.gte, filter.lt]. */
+export function encodeRange(range: Range): unknown[] {
+  const head = [range.gte, range.lt, range.open ? 1 : 0, range.rows, range.pages];
+  return range.open ? [...head, range.top, range.cursor, range.filter.gte, range.filter.lt] : head;
+}
+
+export function decodeRange(key: string, value: unknown): Range {
+  const id = Number(key.slice(RANGE_PREFIX.length));
+  const v = value as unknown[];
+  const open = Array.isArray(v) && v[2] === 1;
+  const numbers = Array.isArray(v) ? [v[0], v[1], v[3], v[4], ...(open ? [v[5], v[8]] : [])] : [];
+  const sound = Number.isInteger(id) && numbers.length >= 4 && numbers.every((n) => typeof n === 'number' && Number.isFinite(n)) && (v[0] as number) < (v[1] as number)
+    && (!open || ((v[6] === null || typeof v[6] === 'string') && (v[7] === null || typeof v[7] === 'number')));
+  if (!sound) throw badState(key, '[gte, lt, open, rows, pages, …]', value);
+  const [gte, lt, , rows, pages, top, cursor, filterGte, filterLt] = v as [number, number, number, number, number, number, string | null, number | null, number];
+  return open
+    ? { id, gte, lt, open, rows, pages, top, cursor, filter: { gte: filterGte, lt: filterLt } }
+    : { id, gte, lt, open, rows, pages, top: gte, cursor: null, filter: { gte: null, lt } };
+}
+
+export interface StreamState {
+  meta: StreamMeta;
+  metaVersion: number;
+  ledger: Ledger;
+  versions: Map<number, number>;
+  /** Open slices by entry. */
+  slices: Map<string, { version: number; open: OpenSlices }>;
+}
+
+/** Undefined where the stream has no state. Throws ConfigError for state that makes no sense. */
+export function decodeStream(entries: StoredEntry[]): StreamState | undefined {
+  const metaEntry = entries.find((entry) => entry.key === META_KEY);
+  if (!metaEntry) return undefined;
+  const meta = metaEntry.value as StreamMeta;
+  if (typeof meta !== 'object' || meta === null || typeof meta.generation !== 'number' || typeof meta.span?.gte !== 'number' || typeof meta.span.lt !== 'number') {
+    throw badState(META_KEY, '{generation, mode, span: {gte, lt}, complete}', metaEntry.value);
+  }
+  const ranges = new Map<number, Range>();
+  const versions = new Map<number, number>();
+  const slices: StreamState['slices'] = new Map();
+  let nextId = 1;
+  for (const entry of entries) {
+    if (entry.key.startsWith(RANGE_PREFIX)) {
+      const range = decodeRange(entry.key, entry.value);
+      ranges.set(range.id, range);
+      versions.set(range.id, entry.version);
+      nextId = Math.max(nextId, range.id + 1);
+    } else if (entry.key.startsWith(SLICES_PREFIX)) {
+      if (!Array.isArray(entry.value)) throw badState(entry.key, 'a list of [slice, cursor]', entry.value);
+      slices.set(entry.key, { version: entry.version, open: entry.value as OpenSlices });
+    }
+  }
+  return { meta, metaVersion: metaEntry.version, ledger: { span: meta.span, nextId, ranges }, versions, slices };
+}
+
+function badState(key: string, expected: string, found: unknown): ConfigError {
+  return new ConfigError('the state of this stream cannot be read', {
+    code: 'bad_state', place: key, expected, found: JSON.stringify(found)?.slice(0, 120), next: 'import a state that headrace state export wrote, or reset the stream',
+  });
+}

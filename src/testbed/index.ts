@@ -1,0 +1,7 @@
+/** Public entry `headrace/testbed`: simulated API servers with real limits, faults and latency. */
+export { FAULTS, parseFaults, type Fault, type FaultRates } from './faults.js';
+export { LIMIT_MODELS, limitModel, type LimitModel } from './limits.js';
+export { startTestbed, type Testbed, type TestbedApi, type TestbedOptions } from './server.js';
+export { SHAPES, type Shape } from './shapes.js';
+export type { TestbedStats } from './stats.js';
+export { startStripeTestbed, TESTBED_KEY, TESTBED_LIVE_KEY, type StripeTestbed, type StripeTestbedOptions } from './stripe/server.js';

@@ -1,0 +1,169 @@
+/** The HTTP side that every testbed shares: latency, limits, faults and statistics around one `answer` function. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { systemClock, type Clock } from '../clock.js';
+import { ConfigError, messageOf } from '../errors.js';
+import { seededRandom } from '../random.js';
+import { FaultDice, type FaultRates } from './faults.js';
+import { limitModel, type LimitModel } from './limits.js';
+import { StatsKeeper, type TestbedStats } from './stats.js';
+
+export interface TestbedOptions {
+  /** 0: any free port. */
+  port?: number;
+  /** A loopback address unless you know better. */
+  host?: string;
+  seed?: number;
+  latency?: { medianMs: number; sigma?: number };
+  /** A name of LIMIT_MODELS or `100/s,endpoint=25/s`. */
+  limit?: string;
+  faults?: FaultRates;
+}
+
+export interface TestbedRequest {
+  method: string;
+  url: URL;
+  headers: IncomingMessage['headers'];
+}
+
+export interface TestbedAnswer {
+  status: number;
+  /** JSON text. */
+  body: string;
+  headers?: Record<string, string>;
+}
+
+export interface TestbedApi {
+  /** Name of the endpoint that a path belongs to, without ids. */
+  endpointOf(url: URL): string;
+  answer(request: TestbedRequest, dice: FaultDice): TestbedAnswer;
+}
+
+export interface Testbed {
+  url: string;
+  stats(): TestbedStats;
+  close(): Promise<void>;
+}
+
+const DEFAULT_WINDOW_MS = 1000;
+const STALL_MS = 120_000;
+
+export async function startTestbed(api: TestbedApi, options: TestbedOptions, clock: Clock = systemClock): Promise<Testbed> {
+  const limit = limitModel(options.limit ?? 'none');
+  if (!limit) throw new ConfigError(`unknown limit ${options.limit}`, { code: 'unknown_limit', expected: 'a model by name, or RATE/s[,endpoint=RATE/s]', found: options.limit, next: 'see headrace testbed --help' });
+  const stats = new StatsKeeper(limit.windowMs ?? DEFAULT_WINDOW_MS);
+  const random = seededRandom((options.seed ?? 1) ^ 0x5bd1e995);
+  const dice = new FaultDice(options.faults ?? {}, random);
+  const latencyMs = () => {
+    const { medianMs = 0, sigma = 0 } = options.latency ?? {};
+    return sigma === 0 ? medianMs : medianMs * Math.exp(sigma * Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next()));
+  };
+  const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    request.resume();
+    const url = new URL(request.url ?? '/', 'http://testbed');
+    if (url.pathname === '/__testbed/stats') return send(response, { status: 200, body: JSON.stringify(stats.snapshot()) });
+    void serve({ request, response, url, api, limit, stats, dice, clock, latencyMs });
+  });
+  await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
+  const { port, address, family } = server.address() as AddressInfo;
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    stats: () => stats.snapshot(),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+interface Exchange {
+  request: IncomingMessage;
+  response: ServerResponse;
+  url: URL;
+  api: TestbedApi;
+  limit: LimitModel;
+  stats: StatsKeeper;
+  dice: FaultDice;
+  clock: Clock;
+  latencyMs: () => number;
+}
+
+async function serve(exchange: Exchange): Promise<void> {
+  const { request, response, url, api, limit, stats, dice, clock } = exchange;
+  const now = clock.monotonic();
+  const endpoint = api.endpointOf(url);
+  stats.received(now, endpoint);
+  const verdict = limit.decide(now, endpoint, Number(request.headers['x-testbed-cost'] ?? 1));
+  if (!verdict.ok) {
+    stats.rejections++;
+    return send(response, { status: verdict.status ?? 429, body: JSON.stringify(verdict.body ?? {}), headers: verdict.headers });
+  }
+  const delay = exchange.latencyMs();
+  if (delay > 0) await clock.sleep(delay);
+  limit.done(clock.monotonic());
+  if (strikeBefore(exchange)) return;
+  let answer: TestbedAnswer;
+  try {
+    answer = api.answer({ method: request.method ?? 'GET', url, headers: request.headers }, dice);
+  } catch (error) {
+    answer = { status: 500, body: JSON.stringify({ error: { type: 'api_error', message: messageOf(error) } }) };
+  }
+  strikeBody(exchange, { ...answer, headers: { ...verdict.headers, ...answer.headers } });
+}
+
+/** Faults that replace the answer. */
+function strikeBefore({ response, dice, stats }: Exchange): boolean {
+  const fail = (name: '429' | '500' | '503', headers: Record<string, string>, error: unknown) => {
+    stats.fault(name);
+    send(response, { status: Number(name), body: JSON.stringify({ error }), headers });
+    return true;
+  };
+  if (dice.strikes('429')) return fail('429', { 'stripe-rate-limited-reason': 'global-rate' }, { type: 'invalid_request_error', code: 'rate_limit', message: 'Request rate limit exceeded.' });
+  if (dice.strikes('500')) return fail('500', {}, { type: 'api_error', message: 'An unknown error occurred' });
+  if (dice.strikes('503')) return fail('503', { 'retry-after': '0.1' }, { type: 'api_error', message: 'Service unavailable' });
+  if (dice.strikes('type')) {
+    stats.fault('type');
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Maintenance</title>');
+    return true;
+  }
+  if (dice.strikes('reset')) {
+    stats.fault('reset');
+    response.destroy();
+    return true;
+  }
+  return false;
+}
+
+/** Faults that spoil the body. */
+function strikeBody({ response, dice, stats, clock }: Exchange, answer: TestbedAnswer): void {
+  const half = answer.body.slice(0, Math.floor(answer.body.length / 2));
+  if (dice.strikes('json')) {
+    stats.fault('json');
+    return send(response, { ...answer, body: half });
+  }
+  const cut = dice.strikes('cut');
+  if (cut || dice.strikes('stall')) {
+    stats.fault(cut ? 'cut' : 'stall');
+    response.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(answer.body), ...answer.headers });
+    response.write(half);
+    if (cut) response.destroy();
+    else clock.after(STALL_MS, () => response.destroy());
+    return;
+  }
+  send(response, answer);
+}
+
+function send(response: ServerResponse, answer: TestbedAnswer): void {
+  const body = Buffer.from(answer.body, 'utf8');
+  response.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': body.length, ...answer.headers });
+  response.end(body);
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new ConfigError('the testbed cannot listen', { code: 'testbed_listen', place: `${host}:${port}`, found: messageOf(cause), next: 'choose another --port', cause })));
+    server.listen(port, host, resolve);
+  });
+}

@@ -1,0 +1,257 @@
+/** Stripe's HTTP API over generated rows: lists, objects, nested lists, events, errors. */
+import { hash32, hashString, seededRandom, type Random } from '../../random.js';
+import type { FaultDice } from '../faults.js';
+import type { TestbedAnswer, TestbedApi, TestbedRequest } from '../server.js';
+import { HISTORY_SECONDS, Timeline, type Shape } from '../shapes.js';
+import { CHILDREN, COLLECTIONS } from './objects.js';
+import { Rows } from './rows.js';
+
+export interface StripeData {
+  seed: number;
+  /** Rows of a collection by its path, else `share` of `rows`. */
+  rows: number;
+  shape: Shape;
+  collections: Record<string, { rows: number; shape?: Shape }>;
+  /** The unix second at which the history ends. */
+  now: number;
+  /** Accepted keys, and for restricted ones the paths they may not read. */
+  keys: Record<string, string[]>;
+  /** The real clock's second, for rows that come while the server runs. */
+  second: () => number;
+}
+
+/** Events are kept for 30 days. */
+const EVENTS_SECONDS = 30 * 86_400;
+const MAX_NESTED = 10;
+const EVENT_TYPE: Record<string, string> = { added: 'created', changed: 'updated', deleted: 'deleted' };
+
+interface ChangeEvent {
+  second: number;
+  type: string;
+  object: string;
+}
+
+class StripeError extends Error {
+  constructor(readonly status: number, readonly type: string, message: string, readonly more: Record<string, unknown> = {}) {
+    super(message);
+  }
+}
+
+const missing = (what: string, id: string, param: string) =>
+  new StripeError(param === 'id' ? 404 : 400, 'invalid_request_error', `No such ${what}: '${id}'`, { code: 'resource_missing', param });
+
+export class StripeApi implements TestbedApi {
+  readonly rows = new Map<string, Rows>();
+  private readonly events: ChangeEvent[] = [];
+  private readonly random: Random;
+  private requests = 0;
+
+  constructor(private readonly data: StripeData, withMalformed: boolean) {
+    this.random = seededRandom(data.seed ^ 0x2545f491);
+    for (const collection of COLLECTIONS) {
+      const given = data.collections[collection.path];
+      const count = given?.rows ?? Math.round(data.rows * collection.share);
+      const isEvents = collection.path === 'events';
+      const timeline = new Timeline(given?.shape ?? (isEvents ? 'uniform' : data.shape), count, hashString(collection.path, data.seed), data.now - HISTORY_SECONDS);
+      const rows = new Rows(collection, timeline, data.seed, (path) => this.rows.get(path)!);
+      if (withMalformed && rows.size > 2) rows.malformed = Math.floor(rows.size / 2);
+      this.rows.set(collection.path, rows);
+    }
+  }
+
+  endpointOf(url: URL): string {
+    return url.pathname.replace(/^\/v1\//, '').replace(/\/?(?:[a-z]+_(?:sched_)?[0-9a-z]{14,}|txn_[0-9a-z]+)(?=\/|$)/g, '/:id');
+  }
+
+  answer(request: TestbedRequest, dice: FaultDice): TestbedAnswer {
+    const headers = { 'request-id': `req_${(++this.requests).toString(36).padStart(10, '0')}`, 'stripe-version': String(request.headers['stripe-version'] ?? '2024-06-20') };
+    try {
+      this.authorize(request);
+      if (dice.strikes('churn')) this.churn();
+      return { status: 200, body: this.route(request.url, dice), headers };
+    } catch (error) {
+      if (!(error instanceof StripeError)) throw error;
+      return { status: error.status, headers, body: JSON.stringify({ error: { type: error.type, message: error.message, ...error.more } }) };
+    }
+  }
+
+  /** Adds, changes or deletes a customer and says so in an event. */
+  churn(kind?: 'added' | 'changed' | 'deleted', index?: number): string {
+    const customers = this.rows.get('customers')!;
+    const what = kind ?? (['added', 'changed', 'deleted'] as const)[this.random.integer(3)]!;
+    const at = what === 'added' ? customers.add(this.data.second()) : (index ?? this.random.integer(Math.max(1, customers.size)));
+    if (what !== 'added') customers.change(at, what === 'deleted');
+    this.record(`customer.${EVENT_TYPE[what]}`, customers.render(at));
+    return customers.idOf(at);
+  }
+
+  /** Puts an event on record, as if something had happened to the object. */
+  record(type: string, object: string): void {
+    this.events.push({ second: this.data.second(), type, object });
+  }
+
+  private authorize(request: TestbedRequest): void {
+    const header = String(request.headers.authorization ?? '');
+    const key = header.startsWith('Basic ') ? Buffer.from(header.slice(6), 'base64').toString().split(':')[0]! : header.replace(/^Bearer /, '');
+    if (!key) throw new StripeError(401, 'invalid_request_error', 'You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth.');
+    if (!Object.hasOwn(this.data.keys, key)) throw new StripeError(401, 'invalid_request_error', `Invalid API Key provided: ${key.slice(0, 8)}****${key.slice(-4)}`);
+    const path = request.url.pathname.replace(/^\/v1\//, '');
+    const denied = this.data.keys[key]!.find((prefix) => path === prefix || path.startsWith(`${prefix}/`));
+    if (denied) throw new StripeError(403, 'invalid_request_error', `The provided key '${key.slice(0, 8)}****' does not have the required permissions for this endpoint. Having the 'rak_${denied.replaceAll('/', '_')}_read' permission would allow this request to continue.`, { code: 'more_permissions_required' });
+  }
+
+  private route(url: URL, dice: FaultDice): string {
+    const path = url.pathname.replace(/^\/v1\//, '').replace(/\/$/, '');
+    const query = url.searchParams;
+    if (path === 'account') {
+      return JSON.stringify({ id: 'acct_1Testbed00000000', object: 'account', business_type: 'company', charges_enabled: true, country: 'FR', created: this.data.now - HISTORY_SECONDS, default_currency: 'eur', email: 'owner@example.com', type: 'standard' });
+    }
+    if (path === 'subscription_items') {
+      const of = query.get('subscription');
+      if (!of) throw new StripeError(400, 'invalid_request_error', 'Missing required param: subscription.', { code: 'parameter_missing', param: 'subscription' });
+      return this.children('subscriptions', of, 'subscription_item', 'si', 1, path, query, 'subscription');
+    }
+    const rows = this.rows.get(path);
+    if (rows) return path === 'events' ? this.listEvents(rows, query) : this.list(rows, query, dice);
+    const [, collection, id, below] = /^(.+?)\/([^/]+)(?:\/([a-z_]+))?$/.exec(path) ?? [];
+    const parent = collection === undefined ? undefined : this.rows.get(collection);
+    if (!parent || !id) throw new StripeError(404, 'invalid_request_error', `Unrecognized request URL (GET: ${url.pathname}).`);
+    if (below === undefined) return this.retrieve(parent, id);
+    if (collection === 'customers' && below === 'payment_methods') return this.children('customers', id, 'payment_method', 'pm', 0, path, query);
+    if (collection === 'customers' && below === 'tax_ids') return this.children('customers', id, 'tax_id', 'txi', -2, path, query);
+    if (below === 'lines') return this.children(collection!, id, 'line_item', 'il', 1, path, query);
+    if (below === 'reversals' || below === 'line_items') return JSON.stringify({ object: 'list', data: [], has_more: false, url: `/v1/${path}` });
+    throw new StripeError(404, 'invalid_request_error', `Unrecognized request URL (GET: ${url.pathname}).`);
+  }
+
+  private retrieve(rows: Rows, id: string): string {
+    const index = rows.indexOf(id);
+    const { object, keepsDeleted } = rows.collection;
+    if (index < 0 || (rows.isDeleted(index) && !keepsDeleted)) throw missing(object, id, 'id');
+    if (rows.isDeleted(index)) return JSON.stringify({ id, object, deleted: true });
+    return this.withNested(rows, index);
+  }
+
+  private list(rows: Rows, query: URLSearchParams, dice: FaultDice): string {
+    const { collection } = rows;
+    const limit = limitOf(query);
+    let low = 0;
+    let high = rows.size;
+    for (const [name, value] of query) {
+      const bound = /^created(?:\[(gte|gt|lte|lt)\])?$/.exec(name);
+      if (!bound) {
+        if (!KNOWN_PARAMETERS.has(name)) throw new StripeError(400, 'invalid_request_error', `Received unknown parameter: ${name}`, { code: 'parameter_unknown', param: name });
+        continue;
+      }
+      if (!collection.filter) throw new StripeError(400, 'invalid_request_error', 'Received unknown parameter: created', { code: 'parameter_unknown', param: 'created' });
+      const second = Number(value);
+      if (!Number.isInteger(second)) throw new StripeError(400, 'invalid_request_error', `Invalid integer: ${value}`, { param: name });
+      if (bound[1] === 'gte' || bound[1] === 'gt' || bound[1] === undefined) low = Math.max(low, rows.countBefore(bound[1] === 'gt' ? second + 1 : second));
+      if (bound[1] === 'lt' || bound[1] === 'lte' || bound[1] === undefined) high = Math.min(high, rows.countBefore(bound[1] === 'lt' ? second : second + 1));
+    }
+    const after = query.get('starting_after');
+    const before = query.get('ending_before');
+    if (after !== null) high = Math.min(high, this.cursor(rows, after, 'starting_after', dice));
+    if (before !== null) low = Math.max(low, this.cursor(rows, before, 'ending_before', dice) + 1);
+    if (after !== null && dice.strikes('empty')) return `{"object":"list","data":[],"has_more":true,"url":"/v1/${collection.path}"}`;
+    const found: number[] = [];
+    if (before === null) for (let i = high - 1; i >= low && found.length <= limit; i--) rows.isDeleted(i) || found.push(i);
+    else for (let i = low; i < high && found.length <= limit; i++) rows.isDeleted(i) || found.unshift(i);
+    const more = found.length > limit;
+    if (more) {
+      if (before === null) found.pop();
+      else found.shift();
+    }
+    const nested = NESTED[collection.path] !== undefined;
+    let body = '{"object":"list","data":[';
+    for (let k = 0; k < found.length; k++) body += (k > 0 ? ',' : '') + (nested ? this.withNested(rows, found[k]!) : rows.render(found[k]!));
+    return `${body}],"has_more":${more},"url":"/v1/${collection.path}"}`;
+  }
+
+  private cursor(rows: Rows, id: string, param: string, dice: FaultDice): number {
+    const index = rows.indexOf(id);
+    if (index < 0 || (rows.isDeleted(index) && !rows.collection.keepsDeleted) || dice.strikes('cursor')) throw missing(rows.collection.object, id, param);
+    return index;
+  }
+
+  /** Events of the last 30 days: those made from the seed, and those of what changed. */
+  private listEvents(rows: Rows, query: URLSearchParams): string {
+    const limit = limitOf(query);
+    const now = this.data.second();
+    const oldest = rows.countBefore(now - EVENTS_SECONDS);
+    const total = rows.size + this.events.length;
+    const secondOf = (i: number) => (i < rows.size ? rows.secondOf(i) : this.events[i - rows.size]!.second);
+    const idOf = (i: number) => (i < rows.size ? rows.idOf(i) : `evt_live${(i - rows.size).toString(36).padStart(10, '0')}`);
+    const after = query.get('starting_after');
+    let high = total;
+    if (after !== null) {
+      high = after.startsWith('evt_live') ? rows.size + Number.parseInt(after.slice(8), 36) : rows.indexOf(after);
+      if (!(high >= 0)) throw missing('event', after, 'starting_after');
+    }
+    const gte = Number(query.get('created[gte]') ?? 0);
+    const lt = Math.min(Number(query.get('created[lt]') ?? Infinity), Number(query.get('created[lte]') ?? Infinity) + 1);
+    const types = query.getAll('types[]');
+    const data: string[] = [];
+    let more = false;
+    for (let i = high - 1; i >= oldest; i--) {
+      const second = secondOf(i);
+      if (second >= lt) continue;
+      if (second < gte) break;
+      const event = i < rows.size ? undefined : this.events[i - rows.size]!;
+      if (types.length > 0 && !types.includes(event?.type ?? 'customer.updated')) continue;
+      if (data.length === limit) {
+        more = true;
+        break;
+      }
+      data.push(event ? `{"id":"${idOf(i)}","object":"event","account":null,"api_version":"2019-08-14","created":${second},"data":{"object":${event.object}},"livemode":false,"pending_webhooks":0,"request":{"id":null,"idempotency_key":null},"type":"${event.type}"}` : rows.render(i));
+    }
+    return `{"object":"list","data":[${data.join(',')}],"has_more":${more},"url":"/v1/events"}`;
+  }
+
+  /** A row with the list nested in it: its first ten entries. */
+  private withNested(rows: Rows, index: number): string {
+    const json = rows.render(index);
+    const nested = NESTED[rows.collection.path];
+    if (!nested) return json;
+    const query = new URLSearchParams({ limit: String(MAX_NESTED) });
+    const id = rows.idOf(index);
+    const list = this.children(rows.collection.path, id, nested.child, nested.prefix, nested.least, nested.url(id), query, nested.parameter);
+    return json.replace(/\{"object":"list","data":\[\],"has_more":false,"url":"[^"]*"\}/, () => list);
+  }
+
+  private children(collection: string, id: string, kind: keyof typeof CHILDREN, prefix: string, least: number, path: string, query: URLSearchParams, parameter?: string): string {
+    const rows = this.rows.get(collection)!;
+    const index = rows.indexOf(id);
+    if (index < 0) throw missing(rows.collection.object, id, parameter ?? 'id');
+    const limit = limitOf(query);
+    const hash = hash32(index, hashString(kind, this.data.seed));
+    // One object in fifty has more than a page of children, so that nested lists must be completed.
+    const count = rows.isDeleted(index) ? 0 : kind === 'line_item' && hash % 50 === 0 ? 25 : Math.max(0, least + (hash % 4));
+    const idOf = (k: number) => `${prefix}_${index.toString(36).padStart(6, '0')}${k.toString(36).padStart(2, '0')}${(hash >>> 8).toString(36).padStart(6, '0').slice(0, 6)}`;
+    const after = query.get('starting_after');
+    let from = 0;
+    if (after !== null) {
+      from = Array.from({ length: count }, (_, k) => idOf(k)).indexOf(after) + 1;
+      if (from === 0) throw missing(kind, after, 'starting_after');
+    }
+    const second = rows.secondOf(index);
+    const data = Array.from({ length: Math.min(limit, count - from) }, (_, k) => CHILDREN[kind](idOf(from + k), id, second));
+    return JSON.stringify({ object: 'list', data, has_more: from + data.length < count, url: parameter ? `/v1/${path}?${parameter}=${id}` : `/v1/${path}` });
+  }
+}
+
+const NESTED: Record<string, { child: keyof typeof CHILDREN; prefix: string; least: number; parameter?: string; url: (id: string) => string }> = {
+  invoices: { child: 'line_item', prefix: 'il', least: 1, url: (id) => `invoices/${id}/lines` },
+  credit_notes: { child: 'line_item', prefix: 'il', least: 1, url: (id) => `credit_notes/${id}/lines` },
+  subscriptions: { child: 'subscription_item', prefix: 'si', least: 1, parameter: 'subscription', url: () => 'subscription_items' },
+};
+
+const KNOWN_PARAMETERS = new Set(['limit', 'starting_after', 'ending_before', 'status', 'expand[]', 'customer', 'type', 'active']);
+
+function limitOf(query: URLSearchParams): number {
+  const text = query.get('limit') ?? '10';
+  const limit = Number(text);
+  if (!Number.isInteger(limit)) throw new StripeError(400, 'invalid_request_error', `Invalid integer: ${text}`, { param: 'limit' });
+  if (limit < 1 || limit > 100) throw new StripeError(400, 'invalid_request_error', `Invalid limit: must be between 1 and 100`, { param: 'limit' });
+  return limit;
+}

@@ -1,0 +1,121 @@
+/** The rows of one collection: a pure function of the seed, overlaid with what changed while the server ran. */
+import { hash32, hashString } from '../../random.js';
+import type { Timeline } from '../shapes.js';
+import type { Collection } from './objects.js';
+
+const INDEX_DIGITS = 6;
+const HASH_DIGITS = 8;
+const HISTORY_AMOUNT = 100_000;
+
+interface Change {
+  revision: number;
+  deleted: boolean;
+}
+
+type Value = (index: number) => string | number;
+
+export class Rows {
+  private readonly changes = new Map<number, Change>();
+  /** Seconds of rows that came while the server ran. */
+  private readonly added: number[] = [];
+  private readonly parts: (string | Value)[];
+  private readonly salt: number;
+  /** The row whose `created` is spoilt, or -1. */
+  malformed = -1;
+
+  constructor(
+    readonly collection: Collection,
+    readonly timeline: Timeline,
+    seed: number,
+    related: (path: string) => Rows,
+  ) {
+    this.salt = hashString(collection.path, seed);
+    this.parts = compile(JSON.stringify(collection.template), (name) => this.valueOf(name, related));
+  }
+
+  /** Rows that ever were, deleted ones included. */
+  get size(): number {
+    return this.timeline.rows + this.added.length;
+  }
+
+  secondOf(index: number): number {
+    return index < this.timeline.rows ? this.timeline.secondOf(index) : this.added[index - this.timeline.rows]!;
+  }
+
+  /** How many rows lie before a unix second. */
+  countBefore(second: number): number {
+    const base = this.timeline.countBefore(second);
+    if (base < this.timeline.rows) return base;
+    let count = base;
+    while (count < this.size && this.added[count - this.timeline.rows]! < second) count++;
+    return count;
+  }
+
+  idOf(index: number): string {
+    return `${this.collection.prefix}_${index.toString(36).padStart(INDEX_DIGITS, '0')}${this.hashOf(index)}`;
+  }
+
+  /** The index that an id names, or -1. */
+  indexOf(id: string): number {
+    const start = this.collection.prefix.length + 1;
+    if (!id.startsWith(`${this.collection.prefix}_`) || id.length !== start + INDEX_DIGITS + HASH_DIGITS) return -1;
+    const index = Number.parseInt(id.slice(start, start + INDEX_DIGITS), 36);
+    return index >= 0 && index < this.size && this.idOf(index) === id ? index : -1;
+  }
+
+  isDeleted(index: number): boolean {
+    return this.changes.get(index)?.deleted ?? false;
+  }
+
+  add(second: number): number {
+    this.added.push(second);
+    return this.size - 1;
+  }
+
+  change(index: number, deleted: boolean): void {
+    const before = this.changes.get(index) ?? { revision: 0, deleted: false };
+    this.changes.set(index, { revision: before.revision + 1, deleted: before.deleted || deleted });
+  }
+
+  /** The row's JSON text. */
+  render(index: number): string {
+    let json = '';
+    for (const part of this.parts) json += typeof part === 'string' ? part : part(index);
+    if (index === this.malformed) return json.replace(/"(created|date)":\d+/, '"$1":"yesterday"');
+    return json;
+  }
+
+  private hashOf(index: number): string {
+    return (hash32(index, this.salt) >>> 0).toString(16).padStart(HASH_DIGITS, '0');
+  }
+
+  private valueOf(name: string, related: (path: string) => Rows): Value {
+    switch (name) {
+      case 'id': return (i) => this.idOf(i);
+      case 'i': return (i) => i;
+      case 'created': return (i) => this.secondOf(i);
+      case 'hash': return (i) => this.hashOf(i);
+      case 'amount': return (i) => hash32(i, this.salt ^ 7) % HISTORY_AMOUNT;
+      case 'rev': return (i) => this.changes.get(i)?.revision ?? 0;
+      default: {
+        const path = name.slice('other:'.length);
+        return (i) => {
+          const other = related(path);
+          return other.size === 0 ? '' : other.idOf(hash32(i, this.salt ^ 11) % other.size);
+        };
+      }
+    }
+  }
+}
+
+/** Splits a template at its placeholders; numbers lose their quotes. */
+function compile(json: string, valueOf: (name: string) => Value): (string | Value)[] {
+  const parts: (string | Value)[] = [];
+  let at = 0;
+  for (const match of json.matchAll(/"«#([a-z:_]+)»"|«([a-z:_]+)»/g)) {
+    parts.push(json.slice(at, match.index), valueOf((match[1] ?? match[2])!));
+    at = match.index + match[0].length;
+  }
+  parts.push(json.slice(at));
+  return parts;
+}

@@ -1,0 +1,48 @@
+/** A simulated Stripe account on real HTTP. */
+import { systemClock, type Clock } from '../../clock.js';
+import { ConfigError } from '../../errors.js';
+import { startTestbed, type Testbed, type TestbedOptions } from '../server.js';
+import { SHAPES, type Shape } from '../shapes.js';
+import { StripeApi } from './api.js';
+
+export interface StripeTestbedOptions extends TestbedOptions {
+  /** Customers; other collections have a share of them unless `collections` says otherwise. */
+  rows?: number;
+  shape?: Shape;
+  /** Rows and shape by path below /v1, such as `charges` or `checkout/sessions`. */
+  collections?: Record<string, { rows: number; shape?: Shape }>;
+  /** The unix second at which the history ends; default: now. */
+  now?: number;
+  /** Accepted keys, each with the paths that it may not read. */
+  keys?: Record<string, string[]>;
+}
+
+export interface StripeTestbed extends Testbed {
+  api: StripeApi;
+}
+
+/** The key that a testbed accepts where none is given. */
+export const TESTBED_KEY = 'sk_test_headracetestbed';
+export const TESTBED_LIVE_KEY = 'sk_live_headracetestbed';
+
+const DEFAULT_ROWS = 1_000;
+
+/** Starts a server on 127.0.0.1; close it when done. */
+export async function startStripeTestbed(options: StripeTestbedOptions = {}, clock: Clock = systemClock): Promise<StripeTestbed> {
+  const shape = options.shape ?? 'growth';
+  if (!SHAPES.includes(shape)) throw new ConfigError(`unknown shape ${shape}`, { code: 'unknown_shape', expected: SHAPES.join(', '), found: shape });
+  const second = () => Math.floor(clock.now() / 1000);
+  const api = new StripeApi(
+    {
+      seed: options.seed ?? 1,
+      rows: options.rows ?? DEFAULT_ROWS,
+      shape,
+      collections: options.collections ?? {},
+      now: options.now ?? second(),
+      keys: options.keys ?? { [TESTBED_KEY]: [], [TESTBED_LIVE_KEY]: [] },
+      second,
+    },
+    (options.faults?.malformed ?? 0) > 0,
+  );
+  return { ...(await startTestbed(api, options, clock)), api };
+}
