@@ -127,7 +127,7 @@ export function openSource(connection: ConnectionConfig, observe?: (event: Attem
   const { client } = source;
   return {
     source,
-    permits: { admit: (endpoint, weight, signal) => client.admission.admit(endpoint, weight, signal), rateOf: (endpoint) => gate!.rateOf(endpoint), latencyMs: () => client.latencyMs },
+    permits: { admit: (endpoint, weight, signal) => client.admission.admit(endpoint, weight, signal), rateOf: (endpoint) => gate!.rateOf(endpoint), latencyMs: () => client.meter.latencyMs, inFlightBound: () => client.meter.inFlightBound() },
     gateStatus: () => gate!.status(systemClock.monotonic()),
   };
 }

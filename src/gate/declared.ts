@@ -90,9 +90,10 @@ export class DeclaredGate implements Gate {
     for (const block of this.blocks.values()) {
       if (block.untilMs > nowMs && block.untilMs > (waiting?.untilMs ?? 0)) waiting = { reason: block.reason, untilMs: block.untilMs };
     }
-    const since = Math.max(1000, Math.min(MEASURED_MS, nowMs - (this.recent[0] ?? nowMs)));
+    while (this.recent.length > 0 && this.recent[0]! < nowMs - MEASURED_MS) this.recent.shift();
+    const since = Math.max(1000, nowMs - (this.recent[0] ?? nowMs));
     return {
-      sentPerSecond: (this.recent.filter((at) => at >= nowMs - since).length * 1000) / since,
+      sentPerSecond: (this.recent.length * 1000) / since,
       limitPerSecond: this.global?.rate() ?? Infinity,
       requests: this.requests,
       rejections: this.rejections,

@@ -1,4 +1,5 @@
 /** The HTTP client: every attempt, retries included, passes the gate. */
+import { isAscii } from 'node:buffer';
 import { EnvHttpProxyAgent, type Dispatcher } from 'undici';
 import type { Clock } from '../clock.js';
 import { codeOf, FatalError, HeadraceError, messageOf, PausedError, RetriableError } from '../errors.js';
@@ -6,6 +7,7 @@ import { LIMITS } from '../limits.js';
 import type { Random } from '../random.js';
 import type { Admission } from './admission.js';
 import { parseJson } from '../json.js';
+import { LatencyMeter } from './latency.js';
 import { parseRetryAfter } from './retry-after.js';
 
 export interface ApiRequest {
@@ -64,8 +66,7 @@ export class ApiClient {
   private readonly dispatcher: Dispatcher;
   private readonly origin: string;
   private readonly prefix: string;
-  /** Median-like running estimate of the time from sending to the whole body; undefined before the first answer. */
-  latencyMs: number | undefined;
+  readonly meter = new LatencyMeter();
 
   constructor(private readonly options: ClientOptions) {
     const url = new URL(options.baseUrl);
@@ -112,7 +113,7 @@ export class ApiClient {
       const note = (outcome: AttemptEvent['outcome'], reason?: string, waitMs?: number) =>
         this.options.observe?.({ endpoint: request.endpoint, status: response?.status ?? 0, latencyMs, outcome, reason, waitMs });
       if (verdict.kind === 'ok') {
-        this.latencyMs = this.latencyMs === undefined ? latencyMs : this.latencyMs * 0.9 + latencyMs * 0.1;
+        this.meter.answered(endedMs, latencyMs);
         note('ok');
         return response!;
       }
@@ -179,7 +180,9 @@ export class ApiClient {
       throw new RetriableError(`the body ends after ${bytes} of ${length} bytes`, { code: 'body_cut' });
     }
     const headers = answer.headers;
-    const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8');
+    const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);
+    // Decoding UTF-8 costs as much as parsing; most bodies are ASCII.
+    const text = body.toString(isAscii(body) ? 'latin1' : 'utf8');
     const date = Date.parse(String(headers['date'] ?? ''));
     const response = { status: answer.statusCode, headers, serverTimeMs: Number.isNaN(date) ? undefined : date, bytes };
     return { ...response, body: this.parse(text, response.status, headers) };

@@ -13,6 +13,8 @@ export interface Permits {
   rateOf(endpoint: string): number;
   /** Milliseconds of a request, once one was answered. */
   latencyMs(): number | undefined;
+  /** More requests in flight than this would only queue at the server, or here. */
+  inFlightBound(): number;
 }
 
 export interface RunContext {
@@ -40,7 +42,7 @@ export function chainsFor(stream: Stream, context: RunContext, unlimited: number
   const rate = context.permits.rateOf(stream.endpoint);
   if (!Number.isFinite(rate)) return unlimited;
   const latencyMs = context.permits.latencyMs() ?? FIRST_LATENCY_MS;
-  return Math.min(most, Math.ceil((rate * latencyMs * CHAIN_MARGIN) / 1000) + 1);
+  return Math.min(most, context.permits.inFlightBound(), Math.ceil((rate * latencyMs * CHAIN_MARGIN) / 1000) + 1);
 }
 
 /** The primary key as one text; null where a part is missing. */

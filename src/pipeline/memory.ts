@@ -20,7 +20,13 @@ export class ByteBudget {
       return;
     }
     await new Promise<void>((resolve) => {
-      const entry = { bytes, grant: resolve };
+      const entry = {
+        bytes,
+        grant: () => {
+          signal.removeEventListener('abort', leave);
+          resolve();
+        },
+      };
       const leave = () => {
         const index = this.waiting.indexOf(entry);
         if (index < 0) return;

@@ -189,10 +189,11 @@ export class RangeReader extends Reader {
     const touched = new Set<number>();
     const events: LedgerEvent[] = [];
     let ledger = this.ledger;
+    const mostRanges = this.rangesPerBatch();
     let bytes = 0;
     for (const item of this.queue) {
       const ranges = item.kind === 'page' ? [item.event.range] : [item.event.victim, item.event.thief];
-      const fits = bytes === 0 || bytes + item.bytes <= maxBytes;
+      const fits = (bytes === 0 || bytes + item.bytes <= maxBytes) && (touched.size < mostRanges || ranges.every((id) => touched.has(id)));
       if (!fits || ranges.some((id) => this.locked.has(id) || blocked.has(id))) {
         for (const id of ranges) blocked.add(id);
         left.push(item);
@@ -214,6 +215,13 @@ export class RangeReader extends Reader {
       if (event.type === 'merged') touched.add(event.into).add(event.gone);
     }
     return this.batch(taken, events, touched, ledger, bytes, merges.length > 0);
+  }
+
+  /** A batch locks the ranges that it writes: each takes its share of them, so that several commit side by side. */
+  private rangesPerBatch(): number {
+    const ready = new Set<number>();
+    for (const item of this.queue) if (item.kind === 'page') ready.add(item.event.range);
+    return Math.max(1, Math.ceil(ready.size / LIMITS.writers));
   }
 
   /** Closed neighbours become one, now and then: it bounds the state. Only ranges that no commit is writing. */

@@ -96,6 +96,8 @@ export class Rows {
       case 'created': return (i) => this.secondOf(i);
       case 'hash': return (i) => this.hashOf(i);
       case 'amount': return (i) => hash32(i, this.salt ^ 7) % HISTORY_AMOUNT;
+      // Most names are plain; now and then one needs more than ASCII, a quote and a line break.
+      case 'name': return (i) => (i % 997 === 3 ? `Société ${this.hashOf(i)} \\"Łódź\\" 日本\\n& Fils` : `Company ${this.hashOf(i)} Ltd and Partners`);
       case 'rev': return (i) => this.changes.get(i)?.revision ?? 0;
       default: {
         const path = name.slice('other:'.length);

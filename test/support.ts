@@ -1,0 +1,89 @@
+/** What integration tests share: a database, a testbed, a sync in this process, and the built program in its own. */
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { systemClock } from '../src/clock.js';
+import { newRunId, openSource, type ConnectionConfig } from '../src/compose.js';
+import { stripeConfigSchema, type StripeConfig } from '../src/connectors/stripe/config.js';
+import { embeddedDestination, postgresDestination, type PostgresDestination } from '../src/destinations/postgres/destination.js';
+import type { Destination } from '../src/destination/contract.js';
+import type { RunEvent, RunSummary } from '../src/pipeline/events.js';
+import { runSync } from '../src/pipeline/sync.js';
+import { connect } from '../src/postgres/connect.js';
+import { TESTBED_LIVE_KEY } from '../src/testbed/index.js';
+
+export const MAIN = path.join(import.meta.dirname, '..', 'dist', 'main.js');
+
+let counter = 0;
+
+/** A name that no other test uses, for connections and schemas. */
+export function uniqueName(): string {
+  return `t${process.pid}_${++counter}_${Math.floor(performance.now())}`;
+}
+
+export async function testDatabase(schema = uniqueName()): Promise<PostgresDestination> {
+  const url = process.env['HEADRACE_TEST_DATABASE_URL'];
+  return url ? postgresDestination(url, schema) : embeddedDestination(process.env['HEADRACE_TEST_EMBEDDED']!, schema);
+}
+
+export async function query(destination: PostgresDestination, sql: string): Promise<Record<string, any>[]> {
+  const client = await connect(destination.target, 'test');
+  try {
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+export function scratch(): { folder: string; drop: () => void } {
+  const folder = mkdtempSync(path.join(tmpdir(), 'headrace-t-'));
+  chmodSync(folder, 0o755);
+  return { folder, drop: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+export interface SyncInput {
+  url: string;
+  destination: Destination;
+  connection: string;
+  source?: Partial<StripeConfig>;
+  mode?: 'upsert' | 'append' | 'replace';
+  signal?: AbortSignal;
+  planner?: 'adaptive' | 'uniform';
+  emit?: (event: RunEvent) => void;
+  key?: string;
+}
+
+/** A Stripe sync in this process, at a limit that does not slow tests down. */
+export async function syncStripe(input: SyncInput): Promise<RunSummary> {
+  const config = stripeConfigSchema.parse({ connector: 'stripe', api_key: input.key ?? TESTBED_LIVE_KEY, base_url: input.url, rate_limit: { global: 2000, endpoint: 2000 }, ...input.source }) as StripeConfig;
+  const connection: ConnectionConfig = { name: input.connection, source: config, destination: { type: 'embedded', mode: input.mode ?? 'upsert' }, dataDir: '' };
+  const { source, permits, gateStatus } = openSource(connection);
+  try {
+    return await runSync({
+      source, permits, gateStatus, destination: input.destination, connection: input.connection, runId: newRunId(), mode: input.mode ?? 'upsert', clock: systemClock,
+      signal: input.signal ?? new AbortController().signal, planner: input.planner ?? 'adaptive', ...(input.emit ? { emit: input.emit } : {}),
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+export interface Ran {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the built program. */
+export function headrace(args: string[], options: { env?: Record<string, string>; cwd?: string; signalAfter?: { ms: number; signal: NodeJS.Signals } } = {}): Promise<Ran> {
+  const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1', ...options.env };
+  for (const name of ['STRIPE_API_KEY', 'STRIPE_BASE_URL', 'HEADRACE_CONFIG', 'HEADRACE_DATA_DIR', 'FORCE_COLOR']) if (options.env?.[name] === undefined) delete env[name];
+  const child = spawn(process.execPath, [MAIN, ...args], { env, cwd: options.cwd ?? tmpdir(), stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  if (options.signalAfter) setTimeout(() => child.kill(options.signalAfter!.signal), options.signalAfter.ms);
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+}
