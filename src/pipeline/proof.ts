@@ -12,6 +12,8 @@ export interface ProofInput {
   ledger: Ledger | undefined;
   openSlices: number;
   complete: boolean;
+  /** Rows that were there before the first load. */
+  before: number;
 }
 
 export async function prove(session: DestinationSession, input: ProofInput, all: Record<string, Counts>): Promise<StreamProof> {
@@ -28,7 +30,7 @@ export async function prove(session: DestinationSession, input: ProofInput, all:
   if (accounted !== counts.read) faults.push(`${counts.read} rows were read, ${accounted} are accounted for`);
   const stored = await session.stored(stream.name);
   if (session.capabilities.keys || input.mode === 'append') {
-    if (stored.keys !== counts.inserted) faults.push(`receipts say ${counts.inserted} rows are stored, the destination holds ${stored.keys}`);
+    if (stored.keys !== counts.inserted + input.before) faults.push(`receipts say ${counts.inserted + input.before} rows are stored, the destination holds ${stored.keys}`);
   }
   return {
     stream: stream.name, pages: sums.pages, rows: sums.rows, ranges: ledger?.ranges.size ?? 0, span: ledger?.span ?? { gte: 0, lt: 0 },

@@ -134,19 +134,12 @@ export class RangeReader extends Reader {
     const numbered = this.stream.division.kind === 'numbered';
     const kept = numbered || !verdict.keep ? page.records : verdict.keep.map((index) => page.records[index]!);
     const event = numbered ? { ...verdict.event, rows: kept.length } : verdict.event;
-    const identity = `${this.meta.generation}.${request.range}.${this.pagesOf(request.range)}`;
+    const identity = `${this.meta.generation}.${request.range}.${this.planner.pagesOf(request.range)}`;
     const { rows, bytes } = this.prepare(page, kept, identity);
     this.queue.push({ kind: 'page', event, rows, bytes, sinceMs: this.context.clock.monotonic(), children: this.openings(kept, identity) });
     this.bytesWaiting += bytes;
     this.noteSplits();
     return bytes;
-  }
-
-  /** How many pages of a range were committed or wait for it. */
-  private pagesOf(range: number): number {
-    let pages = this.ledger.ranges.get(range)?.pages ?? 0;
-    for (const item of this.queue) if (item.kind === 'page' && item.event.range === range) pages++;
-    return pages + 1;
   }
 
   private stumble(request: RangeRequest, error: unknown): void {

@@ -11,6 +11,7 @@ import { openChanges } from './changes.js';
 import type { Permits, RunContext } from './context.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary } from './events.js';
 import { openStream } from './follow.js';
+import type { StreamMeta } from '../state/checkpoint.js';
 import { ByteBudget } from './memory.js';
 import { ProgressMeter } from './progress.js';
 import { prove } from './proof.js';
@@ -98,6 +99,7 @@ async function planStreams(options: SyncOptions, context: RunContext, writer: Wr
       stream, mode, history, entries: byStream.get(stream.name) ?? [], changesLost,
       childrenMissing: children.some((child) => child.pending && !byStream.has(child.stream.name)) && byStream.has(stream.name),
     });
+    if (opened.meta.mode === 'load' && opened.writes.length > 0 && stream.stored && !opened.restart) await noteRowsFromElsewhere(context.session, stream.name, opened.meta);
     if (opened.restart && stream.stored) await context.session.restart(stream.name);
     if (opened.writes.length > 0) await context.session.writeState(opened.writes);
     let run: StreamRun;
@@ -108,6 +110,13 @@ async function planStreams(options: SyncOptions, context: RunContext, writer: Wr
   };
   for (const stream of source.streams) await open(stream);
   return runs;
+}
+
+/** Rows that are there already, from another connection or a state that was reset, are no part of this ledger's proof. */
+async function noteRowsFromElsewhere(session: DestinationSession, stream: string, meta: StreamMeta): Promise<void> {
+  const { keys } = await session.stored(stream);
+  const before = keys - ((await session.counts())[stream]?.inserted ?? 0);
+  if (before > 0) meta.before = before;
 }
 
 function parentOf(stream: Stream): string | undefined {
@@ -123,7 +132,7 @@ async function conclude(options: SyncOptions, session: DestinationSession, runs:
     if (!run.stream.stored || run.stream === options.source.changes) continue;
     const { reader } = run;
     const ledger = reader instanceof RangeReader ? reader.ledger : undefined;
-    const proof = await prove(session, { stream: run.stream, mode, ledger, openSlices: reader instanceof SliceReader ? reader.openSlices : 0, complete: run.meta.complete }, counts);
+    const proof = await prove(session, { stream: run.stream, mode, ledger, openSlices: reader instanceof SliceReader ? reader.openSlices : 0, complete: run.meta.complete, before: run.meta.before ?? 0 }, counts);
     proofs.push(proof);
     if (proof.faults.length === 0 && mode === 'replace' && run.rows > 0) await session.publish(run.stream.name);
     if (proof.counts.quarantined > 0) notes.push(`${proof.stream}: ${proof.counts.quarantined} rows are in _headrace_quarantine`);

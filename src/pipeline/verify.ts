@@ -30,7 +30,7 @@ export async function verifyLedger(session: DestinationSession, source: Source, 
     if (!state) continue;
     const slices = stream.division.kind === 'slices';
     const openSlices = [...state.slices.values()].reduce((sum, entry) => sum + entry.open.length, 0);
-    proofs.push(await prove(session, { stream, mode, ledger: slices ? undefined : state.ledger, openSlices, complete: state.meta.complete }, counts));
+    proofs.push(await prove(session, { stream, mode, ledger: slices ? undefined : state.ledger, openSlices, complete: state.meta.complete, before: state.meta.before ?? 0 }, counts));
   }
   return proofs;
 }

@@ -92,6 +92,11 @@ export class Planner {
     this.cutDone = this.pages > 0 || ledger.ranges.size > 1;
   }
 
+  /** Pages of a range so far, those in flight to their commit included. */
+  pagesOf(id: number): number {
+    return this.ledger.ranges.get(id)?.pages ?? 0;
+  }
+
   /** Splits decided since the last call; they must be durable before a thief's first page is. */
   takeEvents(): LedgerEvent[] {
     return this.events.splice(0);
@@ -218,8 +223,11 @@ export class Planner {
     }
     if (!foreign) return { keep: undefined, last };
     const keep: number[] = [];
+    let below = false;
     page.positions.forEach((position, index) => {
-      if (!(position < range.gte)) keep.push(index);
+      // A row without a position lies where its neighbours do.
+      below = Number.isNaN(position) ? below : position < range.gte;
+      if (!below) keep.push(index);
     });
     return { keep, last };
   }

@@ -16,6 +16,8 @@ export interface StreamMeta {
   chain?: boolean;
   /** Everything of this generation is committed and proven. */
   complete: boolean;
+  /** Rows that the destination held before the first load, from elsewhere. */
+  before?: number;
   /** Numbered streams: rows the API says there are. */
   total?: number;
 }

@@ -12,7 +12,7 @@ export const stripeConfigSchema = z.strictObject({
   start_date: z.iso.date().optional().describe('Read nothing created before this day (UTC). Default: everything.'),
   streams: z.array(streamName).min(1).optional().describe('Read these streams only. Default: all.'),
   exclude: z.array(streamName).default([]).describe('Leave these streams out.'),
-  fields: z.record(streamName, z.array(z.string().min(1)).min(1)).optional().describe('For a stream, store these fields only; its key and its date always stay.'),
+  fields: z.partialRecord(streamName, z.array(z.string().min(1)).min(1)).optional().describe('For a stream, store these fields only; its key and its date always stay.'),
   rate_limit: z
     .strictObject({
       global: z.int().min(1).max(10_000).optional().describe('Requests a second over all. Default: 100 for live keys, 25 for sandbox keys.'),
@@ -22,5 +22,4 @@ export const stripeConfigSchema = z.strictObject({
     .describe('Limits that Stripe granted this account, where they differ from the usual ones.'),
 });
 
-/** zod cannot name the keys of a partial record of an enum any shorter. */
-export type StripeConfig = Omit<z.infer<typeof stripeConfigSchema>, 'fields'> & { fields?: Partial<Record<string, string[]>> | undefined };
+export type StripeConfig = z.infer<typeof stripeConfigSchema>;

@@ -1,0 +1,169 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { seededRandom, type Random } from '../random.js';
+import { decodeRange, encodeRange, rangeKey } from '../state/checkpoint.js';
+import { segmentCountFromDensity } from './density.js';
+import { coverFaults, isClosed, openLedger, reduce, type Ledger, type LedgerEvent } from './ledger.js';
+import { Planner, type RangeRequest } from './planner.js';
+
+const SPAN = { gte: 0, lt: 1_000_000 };
+const PAGE = 10;
+
+interface Server {
+  /** Positions, ascending; the index is the key. */
+  rows: number[];
+  random: Random;
+  lostCursors: number;
+  emptyPages: number;
+}
+
+function answer(server: Server, request: RangeRequest): { positions: number[]; keys: string[]; hasMore: boolean; nextCursor: string | null } | 'gone' {
+  const { rows, random } = server;
+  if (request.cursor !== null && random.next() < server.lostCursors) return 'gone';
+  if (request.cursor !== null && random.next() < server.emptyPages) return { positions: [], keys: [], hasMore: true, nextCursor: null };
+  const low = rows.findIndex((row) => row >= (request.filter.gte ?? -Infinity));
+  const from = low < 0 ? rows.length : low;
+  let to = request.cursor === null ? rows.length : Number(request.cursor);
+  while (to > 0 && rows[to - 1]! >= request.filter.lt) to--;
+  const start = Math.max(from, to - PAGE);
+  const keys = Array.from({ length: Math.max(0, to - start) }, (_, i) => to - 1 - i);
+  return { positions: keys.map((key) => rows[key]!), keys: keys.map(String), hasMore: start > from, nextCursor: keys.length > 0 ? String(keys.at(-1)) : null };
+}
+
+/** What one process does: fetch side by side, commit in each range's order, and stop after `commits` of them. */
+function runUntil(ledger: Ledger, server: Server, delivered: Map<number, number>, commits: number, strategy: 'adaptive' | 'uniform'): Ledger {
+  const planner = new Planner(ledger, { unit: 1, pageRows: PAGE, strategy });
+  const inFlight: RangeRequest[] = [];
+  const queue: { events: LedgerEvent[]; keys: number[] }[] = [];
+  let committed = ledger;
+  let left = commits;
+  for (let step = 0; step < 100_000; step++) {
+    for (let request = planner.next(8); request; request = planner.next(8)) inFlight.push(request);
+    for (const event of planner.takeEvents()) queue.push({ events: [event], keys: [] });
+    if (inFlight.length > 0) {
+      const [request] = inFlight.splice(server.random.integer(inFlight.length), 1);
+      const page = answer(server, request!);
+      if (page === 'gone') planner.cursorGone(request!.range);
+      else {
+        const verdict = planner.arrived(request!.range, page);
+        queue.push({ events: [verdict.event], keys: (verdict.keep ?? page.keys.map((_, i) => i)).map((i) => Number(page.keys[i])) });
+        for (const event of planner.takeEvents()) queue.push({ events: [event], keys: [] });
+      }
+    }
+    while (queue.length > 0 && (inFlight.length === 0 || server.random.next() < 0.5)) {
+      if (left-- <= 0) return committed;
+      const item = queue.shift()!;
+      for (const event of item.events) committed = reduce(committed, event);
+      for (const key of item.keys) delivered.set(key, (delivered.get(key) ?? 0) + 1);
+      expect(coverFaults(committed)).toEqual([]);
+    }
+    if (planner.done && queue.length === 0) return committed;
+  }
+  throw new Error('the run does not end');
+}
+
+/** What a new process finds: the entries of the committed ledger. */
+function restored(ledger: Ledger): Ledger {
+  const entries = JSON.parse(JSON.stringify([...ledger.ranges].map(([id, range]) => [rangeKey(id), encodeRange(range)]))) as [string, unknown][];
+  const ranges = new Map(entries.map(([key, value]) => { const range = decodeRange(key, value); return [range.id, range]; }));
+  return { span: ledger.span, nextId: Math.max(...ranges.keys()) + 1, ranges };
+}
+
+const shapes = fc.oneof(
+  fc.array(fc.nat(SPAN.lt - 1), { maxLength: 300 }),
+  fc.array(fc.nat(50).map((n) => 500_000 + n), { maxLength: 300 }),
+  fc.array(fc.constantFrom(7, 123_456, 123_457, 999_999), { maxLength: 200 }),
+  fc.array(fc.double({ min: 0, max: 1, noNaN: true }).map((u) => Math.floor((SPAN.lt - 1) * u ** 0.1)), { maxLength: 300 }),
+);
+
+function property(faults: { lostCursors: number; emptyPages: number }, strategy: 'adaptive' | 'uniform') {
+  return fc.property(shapes, fc.integer(), fc.array(fc.nat(40), { maxLength: 6 }), (positions, seed, cuts) => {
+    const server: Server = { rows: [...positions].sort((a, b) => a - b), random: seededRandom(seed), ...faults };
+    const delivered = new Map<number, number>();
+    let ledger = openLedger(SPAN, 1);
+    for (const cut of cuts) if (!isClosed(ledger)) ledger = restored(runUntil(ledger, server, delivered, cut, strategy));
+    if (!isClosed(ledger)) ledger = runUntil(ledger, server, delivered, Infinity, strategy);
+    expect(isClosed(ledger)).toBe(true);
+    expect(delivered.size).toBe(server.rows.length);
+  });
+}
+
+describe('planner', () => {
+  test('any prefix of commits, cut, serialised, restored and continued, ends with every row', () => {
+    fc.assert(property({ lostCursors: 0, emptyPages: 0 }, 'adaptive'), { numRuns: 400 });
+  });
+
+  test('the same with lost cursors and empty pages that claim more', () => {
+    fc.assert(property({ lostCursors: 0.05, emptyPages: 0.05 }, 'adaptive'), { numRuns: 400 });
+  });
+
+  test('the uniform planner reads every row as well', () => {
+    fc.assert(property({ lostCursors: 0, emptyPages: 0 }, 'uniform'), { numRuns: 200 });
+  });
+
+  test('without faults no row is delivered twice by an undisturbed run', () => {
+    fc.assert(
+      fc.property(shapes, fc.integer(), (positions, seed) => {
+        const server: Server = { rows: [...positions].sort((a, b) => a - b), random: seededRandom(seed), lostCursors: 0, emptyPages: 0 };
+        const delivered = new Map<number, number>();
+        runUntil(openLedger(SPAN, 1), server, delivered, Infinity, 'adaptive');
+        expect([...delivered.values()].every((count) => count === 1)).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('one page of rows is one request', () => {
+    const planner = new Planner(openLedger(SPAN, 1), { unit: 1, pageRows: PAGE, strategy: 'adaptive' });
+    const request = planner.next(50)!;
+    expect(request.filter).toEqual({ gte: null, lt: SPAN.lt });
+    expect(planner.next(50)).toBeUndefined();
+    planner.arrived(request.range, { positions: [9, 5], keys: ['b', 'a'], hasMore: false, nextCursor: 'a' });
+    expect(planner.done).toBe(true);
+  });
+
+  test('the lowest range sends no lower bound, also after it was stolen from', () => {
+    const planner = new Planner(openLedger({ gte: 100, lt: 1_000_000 }, 1), { unit: 1, pageRows: PAGE, strategy: 'adaptive' });
+    const first = planner.next(50)!;
+    planner.arrived(first.range, { positions: Array.from({ length: PAGE }, (_, i) => 999_999 - i * 100), keys: Array.from({ length: PAGE }, (_, i) => `k${i}`), hasMore: true, nextCursor: 'k9' });
+    const requests = [];
+    for (let request = planner.next(8); request; request = planner.next(8)) requests.push(request);
+    expect(requests.length).toBeGreaterThan(2);
+    expect(requests.filter((request) => request.cursor === null && request.filter.gte === null).length).toBeGreaterThanOrEqual(1);
+  });
+
+  test('a unit of granularity is never split', () => {
+    const planner = new Planner(openLedger({ gte: 5, lt: 6 }, 1), { unit: 1, pageRows: PAGE, strategy: 'adaptive' });
+    let pages = 0;
+    for (let request = planner.next(50); request; request = planner.next(50)) {
+      expect(planner.next(50)).toBeUndefined();
+      pages++;
+      planner.arrived(request.range, { positions: new Array(PAGE).fill(5), keys: Array.from({ length: PAGE }, (_, i) => `${pages}.${i}`), hasMore: pages < 7, nextCursor: String(pages) });
+    }
+    expect(pages).toBe(7);
+    expect(planner.takeEvents()).toEqual([]);
+  });
+
+  test('a page out of order is noticed', () => {
+    const planner = new Planner(openLedger(SPAN, 1), { unit: 1, pageRows: PAGE, strategy: 'adaptive' });
+    planner.arrived(planner.next(1)!.range, { positions: [10, 20], keys: ['a', 'b'], hasMore: true, nextCursor: 'b' });
+    expect(planner.orderBroken).toBe(true);
+  });
+
+  test('a server that never ends a unit is given up with an error', () => {
+    const planner = new Planner(openLedger(SPAN, 1), { unit: 1, pageRows: PAGE, strategy: 'adaptive' });
+    expect(() => {
+      for (let i = 0; i < 1000; i++) {
+        const request = planner.next(1)!;
+        if (request.cursor === null) planner.arrived(request.range, { positions: [500], keys: [`k${i}`], hasMore: true, nextCursor: 'c' });
+        else planner.cursorGone(request.range);
+      }
+    }).toThrow(/does not let position/);
+  });
+});
+
+describe('segmentCountFromDensity', () => {
+  test.each([[100, 10, 10], [100, 30, 4], [100, 100, 1], [100, 0.5, 50], [0, 0, 1], [100, 0, 50], [100, 200, 1]])('span %d, first page %d -> %d', (span, covered, count) => {
+    expect(segmentCountFromDensity(span, covered)).toBe(count);
+  });
+});
