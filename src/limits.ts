@@ -28,6 +28,8 @@ export const LIMITS = {
   rewalks: 20,
   /** Attempts of one request, the first included. */
   attempts: 12,
+  /** The same at an address that has never answered: two seconds tell a wrong one. */
+  firstAttempts: 5,
   /** Backoff between attempts: doubles from the first to the last, plus jitter. */
   backoffFirstMs: 100,
   backoffLastMs: 30_000,

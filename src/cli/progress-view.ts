@@ -59,7 +59,7 @@ export class ProgressView {
 /** The drawing, a line a stream and one for the whole. */
 export function render(progress: Progress, columns: number): string[] {
   const order = { reading: 0, failed: 1, skipped: 1, paused: 1, waiting: 2, complete: 3 };
-  const streams = [...progress.streams].sort((a, b) => order[a.status] - order[b.status] || b.expectedPages - a.expectedPages);
+  const streams = progress.streams.toSorted((a, b) => order[a.status] - order[b.status] || b.expectedPages - a.expectedPages);
   const shown = streams.slice(0, MOST_LINES);
   const width = Math.max(...shown.map((stream) => stream.name.length), 8);
   const lines = shown.map((stream) => streamLine(stream, width).slice(0, columns + 40));

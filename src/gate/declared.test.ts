@@ -19,7 +19,7 @@ function flood(limits: { global?: { requests: number; windowMs: number }; endpoi
     gate.answered(now, endpoint, { rejected: false, scope: 'global' });
     arrivals.push({ at: now + random.next() * jitterMs, endpoint });
   }
-  return arrivals.sort((a, b) => a.at - b.at);
+  return arrivals.toSorted((a, b) => a.at - b.at);
 }
 
 function mostInWindow(times: number[], windowMs: number): number {

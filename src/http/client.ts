@@ -67,6 +67,8 @@ export class ApiClient {
   private readonly origin: string;
   private readonly prefix: string;
   readonly meter = new LatencyMeter();
+  /** Something answered at this address: what fails now may pass. Before that, an address is more likely wrong. */
+  private answered = false;
 
   constructor(private readonly options: ClientOptions) {
     const url = new URL(options.baseUrl);
@@ -89,7 +91,8 @@ export class ApiClient {
     const { admission, clock } = this.options;
     let admitted = request.admitted ?? false;
     let last = '';
-    for (let attempt = 1; attempt <= LIMITS.attempts; attempt++) {
+    let attempt = 1;
+    for (; attempt <= (this.answered ? LIMITS.attempts : LIMITS.firstAttempts); attempt++) {
       if (!admitted) await admission.admit(request.endpoint, attempt > 1 ? () => Infinity : (request.weight ?? (() => 0)), request.signal);
       admitted = false;
       const startedMs = clock.monotonic();
@@ -97,6 +100,7 @@ export class ApiClient {
       let verdict: Verdict;
       try {
         response = await this.send(request);
+        this.answered = true;
         verdict = this.options.judge(response, request);
       } catch (error) {
         verdict = this.verdictOfFailure(error, request);
@@ -132,7 +136,7 @@ export class ApiClient {
       if (waitMs > 0) await clock.sleep(waitMs, request.signal);
     }
     throw new RetriableError('the API did not answer usefully', {
-      code: 'attempts_exhausted', place: `${this.origin}${this.prefix}${request.path.split('?')[0]}`, expected: 'a complete JSON answer', found: `${LIMITS.attempts} attempts, the last: ${last}`, next: 'run the same command again; it continues where it stopped',
+      code: 'attempts_exhausted', place: `${this.origin}${this.prefix}${request.path.split('?')[0]}`, expected: 'a complete JSON answer', found: `${attempt - 1} attempts, the last: ${last}`, next: this.answered ? 'run the same command again; it continues where it stopped' : 'check base_url, the network and the proxy settings',
     });
   }
 

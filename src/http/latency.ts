@@ -26,7 +26,7 @@ export class LatencyMeter {
     this.count(nowMs);
     this.samples.push(latencyMs);
     if (this.base !== undefined && this.samples.length < SAMPLES) return;
-    const median = [...this.samples].sort((a, b) => a - b)[this.samples.length >> 1]!;
+    const median = this.samples.toSorted((a, b) => a - b)[this.samples.length >> 1]!;
     this.base = this.base === undefined ? median : Math.min(this.base * RISE, median);
     if (this.samples.length >= SAMPLES) this.samples = [];
   }

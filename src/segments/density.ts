@@ -59,7 +59,7 @@ export class DensityModel {
     const pieces = this.pieces(gte, top);
     const half = pieces.reduce((sum, piece) => sum + piece.rows, 0) / 2;
     let above = 0;
-    for (const piece of pieces.reverse()) {
+    for (const piece of pieces.toReversed()) {
       if (above + piece.rows >= half && piece.rows > 0) {
         const share = (half - above) / piece.rows;
         const ratio = piece.logTo - piece.logFrom;

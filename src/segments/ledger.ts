@@ -163,7 +163,7 @@ export function totals(ledger: Ledger): LedgerTotals {
 }
 
 export function sorted(ledger: Ledger): Range[] {
-  return [...ledger.ranges.values()].sort((a, b) => a.gte - b.gte);
+  return [...ledger.ranges.values()].toSorted((a, b) => a.gte - b.gte);
 }
 
 export function isClosed(ledger: Ledger): boolean {

@@ -78,7 +78,7 @@ const shapes = fc.oneof(
 
 function property(faults: { lostCursors: number; emptyPages: number }, strategy: 'adaptive' | 'uniform') {
   return fc.property(shapes, fc.integer(), fc.array(fc.nat(40), { maxLength: 6 }), (positions, seed, cuts) => {
-    const server: Server = { rows: [...positions].sort((a, b) => a - b), random: seededRandom(seed), ...faults };
+    const server: Server = { rows: positions.toSorted((a, b) => a - b), random: seededRandom(seed), ...faults };
     const delivered = new Map<number, number>();
     let ledger = openLedger(SPAN, 1);
     for (const cut of cuts) if (!isClosed(ledger)) ledger = restored(runUntil(ledger, server, delivered, cut, strategy));
@@ -104,7 +104,7 @@ describe('planner', () => {
   test('without faults no row is delivered twice by an undisturbed run', () => {
     fc.assert(
       fc.property(shapes, fc.integer(), (positions, seed) => {
-        const server: Server = { rows: [...positions].sort((a, b) => a - b), random: seededRandom(seed), lostCursors: 0, emptyPages: 0 };
+        const server: Server = { rows: positions.toSorted((a, b) => a - b), random: seededRandom(seed), lostCursors: 0, emptyPages: 0 };
         const delivered = new Map<number, number>();
         runUntil(openLedger(SPAN, 1), server, delivered, Infinity, 'adaptive');
         expect([...delivered.values()].every((count) => count === 1)).toBe(true);

@@ -77,7 +77,7 @@ export function sourceConformance(make: () => Promise<Source>, streams: string[]
       const all = (await walk(stream, {})).flatMap((page) => page.records);
       const positions = all.map(division.position).filter((position) => !Number.isNaN(position));
       for (let i = 1; i < positions.length; i++) assert.ok(division.order === 'ascending' ? positions[i]! >= positions[i - 1]! : positions[i]! <= positions[i - 1]!, 'rows are out of order');
-      const sorted = [...positions].sort((a, b) => a - b);
+      const sorted = positions.toSorted((a, b) => a - b);
       const gte = sorted[Math.floor(sorted.length * 0.3)]!;
       const lt = sorted[Math.floor(sorted.length * 0.7)]! + division.unit;
       const part = (await walk(stream, { gte, lt })).flatMap((page) => page.records);

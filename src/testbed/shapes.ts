@@ -61,7 +61,7 @@ function campaigns(rows: number, random: Random): Piece[] {
   let weight = 0;
   for (let k = 1; k <= CAMPAIGNS; k++) weight += 1 / k;
   const starts = Array.from({ length: CAMPAIGNS }, () => Math.floor(random.next() * (HISTORY_SECONDS - 2 * CAMPAIGN_SECONDS)));
-  const bursts = starts.map((from, k) => ({ from, rows: Math.round(((rows - base) / weight) * (1 / (k + 1))) })).sort((a, b) => a.from - b.from);
+  const bursts = starts.map((from, k) => ({ from, rows: Math.round(((rows - base) / weight) * (1 / (k + 1))) })).toSorted((a, b) => a.from - b.from);
   const pieces: Piece[] = [];
   let free = 0;
   for (const burst of bursts) {
@@ -146,5 +146,5 @@ export function sampleSeconds(shape: Shape, rows: number, seed: number): Float64
   for (const piece of piecesOf(shape, rows, seed)) {
     for (let i = 0; i < piece.rows; i++) out.push(Math.floor(piece.from + (piece.to - piece.from) * piece.quantile(random.next())));
   }
-  return Float64Array.from(out).sort();
+  return Float64Array.from(out).toSorted();
 }

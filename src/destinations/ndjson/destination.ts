@@ -285,7 +285,7 @@ function noKeys(): ConfigError {
 function fileError(error: unknown, place: string): Error {
   switch (codeOf(error)) {
     case 'ENOSPC': return new RetriableError('the disk is full', { code: 'disk_full', place, next: 'free space, then run the same command; it continues where it stopped', cause: error });
-    case 'EACCES': case 'EPERM': case 'EROFS': return new ConfigError('the folder cannot be written to', { code: 'folder_read_only', place, found: messageOf(error), next: 'choose another folder, or change its permissions', cause: error });
+    case 'EACCES': case 'EPERM': case 'EROFS': case 'ENOTDIR': case 'EEXIST': case 'ENOENT': return new ConfigError('the folder cannot be written to', { code: 'folder_read_only', place, found: messageOf(error), next: 'choose another folder, or change its permissions', cause: error });
     default: return error instanceof Error ? error : new Error(String(error));
   }
 }

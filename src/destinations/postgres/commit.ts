@@ -176,7 +176,7 @@ async function rememberKeys(client: pg.Client, parts: TableRows[], context: Comm
 
 /** Compare-and-set of ledger entries. Throws LedgerConflictError where another process was there first. */
 export async function writeState(client: pg.Client, writes: StateWrite[], connection: string): Promise<void> {
-  const ordered = [...writes].sort((a, b) => (a.stream < b.stream ? -1 : a.stream > b.stream ? 1 : a.key < b.key ? -1 : 1));
+  const ordered = writes.toSorted((a, b) => (a.stream < b.stream ? -1 : a.stream > b.stream ? 1 : a.key < b.key ? -1 : 1));
   const inserts = ordered.filter((write) => write.expect === 0 && write.value !== null);
   const updates = ordered.filter((write) => write.expect > 0 && write.value !== null);
   const deletes = ordered.filter((write) => write.expect > 0 && write.value === null);
@@ -204,7 +204,7 @@ export async function writeState(client: pg.Client, writes: StateWrite[], connec
 }
 
 async function addToCounters(client: pg.Client, counts: Record<string, Counts>, connection: string): Promise<void> {
-  for (const [stream, c] of Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [stream, c] of Object.entries(counts).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     await client.query(
       `insert into _headrace.counter as t (connection, stream, read, inserted, updated, unchanged, quarantined, deleted) values ($1, $2, $3, $4, $5, $6, $7, $8)
        on conflict (connection, stream) do update set read = t.read + $3, inserted = t.inserted + $4, updated = t.updated + $5,

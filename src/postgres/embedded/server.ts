@@ -106,9 +106,10 @@ export class EmbeddedServer {
       // The server is gone already: nothing to stop.
     }
     await this.presence.end().catch(() => {});
+    if (!last) return;
     const deadline = clock.monotonic() + LIMITS.serverStartMs;
-    while (last && existsSync(pidFile) && clock.monotonic() < deadline) await clock.sleep(POLL_MS);
-    if (last && socketFolder && path.basename(socketFolder).startsWith('headrace-')) rmSync(socketFolder, { recursive: true, force: true });
+    while (existsSync(pidFile) && clock.monotonic() < deadline) await clock.sleep(POLL_MS);
+    if (socketFolder && path.basename(socketFolder).startsWith('headrace-')) rmSync(socketFolder, { recursive: true, force: true });
   }
 }
 

@@ -155,8 +155,8 @@ export class StripeApi implements TestbedApi {
     if (before !== null) low = Math.max(low, this.cursor(rows, before, 'ending_before', dice) + 1);
     if (after !== null && dice.strikes('empty')) return `{"object":"list","data":[],"has_more":true,"url":"/v1/${collection.path}"}`;
     const found: number[] = [];
-    if (before === null) for (let i = high - 1; i >= low && found.length <= limit; i--) rows.isDeleted(i) || found.push(i);
-    else for (let i = low; i < high && found.length <= limit; i++) rows.isDeleted(i) || found.unshift(i);
+    if (before === null) for (let i = high - 1; i >= low && found.length <= limit; i--) if (!rows.isDeleted(i)) found.push(i);
+    else for (let i = low; i < high && found.length <= limit; i++) if (!rows.isDeleted(i)) found.unshift(i);
     const more = found.length > limit;
     if (more) {
       if (before === null) found.pop();

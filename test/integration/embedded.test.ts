@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { connect } from '../../src/postgres/connect.js';
+import { EmbeddedServer, embeddedPlace } from '../../src/postgres/embedded/server.js';
+import { scratch } from '../support.js';
+
+let work: { folder: string; drop: () => void };
+beforeEach(() => {
+  work = scratch();
+});
+afterEach(() => work.drop());
+
+const pidOf = (folder: string) => Number(readFileSync(path.join(folder, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
+const running = (pid: number) => existsSync(`/proc/${pid}`);
+
+describe('the embedded server', () => {
+  test('who comes second attaches, and the last to leave stops it', async () => {
+    const first = await EmbeddedServer.open(work.folder);
+    const pid = pidOf(work.folder);
+    const second = await EmbeddedServer.open(work.folder);
+    expect(pidOf(work.folder)).toBe(pid);
+    await first.close();
+    const client = await connect(second.target, 'test');
+    expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+    await client.end();
+    await second.close();
+    expect(existsSync(path.join(work.folder, 'postgres', 'data', 'postmaster.pid'))).toBe(false);
+  });
+
+  test('several processes may open it at the same instant', async () => {
+    const servers = await Promise.all(Array.from({ length: 4 }, () => EmbeddedServer.open(work.folder)));
+    expect(new Set(servers.map((server) => server.target.url)).size).toBe(1);
+    await Promise.all(servers.map((server) => server.close()));
+  });
+
+  test('a postmaster that outlives its killed process is adopted', async () => {
+    const script = `import { EmbeddedServer } from ${JSON.stringify(path.join(import.meta.dirname, '../../dist/postgres/embedded/server.js'))}; await EmbeddedServer.open(${JSON.stringify(work.folder)}); console.log('open'); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    const pid = pidOf(work.folder);
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('close', resolve));
+    expect(running(pid)).toBe(true);
+    const adopted = await EmbeddedServer.open(work.folder);
+    expect(pidOf(work.folder)).toBe(pid);
+    await adopted.close();
+    expect(existsSync(path.join(work.folder, 'postgres', 'data', 'postmaster.pid'))).toBe(false);
+  });
+
+  test('a postmaster that was killed is started again, and what was committed is there', async () => {
+    const first = await EmbeddedServer.open(work.folder);
+    const client = await connect(first.target, 'test');
+    await client.query('create table kept (x int)');
+    await client.query('set synchronous_commit = on');
+    await client.query('insert into kept values (42)');
+    process.kill(pidOf(work.folder), 'SIGKILL');
+    await client.end().catch(() => {});
+    const second = await EmbeddedServer.open(work.folder);
+    const again = await connect(second.target, 'test');
+    expect((await again.query('select x from kept')).rows).toEqual([{ x: 42 }]);
+    await again.end();
+    await first.close();
+    await second.close();
+  });
+
+  test('it listens on no TCP port, and wants its password', async () => {
+    const server = await EmbeddedServer.open(work.folder);
+    const client = await connect(server.target, 'test');
+    expect((await client.query('show listen_addresses')).rows).toEqual([{ listen_addresses: '' }]);
+    await client.end();
+    await expect(connect({ ...server.target, options: { ...server.target.options, password: 'wrong' } }, 'test')).rejects.toMatchObject({ code: 'database_login' });
+    await server.close();
+  });
+
+  test('below a folder that the database\'s account cannot enter, a fallback place is used, and said', async () => {
+    const closed = path.join(work.folder, 'closed');
+    mkdirSync(closed);
+    chmodSync(closed, 0o700);
+    const place = embeddedPlace(closed, { uid: 65534, gid: 65534 });
+    expect(place.notice).toContain(place.folder);
+    expect(place.folder.startsWith(closed)).toBe(false);
+    expect(embeddedPlace(work.folder, { uid: 65534, gid: 65534 }).notice).toBeUndefined();
+  });
+});
