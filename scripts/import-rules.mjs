@@ -21,7 +21,7 @@ const CLOCKS = /\bDate\.now\(|\bsetTimeout\(|\bsetInterval\(|\bMath\.random\(|\b
 const MAY_TICK = ['clock.ts', 'random.ts', 'cli/progress-view.ts', 'cli/sync.ts'];
 
 const faults = [];
-for (const file of readdirSync(SRC, { recursive: true }).filter((name) => name.endsWith('.ts')).sort()) {
+for (const file of readdirSync(SRC, { recursive: true }).filter((name) => name.endsWith('.ts')).toSorted()) {
   const folder = file.includes(path.sep) ? file.split(path.sep)[0] : undefined;
   const text = readFileSync(path.join(SRC, file), 'utf8');
   const test = file.endsWith('.test.ts');

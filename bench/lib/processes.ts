@@ -40,7 +40,7 @@ export interface SyncHandle {
 
 /** Starts `headrace sync stripe … --json`. */
 export function startSync(folder: string, args: string[], onEvent?: (event: Record<string, any>) => void): SyncHandle {
-  const env: NodeJS.ProcessEnv = { ...process.env, STRIPE_API_KEY: LIVE_KEY, HEADRACE_DATA_DIR: folder };
+  const env: NodeJS.ProcessEnv = { ...process.env, STRIPE_API_KEY: LIVE_KEY, HEADRACE_DATA_DIR: path.join(folder, '.headrace') };
   delete env['HEADRACE_CONFIG'];
   const started = performance.now();
   const child = spawn(process.execPath, [MAIN, 'sync', ...args, '--json'], { env, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });

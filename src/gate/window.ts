@@ -5,7 +5,7 @@
 import type { RateRule } from './gate.js';
 
 /** How much the way to the server may vary, before a rejection teaches otherwise. */
-const FIRST_JITTER = 0.05;
+const FIRST_JITTER = 0.04;
 const MOST_JITTER = 0.5;
 /** Share of a window that may be sent as one burst; the rest is spread evenly. */
 const BURST = 0.05;

@@ -7,7 +7,7 @@ const RISE = 1.005;
 const SLOT_MS = 500;
 const SLOTS = 20;
 /** In flight before anything is known of the server. */
-const FIRST_IN_FLIGHT = 16;
+const FIRST_IN_FLIGHT = 32;
 const SPARE_IN_FLIGHT = 8;
 
 export class LatencyMeter {

@@ -99,7 +99,9 @@ export abstract class Reader implements Pending {
     const out: ChildOpening[] = [];
     for (const child of this.children) {
       const slices = [...new Set(child.slicesOf(records))];
-      if (slices.length > 0) out.push({ child, key: SLICES_PREFIX + identity, open: slices.map((slice) => [slice, null]) });
+      if (slices.length === 0) continue;
+      child.announced++;
+      out.push({ child, key: SLICES_PREFIX + identity, open: slices.map((slice) => [slice, null]) });
     }
     return out;
   }
@@ -124,7 +126,10 @@ export abstract class Reader implements Pending {
     }
     this.rows += rows;
     this.pages += pages.length;
-    for (const page of pages) for (const { child, key, open } of page.children) child.opened(key, 1, open);
+    for (const { child, key, open } of pages.flatMap((page) => page.children)) {
+      child.announced--;
+      child.opened(key, 1, open);
+    }
     if (pages.length > 0) this.context.emit({ type: 'committed', stream: this.stream.name, rows, bytes: pages.reduce((sum, page) => sum + page.bytes, 0) });
     const quarantined = Object.values(this.counts).reduce((sum, count) => sum + count.quarantined, 0);
     if (quarantined > LIMITS.quarantinedRows) {

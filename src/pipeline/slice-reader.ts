@@ -40,7 +40,8 @@ export class SliceReader extends Reader {
   private readonly locked = new Set<string>();
   private bytesWaiting = 0;
   private openBytes = 0;
-  slicesClosed = 0;
+  /** Parents' pages that were fetched and whose commit will open slices. */
+  announced = 0;
 
   constructor(
     stream: Stream,
@@ -65,7 +66,7 @@ export class SliceReader extends Reader {
 
   /** Whether parents must wait, given that `coming` of their pages are already asked for. */
   full(coming: number): boolean {
-    return this.entries.size + coming >= LIMITS.openSlicePages || this.openBytes >= LIMITS.openSliceBytes;
+    return this.entries.size + this.announced + coming >= LIMITS.openSlicePages || this.openBytes >= LIMITS.openSliceBytes;
   }
 
   get openSlices(): number {
@@ -217,7 +218,6 @@ export class SliceReader extends Reader {
     }
     for (const page of taken) {
       if (page.next !== undefined) continue;
-      this.slicesClosed++;
       this.openBytes -= weightOf(page.slice);
     }
   }

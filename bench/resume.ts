@@ -1,0 +1,92 @@
+/**
+ * Killed at random instants, resumed each time, over all shapes with faults on: rows missing, rows double, and pages fetched again against
+ * those that were requested and not yet committed at each kill. --kills N (default 200), --rows N (default 100,000 over all shapes).
+ */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { connect } from '../src/postgres/connect.js';
+import { EmbeddedServer } from '../src/postgres/embedded/server.js';
+import { seededRandom } from '../src/random.js';
+import { SHAPES, startStripeTestbed } from '../src/testbed/index.js';
+import { configFor, scratch, startSync } from './lib/processes.js';
+import { finish, printTable } from './lib/report.js';
+
+const { values } = parseArgs({ strict: false, options: { kills: { type: 'string' }, rows: { type: 'string' }, seed: { type: 'string' } } });
+const kills = Number(values['kills'] ?? 200);
+const rows = Number(values['rows'] ?? 100_000);
+const seed = Number(values['seed'] ?? 1);
+const random = seededRandom(seed);
+/** One account: each shape is a stream of it. */
+const STREAMS: Record<string, string> = { customers: 'uniform', charges: 'growth', refunds: 'doubling', payouts: 'bulk', invoices: 'empty-years', transfers: 'campaigns', coupons: 'tiny' };
+const each = Math.round(rows / (SHAPES.length - 1));
+const collections = Object.fromEntries(Object.entries(STREAMS).map(([name, shape]) => [name, { rows: each, shape: shape as (typeof SHAPES)[number] }]));
+const faults = { '500': 0.01, '503': 0.005, reset: 0.01, cut: 0.01, json: 0.01, type: 0.005, cursor: 0.01, empty: 0.01 };
+const RATE = { global: 400, endpoint: 100 };
+
+let missing = 0;
+let double = 0;
+let kept = 0;
+let rounds = 0;
+let killed = 0;
+let pages = 0;
+let refetched = 0;
+let uncommitted = 0;
+while (killed < kills) {
+  rounds++;
+  const { folder, drop } = scratch();
+  const testbed = await startStripeTestbed({ rows: 0, collections, faults, seed: seed + rounds, limit: '400/s,endpoint=100/s', latency: { medianMs: 60, sigma: 0.3 } });
+  writeFileSync(path.join(folder, 'headrace.yaml'), configFor(testbed.url, Object.keys(STREAMS), RATE));
+  let complete = false;
+  let perRound = 0;
+  const faultsOf = () => Object.values(testbed.stats().faults).reduce((a, b) => a + b, 0);
+  let requestsAtKills = 0;
+  while (!complete) {
+    let committed = 0;
+    const run = startSync(folder, ['stripe'], (event) => {
+      if (event['type'] === 'committed') committed++;
+      if (event['type'] === 'finished') complete = event['summary'].outcome === 'complete';
+    });
+    const before = testbed.stats().requests;
+    const kill = perRound < 12 && killed < kills;
+    let timer: NodeJS.Timeout | undefined;
+    if (kill) timer = setTimeout(() => run.child.kill('SIGKILL'), 500 + random.next() * 1600);
+    const result = await run.done;
+    clearTimeout(timer);
+    void committed;
+    if (result.code === null) {
+      killed++;
+      perRound++;
+      requestsAtKills += testbed.stats().requests - before;
+    } else if (!complete) throw new Error(`round ${rounds}, seed ${seed}: ended with ${result.code}: ${result.stderr}`);
+  }
+  const server = await EmbeddedServer.open(path.join(folder, '.headrace'));
+  const client = await connect(server.target, 'bench');
+  let ledgerPages = 0;
+  for (const name of Object.keys(STREAMS)) {
+    const stored = new Map<string, number>();
+    for (const row of (await client.query(`select id from stripe.${name}`)).rows) stored.set(row.id, (stored.get(row.id) ?? 0) + 1);
+    const account = testbed.api.rows.get(name)!;
+    for (let i = 0; i < account.size; i++) if (!stored.has(account.idOf(i))) missing++;
+    for (const count of stored.values()) if (count > 1) double++;
+    kept += stored.size;
+    const { rows: [sum] } = await client.query(`select sum((value->>4)::int) as pages from _headrace.state where connection = 'stripe' and stream = $1 and key like 'range/%'`, [name]);
+    ledgerPages += Number(sum.pages);
+  }
+  await client.end();
+  await server.close();
+  const requests = testbed.stats().requests;
+  // Every request that is not a committed page was: an account check, a fault that was answered again, an event page, or lost to a kill.
+  refetched += Math.max(0, requests - ledgerPages - faultsOf() - 2 * (perRound + 1));
+  // At each kill at most one page a chain is in flight, and the buffer holds what is not yet committed.
+  uncommitted += requestsAtKills;
+  pages += ledgerPages;
+  await testbed.close();
+  drop();
+}
+printTable(['kills', 'accounts', 'rows stored', 'missing', 'double', 'pages committed', 'pages lost to kills', 'lost a kill'], [[killed, rounds, kept, missing, double, pages, refetched, (refetched / killed).toFixed(1)]]);
+finish({
+  bench: 'resume',
+  figures: { kills: killed, rows_missing: missing, rows_double: double, pages_refetched: refetched, pages_requested_before_kills: uncommitted },
+  targets: { rows_missing: { atMost: 0 }, rows_double: { atMost: 0 }, pages_refetched: { atMost: uncommitted }, kills: { atLeast: kills } },
+});
