@@ -104,7 +104,8 @@ async function planStreams(options: SyncOptions, context: RunContext, writer: Wr
     if (opened.writes.length > 0) await context.session.writeState(opened.writes);
     let run: StreamRun;
     const parent = () => [...runs.values()].find((candidate) => candidate.children.includes(run));
-    run = new StreamRun(stream, children, context, writer, opened, history, () => parent()?.reader.pump());
+    // A child that has all it needs is not fed again when its parent is read for its own sake.
+    run = new StreamRun(stream, children.filter((child) => child.pending), context, writer, opened, history, () => parent()?.reader.pump());
     runs.set(stream.name, run);
     return run;
   };

@@ -1,0 +1,78 @@
+/** Every command in the README and the guides is run, every configuration is read, every link points somewhere. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.js';
+import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
+import { headrace, MAIN, scratch } from '../support.js';
+
+const ROOT = path.join(import.meta.dirname, '../..');
+const FILES = ['README.md', ...readdirSync(path.join(ROOT, 'docs/guides')).map((file) => `docs/guides/${file}`)];
+const blocks = (text: string, language: string) => [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map((match) => match[1]!);
+
+let testbed: StripeTestbed;
+beforeAll(async () => {
+  testbed = await startStripeTestbed({ rows: 60 });
+});
+afterAll(() => testbed.close());
+
+/** Words of a simple command line: quotes, no expansions. */
+const words = (line: string) => [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2]!);
+
+describe.each(FILES)('%s', (file) => {
+  const text = readFileSync(path.join(ROOT, file), 'utf8');
+  const commands = blocks(text, 'sh').flatMap((block) => block.split('\n')).map((line) => line.replace(/\s+#.*$/, '').trim()).filter((line) => /^(npx )?headrace /.test(line));
+
+  test.runIf(commands.length > 0)('its commands run', async () => {
+    const { folder, drop } = scratch();
+    const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_BASE_URL: testbed.url };
+    if (!commands.some((command) => /headrace sync/.test(command)) || file.endsWith('destinations.md')) await headrace(['sync', 'stripe', '-q'], { env, cwd: folder });
+    for (const command of commands) {
+      const [line, into] = command.split(' > ');
+      const args = words(line!.replace(/^npx /, '')).slice(1);
+      const serves = args[0] === 'testbed';
+      const ran = await headrace(serves ? args.map((arg) => (arg === '4010' ? '0' : arg)) : args, { env, cwd: folder, ...(serves ? { signalAfter: { ms: 2500, signal: 'SIGTERM' as const } } : {}) });
+      expect(`${command}: exit ${ran.code} ${ran.code === 0 ? '' : ran.stderr + ran.stdout}`.trim()).toBe(`${command}: exit 0`);
+      if (into) writeFileSync(path.join(folder, into), ran.stdout);
+    }
+    drop();
+  }, 120_000);
+
+  test('its links point somewhere', () => {
+    for (const [, target] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) if (!/^https?:/.test(target!)) expect(existsSync(path.join(ROOT, path.dirname(file), target!)), target).toBe(true);
+  });
+
+  test('its configurations are understood', () => {
+    for (const block of blocks(text, 'yaml')) {
+      const { folder, drop } = scratch();
+      const at = path.join(folder, 'headrace.yaml');
+      writeFileSync(at, block);
+      expect(Object.keys(loadConfig(at, { STRIPE_API_KEY: TESTBED_LIVE_KEY, DATABASE_URL: 'postgres://x/y' }).config.connections)).not.toHaveLength(0);
+      drop();
+    }
+  });
+});
+
+test('the README\'s two commands are scripts of the package, and the invariants name tests that exist', () => {
+  const { scripts } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+  const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+  for (const command of ['npm ci && npm run demo', 'npm ci && npm test']) expect(readme).toContain(command);
+  expect(scripts['demo'] && scripts['test']).toBeTruthy();
+  expect(existsSync(MAIN)).toBe(true);
+  const spec = readFileSync(path.join(ROOT, 'SPEC.md'), 'utf8');
+  for (const row of spec.split('\n').filter((line) => /^\| \d \|/.test(line))) {
+    const sources = [...row.matchAll(/`((?:src|test|bench)\/[^`]+)`/g)].map((match) => readFileSync(path.join(ROOT, match[1]!), 'utf8')).join('\n');
+    expect(sources.length).toBeGreaterThan(0);
+    for (const [, title] of row.split('|')[3]!.matchAll(/"([^"]+)"/g)) expect(sources, title).toContain(title!);
+  }
+});
+
+test('the example of the testbed guide runs', async () => {
+  const [example] = blocks(readFileSync(path.join(ROOT, 'docs/guides/testbed.md'), 'utf8'), 'ts');
+  const file = path.join(ROOT, 'dist', 'guide-example.mjs');
+  writeFileSync(file, example!);
+  const { spawnSync } = await import('node:child_process');
+  const ran = spawnSync(process.execPath, [file], { encoding: 'utf8' });
+  expect(ran.stderr).toBe('');
+  expect(ran.stdout).toMatch(/^3 1/);
+});
