@@ -105,14 +105,14 @@ describe('headrace', () => {
   });
 
   test('Ctrl-C pauses with exit code 75 and says how to go on; the same command ends complete', async () => {
-    const slow = await startStripeTestbed({ rows: 3000, latency: { medianMs: 150 }, limit: 'stripe-live' });
+    const slow = await startStripeTestbed({ rows: 15000, latency: { medianMs: 150 }, limit: 'stripe-live' });
     try {
       const args = ['sync', 'stripe', '--base-url', slow.url, '--streams', 'customers'];
-      const paused = await run(args, LOAD, { signalAfter: { ms: 2500, signal: 'SIGINT' } });
+      const paused = await run(args, LOAD, { signalAfter: { ms: 5000, signal: 'SIGINT' } });
       expect(paused).toMatchObject({ code: 75, stdout: expect.stringContaining('Continue with: headrace sync stripe'), stderr: expect.stringContaining('Pausing') });
       const again = await run(args);
       expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining('Complete') });
-      expect((await run(['query', 'select count(*) as n, count(distinct id) as d from stripe.customers', '--json'], {})).stdout.trim()).toBe('{"n":3000,"d":3000}');
+      expect((await run(['query', 'select count(*) as n, count(distinct id) as d from stripe.customers', '--json'], {})).stdout.trim()).toBe('{"n":15000,"d":15000}');
     } finally {
       await slow.close();
     }

@@ -155,13 +155,13 @@ export class StripeApi implements TestbedApi {
     if (before !== null) low = Math.max(low, this.cursor(rows, before, 'ending_before', dice) + 1);
     if (after !== null && dice.strikes('empty')) return `{"object":"list","data":[],"has_more":true,"url":"/v1/${collection.path}"}`;
     const found: number[] = [];
-    if (before === null) for (let i = high - 1; i >= low && found.length <= limit; i--) if (!rows.isDeleted(i)) found.push(i);
-    else for (let i = low; i < high && found.length <= limit; i++) if (!rows.isDeleted(i)) found.unshift(i);
-    const more = found.length > limit;
-    if (more) {
-      if (before === null) found.pop();
-      else found.shift();
+    const step = before === null ? -1 : 1;
+    for (let i = before === null ? high - 1 : low; i >= low && i < high && found.length <= limit; i += step) {
+      if (!rows.isDeleted(i)) found.push(i);
     }
+    const more = found.length > limit;
+    if (more) found.pop();
+    if (before !== null) found.reverse();
     const nested = NESTED[collection.path] !== undefined;
     let body = '{"object":"list","data":[';
     for (let k = 0; k < found.length; k++) body += (k > 0 ? ',' : '') + (nested ? this.withNested(rows, found[k]!) : rows.render(found[k]!));
