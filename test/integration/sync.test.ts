@@ -51,6 +51,7 @@ describe('a first sync', () => {
   test.each(SHAPES.map((shape) => [shape]))('shape %s, with every harmless fault, arrives whole', async (shape) => {
     await start({ collections: { customers: { rows: 3000, shape } }, seed: 7, faults: { '429': 0.01, '500': 0.02, '503': 0.01, reset: 0.02, cut: 0.02, json: 0.02, type: 0.01, cursor: 0.04, empty: 0.04 } });
     const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
+    expect(summary.problems).toEqual([]);
     expect(summary.outcome).toBe('complete');
     await expectSame('customers');
   });

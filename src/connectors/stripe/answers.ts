@@ -20,6 +20,8 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
     return { kind: 'limited', scope: reason.startsWith('endpoint') ? 'endpoint' : 'global', retryAfterMs };
   }
   if (status === 409 || status === 408 || status >= 500) return { kind: 'retry', reason: `status ${status}`, retryAfterMs };
+  // Stripe explains every refusal; a spoiled explanation is asked for again, since it may name a lost cursor.
+  if (response.body === undefined || response.body === null) return { kind: 'retry', reason: `status ${status} with an unreadable body`, retryAfterMs };
   if (status === 401) {
     return { kind: 'error', error: new ConfigError('Stripe rejected the key', { code: 'stripe_key_rejected', place, expected: 'a secret or restricted key that is active', found, next: 'check STRIPE_API_KEY (Dashboard, Developers, API keys)' }) };
   }
