@@ -103,7 +103,7 @@ export class RangeReader extends Reader {
       held = 0;
     } catch (error) {
       request ??= this.waiting.shift()!;
-      this.stumble(request, error);
+      if (!this.broken) this.stumble(request, error);
     } finally {
       if (held > 0) this.context.memory.release(held);
       this.inFlight--;
@@ -123,6 +123,7 @@ export class RangeReader extends Reader {
 
   /** Takes a page in; returns the bytes that it holds from now on. */
   private arrived(request: RangeRequest, page: Page): number {
+    if (this.broken) return 0;
     this.serverTimeMs = Math.max(this.serverTimeMs ?? 0, page.serverTimeMs ?? 0) || this.serverTimeMs;
     if (page.total !== undefined) this.total = page.total;
     if (this.stream.division.kind === 'numbered' && page.records.length < this.stream.division.pageRows) this.shortPage = true;
@@ -151,21 +152,22 @@ export class RangeReader extends Reader {
         return this.fail(unreadable);
       }
     }
-    if (error instanceof OrderBrokenError) this.queue = this.queue.filter((item) => this.drop(item));
-    else this.planner.failed(request.range);
+    // What was read under a broken order is read again anyway.
+    if (error instanceof OrderBrokenError) return this.breakOff(error);
+    this.planner.failed(request.range);
     this.fail(error);
   }
 
-  /** What was read under a broken order is read again anyway. */
-  private drop(item: PageItem | SplitItem): boolean {
-    this.context.memory.release(item.bytes);
-    this.bytesWaiting -= item.bytes;
-    return false;
+  protected dropQueue(): number {
+    const bytes = this.bytesWaiting;
+    this.queue = [];
+    this.bytesWaiting = 0;
+    return bytes;
   }
 
   private noteSplits(): void {
     for (const event of this.planner.takeEvents()) {
-      if (event.type !== 'split') continue;
+      if (event.type !== 'split' || this.broken) continue;
       this.queue.push({ kind: 'split', event, sinceMs: this.context.clock.monotonic(), bytes: 0 });
       this.context.emit({ type: 'split', stream: this.stream.name, at: event.at });
     }
@@ -246,7 +248,7 @@ export class RangeReader extends Reader {
       },
       failed: (error) => {
         release();
-        this.fail(error);
+        this.breakOff(error);
       },
     };
   }

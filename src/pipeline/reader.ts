@@ -29,6 +29,8 @@ export abstract class Reader implements Pending {
   rows = 0;
   pages = 0;
   protected inFlight = 0;
+  /** A commit failed: what was fetched after it must never be committed, or the failed pages would be skipped. */
+  protected broken = false;
   protected error: unknown;
   protected pageBytes: number = LIMITS.firstPageBytes;
   private finish: { resolve: () => void; reject: (error: unknown) => void } | undefined;
@@ -73,6 +75,16 @@ export abstract class Reader implements Pending {
     this.context.kick();
     this.settle();
   }
+
+  /** A commit failed. Everything still queued is given up: it may follow on the pages that were lost, and is read again by the next run. */
+  protected breakOff(error: unknown): void {
+    this.broken = true;
+    this.context.memory.release(this.dropQueue());
+    this.fail(error);
+  }
+
+  /** Empties the queue; returns the bytes that it held. */
+  protected abstract dropQueue(): number;
 
   /** Ends the run when there is nothing left to do. */
   protected settle(): void {

@@ -133,6 +133,7 @@ export class SliceReader extends Reader {
       this.context.memory.release(reserved - bytes);
       held = 0;
     } catch (error) {
+      if (this.broken) return;
       if (error instanceof SliceGoneError) this.enqueue(work, [], [], 64, undefined);
       else if (error instanceof CursorGoneError && work.cursor !== null && work.empty < LIMITS.rewalks) this.ready.unshift({ ...work, cursor: null, empty: work.empty + 1 });
       else {
@@ -148,7 +149,15 @@ export class SliceReader extends Reader {
     }
   }
 
+  protected dropQueue(): number {
+    const bytes = this.bytesWaiting;
+    this.queue = [];
+    this.bytesWaiting = 0;
+    return bytes;
+  }
+
   private arrived(work: Work, page: Page): number {
+    if (this.broken) return 0;
     if (page.records.length === 0 && page.hasMore && work.empty === 0) {
       // Never believed alone: the same page is asked for once more.
       this.ready.unshift({ ...work, empty: 1 });
@@ -204,7 +213,7 @@ export class SliceReader extends Reader {
       },
       failed: (error) => {
         for (const key of after.keys()) this.locked.delete(key);
-        this.fail(error);
+        this.breakOff(error);
       },
     };
   }

@@ -1,8 +1,11 @@
+import { readFileSync, symlinkSync, unlinkSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
+import { ndjsonDestination } from '../../src/destinations/ndjson/destination.js';
+import { postgresDestination, type PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import type { RunEvent } from '../../src/pipeline/events.js';
 import { startStripeTestbed, type StripeTestbed, type StripeTestbedOptions, SHAPES } from '../../src/testbed/index.js';
-import { query, syncStripe, testDatabase, uniqueName } from '../support.js';
+import { query, scratch, syncStripe, testDatabase, uniqueName } from '../support.js';
 
 const NOW = 1_795_000_000;
 let testbed: StripeTestbed;
@@ -250,5 +253,44 @@ describe('pausing', () => {
     await expectSame('customers');
     const [state] = await query(destination, `select sum(octet_length(value::text) + octet_length(key)) as bytes from _headrace.state where connection = '${name}' and stream = 'customers'`);
     expect(Number(state!['bytes'])).toBeLessThan(20_000);
+  });
+});
+
+describe('a destination that cannot take rows', () => {
+  test('a read-only database is said, with what to do', async () => {
+    await start({ collections: { customers: { rows: 50 } } });
+    const { host, user, password, database } = destination.target.options;
+    if (host === undefined) return; // a server named by HEADRACE_TEST_DATABASE_URL: its URL is its own business
+    const readOnly = postgresDestination(`postgres://${user}:${String(password)}@localhost/${database}?host=${encodeURIComponent(host)}&options=-c%20default_transaction_read_only%3Don`, name);
+    await expect(syncStripe({ url: testbed.url, destination: readOnly, connection: name })).rejects.toMatchObject({ code: 'database_read_only', exitCode: 2, next: expect.stringContaining('primary') });
+    await expect(readOnly.check()).rejects.toMatchObject({ code: 'database_read_only' });
+  });
+
+  test('a full disk stops the stream resumably, and nothing is half-written', async () => {
+    await start({ collections: { customers: { rows: 150 } } });
+    const { folder, drop } = scratch();
+    symlinkSync('/dev/full', path.join(folder, '_headrace_state.json.next'));
+    await expect(syncStripe({ url: testbed.url, destination: ndjsonDestination(folder), connection: name, source: { streams: ['customers'] } })).rejects.toMatchObject({ code: 'disk_full', next: expect.stringContaining('same command') });
+    unlinkSync(path.join(folder, '_headrace_state.json.next'));
+    const summary = await syncStripe({ url: testbed.url, destination: ndjsonDestination(folder), connection: name, source: { streams: ['customers'] } });
+    expect(summary.outcome).toBe('complete');
+    expect(readFileSync(path.join(folder, 'customers.ndjson'), 'utf8').trim().split('\n')).toHaveLength(150);
+    drop();
+  });
+
+  test('a severed database connection fails the run, and the next one ends with every row', async () => {
+    await start({ collections: { customers: { rows: 2500, shape: 'campaigns' } }, latency: { medianMs: 40 } });
+    let severed = false;
+    const first = await syncStripe({
+      url: testbed.url, destination, connection: name, source: { streams: ['customers'] },
+      emit: (event) => {
+        if (event.type !== 'committed' || severed) return;
+        severed = true;
+        void query(destination, `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'headrace ${name} writer%'`);
+      },
+    });
+    expect(['failed', 'partial']).toContain(first.outcome);
+    expect((await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } })).outcome).toBe('complete');
+    await expectSame('customers');
   });
 });

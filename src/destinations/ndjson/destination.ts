@@ -46,7 +46,7 @@ export function ndjsonDestination(folder: string): Destination {
 
 class NdjsonSession implements DestinationSession {
   readonly capabilities = { keys: false };
-  private readonly state: Stored;
+  private state: Stored;
   private readonly files = new Map<string, number>();
   private readonly modes: Map<string, string>;
 
@@ -72,8 +72,19 @@ class NdjsonSession implements DestinationSession {
   }
 
   async writeState(writes: StateWrite[]): Promise<void> {
-    this.apply(writes);
-    this.save();
+    this.atomically(() => this.apply(writes));
+  }
+
+  /** Changes the state and saves it; where either fails, the state is what it was. */
+  private atomically(change: () => void): void {
+    const before = structuredClone(this.state);
+    try {
+      change();
+      this.save();
+    } catch (error) {
+      this.state = before;
+      throw fileError(error, this.folder);
+    }
   }
 
   prepare(input: PrepareInput): PreparedRows {
@@ -91,8 +102,8 @@ class NdjsonSession implements DestinationSession {
   }
 
   async commit(batch: Batch): Promise<CommitReceipt> {
-    try {
-      const counts: Record<string, Counts> = {};
+    const counts: Record<string, Counts> = {};
+    this.atomically(() => {
       this.checkVersions(batch.state);
       for (const part of batch.rows as Lines[]) {
         this.append(fileOf(part.stream), part.data);
@@ -101,11 +112,8 @@ class NdjsonSession implements DestinationSession {
       }
       for (const [stream, count] of Object.entries(counts)) addCounts(this.state.counts, stream, count);
       this.apply(batch.state);
-      this.save();
-      return { counts };
-    } catch (error) {
-      throw fileError(error, this.folder);
-    }
+    });
+    return { counts };
   }
 
   async counts(): Promise<Record<string, Counts>> {
