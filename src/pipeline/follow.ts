@@ -6,6 +6,9 @@ import type { Stream } from '../source/contract.js';
 import { decodeStream, encodeRange, META_KEY, rangeKey, type StreamMeta, type StreamState } from '../state/checkpoint.js';
 import { axisOf, spanOnAxis } from './axes.js';
 
+/** Rows may show up in a list a little late. */
+const NEW_ROWS_LOOKBACK_SECONDS = 600;
+
 export interface OpenedStream {
   meta: StreamMeta;
   metaVersion: number;
@@ -39,14 +42,16 @@ export function openStream(input: OpenInput): OpenedStream {
   if (input.childrenMissing && isClosed(state.ledger)) return extend(input, state, state.meta.span.gte);
   if (!state.meta.complete) return resume(state);
   const { follow, division } = stream;
-  if (follow.kind === 'events' && !input.changesLost) return resume(state);
-  if (follow.kind === 'cursor' && division.kind === 'range' && !state.meta.chain) {
+  const changed = follow.kind === 'events' && !input.changesLost;
+  if ((changed || follow.kind === 'cursor') && division.kind === 'range' && !state.meta.chain) {
+    // Events tell of changes; not every API has one for every new object, so what is new is listed as well.
+    const lookback = follow.kind === 'cursor' ? follow.lookback : NEW_ROWS_LOOKBACK_SECONDS;
     const span = spanOnAxis(division, history, false);
     const known = division.order === 'ascending' ? -state.meta.span.gte : state.meta.span.lt;
-    const from = known - follow.lookback;
+    const from = known - lookback;
     return division.order === 'ascending' ? extendTo(stream.name, state, { gte: span.gte, lt: -from + division.unit }, division.unit) : extendTo(stream.name, state, { gte: from, lt: span.lt }, division.unit);
   }
-  return begin(input, state, 'reread');
+  return changed ? resume(state) : begin(input, state, 'reread');
 }
 
 function resume(state: StreamState): OpenedStream {
