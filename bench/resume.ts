@@ -53,7 +53,8 @@ while (killed < kills) {
   let perRound = 0;
   let committedBefore = 0;
   let lost = 0;
-  const faultsOf = () => Object.values(testbed.stats().faults).reduce((a, b) => a + b, 0);
+  // An empty page is committed like any other; every other fault is a request that brought none.
+  const faultsOf = () => Object.entries(testbed.stats().faults).reduce((sum, [fault, count]) => sum + (fault === 'empty' ? 0 : count), 0);
   while (!complete) {
     const before = testbed.stats().requests - faultsOf();
     const run = startSync(folder, ['stripe'], (event) => {

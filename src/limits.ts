@@ -8,7 +8,7 @@ export const LIMITS = {
   batchBytes: 4 * 1024 * 1024,
   /** A batch smaller than this waits for more pages, but no longer than batchDelayMs. */
   batchEagerBytes: 1024 * 1024,
-  batchDelayMs: 150,
+  batchDelayMs: 80,
   /** Connections that commit side by side; more than 3 gained nothing on 2 cores. */
   writers: 3,
   /** Open ranges of one stream: bounds its state (about 75 bytes each) and the cursors the server must keep. */

@@ -45,6 +45,8 @@ export interface PageVerdict {
 const UNIFORM_CHAINS = 15;
 /** A part with fewer expected pages than this is not worth a request of its own. */
 const LEAST_PAGES_TO_STEAL = 2;
+/** Chains allowed from the first page on; before it, nothing is known to divide by. */
+const FIRST_CHAINS = 8;
 /** Each page read allows this many more chains: one page says little of a long span, and a small stream is not worth many probes. */
 const CHAINS_PER_PAGE = 6;
 /** The same where only the range's own last page speaks for it. */
@@ -135,7 +137,7 @@ export class Planner {
    * The range counts as in flight until `arrived`, `cursorGone` or `failed`.
    */
   next(maxChains: number): RangeRequest | undefined {
-    const limit = this.options.strategy === 'uniform' ? UNIFORM_CHAINS : Math.min(maxChains, this.pages * CHAINS_PER_PAGE + 1);
+    const limit = this.options.strategy === 'uniform' ? UNIFORM_CHAINS : Math.min(maxChains, FIRST_CHAINS + this.pages * CHAINS_PER_PAGE);
     if (this.inFlight >= limit) return undefined;
     let best: LiveRange | undefined;
     for (const range of this.live.values()) {

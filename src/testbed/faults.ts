@@ -43,14 +43,14 @@ export class FaultDice {
   constructor(
     private readonly rates: FaultRates,
     private readonly random: Random,
+    /** Told of every strike, for the statistics. */
+    private readonly onStrike: (fault: Fault) => void = () => {},
   ) {}
-
-  has(fault: Fault): boolean {
-    return (this.rates[fault] ?? 0) > 0;
-  }
 
   strikes(fault: Fault): boolean {
     const rate = this.rates[fault] ?? 0;
-    return rate > 0 && this.random.next() < rate;
+    const strikes = rate > 0 && this.random.next() < rate;
+    if (strikes) this.onStrike(fault);
+    return strikes;
   }
 }

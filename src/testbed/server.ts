@@ -53,7 +53,7 @@ export async function startTestbed(api: TestbedApi, options: TestbedOptions, clo
   if (!limit) throw new ConfigError(`unknown limit ${options.limit}`, { code: 'unknown_limit', expected: 'a model by name, or RATE/s[,endpoint=RATE/s]', found: options.limit, next: 'see headrace testbed --help' });
   const stats = new StatsKeeper(limit.windowMs ?? DEFAULT_WINDOW_MS);
   const random = seededRandom((options.seed ?? 1) ^ 0x5bd1e995);
-  const dice = new FaultDice(options.faults ?? {}, random);
+  const dice = new FaultDice(options.faults ?? {}, random, (fault) => stats.fault(fault));
   const latencyMs = () => {
     const { medianMs = 0, sigma = 0 } = options.latency ?? {};
     return sigma === 0 ? medianMs : medianMs * Math.exp(sigma * Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next()));
@@ -113,9 +113,8 @@ async function serve(exchange: Exchange): Promise<void> {
 }
 
 /** Faults that replace the answer. */
-function strikeBefore({ response, dice, stats }: Exchange): boolean {
+function strikeBefore({ response, dice }: Exchange): boolean {
   const fail = (name: '429' | '500' | '503', headers: Record<string, string>, error: unknown) => {
-    stats.fault(name);
     send(response, { status: Number(name), body: JSON.stringify({ error }), headers });
     return true;
   };
@@ -123,12 +122,10 @@ function strikeBefore({ response, dice, stats }: Exchange): boolean {
   if (dice.strikes('500')) return fail('500', {}, { type: 'api_error', message: 'An unknown error occurred' });
   if (dice.strikes('503')) return fail('503', { 'retry-after': '0.1' }, { type: 'api_error', message: 'Service unavailable' });
   if (dice.strikes('type')) {
-    stats.fault('type');
     response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Maintenance</title>');
     return true;
   }
   if (dice.strikes('reset')) {
-    stats.fault('reset');
     response.destroy();
     return true;
   }
@@ -136,15 +133,13 @@ function strikeBefore({ response, dice, stats }: Exchange): boolean {
 }
 
 /** Faults that spoil the body. */
-function strikeBody({ response, dice, stats, clock }: Exchange, answer: TestbedAnswer): void {
+function strikeBody({ response, dice, clock }: Exchange, answer: TestbedAnswer): void {
   const half = answer.body.slice(0, Math.floor(answer.body.length / 2));
   if (dice.strikes('json')) {
-    stats.fault('json');
     return send(response, { ...answer, body: half });
   }
   const cut = dice.strikes('cut');
   if (cut || dice.strikes('stall')) {
-    stats.fault(cut ? 'cut' : 'stall');
     response.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(answer.body), ...answer.headers });
     response.write(half);
     if (cut) response.destroy();

@@ -23,7 +23,7 @@ describe.each(FILES)('%s', (file) => {
   const text = readFileSync(path.join(ROOT, file), 'utf8');
   const commands = blocks(text, 'sh').flatMap((block) => block.split('\n')).map((line) => line.replace(/\s+#.*$/, '').trim()).filter((line) => /^(npx )?headrace /.test(line));
 
-  test.runIf(commands.length > 0)('its commands run', async () => {
+  if (commands.length > 0) test('its commands run', async () => {
     const { folder, drop } = scratch();
     const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_BASE_URL: testbed.url };
     if (!commands.some((command) => /headrace sync/.test(command)) || file.endsWith('destinations.md')) await headrace(['sync', 'stripe', '-q'], { env, cwd: folder });
