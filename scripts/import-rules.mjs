@@ -11,7 +11,7 @@ const MAY = {
   connectors: ['source', 'http', 'protocol', 'config'], destinations: ['destination', 'protocol', 'postgres'],
   pipeline: ['source', 'destination', 'segments', 'state', 'protocol'],
   // The CLI is the outermost layer: it draws what the pipeline tells and may open the embedded database and the testbed for the demo.
-  cli: ['compose', 'config', 'pipeline', 'state', 'segments', 'postgres', 'testbed'],
+  cli: ['compose', 'config', 'pipeline', 'protocol', 'state', 'segments', 'postgres', 'testbed'],
 };
 /** Contracts: their types are free to all. */
 const CONTRACTS = ['source/contract', 'destination/contract', 'gate/gate', 'protocol/catalog', 'pipeline/events'];

@@ -1,5 +1,5 @@
 /** The wiring: the only file that knows every implementation. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { systemClock } from './clock.js';
 import { loadConfig, validate, type LoadedConfig } from './config/load.js';
@@ -10,10 +10,11 @@ import type { Destination } from './destination/contract.js';
 import { ndjsonDestination } from './destinations/ndjson/destination.js';
 import { embeddedDestination, postgresDestination } from './destinations/postgres/destination.js';
 import { ConfigError } from './errors.js';
-import { DeclaredGate } from './gate/declared.js';
-import type { Gate, GateStatus } from './gate/gate.js';
+import { CredentialGate, type GateMemory } from './gate/credential-gate.js';
+import type { GateStatus } from './gate/gate.js';
 import type { AttemptEvent } from './http/client.js';
 import type { Permits } from './pipeline/context.js';
+import type { LimitKeeper } from './pipeline/limit-memory.js';
 import type { WriteMode } from './protocol/catalog.js';
 import { systemRandom } from './random.js';
 import type { Source } from './source/contract.js';
@@ -33,6 +34,7 @@ export interface OpenedSource {
   source: Source;
   permits: Permits;
   gateStatus: () => GateStatus;
+  limits: LimitKeeper;
 }
 
 export interface ConnectionFlags {
@@ -45,6 +47,10 @@ export interface ConnectionFlags {
   startDate?: string | undefined;
   baseUrl?: string | undefined;
   dataDir?: string | undefined;
+  maxRate?: number | undefined;
+  maxEndpointRate?: number | undefined;
+  maxConcurrency?: number | undefined;
+  share?: string | undefined;
 }
 
 /**
@@ -85,6 +91,10 @@ function finish(name: string, source: Record<string, unknown>, destination: Dest
   if (flags.streams !== undefined) raw['streams'] = flags.streams;
   if (flags.exclude !== undefined) raw['exclude'] = flags.exclude;
   if (flags.startDate !== undefined) raw['start_date'] = flags.startDate;
+  if (flags.maxRate !== undefined) raw['max_rate'] = flags.maxRate;
+  if (flags.maxEndpointRate !== undefined) raw['max_endpoint_rate'] = flags.maxEndpointRate;
+  if (flags.maxConcurrency !== undefined) raw['max_concurrency'] = flags.maxConcurrency;
+  if (flags.share !== undefined) raw['share'] = flags.share;
   if (!CONNECTORS.includes(raw['connector'] as (typeof CONNECTORS)[number])) {
     throw new ConfigError(`unknown connector ${String(raw['connector'])}`, { code: 'unknown_connector', place: placeOf([...base, 'connector']), expected: CONNECTORS.join(', '), found: String(raw['connector']) });
   }
@@ -117,9 +127,9 @@ export async function openDestination(connection: ConnectionConfig): Promise<Des
 }
 
 export function openSource(connection: ConnectionConfig, observe?: (event: AttemptEvent) => void): OpenedSource {
-  let gate: Gate | undefined;
+  let gate: CredentialGate | undefined;
   const source = stripeSource(connection.source, {
-    gateFor: (limits) => (gate = new DeclaredGate(limits, systemRandom())),
+    gateFor: (limits) => (gate = new CredentialGate(limits)),
     clock: systemClock,
     random: systemRandom(),
     ...(observe ? { observe } : {}),
@@ -127,9 +137,24 @@ export function openSource(connection: ConnectionConfig, observe?: (event: Attem
   const { client } = source;
   return {
     source,
-    permits: { admit: (endpoint, weight, signal) => client.admission.admit(endpoint, weight, signal), rateOf: (endpoint) => gate!.rateOf(endpoint), latencyMs: () => client.meter.latencyMs, inFlightBound: () => client.meter.inFlightBound() },
+    permits: {
+      admit: (endpoint, weight, signal) => client.admission.admit({ endpoint, weight, signal }),
+      rateOf: (endpoint) => gate!.rateOf(endpoint),
+      latencyMs: () => client.meter.latencyMs,
+      inFlightBound: () => Math.min(client.meter.inFlightBound(), gate!.concurrency()),
+    },
     gateStatus: () => gate!.status(systemClock.monotonic()),
+    limits: {
+      fingerprint: fingerprintOf(connection.source.base_url, connection.source.api_key, connection.source.account),
+      recall: (memory) => gate!.recall(memory as GateMemory),
+      remember: () => ({ memory: gate!.remember(), views: gate!.status(systemClock.monotonic()).limits }),
+    },
   };
+}
+
+/** Tells credentials apart without telling what they are. */
+function fingerprintOf(...parts: (string | undefined)[]): string {
+  return createHash('sha256').update(`headrace limits\u0001${parts.join('\u0001')}`).digest('hex').slice(0, 24);
 }
 
 /** Sorts by time and is unique: `mi2x9k3f-4c1d`. */

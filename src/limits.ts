@@ -35,6 +35,8 @@ export const LIMITS = {
   backoffLastMs: 30_000,
   /** A Retry-After longer than this pauses the run instead of holding a process for hours. */
   retryAfterMs: 3_600_000,
+  /** One request that is rejected again and again for this long is given up; bans and windows are shorter. */
+  rejectedMs: 3_600_000,
   /** A response without headers, or a body without bytes, for this long counts as a failed attempt. */
   headersTimeoutMs: 60_000,
   bodyTimeoutMs: 30_000,

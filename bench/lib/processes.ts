@@ -90,6 +90,6 @@ export function scratch(): { folder: string; drop: () => void } {
 export function configFor(url: string, streams: string[], rate: { global: number; endpoint: number }): string {
   return JSON.stringify({
     version: 1, data_dir: '.headrace',
-    connections: { stripe: { source: { connector: 'stripe', api_key: LIVE_KEY, base_url: url, streams, rate_limit: rate } } },
+    connections: { stripe: { source: { connector: 'stripe', api_key: LIVE_KEY, base_url: url, streams, rate_limit: rate, max_rate: rate.global, max_endpoint_rate: rate.endpoint } } },
   });
 }

@@ -15,6 +15,9 @@ import { syncConnection } from './sync.js';
 
 /** Rows of the other streams, as shares of the customers, and how they lie in time. */
 const OTHERS = { charges: [0.6, 'bulk'], invoices: [0.3, 'campaigns'], products: [0.002, 'uniform'], refunds: [0.1, 'empty-years'] } as const;
+/** What Stripe allows a live key; set as ceilings, so that no second ever sees more. */
+const GLOBAL = 100;
+const ENDPOINT = 25;
 const STREAMS = ['customers', ...Object.keys(OTHERS)];
 const POLL_MS = 100;
 const LATENCY_MS = 120;
@@ -29,7 +32,7 @@ export async function command(_args: unknown[], flags: { rows: number; keep?: bo
   const total = Object.values(expected).reduce((sum, rows) => sum + rows, 0);
   chmodSync(folder, 0o755); // as root, the database runs under another account; its own folder stays closed
   try {
-    out(pc.bold(`A simulated Stripe account on ${testbed.url}: ${total.toLocaleString('en-US')} rows in ${STREAMS.length} streams, limit 100/s and 25/s an endpoint.`));
+    out(pc.bold(`A simulated Stripe account on ${testbed.url}: ${total.toLocaleString('en-US')} rows in ${STREAMS.length} streams, limit ${GLOBAL}/s and ${ENDPOINT}/s an endpoint.`));
     out(`\n${pc.bold('1.')} Sync into an embedded PostgreSQL, and kill the process with SIGKILL half-way.`);
     const env = { ...process.env, STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_BASE_URL: testbed.url, HEADRACE_DATA_DIR: folder };
     delete (env as NodeJS.ProcessEnv)['HEADRACE_CONFIG'];
@@ -37,14 +40,14 @@ export async function command(_args: unknown[], flags: { rows: number; keep?: bo
     out(pc.yellow(`   killed with ${killedAt.toLocaleString('en-US')} rows committed`));
 
     out(`\n${pc.bold('2.')} Run the same command again: it continues from what is committed.`);
-    const connection = resolveConnection('stripe', { streams: STREAMS, dataDir: folder }, env);
+    const connection = resolveConnection('stripe', { streams: STREAMS, dataDir: folder, maxRate: GLOBAL, maxEndpointRate: ENDPOINT }, env);
     const summary = await syncConnection(connection, {});
     out(summaryText(summary, 'headrace demo'));
 
     out(`\n${pc.bold('3.')} Ask the database, and compare with what the account holds.`);
     const faults = await compare(folder, expected);
     const stats = testbed.stats();
-    out(`\nThe API received ${stats.requests.toLocaleString('en-US')} requests in both runs, at most ${stats.mostInWindow.global} in any second (limit 100), at most ${Math.max(...Object.values(stats.mostInWindow.endpoints))} for one endpoint (limit 25); it rejected ${stats.rejections}.`);
+    out(`\nThe API received ${stats.requests.toLocaleString('en-US')} requests in both runs, at most ${stats.mostInWindow.global} in any second (limit ${GLOBAL}), at most ${Math.max(...Object.values(stats.mostInWindow.endpoints))} for one endpoint (limit ${ENDPOINT}); it rejected ${stats.rejections}.`);
     const good = summary.outcome === 'complete' && faults === 0;
     out(good ? pc.green(`Nothing missing, nothing double, in ${duration(systemClock.monotonic() - startedMs)}.`) : pc.red('The result is not what it should be.'));
     if (flags.keep) note('Look further with: headrace query --data-dir .headrace/demo "select * from stripe.customers limit 3"');
@@ -58,7 +61,7 @@ export async function command(_args: unknown[], flags: { rows: number; keep?: bo
 /** Starts the sync as a process of its own and kills it once half of the rows are committed. */
 async function killHalfWay(env: NodeJS.ProcessEnv, total: number): Promise<number> {
   const main = path.join(import.meta.dirname, '..', 'main.js');
-  const child = spawn(process.execPath, [main, 'sync', 'stripe', '--streams', STREAMS.join(','), '--json'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [main, 'sync', 'stripe', '--streams', STREAMS.join(','), '--json', '--max-rate', String(GLOBAL), '--max-endpoint-rate', String(ENDPOINT)], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let rows = 0;
   let rest = '';
   child.stdout.setEncoding('utf8');

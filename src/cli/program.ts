@@ -12,6 +12,12 @@ function whole(value: string): number {
   return number;
 }
 
+function positive(value: string): number {
+  const number = Number(value);
+  if (!(number > 0)) throw new CommanderError(EXIT.usage, 'headrace.badNumber', `error: expected a number above 0, found ${value}`);
+  return number;
+}
+
 const connectionOptions = (command: Command): Command =>
   command
     .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
@@ -23,6 +29,13 @@ const connectionOptions = (command: Command): Command =>
     .option('--start-date <day>', 'read nothing created before this day (YYYY-MM-DD)')
     .option('--base-url <url>', 'where the API is (a proxy, a testbed)')
     .option('--data-dir <folder>', 'folder of the embedded database (default: .headrace)');
+
+const ceilingOptions = (command: Command): Command =>
+  command
+    .option('--max-rate <n>', 'never more requests a second than this', positive)
+    .option('--max-endpoint-rate <n>', 'the same for each endpoint', positive)
+    .option('--max-concurrency <n>', 'never more requests at once than this', whole)
+    .option('--share <percent>', 'use only this part of every limit, such as 50%');
 
 export function buildProgram(): Command {
   const program = new Command('headrace')
@@ -51,7 +64,7 @@ export function buildProgram(): Command {
   connectionOptions(program.command('plan').argument('[connection]')).description('a dry run: probe each stream, then tell rows, requests and time to expect')
     .option('--json', 'machine-readable output').action(run(() => import('./plan.js')));
 
-  connectionOptions(program.command('sync').argument('[connection]')).description('copy every stream into the destination; Ctrl-C pauses, the same command continues')
+  ceilingOptions(connectionOptions(program.command('sync').argument('[connection]'))).description('copy every stream into the destination; Ctrl-C pauses, the same command continues')
     .addOption(new Option('--planner <planner>', 'how streams are divided').choices(['adaptive', 'uniform']).default('adaptive'))
     .option('--json', 'one event a line on stdout').option('-q, --quiet', 'no progress')
     .action(run(() => import('./sync.js')));
@@ -59,6 +72,9 @@ export function buildProgram(): Command {
   connectionOptions(program.command('verify').argument('[connection]')).description('prove the stored rows against the ledger, and on request against the API')
     .option('--api', 'compare sampled ranges with the API').option('--samples <n>', 'samples for each stream', whole, 5).option('--json', 'machine-readable output')
     .action(run(() => import('./verify.js')));
+
+  connectionOptions(program.command('limits').argument('[connection]')).description('what is known of the API\'s limits, and how it was found out')
+    .option('--json', 'one limit a line').action(run(() => import('./limits.js')));
 
   const state = program.command('state').description('look at, save, restore or reset what a connection knows');
   connectionOptions(state.command('show').argument('[connection]')).description('each stream\'s ledger in short').option('--json', 'machine-readable output').action(run(() => import('./state.js'), 'show'));

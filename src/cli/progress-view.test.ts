@@ -5,7 +5,7 @@ import { bar, plainLine, render } from './progress-view.js';
 
 const stream = (more: Partial<StreamProgress>): StreamProgress => ({ name: 'customers', status: 'reading', rows: 1234, pages: 13, expectedPages: 20, done: [], openRanges: 3, openSlices: 0, ...more });
 const progress = (more: Partial<Progress> = {}): Progress => ({
-  runId: 'r', elapsedMs: 61_000, rows: 1234, rowsPerSecond: 20, requests: 13, rejections: 1, requestsPerSecond: 47.6, limitPerSecond: 95.2, waits: [], leftMs: 130_000, bufferedBytes: 0, streams: [stream({})], ...more,
+  runId: 'r', elapsedMs: 61_000, rows: 1234, rowsPerSecond: 20, requests: 13, rejections: 1, rejectedFor: {}, limits: [], requestsPerSecond: 47.6, limitPerSecond: 95.2, waits: [], leftMs: 130_000, bufferedBytes: 0, streams: [stream({})], ...more,
 });
 
 test('the bar fills where the span is done, out of order', () => {

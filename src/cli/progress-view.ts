@@ -1,6 +1,6 @@
 /** Progress on stderr: drawn in place on a terminal, a plain line now and then elsewhere. */
 import pc from 'picocolors';
-import type { Progress, StreamProgress } from '../pipeline/events.js';
+import type { Progress, StreamProgress, Wait } from '../pipeline/events.js';
 import { redact } from '../log.js';
 import { count, duration } from './output.js';
 
@@ -66,7 +66,8 @@ export function render(progress: Progress, columns: number): string[] {
   const rest = streams.length - shown.length;
   if (rest > 0) lines.push(pc.dim(`  and ${rest} more (${streams.filter((stream) => stream.status === 'complete').length} complete)`));
   lines.push(pc.bold(totalLine(progress)));
-  for (const wait of progress.waits) lines.push(pc.yellow(`  waiting${wait.ms > 0 ? ` ${duration(wait.ms)}` : ''}: ${wait.reason}`));
+  lines.push(...limitLines(progress));
+  for (const wait of progress.waits) lines.push(pc.yellow(`  waiting${wait.ms > 0 ? ` ${duration(wait.ms)}` : ''}: ${reasonText(wait)}`));
   return lines;
 }
 
@@ -91,11 +92,39 @@ export function bar(stream: Pick<StreamProgress, 'done' | 'status' | 'openSlices
 function totalLine(progress: Progress): string {
   const limit = progress.limitPerSecond === undefined ? '' : ` (${Math.round((100 * progress.requestsPerSecond) / progress.limitPerSecond)}% of the limit)`;
   const left = progress.leftMs === undefined ? '' : `, ${duration(progress.leftMs)} left`;
-  return `${count(progress.rows)} rows, ${count(progress.rowsPerSecond)}/s; ${count(progress.requests)} requests, ${progress.requestsPerSecond.toFixed(1)}/s${limit}, ${progress.rejections} rejected; ${duration(progress.elapsedMs)}${left}`;
+  return `${count(progress.rows)} rows, ${count(progress.rowsPerSecond)}/s; ${count(progress.requests)} requests, ${progress.requestsPerSecond.toFixed(1)}/s${limit}, ${progress.rejections} rejected${rejectionText(progress.rejectedFor)}; ${duration(progress.elapsedMs)}${left}`;
+}
+
+/** Limits shown at once: those that are used most. */
+const MOST_LIMITS = 4;
+
+/** How much of each limit is used, and how the limit was found out. */
+function limitLines(progress: Progress): string[] {
+  const used = progress.limits.filter((limit) => limit.usedPerSecond > 0 || (limit.percent ?? 0) > 0).toSorted((a, b) => (b.percent ?? 0) - (a.percent ?? 0));
+  return used.slice(0, MOST_LIMITS).map((limit) => {
+    const known = limit.perSecond === undefined ? 'limit still unknown' : `${limit.percent}% of ${rateText(limit.perSecond)}`;
+    const left = limit.remaining === undefined || limit.quota === undefined ? '' : `, ${count(limit.remaining)} of ${count(limit.quota)} left`;
+    return pc.dim(`  limit ${limit.name}: ${known}${left} (${limit.knownBy})`);
+  });
+}
+
+export function rateText(perSecond: number): string {
+  if (perSecond >= 1) return `${Number(perSecond.toPrecision(3))}/s`;
+  return perSecond * 3600 >= 1 ? `${Number((perSecond * 3600).toPrecision(3))}/h` : `${Number((perSecond * 86_400).toPrecision(3))}/day`;
+}
+
+function reasonText(wait: Wait): string {
+  return wait.limit === undefined ? wait.reason : `${wait.reason} (${wait.limit})`;
+}
+
+/** ` (endpoint rate 2)`; nothing where nobody said why. */
+export function rejectionText(rejectedFor: Record<string, number>): string {
+  const said = Object.entries(rejectedFor).filter(([reason]) => reason !== 'unlabelled');
+  return said.length === 0 ? '' : ` (${said.map(([reason, times]) => `${reason} ${times}`).join(', ')})`;
 }
 
 export function plainLine(progress: Progress): string {
   const done = progress.streams.filter((stream) => stream.status === 'complete').length;
-  const waits = progress.waits.map((wait) => `, waiting${wait.ms > 0 ? ` ${duration(wait.ms)}` : ''} for ${wait.reason}`).join('');
+  const waits = progress.waits.map((wait) => `, waiting${wait.ms > 0 ? ` ${duration(wait.ms)}` : ''} for ${reasonText(wait)}`).join('');
   return `${totalLine(progress)}; ${done} of ${progress.streams.length} streams complete${waits}`;
 }

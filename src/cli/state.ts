@@ -10,6 +10,7 @@ import { LIMITS } from '../limits.js';
 import { resetRange } from '../pipeline/reset.js';
 import type { Stream } from '../source/contract.js';
 import { totals } from '../segments/ledger.js';
+import { LIMITS_STREAM } from '../pipeline/limit-memory.js';
 import { decodeStream } from '../state/checkpoint.js';
 import { json, note, out, table } from './output.js';
 
@@ -24,7 +25,7 @@ type Flags = ConnectionFlags & { json?: boolean };
 export async function show([name]: (string | undefined)[], flags: Flags): Promise<number> {
   return withSession(name, flags, true, async (session) => {
     const entries = await session.loadState();
-    const streams = [...new Set(entries.map((entry) => entry.stream))];
+    const streams = [...new Set(entries.map((entry) => entry.stream))].filter((stream) => stream !== LIMITS_STREAM);
     const rows = streams.map((stream) => {
       const own = entries.filter((entry) => entry.stream === stream);
       const state = decodeStream(own)!;

@@ -2,6 +2,7 @@
 import pc from 'picocolors';
 import type { RunSummary, StreamProof } from '../pipeline/events.js';
 import { count, duration, table } from './output.js';
+import { rejectionText } from './progress-view.js';
 
 export function proofTable(proofs: StreamProof[]): string {
   return table(
@@ -22,7 +23,7 @@ export function summaryText(summary: RunSummary, resume: string): string {
   }
   for (const text of summary.notes) lines.push(`note: ${text}`);
   const rate = summary.seconds > 0 ? `, ${count(summary.rows / summary.seconds)} rows/s` : '';
-  lines.push(`${outcome(summary)} in ${duration(summary.seconds * 1000)}: ${count(summary.rows)} rows, ${count(summary.requests)} requests, ${summary.rejections} rejected${rate}`);
+  lines.push(`${outcome(summary)} in ${duration(summary.seconds * 1000)}: ${count(summary.rows)} rows, ${count(summary.requests)} requests, ${summary.rejections} rejected${rejectionText(summary.rejectedFor)}${rate}`);
   if (summary.outcome === 'paused') lines.push(`Everything that was fetched is committed. Continue with: ${resume}`);
   if (summary.outcome === 'partial') lines.push(`Run it again to go on where it stopped: ${resume}`);
   return lines.join('\n');

@@ -3,8 +3,9 @@ import { systemClock } from '../clock.js';
 import { newRunId, openDestination, openSource, resolveConnection, type ConnectionConfig, type ConnectionFlags } from '../compose.js';
 import { EXIT } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import type { RunEvent, RunOutcome, RunSummary } from '../pipeline/events.js';
+import type { RunEvent, RunOutcome, RunSummary, Wait } from '../pipeline/events.js';
 import { runSync } from '../pipeline/sync.js';
+import { rateLimitedStatus } from '../protocol/stream-status.js';
 import { json, note, out } from './output.js';
 import { ProgressView } from './progress-view.js';
 import { summaryText } from './summary.js';
@@ -49,14 +50,14 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
     try {
       if (destination.notice) note(`note: ${destination.notice}`);
       return await runSync({
-        source: opened.source, destination, permits: opened.permits, gateStatus: opened.gateStatus, connection: connection.name, runId: newRunId(),
+        source: opened.source, destination, permits: opened.permits, gateStatus: opened.gateStatus, limits: opened.limits, connection: connection.name, runId: newRunId(),
         mode: connection.destination.mode, clock: systemClock, signal: controller.signal, planner: flags.planner ?? 'adaptive', emit,
         onProgress: (snapshot) => {
           view.start(snapshot);
           if (flags.json) ticker = setInterval(() => {
             const progress = snapshot();
             for (const wait of progress.waits) {
-              if (!waits.has(wait.reason)) json({ at: new Date(systemClock.now()).toISOString(), type: 'wait', reason: wait.reason, ms: wait.ms });
+              if (!waits.has(wait.reason)) tellWait(wait, snapshot().streams.filter((stream) => stream.status === 'reading').map((stream) => stream.name));
               waits.set(wait.reason, wait.ms);
             }
             json({ at: new Date(systemClock.now()).toISOString(), type: 'progress', ...progress });
@@ -72,6 +73,13 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
     signals();
     await opened.source.close();
   }
+}
+
+/** For machines: the wait, and Airbyte's status of each stream that it holds up. */
+function tellWait(wait: Wait, streams: string[]): void {
+  const now = systemClock.now();
+  json({ at: new Date(now).toISOString(), type: 'wait', reason: wait.reason, limit: wait.limit, ms: wait.ms, until: new Date(now + wait.ms).toISOString() });
+  if (wait.limit !== undefined) for (const stream of streams) json(rateLimitedStatus(stream, now, now + wait.ms));
 }
 
 /** The first signal pauses, the second stops at once; both leave a state that the next run continues from. */

@@ -1,11 +1,26 @@
 /** Requests that wait for the gate. Grants go to the endpoint whose remaining work is longest, so that no stream finishes alone. */
 import type { Clock } from '../clock.js';
-import { PausedError } from '../errors.js';
-import type { Gate } from '../gate/gate.js';
+import { PausedError, RetriableError } from '../errors.js';
+import type { Gate, Ticket } from '../gate/gate.js';
+import { LIMITS } from '../limits.js';
 
-interface Waiter {
+/** A learned rate may rise without an answer: look again this often. */
+const LOOK_AGAIN_MS = 500;
+
+export interface AdmissionRequest {
+  endpoint: string;
+  /** In the unit that the API's limits count. Default: 1. */
+  cost?: number | undefined;
+  /** Expected remaining work; larger goes first. */
   weight: () => number;
-  grant: () => void;
+  /** Somebody waits for the answer: goes before all that does not. */
+  interactive?: boolean | undefined;
+  signal: AbortSignal;
+}
+
+interface Waiter extends AdmissionRequest {
+  grant: (ticket: Ticket) => void;
+  refuse: (error: unknown) => void;
 }
 
 export class Admission {
@@ -18,11 +33,12 @@ export class Admission {
   ) {}
 
   /**
-   * Resolves when a request to `endpoint` may be sent; it counts as sent from then on, so send it at once.
-   * `weight`: expected remaining work, larger goes first. Rejects with PausedError when the signal aborts first.
+   * Resolves when the request may be sent; it counts as sent from then on, so send it at once. Rejects with PausedError when the signal
+   * aborts first, and with RetriableError where a limit asks for a longer wait than a process should sit through.
    */
-  admit(endpoint: string, weight: () => number, signal: AbortSignal): Promise<void> {
+  admit(request: AdmissionRequest): Promise<Ticket> {
     return new Promise((resolve, reject) => {
+      const { endpoint, signal } = request;
       if (signal.aborted) return reject(stopped());
       const leave = () => {
         const group = this.groups.get(endpoint);
@@ -31,10 +47,14 @@ export class Admission {
         reject(stopped());
       };
       const waiter: Waiter = {
-        weight,
-        grant: () => {
+        ...request,
+        grant: (ticket) => {
           signal.removeEventListener('abort', leave);
-          resolve();
+          resolve(ticket);
+        },
+        refuse: (error) => {
+          signal.removeEventListener('abort', leave);
+          reject(error);
         },
       };
       signal.addEventListener('abort', leave, { once: true });
@@ -51,30 +71,43 @@ export class Admission {
     this.cancelTimer = undefined;
     for (;;) {
       const now = this.clock.monotonic();
-      let best: { endpoint: string; index: number; weight: number } | undefined;
+      let best: { waiters: Waiter[]; index: number } | undefined;
       let leastWaitMs = Infinity;
       for (const [endpoint, waiters] of this.groups) {
-        if (waiters.length === 0) continue;
-        const verdict = this.gate.check(now, endpoint);
-        if (!verdict.go) {
-          leastWaitMs = Math.min(leastWaitMs, verdict.waitMs);
-          continue;
-        }
-        for (let index = 0; index < waiters.length; index++) {
-          const weight = waiters[index]!.weight();
-          if (!best || weight > best.weight) best = { endpoint, index, weight };
-        }
+        const index = foremost(waiters);
+        if (index < 0) continue;
+        const verdict = this.gate.check(now, { endpoint, cost: waiters[index]!.cost ?? 1 });
+        if (verdict.go) {
+          if (!best || goesFirst(waiters[index]!, best.waiters[best.index]!)) best = { waiters, index };
+        } else if (Number.isFinite(verdict.waitMs) && verdict.waitMs > LIMITS.retryAfterMs) {
+          const until = new Date(this.clock.now() + verdict.waitMs).toISOString();
+          for (const waiter of waiters.splice(0)) {
+            waiter.refuse(new RetriableError('a limit of the API is used up for long', {
+              code: 'quota_used_up', place: endpoint, expected: `room in limit "${verdict.limit}"`, found: `${verdict.reason}, until about ${until}`, next: 'run again after that time; the sync continues where it stopped',
+            }));
+          }
+        } else leastWaitMs = Math.min(leastWaitMs, verdict.waitMs, LOOK_AGAIN_MS);
       }
       if (best) {
-        const [waiter] = this.groups.get(best.endpoint)!.splice(best.index, 1);
-        this.gate.sent(now, best.endpoint);
-        waiter!.grant();
+        const [waiter] = best.waiters.splice(best.index, 1);
+        waiter!.grant(this.gate.sent(now, { endpoint: waiter!.endpoint, cost: waiter!.cost ?? 1 }));
         continue;
       }
       if (leastWaitMs < Infinity) this.cancelTimer = this.clock.after(Math.max(0.5, leastWaitMs), () => this.pump());
       return;
     }
   }
+}
+
+function foremost(waiters: Waiter[]): number {
+  let best = waiters.length > 0 ? 0 : -1;
+  for (let index = 1; index < waiters.length; index++) if (goesFirst(waiters[index]!, waiters[best]!)) best = index;
+  return best;
+}
+
+function goesFirst(a: Waiter, b: Waiter): boolean {
+  if ((a.interactive ?? false) !== (b.interactive ?? false)) return a.interactive ?? false;
+  return a.weight() > b.weight();
 }
 
 function stopped(): PausedError {

@@ -5,10 +5,12 @@ import type { Clock } from '../clock.js';
 import { codeOf, FatalError, HeadraceError, messageOf, PausedError, RetriableError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { Random } from '../random.js';
+import type { LimitSigns, Ticket } from '../gate/gate.js';
 import type { Admission } from './admission.js';
+import type { Dialect } from './dialects/dialect.js';
 import { parseJson } from '../json.js';
 import { LatencyMeter } from './latency.js';
-import { parseRetryAfter } from './retry-after.js';
+import { parseRetryAfter } from './dialects/retry-after.js';
 
 export interface ApiRequest {
   method?: 'GET' | 'POST';
@@ -20,8 +22,12 @@ export interface ApiRequest {
   /** Expected remaining work of the stream; a heavier request is admitted first. */
   weight?: () => number;
   signal: AbortSignal;
-  /** The first attempt was admitted already, by the caller. */
-  admitted?: boolean;
+  /** In the unit that the API's limits count. Default: 1. */
+  cost?: number;
+  /** Somebody waits for the answer. */
+  interactive?: boolean;
+  /** The permit of the first attempt, where the caller took it already. */
+  ticket?: Ticket | undefined;
 }
 
 export interface ApiResponse {
@@ -35,10 +41,9 @@ export interface ApiResponse {
   bytes: number;
 }
 
-/** What an answer means; the connector knows its API's signs. */
+/** What an answer means that no limit refused; the connector knows its API's signs. */
 export type Verdict =
   | { kind: 'ok' }
-  | { kind: 'limited'; scope: 'global' | 'endpoint'; retryAfterMs?: number | undefined }
   | { kind: 'retry'; reason: string; retryAfterMs?: number | undefined }
   | { kind: 'error'; error: HeadraceError };
 
@@ -48,6 +53,8 @@ export interface ClientOptions {
   clock: Clock;
   random: Random;
   headers: Record<string, string>;
+  /** How the API tells of its limits. */
+  dialect: Dialect;
   judge: (response: ApiResponse, request: ApiRequest) => Verdict;
   /** Called for each attempt's end, for metrics and progress. */
   observe?: (event: AttemptEvent) => void;
@@ -89,33 +96,40 @@ export class ApiClient {
   /** Sends until an answer counts, at most LIMITS.attempts times. Throws the connector's error, RetriableError or PausedError. */
   async request(request: ApiRequest): Promise<ApiResponse> {
     const { admission, clock } = this.options;
-    let admitted = request.admitted ?? false;
+    let { ticket } = request;
     let last = '';
     let attempt = 1;
-    for (; attempt <= (this.answered ? LIMITS.attempts : LIMITS.firstAttempts); attempt++) {
-      if (!admitted) await admission.admit(request.endpoint, attempt > 1 ? () => Infinity : (request.weight ?? (() => 0)), request.signal);
-      admitted = false;
+    const firstMs = clock.monotonic();
+    while (attempt <= (this.answered ? LIMITS.attempts : LIMITS.firstAttempts)) {
+      const retry = attempt > 1 || last !== '';
+      ticket ??= await admission.admit({ endpoint: request.endpoint, cost: request.cost, weight: retry ? () => Infinity : (request.weight ?? (() => 0)), interactive: request.interactive, signal: request.signal });
       const startedMs = clock.monotonic();
       let response: ApiResponse | undefined;
-      let verdict: Verdict;
+      let verdict: Verdict | undefined;
+      let signs: LimitSigns = { readings: [] };
       try {
         response = await this.send(request);
         this.answered = true;
-        verdict = this.options.judge(response, request);
+        signs = this.options.dialect(response);
+        if (!signs.rejection) verdict = this.options.judge(response, request);
       } catch (error) {
         verdict = this.verdictOfFailure(error, request);
       }
       const endedMs = clock.monotonic();
-      const limited = verdict.kind === 'limited';
-      admission.gate.answered(endedMs, request.endpoint, {
-        rejected: limited,
-        scope: verdict.kind === 'limited' ? verdict.scope : 'global',
-        retryAfterMs: verdict.kind === 'limited' ? verdict.retryAfterMs : undefined,
-      });
+      admission.gate.answered(endedMs, ticket, { kind: signs.rejection ? 'rejected' : response ? 'accepted' : 'lost', signs, serverTimeMs: response?.serverTimeMs });
+      ticket = undefined;
       admission.pump();
       const latencyMs = endedMs - startedMs;
       const note = (outcome: AttemptEvent['outcome'], reason?: string, waitMs?: number) =>
         this.options.observe?.({ endpoint: request.endpoint, status: response?.status ?? 0, latencyMs, outcome, reason, waitMs });
+      if (!verdict) {
+        // A rejection is no failure: the gate decides when the next attempt may leave, and for how long it is worth trying.
+        last = `status ${response?.status}: rate limited`;
+        note('limited', reasonOf(signs), signs.rejection?.retryAfterMs);
+        if (endedMs - firstMs > LIMITS.rejectedMs) break;
+        continue;
+      }
+      attempt++;
       if (verdict.kind === 'ok') {
         this.meter.answered(endedMs, latencyMs);
         note('ok');
@@ -125,15 +139,15 @@ export class ApiClient {
         note('error', verdict.error.message);
         throw verdict.error;
       }
-      last = verdict.kind === 'limited' ? `status ${response?.status}: rate limited` : verdict.reason;
+      last = verdict.reason;
       if ((verdict.retryAfterMs ?? 0) > LIMITS.retryAfterMs) {
         throw new RetriableError('the API asks to wait longer than an hour', {
           code: 'retry_after_too_long', place: request.endpoint, found: `Retry-After ${Math.round(verdict.retryAfterMs! / 1000)} s`, next: 'run again after that time; the sync continues where it stopped',
         });
       }
-      const waitMs = verdict.kind === 'limited' ? 0 : Math.max(verdict.retryAfterMs ?? 0, this.backoffMs(attempt));
-      note(verdict.kind, last, waitMs);
-      if (waitMs > 0) await clock.sleep(waitMs, request.signal);
+      const waitMs = Math.max(verdict.retryAfterMs ?? 0, this.backoffMs(attempt - 1));
+      note('retry', last, waitMs);
+      await clock.sleep(waitMs, request.signal);
     }
     throw new RetriableError('the API did not answer usefully', {
       code: 'attempts_exhausted', place: `${this.origin}${this.prefix}${request.path.split('?')[0]}`, expected: 'a complete JSON answer', found: `${attempt - 1} attempts, the last: ${last}`, next: this.answered ? 'run the same command again; it continues where it stopped' : 'check base_url, the network and the proxy settings',
@@ -206,6 +220,10 @@ export class ApiClient {
       throw new RetriableError(`the answer is not valid JSON: ${messageOf(error)}`, { code: 'invalid_json', cause: error });
     }
   }
+}
+
+function reasonOf({ rejection }: LimitSigns): string {
+  return ['rate limited', rejection?.limit, rejection?.reason].filter(Boolean).join(', ');
 }
 
 const TLS_ERRORS = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_)/;

@@ -1,6 +1,7 @@
 /** What the parts of one run share. */
 import type { Clock } from '../clock.js';
 import type { DestinationSession } from '../destination/contract.js';
+import type { Ticket } from '../gate/gate.js';
 import type { Stream } from '../source/contract.js';
 import type { RunEvent } from './events.js';
 import type { ByteBudget } from './memory.js';
@@ -8,7 +9,7 @@ import type { ByteBudget } from './memory.js';
 /** The way to the rate limit: the engine takes its permits before it chooses which page to ask for. */
 export interface Permits {
   /** Resolves when a request to the endpoint may leave; it must leave at once. */
-  admit(endpoint: string, weight: () => number, signal: AbortSignal): Promise<void>;
+  admit(endpoint: string, weight: () => number, signal: AbortSignal): Promise<Ticket>;
   /** Requests a second that the endpoint may take; Infinity where nothing is known. */
   rateOf(endpoint: string): number;
   /** Milliseconds of a request, once one was answered. */

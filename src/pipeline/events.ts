@@ -19,8 +19,21 @@ export interface StreamProgress {
   error?: string;
 }
 
+export interface LimitUse {
+  name: string;
+  perSecond: number | undefined;
+  usedPerSecond: number;
+  /** 0 to 100; undefined where the limit is still being sought. */
+  percent: number | undefined;
+  remaining?: number | undefined;
+  quota?: number | undefined;
+  knownBy: string;
+}
+
 export interface Wait {
   reason: string;
+  /** The limit that it is for, where it is for one. */
+  limit?: string | undefined;
   /** Milliseconds that remain. */
   ms: number;
 }
@@ -32,9 +45,13 @@ export interface Progress {
   rowsPerSecond: number;
   requests: number;
   rejections: number;
+  /** Rejections by what the server said. */
+  rejectedFor: Record<string, number>;
   requestsPerSecond: number;
   /** Undefined where no limit is known. */
   limitPerSecond: number | undefined;
+  /** What is known of each limit, and how much of it is used. */
+  limits: LimitUse[];
   waits: Wait[];
   /** Undefined before the first pages tell. */
   leftMs: number | undefined;
@@ -68,6 +85,7 @@ export interface RunSummary {
   seconds: number;
   requests: number;
   rejections: number;
+  rejectedFor: Record<string, number>;
   rows: number;
   pages: number;
   proofs: StreamProof[];
@@ -79,7 +97,7 @@ export type RunEvent =
   | { type: 'started'; runId: string; connection: string; account: string; streams: string[] }
   | { type: 'committed'; stream: string; rows: number; bytes: number }
   | { type: 'split'; stream: string; at: number }
-  | { type: 'wait'; reason: string; ms: number; stream?: string }
+  | { type: 'wait'; reason: string; ms: number; limit?: string | undefined; untilMs?: number; stream?: string }
   | { type: 'retry'; endpoint: string; reason: string; status: number }
   | { type: 'stream'; stream: string; status: StreamStatus; message?: string }
   | { type: 'note'; message: string }

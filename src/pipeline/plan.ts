@@ -52,7 +52,7 @@ export async function planSync(source: Source, permits: Permits, globalRate: num
 
 async function planOne(stream: Stream, span: { gte: number; lt: number }, signal: AbortSignal): Promise<StreamPlan> {
   const ask = (lt: number | null): Promise<Page> =>
-    stream.page({ gte: null, lt, cursor: null, ...(stream.division.kind === 'numbered' ? { number: 0 } : {}), signal, weight: () => 0, admitted: false });
+    stream.page({ gte: null, lt, cursor: null, ...(stream.division.kind === 'numbered' ? { number: 0 } : {}), signal, weight: () => 0 });
   const { division } = stream;
   const first = await ask(division.kind === 'range' && division.order !== 'ascending' ? span.lt : null);
   if (!first.hasMore) return { stream: stream.name, rows: first.records.length, requests: 1, exact: true, probes: 1 };

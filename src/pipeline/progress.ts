@@ -1,8 +1,8 @@
 /** Where a run stands: pulled as snapshots, computed from what is committed. */
 import type { Clock } from '../clock.js';
-import type { GateStatus } from '../gate/gate.js';
+import type { GateStatus, LimitView } from '../gate/gate.js';
 import { LIMITS } from '../limits.js';
-import type { Progress, Wait } from './events.js';
+import type { LimitUse, Progress, Wait } from './events.js';
 import type { ByteBudget } from './memory.js';
 import type { StreamRun } from './stream-run.js';
 
@@ -41,16 +41,16 @@ export class ProgressMeter {
     const streams = runs.map((run) => run.progress());
     return {
       runId: this.runId, elapsedMs: now - this.startedMs, rows, rowsPerSecond: now === first.atMs ? 0 : (rows - first.rows) / seconds,
-      requests: gate.requests, rejections: gate.rejections, requestsPerSecond: gate.sentPerSecond,
+      requests: gate.requests, rejections: gate.rejections, rejectedFor: gate.rejectedFor, requestsPerSecond: gate.sentPerSecond,
       limitPerSecond: Number.isFinite(gate.limitPerSecond) ? gate.limitPerSecond : undefined,
-      waits: this.waits(gate, now), leftMs: this.stopped ? 0 : this.left(runs, (pages - first.pages) / seconds, gate),
+      limits: gate.limits.map(useOf), waits: this.waits(gate, now), leftMs: this.stopped ? 0 : this.left(runs, (pages - first.pages) / seconds, gate),
       bufferedBytes: this.memory.inUse, streams,
     };
   }
 
   private waits(gate: GateStatus, now: number): Wait[] {
     const waits: Wait[] = [];
-    if (gate.waiting && gate.waiting.untilMs - now > LIMITS.visibleWaitMs) waits.push({ reason: gate.waiting.reason, ms: gate.waiting.untilMs - now });
+    if (gate.waiting && gate.waiting.untilMs - now > LIMITS.visibleWaitMs) waits.push({ reason: gate.waiting.reason, limit: gate.waiting.limit, ms: gate.waiting.untilMs - now });
     if (this.memory.full) waits.push({ reason: 'destination', ms: 0 });
     return waits;
   }
@@ -66,4 +66,12 @@ export class ProgressMeter {
     if (pages > 0 && pace <= 0) return undefined;
     return pages === 0 ? 0 : (pages / pace) * 1000;
   }
+}
+
+function useOf(limit: LimitView): LimitUse {
+  const known = Number.isFinite(limit.perSecond) && limit.knownBy !== 'searching';
+  const { name, usedPerSecond, remaining, quota, knownBy } = limit;
+  // A budget is used up over its window, whatever the rate of now.
+  const percent = !known ? undefined : remaining !== undefined && quota !== undefined ? (100 * (quota - remaining)) / quota : (100 * usedPerSecond) / limit.perSecond;
+  return { name, perSecond: known ? limit.perSecond : undefined, usedPerSecond, percent: percent === undefined ? undefined : Math.min(100, Math.round(percent)), remaining, quota, knownBy };
 }

@@ -127,8 +127,8 @@ export class SliceReader extends Reader {
     await this.context.memory.reserve(reserved, this.context.signal);
     try {
       const weight = () => Infinity;
-      await this.context.permits.admit(this.stream.endpoint, weight, this.context.signal);
-      const page = await this.stream.page({ gte: null, lt: null, cursor: work.cursor, slice: work.slice, signal: this.context.signal, weight, admitted: true });
+      const ticket = await this.context.permits.admit(this.stream.endpoint, weight, this.context.signal);
+      const page = await this.stream.page({ gte: null, lt: null, cursor: work.cursor, slice: work.slice, signal: this.context.signal, weight, ticket });
       const bytes = this.arrived(work, page);
       this.context.memory.release(reserved - bytes);
       held = 0;

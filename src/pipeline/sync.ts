@@ -5,6 +5,7 @@ import type { Destination, DestinationSession, StateEntry } from '../destination
 import { HeadraceError, messageOf, PausedError } from '../errors.js';
 import type { GateStatus } from '../gate/gate.js';
 import { LIMITS } from '../limits.js';
+import { LimitMemory, type LimitKeeper } from './limit-memory.js';
 import type { WriteMode } from '../protocol/catalog.js';
 import type { Account, Source, Stream } from '../source/contract.js';
 import { openChanges } from './changes.js';
@@ -25,6 +26,8 @@ export interface SyncOptions {
   destination: Destination;
   permits: Permits;
   gateStatus: () => GateStatus;
+  /** Keeps what is learned of the limits between runs. */
+  limits?: LimitKeeper | undefined;
   connection: string;
   runId: string;
   mode: WriteMode;
@@ -48,6 +51,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
   const stored = source.streams.filter((stream) => stream.stored);
   const targets = stored.map(({ name, schema, primaryKey }) => ({ name, schema, primaryKey, mode }));
   const session = await destination.open({ connection, runId, streams: targets, readOnly: false, startedMs: clock.now() });
+  let limitMemory: LimitMemory | undefined;
   try {
     const notes: string[] = [];
     const emit = options.emit ?? (() => {});
@@ -61,6 +65,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
     emit({ type: 'started', runId, connection, account: account.id, streams: stored.map((stream) => stream.name) });
 
     const entries = await session.loadState();
+    limitMemory = options.limits && new LimitMemory(options.limits, session, clock, entries);
     const changes = openChanges(source, entries, account);
     if (changes.notice) note(changes.notice);
     if (changes.before.length > 0) await session.writeState(changes.before);
@@ -78,6 +83,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
 
     return await conclude(options, session, runs, notes, meter, startedMs);
   } finally {
+    await limitMemory?.close();
     await session.close();
   }
 }
@@ -145,7 +151,7 @@ async function conclude(options: SyncOptions, session: DestinationSession, runs:
   const status = gateStatus();
   const summary: RunSummary = {
     runId: options.runId, connection: options.connection, outcome: outcomeOf(list, proofs.every((proof) => proof.faults.length === 0 && proof.counts.quarantined === 0)),
-    seconds: (clock.monotonic() - startedMs) / 1000, requests: status.requests, rejections: status.rejections,
+    seconds: (clock.monotonic() - startedMs) / 1000, requests: status.requests, rejections: status.rejections, rejectedFor: status.rejectedFor,
     rows: list.reduce((sum, run) => sum + run.rows, 0), pages: list.reduce((sum, run) => sum + run.pages, 0), proofs, problems, notes,
   };
   await session.finishRun(summary.outcome, { ...summary, progress: undefined });

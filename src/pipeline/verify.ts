@@ -57,7 +57,7 @@ async function sampleOnce(session: DestinationSession, stream: Stream, state: St
   const division = stream.division as Extract<Stream['division'], { kind: 'range' }>;
   const { span } = state.ledger;
   const lt = Math.floor(span.gte + (span.lt - span.gte) * share);
-  const page = await stream.page({ gte: null, lt, cursor: null, signal, weight: () => 0, admitted: false });
+  const page = await stream.page({ gte: null, lt, cursor: null, signal, weight: () => 0 });
   const positions = page.records.map(division.position).filter((position) => !Number.isNaN(position));
   // The lowest unit of the page may go on past its end: rows at it are looked for, but not expected to be all.
   const gte = page.hasMore ? Math.min(...positions) + division.unit : span.gte;

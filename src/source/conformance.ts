@@ -28,7 +28,7 @@ export function sourceConformance(make: () => Promise<Source>, streams: string[]
         }
       },
     });
-  const request = (more: Partial<PageRequest> = {}): PageRequest => ({ gte: null, lt: null, cursor: null, signal: new AbortController().signal, weight: () => 0, admitted: false, ...more });
+  const request = (more: Partial<PageRequest> = {}): PageRequest => ({ gte: null, lt: null, cursor: null, signal: new AbortController().signal, weight: () => 0, ...more });
   const find = (source: Source, name: string): Stream => {
     const stream = source.streams.find((candidate) => candidate.name === name);
     assert.ok(stream, `stream ${name} is not there`);

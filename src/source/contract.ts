@@ -5,6 +5,7 @@
  * Words: a *position* is where a row lies on its stream's axis (seconds for time); a *cursor* (page token) is where a walk over pages
  * goes on; a *slice* is an independent part of a stream.
  */
+import type { Ticket } from '../gate/gate.js';
 import type { DataRecord, JsonSchema } from '../protocol/catalog.js';
 
 /** How a stream can be divided; the engine decides how far. */
@@ -60,8 +61,8 @@ export interface PageRequest {
   signal: AbortSignal;
   /** Expected remaining pages of the stream; passed on to the client. */
   weight: () => number;
-  /** The first request is admitted already; pass it on to the first request only. */
-  admitted: boolean;
+  /** The permit of the first request, where it was taken already; pass it on to that request only. */
+  ticket?: Ticket | undefined;
 }
 
 /** Rows for a stream other than the one that is read, or several. */

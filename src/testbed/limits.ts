@@ -2,22 +2,32 @@
 
 export interface LimitVerdict {
   ok: boolean;
-  /** Names the limit that was exceeded. */
-  reason?: 'global-rate' | 'endpoint-rate' | 'global-concurrency';
   headers: Record<string, string>;
   /** Status of a rejection. */
   status?: number;
+  /** Body of a rejection. */
   body?: unknown;
+  /** Called when an admitted request ends; returns what its body says beside the data. */
+  finish?: (nowMs: number) => Record<string, unknown> | undefined;
+}
+
+export interface RequestCost {
+  /** What the request asks for, in the unit of the limit. */
+  requested: number;
+  /** What it costs in the end. */
+  actual: number;
 }
 
 export interface LimitModel {
-  /** Called once for each request received. */
-  decide(nowMs: number, endpoint: string, cost: number): LimitVerdict;
-  /** Called when an admitted request ends. */
-  done(nowMs: number): void;
+  /** Called once for each request received; the time is the server's wall clock. */
+  decide(nowMs: number, endpoint: string, cost: RequestCost): LimitVerdict;
   /** The server's own window, for the statistics; undefined where it has none. */
   windowMs: number | undefined;
+  /** What other clients were let have until now. */
+  othersTook?: () => number;
 }
+
+export const ONE: RequestCost = { requested: 1, actual: 1 };
 
 const ok = (headers: Record<string, string> = {}): LimitVerdict => ({ ok: true, headers });
 const epochSeconds = (ms: number) => String(Math.ceil(ms / 1000));
@@ -78,10 +88,12 @@ class TokenBucket {
   }
 }
 
-const stripeRejection = (reason: NonNullable<LimitVerdict['reason']>): LimitVerdict => ({
-  ok: false, status: 429, reason, headers: { 'stripe-rate-limited-reason': reason, 'stripe-should-retry': 'true' },
-  body: { error: { type: 'invalid_request_error', code: 'rate_limit', message: 'Request rate limit exceeded. Learn more about rate limits here https://docs.stripe.com/rate-limits.' } },
-});
+const rejected = (status: number, body: unknown, headers: Record<string, string> = {}): LimitVerdict => ({ ok: false, status, body, headers });
+
+type StripeReason = 'global-rate' | 'endpoint-rate' | 'global-concurrency';
+const stripeRejection = (reason: StripeReason): LimitVerdict =>
+  rejected(429, { error: { type: 'invalid_request_error', code: 'rate_limit', message: 'Request rate limit exceeded. Learn more about rate limits here https://docs.stripe.com/rate-limits.' } },
+    { 'stripe-rate-limited-reason': reason, 'stripe-should-retry': 'true' });
 
 /** Stripe: so many a second over all, so many an endpoint, perhaps a concurrency; told by a label on the rejection alone. */
 export function stripeLimits(globalPerSecond: number, endpointPerSecond = Infinity, concurrency = Infinity): LimitModel {
@@ -98,77 +110,103 @@ export function stripeLimits(globalPerSecond: number, endpointPerSecond = Infini
       if (!global.take(nowMs)) return stripeRejection('global-rate');
       own.take(nowMs);
       running++;
-      return ok();
+      return { ...ok(), finish: () => void running-- };
     },
-    done: () => void running--,
   };
 }
 
-interface WindowStyle {
-  headers: (limit: number, remaining: number, resetMs: number, windowMs: number, nowMs: number) => Record<string, string>;
-  rejection?: (resetMs: number, nowMs: number) => Partial<LimitVerdict>;
+interface Told {
+  limit: number;
+  remaining: number;
+  resetMs: number;
+  nowMs: number;
 }
 
-function fixedWindow(limit: number, windowMs: number, style: WindowStyle): LimitModel {
-  const window = new FixedWindow(limit, windowMs);
+/** Another client sends evenly as well, for a while, and is rejected like any other. */
+interface Others {
+  perSecond: number;
+  fromMs: number;
+  toMs: number;
+}
+
+/** Windows at fixed times; `tell` gives the headers of every answer, `refuse` what a rejection has besides. */
+function fixedWindow(limit: number, windowMs: number, tell: (told: Told) => Record<string, string>, refuse: (told: Told) => Partial<LimitVerdict> = () => ({}), others?: Others, phaseMs?: number): LimitModel {
+  const window = new FixedWindow(limit, windowMs, phaseMs);
+  let startMs: number | undefined;
+  let othersMs = others?.fromMs ?? Infinity;
+  let othersTook = 0;
   return {
     windowMs,
-    decide(nowMs, _endpoint, cost) {
-      const admitted = window.take(nowMs, cost);
-      const headers = style.headers(limit, limit - window.used, window.resetAt(), windowMs, nowMs);
-      if (admitted) return ok(headers);
-      const rejection = style.rejection?.(window.resetAt(), nowMs) ?? {};
-      return { ok: false, status: 429, body: { message: 'rate limit exceeded' }, ...rejection, headers: { ...headers, ...rejection.headers } };
+    othersTook: () => othersTook,
+    decide(nowMs, _endpoint, { requested }) {
+      startMs ??= nowMs;
+      for (; othersMs < Math.min(others?.toMs ?? 0, nowMs - startMs); othersMs += 1000 / others!.perSecond) if (window.take(startMs + othersMs, 1)) othersTook++;
+      const admitted = window.take(nowMs, requested);
+      const told = { limit, remaining: limit - window.used, resetMs: window.resetAt(), nowMs };
+      if (admitted) return ok(tell(told));
+      const rejection = refuse(told);
+      return { ...rejected(429, { message: 'rate limit exceeded' }), ...rejection, headers: { ...tell(told), ...rejection.headers } };
     },
-    done: () => {},
   };
 }
 
-function concurrency(most: number): LimitModel {
+const secondsLeft = ({ resetMs, nowMs }: Told) => String(Math.max(1, Math.ceil((resetMs - nowMs) / 1000)));
+
+/** The window before each request. */
+function slidingLog(limit: number, windowMs: number, tell: (remaining: number) => Record<string, string> = () => ({}), refuse: () => LimitVerdict = () => rejected(429, { message: 'Too Many Requests' })): LimitModel {
+  const log = new SlidingLog(limit, windowMs);
+  return {
+    windowMs,
+    decide(nowMs) {
+      if (log.take(nowMs)) return ok(tell(limit - log.used(nowMs)));
+      const verdict = refuse();
+      return { ...verdict, headers: { ...tell(limit - log.used(nowMs)), ...verdict.headers } };
+    },
+  };
+}
+
+function concurrency(most: number, refuse: () => LimitVerdict, inner?: LimitModel): LimitModel {
   let running = 0;
   return {
-    windowMs: undefined,
-    decide() {
-      if (running >= most) {
-        return { ok: false, status: 400, headers: {}, body: { error: { code: 'SSS_REQUEST_LIMIT_EXCEEDED', message: 'Concurrent request limit exceeded. Request blocked.' } } };
-      }
+    windowMs: inner?.windowMs,
+    decide(nowMs, endpoint, cost) {
+      if (running >= most) return refuse();
+      const verdict = inner?.decide(nowMs, endpoint, cost) ?? ok();
+      if (!verdict.ok) return verdict;
       running++;
-      return ok();
+      return { ...verdict, finish: (at) => { running--; return verdict.finish?.(at); } };
     },
-    done: () => void running--,
   };
 }
 
 function costBucket(max: number, restorePerSecond: number): LimitModel {
   const bucket = new TokenBucket(restorePerSecond, max);
+  const status = () => ({ maximumAvailable: max, currentlyAvailable: Math.floor(bucket.available), restoreRate: restorePerSecond });
   return {
     windowMs: undefined,
-    decide(nowMs, _endpoint, cost) {
-      const admitted = bucket.take(nowMs, cost);
-      const throttleStatus = { maximumAvailable: max, currentlyAvailable: Math.floor(bucket.available), restoreRate: restorePerSecond };
-      if (admitted) return ok({ 'x-testbed-throttle-status': JSON.stringify(throttleStatus) });
-      return { ok: false, status: 200, headers: {}, body: { errors: [{ message: 'Throttled', extensions: { code: 'THROTTLED' } }], extensions: { cost: { requestedQueryCost: cost, throttleStatus } } } };
+    decide(nowMs, _endpoint, { requested, actual }) {
+      if (!bucket.take(nowMs, requested)) {
+        return rejected(200, { errors: [{ message: 'Throttled', extensions: { code: 'THROTTLED' } }], extensions: { cost: { requestedQueryCost: requested, actualQueryCost: null, throttleStatus: status() } } });
+      }
+      return { ...ok(), finish: (at) => {
+        bucket.take(at, 0);
+        bucket.available = Math.min(max, bucket.available + requested - actual);
+        return { extensions: { cost: { requestedQueryCost: requested, actualQueryCost: actual, throttleStatus: status() } } };
+      } };
     },
-    done: () => {},
   };
 }
 
-function bucketOverTime(rateAt: (elapsedMs: number) => number, foreignPerSecond: (elapsedMs: number) => number = () => 0): LimitModel {
+function bucketOverTime(rateAt: (elapsedMs: number) => number): LimitModel {
   const bucket = new TokenBucket(rateAt(0), rateAt(0));
   let startMs: number | undefined;
-  let foreignMs = 0;
   return {
     windowMs: undefined,
-    decide(nowMs, _endpoint, cost) {
+    decide(nowMs, _endpoint, { requested }) {
       startMs ??= nowMs;
-      const elapsed = nowMs - startMs;
-      bucket.perSecond = rateAt(elapsed);
-      const others = ((elapsed - foreignMs) / 1000) * foreignPerSecond(elapsed);
-      foreignMs = elapsed;
-      if (others > 0) bucket.take(nowMs, Math.min(others, bucket.available));
-      return bucket.take(nowMs, cost) ? ok() : { ok: false, status: 429, headers: {}, body: { message: 'Too Many Requests' } };
+      bucket.perSecond = rateAt(nowMs - startMs);
+      return bucket.take(nowMs, requested) ? ok() : rejected(429, { message: 'Too Many Requests' });
     },
-    done: () => {},
   };
 }
 
@@ -180,13 +218,35 @@ function penaltyBox(perSecond: number, banMs: number): LimitModel {
     decide(nowMs) {
       if (nowMs >= until && log.take(nowMs)) return ok();
       if (nowMs >= until) until = nowMs + banMs;
-      return { ok: false, status: 429, headers: {}, body: { errors: [{ error: 'RATE_LIMIT_REACHED', message: 'Rate limit exceeded. Please try again later' }] } };
+      return rejected(429, { errors: [{ error: 'RATE_LIMIT_REACHED', message: 'Rate limit exceeded. Please try again later' }] });
     },
-    done: () => {},
   };
 }
 
-const noLimit = (): LimitModel => ({ windowMs: undefined, decide: () => ok(), done: () => {} });
+/** Both must have room; the headers of both are told. */
+function both(first: LimitModel, second: LimitModel): LimitModel {
+  return {
+    windowMs: first.windowMs,
+    decide(nowMs, endpoint, cost) {
+      const a = first.decide(nowMs, endpoint, cost);
+      if (!a.ok) return a;
+      const b = second.decide(nowMs, endpoint, cost);
+      if (!b.ok) a.finish?.(nowMs);
+      return { ...b, headers: { ...a.headers, ...b.headers }, finish: (at) => ({ ...a.finish?.(at), ...b.finish?.(at) }) };
+    },
+  };
+}
+
+const noLimit = (): LimitModel => ({ windowMs: undefined, decide: () => ok() });
+const HOUR = 3_600_000;
+const xRateLimit = (prefix: string, reset: (told: Told) => string) => (told: Told) => ({ [`${prefix}limit`]: String(told.limit), [`${prefix}remaining`]: String(told.remaining), [`${prefix}reset`]: reset(told) });
+const intercomHeaders = xRateLimit('x-ratelimit-', ({ resetMs }) => epochSeconds(resetMs));
+const netsuiteRefusal = () => rejected(400, { error: { code: 'SSS_REQUEST_LIMIT_EXCEEDED', message: 'Concurrent request limit exceeded. Request blocked.' } });
+
+/** Windows with headers in epoch seconds, for simulations: any limit, length and phase. */
+export function epochWindows(limit: number, windowMs: number, phaseMs: number): LimitModel {
+  return fixedWindow(limit, windowMs, intercomHeaders, undefined, undefined, phaseMs);
+}
 
 /** The named server models. */
 export const LIMIT_MODELS: Record<string, { about: string; make: () => LimitModel }> = {
@@ -197,40 +257,60 @@ export const LIMIT_MODELS: Record<string, { about: string; make: () => LimitMode
   token: { about: 'a bucket of 100 tokens, 100/s, no headers', make: () => bucketOverTime(() => 100) },
   intercom: {
     about: '1,667 in windows of 10 s, headers with epoch seconds',
-    make: () => fixedWindow(1667, 10_000, { headers: (limit, remaining, reset) => ({ 'x-ratelimit-limit': String(limit), 'x-ratelimit-remaining': String(remaining), 'x-ratelimit-reset': epochSeconds(reset) }),
-      rejection: () => ({ body: { type: 'error.list', errors: [{ code: 'rate_limit_exceeded', message: 'Exceeded rate limit' }] } }) }),
+    make: () => fixedWindow(1667, 10_000, intercomHeaders, () => ({ body: { type: 'error.list', errors: [{ code: 'rate_limit_exceeded', message: 'Exceeded rate limit' }] } })),
   },
-  'intercom-raised': {
-    about: '8,335 in windows of 10 s, headers with epoch seconds',
-    make: () => fixedWindow(8335, 10_000, { headers: (limit, remaining, reset) => ({ 'x-ratelimit-limit': String(limit), 'x-ratelimit-remaining': String(remaining), 'x-ratelimit-reset': epochSeconds(reset) }) }),
-  },
+  'intercom-raised': { about: '8,335 in windows of 10 s, headers with epoch seconds', make: () => fixedWindow(8335, 10_000, intercomHeaders) },
+  'retry-after': { about: '700 in windows of 60 s, no headers but Retry-After', make: () => fixedWindow(700, 60_000, () => ({}), (told) => ({ headers: { 'retry-after': secondsLeft(told) } })) },
   zendesk: {
-    about: '700 in windows of 60 s, Retry-After',
-    make: () => fixedWindow(700, 60_000, { headers: (limit, remaining, reset, _w, now) => ({ 'x-rate-limit': String(limit), 'x-rate-limit-remaining': String(remaining), 'ratelimit-reset': String(Math.max(0, Math.ceil((reset - now) / 1000))) }),
-      rejection: (reset, now) => ({ headers: { 'retry-after': String(Math.max(1, Math.ceil((reset - now) / 1000))) }, body: { error: 'APIRateLimitExceeded', description: 'Number of allowed API requests per minute exceeded' } }) }),
+    about: '700 in windows of 60 s, headers with seconds from now, Retry-After',
+    make: () => fixedWindow(700, 60_000, (told) => ({ 'x-rate-limit': String(told.limit), 'x-rate-limit-remaining': String(told.remaining), 'ratelimit-reset': secondsLeft(told) }),
+      (told) => ({ headers: { 'retry-after': secondsLeft(told) }, body: { error: 'APIRateLimitExceeded', description: 'Number of allowed API requests per minute exceeded' } })),
   },
   hubspot: {
     about: '190 in any 10 s, headers without a reset',
-    make: () => {
-      const log = new SlidingLog(190, 10_000);
-      return { windowMs: 10_000, done: () => {}, decide(nowMs) {
-        const admitted = log.take(nowMs);
-        const headers = { 'x-hubspot-ratelimit-max': '190', 'x-hubspot-ratelimit-remaining': String(190 - log.used(nowMs)), 'x-hubspot-ratelimit-interval-milliseconds': '10000' };
-        return admitted ? ok(headers) : { ok: false, status: 429, headers, body: { status: 'error', errorType: 'RATE_LIMIT', message: 'You have reached your ten_secondly_rolling limit.', policyName: 'TEN_SECONDLY_ROLLING' } };
-      } };
-    },
+    make: () => slidingLog(190, 10_000, (remaining) => ({ 'x-hubspot-ratelimit-max': '190', 'x-hubspot-ratelimit-remaining': String(remaining), 'x-hubspot-ratelimit-interval-milliseconds': '10000' }),
+      () => rejected(429, { status: 'error', errorType: 'RATE_LIMIT', message: 'You have reached your ten_secondly_rolling limit.', policyName: 'TEN_SECONDLY_ROLLING' })),
   },
-  sliding: {
-    about: '100 in any second, no headers',
-    make: () => {
-      const log = new SlidingLog(100, 1000);
-      return { windowMs: 1000, done: () => {}, decide: (nowMs) => (log.take(nowMs) ? ok() : { ok: false, status: 429, headers: {}, body: { message: 'Too Many Requests' } }) };
-    },
-  },
-  netsuite: { about: '15 at once, unlabelled rejections', make: () => concurrency(15) },
+  sliding: { about: '100 in any second, no headers', make: () => slidingLog(100, 1000) },
+  concurrency: { about: '15 at once, unlabelled rejections', make: () => concurrency(15, () => rejected(429, { message: 'Too Many Requests' })) },
+  netsuite: { about: '15 at once, told as an error', make: () => concurrency(15, netsuiteRefusal) },
   shopify: { about: 'a cost bucket of 1,000 that restores 100/s, told in the body', make: () => costBucket(1000, 100) },
+  github: {
+    about: '5,000 an hour in headers, and 100 at once',
+    make: () => concurrency(100, () => rejected(403, { message: 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.' }),
+      fixedWindow(5000, HOUR, (told) => ({ ...intercomHeaders(told), 'x-ratelimit-resource': 'core' }), () => ({ status: 403, body: { message: 'API rate limit exceeded' } }))),
+  },
+  jira: {
+    about: '65,000 points an hour with a reset in ISO 8601, and 50/s',
+    make: () => both(slidingLog(50, 1000, undefined, () => rejected(429, { errorMessages: ['Rate limit exceeded.'] }, { 'ratelimit-reason': 'jira-burst-based', 'retry-after': '1' })),
+      fixedWindow(65_000, HOUR, xRateLimit('x-ratelimit-', ({ resetMs }) => new Date(resetMs).toISOString()), () => ({ headers: { 'ratelimit-reason': 'jira-quota-global-based' } }))),
+  },
+  zoho: {
+    about: '5,000 credits a day, told once half are gone, and 10 at once',
+    make: () => concurrency(10, () => rejected(429, { code: 'TOO_MANY_REQUESTS', message: 'You have exceeded the limit of concurrent API calls.', status: 'error' }),
+      fixedWindow(5000, 24 * HOUR, (told): Record<string, string> => (told.remaining * 2 > told.limit ? {} : { 'x-api-credits-remaining': String(told.remaining), 'x-api-credits-limit': String(told.limit) }),
+        () => ({ body: { code: 'TOO_MANY_REQUESTS', message: 'You have exceeded the API credits of the day.', status: 'error' } }))),
+  },
+  attio: { about: '100 in windows of a second, Retry-After as a date', make: () => fixedWindow(100, 1000, () => ({}), ({ resetMs }) => ({ headers: { 'retry-after': new Date(Math.ceil(resetMs / 1000) * 1000).toUTCString() }, body: { status_code: 429, type: 'rate_limit_error', code: 'rate_limit_exceeded' } })) },
+  linear: {
+    about: '5,000 requests an hour, resets in epoch milliseconds, 400 when used up',
+    make: () => fixedWindow(5000, HOUR, xRateLimit('x-ratelimit-requests-', ({ resetMs }) => String(Math.round(resetMs))), () => ({ status: 400, body: { errors: [{ message: 'Rate limit exceeded', extensions: { code: 'RATELIMITED' } }] } })),
+  },
+  klaviyo: {
+    about: '10 in windows of a second that no header tells, 150 in windows of 60 s that they do',
+    make: () => both(fixedWindow(10, 1000, () => ({}), () => ({ headers: { 'retry-after': '1' } })),
+      fixedWindow(150, 60_000, (told) => ({ 'ratelimit-limit': '150, 10;w=1, 150;w=60', 'ratelimit-remaining': String(told.remaining), 'ratelimit-reset': secondsLeft(told) }), (told) => ({ headers: { 'retry-after': secondsLeft(told) } }))),
+  },
+  salesforce: {
+    about: '15,000 calls a day, told as api-usage=used/limit',
+    make: () => fixedWindow(15_000, 24 * HOUR, (told) => ({ 'sforce-limit-info': `api-usage=${told.limit - told.remaining}/${told.limit}` }), () => ({ status: 403, body: [{ errorCode: 'REQUEST_LIMIT_EXCEEDED', message: 'TotalRequests Limit exceeded.' }] })),
+  },
+  ietf: {
+    about: '100 in windows of 10 s, RateLimit and RateLimit-Policy as structured fields',
+    make: () => fixedWindow(100, 10_000, (told) => ({ 'ratelimit-policy': '"default";q=100;w=10', ratelimit: `"default";r=${told.remaining};t=${secondsLeft(told)}` }), (told) => ({ headers: { 'retry-after': secondsLeft(told) } })),
+  },
   changing: { about: '100/s, after 200 s 40/s, after 400 s 150/s', make: () => bucketOverTime((ms) => (ms < 200_000 ? 100 : ms < 400_000 ? 40 : 150)) },
-  shared: { about: '100/s, of which another client takes 50/s from 200 s to 400 s', make: () => bucketOverTime(() => 100, (ms) => (ms > 200_000 && ms < 400_000 ? 50 : 0)) },
+  shared: { about: '1,667 in windows of 10 s, headers with epoch seconds; another client takes 50/s from 180 s to 420 s', make: () => fixedWindow(1667, 10_000, intercomHeaders, undefined, { perSecond: 50, fromMs: 180_000, toMs: 420_000 }) },
   airtable: { about: '5/s, then a ban of 30 s', make: () => penaltyBox(5, 30_000) },
 };
 

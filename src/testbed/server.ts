@@ -5,7 +5,7 @@ import { systemClock, type Clock } from '../clock.js';
 import { ConfigError, messageOf } from '../errors.js';
 import { seededRandom } from '../random.js';
 import { FaultDice, type FaultRates } from './faults.js';
-import { limitModel, type LimitModel } from './limits.js';
+import { limitModel, ONE, type LimitModel, type RequestCost } from './limits.js';
 import { StatsKeeper, type TestbedStats } from './stats.js';
 
 export interface TestbedOptions {
@@ -91,17 +91,16 @@ interface Exchange {
 
 async function serve(exchange: Exchange): Promise<void> {
   const { request, response, url, api, limit, stats, dice, clock } = exchange;
-  const now = clock.monotonic();
   const endpoint = api.endpointOf(url);
-  stats.received(now, endpoint);
-  const verdict = limit.decide(now, endpoint, Number(request.headers['x-testbed-cost'] ?? 1));
+  stats.received(clock.monotonic(), endpoint);
+  const verdict = limit.decide(clock.now(), endpoint, costOf(request));
   if (!verdict.ok) {
     stats.rejections++;
     return send(response, { status: verdict.status ?? 429, body: JSON.stringify(verdict.body ?? {}), headers: verdict.headers });
   }
   const delay = exchange.latencyMs();
   if (delay > 0) await clock.sleep(delay);
-  limit.done(clock.monotonic());
+  const beside = verdict.finish?.(clock.now());
   if (strikeBefore(exchange)) return;
   let answer: TestbedAnswer;
   try {
@@ -109,7 +108,16 @@ async function serve(exchange: Exchange): Promise<void> {
   } catch (error) {
     answer = { status: 500, body: JSON.stringify({ error: { type: 'api_error', message: messageOf(error) } }) };
   }
-  strikeBody(exchange, { ...answer, headers: { ...verdict.headers, ...answer.headers } });
+  const body = beside && answer.body.endsWith('}') ? `${answer.body.slice(0, -1)},${JSON.stringify(beside).slice(1)}` : answer.body;
+  strikeBody(exchange, { ...answer, body, headers: { ...verdict.headers, ...answer.headers } });
+}
+
+/** `x-testbed-cost: 60` or, asked for and charged in the end, `60/42`. */
+function costOf(request: IncomingMessage): RequestCost {
+  const match = /^(\d{1,6})(?:\/(\d{1,6}))?$/.exec(String(request.headers['x-testbed-cost'] ?? ''));
+  if (!match) return ONE;
+  const requested = Number(match[1]);
+  return { requested, actual: Math.min(requested, Number(match[2] ?? requested)) };
 }
 
 /** Faults that replace the answer. */

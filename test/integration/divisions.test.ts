@@ -45,8 +45,8 @@ async function sync(streams: Stream[], connection = name): Promise<RunSummary> {
   const source: Source = { name: 'memory', streams, changes: undefined, check: async () => ({ id: 'memory', createdMs: (T0 - 100_000) * 1000, serverTimeMs: T0 * 1000 }), close: async () => {} };
   return runSync({
     source, destination, connection, runId: newRunId(), mode: 'upsert', clock: systemClock, signal: new AbortController().signal,
-    permits: { admit: async () => {}, rateOf: () => Infinity, latencyMs: () => 3, inFlightBound: () => 16 },
-    gateStatus: () => ({ sentPerSecond: 1, limitPerSecond: Infinity, rejections: 0, requests: 0, waiting: undefined }),
+    permits: { admit: async () => ({ request: { endpoint: '', cost: 1 } }), rateOf: () => Infinity, latencyMs: () => 3, inFlightBound: () => 16 },
+    gateStatus: () => ({ sentPerSecond: 1, limitPerSecond: Infinity, rejections: 0, rejectedFor: {}, requests: 0, waiting: undefined, limits: [] }),
   });
 }
 

@@ -82,7 +82,7 @@ describe('a first sync', () => {
 
   test('the stated limit is never exceeded, and never rejected (invariant 4)', async () => {
     await start({ collections: { customers: { rows: 4000 }, charges: { rows: 4000 } }, limit: '60/s,endpoint=40/s' });
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers', 'charges'], rate_limit: { global: 60, endpoint: 40 } } });
+    const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers', 'charges'], max_rate: 60, max_endpoint_rate: 40 } });
     const { mostInWindow, rejections } = testbed.stats();
     expect(summary.outcome).toBe('complete');
     expect(rejections).toBe(0);

@@ -14,11 +14,7 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
   const place = `/v1/${request.endpoint}`;
   const found = `status ${status}${error.code ? `, ${error.code}` : ''}: ${error.message ?? 'no message'}${requestId(response)}`;
   const retryAfterMs = retryAfterOf(response);
-  if (error.code === 'lock_timeout') return { kind: 'retry', reason: 'lock_timeout', retryAfterMs };
-  if (status === 429) {
-    const reason = String(response.headers['stripe-rate-limited-reason'] ?? '');
-    return { kind: 'limited', scope: reason.startsWith('endpoint') ? 'endpoint' : 'global', retryAfterMs };
-  }
+  if (error.code === 'lock_timeout' || status === 429) return { kind: 'retry', reason: error.code ?? 'status 429', retryAfterMs };
   if (status === 409 || status === 408 || status >= 500) return { kind: 'retry', reason: `status ${status}`, retryAfterMs };
   // Stripe explains every refusal; a spoiled explanation is asked for again, since it may name a lost cursor.
   if (response.body === undefined || response.body === null) return { kind: 'retry', reason: `status ${status} with an unreadable body`, retryAfterMs };

@@ -1,5 +1,6 @@
 /** The `source` part of headrace.yaml for Stripe. */
 import { z } from 'zod';
+import { ceilingFields } from '../../config/ceilings.js';
 import { STREAMS } from './streams.js';
 
 const streamName = z.enum(STREAMS.map((stream) => stream.name) as [string, ...string[]]);
@@ -19,7 +20,8 @@ export const stripeConfigSchema = z.strictObject({
       endpoint: z.int().min(1).max(10_000).optional().describe('Requests a second for one endpoint. Default: 25.'),
     })
     .optional()
-    .describe('Limits that Stripe granted this account, where they differ from the usual ones.'),
+    .describe('Limits that Stripe granted this account, where they differ from the usual ones: where the gate starts, not a ceiling.'),
+  ...ceilingFields,
 });
 
 export type StripeConfig = z.infer<typeof stripeConfigSchema>;

@@ -1,9 +1,11 @@
 /** Stripe as a source: pages of lists, children of parents, and changes by events. */
 import type { Clock } from '../../clock.js';
+import { ceilingsOf } from '../../config/ceilings.js';
 import { ConfigError, CursorGoneError, RetriableError, SkippableError, SliceGoneError } from '../../errors.js';
-import type { DeclaredLimits, Gate } from '../../gate/gate.js';
+import type { Ceilings, Gate, LimitFact } from '../../gate/gate.js';
 import { Admission } from '../../http/admission.js';
 import { ApiClient, type ApiRequest, type ApiResponse, type AttemptEvent } from '../../http/client.js';
+import { DIALECTS } from '../../http/dialects/vendors.js';
 import { LIMITS } from '../../limits.js';
 import { registerSecret } from '../../log.js';
 import type { DataRecord } from '../../protocol/catalog.js';
@@ -29,19 +31,28 @@ interface List {
   url: string;
 }
 
+/** What is known of an account's limits before the first request, and what the user allows. */
+export interface ConnectionLimits {
+  facts: LimitFact[];
+  ceilings: Ceilings;
+}
+
 export interface SourceParts {
-  gateFor: (limits: DeclaredLimits) => Gate;
+  gateFor: (limits: ConnectionLimits) => Gate;
   clock: Clock;
   random: Random;
   observe?: (event: AttemptEvent) => void;
 }
 
 /** What Stripe allows where the account has nothing else agreed (https://docs.stripe.com/rate-limits). */
-export function limitsOf(config: StripeConfig): DeclaredLimits {
+export function limitsOf(config: StripeConfig): ConnectionLimits {
   const live = /^(sk|rk)_live_/.test(config.api_key);
   return {
-    global: { requests: config.rate_limit?.global ?? (live ? 100 : 25), windowMs: 1000 },
-    endpoint: { requests: config.rate_limit?.endpoint ?? 25, windowMs: 1000 },
+    facts: [
+      { name: 'global', scope: 'credential', usual: { requests: config.rate_limit?.global ?? (live ? 100 : 25), windowMs: 1000 } },
+      { name: 'endpoint', scope: 'endpoint', usual: { requests: config.rate_limit?.endpoint ?? 25, windowMs: 1000 } },
+    ],
+    ceilings: ceilingsOf(config),
   };
 }
 
@@ -54,6 +65,7 @@ export function stripeSource(config: StripeConfig, parts: SourceParts): Source &
     clock: parts.clock,
     random: parts.random,
     headers: { authorization: `Bearer ${config.api_key}`, 'stripe-version': STRIPE_VERSION, ...(config.account ? { 'stripe-account': config.account } : {}) },
+    dialect: DIALECTS['stripe']!,
     judge,
     ...(parts.observe ? { observe: parts.observe } : {}),
   });
@@ -97,7 +109,7 @@ class StripePages {
   async account(signal: AbortSignal): Promise<Account> {
     let response: ApiResponse;
     try {
-      response = await this.client.request({ path: '/v1/account', endpoint: 'account', signal });
+      response = await this.client.request({ path: '/v1/account', endpoint: 'account', interactive: true, signal });
     } catch (error) {
       if (!(error instanceof SkippableError)) throw error;
       // A restricted key need not see the account: any answer proves that the key is known, and its Date is what counts.
@@ -154,7 +166,7 @@ class StripePages {
     if (request.lt !== null) query.set('created[lt]', String(request.lt));
     if (request.cursor !== null) query.set('starting_after', request.cursor);
     const { body, serverTimeMs, bytes } = await this.client.request({
-      path: `/v1/${path}?${query}`, endpoint: endpointOf(definition), signal: request.signal, weight: request.weight, admitted: request.admitted,
+      path: `/v1/${path}?${query}`, endpoint: endpointOf(definition), signal: request.signal, weight: request.weight, ticket: request.ticket,
     });
     const list = asList(body, path);
     for (const record of list.data) await this.completeNested(record, request);
@@ -249,7 +261,7 @@ class StripePages {
     const records: DataRecord[] = [];
     try {
       for (let cursor: string | null = null, more = true; more; ) {
-        const page: Page = await this.page(definition, { ...request, gte: null, lt: null, cursor, slice: subscription, admitted: false });
+        const page: Page = await this.page(definition, { ...request, gte: null, lt: null, cursor, slice: subscription, ticket: undefined });
         records.push(...page.records);
         cursor = page.next;
         more = page.hasMore && page.records.length > 0;

@@ -7,6 +7,7 @@ import type { RateRule } from './gate.js';
 /** How much the way to the server may vary, before a rejection teaches otherwise. */
 const FIRST_JITTER = 0.04;
 const MOST_JITTER = 0.5;
+const TIGHT = 0.9;
 /** Share of a window that may be sent as one burst; the rest is spread evenly. */
 const BURST = 0.05;
 
@@ -17,8 +18,10 @@ export class RateWindow {
   private jitterMs: number;
   private tokens: number;
   private tokensAt = 0;
+  private readonly rule: RateRule;
 
-  constructor(private readonly rule: RateRule) {
+  constructor(rule: RateRule) {
+    this.rule = { ...rule };
     this.jitterMs = rule.windowMs * FIRST_JITTER;
     this.tokens = this.burst();
   }
@@ -44,9 +47,20 @@ export class RateWindow {
     this.log.push(nowMs);
   }
 
-  /** Rejected although it kept the rule: the way varies more than assumed. */
-  widen(): void {
+  /** Rejected although it kept the rule, and used it nearly up: the way varies more than assumed. Otherwise another limit was met. */
+  rejected(): void {
+    if (this.log.length - this.first < TIGHT * this.rule.requests) return;
     this.jitterMs = Math.min(this.jitterMs * 2, this.rule.windowMs * MOST_JITTER);
+  }
+
+  get requests(): number {
+    return this.rule.requests;
+  }
+
+  /** The limit became known, or changed. */
+  retune(requests: number): void {
+    this.rule.requests = requests;
+    this.tokens = Math.min(this.tokens, this.burst());
   }
 
   /** Requests per second that it lets through. */

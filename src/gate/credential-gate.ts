@@ -1,0 +1,319 @@
+/**
+ * The gate of one credential: a request may leave when every limit that counts it has room for it (AND), and no ceiling of the user
+ * forbids it. Limits come from the connector's facts, from readings, and from rejections that name one.
+ */
+import { BudgetLedger } from './budget-ledger.js';
+import { ClockOffset } from './clock-offset.js';
+import type { Admission, Answer, Ceilings, Gate, GateRequest, GateStatus, LimitFact, LimitScope, LimitSigns, LimitView, Reading, Rejection, Ticket, WaitReason } from './gate.js';
+import { Governor, type GovernorMemory, type GovernorPrior, type GovernorReading, type GovernorTicket } from './governor.js';
+import { RateWindow } from './rate-window.js';
+
+/** What the gate's own limit is called where nobody names it. */
+export const DEFAULT_LIMIT = 'requests';
+/** How far back `sentPerSecond` looks, and the window of a share. */
+const MEASURED_MS = 10_000;
+/** Limits that one credential may have; a server that names a new one with every answer gets no further. */
+const MOST_LIMITS = 200;
+/** A search doubles its rate: the engine should have requests ready for it. */
+const SEARCH_ROOM = 2;
+
+interface Limit {
+  name: string;
+  scope: LimitScope;
+  /** The endpoint that it counts; '' for all. */
+  endpoint: string;
+  governor: Governor;
+  prior: GovernorPrior | undefined;
+}
+
+interface OpenTicket extends Ticket {
+  governed: { limit: Limit; ticket: GovernorTicket }[];
+  budgets: BudgetLedger[];
+}
+
+/** What a run learned of a credential's limits, by limit. Holds no secret. */
+export type GateMemory = Record<string, GovernorMemory>;
+
+export interface CredentialGateOptions {
+  facts?: LimitFact[];
+  ceilings?: Ceilings;
+  memory?: GateMemory | undefined;
+}
+
+export class CredentialGate implements Gate {
+  private readonly offset = new ClockOffset();
+  private readonly limits = new Map<string, Limit>();
+  private readonly base: Limit;
+  private readonly budgets = new Map<string, BudgetLedger>();
+  private readonly matching = new Map<string, Limit[]>();
+  private readonly endpointFacts: LimitFact[];
+  private readonly ceiling: RateWindow | undefined;
+  private readonly endpointCeilings = new Map<string, RateWindow>();
+  /** Undefined until the limit that it is a part of is known. */
+  private share: RateWindow | undefined;
+  private readonly ceilings: Ceilings;
+  private readonly memory: GateMemory;
+  private readonly recent: { atMs: number }[] = [];
+  private recentFirst = 0;
+  private inFlight = 0;
+  private requests = 0;
+  private rejections = 0;
+  private readonly rejectedFor: Record<string, number> = {};
+  private held: GateStatus['waiting'];
+
+  constructor(options: CredentialGateOptions = {}) {
+    const { facts = [], ceilings = {}, memory = {} } = options;
+    this.ceilings = ceilings;
+    this.memory = { ...memory };
+    this.endpointFacts = facts.filter((fact) => fact.scope === 'endpoint');
+    const [first, ...others] = facts.filter((fact) => fact.scope === 'credential');
+    this.base = this.open(first?.name ?? DEFAULT_LIMIT, 'credential', '', first);
+    for (const fact of others) this.open(fact.name, 'credential', '', fact);
+    this.ceiling = ceilings.maxRate && new RateWindow(ceilings.maxRate);
+  }
+
+  check(nowMs: number, request: GateRequest): Admission {
+    const verdict = this.verdict(nowMs, request);
+    if (!verdict.go && Number.isFinite(verdict.waitMs)) this.held = { reason: verdict.reason, limit: verdict.limit, untilMs: nowMs + verdict.waitMs };
+    return verdict;
+  }
+
+  sent(nowMs: number, request: GateRequest): Ticket {
+    this.requests++;
+    this.inFlight++;
+    this.recent.push({ atMs: nowMs });
+    this.ceiling?.sent(nowMs);
+    this.endpointCeiling(request.endpoint)?.sent(nowMs);
+    this.share?.sent(nowMs);
+    const governed = this.limitsOf(request.endpoint).map((limit) => ({ limit, ticket: limit.governor.sent(nowMs, request.cost) }));
+    const budgets = [...this.budgets.values()];
+    for (const budget of budgets) budget.sent(request.cost);
+    const ticket: OpenTicket = { request, governed, budgets };
+    return ticket;
+  }
+
+  answered(nowMs: number, ticket: Ticket, answer: Answer): void {
+    const { request, governed, budgets } = ticket as OpenTicket;
+    this.inFlight--;
+    const earliest = governed[0]?.ticket.sentMs ?? nowMs;
+    if (answer.serverTimeMs !== undefined) this.offset.observe(answer.serverTimeMs, earliest, nowMs);
+    const { signs } = answer;
+    const { rejection } = signs;
+    if (answer.kind === 'rejected') this.countRejection(rejection);
+    const blamed = answer.kind === 'rejected' && rejection?.reason !== 'budget' ? this.blamed(nowMs, request, rejection, governed) : undefined;
+    // A limit that a reading names for the first time has no ticket of this request: it counts from the next.
+    for (const reading of signs.readings) if (reading.kind !== 'budget') this.limitOfReading(reading, request.endpoint);
+    for (const { limit, ticket: own } of governed) {
+      const kind = answer.kind === 'rejected' && limit !== blamed ? 'lost' : answer.kind;
+      limit.governor.answered(nowMs, own, {
+        kind,
+        reason: rejection?.reason === 'budget' ? undefined : rejection?.reason,
+        retryAfterMs: kind === 'rejected' ? rejection?.retryAfterMs : undefined,
+        readings: this.readingsOf(signs, limit),
+        actualCost: signs.actualCost,
+      });
+    }
+    const refused = answer.kind === 'rejected' && rejection?.reason === 'budget' ? this.budget(rejection.limit ?? DEFAULT_LIMIT) : undefined;
+    for (const budget of budgets) if (budget !== refused) budget.answered(request.cost);
+    if (refused) refused.refused(nowMs, budgets.includes(refused) ? request.cost : 0, rejection?.retryAfterMs);
+    for (const reading of signs.readings) {
+      if (reading.kind === 'budget') this.budget(reading.limit).merge(reading, reading.resetMs === undefined || !this.offset.known ? undefined : this.offset.latest(reading.resetMs), nowMs);
+    }
+    const holdMs = answer.kind === 'rejected' ? undefined : signs.holdMs;
+    if (holdMs !== undefined) this.base.governor.hold(nowMs, holdMs);
+    this.widenCeilings(answer, request);
+  }
+
+  rateOf(endpoint: string): number {
+    let rate = Math.min(this.ceiling?.rate() ?? Infinity, this.endpointCeiling(endpoint)?.rate() ?? Infinity, this.share?.rate() ?? Infinity);
+    for (const { governor } of this.limitsOf(endpoint)) rate = Math.min(rate, aim(governor));
+    return rate;
+  }
+
+  /** Requests at once that are known to be allowed; Infinity where no such limit was met. */
+  concurrency(): number {
+    let cap = this.ceilings.maxConcurrency ?? Infinity;
+    for (const { governor, scope } of this.limits.values()) if (scope === 'credential') cap = Math.min(cap, governor.concurrency.cap);
+    return cap;
+  }
+
+  status(nowMs: number): GateStatus {
+    this.forget(nowMs);
+    const count = this.recent.length - this.recentFirst;
+    const since = Math.max(1000, nowMs - (this.recent[this.recentFirst]?.atMs ?? nowMs));
+    return {
+      sentPerSecond: (count * 1000) / since,
+      limitPerSecond: Math.min(this.ceiling?.rate() ?? Infinity, this.share?.rate() ?? Infinity, this.base.governor.rate.settled ? this.base.governor.view(nowMs).perSecond : Infinity),
+      requests: this.requests,
+      rejections: this.rejections,
+      rejectedFor: { ...this.rejectedFor },
+      waiting: this.held && this.held.untilMs > nowMs ? this.held : undefined,
+      limits: this.views(nowMs),
+    };
+  }
+
+  /** Takes over what an earlier run learned. Only before the run begins: nothing may be in flight. */
+  recall(memory: GateMemory): void {
+    if (this.inFlight > 0) return;
+    Object.assign(this.memory, memory);
+    for (const [key, limit] of this.limits) {
+      if (Object.hasOwn(memory, key)) limit.governor = new Governor(this.offset, limit.prior, memory[key]);
+    }
+  }
+
+  remember(): GateMemory {
+    const memory: GateMemory = { ...this.memory };
+    for (const [key, { governor }] of this.limits) {
+      const own = governor.remember();
+      if (own.rate !== undefined || own.concurrency !== undefined) memory[key] = own;
+    }
+    return memory;
+  }
+
+  private verdict(nowMs: number, request: GateRequest): Admission {
+    let worst: { waitMs: number; reason: WaitReason; limit: string } | undefined;
+    const hold = (waitMs: number, reason: WaitReason, limit: string) => {
+      if (waitMs > 0 && waitMs > (worst?.waitMs ?? 0)) worst = { waitMs, reason, limit };
+    };
+    if (this.inFlight >= (this.ceilings.maxConcurrency ?? Infinity)) hold(Infinity, 'ceiling of the configuration', 'max_concurrency');
+    if (this.ceiling) hold(this.ceiling.waitMs(nowMs), 'ceiling of the configuration', 'max_rate');
+    const own = this.endpointCeiling(request.endpoint);
+    if (own) hold(own.waitMs(nowMs), 'ceiling of the configuration', 'max_endpoint_rate');
+    if (this.ceilings.share !== undefined) {
+      this.retuneShare(nowMs, this.ceilings.share);
+      hold(this.share?.waitMs(nowMs) ?? 0, 'ceiling of the configuration', 'share');
+    }
+    for (const [name, budget] of this.budgets) hold(budget.waitMs(nowMs, request.cost), 'quota used up', name);
+    for (const { name, governor } of this.limitsOf(request.endpoint)) {
+      const held = governor.check(nowMs, request.cost);
+      if (held) hold(held.waitMs, held.reason, name);
+    }
+    return worst ? { go: false, ...worst } : { go: true };
+  }
+
+  private limitsOf(endpoint: string): Limit[] {
+    let found = this.matching.get(endpoint);
+    if (!found) {
+      if (this.limits.size < MOST_LIMITS) for (const fact of this.endpointFacts) this.open(fact.name, 'endpoint', endpoint, fact);
+      found = [...this.limits.values()].filter((limit) => limit.endpoint === '' || limit.endpoint === endpoint);
+      if (this.matching.size < MOST_LIMITS) this.matching.set(endpoint, found);
+    }
+    return found;
+  }
+
+  private open(name: string, scope: LimitScope, endpoint: string, fact?: LimitFact): Limit {
+    const key = scope === 'endpoint' ? `${name}/${endpoint}` : name;
+    const known = this.limits.get(key);
+    if (known) return known;
+    const { usual, concurrency, banMs } = fact ?? {};
+    const prior = usual && { perSecond: (usual.requests * 1000) / usual.windowMs, windowMs: usual.windowMs, banMs, concurrency };
+    const limit: Limit = { name, scope, endpoint, prior, governor: new Governor(this.offset, prior, Object.hasOwn(this.memory, key) ? this.memory[key] : undefined) };
+    this.limits.set(key, limit);
+    this.matching.clear();
+    return limit;
+  }
+
+  private limitOfReading(reading: Reading, endpoint: string): Limit | undefined {
+    if (reading.limit === DEFAULT_LIMIT) return this.base;
+    if (this.limits.size >= MOST_LIMITS) return undefined;
+    return this.open(reading.limit, reading.scope ?? 'credential', reading.scope === 'endpoint' ? endpoint : '');
+  }
+
+  private readingsOf(signs: LimitSigns, limit: Limit): GovernorReading[] {
+    const out: GovernorReading[] = [];
+    for (const reading of signs.readings) {
+      if (reading.kind !== 'budget' && (reading.limit === limit.name || (reading.limit === DEFAULT_LIMIT && limit === this.base))) out.push(reading);
+    }
+    return out;
+  }
+
+  /** The limit that a rejection is about: the one it names, else the one that is used most for what it allows. */
+  private blamed(nowMs: number, request: GateRequest, rejection: Rejection | undefined, governed: OpenTicket['governed']): Limit | undefined {
+    const named = governed.find(({ limit }) => limit.name === rejection?.limit)?.limit;
+    if (named) return named;
+    if (rejection?.scope === 'endpoint' && rejection.limit !== undefined && this.limits.size < MOST_LIMITS) {
+      // Nobody had said that this endpoint has a limit of its own: from the next request on it has.
+      const limit = this.open(rejection.limit, 'endpoint', request.endpoint);
+      limit.governor.rate.restartAt(Math.max(1, 0.8 * this.base.governor.delivery.rate(nowMs, 2000)), nowMs);
+      return undefined;
+    }
+    let most: { limit: Limit; load: number } | undefined;
+    for (const { limit } of governed) {
+      const load = limit.governor.delivery.rate(nowMs, 1000) / Math.max(aim(limit.governor), 1e-6);
+      if (!most || load > most.load) most = { limit, load };
+    }
+    return most?.limit;
+  }
+
+  private budget(name: string): BudgetLedger {
+    let budget = this.budgets.get(name);
+    if (!budget) {
+      budget = new BudgetLedger();
+      if (this.budgets.size < MOST_LIMITS) this.budgets.set(name, budget);
+    }
+    return budget;
+  }
+
+  private endpointCeiling(endpoint: string): RateWindow | undefined {
+    const { maxEndpointRate } = this.ceilings;
+    if (!maxEndpointRate) return undefined;
+    let window = this.endpointCeilings.get(endpoint);
+    if (!window) this.endpointCeilings.set(endpoint, (window = new RateWindow(maxEndpointRate)));
+    return window;
+  }
+
+  private retuneShare(nowMs: number, share: number): void {
+    const view = this.base.governor.view(nowMs);
+    if (view.knownBy === 'searching') return;
+    // In the first window its length is unknown: it is at least what remains of it.
+    const perSecond = view.knownBy === 'headers' && view.windowMs === undefined ? (view.quota! * 1000) / Math.max(1000, view.endsInMs ?? 0) : view.perSecond;
+    const requests = Math.max(1, Math.floor((perSecond * share * MEASURED_MS) / 1000));
+    if (!this.share) this.share = new RateWindow({ requests, windowMs: MEASURED_MS });
+    else if (requests < this.share.requests || view.windowMs !== undefined || view.knownBy !== 'headers') this.share.retune(requests);
+  }
+
+  private countRejection(rejection: Rejection | undefined): void {
+    this.rejections++;
+    const said = [rejection?.limit, rejection?.reason].filter(Boolean).join(' ') || 'unlabelled';
+    if (Object.hasOwn(this.rejectedFor, said) || Object.keys(this.rejectedFor).length < MOST_LIMITS) this.rejectedFor[said] = (this.rejectedFor[said] ?? 0) + 1;
+  }
+
+  /** A rejection although the ceiling was kept, and the ceiling is the limit: the way varies more than assumed. */
+  private widenCeilings(answer: Answer, request: GateRequest): void {
+    if (answer.kind !== 'rejected' || answer.signs.rejection?.reason === 'concurrency' || answer.signs.rejection?.reason === 'budget') return;
+    const ceiling = answer.signs.rejection?.scope === 'endpoint' ? this.endpointCeiling(request.endpoint) : this.ceiling;
+    ceiling?.rejected();
+  }
+
+  private views(nowMs: number): LimitView[] {
+    const out: LimitView[] = [];
+    for (const { name, scope, endpoint, governor } of this.limits.values()) {
+      const view = governor.view(nowMs);
+      out.push({ ...view, name: endpoint === '' ? name : `${name} ${endpoint}`, scope });
+    }
+    for (const [name, budget] of this.budgets) {
+      out.push({
+        name, scope: 'credential', perSecond: budget.total === undefined || budget.windowMs === 0 ? Infinity : (budget.total * 1000) / budget.windowMs,
+        quota: budget.total, windowMs: budget.windowMs, remaining: budget.remaining(), resetMs: budget.resetAtMs, knownBy: budget.total === undefined ? 'rejections' : 'headers', usedPerSecond: this.base.governor.view(nowMs).usedPerSecond, rejections: budget.rejections,
+      });
+    }
+    const { maxRate, maxEndpointRate } = this.ceilings;
+    for (const [name, rule, scope] of [['max_rate', maxRate, 'credential'], ['max_endpoint_rate', maxEndpointRate, 'endpoint']] as const) {
+      if (rule) out.push({ name, scope, perSecond: (rule.requests * 1000) / rule.windowMs, quota: rule.requests, windowMs: rule.windowMs, knownBy: 'configuration', usedPerSecond: this.base.governor.view(nowMs).usedPerSecond, rejections: 0 });
+    }
+    return out;
+  }
+
+  private forget(nowMs: number): void {
+    while (this.recentFirst < this.recent.length && this.recent[this.recentFirst]!.atMs < nowMs - MEASURED_MS) this.recentFirst++;
+    if (this.recentFirst > 4096) {
+      this.recent.splice(0, this.recentFirst);
+      this.recentFirst = 0;
+    }
+  }
+}
+
+function aim(governor: Governor): number {
+  const { rate } = governor;
+  return governor.statedRate() ?? (rate.phase === 'startup' ? rate.rate * SEARCH_ROOM : rate.rate);
+}

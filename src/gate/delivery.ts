@@ -1,0 +1,76 @@
+/** What got through of late, and how long it took: what rates and the number of requests in flight are derived from. */
+const SLOT_MS = 500;
+const KEPT_SLOTS = 520;
+/** The best of this many slots is what the way to the server can carry. */
+const CAPACITY_SLOTS = 20;
+const LATENCY_SAMPLES = 8;
+/** How many of the latest requests tell how much the way varies. */
+const SPREAD_SAMPLES = 100;
+const LEAST_SPREAD_SAMPLES = 20;
+const LATENCY_EVERY_MS = 5000;
+/** The latency may fall at once and rises slowly, so that a queue of our own making does not look like distance (BBR's minimum RTT). */
+const LATENCY_RISE = 1.005;
+/** In flight before the latency is known. */
+const FIRST_IN_FLIGHT = 16;
+const SPARE_IN_FLIGHT = 8;
+
+export class Delivery {
+  /** Accepted cost by slot number. */
+  private readonly slots = new Map<number, number>();
+  private samples: number[] = [];
+  private sampledAtMs = 0;
+  latencyMs: number | undefined;
+  /** How much a request's time varies: the tenth slowest less the tenth fastest in a hundred, of late. */
+  spreadMs: number | undefined;
+  private recent: number[] = [];
+  private capacity: number[] = [];
+
+  accepted(nowMs: number, cost: number, latencyMs: number): void {
+    const slot = Math.floor(nowMs / SLOT_MS);
+    this.slots.set(slot, (this.slots.get(slot) ?? 0) + cost);
+    this.samples.push(latencyMs);
+    this.recent.push(latencyMs);
+    if (this.recent.length > 2 * SPREAD_SAMPLES) this.recent.splice(0, SPREAD_SAMPLES);
+  }
+
+  /** Cost accepted from the slot of `fromMs` until `toMs`. */
+  between(fromMs: number, toMs: number): number {
+    let sum = 0;
+    const from = Math.floor(fromMs / SLOT_MS);
+    for (const [slot, cost] of this.slots) if (slot >= from && slot * SLOT_MS < toMs) sum += cost;
+    return sum;
+  }
+
+  /** Per second, over whole slots of the last `spanMs`. */
+  rate(nowMs: number, spanMs: number): number {
+    const to = Math.floor(nowMs / SLOT_MS) * SLOT_MS;
+    return (this.between(to - spanMs, to) * 1000) / spanMs;
+  }
+
+  /** Once a slot. */
+  tick(nowMs: number): void {
+    const oldest = Math.floor(nowMs / SLOT_MS) - KEPT_SLOTS;
+    for (const slot of this.slots.keys()) {
+      if (slot >= oldest) break;
+      this.slots.delete(slot);
+    }
+    this.capacity.push(this.rate(nowMs, SLOT_MS));
+    if (this.capacity.length > CAPACITY_SLOTS) this.capacity.shift();
+    if (this.samples.length >= LATENCY_SAMPLES && (this.latencyMs === undefined || nowMs - this.sampledAtMs >= LATENCY_EVERY_MS)) {
+      if (this.recent.length >= LEAST_SPREAD_SAMPLES) {
+        const sorted = this.recent.toSorted((a, b) => a - b);
+        this.spreadMs = sorted[Math.floor(sorted.length * 0.9)]! - sorted[Math.floor(sorted.length * 0.1)]!;
+      }
+      const median = this.samples.toSorted((a, b) => a - b)[this.samples.length >> 1]!;
+      this.latencyMs = this.latencyMs === undefined ? median : Math.min(this.latencyMs * LATENCY_RISE, median);
+      this.samples = [];
+      this.sampledAtMs = nowMs;
+    }
+  }
+
+  /** More in flight than this would only queue. `eager`: while the rate is still being sought. */
+  mostInFlight(eager: boolean): number {
+    if (this.latencyMs === undefined) return FIRST_IN_FLIGHT;
+    return Math.ceil(((eager ? 4 : 2) * Math.max(0, ...this.capacity) * this.latencyMs) / 1000) + SPARE_IN_FLIGHT;
+  }
+}

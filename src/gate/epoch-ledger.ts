@@ -1,0 +1,128 @@
+/**
+ * A quota per fixed window, as `limit`, `remaining` and `reset` tell it. Invariants: what is admitted in one window of the server never
+ * exceeds its quota while nobody else uses it, whatever the order in which readings arrive, whatever the offset of the clocks, and
+ * wherever the windows begin. A stale reading can only be lower than the highest one of its window, so the highest is what counts.
+ */
+
+/** `limit`, `remaining` and `reset` of one response. */
+export interface EpochReading {
+  quota: number;
+  remaining: number;
+  /** When the window ends by the server's clock, milliseconds since the epoch. */
+  resetMs: number;
+  /** Readings of one window may name ends that lie this far apart (a delta in whole seconds, added to a `Date` in whole seconds). */
+  grainMs: number;
+  /** Length of the window, where the server tells. */
+  windowMs?: number | undefined;
+}
+
+/** No faster than this many times the quota spread evenly: a late start does not spend the window as one burst. */
+const MOST_PACE = 1.5;
+const LEAST_AIM_MS = 100;
+/** With nothing known of the window's length, look again this often after its end. */
+const LOOK_AGAIN_MS = 500;
+
+export class EpochLedger {
+  quota = 0;
+  /** Highest use seen or implied in the present window. */
+  private used = 0;
+  /** End of the present window, at the latest by our clock. */
+  private resetAt = 0;
+  private serverResetMs = -Infinity;
+  windowMs: number | undefined;
+  /** Bounds of the present window's beginning by our clock. */
+  private beganLow = -Infinity;
+  private beganHigh = Infinity;
+  /** Last send that was still answered with an older window. */
+  private oldSentMs = -Infinity;
+  /** The present window was not confirmed by a reading yet. */
+  private predicted = false;
+
+  /** Requests that may still be sent in this window, those in flight counted. */
+  room(nowMs: number, inFlightCost: number): number {
+    if (nowMs >= this.endsAt()) this.roll(nowMs, inFlightCost);
+    return this.quota - this.used - inFlightCost;
+  }
+
+  /** Latest end of the present window, by our clock. */
+  endsAt(): number {
+    return this.windowMs !== undefined && this.beganHigh < Infinity ? Math.min(this.resetAt, this.beganHigh + this.windowMs) : this.resetAt;
+  }
+
+  /** Requests per second that spread what is left over what remains of the window. */
+  pace(nowMs: number, inFlightCost: number): number {
+    const left = this.quota - this.used - inFlightCost;
+    const end = this.windowMs !== undefined && this.beganLow > -Infinity ? this.beganLow + this.windowMs : this.resetAt;
+    return Math.min((left * 1000) / Math.max(end - nowMs, LEAST_AIM_MS), this.mostPace());
+  }
+
+  mostPace(): number {
+    return this.windowMs === undefined ? Infinity : (MOST_PACE * this.quota * 1000) / this.windowMs;
+  }
+
+  /** `resetAtLatest`: the reading's reset by our clock, at the latest. */
+  merge(reading: EpochReading, resetAtLatest: number, sentMs: number, nowMs: number): void {
+    const used = reading.quota - reading.remaining;
+    const ahead = reading.resetMs - this.serverResetMs;
+    // The order of the readings tells the windows apart, where the length of one is not stated.
+    const grain = Math.min(reading.grainMs, (this.windowMs ?? Infinity) / 2);
+    if (reading.windowMs !== undefined) this.windowMs = reading.windowMs;
+    if (ahead > grain) {
+      if (this.serverResetMs > -Infinity) {
+        this.windowMs = reading.windowMs ?? Math.min(this.windowMs ?? Infinity, ahead);
+        const passed = Math.max(1, Math.round(ahead / this.windowMs));
+        this.beganLow = Math.max(this.beganLow + passed * this.windowMs, this.oldSentMs);
+        this.beganHigh = Math.min(this.beganHigh + passed * this.windowMs, nowMs);
+        if (this.beganLow > this.beganHigh) {
+          this.beganLow = this.oldSentMs;
+          this.beganHigh = nowMs;
+        }
+      }
+      this.serverResetMs = reading.resetMs;
+      this.used = used;
+      this.predicted = false;
+    } else if (ahead >= -grain) {
+      this.used = Math.max(this.used, used);
+      if (this.predicted) {
+        this.predicted = false;
+        this.beganHigh = Math.min(this.beganHigh, nowMs);
+        if (this.beganLow > this.beganHigh) this.beganLow = -Infinity;
+        this.beganLow = Math.max(this.beganLow, Math.min(this.oldSentMs, this.beganHigh));
+      }
+    } else {
+      this.oldSentMs = Math.max(this.oldSentMs, sentMs);
+      return;
+    }
+    if (!this.predicted) this.oldSentMs = Math.max(this.oldSentMs, sentMs);
+    this.quota = reading.quota;
+    this.resetAt = resetAtLatest;
+  }
+
+  /** A request was answered without a reading: it counts all the same. */
+  answeredBlindly(cost: number): void {
+    this.used += cost;
+  }
+
+  /** The server rejected: whoever used it, nothing is left in this window. */
+  exhausted(): void {
+    this.used = Math.max(this.used, this.quota);
+  }
+
+  /** The window has ended by the clock, and no reading has told of the next. */
+  private roll(nowMs: number, inFlightCost: number): void {
+    if (this.windowMs === undefined) {
+      this.resetAt = nowMs + LOOK_AGAIN_MS;
+      // One request finds out.
+      if (inFlightCost === 0) this.used = Math.max(0, this.quota - 1);
+      return;
+    }
+    const passed = Math.max(1, Math.ceil((nowMs - this.endsAt() + 1e-6) / this.windowMs));
+    const by = passed * this.windowMs;
+    this.serverResetMs += by;
+    this.resetAt += by;
+    this.beganLow += by;
+    this.beganHigh += by;
+    this.used = 0;
+    this.predicted = true;
+  }
+}

@@ -1,0 +1,369 @@
+/**
+ * Finds the rate that a server accepts and keeps to it: a token bucket, a search upwards, and one cut for each rejection that tells
+ * something new. Invariants: requests sent before the last cut cut nothing; while blocked, at most one probe is on its way; the rate
+ * never falls below LEAST_RATE and tokens never exceed one burst.
+ */
+import type { Delivery } from './delivery.js';
+
+/** What is known before the first request. */
+export interface RatePrior {
+  /** Requests, or points, per second. */
+  perSecond: number;
+  windowMs: number;
+  /** The server bans for this long when it is exceeded. */
+  banMs?: number | undefined;
+}
+
+/** What a run learned; the next one begins there. */
+export interface RateMemory {
+  perSecond: number;
+  windowMs: number;
+  ban?: BanRule | undefined;
+  probeEveryMs: number;
+}
+
+/** A server that shuts out for `banMs` whoever sends more than `quota` in a window of `windowMs`. */
+export interface BanRule {
+  quota: number;
+  windowMs: number;
+  banMs: number;
+  /** Times the spread of the way that is added to the window. */
+  slack: number;
+}
+
+type Phase = 'startup' | 'cruise' | 'blocked';
+
+const FIRST_RATE = 5;
+const LEAST_RATE = 0.05;
+/** Share of a second's tokens that may be saved up. */
+const BURST = 0.05;
+const DOUBLE_EVERY_MS = 1000;
+/** The search is over when doubling the rate brought less than this, twice. */
+const STILL_GROWING = 1.25;
+const FIRST_PROBE_MS = 50;
+const LAST_PROBE_MS = 1000;
+const LEAST_STEP_MS = 4000;
+const LAST_INTERVAL_MS = 30_000;
+const STEP = 0.02;
+const STEP_GROWTH = 1.7;
+/** A block shorter than this ends within the window of a rate that is counted by the second. */
+const QUICK_MS = 500;
+const BAN_MS = 3000;
+/** How many bans we wait before we try more than what a ban taught. */
+const BANS_BETWEEN_PROBES = 30;
+/** A first long block may be a ban: what was accepted in the second before it is what the server allows. */
+const SUSPECTED_WINDOW_MS = 1000;
+const SUSPECTED_SLACK_MS = 50;
+/** Where the spread of the way is not known yet, this share of the window. */
+const FIRST_SLACK = 0.2;
+/** A ban although the rule was kept: the way varies more than assumed, at most so many times more. */
+const MORE_SLACK = 1.5;
+const MOST_SLACK = 4;
+/** Accepted requests whose send times are kept. */
+const KEPT_SENDS = 128;
+
+export class RateLearner {
+  rate: number;
+  phase: Phase;
+  /** Until when nothing is sent; then one probe. */
+  blockedUntilMs = -Infinity;
+  /** The wait is the server's own word. */
+  blockStated = false;
+  private probeOut = false;
+  private tokens = 1;
+  private tokensAtMs = 0;
+  private base: number;
+  private lastStepMs = 0;
+  private step = 0;
+  private probeEveryMs = LEAST_STEP_MS;
+  /** The rate was raised to see whether it holds. */
+  private climbing: boolean;
+  private blockedAtMs = -Infinity;
+  private probeDelayMs = 0;
+  private statedMs = 0;
+  /** Longest wait for a window, of late. */
+  private windowMs: number;
+  private cycleStartMs = 0;
+  /** No rejection has taught a rate yet. */
+  private first = true;
+  private bannedAtMs = -Infinity;
+  private flat = 0;
+  private lastDelivered = 0;
+  private ban: BanRule | undefined;
+  /** The ban's quota before it was last raised. */
+  private banBase: number | undefined;
+  /** A ban was taken for granted; the accepted requests of that cycle tell a window from it. */
+  private suspect: { accepted: number; cycleMs: number } | undefined;
+  private acceptedInCycle = 0;
+  private accepts: { sentMs: number; cost: number }[] = [];
+  private rejectedSentMs = 0;
+
+  constructor(
+    private readonly delivery: Delivery,
+    prior: RatePrior | undefined,
+    memory: RateMemory | undefined,
+  ) {
+    const known = memory ?? prior;
+    this.rate = known?.perSecond ?? FIRST_RATE;
+    this.phase = known ? 'cruise' : 'startup';
+    this.climbing = !known;
+    this.windowMs = known?.windowMs ?? 0;
+    if (memory) {
+      this.first = false;
+      this.probeEveryMs = memory.probeEveryMs;
+    }
+    this.ban = memory?.ban ?? (prior?.banMs === undefined ? undefined : { quota: (prior.perSecond * prior.windowMs) / 1000, windowMs: prior.windowMs, banMs: prior.banMs, slack: 1 });
+    if (this.ban) {
+      this.rate = this.banRate(this.ban);
+      this.probeEveryMs = Math.max(this.probeEveryMs, BANS_BETWEEN_PROBES * this.ban.banMs);
+    }
+    this.base = this.rate;
+  }
+
+  /** At the first request. */
+  start(nowMs: number): void {
+    this.tokensAtMs = this.lastStepMs = this.cycleStartMs = nowMs;
+  }
+
+  /** The server's rate has been found out, or was known. */
+  get settled(): boolean {
+    return !this.first || this.phase === 'cruise';
+  }
+
+  remember(): RateMemory | undefined {
+    if (this.first) return undefined;
+    // The base held; what is above it may be a step that has yet to be answered.
+    return { perSecond: Math.min(this.rate, this.base), windowMs: this.windowMs, ban: this.ban, probeEveryMs: this.probeEveryMs };
+  }
+
+  /** Milliseconds to wait for a probe; undefined: not blocked; Infinity: until an answer. */
+  blockedFor(nowMs: number): number | undefined {
+    if (this.phase !== 'blocked') return undefined;
+    return this.probeOut ? Infinity : Math.max(0, this.blockedUntilMs - nowMs);
+  }
+
+  /** Milliseconds until there are tokens, at the given rate. */
+  waitMs(nowMs: number, cost: number, rate: number): number {
+    const burst = Math.max(1, BURST * rate);
+    this.tokens = Math.min(burst, this.tokens + (rate * Math.max(0, nowMs - this.tokensAtMs)) / 1000);
+    this.tokensAtMs = Math.max(this.tokensAtMs, nowMs);
+    const needed = Math.min(cost, burst);
+    return this.tokens >= needed - 1e-9 ? 0 : ((needed - this.tokens) * 1000) / rate;
+  }
+
+  /** Returns whether this request is the probe of a block. */
+  sent(cost: number): boolean {
+    this.tokens -= cost;
+    if (this.phase !== 'blocked') return false;
+    this.probeOut = true;
+    return true;
+  }
+
+  accepted(sentMs: number, cost: number): void {
+    this.acceptedInCycle += cost;
+    this.accepts.push({ sentMs, cost });
+    if (this.accepts.length > 2 * KEPT_SENDS) this.accepts.splice(0, KEPT_SENDS);
+  }
+
+  /** A request that is not the probe was rejected for its rate. `waitMs`: what the server asks for. */
+  rejected(nowMs: number, sentMs: number, waitMs: number | undefined): void {
+    this.rejectedSentMs = sentMs;
+    this.phase = 'blocked';
+    this.probeOut = false;
+    this.blockedAtMs = nowMs;
+    this.probeDelayMs = FIRST_PROBE_MS;
+    this.statedMs = waitMs ?? 0;
+    this.blockStated = waitMs !== undefined;
+    this.blockedUntilMs = nowMs + (waitMs ?? this.ban?.banMs ?? this.probeDelayMs);
+  }
+
+  /** A rejection while blocked, of a request that was on its way already: its floor counts. */
+  alsoRejected(nowMs: number, waitMs: number | undefined): void {
+    if (this.phase === 'blocked' && waitMs !== undefined && !this.probeOut) this.blockedUntilMs = Math.max(this.blockedUntilMs, nowMs + waitMs);
+  }
+
+  probeRejected(nowMs: number, waitMs: number | undefined): void {
+    this.probeOut = false;
+    this.probeDelayMs = Math.min(this.probeDelayMs * 2, LAST_PROBE_MS);
+    if (waitMs !== undefined) {
+      this.blockStated = true;
+      this.statedMs = Math.max(this.statedMs, nowMs + waitMs - this.blockedAtMs);
+    }
+    this.blockedUntilMs = nowMs + (waitMs ?? this.probeDelayMs);
+  }
+
+  /** Milliseconds since the block began. */
+  blockedSince(nowMs: number): number {
+    return nowMs - this.blockedAtMs;
+  }
+
+  /** The probe never came back: another one may go. */
+  probeLost(nowMs: number): void {
+    this.probeOut = false;
+    this.probeDelayMs = Math.min(this.probeDelayMs * 2, LAST_PROBE_MS);
+    this.blockedUntilMs = Math.max(this.blockedUntilMs, nowMs + this.probeDelayMs);
+  }
+
+  /** The probe came through: what was accepted since the last time says what the server allows. */
+  probeAccepted(nowMs: number): void {
+    this.probeOut = false;
+    const blockMs = nowMs - this.blockedAtMs;
+    const before = this.rate;
+    const { base } = this;
+    this.windowMs = Math.max(blockMs, this.statedMs, 0.98 * this.windowMs);
+    const from = Math.max(this.cycleStartMs, nowMs - Math.max(10_000 + 3 * blockMs, 2 * this.windowMs));
+    const spanMs = Math.max(nowMs - from, 100);
+    const accepted = this.delivery.between(from, nowMs + 1000);
+    const sustained = (accepted * 1000) / spanMs;
+    const quick = blockMs < QUICK_MS;
+    const recent = this.delivery.between(this.blockedAtMs - 2000, this.blockedAtMs) / 2;
+    const climbed = this.climbing && before > 1.3 * base;
+    const cycleMs = nowMs - this.cycleStartMs;
+    let keepCycle = false;
+    if (this.suspect && this.refuted(cycleMs)) {
+      this.suspect = undefined;
+      this.ban = undefined;
+      this.probeEveryMs = LEAST_STEP_MS;
+      this.rate = 0.97 * sustained;
+    } else if (this.ban) {
+      this.banAgain(this.ban, nowMs, cycleMs, blockMs);
+    } else if (this.first && this.looksLikeBan(blockMs)) {
+      this.suspect = { accepted: this.acceptedInCycle, cycleMs };
+      this.learnBan(nowMs, blockMs);
+    } else if (blockMs > BAN_MS && !this.first && !climbed && sustained < 0.85 * base && nowMs - this.bannedAtMs > 3 * blockMs && this.statedMs === 0) {
+      this.learnBan(nowMs, blockMs);
+    } else if (this.first) {
+      if (quick ? this.blockedAtMs > this.cycleStartMs + 1500 : spanMs >= 1000 && accepted >= 8) {
+        this.rate = Math.min(before, quick ? 0.85 * recent : 0.97 * sustained);
+        this.first = false;
+      } else this.rate *= 0.7;
+    } else if (cycleMs < Math.max(1000, 3 * (this.delivery.latencyMs ?? 200)) || accepted < 8) {
+      this.rate *= 0.8;
+      keepCycle = true;
+    } else if (climbed) this.rate = Math.min(before, quick ? 0.9 * recent : sustained);
+    else if (this.climbing) this.rate = Math.min(before, Math.max(base, sustained) * (1 - STEP));
+    else this.rate = Math.min(before * 0.97, sustained * (1 - STEP));
+    if (!keepCycle) {
+      this.cycleStartMs = nowMs;
+      this.acceptedInCycle = 0;
+    }
+    this.rate = Math.max(LEAST_RATE, this.rate);
+    const banned = this.bannedAtMs === nowMs;
+    if (this.rate < 0.85 * base || climbed) this.probeEveryMs = Math.max(LEAST_STEP_MS, banned ? this.probeEveryMs : 0);
+    else if (this.climbing) this.probeEveryMs = Math.min(Math.max(LAST_INTERVAL_MS, this.probeEveryMs), this.probeEveryMs * 2);
+    this.climbing = false;
+    this.step = 0;
+    this.phase = 'cruise';
+    this.lastStepMs = nowMs;
+    this.tokens = Math.min(this.tokens, 1);
+    this.base = this.rate;
+  }
+
+  /** Every half second. `bound`: this rate is what held requests back; `ceiling`: never probe above it. */
+  tick(nowMs: number, bound: boolean, ceiling: number): void {
+    const sinceStep = nowMs - this.lastStepMs;
+    // The spread of the way shows itself with time.
+    if (this.ban && this.phase === 'cruise') this.rate = this.banRate(this.ban);
+    if (this.phase === 'startup') {
+      if (sinceStep >= DOUBLE_EVERY_MS && bound) this.double(nowMs);
+      return;
+    }
+    if (this.phase !== 'cruise' || !bound || this.rate >= ceiling) return;
+    const gap = Math.max(LEAST_STEP_MS, 1.1 * this.windowMs);
+    const wait = this.step === 0 ? Math.max(this.probeEveryMs, gap) : gap;
+    if (sinceStep < wait || this.delivery.rate(nowMs, Math.min(Math.floor(sinceStep / 500) * 500, 4000)) <= 0.85 * this.rate) return;
+    if (this.step === 0) {
+      this.base = this.rate;
+      this.banBase = this.ban?.quota;
+      this.climbing = true;
+    }
+    const growth = 1 + Math.min(1, STEP * STEP_GROWTH ** this.step);
+    if (this.ban) this.ban.quota *= growth;
+    this.rate = Math.min(ceiling, this.ban ? this.banRate(this.ban) : this.rate * growth);
+    this.step++;
+    this.lastStepMs = nowMs;
+    if (this.step > 4) this.probeEveryMs = LEAST_STEP_MS;
+  }
+
+  /** The search is over for another reason than a rejection of the rate. */
+  settle(): void {
+    if (this.phase !== 'startup') return;
+    this.phase = 'cruise';
+    this.climbing = false;
+  }
+
+  /** The blame changed: begin again from what gets through. */
+  restartAt(rate: number, nowMs: number): void {
+    this.rate = this.base = Math.max(LEAST_RATE, rate);
+    this.climbing = false;
+    this.step = 0;
+    this.probeEveryMs = LEAST_STEP_MS;
+    this.lastStepMs = nowMs;
+    this.first = false;
+    this.cycleStartMs = nowMs;
+    this.acceptedInCycle = 0;
+  }
+
+  /** Rejections were no matter of the rate after all. */
+  forgive(): void {
+    this.rate = Math.max(this.rate, this.base) * 1.5;
+  }
+
+  private double(nowMs: number): void {
+    const delivered = this.delivery.rate(nowMs, 1000);
+    if (this.lastDelivered > 0 && delivered < STILL_GROWING * this.lastDelivered && this.rate > 1.5 * delivered) {
+      if (++this.flat >= 2) {
+        this.restartAt(1.1 * delivered, nowMs);
+        this.phase = 'cruise';
+        return;
+      }
+    } else this.flat = 0;
+    this.lastDelivered = delivered;
+    this.rate *= 2;
+    this.lastStepMs = nowMs;
+  }
+
+  /** A long block that nobody announced, after less than a window of that length would have been worth. */
+  private looksLikeBan(blockMs: number): boolean {
+    return blockMs > BAN_MS && this.statedMs === 0 && this.quotaBeforeRejection() >= 2;
+  }
+
+  /** The same number was accepted again: it is a window's quota, not a rate. */
+  private refuted(cycleMs: number): boolean {
+    const { accepted, cycleMs: first } = this.suspect!;
+    return Math.abs(this.acceptedInCycle - accepted) <= Math.max(2, 0.1 * accepted) && cycleMs < 3 * first;
+  }
+
+  private learnBan(nowMs: number, blockMs: number): void {
+    const quota = this.quotaBeforeRejection();
+    this.first = false;
+    this.bannedAtMs = nowMs;
+    this.ban = { quota, windowMs: SUSPECTED_WINDOW_MS, banMs: blockMs, slack: 1 };
+    this.rate = this.banRate(this.ban);
+    this.probeEveryMs = Math.max(this.probeEveryMs, BANS_BETWEEN_PROBES * blockMs);
+  }
+
+  private banAgain(ban: BanRule, nowMs: number, cycleMs: number, blockMs: number): void {
+    if (this.climbing && this.banBase !== undefined) ban.quota = this.banBase;
+    else if (cycleMs < 2 * blockMs) ban.quota *= 0.9;
+    else ban.slack = Math.min(MOST_SLACK, ban.slack * MORE_SLACK);
+    ban.banMs = Math.max(ban.banMs, Math.min(blockMs, 2 * ban.banMs));
+    this.first = false;
+    this.bannedAtMs = nowMs;
+    this.rate = this.banRate(ban);
+    this.probeEveryMs = Math.max(2 * this.probeEveryMs, BANS_BETWEEN_PROBES * ban.banMs);
+  }
+
+  /** Evenly spread, no window of the server sees more than the quota as long as the way varies by no more than this. */
+  private banRate(ban: BanRule): number {
+    const spreadMs = this.delivery.spreadMs ?? FIRST_SLACK * ban.windowMs;
+    return (ban.quota * 1000) / (ban.windowMs + Math.min(ban.windowMs, ban.slack * spreadMs));
+  }
+
+  /** Accepted of what was sent in the window before the request that was rejected. */
+  private quotaBeforeRejection(): number {
+    let sum = 0;
+    for (const { sentMs, cost } of this.accepts) if (sentMs > this.rejectedSentMs - SUSPECTED_WINDOW_MS - SUSPECTED_SLACK_MS && sentMs < this.rejectedSentMs) sum += cost;
+    return Math.max(1, sum);
+  }
+}

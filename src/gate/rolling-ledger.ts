@@ -1,0 +1,59 @@
+/**
+ * A quota over the window before each request, as `limit`, `remaining` and the window's length tell it. Invariant: no window of the server
+ * receives more than the quota less what others use, as long as requests need the same time up to within `jitterMs`.
+ */
+import { SendLog } from './send-log.js';
+
+export interface RollingReading {
+  quota: number;
+  remaining: number;
+  windowMs: number;
+}
+
+const FIRST_JITTER_MS = 50;
+const MOST_JITTER = 0.5;
+
+export class RollingLedger {
+  quota = 0;
+  windowMs = 0;
+  private jitterMs = FIRST_JITTER_MS;
+  private readonly log = new SendLog();
+  /** What others used of the quota, by the readings of late. */
+  private foreign = 0;
+  private foreignAtMs = 0;
+
+  merge(reading: RollingReading, nowMs: number): void {
+    this.quota = reading.quota;
+    this.windowMs = reading.windowMs;
+    const foreign = reading.quota - reading.remaining - this.log.cost(nowMs - this.spanMs());
+    if (foreign > this.foreign || nowMs - this.foreignAtMs > this.windowMs / 2) {
+      this.foreign = Math.max(0, foreign);
+      this.foreignAtMs = nowMs;
+    }
+  }
+
+  sent(nowMs: number, cost: number): void {
+    this.log.add(nowMs, cost);
+  }
+
+  waitMs(nowMs: number, cost: number): number {
+    const from = nowMs - this.spanMs();
+    const over = this.log.cost(from) + this.foreign + cost - this.quota;
+    if (over <= 0) return 0;
+    return this.log.untilFree(over, from) ?? this.windowMs / 10;
+  }
+
+  /** Requests per second that fill it evenly. */
+  pace(): number {
+    return Math.max(0.01, ((this.quota - this.foreign) * 1000) / this.spanMs());
+  }
+
+  /** Rejected although it kept the rule: the way varies more than assumed. */
+  widen(): void {
+    this.jitterMs = Math.min(this.jitterMs * 2, this.windowMs * MOST_JITTER);
+  }
+
+  private spanMs(): number {
+    return this.windowMs + this.jitterMs;
+  }
+}

@@ -1,0 +1,36 @@
+/** When so much was sent, oldest first; what has left the window is forgotten. */
+const COMPACT_AT = 4096;
+
+export class SendLog {
+  private times: number[] = [];
+  private costs: number[] = [];
+  private first = 0;
+  private total = 0;
+
+  add(nowMs: number, cost: number): void {
+    this.times.push(nowMs);
+    this.costs.push(cost);
+    this.total += cost;
+  }
+
+  /** What was sent after `fromMs`. Asking forgets what is older. */
+  cost(fromMs: number): number {
+    while (this.first < this.times.length && this.times[this.first]! <= fromMs) this.total -= this.costs[this.first++]!;
+    if (this.first > COMPACT_AT) {
+      this.times = this.times.slice(this.first);
+      this.costs = this.costs.slice(this.first);
+      this.first = 0;
+    }
+    return this.total;
+  }
+
+  /** Milliseconds until `amount` has left a window that begins at `fromMs` now; undefined where less than that is in it. */
+  untilFree(amount: number, fromMs: number): number | undefined {
+    let freed = 0;
+    for (let at = this.first; at < this.times.length; at++) {
+      freed += this.costs[at]!;
+      if (freed >= amount) return this.times[at]! - fromMs;
+    }
+    return undefined;
+  }
+}
