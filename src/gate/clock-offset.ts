@@ -25,8 +25,8 @@ export class ClockOffset {
     }
   }
 
-  /** The latest moment of ours that `serverMs` can be. */
-  latest(serverMs: number): number {
-    return serverMs - this.lowMs;
+  /** When `serverMs` is by our clock. */
+  bounds(serverMs: number): { earliest: number; latest: number } {
+    return { earliest: serverMs - this.highMs, latest: serverMs - this.lowMs };
   }
 }

@@ -7,11 +7,13 @@ import { ClockOffset } from './clock-offset.js';
 import type { Admission, Answer, Ceilings, Gate, GateRequest, GateStatus, LimitFact, LimitScope, LimitSigns, LimitView, Reading, Rejection, Ticket, WaitReason } from './gate.js';
 import { Governor, type GovernorMemory, type GovernorPrior, type GovernorReading, type GovernorTicket } from './governor.js';
 import { RateWindow } from './rate-window.js';
+import { SendLog } from './send-log.js';
 
 /** What the gate's own limit is called where nobody names it. */
 export const DEFAULT_LIMIT = 'requests';
 /** How far back `sentPerSecond` looks, and the window of a share. */
 const MEASURED_MS = 10_000;
+const RECENT_GRAIN_MS = 100;
 /** Limits that one credential may have; a server that names a new one with every answer gets no further. */
 const MOST_LIMITS = 200;
 /** A search doubles its rate: the engine should have requests ready for it. */
@@ -53,8 +55,8 @@ export class CredentialGate implements Gate {
   private share: RateWindow | undefined;
   private readonly ceilings: Ceilings;
   private readonly memory: GateMemory;
-  private readonly recent: { atMs: number }[] = [];
-  private recentFirst = 0;
+  private readonly recent = new SendLog(RECENT_GRAIN_MS);
+  private startedMs: number | undefined;
   private inFlight = 0;
   private requests = 0;
   private rejections = 0;
@@ -81,7 +83,8 @@ export class CredentialGate implements Gate {
   sent(nowMs: number, request: GateRequest): Ticket {
     this.requests++;
     this.inFlight++;
-    this.recent.push({ atMs: nowMs });
+    this.recent.add(nowMs, 1);
+    this.startedMs ??= nowMs;
     this.ceiling?.sent(nowMs);
     this.endpointCeiling(request.endpoint)?.sent(nowMs);
     this.share?.sent(nowMs);
@@ -117,7 +120,7 @@ export class CredentialGate implements Gate {
     for (const budget of budgets) if (budget !== refused) budget.answered(request.cost);
     if (refused) refused.refused(nowMs, budgets.includes(refused) ? request.cost : 0, rejection?.retryAfterMs);
     for (const reading of signs.readings) {
-      if (reading.kind === 'budget') this.budget(reading.limit).merge(reading, reading.resetMs === undefined || !this.offset.known ? undefined : this.offset.latest(reading.resetMs), nowMs);
+      if (reading.kind === 'budget') this.budget(reading.limit).merge(reading, reading.resetMs === undefined || !this.offset.known ? undefined : this.offset.bounds(reading.resetMs).latest, nowMs);
     }
     const holdMs = answer.kind === 'rejected' ? undefined : signs.holdMs;
     if (holdMs !== undefined) this.base.governor.hold(nowMs, holdMs);
@@ -138,11 +141,9 @@ export class CredentialGate implements Gate {
   }
 
   status(nowMs: number): GateStatus {
-    this.forget(nowMs);
-    const count = this.recent.length - this.recentFirst;
-    const since = Math.max(1000, nowMs - (this.recent[this.recentFirst]?.atMs ?? nowMs));
+    const since = Math.min(MEASURED_MS, Math.max(1000, nowMs - (this.startedMs ?? nowMs)));
     return {
-      sentPerSecond: (count * 1000) / since,
+      sentPerSecond: (this.recent.cost(nowMs - MEASURED_MS) * 1000) / since,
       limitPerSecond: Math.min(this.ceiling?.rate() ?? Infinity, this.share?.rate() ?? Infinity, this.base.governor.rate.settled ? this.base.governor.view(nowMs).perSecond : Infinity),
       requests: this.requests,
       rejections: this.rejections,
@@ -302,14 +303,6 @@ export class CredentialGate implements Gate {
       if (rule) out.push({ name, scope, perSecond: (rule.requests * 1000) / rule.windowMs, quota: rule.requests, windowMs: rule.windowMs, knownBy: 'configuration', usedPerSecond: this.base.governor.view(nowMs).usedPerSecond, rejections: 0 });
     }
     return out;
-  }
-
-  private forget(nowMs: number): void {
-    while (this.recentFirst < this.recent.length && this.recent[this.recentFirst]!.atMs < nowMs - MEASURED_MS) this.recentFirst++;
-    if (this.recentFirst > 4096) {
-      this.recent.splice(0, this.recentFirst);
-      this.recentFirst = 0;
-    }
   }
 }
 

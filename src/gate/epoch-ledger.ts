@@ -35,6 +35,10 @@ export class EpochLedger {
   private beganHigh = Infinity;
   /** Last send that was still answered with an older window. */
   private oldSentMs = -Infinity;
+  /** End of the present window, at the earliest by our clock. */
+  private resetEarliest = -Infinity;
+  /** Answers of this window that brought no reading: a reading counts those alone that were answered before its request was sent. */
+  private blind: { receivedMs: number; cost: number }[] = [];
   /** The present window was not confirmed by a reading yet. */
   private predicted = false;
 
@@ -60,9 +64,9 @@ export class EpochLedger {
     return this.windowMs === undefined ? Infinity : (MOST_PACE * this.quota * 1000) / this.windowMs;
   }
 
-  /** `resetAtLatest`: the reading's reset by our clock, at the latest. */
-  merge(reading: EpochReading, resetAtLatest: number, sentMs: number, nowMs: number): void {
-    const used = reading.quota - reading.remaining;
+  /** `bounds`: the reading's reset by our clock. */
+  merge(reading: EpochReading, bounds: { earliest: number; latest: number }, sentMs: number, nowMs: number): void {
+    const used = reading.quota - reading.remaining + this.blindAfter(sentMs);
     const ahead = reading.resetMs - this.serverResetMs;
     // The order of the readings tells the windows apart, where the length of one is not stated.
     const grain = Math.min(reading.grainMs, (this.windowMs ?? Infinity) / 2);
@@ -78,8 +82,9 @@ export class EpochLedger {
           this.beganHigh = nowMs;
         }
       }
+      this.blind = this.blind.filter(({ receivedMs }) => receivedMs > this.earliestEnd());
       this.serverResetMs = reading.resetMs;
-      this.used = used;
+      this.used = reading.quota - reading.remaining + this.blindAfter(-Infinity);
       this.predicted = false;
     } else if (ahead >= -grain) {
       this.used = Math.max(this.used, used);
@@ -95,12 +100,14 @@ export class EpochLedger {
     }
     if (!this.predicted) this.oldSentMs = Math.max(this.oldSentMs, sentMs);
     this.quota = reading.quota;
-    this.resetAt = resetAtLatest;
+    this.resetAt = bounds.latest;
+    this.resetEarliest = bounds.earliest;
   }
 
   /** A request was answered without a reading: it counts all the same. */
-  answeredBlindly(cost: number): void {
+  answeredBlindly(nowMs: number, cost: number): void {
     this.used += cost;
+    this.blind.push({ receivedMs: nowMs, cost });
   }
 
   /** The server rejected: whoever used it, nothing is left in this window. */
@@ -118,11 +125,24 @@ export class EpochLedger {
     }
     const passed = Math.max(1, Math.ceil((nowMs - this.endsAt() + 1e-6) / this.windowMs));
     const by = passed * this.windowMs;
+    // The window may have ended a little earlier: what was answered since may count in the next.
+    this.blind = this.blind.filter(({ receivedMs }) => receivedMs > this.earliestEnd());
     this.serverResetMs += by;
     this.resetAt += by;
+    this.resetEarliest += by;
     this.beganLow += by;
     this.beganHigh += by;
-    this.used = 0;
+    this.used = this.blindAfter(-Infinity);
     this.predicted = true;
+  }
+
+  private earliestEnd(): number {
+    return Math.max(this.resetEarliest, this.windowMs === undefined ? -Infinity : this.beganLow + this.windowMs);
+  }
+
+  private blindAfter(ms: number): number {
+    let sum = 0;
+    for (const { receivedMs, cost } of this.blind) if (receivedMs > ms) sum += cost;
+    return sum;
   }
 }

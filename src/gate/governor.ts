@@ -211,7 +211,6 @@ export class Governor {
   remember(): GovernorMemory {
     return {
       rate: this.epoch || this.bucket || this.rolling ? undefined : this.rate.remember(),
-      endsInMs: epoch ? Math.max(0, epoch.endsAt() - nowMs) : undefined,
       concurrency: Number.isFinite(this.concurrency.cap) ? this.concurrency.cap : undefined,
       blame: this.blame,
     };
@@ -244,7 +243,7 @@ export class Governor {
     for (const reading of answer.readings) {
       if (reading.kind === 'epoch') {
         this.epoch ??= new EpochLedger();
-        this.epoch.merge(reading, this.offset.known ? this.offset.latest(reading.resetMs) : nowMs, ticket.sentMs, nowMs);
+        this.epoch.merge(reading, this.offset.known ? this.offset.bounds(reading.resetMs) : { earliest: -Infinity, latest: nowMs }, ticket.sentMs, nowMs);
         epochSeen = true;
         if (reading.remaining <= 0) spoke = true;
       } else if (reading.kind === 'rolling') {
@@ -263,7 +262,7 @@ export class Governor {
         spoke = true;
       }
     }
-    if (this.epoch && !epochSeen && answer.kind !== 'rejected') this.epoch.answeredBlindly(ticket.cost);
+    if (this.epoch && !epochSeen && answer.kind !== 'rejected') this.epoch.answeredBlindly(nowMs, ticket.cost);
     return spoke;
   }
 

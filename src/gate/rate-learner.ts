@@ -37,8 +37,12 @@ const FIRST_RATE = 5;
 const LEAST_RATE = 0.05;
 /** Share of a second's tokens that may be saved up. */
 const BURST = 0.05;
-const DOUBLE_EVERY_MS = 1000;
-/** The search is over when doubling the rate brought less than this, twice. */
+/** The search upwards: doubled each second, and slower where a step too far would be rejected in dozens. */
+const GROW_EVERY_MS = 1000;
+const FAST_GROWTH = 2;
+const FAST_UNTIL = 60;
+const GROWTH = 1.35;
+/** The search is over when growing the rate brought less than this, twice. */
 const STILL_GROWING = 1.25;
 const FIRST_PROBE_MS = 50;
 const LAST_PROBE_MS = 1000;
@@ -265,7 +269,7 @@ export class RateLearner {
     // The spread of the way shows itself with time.
     if (this.ban && this.phase === 'cruise') this.rate = this.banRate(this.ban);
     if (this.phase === 'startup') {
-      if (sinceStep >= DOUBLE_EVERY_MS && bound) this.double(nowMs);
+      if (sinceStep >= GROW_EVERY_MS && bound) this.grow(nowMs);
       return;
     }
     if (this.phase !== 'cruise' || !bound || this.rate >= ceiling) return;
@@ -309,7 +313,7 @@ export class RateLearner {
     this.rate = Math.max(this.rate, this.base) * 1.5;
   }
 
-  private double(nowMs: number): void {
+  private grow(nowMs: number): void {
     const delivered = this.delivery.rate(nowMs, 1000);
     if (this.lastDelivered > 0 && delivered < STILL_GROWING * this.lastDelivered && this.rate > 1.5 * delivered) {
       if (++this.flat >= 2) {
@@ -319,7 +323,7 @@ export class RateLearner {
       }
     } else this.flat = 0;
     this.lastDelivered = delivered;
-    this.rate *= 2;
+    this.rate *= this.rate < FAST_UNTIL ? FAST_GROWTH : GROWTH;
     this.lastStepMs = nowMs;
   }
 

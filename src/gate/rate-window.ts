@@ -3,25 +3,28 @@
  * as long as requests need the same time up to within `jitterMs`: a server window holds only sends of an interval of window + jitter.
  */
 import type { RateRule } from './gate.js';
+import { SendLog } from './send-log.js';
 
 /** How much the way to the server may vary, before a rejection teaches otherwise. */
 const FIRST_JITTER = 0.04;
 const MOST_JITTER = 0.5;
 const TIGHT = 0.9;
+/** Share of the window within which sends are kept as one. */
+const GRAIN = 0.002;
 /** Share of a window that may be sent as one burst; the rest is spread evenly. */
 const BURST = 0.05;
 
 export class RateWindow {
-  /** Send times in order; entries before `first` have left the window. */
-  private log: number[] = [];
-  private first = 0;
+  private readonly log: SendLog;
   private jitterMs: number;
   private tokens: number;
   private tokensAt = 0;
+  private latestMs = 0;
   private readonly rule: RateRule;
 
   constructor(rule: RateRule) {
     this.rule = { ...rule };
+    this.log = new SendLog(rule.windowMs * GRAIN);
     this.jitterMs = rule.windowMs * FIRST_JITTER;
     this.tokens = this.burst();
   }
@@ -29,13 +32,8 @@ export class RateWindow {
   /** Milliseconds until the next request may be sent; 0: now. */
   waitMs(nowMs: number): number {
     const from = nowMs - this.rule.windowMs - this.jitterMs;
-    while (this.first < this.log.length && this.log[this.first]! <= from) this.first++;
-    if (this.first > 4096) {
-      this.log = this.log.slice(this.first);
-      this.first = 0;
-    }
-    const inWindow = this.log.length - this.first;
-    const untilFree = inWindow >= this.rule.requests ? this.log[this.log.length - this.rule.requests]! - from : 0;
+    const over = this.log.cost(from) + 1 - this.rule.requests;
+    const untilFree = over > 0 ? (this.log.untilFree(over, from) ?? 0) : 0;
     this.refill(nowMs);
     const untilToken = this.tokens >= 1 - 1e-9 ? 0 : (1 - this.tokens) * this.spacingMs();
     return Math.max(untilFree, untilToken);
@@ -44,12 +42,13 @@ export class RateWindow {
   sent(nowMs: number): void {
     this.refill(nowMs);
     this.tokens -= 1;
-    this.log.push(nowMs);
+    this.log.add(nowMs, 1);
+    this.latestMs = nowMs;
   }
 
   /** Rejected although it kept the rule, and used it nearly up: the way varies more than assumed. Otherwise another limit was met. */
   rejected(): void {
-    if (this.log.length - this.first < TIGHT * this.rule.requests) return;
+    if (this.log.cost(this.latestMs - this.rule.windowMs - this.jitterMs) < TIGHT * this.rule.requests) return;
     this.jitterMs = Math.min(this.jitterMs * 2, this.rule.windowMs * MOST_JITTER);
   }
 

@@ -12,12 +12,14 @@ export interface RollingReading {
 
 const FIRST_JITTER_MS = 50;
 const MOST_JITTER = 0.5;
+/** Share of the window within which sends are kept as one. */
+const GRAIN = 0.002;
 
 export class RollingLedger {
   quota = 0;
   windowMs = 0;
   private jitterMs = FIRST_JITTER_MS;
-  private readonly log = new SendLog();
+  private readonly log = new SendLog(0);
   /** What others used of the quota, by the readings of late. */
   private foreign = 0;
   private foreignAtMs = 0;
@@ -25,6 +27,7 @@ export class RollingLedger {
   merge(reading: RollingReading, nowMs: number): void {
     this.quota = reading.quota;
     this.windowMs = reading.windowMs;
+    this.log.grainMs = reading.windowMs * GRAIN;
     const foreign = reading.quota - reading.remaining - this.log.cost(nowMs - this.spanMs());
     if (foreign > this.foreign || nowMs - this.foreignAtMs > this.windowMs / 2) {
       this.foreign = Math.max(0, foreign);

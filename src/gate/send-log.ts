@@ -1,15 +1,29 @@
-/** When so much was sent, oldest first; what has left the window is forgotten. */
-const COMPACT_AT = 4096;
+/**
+ * How much was sent when, oldest first; what has left the window is forgotten. Sends close to each other are kept as one, at the time of
+ * the last of them, so that a window never looks emptier than it is and the log stays small at any rate.
+ */
+const COMPACT_AT = 1024;
 
 export class SendLog {
   private times: number[] = [];
   private costs: number[] = [];
   private first = 0;
   private total = 0;
+  private groupStartMs = -Infinity;
+
+  /** `grainMs`: sends within so much of each other are kept as one. */
+  constructor(public grainMs: number) {}
 
   add(nowMs: number, cost: number): void {
-    this.times.push(nowMs);
-    this.costs.push(cost);
+    const last = this.times.length - 1;
+    if (last >= this.first && nowMs - this.groupStartMs < this.grainMs) {
+      this.times[last] = Math.max(this.times[last]!, nowMs);
+      this.costs[last]! += cost;
+    } else {
+      this.times.push(nowMs);
+      this.costs.push(cost);
+      this.groupStartMs = nowMs;
+    }
     this.total += cost;
   }
 

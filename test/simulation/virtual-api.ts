@@ -90,7 +90,7 @@ export interface VirtualOptions {
   seed: number;
   cost?: (random: Random) => RequestCost;
   network?: Partial<Network>;
-  /** Share of answers whose headers are lost on the way. */
+  /** Share of answers whose headers are lost on the way, after the first. */
   headerLoss?: number;
 }
 
@@ -104,6 +104,7 @@ export function simulate(contenders: Contender[], options: VirtualOptions): Virt
   const results = contenders.map((): VirtualResult => ({ accepted: 0, acceptedCost: 0, rejected: 0, sent: 0, series: [], received: [], bans: 0 }));
   const wall = () => network.epochMs + events.now + network.skewMs;
   let lastRejected = -Infinity;
+  let heard = false;
 
   for (const [index, contender] of contenders.entries()) {
     const result = results[index]!;
@@ -151,7 +152,8 @@ export function simulate(contenders: Contender[], options: VirtualOptions): Virt
         events.after(serviceMs, () => {
           const beside = verdict.ok ? verdict.finish?.(wall()) : undefined;
           events.after(down, () => {
-            const headers = random.next() < (options.headerLoss ?? 0) ? {} : verdict.headers;
+            const headers = heard && random.next() < (options.headerLoss ?? 0) ? {} : verdict.headers;
+            heard = true;
             const signs = options.dialect({ status: verdict.ok ? 200 : (verdict.status ?? 429), headers, body: verdict.ok ? beside : verdict.body, serverTimeMs: date });
             if (!verdict.ok) again.push(cost);
             contender.answered(events.now, ticket, { accepted: verdict.ok, signs, serverTimeMs: date });

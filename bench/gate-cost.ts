@@ -1,0 +1,49 @@
+/** What the gate costs: microseconds of a check, a send and an answer at 10,000 requests/s, with the limits of a busy credential. */
+import { CredentialGate } from '../src/gate/credential-gate.js';
+import type { Answer } from '../src/gate/gate.js';
+import { finish, printTable, round } from './lib/report.js';
+
+const PER_SECOND = 10_000;
+const SECONDS = 30;
+
+/** Virtual time: the gate is pure, so that only its own work is measured. */
+function cost(make: () => CredentialGate, answer: (i: number, nowMs: number) => Answer): number {
+  const gate = make();
+  const inFlight: { ticket: ReturnType<CredentialGate['sent']>; atMs: number }[] = [];
+  let first = 0;
+  let sent = 0;
+  const requests = [0, 1, 2, 3].map((i) => ({ endpoint: `endpoint ${i}`, cost: 1 }));
+  const start = process.cpuUsage();
+  for (let now = 0; now < SECONDS * 1000; now += 1000 / PER_SECOND) {
+    while (first < inFlight.length && inFlight[first]!.atMs <= now) gate.answered(now, inFlight[first]!.ticket, answer(sent, now)), first++;
+    if (first > 10_000) {
+      inFlight.splice(0, first);
+      first = 0;
+    }
+    const request = requests[sent % 4]!;
+    if (!gate.check(now, request).go) continue;
+    inFlight.push({ ticket: gate.sent(now, request), atMs: now + 20 });
+    sent++;
+  }
+  const used = process.cpuUsage(start);
+  if (sent < 0.5 * PER_SECOND * SECONDS) throw new Error(`only ${sent} requests were let through`);
+  return (used.user + used.system) / sent;
+}
+
+const plain: Answer = { kind: 'accepted', signs: { readings: [] }, serverTimeMs: undefined };
+const facts = [{ name: 'global', scope: 'credential' as const, usual: { requests: PER_SECOND, windowMs: 1000 } }, { name: 'endpoint', scope: 'endpoint' as const, usual: { requests: PER_SECOND, windowMs: 1000 } }];
+const epoch = (_i: number, nowMs: number): Answer => {
+  const end = Math.ceil((nowMs + 1) / 10_000) * 10_000;
+  return { kind: 'accepted', signs: { readings: [{ kind: 'epoch', limit: 'requests', quota: 20 * PER_SECOND, remaining: 20 * PER_SECOND - Math.floor((nowMs % 10_000) * 10), resetMs: end, grainMs: 1000, windowMs: 10_000 }] }, serverTimeMs: Math.floor(nowMs / 1000) * 1000 };
+};
+const cases: [string, () => CredentialGate, (i: number, nowMs: number) => Answer][] = [
+  ['learned, two limits', () => new CredentialGate({ facts }), () => plain],
+  ['stated in headers', () => new CredentialGate({ facts: facts.slice(0, 1) }), epoch],
+  ['ceiling of the user', () => new CredentialGate({ facts: facts.slice(0, 1), ceilings: { maxRate: { requests: PER_SECOND, windowMs: 1000 } } }), () => plain],
+];
+const rows = cases.map(([name, make, answer]) => {
+  cost(make, answer); // warm
+  return [name, Math.min(...[0, 1, 2].map(() => cost(make, answer)))] as const;
+});
+printTable(['limits', 'microseconds a request'], rows.map(([name, us]) => [name, round(us, 2)]));
+finish({ bench: 'gate-cost', figures: { microseconds_a_request: round(Math.max(...rows.map(([, us]) => us)), 2) }, targets: { microseconds_a_request: { atMost: 5 } } });

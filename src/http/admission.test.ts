@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { systemClock } from '../clock.js';
+import { CredentialGate } from '../gate/credential-gate.js';
+import type { Ticket } from '../gate/gate.js';
+import { Admission } from './admission.js';
+
+const signal = new AbortController().signal;
+
+test('who waits for an answer goes before the backfill, then the stream with the most work', async () => {
+  const gate = new CredentialGate({ ceilings: { maxConcurrency: 1 } });
+  const admission = new Admission(gate, systemClock);
+  const order: string[] = [];
+  const free = (ticket: Ticket) => {
+    gate.answered(systemClock.monotonic(), ticket, { kind: 'accepted', signs: { readings: [] }, serverTimeMs: undefined });
+    admission.pump();
+  };
+  const first = await admission.admit({ endpoint: 'a', weight: () => 1, signal });
+  const ask = (name: string, weight: number, interactive = false) =>
+    admission.admit({ endpoint: name, weight: () => weight, interactive, signal }).then((ticket) => {
+      order.push(name);
+      free(ticket);
+    });
+  const all = [ask('small', 1), ask('large', 100), ask('check', 0, true)];
+  free(first);
+  await Promise.all(all);
+  expect(order).toEqual(['check', 'large', 'small']);
+});
+
+test('a limit that asks for hours ends the request, and says until when', async () => {
+  const gate = new CredentialGate();
+  const admission = new Admission(gate, systemClock);
+  const ticket = await admission.admit({ endpoint: 'a', weight: () => 1, signal });
+  gate.answered(systemClock.monotonic(), ticket, { kind: 'rejected', signs: { readings: [], rejection: { limit: 'daily', reason: 'budget', retryAfterMs: 7_200_000 } }, serverTimeMs: undefined });
+  await expect(admission.admit({ endpoint: 'a', weight: () => 1, signal })).rejects.toMatchObject({ code: 'quota_used_up', expected: expect.stringContaining('daily') });
+});
+
+test('who leaves while waiting is never granted', async () => {
+  const gate = new CredentialGate({ ceilings: { maxConcurrency: 1 } });
+  const admission = new Admission(gate, systemClock);
+  await admission.admit({ endpoint: 'a', weight: () => 1, signal });
+  const controller = new AbortController();
+  const waiting = admission.admit({ endpoint: 'a', weight: () => 1, signal: controller.signal });
+  controller.abort();
+  await expect(waiting).rejects.toMatchObject({ code: 'stopped' });
+  expect(gate.status(0).requests).toBe(1);
+});
