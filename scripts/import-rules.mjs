@@ -7,7 +7,7 @@ const SRC = path.join(import.meta.dirname, '..', 'src');
 const BASE = ['errors', 'clock', 'random', 'limits', 'log', 'json', 'version'];
 const MAY = {
   protocol: [], gate: [], segments: [], postgres: [], testbed: [],
-  source: ['protocol'], destination: ['protocol'], http: ['gate'], state: ['protocol', 'segments'], config: [],
+  budgets: ['gate', 'postgres'], source: ['protocol'], destination: ['protocol'], http: ['gate'], state: ['protocol', 'segments'], config: [],
   connectors: ['source', 'http', 'protocol', 'config'], destinations: ['destination', 'protocol', 'postgres'],
   pipeline: ['source', 'destination', 'segments', 'state', 'protocol'],
   // The CLI is the outermost layer: it draws what the pipeline tells and may open the embedded database and the testbed for the demo.

@@ -1,5 +1,6 @@
 /** The wiring: the only file that knows every implementation. */
 import { createHash, randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { systemClock } from './clock.js';
 import { loadConfig, validate, type LoadedConfig } from './config/load.js';
@@ -8,14 +9,17 @@ import { stripeConfigSchema, type StripeConfig } from './connectors/stripe/confi
 import { stripeSource } from './connectors/stripe/source.js';
 import type { Destination } from './destination/contract.js';
 import { ndjsonDestination } from './destinations/ndjson/destination.js';
-import { embeddedDestination, postgresDestination } from './destinations/postgres/destination.js';
+import { embeddedDestination, postgresDestination, type PostgresDestination } from './destinations/postgres/destination.js';
 import { ConfigError } from './errors.js';
-import { CredentialGate, type GateMemory } from './gate/credential-gate.js';
+import { SharedGate } from './budgets/shared-gate.js';
+import { BudgetStore } from './budgets/store.js';
+import type { GateMemory } from './gate/credential-gate.js';
 import type { GateStatus } from './gate/gate.js';
 import type { AttemptEvent } from './http/client.js';
 import type { Permits } from './pipeline/context.js';
 import type { LimitKeeper } from './pipeline/limit-memory.js';
 import type { WriteMode } from './protocol/catalog.js';
+import { connect } from './postgres/connect.js';
 import { systemRandom } from './random.js';
 import type { Source } from './source/contract.js';
 
@@ -35,6 +39,8 @@ export interface OpenedSource {
   permits: Permits;
   gateStatus: () => GateStatus;
   limits: LimitKeeper;
+  /** Shares the limits with other processes that use the credential, through the destination where it is a PostgreSQL. */
+  shareBudget: (destination: Destination, onError: (error: unknown) => void) => Promise<() => Promise<void>>;
 }
 
 export interface ConnectionFlags {
@@ -127,14 +133,16 @@ export async function openDestination(connection: ConnectionConfig): Promise<Des
 }
 
 export function openSource(connection: ConnectionConfig, observe?: (event: AttemptEvent) => void): OpenedSource {
-  let gate: CredentialGate | undefined;
+  let gate: SharedGate | undefined;
   const source = stripeSource(connection.source, {
-    gateFor: (limits) => (gate = new CredentialGate(limits)),
+    gateFor: (limits) => (gate = new SharedGate(limits, systemClock)),
     clock: systemClock,
     random: systemRandom(),
     ...(observe ? { observe } : {}),
   });
   const { client } = source;
+  gate!.onChange = () => client.admission.pump();
+  const fingerprint = fingerprintOf(connection.source.base_url, connection.source.api_key, connection.source.account);
   return {
     source,
     permits: {
@@ -145,9 +153,16 @@ export function openSource(connection: ConnectionConfig, observe?: (event: Attem
     },
     gateStatus: () => gate!.status(systemClock.monotonic()),
     limits: {
-      fingerprint: fingerprintOf(connection.source.base_url, connection.source.api_key, connection.source.account),
+      fingerprint,
       recall: (memory) => gate!.recall(memory as GateMemory),
       remember: () => ({ memory: gate!.remember(), views: gate!.status(systemClock.monotonic()).limits }),
+    },
+    shareBudget: async (destination, onError) => {
+      if (!('target' in destination)) return async () => {};
+      const member = `${hostname()}/${process.pid}/${newRunId()}`;
+      const store = await BudgetStore.open(await connect((destination as PostgresDestination).target, 'headrace budget'), fingerprint, member);
+      await gate!.attach(store, member, onError);
+      return () => gate!.close();
     },
   };
 }

@@ -1,7 +1,7 @@
 /** headrace sync */
 import { systemClock } from '../clock.js';
 import { newRunId, openDestination, openSource, resolveConnection, type ConnectionConfig, type ConnectionFlags } from '../compose.js';
-import { EXIT } from '../errors.js';
+import { EXIT, messageOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { RunEvent, RunOutcome, RunSummary, Wait } from '../pipeline/events.js';
 import { runSync } from '../pipeline/sync.js';
@@ -50,7 +50,9 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
     try {
       if (destination.notice) note(`note: ${destination.notice}`);
       return await runSync({
-        source: opened.source, destination, permits: opened.permits, gateStatus: opened.gateStatus, limits: opened.limits, connection: connection.name, runId: newRunId(),
+        source: opened.source, destination, permits: opened.permits, gateStatus: opened.gateStatus, limits: opened.limits,
+        shareBudget: () => opened.shareBudget(destination, (error) => emit({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` })),
+        connection: connection.name, runId: newRunId(),
         mode: connection.destination.mode, clock: systemClock, signal: controller.signal, planner: flags.planner ?? 'adaptive', emit,
         onProgress: (snapshot) => {
           view.start(snapshot);

@@ -10,6 +10,7 @@ export interface BucketReading {
 }
 
 export class BucketLedger {
+  readonly kind = 'bucket-ledger';
   private available: number;
   private atMs: number;
   max: number;

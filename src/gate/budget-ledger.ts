@@ -21,6 +21,7 @@ export interface BudgetReading {
 }
 
 export class BudgetLedger {
+  readonly kind = 'budget-ledger';
   private quota = Infinity;
   private used = 0;
   windowMs = 0;
@@ -61,6 +62,10 @@ export class BudgetLedger {
     this.inFlightCost -= cost;
     this.ownSinceSample += cost;
     this.recheckMs = FIRST_RECHECK_MS;
+  }
+
+  cancelled(cost: number): void {
+    this.inFlightCost -= cost;
   }
 
   /** The server says that it is used up. */

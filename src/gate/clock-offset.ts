@@ -5,6 +5,7 @@
 const DATE_GRAIN_MS = 1000;
 
 export class ClockOffset {
+  readonly kind = 'clock-offset';
   lowMs = -Infinity;
   highMs = Infinity;
 

@@ -12,6 +12,7 @@ const SEARCH_MS = 5000;
 const SEARCH_CUT = 0.9;
 
 export class ConcurrencyLearner {
+  readonly kind = 'concurrency-learner';
   cap: number;
   /** In flight at the first rejection of this trial; 0: no trial. */
   firstSuspect = 0;

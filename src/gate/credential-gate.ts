@@ -43,17 +43,19 @@ export interface CredentialGateOptions {
 }
 
 export class CredentialGate implements Gate {
+  readonly kind = 'credential-gate';
   private readonly offset = new ClockOffset();
   private readonly limits = new Map<string, Limit>();
   private readonly base: Limit;
   private readonly budgets = new Map<string, BudgetLedger>();
   private readonly matching = new Map<string, Limit[]>();
   private readonly endpointFacts: LimitFact[];
-  private readonly ceiling: RateWindow | undefined;
-  private readonly endpointCeilings = new Map<string, RateWindow>();
+  private ceiling: RateWindow | undefined;
+  private endpointCeilings = new Map<string, RateWindow>();
   /** Undefined until the limit that it is a part of is known. */
   private share: RateWindow | undefined;
-  private readonly ceilings: Ceilings;
+  private ceilings: Ceilings;
+  lastSentMs = -Infinity;
   private readonly memory: GateMemory;
   private readonly recent = new SendLog(RECENT_GRAIN_MS);
   private startedMs: number | undefined;
@@ -85,6 +87,7 @@ export class CredentialGate implements Gate {
     this.inFlight++;
     this.recent.add(nowMs, 1);
     this.startedMs ??= nowMs;
+    this.lastSentMs = Math.max(this.lastSentMs, nowMs);
     this.ceiling?.sent(nowMs);
     this.endpointCeiling(request.endpoint)?.sent(nowMs);
     this.share?.sent(nowMs);
@@ -125,6 +128,29 @@ export class CredentialGate implements Gate {
     const holdMs = answer.kind === 'rejected' ? undefined : signs.holdMs;
     if (holdMs !== undefined) this.base.governor.hold(nowMs, holdMs);
     this.widenCeilings(answer, request);
+  }
+
+  /** Granted and never sent: it counts no more, except in the windows that it might have been sent in. */
+  cancelled(ticket: Ticket): void {
+    const { request, governed, budgets } = ticket as OpenTicket;
+    this.inFlight--;
+    this.requests--;
+    for (const { limit, ticket: own } of governed) limit.governor.cancelled(own);
+    for (const budget of budgets) budget.cancelled(request.cost);
+  }
+
+  /** What the user allows now; windows whose rule stays keep what they counted. */
+  setCeilings(ceilings: Ceilings): void {
+    const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+    if (!same(ceilings.maxRate, this.ceilings.maxRate)) this.ceiling = ceilings.maxRate && new RateWindow(ceilings.maxRate);
+    if (!same(ceilings.maxEndpointRate, this.ceilings.maxEndpointRate)) this.endpointCeilings = new Map();
+    if (ceilings.share !== this.ceilings.share) this.share = undefined;
+    this.ceilings = ceilings;
+  }
+
+  /** Another process sent, unknown to us: nothing leaves for so long. */
+  hold(nowMs: number, forMs: number): void {
+    this.base.governor.hold(nowMs, forMs);
   }
 
   rateOf(endpoint: string): number {

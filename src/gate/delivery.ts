@@ -15,6 +15,7 @@ const FIRST_IN_FLIGHT = 16;
 const SPARE_IN_FLIGHT = 8;
 
 export class Delivery {
+  readonly kind = 'delivery';
   /** Accepted cost by slot number. */
   private readonly slots = new Map<number, number>();
   private samples: number[] = [];

@@ -19,10 +19,13 @@ export interface EpochReading {
 /** No faster than this many times the quota spread evenly: a late start does not spend the window as one burst. */
 const MOST_PACE = 1.5;
 const LEAST_AIM_MS = 100;
+/** A reset in whole seconds of the epoch is rounded up: never too early. */
+const WHOLE_SECOND_MS = 1000;
 /** With nothing known of the window's length, look again this often after its end. */
 const LOOK_AGAIN_MS = 500;
 
 export class EpochLedger {
+  readonly kind = 'epoch-ledger';
   quota = 0;
   /** Highest use seen or implied in the present window. */
   private used = 0;
@@ -30,6 +33,8 @@ export class EpochLedger {
   private resetAt = 0;
   private serverResetMs = -Infinity;
   windowMs: number | undefined;
+  /** The reset that the last window's first reading named: predicted ones tell nothing of a window's length. */
+  private observedResetMs = -Infinity;
   /** Bounds of the present window's beginning by our clock. */
   private beganLow = -Infinity;
   private beganHigh = Infinity;
@@ -68,15 +73,19 @@ export class EpochLedger {
   merge(reading: EpochReading, bounds: { earliest: number; latest: number }, sentMs: number, nowMs: number): void {
     const used = reading.quota - reading.remaining + this.blindAfter(sentMs);
     const ahead = reading.resetMs - this.serverResetMs;
+    // A reset that is rounded as a delta may lie on either side of the true one.
+    const slackMs = reading.grainMs > WHOLE_SECOND_MS ? reading.grainMs / 2 : 0;
+    const latest = bounds.latest + slackMs;
     // The order of the readings tells the windows apart, where the length of one is not stated.
     const grain = Math.min(reading.grainMs, (this.windowMs ?? Infinity) / 2);
     if (reading.windowMs !== undefined) this.windowMs = reading.windowMs;
     if (ahead > grain) {
       if (this.serverResetMs > -Infinity) {
-        this.windowMs = reading.windowMs ?? Math.min(this.windowMs ?? Infinity, ahead);
-        const passed = Math.max(1, Math.round(ahead / this.windowMs));
-        this.beganLow = Math.max(this.beganLow + passed * this.windowMs, this.oldSentMs);
-        this.beganHigh = Math.min(this.beganHigh + passed * this.windowMs, nowMs);
+        this.measureWindow(reading, slackMs);
+        const windowMs = this.windowMs ?? ahead;
+        const passed = Math.max(1, Math.round(ahead / windowMs));
+        this.beganLow = Math.max(this.beganLow + passed * windowMs, this.oldSentMs);
+        this.beganHigh = Math.min(this.beganHigh + passed * windowMs, nowMs);
         if (this.beganLow > this.beganHigh) {
           this.beganLow = this.oldSentMs;
           this.beganHigh = nowMs;
@@ -84,11 +93,14 @@ export class EpochLedger {
       }
       this.blind = this.blind.filter(({ receivedMs }) => receivedMs > this.earliestEnd());
       this.serverResetMs = reading.resetMs;
+      this.observedResetMs = reading.resetMs;
       this.used = reading.quota - reading.remaining + this.blindAfter(-Infinity);
       this.predicted = false;
     } else if (ahead >= -grain) {
       this.used = Math.max(this.used, used);
       if (this.predicted) {
+        this.measureWindow(reading, slackMs);
+        this.serverResetMs = reading.resetMs;
         this.predicted = false;
         this.beganHigh = Math.min(this.beganHigh, nowMs);
         if (this.beganLow > this.beganHigh) this.beganLow = -Infinity;
@@ -100,8 +112,12 @@ export class EpochLedger {
     }
     if (!this.predicted) this.oldSentMs = Math.max(this.oldSentMs, sentMs);
     this.quota = reading.quota;
-    this.resetAt = bounds.latest;
-    this.resetEarliest = bounds.earliest;
+    this.resetAt = ahead > grain ? latest : Math.min(this.resetAt, latest);
+    this.resetEarliest = ahead > grain ? bounds.earliest - slackMs : Math.max(this.resetEarliest, bounds.earliest - slackMs);
+    if (this.resetEarliest > this.resetAt) {
+      this.resetAt = latest;
+      this.resetEarliest = bounds.earliest - slackMs;
+    }
   }
 
   /** A request was answered without a reading: it counts all the same. */
@@ -134,6 +150,14 @@ export class EpochLedger {
     this.beganHigh += by;
     this.used = this.blindAfter(-Infinity);
     this.predicted = true;
+  }
+
+  /** Two resets that readings named are a window apart, or several. */
+  private measureWindow(reading: EpochReading, slackMs: number): void {
+    const apart = reading.resetMs - this.observedResetMs;
+    if (reading.windowMs !== undefined) this.windowMs = reading.windowMs;
+    else if (apart > reading.grainMs) this.windowMs = Math.min(this.windowMs ?? Infinity, apart + 2 * slackMs);
+    this.observedResetMs = reading.resetMs;
   }
 
   private earliestEnd(): number {

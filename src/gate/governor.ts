@@ -90,6 +90,7 @@ export interface GovernorView {
 }
 
 export class Governor {
+  readonly kind = 'governor';
   readonly delivery = new Delivery();
   readonly rate: RateLearner;
   readonly concurrency: ConcurrencyLearner;
@@ -188,6 +189,14 @@ export class Governor {
     if (ticket.probe) this.probeRejected(nowMs, answer, ledgerSpoke);
     else if (ticket.sentMs > this.lastCutMs) this.rejected(nowMs, ticket, answer, ledgerSpoke);
     else if (answer.retryAfterMs !== undefined) this.floor(nowMs, answer.retryAfterMs);
+  }
+
+  /** Granted and never sent. */
+  cancelled(ticket: GovernorTicket): void {
+    this.inFlight--;
+    this.inFlightCost -= ticket.cost;
+    this.sentCost -= ticket.cost;
+    if (ticket.probe) this.rate.probeLost(ticket.sentMs);
   }
 
   /** In flight at most, whatever else is known. */

@@ -67,6 +67,7 @@ const MOST_SLACK = 4;
 const KEPT_SENDS = 128;
 
 export class RateLearner {
+  readonly kind = 'rate-learner';
   rate: number;
   phase: Phase;
   /** Until when nothing is sent; then one probe. */

@@ -15,6 +15,7 @@ const GRAIN = 0.002;
 const BURST = 0.05;
 
 export class RateWindow {
+  readonly kind = 'rate-window';
   private readonly log: SendLog;
   private jitterMs: number;
   private tokens: number;

@@ -16,6 +16,7 @@ const MOST_JITTER = 0.5;
 const GRAIN = 0.002;
 
 export class RollingLedger {
+  readonly kind = 'rolling-ledger';
   quota = 0;
   windowMs = 0;
   private jitterMs = FIRST_JITTER_MS;

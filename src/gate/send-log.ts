@@ -5,6 +5,7 @@
 const COMPACT_AT = 1024;
 
 export class SendLog {
+  readonly kind = 'send-log';
   private times: number[] = [];
   private costs: number[] = [];
   private first = 0;

@@ -28,6 +28,8 @@ export interface SyncOptions {
   gateStatus: () => GateStatus;
   /** Keeps what is learned of the limits between runs. */
   limits?: LimitKeeper | undefined;
+  /** Called once the destination is open; what it returns, at the end. */
+  shareBudget?: (() => Promise<() => Promise<void>>) | undefined;
   connection: string;
   runId: string;
   mode: WriteMode;
@@ -52,6 +54,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
   const targets = stored.map(({ name, schema, primaryKey }) => ({ name, schema, primaryKey, mode }));
   const session = await destination.open({ connection, runId, streams: targets, readOnly: false, startedMs: clock.now() });
   let limitMemory: LimitMemory | undefined;
+  let leaveBudget: (() => Promise<void>) | undefined;
   try {
     const notes: string[] = [];
     const emit = options.emit ?? (() => {});
@@ -66,6 +69,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
 
     const entries = await session.loadState();
     limitMemory = options.limits && new LimitMemory(options.limits, session, clock, entries);
+    leaveBudget = await options.shareBudget?.();
     const changes = openChanges(source, entries, account);
     if (changes.notice) note(changes.notice);
     if (changes.before.length > 0) await session.writeState(changes.before);
@@ -83,6 +87,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
 
     return await conclude(options, session, runs, notes, meter, startedMs);
   } finally {
+    await leaveBudget?.();
     await limitMemory?.close();
     await session.close();
   }

@@ -31,6 +31,17 @@ const MIGRATIONS: string[] = [
     primary key (connection, stream, generation, key)
   );
   `,
+  `
+  create table _headrace.budget (
+    scope text primary key, owner text, owner_until double precision not null default 0, state bytea
+  ) with (fillfactor = 40);
+  create table _headrace.budget_member (
+    scope text not null, member text not null, seen_at timestamptz not null, primary key (scope, member)
+  ) with (fillfactor = 50);
+  create table _headrace.budget_fence (
+    scope text not null, task text not null, attempt bigint not null, primary key (scope, task)
+  );
+  `,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

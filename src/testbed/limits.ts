@@ -248,6 +248,12 @@ export function epochWindows(limit: number, windowMs: number, phaseMs: number): 
   return fixedWindow(limit, windowMs, intercomHeaders, undefined, undefined, phaseMs);
 }
 
+/** The same with the IETF's fields: seconds from now, and the window's length where it is stated. */
+export function deltaWindows(limit: number, windowMs: number, phaseMs: number, stated: boolean): LimitModel {
+  const policy = stated ? { 'ratelimit-policy': `${limit};w=${windowMs / 1000}` } : {};
+  return fixedWindow(limit, windowMs, (told) => ({ ...policy, 'ratelimit-limit': String(limit), 'ratelimit-remaining': String(told.remaining), 'ratelimit-reset': secondsLeft(told) }), undefined, undefined, phaseMs);
+}
+
 /** The named server models. */
 export const LIMIT_MODELS: Record<string, { about: string; make: () => LimitModel }> = {
   none: { about: 'no limit', make: noLimit },

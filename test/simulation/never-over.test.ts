@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { gate } from '../../bench/lib/contenders.js';
 import { DIALECTS } from '../../src/http/dialects/vendors.js';
 import type { Random } from '../../src/random.js';
-import { epochWindows, LIMIT_MODELS } from '../../src/testbed/limits.js';
+import { deltaWindows, epochWindows, LIMIT_MODELS } from '../../src/testbed/limits.js';
 import { simulate, type VirtualResult } from './virtual-api.js';
 
 /** Most requests received in any window of this length. */
@@ -31,6 +31,16 @@ describe('windows that headers state', () => {
         expect(result.rejected).toBe(0);
       }),
       { numRuns: 700 },
+    );
+  });
+
+  test('nor where the reset is told as whole seconds from now, the window stated or not', () => {
+    fc.assert(
+      fc.property(windows, network, seed, fc.boolean(), ({ limit, windowMs, phaseMs }, net, run, stated) => {
+        const [result] = simulate([gate()], { model: deltaWindows(limit, Math.max(5000, windowMs), phaseMs, stated), dialect: DIALECTS['generic']!, seconds: 45, seed: run, network: net }) as [VirtualResult];
+        expect(result.rejected).toBe(0);
+      }),
+      { numRuns: 300 },
     );
   });
 

@@ -1,0 +1,378 @@
+/**
+ * The gate of a credential that several processes use. Whoever is alone owns the gate and runs it in its own memory; where there are
+ * more, they run the same gate in turns under the row's lock, and each takes grants for the next moments: a time to send at, and a time
+ * after which the grant is void. Without a database it is the process's own gate.
+ *
+ * Invariants: a grant is counted by the gate before it can be used, and used at most once; nobody sends on what it owned once it may have
+ * lost it; a process that is gone loses its grants within GONE_MS.
+ */
+import type { Clock } from '../clock.js';
+import { FatalError } from '../errors.js';
+import { CredentialGate, type CredentialGateOptions, type GateMemory } from '../gate/credential-gate.js';
+import type { Admission, Answer, Gate, GateRequest, GateStatus, Ticket, WaitReason } from '../gate/gate.js';
+import type { BudgetStore, LockedRow, SharedState } from './store.js';
+
+/** An owner writes down the gate this often, and is the owner for so long after. */
+const RENEW_MS = 250;
+const OWNER_MS = 1000;
+/** It stops by itself a little before. */
+const OWNER_SAFE_MS = 800;
+/** Grants reach so far ahead: 5% of a second's worth, shared by all. */
+const HORIZON_MS = 50;
+/** A grant that was not used until so long after its time is void. */
+const LATE_MS = 100;
+const HEARTBEAT_MS = 500;
+const LEAST_GAP_MS = 4;
+/** Answers are told at the latest after this. */
+const TELL_MS = 25;
+const MOST_GRANTS = 64;
+/** A state older than this is only a memory: the limits may have changed. */
+const FRESH_MS = 600_000;
+/** After an owner vanished, or the database crashed: what it sent last is unknown. */
+const UNKNOWN_MS = 1000;
+
+interface SharedTicket extends Ticket {
+  id: number;
+}
+
+interface Grant {
+  id: number;
+  request: GateRequest;
+  /** By this process's monotonic clock. */
+  atMs: number;
+}
+
+interface Told {
+  id: number;
+  atMs: number;
+  /** Undefined: granted and not used. */
+  answer: Answer | undefined;
+}
+
+interface Attached {
+  store: BudgetStore;
+  member: string;
+  onError: (error: unknown) => void;
+}
+
+export class SharedGate implements Gate {
+  private state: SharedState;
+  private mode: 'alone' | 'owner' | 'shared' = 'alone';
+  private attached: Attached | undefined;
+  /** The database's clock less ours. */
+  private offsetMs = 0;
+  private renewedMs = -Infinity;
+  private members = 1;
+  private grants: Grant[] = [];
+  private told: Told[] = [];
+  private readonly wanted = new Map<string, GateRequest>();
+  private held: { reason: WaitReason; limit: string; untilMs: number } | undefined;
+  private exchanging: Promise<void> | undefined;
+  private exchangedMs = -Infinity;
+  private timer: { atMs: number; cancel: () => void } | undefined;
+  private requests = 0;
+  private failure: unknown;
+  /** Called when a request that had to wait may go. */
+  onChange: () => void = () => {};
+
+  constructor(
+    private readonly options: CredentialGateOptions,
+    private readonly clock: Clock,
+  ) {
+    this.state = { gate: new CredentialGate(options), open: new Map(), nextId: 1, bootMs: 0 };
+  }
+
+  /** From now on the budget is shared through the store. Nothing may be in flight. */
+  async attach(store: BudgetStore, member: string, onError: (error: unknown) => void): Promise<void> {
+    this.attached = { store, member, onError };
+    const row = await store.lock();
+    this.offsetMs = row.nowMs - this.clock.monotonic();
+    const memory = this.state.gate.remember();
+    const fresh = new CredentialGate({ ...this.options, memory });
+    this.state = { gate: fresh, open: new Map(), nextId: 1, bootMs: row.bootMs };
+    await this.take(row);
+  }
+
+  check(nowMs: number, request: GateRequest): Admission {
+    if (this.failure) throw this.failure;
+    if (this.mode !== 'shared') {
+      if (this.mode === 'owner' && nowMs - this.renewedMs > OWNER_SAFE_MS) {
+        this.exchangeAt(nowMs);
+        return { go: false, waitMs: RENEW_MS, reason: 'shared budget', limit: 'owner' };
+      }
+      return this.state.gate.check(nowMs + this.offsetMs, request);
+    }
+    this.dropLate(nowMs);
+    const grant = this.grants.find((candidate) => matches(candidate.request, request));
+    if (grant) return grant.atMs <= nowMs ? { go: true } : { go: false, waitMs: grant.atMs - nowMs, reason: 'rate limit', limit: 'shared' };
+    this.wanted.set(keyOf(request), request);
+    const { held } = this;
+    const waitMs = held && held.untilMs > nowMs ? Math.min(held.untilMs - nowMs, HORIZON_MS) : 0;
+    this.exchangeAt(nowMs + waitMs);
+    return { go: false, waitMs: held && held.untilMs > nowMs ? held.untilMs - nowMs : HORIZON_MS, reason: held?.reason ?? 'shared budget', limit: held?.limit ?? 'shared' };
+  }
+
+  sent(nowMs: number, request: GateRequest): Ticket {
+    this.requests++;
+    if (this.mode !== 'shared') {
+      const id = this.state.nextId++;
+      this.state.open.set(id, { member: this.attached?.member ?? '', ticket: this.state.gate.sent(nowMs + this.offsetMs, request) });
+      return { request, id } as SharedTicket;
+    }
+    const index = this.grants.findIndex((candidate) => matches(candidate.request, request));
+    if (index < 0) throw new FatalError('a request left without a grant', { code: 'no_grant', place: request.endpoint });
+    const [grant] = this.grants.splice(index, 1);
+    if (this.grants.every((other) => !matches(other.request, request))) {
+      this.wanted.set(keyOf(request), request);
+      this.exchangeAt(nowMs + LEAST_GAP_MS);
+    }
+    return { request, id: grant!.id } as SharedTicket;
+  }
+
+  answered(nowMs: number, ticket: Ticket, answer: Answer): void {
+    const { id } = ticket as SharedTicket;
+    if (this.mode === 'shared') {
+      this.told.push({ id, atMs: nowMs, answer });
+      this.exchangeAt(answer.kind === 'rejected' ? nowMs : nowMs + TELL_MS);
+      return;
+    }
+    const open = this.state.open.get(id);
+    if (!open) return;
+    this.state.open.delete(id);
+    this.state.gate.answered(nowMs + this.offsetMs, open.ticket, answer);
+  }
+
+  /** This process's part of it. */
+  rateOf(endpoint: string): number {
+    return this.state.gate.rateOf(endpoint) / this.members;
+  }
+
+  concurrency(): number {
+    return Math.max(1, Math.ceil(this.state.gate.concurrency() / this.members));
+  }
+
+  status(nowMs: number): GateStatus {
+    const status = this.state.gate.status(nowMs + this.offsetMs);
+    const { waiting } = status;
+    return { ...status, requests: this.requests, waiting: this.mode === 'shared' ? (this.held && this.held.untilMs > nowMs ? this.held : undefined) : waiting && { ...waiting, untilMs: waiting.untilMs - this.offsetMs } };
+  }
+
+  recall(memory: GateMemory): void {
+    this.state.gate.recall(memory);
+  }
+
+  remember(): GateMemory {
+    return this.state.gate.remember();
+  }
+
+  /** Hands back what was not used, and leaves. */
+  async close(): Promise<void> {
+    this.timer?.cancel();
+    if (!this.attached) return;
+    const { store } = this.attached;
+    try {
+      await this.exchanging;
+      if (!this.failure) {
+        for (const grant of this.grants.splice(0)) this.told.push({ id: grant.id, atMs: grant.atMs, answer: undefined });
+        this.wanted.clear();
+        const row = await store.lock();
+        if (this.mode === 'owner' && row.owner === this.attached.member) await store.keep(null, this.state);
+        else if (this.mode === 'shared') await this.share(row);
+        else await store.release();
+        await store.leave();
+      }
+    } catch {
+      // The others notice within GONE_MS.
+    } finally {
+      this.attached = undefined;
+      await store.close().catch(() => {});
+    }
+  }
+
+  private exchangeAt(atMs: number): void {
+    if (!this.attached || this.exchanging) return;
+    const earliest = Math.max(atMs, this.exchangedMs + LEAST_GAP_MS);
+    if (this.timer && this.timer.atMs <= earliest) return;
+    this.timer?.cancel();
+    const cancel = this.clock.after(Math.max(0, earliest - this.clock.monotonic()), () => {
+      this.timer = undefined;
+      this.exchanging = this.exchange().finally(() => {
+        this.exchanging = undefined;
+        this.next();
+      });
+    });
+    this.timer = { atMs: earliest, cancel };
+  }
+
+  /** The next exchange at the latest. */
+  private next(): void {
+    const now = this.clock.monotonic();
+    this.exchangedMs = now;
+    const urgent = this.told.some(({ answer }) => answer?.kind === 'rejected');
+    if (urgent) this.exchangeAt(now);
+    else if (this.mode === 'owner') this.exchangeAt(now + RENEW_MS);
+    else this.exchangeAt(now + (this.told.length > 0 ? TELL_MS : HEARTBEAT_MS));
+    this.onChange();
+  }
+
+  private async exchange(): Promise<void> {
+    const { attached } = this;
+    if (!attached) return;
+    try {
+      await this.take(await attached.store.lock());
+    } catch (error) {
+      if (error instanceof FatalError) this.failure = error;
+      else {
+        // The store is gone: on with what is known, alone.
+        this.attached = undefined;
+        this.mode = 'alone';
+        this.grants = [];
+        await attached.store.close().catch(() => {});
+      }
+      attached.onError(error);
+    }
+  }
+
+  /** Decides what this process is, and does its part while it holds the row. */
+  private async take(row: LockedRow): Promise<void> {
+    const { store, member } = this.attached!;
+    this.members = Math.max(1, row.members.size);
+    const others = [...row.members].some((name) => name !== member);
+    const owns = row.owner === member;
+    if (this.mode === 'owner' && owns) {
+      if (!others) {
+        const now = this.clock.monotonic();
+        await store.keep({ untilMs: row.nowMs + OWNER_MS }, this.state);
+        this.renewedMs = now;
+        return;
+      }
+      // Somebody came: the gate goes into the row.
+      this.mode = 'shared';
+      await this.share(row, this.state);
+      return;
+    }
+    if (row.owner !== null && !owns && row.ownerUntilMs > row.nowMs) {
+      // It hands over within RENEW_MS, or is gone by then.
+      this.mode = 'shared';
+      this.held = { reason: 'shared budget', limit: 'owner', untilMs: this.clock.monotonic() + HORIZON_MS };
+      await store.release();
+      this.exchangeSoon(HORIZON_MS);
+      return;
+    }
+    if (others) {
+      this.mode = 'shared';
+      await this.share(row);
+      return;
+    }
+    // Alone: the gate comes into this process.
+    const state = this.adopt(row);
+    if (this.mode === 'shared') this.settle(state, row);
+    this.state = state;
+    this.mode = 'owner';
+    const now = this.clock.monotonic();
+    this.offsetMs = row.nowMs - now;
+    for (const grant of this.grants.splice(0)) this.dropGrant(state, grant);
+    await store.keep({ untilMs: row.nowMs + OWNER_MS }, this.state);
+    this.renewedMs = now;
+    this.exchangeSoon(RENEW_MS);
+  }
+
+  private exchangeSoon(afterMs: number): void {
+    // Within an exchange, `next` sets the timer; at the first one nobody does.
+    if (!this.exchanging) this.exchangeAt(this.clock.monotonic() + afterMs);
+  }
+
+  /** The state of the row, or a new one; what cannot be known of it is waited out. */
+  private adopt(row: LockedRow): SharedState {
+    const found = row.read();
+    const age = found ? row.nowMs - found.gate.lastSentMs : Infinity;
+    const usable = found && age < FRESH_MS;
+    const state = usable ? found : { ...this.state, gate: found ? new CredentialGate({ ...this.options, memory: { ...found.gate.remember(), ...this.options.memory } }) : this.state.gate };
+    if (usable) state.gate.setCeilings(this.options.ceilings ?? {});
+    if (row.owner !== null || (usable && state.bootMs !== row.bootMs)) state.gate.hold(row.nowMs, UNKNOWN_MS);
+    state.bootMs = row.bootMs;
+    return state;
+  }
+
+  private async share(row: LockedRow, own?: SharedState): Promise<void> {
+    const { store } = this.attached!;
+    const state = own ?? this.adopt(row);
+    const now = this.clock.monotonic();
+    this.offsetMs = row.nowMs - now;
+    this.settle(state, row);
+    const granted = this.grant(state, row.nowMs);
+    this.state = state;
+    await store.keep(null, state);
+    this.grants.push(...granted);
+    if (!this.exchanging) this.exchangeAt(now + HEARTBEAT_MS);
+  }
+
+  /** Tells the gate what came of earlier grants, and of those of processes that are gone. */
+  private settle(state: SharedState, row: LockedRow): void {
+    for (const { id, atMs, answer } of this.told.splice(0)) {
+      const open = state.open.get(id);
+      if (!open || open.member !== this.attached!.member) continue;
+      state.open.delete(id);
+      if (answer) state.gate.answered(atMs + this.offsetMs, open.ticket, answer);
+      else state.gate.cancelled(open.ticket);
+    }
+    for (const [id, { member, ticket }] of state.open) {
+      if (row.members.has(member)) continue;
+      state.open.delete(id);
+      state.gate.answered(row.nowMs, ticket, { kind: 'lost', signs: { readings: [] }, serverTimeMs: undefined });
+    }
+  }
+
+  /** Takes what the gate has for the next moments; an even part of it where others want some too. */
+  private grant(state: SharedState, nowMs: number): Grant[] {
+    const granted: Grant[] = [];
+    this.held = undefined;
+    for (const [key, request] of this.wanted) {
+      const rate = state.gate.rateOf(request.endpoint);
+      const want = Math.max(1, Math.min(MOST_GRANTS, Math.ceil((rate * HORIZON_MS) / 1000 / this.members)));
+      let at = nowMs;
+      for (let got = 0; got < want; ) {
+        const verdict = state.gate.check(at, request);
+        if (verdict.go) {
+          const id = state.nextId++;
+          state.open.set(id, { member: this.attached!.member, ticket: state.gate.sent(at, request) });
+          granted.push({ id, request, atMs: at - this.offsetMs });
+          got++;
+          continue;
+        }
+        if (at + verdict.waitMs > nowMs + HORIZON_MS) {
+          if (got === 0) this.held = { reason: verdict.reason, limit: verdict.limit, untilMs: (Number.isFinite(verdict.waitMs) ? at + verdict.waitMs : nowMs + HORIZON_MS) - this.offsetMs };
+          break;
+        }
+        at += Math.max(verdict.waitMs, 0.01);
+      }
+      if (granted.some((grant) => matches(grant.request, request))) this.wanted.delete(key);
+    }
+    return granted;
+  }
+
+  private dropLate(nowMs: number): void {
+    if (this.grants.length === 0 || this.grants[0]!.atMs > nowMs - LATE_MS) return;
+    const kept: Grant[] = [];
+    for (const grant of this.grants) {
+      if (grant.atMs > nowMs - LATE_MS) kept.push(grant);
+      else this.told.push({ id: grant.id, atMs: nowMs, answer: undefined });
+    }
+    this.grants = kept;
+  }
+
+  private dropGrant(state: SharedState, grant: Grant): void {
+    const open = state.open.get(grant.id);
+    if (!open) return;
+    state.open.delete(grant.id);
+    state.gate.cancelled(open.ticket);
+  }
+}
+
+function keyOf(request: GateRequest): string {
+  return `${request.cost} ${request.endpoint}`;
+}
+
+function matches(a: GateRequest, b: GateRequest): boolean {
+  return a.cost === b.cost && a.endpoint === b.endpoint;
+}

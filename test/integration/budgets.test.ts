@@ -1,0 +1,127 @@
+/** Processes that share one credential's budget in PostgreSQL: real processes, real HTTP, a real SIGKILL. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startFlood, tinyServer, type Flooded } from '../../bench/lib/floods.js';
+import { SharedGate } from '../../src/budgets/shared-gate.js';
+import { BudgetStore } from '../../src/budgets/store.js';
+import { systemClock } from '../../src/clock.js';
+import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
+import { connect } from '../../src/postgres/connect.js';
+import { migrate } from '../../src/postgres/migrations.js';
+import type { Testbed } from '../../src/testbed/server.js';
+import { testDatabase, uniqueName } from '../support.js';
+
+let destination: PostgresDestination;
+let testbed: Testbed | undefined;
+
+beforeAll(async () => {
+  destination = await testDatabase();
+  const client = await connect(destination.target, 'test');
+  await migrate(client);
+  await client.end();
+});
+afterAll(async () => {
+  await testbed?.close();
+  await destination.close();
+});
+
+const between = (result: Flooded, from: number, to: number) => result.series.slice(from * 10, to * 10).reduce((a, b) => a + b, 0);
+
+async function flood(limit: string, dialect: string, processes: number, seconds: number, more: Record<string, unknown> = {}, whileRunning?: (floods: ReturnType<typeof startFlood>[]) => void) {
+  await testbed?.close();
+  testbed = await tinyServer(limit, 20);
+  const scope = uniqueName();
+  const floods = Array.from({ length: processes }, () => startFlood({ url: testbed!.url, dialect, seconds, target: destination.target, scope, ...more }));
+  await Promise.all(floods.map((each) => each.ready));
+  whileRunning?.(floods);
+  return { results: await Promise.all(floods.map((each) => each.done)), stats: testbed.stats() };
+}
+
+describe('a budget that processes share', () => {
+  test('three together keep a window that headers state, and each has its part', async () => {
+    const { results, stats } = await flood('ietf', 'generic', 3, 14);
+    expect(stats.rejections).toBe(0);
+    const parts = results.map((result) => result!.accepted);
+    expect(parts.reduce((a, b) => a + b, 0)).toBeGreaterThan(90);
+    const jain = parts.reduce((a, b) => a + b, 0) ** 2 / (parts.length * parts.reduce((a, b) => a + b * b, 0));
+    expect(jain).toBeGreaterThan(0.85);
+  });
+
+  test('together they never exceed max_rate, and who is killed leaves its part to the others', async () => {
+    const { results, stats } = await flood('none', 'generic', 3, 12, { facts: [{ name: 'requests', scope: 'credential', usual: { requests: 60, windowMs: 1000 } }], ceilings: { maxRate: { requests: 60, windowMs: 1000 } } }, (floods) => {
+      setTimeout(() => floods[0]!.child.kill('SIGKILL'), 5000);
+    });
+    expect(stats.mostInWindow.global).toBeLessThanOrEqual(60);
+    expect(results.filter((result) => result === undefined)).toHaveLength(1);
+    const left = results.filter((result) => result !== undefined);
+    expect(left.reduce((sum, result) => sum + between(result, 8, 11), 0)).toBeGreaterThan(3 * 60 * 0.75);
+  });
+});
+
+describe('the row', () => {
+  const open = async (scope: string, member: string, fence?: { task: string; attempt: number }) => BudgetStore.open(await connect(destination.target, member), scope, member, fence);
+  const gate = () => new SharedGate({ facts: [{ name: 'requests', scope: 'credential', usual: { requests: 1000, windowMs: 1000 } }] }, systemClock);
+  const request = { endpoint: 'a', cost: 1 };
+
+  /** Waits until the gate lets a request go. */
+  async function admitted(own: SharedGate, withinMs: number): Promise<boolean> {
+    for (const end = systemClock.monotonic() + withinMs; systemClock.monotonic() < end; ) {
+      if (own.check(systemClock.monotonic(), request).go) return true;
+      await systemClock.sleep(5);
+    }
+    return false;
+  }
+
+  test('an owner hands over when another one comes, and what it learned goes along', async () => {
+    const scope = uniqueName();
+    const [first, second] = [gate(), gate()];
+    await first.attach(await open(scope, 'first'), 'first', () => {});
+    const ticket = first.sent(systemClock.monotonic(), request);
+    first.answered(systemClock.monotonic(), ticket, { kind: 'rejected', signs: { readings: [], rejection: { limit: 'requests', reason: 'rate', retryAfterMs: 3000 } }, serverTimeMs: undefined });
+    await second.attach(await open(scope, 'second'), 'second', () => {});
+    // The block that the first one met holds the second as well.
+    expect(await admitted(second, 1500)).toBe(false);
+    expect(await admitted(second, 4000)).toBe(true);
+    await first.close();
+    await second.close();
+  });
+
+  test('who vanishes without a word is taken over from, within two seconds or so', async () => {
+    const scope = uniqueName();
+    const client = await connect(destination.target, 'first');
+    const first = gate();
+    await first.attach(await BudgetStore.open(client, scope, 'first'), 'first', () => {});
+    first.sent(systemClock.monotonic(), request);
+    (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    const second = gate();
+    await second.attach(await open(scope, 'second'), 'second', () => {});
+    expect(await admitted(second, 3500)).toBe(true);
+    await second.close();
+    await first.close();
+  });
+
+  test('an attempt that a later one replaced is refused', async () => {
+    const scope = uniqueName();
+    const old = gate();
+    await old.attach(await open(scope, 'old', { task: 't', attempt: 1 }), 'old', () => {});
+    await expect(open(scope, 'new', { task: 't', attempt: 2 }).then((store) => store.close())).resolves.toBeUndefined();
+    await systemClock.sleep(700);
+    expect(() => old.check(systemClock.monotonic(), request)).toThrow(expect.objectContaining({ code: 'stale_attempt' }));
+    await old.close();
+    const late = gate();
+    await expect(open(scope, 'late', { task: 't', attempt: 1 }).then((store) => late.attach(store, 'late', () => {}))).rejects.toMatchObject({ code: 'stale_attempt' });
+    await late.close();
+  });
+
+  test('without the store a process goes on alone, and says so', async () => {
+    const scope = uniqueName();
+    const client = await connect(destination.target, 'lonely');
+    const own = gate();
+    const errors: unknown[] = [];
+    await own.attach(await BudgetStore.open(client, scope, 'lonely'), 'lonely', (error) => errors.push(error));
+    await client.end();
+    await systemClock.sleep(600);
+    expect(errors).toHaveLength(1);
+    expect(await admitted(own, 500)).toBe(true);
+    await own.close();
+  });
+});
