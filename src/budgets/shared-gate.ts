@@ -19,7 +19,7 @@ const OWNER_MS = 1000;
 const OWNER_SAFE_MS = 800;
 /** Grants reach so far ahead: 5% of a second's worth, shared by all. */
 const HORIZON_MS = 50;
-/** A grant that was not used until so long after its time is void. */
+/** A grant that was not used until so long after its time is void, or sooner under a ceiling. */
 const LATE_MS = 100;
 const HEARTBEAT_MS = 500;
 const LEAST_GAP_MS = 4;
@@ -71,6 +71,8 @@ export class SharedGate implements Gate {
   private exchangedMs = -Infinity;
   private timer: { atMs: number; cancel: () => void } | undefined;
   private requests = 0;
+  /** By how much grants came too late to be used, since it was last told. */
+  private lateMs = 0;
   private failure: unknown;
   /** Called when a request that had to wait may go. */
   onChange: () => void = () => {};
@@ -309,6 +311,8 @@ export class SharedGate implements Gate {
 
   /** Tells the gate what came of earlier grants, and of those of processes that are gone. */
   private settle(state: SharedState, row: LockedRow): void {
+    if (this.lateMs > 0 && this.wanted.size > 0) state.gate.late(this.lateMs);
+    this.lateMs = 0;
     for (const { id, atMs, answer } of this.told.splice(0)) {
       const open = state.open.get(id);
       if (!open || open.member !== this.attached!.member) continue;
@@ -352,11 +356,15 @@ export class SharedGate implements Gate {
   }
 
   private dropLate(nowMs: number): void {
-    if (this.grants.length === 0 || this.grants[0]!.atMs > nowMs - LATE_MS) return;
+    if (this.grants.length === 0) return;
+    const oldest = nowMs - Math.min(LATE_MS, this.state.gate.toleranceMs());
     const kept: Grant[] = [];
     for (const grant of this.grants) {
-      if (grant.atMs > nowMs - LATE_MS) kept.push(grant);
-      else this.told.push({ id: grant.id, atMs: nowMs, answer: undefined });
+      if (grant.atMs >= oldest) kept.push(grant);
+      else {
+        this.lateMs = Math.max(this.lateMs, Math.min(LATE_MS, nowMs - grant.atMs));
+        this.told.push({ id: grant.id, atMs: nowMs, answer: undefined });
+      }
     }
     this.grants = kept;
   }

@@ -148,6 +148,20 @@ export class CredentialGate implements Gate {
     this.ceilings = ceilings;
   }
 
+  /** How much later than granted a request may leave; Infinity where no ceiling is set. */
+  toleranceMs(): number {
+    return Math.min(...this.ceilingWindows().map((window) => window.toleranceMs));
+  }
+
+  /** Requests leave later than granted, by so much: the ceilings allow for it. */
+  late(byMs: number): void {
+    for (const window of this.ceilingWindows()) window.late(byMs);
+  }
+
+  private ceilingWindows(): RateWindow[] {
+    return [...(this.ceiling ? [this.ceiling] : []), ...this.endpointCeilings.values()];
+  }
+
   /** Another process sent, unknown to us: nothing leaves for so long. */
   hold(nowMs: number, forMs: number): void {
     this.base.governor.hold(nowMs, forMs);

@@ -53,6 +53,16 @@ export class RateWindow {
     this.jitterMs = Math.min(this.jitterMs * 2, this.rule.windowMs * MOST_JITTER);
   }
 
+  /** How much later than planned a request may leave without a window receiving too many. */
+  get toleranceMs(): number {
+    return this.jitterMs / 2;
+  }
+
+  /** Requests leave later than planned, by so much. */
+  late(byMs: number): void {
+    this.jitterMs = Math.min(Math.max(this.jitterMs, 2 * byMs), this.rule.windowMs * MOST_JITTER);
+  }
+
   get requests(): number {
     return this.rule.requests;
   }

@@ -47,13 +47,15 @@ describe('a budget that processes share', () => {
   });
 
   test('together they never exceed max_rate, and who is killed leaves its part to the others', async () => {
-    const { results, stats } = await flood('none', 'generic', 3, 12, { facts: [{ name: 'requests', scope: 'credential', usual: { requests: 60, windowMs: 1000 } }], ceilings: { maxRate: { requests: 60, windowMs: 1000 } } }, (floods) => {
+    const { results, stats } = await flood('intercom', 'airtable', 3, 16, { facts: [{ name: 'requests', scope: 'credential', usual: { requests: 60, windowMs: 1000 } }], ceilings: { maxRate: { requests: 300, windowMs: 10_000 } } }, (floods) => {
       setTimeout(() => floods[0]!.child.kill('SIGKILL'), 5000);
     });
-    expect(stats.mostInWindow.global).toBeLessThanOrEqual(60);
+    // The server counts over ten seconds, and a busy machine may hold requests up by a tenth of one.
+    expect(stats.mostInWindow).toMatchObject({ windowMs: 10_000 });
+    expect(stats.mostInWindow.global).toBeLessThanOrEqual(300);
     expect(results.filter((result) => result === undefined)).toHaveLength(1);
     const left = results.filter((result) => result !== undefined);
-    expect(left.reduce((sum, result) => sum + between(result, 8, 11), 0)).toBeGreaterThan(3 * 60 * 0.75);
+    expect(left.reduce((sum, result) => sum + between(result, 8, 15), 0)).toBeGreaterThan(7 * 30 * 0.75);
   });
 });
 
