@@ -26,6 +26,8 @@ const LEAST_GAP_MS = 4;
 /** Answers are told at the latest after this. */
 const TELL_MS = 25;
 const MOST_GRANTS = 64;
+/** Requests that are remembered from before the budget is shared: a check of the account, and some. */
+const MOST_EARLY = 50;
 /** A state older than this is only a memory: the limits may have changed. */
 const FRESH_MS = 600_000;
 /** After an owner vanished, or the database crashed: what it sent last is unknown. */
@@ -71,6 +73,8 @@ export class SharedGate implements Gate {
   private exchangedMs = -Infinity;
   private timer: { atMs: number; cancel: () => void } | undefined;
   private requests = 0;
+  /** Sent before the budget was shared. */
+  private early: { atMs: number; request: GateRequest }[] = [];
   /** By how much grants came too late to be used, since it was last told. */
   private lateMs = 0;
   private failure: unknown;
@@ -87,12 +91,13 @@ export class SharedGate implements Gate {
   /** From now on the budget is shared through the store. Nothing may be in flight. */
   async attach(store: BudgetStore, member: string, onError: (error: unknown) => void): Promise<void> {
     this.attached = { store, member, onError };
-    const row = await store.lock();
+    const row = await store.lock(this.clock.monotonic());
     this.offsetMs = row.nowMs - this.clock.monotonic();
     const memory = this.state.gate.remember();
     const fresh = new CredentialGate({ ...this.options, memory });
     this.state = { gate: fresh, open: new Map(), nextId: 1, bootMs: row.bootMs };
     await this.take(row);
+    this.early = [];
   }
 
   check(nowMs: number, request: GateRequest): Admission {
@@ -116,6 +121,7 @@ export class SharedGate implements Gate {
 
   sent(nowMs: number, request: GateRequest): Ticket {
     this.requests++;
+    if (!this.attached && this.early.length < MOST_EARLY) this.early.push({ atMs: nowMs, request });
     if (this.mode !== 'shared') {
       const id = this.state.nextId++;
       this.state.open.set(id, { member: this.attached?.member ?? '', ticket: this.state.gate.sent(nowMs + this.offsetMs, request) });
@@ -177,7 +183,7 @@ export class SharedGate implements Gate {
       if (!this.failure) {
         for (const grant of this.grants.splice(0)) this.told.push({ id: grant.id, atMs: grant.atMs, answer: undefined });
         this.wanted.clear();
-        const row = await store.lock();
+        const row = await store.lock(this.clock.monotonic());
         if (this.mode === 'owner' && row.owner === this.attached.member) await store.keep(null, this.state);
         else if (this.mode === 'shared') await this.share(row);
         else await store.release();
@@ -221,7 +227,7 @@ export class SharedGate implements Gate {
     const { attached } = this;
     if (!attached) return;
     try {
-      await this.take(await attached.store.lock());
+      await this.take(await attached.store.lock(this.clock.monotonic()));
     } catch (error) {
       if (error instanceof FatalError) this.failure = error;
       else {
@@ -293,6 +299,11 @@ export class SharedGate implements Gate {
     if (usable) state.gate.setCeilings(this.options.ceilings ?? {});
     if (row.owner !== null || (usable && state.bootMs !== row.bootMs)) state.gate.hold(row.nowMs, UNKNOWN_MS);
     state.bootMs = row.bootMs;
+    // What this process sent before it came here counts as well.
+    for (const { atMs, request } of this.early.splice(0)) {
+      const at = atMs + row.nowMs - this.clock.monotonic();
+      state.gate.answered(at, state.gate.sent(at, request), { kind: 'accepted', signs: { readings: [] }, serverTimeMs: undefined });
+    }
     return state;
   }
 

@@ -9,6 +9,8 @@ import type { Ticket } from '../gate/gate.js';
 
 /** A process that was not heard of for this long is gone, and its share with it. */
 export const GONE_MS = 2000;
+/** It is heard of this often. */
+const HEARTBEAT_MS = 300;
 
 /** What the processes share. */
 export interface SharedState {
@@ -40,6 +42,7 @@ export interface Fence {
 export class BudgetStore {
   private readonly scope: string;
   private readonly member: string;
+  private beatMs = -Infinity;
 
   private constructor(
     private readonly client: pg.Client,
@@ -65,17 +68,19 @@ export class BudgetStore {
     return store;
   }
 
-  /** Takes the row; `keep` or `release` must follow. */
-  async lock(): Promise<LockedRow> {
+  /** Takes the row; `keep` or `release` must follow. `clockMs`: this process's monotonic clock. */
+  async lock(clockMs: number): Promise<LockedRow> {
+    const heartbeat = clockMs - this.beatMs >= HEARTBEAT_MS;
     const results = (await this.client.query(
-      `begin;
+      `begin; ${heartbeat ? `
        insert into _headrace.budget_member (scope, member, seen_at) values (${this.scope}, ${this.member}, clock_timestamp())
-         on conflict (scope, member) do update set seen_at = excluded.seen_at;
+         on conflict (scope, member) do update set seen_at = excluded.seen_at;` : 'select 1;'}
        select b.owner, b.owner_until, case when b.owner = ${this.member} then null else b.state end as state from _headrace.budget b where b.scope = ${this.scope} for update;
        select (extract(epoch from clock_timestamp()) * 1000)::float8 as now, (extract(epoch from pg_postmaster_start_time()) * 1000)::float8 as boot,
          array(select member from _headrace.budget_member where scope = ${this.scope} and seen_at > clock_timestamp() - interval '${GONE_MS} milliseconds') as members
          ${this.fence ? `, (select attempt from _headrace.budget_fence where scope = ${this.scope} and task = ${this.client.escapeLiteral(this.fence.task)})::float8 as attempt` : ''}`,
     )) as unknown as pg.QueryResult[];
+    if (heartbeat) this.beatMs = clockMs;
     const [row] = results[2]!.rows;
     const [clock] = results[3]!.rows;
     if (this.fence && clock.attempt > this.fence.attempt) {
@@ -104,6 +109,7 @@ export class BudgetStore {
 }
 
 function encode(state: SharedState): Buffer {
+  // Small enough to lie in the row itself: writing it out of line costs four times as much.
   return deflateRawSync(serialize(state), { level: 1 });
 }
 

@@ -13,7 +13,7 @@ import { SendLog } from './send-log.js';
 export const DEFAULT_LIMIT = 'requests';
 /** How far back `sentPerSecond` looks, and the window of a share. */
 const MEASURED_MS = 10_000;
-const RECENT_GRAIN_MS = 100;
+const RECENT_GRAIN_MS = 500;
 /** Limits that one credential may have; a server that names a new one with every answer gets no further. */
 const MOST_LIMITS = 200;
 /** A search doubles its rate: the engine should have requests ready for it. */
@@ -104,6 +104,7 @@ export class CredentialGate implements Gate {
     const earliest = governed[0]?.ticket.sentMs ?? nowMs;
     if (answer.serverTimeMs !== undefined) this.offset.observe(answer.serverTimeMs, earliest, nowMs);
     const { signs } = answer;
+    const explained = this.widenCeiling(answer, request);
     const { rejection } = signs;
     if (answer.kind === 'rejected') this.countRejection(rejection);
     const blamed = answer.kind === 'rejected' && rejection?.reason !== 'budget' ? this.blamed(nowMs, request, rejection, governed) : undefined;
@@ -117,6 +118,7 @@ export class CredentialGate implements Gate {
         retryAfterMs: kind === 'rejected' ? rejection?.retryAfterMs : undefined,
         readings: this.readingsOf(signs, limit),
         actualCost: signs.actualCost,
+        explained,
       });
     }
     const refused = answer.kind === 'rejected' && rejection?.reason === 'budget' ? this.budget(rejection.limit ?? DEFAULT_LIMIT) : undefined;
@@ -127,7 +129,6 @@ export class CredentialGate implements Gate {
     }
     const holdMs = answer.kind === 'rejected' ? undefined : signs.holdMs;
     if (holdMs !== undefined) this.base.governor.hold(nowMs, holdMs);
-    this.widenCeilings(answer, request);
   }
 
   /** Granted and never sent: it counts no more, except in the windows that it might have been sent in. */
@@ -319,11 +320,12 @@ export class CredentialGate implements Gate {
     if (Object.hasOwn(this.rejectedFor, said) || Object.keys(this.rejectedFor).length < MOST_LIMITS) this.rejectedFor[said] = (this.rejectedFor[said] ?? 0) + 1;
   }
 
-  /** A rejection although the ceiling was kept, and the ceiling is the limit: the way varies more than assumed. */
-  private widenCeilings(answer: Answer, request: GateRequest): void {
-    if (answer.kind !== 'rejected' || answer.signs.rejection?.reason === 'concurrency' || answer.signs.rejection?.reason === 'budget') return;
-    const ceiling = answer.signs.rejection?.scope === 'endpoint' ? this.endpointCeiling(request.endpoint) : this.ceiling;
-    ceiling?.rejected();
+  /** A rejection although the ceiling was kept, and used nearly up: the way varies more than assumed. Returns whether that explains it. */
+  private widenCeiling(answer: Answer, request: GateRequest): boolean {
+    const { rejection } = answer.signs;
+    if (answer.kind !== 'rejected' || rejection?.reason === 'concurrency' || rejection?.reason === 'budget') return false;
+    const ceiling = rejection?.scope === 'endpoint' ? this.endpointCeiling(request.endpoint) : this.ceiling;
+    return ceiling?.rejected() ?? false;
   }
 
   private views(nowMs: number): LimitView[] {

@@ -5,7 +5,7 @@ const KEPT_SLOTS = 520;
 const CAPACITY_SLOTS = 20;
 const LATENCY_SAMPLES = 8;
 /** How many of the latest requests tell how much the way varies. */
-const SPREAD_SAMPLES = 100;
+const SPREAD_SAMPLES = 40;
 const LEAST_SPREAD_SAMPLES = 20;
 const LATENCY_EVERY_MS = 5000;
 /** The latency may fall at once and rises slowly, so that a queue of our own making does not look like distance (BBR's minimum RTT). */

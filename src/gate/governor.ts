@@ -26,6 +26,8 @@ const CALM_MS = 4000;
 const LEAST_PACE = 0.2;
 /** A Retry-After of this length speaks of a rate: concurrency frees itself sooner. */
 const RATE_WAIT_MS = 1000;
+/** A pause after one request too many in a window of ours: the window moves on, and the rate is right. */
+const EXPLAINED_MS = 50;
 /** In-flight counts of accepted requests, to compare a rejected one with. */
 const RANKED = 300;
 const UNUSUALLY_MANY = 0.93;
@@ -53,6 +55,8 @@ export interface GovernorAnswer {
   reason?: 'rate' | 'concurrency' | undefined;
   retryAfterMs?: number | undefined;
   readings: GovernorReading[];
+  /** A ceiling at its limit explains the rejection: the way varied more than assumed. */
+  explained?: boolean;
   /** What it really cost, where the server tells. */
   actualCost?: number | undefined;
 }
@@ -292,6 +296,7 @@ export class Governor {
     this.taught = true;
     this.rolling?.widen();
     if (answer.reason === 'concurrency') return this.tooMany(nowMs, ticket);
+    if (answer.explained && (answer.retryAfterMs ?? 0) < RATE_WAIT_MS) return this.hold(nowMs, Math.max(answer.retryAfterMs ?? 0, EXPLAINED_MS));
     const speaksOfRate = answer.reason === 'rate' || (answer.retryAfterMs ?? 0) >= RATE_WAIT_MS || this.prior?.banMs !== undefined || ticket.inFlight === 1;
     if (speaksOfRate) {
       if (answer.reason === undefined) this.blameRate();

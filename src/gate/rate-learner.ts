@@ -52,6 +52,8 @@ const STEP = 0.02;
 const STEP_GROWTH = 1.7;
 /** A block shorter than this ends within the window of a rate that is counted by the second. */
 const QUICK_MS = 500;
+/** Of what got through in the two seconds before a short block, the rate is at least this much. */
+const RECENT_SHARE = 0.85;
 const BAN_MS = 3000;
 /** How many bans we wait before we try more than what a ban taught. */
 const BANS_BETWEEN_PROBES = 30;
@@ -64,7 +66,7 @@ const FIRST_SLACK = 0.2;
 const MORE_SLACK = 1.5;
 const MOST_SLACK = 4;
 /** Accepted requests whose send times are kept. */
-const KEPT_SENDS = 128;
+const KEPT_SENDS = 32;
 
 export class RateLearner {
   readonly kind = 'rate-learner';
@@ -219,9 +221,10 @@ export class RateLearner {
     const from = Math.max(this.cycleStartMs, nowMs - Math.max(10_000 + 3 * blockMs, 2 * this.windowMs));
     const spanMs = Math.max(nowMs - from, 100);
     const accepted = this.delivery.between(from, nowMs + 1000);
-    const sustained = (accepted * 1000) / spanMs;
     const quick = blockMs < QUICK_MS;
     const recent = this.delivery.between(this.blockedAtMs - 2000, this.blockedAtMs) / 2;
+    // Where requests were lacking for a while, the mean says less than the last two seconds, if the block was one of a second's limit.
+    const sustained = Math.max((accepted * 1000) / spanMs, quick ? RECENT_SHARE * recent : 0);
     const climbed = this.climbing && before > 1.3 * base;
     const cycleMs = nowMs - this.cycleStartMs;
     let keepCycle = false;
@@ -368,6 +371,10 @@ export class RateLearner {
   /** Accepted of what was sent in the window before the request that was rejected. */
   private quotaBeforeRejection(): number {
     let sum = 0;
+    const sent = this.accepts.map(({ sentMs }) => sentMs);
+    const coveredMs = this.rejectedSentMs - Math.min(...sent);
+    // More than a ban's server allows: the rate of what is known of.
+    if (sent.length >= KEPT_SENDS && coveredMs < SUSPECTED_WINDOW_MS) return (this.accepts.length * SUSPECTED_WINDOW_MS) / Math.max(1, coveredMs);
     for (const { sentMs, cost } of this.accepts) if (sentMs > this.rejectedSentMs - SUSPECTED_WINDOW_MS - SUSPECTED_SLACK_MS && sentMs < this.rejectedSentMs) sum += cost;
     return Math.max(1, sum);
   }

@@ -6,8 +6,9 @@ import type { RateRule } from './gate.js';
 import { SendLog } from './send-log.js';
 
 /** How much the way to the server may vary, before a rejection teaches otherwise. */
-const FIRST_JITTER = 0.04;
+const FIRST_JITTER = 0.05;
 const MOST_JITTER = 0.5;
+const MORE_JITTER = 1.5;
 const TIGHT = 0.9;
 /** Share of the window within which sends are kept as one. */
 const GRAIN = 0.002;
@@ -47,10 +48,11 @@ export class RateWindow {
     this.latestMs = nowMs;
   }
 
-  /** Rejected although it kept the rule, and used it nearly up: the way varies more than assumed. Otherwise another limit was met. */
-  rejected(): void {
-    if (this.log.cost(this.latestMs - this.rule.windowMs - this.jitterMs) < TIGHT * this.rule.requests) return;
-    this.jitterMs = Math.min(this.jitterMs * 2, this.rule.windowMs * MOST_JITTER);
+  /** Rejected although it kept the rule, and used it nearly up: the way varies more than assumed. Otherwise another limit was met; returns whether this one was. */
+  rejected(): boolean {
+    if (this.log.cost(this.latestMs - this.rule.windowMs - this.jitterMs) < TIGHT * this.rule.requests) return false;
+    this.jitterMs = Math.min(this.jitterMs * MORE_JITTER, this.rule.windowMs * MOST_JITTER);
+    return this.jitterMs < this.rule.windowMs * MOST_JITTER;
   }
 
   /** How much later than planned a request may leave without a window receiving too many. */

@@ -2,7 +2,7 @@
  * How much was sent when, oldest first; what has left the window is forgotten. Sends close to each other are kept as one, at the time of
  * the last of them, so that a window never looks emptier than it is and the log stays small at any rate.
  */
-const COMPACT_AT = 1024;
+const COMPACT_AT = 32;
 
 export class SendLog {
   readonly kind = 'send-log';
@@ -31,7 +31,7 @@ export class SendLog {
   /** What was sent after `fromMs`. Asking forgets what is older. */
   cost(fromMs: number): number {
     while (this.first < this.times.length && this.times[this.first]! <= fromMs) this.total -= this.costs[this.first++]!;
-    if (this.first > COMPACT_AT) {
+    if (this.first > COMPACT_AT && this.first * 2 > this.times.length) {
       this.times = this.times.slice(this.first);
       this.costs = this.costs.slice(this.first);
       this.first = 0;

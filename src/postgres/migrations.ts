@@ -35,6 +35,7 @@ const MIGRATIONS: string[] = [
   create table _headrace.budget (
     scope text primary key, owner text, owner_until double precision not null default 0, state bytea
   ) with (fillfactor = 40);
+  alter table _headrace.budget alter column state set storage main;
   create table _headrace.budget_member (
     scope text not null, member text not null, seen_at timestamptz not null, primary key (scope, member)
   ) with (fillfactor = 50);
