@@ -23,7 +23,7 @@ function cost(make: () => CredentialGate, answer: (i: number, nowMs: number) => 
   const requests = [0, 1, 2, 3].map((i) => ({ endpoint: `endpoint ${i}`, cost: 1 }));
   const start = process.cpuUsage();
   for (let now = 0; now < SECONDS * 1000; now += 1000 / PER_SECOND) {
-    while (first < inFlight.length && inFlight[first]!.atMs <= now) gate.answered(now, inFlight[first]!.ticket, answer(sent, now)), first++;
+    for (; first < inFlight.length && inFlight[first]!.atMs <= now; first++) gate.answered(now, inFlight[first]!.ticket, answer(sent, now));
     if (first > 10_000) {
       inFlight.splice(0, first);
       first = 0;

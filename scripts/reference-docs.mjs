@@ -7,7 +7,7 @@ import { divisionText, followText } from '../dist/cli/discover.js';
 import { connectionSchema, destinationSchema, fileSchema } from '../dist/config/schema.js';
 import { stripeConfigSchema } from '../dist/connectors/stripe/config.js';
 import { stripeSource } from '../dist/connectors/stripe/source.js';
-import { DeclaredGate } from '../dist/gate/declared.js';
+import { CredentialGate } from '../dist/gate/credential-gate.js';
 import { seededRandom } from '../dist/random.js';
 import { systemClock } from '../dist/clock.js';
 import { LIMITS } from '../dist/limits.js';
@@ -45,7 +45,7 @@ function commands() {
 
 function streams() {
   const config = stripeConfigSchema.parse({ connector: 'stripe', api_key: ['sk', 'test', 'docs000'].join('_') });
-  const source = stripeSource(config, { gateFor: (limits) => new DeclaredGate(limits, seededRandom(1)), clock: systemClock, random: seededRandom(1) });
+  const source = stripeSource(config, { gateFor: (limits) => new CredentialGate(limits), clock: systemClock, random: seededRandom(1) });
   const rows = source.streams.map((stream) => [stream.name, `\`/v1/${stream.endpoint}\``, divisionText(stream.division), followText(stream.follow), Object.keys(stream.schema.properties).length]);
   void source.close();
   return table(['stream', 'endpoint', 'divided', 'follows changes', 'fields'], rows);

@@ -2,6 +2,7 @@
 export { systemClock, type Clock } from './clock.js';
 export { newRunId, openDestination, openSource, resolveConnection, type ConnectionConfig, type ConnectionFlags } from './compose.js';
 export { ConfigError, CursorGoneError, describeError, EXIT, FatalError, HeadraceError, PausedError, RetriableError, SkippableError, SliceGoneError } from './errors.js';
+export type { Ceilings, LimitFact, LimitView, Reading } from './gate/gate.js';
 export type { Progress, RunEvent, RunOutcome, RunSummary, StreamProof } from './pipeline/events.js';
 export { runSync, type SyncOptions } from './pipeline/sync.js';
 export { segmentCountFromDensity } from './segments/density.js';

@@ -99,6 +99,19 @@ describe('headrace', () => {
     expect(await run(['check', 'stripe', ...target()], {})).toMatchObject({ code: 2, stderr: expect.stringMatching(/STRIPE_API_KEY is not set[\s\S]*headrace\.yaml:\d+/) });
   });
 
+  test('limits tells what is known before a run, and what the run found out; ceilings are kept and checked', async () => {
+    expect(await run(['limits', 'stripe', ...target()])).toMatchObject({ code: 0, stdout: expect.stringContaining('usual for this API') });
+    const ran = await run(['sync', 'stripe', ...target(), ...FEW, '--max-rate', '90', '--json']);
+    expect(ran.code).toBe(0);
+    const after = await run(['limits', 'stripe', ...target(), '--json']);
+    const known = after.stdout.trim().split('\n').map((line) => JSON.parse(line));
+    expect(known.map((limit) => limit.name)).toEqual(expect.arrayContaining(['global', 'endpoint customers', 'max_rate']));
+    expect(known.find((limit) => limit.name === 'max_rate')).toMatchObject({ knownBy: 'configuration', perSecond: 90 });
+    expect(after.stdout + ran.stdout).not.toContain(TESTBED_LIVE_KEY);
+    expect(await run(['sync', 'stripe', ...target(), '--share', '150%'])).toMatchObject({ code: 2, stderr: expect.stringContaining('1% to 100%') });
+    expect((await run(['sync', 'stripe', ...target(), '--max-rate', '0'])).code).toBe(2);
+  });
+
   test('completion scripts name the commands', async () => {
     for (const shell of ['bash', 'zsh', 'fish']) expect((await run(['completion', shell])).stdout).toContain('sync');
     expect((await run(['completion', 'tcsh'])).code).toBe(2);
