@@ -66,7 +66,7 @@ export function buildProgram(): Command {
 
   ceilingOptions(connectionOptions(program.command('sync').argument('[connection]'))).description('copy every stream into the destination; Ctrl-C pauses, the same command continues')
     .addOption(new Option('--planner <planner>', 'how streams are divided').choices(['adaptive', 'uniform']).default('adaptive'))
-    .option('--json', 'one event a line on stdout').option('-q, --quiet', 'no progress')
+    .option('--json', 'one event a line on stdout').option('-q, --quiet', 'no progress').option('--metrics <file>', 'keep Prometheus metrics in this file, once a second')
     .action(run(() => import('./sync.js')));
 
   connectionOptions(program.command('verify').argument('[connection]')).description('prove the stored rows against the ledger, and on request against the API')

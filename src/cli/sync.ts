@@ -3,9 +3,10 @@ import { systemClock } from '../clock.js';
 import { newRunId, openDestination, openSource, resolveConnection, type ConnectionConfig, type ConnectionFlags } from '../compose.js';
 import { EXIT, messageOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import type { RunEvent, RunOutcome, RunSummary, Wait } from '../pipeline/events.js';
+import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../pipeline/events.js';
 import { runSync } from '../pipeline/sync.js';
 import { rateLimitedStatus } from '../protocol/stream-status.js';
+import { metricsText, writeMetrics } from './metrics.js';
 import { json, note, out } from './output.js';
 import { ProgressView } from './progress-view.js';
 import { summaryText } from './summary.js';
@@ -13,6 +14,7 @@ import { summaryText } from './summary.js';
 interface SyncFlags extends ConnectionFlags {
   json?: boolean;
   quiet?: boolean;
+  metrics?: string;
   planner?: 'adaptive' | 'uniform';
 }
 
@@ -30,7 +32,7 @@ export async function command([name]: (string | undefined)[], flags: SyncFlags):
 }
 
 /** One run with progress and signals; used by the demo as well. */
-export async function syncConnection(connection: ConnectionConfig, flags: Pick<SyncFlags, 'json' | 'quiet' | 'planner'>): Promise<RunSummary> {
+export async function syncConnection(connection: ConnectionConfig, flags: Pick<SyncFlags, 'json' | 'quiet' | 'planner' | 'metrics'>): Promise<RunSummary> {
   const controller = new AbortController();
   const view = new ProgressView(!flags.quiet && !flags.json);
   const signals = pauseOnSignals(controller, view);
@@ -45,17 +47,33 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
     if ((attempt.waitMs ?? 0) > LIMITS.visibleWaitMs) emit({ type: 'wait', reason: attempt.reason ?? '', ms: attempt.waitMs! });
   });
   let ticker: NodeJS.Timeout | undefined;
+  let meter: NodeJS.Timeout | undefined;
+  let last: (() => Progress) | undefined;
   try {
     const destination = await openDestination(connection);
     try {
       if (destination.notice) note(`note: ${destination.notice}`);
-      return await runSync({
+      const summary = await runSync({
         source: opened.source, destination, permits: opened.permits, gateStatus: opened.gateStatus, limits: opened.limits,
         shareBudget: () => opened.shareBudget(destination, (error) => emit({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` })),
         connection: connection.name, runId: newRunId(),
         mode: connection.destination.mode, clock: systemClock, signal: controller.signal, planner: flags.planner ?? 'adaptive', emit,
         onProgress: (snapshot) => {
           view.start(snapshot);
+          last = snapshot;
+          if (flags.metrics !== undefined) {
+            const file = flags.metrics;
+            writeMetrics(file, metricsText(connection.name, snapshot()));
+            // What could be written once and cannot any more is no reason to stop a sync.
+            meter = setInterval(() => {
+              try {
+                writeMetrics(file, metricsText(connection.name, snapshot()));
+              } catch (error) {
+                clearInterval(meter);
+                emit({ type: 'note', message: messageOf(error) });
+              }
+            }, PROGRESS_MS);
+          }
           if (flags.json) ticker = setInterval(() => {
             const progress = snapshot();
             for (const wait of progress.waits) {
@@ -66,11 +84,14 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
           }, PROGRESS_MS);
         },
       });
+      if (flags.metrics !== undefined && last) writeMetrics(flags.metrics, metricsText(connection.name, last()));
+      return summary;
     } finally {
       await destination.close();
     }
   } finally {
     clearInterval(ticker);
+    clearInterval(meter);
     view.stop();
     signals();
     await opened.source.close();

@@ -101,7 +101,8 @@ describe('headrace', () => {
 
   test('limits tells what is known before a run, and what the run found out; ceilings are kept and checked', async () => {
     expect(await run(['limits', 'stripe', ...target()])).toMatchObject({ code: 0, stdout: expect.stringContaining('usual for this API') });
-    const ran = await run(['sync', 'stripe', ...target(), ...FEW, '--max-rate', '90', '--json']);
+    const ran = await run(['sync', 'stripe', ...target(), ...FEW, '--max-rate', '90', '--json', '--metrics', 'm.prom']);
+    expect(readFileSync(path.join(work.folder, 'm.prom'), 'utf8')).toContain('headrace_limit_per_second{connection="stripe",limit="max_rate"');
     expect(ran.code).toBe(0);
     const after = await run(['limits', 'stripe', ...target(), '--json']);
     const known = after.stdout.trim().split('\n').map((line) => JSON.parse(line));
@@ -110,6 +111,7 @@ describe('headrace', () => {
     expect(after.stdout + ran.stdout).not.toContain(TESTBED_LIVE_KEY);
     expect(await run(['sync', 'stripe', ...target(), '--share', '150%'])).toMatchObject({ code: 2, stderr: expect.stringContaining('1% to 100%') });
     expect((await run(['sync', 'stripe', ...target(), '--max-rate', '0'])).code).toBe(2);
+    expect(await run(['sync', 'stripe', ...target(), ...FEW, '--metrics', 'nowhere/m.prom'])).toMatchObject({ code: 2, stderr: expect.stringContaining('metrics cannot be written') });
   });
 
   test('completion scripts name the commands', async () => {
