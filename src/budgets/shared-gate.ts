@@ -9,7 +9,7 @@
 import type { Clock } from '../clock.js';
 import { FatalError } from '../errors.js';
 import { CredentialGate, type CredentialGateOptions, type GateMemory } from '../gate/credential-gate.js';
-import type { Admission, Answer, Gate, GateRequest, GateStatus, Ticket, WaitReason } from '../gate/gate.js';
+import type { Admission, Answer, Gate, GateRequest, GateStatus, Ticket } from '../gate/gate.js';
 import type { BudgetStore, LockedRow, SharedState } from './store.js';
 
 /** An owner writes down the gate this often, and is the owner for so long after. */
@@ -68,7 +68,7 @@ export class SharedGate implements Gate {
   private grants: Grant[] = [];
   private told: Told[] = [];
   private readonly wanted = new Map<string, GateRequest>();
-  private held: { reason: WaitReason; limit: string; untilMs: number } | undefined;
+  private held: GateStatus['waiting'];
   private exchanging: Promise<void> | undefined;
   private exchangedMs = -Infinity;
   private timer: { atMs: number; cancel: () => void } | undefined;
@@ -162,7 +162,7 @@ export class SharedGate implements Gate {
   status(nowMs: number): GateStatus {
     const status = this.state.gate.status(nowMs + this.offsetMs);
     const { waiting } = status;
-    return { ...status, requests: this.requests, waiting: this.mode === 'shared' ? (this.held && this.held.untilMs > nowMs ? this.held : undefined) : waiting && { ...waiting, untilMs: waiting.untilMs - this.offsetMs } };
+    return { ...status, requests: this.requests, waiting: this.mode === 'shared' ? (this.held && this.held.untilMs > nowMs ? this.held : undefined) : waiting && { ...waiting, sinceMs: waiting.sinceMs - this.offsetMs, untilMs: waiting.untilMs - this.offsetMs } };
   }
 
   recall(memory: GateMemory): void {
@@ -262,7 +262,8 @@ export class SharedGate implements Gate {
     if (row.owner !== null && !owns && row.ownerUntilMs > row.nowMs) {
       // It hands over within RENEW_MS, or is gone by then.
       this.mode = 'shared';
-      this.held = { reason: 'shared budget', limit: 'owner', untilMs: this.clock.monotonic() + HORIZON_MS };
+      const now = this.clock.monotonic();
+      this.held = { reason: 'shared budget', limit: 'owner', sinceMs: now, untilMs: now + HORIZON_MS };
       await store.release();
       this.exchangeSoon(HORIZON_MS);
       return;
@@ -341,6 +342,7 @@ export class SharedGate implements Gate {
   /** Takes what the gate has for the next moments; an even part of it where others want some too. */
   private grant(state: SharedState, nowMs: number): Grant[] {
     const granted: Grant[] = [];
+    const before = this.held;
     this.held = undefined;
     for (const [key, request] of this.wanted) {
       const rate = state.gate.rateOf(request.endpoint);
@@ -356,7 +358,7 @@ export class SharedGate implements Gate {
           continue;
         }
         if (at + verdict.waitMs > nowMs + HORIZON_MS) {
-          if (got === 0) this.held = { reason: verdict.reason, limit: verdict.limit, untilMs: (Number.isFinite(verdict.waitMs) ? at + verdict.waitMs : nowMs + HORIZON_MS) - this.offsetMs };
+          if (got === 0) this.held = { reason: verdict.reason, limit: verdict.limit, sinceMs: before?.limit === verdict.limit ? before.sinceMs : nowMs - this.offsetMs, untilMs: (Number.isFinite(verdict.waitMs) ? at + verdict.waitMs : nowMs + HORIZON_MS) - this.offsetMs };
           break;
         }
         at += Math.max(verdict.waitMs, 0.01);

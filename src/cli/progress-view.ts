@@ -1,6 +1,7 @@
 /** Progress on stderr: drawn in place on a terminal, a plain line now and then elsewhere. */
 import pc from 'picocolors';
 import type { Progress, StreamProgress, Wait } from '../pipeline/events.js';
+import { LIMITS } from '../limits.js';
 import { redact } from '../log.js';
 import { count, duration } from './output.js';
 
@@ -67,7 +68,7 @@ export function render(progress: Progress, columns: number): string[] {
   if (rest > 0) lines.push(pc.dim(`  and ${rest} more (${streams.filter((stream) => stream.status === 'complete').length} complete)`));
   lines.push(pc.bold(totalLine(progress)));
   lines.push(...limitLines(progress));
-  for (const wait of progress.waits) lines.push(pc.yellow(`  waiting${wait.ms > 0 ? ` ${duration(wait.ms)}` : ''}: ${reasonText(wait)}`));
+  for (const wait of progress.waits) lines.push(pc.yellow(`  waiting${timeText(wait)}: ${reasonText(wait)}`));
   return lines;
 }
 
@@ -113,6 +114,12 @@ export function rateText(perSecond: number): string {
   return perSecond * 3600 >= 1 ? `${Number((perSecond * 3600).toPrecision(3))}/h` : `${Number((perSecond * 86_400).toPrecision(3))}/day`;
 }
 
+/** What remains, else how long it has lasted: nobody may know when a ban ends. */
+function timeText(wait: Wait): string {
+  if (wait.ms > LIMITS.visibleWaitMs) return ` ${duration(wait.ms)}`;
+  return (wait.forMs ?? 0) > LIMITS.visibleWaitMs ? ` since ${duration(wait.forMs!)}` : '';
+}
+
 function reasonText(wait: Wait): string {
   return wait.limit === undefined ? wait.reason : `${wait.reason} (${wait.limit})`;
 }
@@ -125,6 +132,6 @@ export function rejectionText(rejectedFor: Record<string, number>): string {
 
 export function plainLine(progress: Progress): string {
   const done = progress.streams.filter((stream) => stream.status === 'complete').length;
-  const waits = progress.waits.map((wait) => `, waiting${wait.ms > 0 ? ` ${duration(wait.ms)}` : ''} for ${reasonText(wait)}`).join('');
+  const waits = progress.waits.map((wait) => `, waiting${timeText(wait)} for ${reasonText(wait)}`).join('');
   return `${totalLine(progress)}; ${done} of ${progress.streams.length} streams complete${waits}`;
 }

@@ -78,13 +78,19 @@ export class CredentialGate implements Gate {
 
   check(nowMs: number, request: GateRequest): Admission {
     const verdict = this.verdict(nowMs, request);
-    if (!verdict.go && Number.isFinite(verdict.waitMs)) this.held = { reason: verdict.reason, limit: verdict.limit, untilMs: nowMs + verdict.waitMs };
+    if (!verdict.go && Number.isFinite(verdict.waitMs)) {
+      const { reason, limit, waitMs } = verdict;
+      const sinceMs = this.held?.limit === limit && this.held.reason === reason ? this.held.sinceMs : nowMs;
+      this.held = { reason, limit, sinceMs, untilMs: nowMs + waitMs };
+    }
     return verdict;
   }
 
   sent(nowMs: number, request: GateRequest): Ticket {
     this.requests++;
     this.inFlight++;
+    // A probe ends no wait; its answer may.
+    if (!this.blocked()) this.held = undefined;
     this.recent.add(nowMs, 1);
     this.startedMs ??= nowMs;
     this.lastSentMs = Math.max(this.lastSentMs, nowMs);
@@ -189,7 +195,7 @@ export class CredentialGate implements Gate {
       requests: this.requests,
       rejections: this.rejections,
       rejectedFor: { ...this.rejectedFor },
-      waiting: this.held && this.held.untilMs > nowMs ? this.held : undefined,
+      waiting: this.held && (this.held.untilMs > nowMs || this.blocked()) ? this.held : undefined,
       limits: this.views(nowMs),
     };
   }
@@ -312,6 +318,11 @@ export class CredentialGate implements Gate {
     const requests = Math.max(1, Math.floor((perSecond * share * MEASURED_MS) / 1000));
     if (!this.share) this.share = new RateWindow({ requests, windowMs: MEASURED_MS });
     else if (requests < this.share.requests || view.windowMs !== undefined || view.knownBy !== 'headers') this.share.retune(requests);
+  }
+
+  private blocked(): boolean {
+    for (const { governor } of this.limits.values()) if (governor.rate.phase === 'blocked') return true;
+    return false;
   }
 
   private countRejection(rejection: Rejection | undefined): void {

@@ -128,7 +128,8 @@ export interface GateStatus {
   /** Rejections by what the server said: `endpoint rate`, `unlabelled`. */
   rejectedFor: Record<string, number>;
   requests: number;
-  waiting: { reason: WaitReason; limit: string; untilMs: number } | undefined;
+  /** What holds requests back now; after a rejection, since the first one. */
+  waiting: { reason: WaitReason; limit: string; sinceMs: number; untilMs: number } | undefined;
   limits: LimitView[];
 }
 

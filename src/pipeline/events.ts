@@ -34,8 +34,10 @@ export interface Wait {
   reason: string;
   /** The limit that it is for, where it is for one. */
   limit?: string | undefined;
-  /** Milliseconds that remain. */
+  /** Milliseconds that remain, as far as is known. */
   ms: number;
+  /** How long it has lasted. */
+  forMs?: number;
 }
 
 export interface Progress {

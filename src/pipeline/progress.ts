@@ -50,7 +50,10 @@ export class ProgressMeter {
 
   private waits(gate: GateStatus, now: number): Wait[] {
     const waits: Wait[] = [];
-    if (gate.waiting && gate.waiting.untilMs - now > LIMITS.visibleWaitMs) waits.push({ reason: gate.waiting.reason, limit: gate.waiting.limit, ms: gate.waiting.untilMs - now });
+    if (gate.waiting) {
+      const { reason, limit, sinceMs, untilMs } = gate.waiting;
+      if (Math.max(untilMs - now, now - sinceMs) > LIMITS.visibleWaitMs) waits.push({ reason, limit, ms: Math.max(0, untilMs - now), forMs: Math.max(0, now - sinceMs) });
+    }
     if (this.memory.full) waits.push({ reason: 'destination', ms: 0 });
     return waits;
   }
