@@ -48,7 +48,7 @@ describe('the gate of a credential', () => {
     const gate = new CredentialGate();
     gate.answered(10, gate.sent(0, at('a')), answer('rejected', { rejection: { retryAfterMs: 7000 } }));
     expect(gate.check(5000, at('a'))).toMatchObject({ go: false, reason: 'Retry-After', limit: 'requests' });
-    expect(gate.status(5000).waiting).toEqual({ reason: 'Retry-After', limit: 'requests', sinceMs: 5000, untilMs: 7010 });
+    expect(gate.status(5000).waiting).toEqual({ reason: 'Retry-After', limit: 'requests', sinceMs: 10, untilMs: 7010 });
     expect(gate.check(7010, at('a')).go).toBe(true);
   });
 

@@ -80,8 +80,7 @@ export class CredentialGate implements Gate {
     const verdict = this.verdict(nowMs, request);
     if (!verdict.go && Number.isFinite(verdict.waitMs)) {
       const { reason, limit, waitMs } = verdict;
-      const sinceMs = this.held?.limit === limit && this.held.reason === reason ? this.held.sinceMs : nowMs;
-      this.held = { reason, limit, sinceMs, untilMs: nowMs + waitMs };
+      this.held = { reason, limit, sinceMs: this.held?.limit === limit && this.held.reason === reason ? this.held.sinceMs : nowMs, untilMs: nowMs + waitMs };
     }
     return verdict;
   }
@@ -89,8 +88,7 @@ export class CredentialGate implements Gate {
   sent(nowMs: number, request: GateRequest): Ticket {
     this.requests++;
     this.inFlight++;
-    // A probe ends no wait; its answer may.
-    if (!this.blocked()) this.held = undefined;
+    this.held = undefined;
     this.recent.add(nowMs, 1);
     this.startedMs ??= nowMs;
     this.lastSentMs = Math.max(this.lastSentMs, nowMs);
@@ -195,7 +193,7 @@ export class CredentialGate implements Gate {
       requests: this.requests,
       rejections: this.rejections,
       rejectedFor: { ...this.rejectedFor },
-      waiting: this.held && (this.held.untilMs > nowMs || this.blocked()) ? this.held : undefined,
+      waiting: this.blocked() ?? (this.held && this.held.untilMs > nowMs ? this.held : undefined),
       limits: this.views(nowMs),
     };
   }
@@ -320,9 +318,15 @@ export class CredentialGate implements Gate {
     else if (requests < this.share.requests || view.windowMs !== undefined || view.knownBy !== 'headers') this.share.retune(requests);
   }
 
-  private blocked(): boolean {
-    for (const { governor } of this.limits.values()) if (governor.rate.phase === 'blocked') return true;
-    return false;
+  /** The longest block of a limit: probes end none of them. */
+  private blocked(): GateStatus['waiting'] {
+    let longest: GateStatus['waiting'];
+    for (const { name, endpoint, governor } of this.limits.values()) {
+      const { block } = governor.rate;
+      if (!block || (longest && longest.sinceMs <= block.sinceMs)) continue;
+      longest = { reason: block.stated ? 'Retry-After' : 'backoff after a rejection', limit: endpoint === '' ? name : `${name} ${endpoint}`, sinceMs: block.sinceMs, untilMs: block.untilMs };
+    }
+    return longest;
   }
 
   private countRejection(rejection: Rejection | undefined): void {

@@ -204,6 +204,11 @@ export class RateLearner {
     return nowMs - this.blockedAtMs;
   }
 
+  /** The present block; undefined where there is none. */
+  get block(): { sinceMs: number; untilMs: number; stated: boolean } | undefined {
+    return this.phase === 'blocked' ? { sinceMs: this.blockedAtMs, untilMs: this.blockedUntilMs, stated: this.blockStated } : undefined;
+  }
+
   /** The probe never came back: another one may go. */
   probeLost(nowMs: number): void {
     this.probeOut = false;
