@@ -160,8 +160,8 @@ export function openSource(connection: ConnectionConfig, observe?: (event: Attem
     shareBudget: async (destination, onError) => {
       if (!('target' in destination)) return async () => {};
       const member = `${hostname()}/${process.pid}/${newRunId()}`;
-      const store = await BudgetStore.open(await connect((destination as PostgresDestination).target, 'headrace budget'), fingerprint, member);
-      await gate!.attach(store, member, onError);
+      const { target } = destination as PostgresDestination;
+      await gate!.attach(async () => BudgetStore.open(await connect(target, 'headrace budget'), fingerprint, member), member, onError);
       return () => gate!.close();
     },
   };

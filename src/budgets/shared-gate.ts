@@ -53,6 +53,7 @@ interface Told {
 
 interface Attached {
   store: BudgetStore;
+  open: () => Promise<BudgetStore>;
   member: string;
   onError: (error: unknown) => void;
 }
@@ -88,9 +89,10 @@ export class SharedGate implements Gate {
     this.state = { gate: new CredentialGate(options), open: new Map(), nextId: 1, bootMs: 0 };
   }
 
-  /** From now on the budget is shared through the store. Nothing may be in flight. */
-  async attach(store: BudgetStore, member: string, onError: (error: unknown) => void): Promise<void> {
-    this.attached = { store, member, onError };
+  /** From now on the budget is shared through the store that `open` opens, again where it is lost. Nothing may be in flight. */
+  async attach(open: () => Promise<BudgetStore>, member: string, onError: (error: unknown) => void): Promise<void> {
+    const store = await open();
+    this.attached = { store, open, member, onError };
     const row = await store.lock(this.clock.monotonic());
     this.offsetMs = row.nowMs - this.clock.monotonic();
     const memory = this.state.gate.remember();
@@ -230,14 +232,23 @@ export class SharedGate implements Gate {
       await this.take(await attached.store.lock(this.clock.monotonic()));
     } catch (error) {
       if (error instanceof FatalError) this.failure = error;
-      else {
-        // The store is gone: on with what is known, alone.
-        this.attached = undefined;
-        this.mode = 'alone';
-        this.grants = [];
-        await attached.store.close().catch(() => {});
-      }
+      else if (await this.reopen(attached)) return;
       attached.onError(error);
+    }
+  }
+
+  /** A connection that was lost is opened again; without one, on with what is known, alone. */
+  private async reopen(attached: Attached): Promise<boolean> {
+    await attached.store.close().catch(() => {});
+    this.grants = [];
+    try {
+      attached.store = await attached.open();
+      this.mode = 'shared';
+      return true;
+    } catch {
+      this.attached = undefined;
+      this.mode = 'alone';
+      return false;
     }
   }
 

@@ -76,10 +76,10 @@ describe('the row', () => {
   test('an owner hands over when another one comes, and what it learned goes along', async () => {
     const scope = uniqueName();
     const [first, second] = [gate(), gate()];
-    await first.attach(await open(scope, 'first'), 'first', () => {});
+    await first.attach(() => open(scope, 'first'), 'first', () => {});
     const ticket = first.sent(systemClock.monotonic(), request);
     first.answered(systemClock.monotonic(), ticket, { kind: 'rejected', signs: { readings: [], rejection: { limit: 'requests', reason: 'rate', retryAfterMs: 3000 } }, serverTimeMs: undefined });
-    await second.attach(await open(scope, 'second'), 'second', () => {});
+    await second.attach(() => open(scope, 'second'), 'second', () => {});
     // The block that the first one met holds the second as well.
     expect(await admitted(second, 1500)).toBe(false);
     expect(await admitted(second, 4000)).toBe(true);
@@ -91,11 +91,11 @@ describe('the row', () => {
     const scope = uniqueName();
     const client = await connect(destination.target, 'first');
     const first = gate();
-    await first.attach(await BudgetStore.open(client, scope, 'first'), 'first', () => {});
+    await first.attach(() => BudgetStore.open(client, scope, 'first'), 'first', () => {});
     first.sent(systemClock.monotonic(), request);
     (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
     const second = gate();
-    await second.attach(await open(scope, 'second'), 'second', () => {});
+    await second.attach(() => open(scope, 'second'), 'second', () => {});
     expect(await admitted(second, 3500)).toBe(true);
     await second.close();
     await first.close();
@@ -104,14 +104,31 @@ describe('the row', () => {
   test('an attempt that a later one replaced is refused', async () => {
     const scope = uniqueName();
     const old = gate();
-    await old.attach(await open(scope, 'old', { task: 't', attempt: 1 }), 'old', () => {});
+    await old.attach(() => open(scope, 'old', { task: 't', attempt: 1 }), 'old', () => {});
     await expect(open(scope, 'new', { task: 't', attempt: 2 }).then((store) => store.close())).resolves.toBeUndefined();
     await systemClock.sleep(700);
     expect(() => old.check(systemClock.monotonic(), request)).toThrow(expect.objectContaining({ code: 'stale_attempt' }));
     await old.close();
     const late = gate();
-    await expect(open(scope, 'late', { task: 't', attempt: 1 }).then((store) => late.attach(store, 'late', () => {}))).rejects.toMatchObject({ code: 'stale_attempt' });
+    await expect(late.attach(() => open(scope, 'late', { task: 't', attempt: 1 }), 'late', () => {})).rejects.toMatchObject({ code: 'stale_attempt' });
     await late.close();
+  });
+
+  test('a connection that is lost is opened again, and the budget stays shared', async () => {
+    const scope = uniqueName();
+    const clients: Awaited<ReturnType<typeof connect>>[] = [];
+    const own = gate();
+    const errors: unknown[] = [];
+    await own.attach(async () => {
+      clients.push(await connect(destination.target, 'lossy'));
+      return BudgetStore.open(clients.at(-1)!, scope, 'lossy');
+    }, 'lossy', (error) => errors.push(error));
+    await clients[0]!.end();
+    await systemClock.sleep(900);
+    expect(clients).toHaveLength(2);
+    expect(errors).toEqual([]);
+    expect(await admitted(own, 1500)).toBe(true);
+    await own.close();
   });
 
   test('without the store a process goes on alone, and says so', async () => {
@@ -119,7 +136,7 @@ describe('the row', () => {
     const client = await connect(destination.target, 'lonely');
     const own = gate();
     const errors: unknown[] = [];
-    await own.attach(await BudgetStore.open(client, scope, 'lonely'), 'lonely', (error) => errors.push(error));
+    await own.attach(() => BudgetStore.open(client, scope, 'lonely'), 'lonely', (error) => errors.push(error));
     await client.end();
     await systemClock.sleep(600);
     expect(errors).toHaveLength(1);
