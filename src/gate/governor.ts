@@ -109,6 +109,7 @@ export class Governor {
   private rateBound = 0;
   private concurrencyBound = 0;
   private lastCutMs = -Infinity;
+  private latestSentMs = -Infinity;
   /** Nothing leaves before: the server's own word. */
   private floorMs = -Infinity;
   private blame: 'unknown' | 'rate';
@@ -168,6 +169,7 @@ export class Governor {
     this.inFlight++;
     this.inFlightCost += cost;
     this.sentCost += cost;
+    this.latestSentMs = Math.max(this.latestSentMs, nowMs);
     return { sentMs: nowMs, cost, inFlight: this.inFlight, costBefore: this.inFlightCost - cost, sentBefore: this.sentCost, probe };
   }
 
@@ -287,7 +289,8 @@ export class Governor {
   }
 
   private rejected(nowMs: number, ticket: GovernorTicket, answer: GovernorAnswer, ledgerSpoke: boolean): void {
-    this.lastCutMs = nowMs;
+    // Grants of other processes may lie a little ahead: they knew nothing of this either.
+    this.lastCutMs = Math.max(nowMs, this.latestSentMs);
     if (ledgerSpoke) {
       this.epoch?.exhausted();
       if (answer.retryAfterMs !== undefined) this.floor(nowMs, answer.retryAfterMs);
