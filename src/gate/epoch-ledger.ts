@@ -96,7 +96,8 @@ export class EpochLedger {
       this.observedResetMs = reading.resetMs;
       this.used = reading.quota - reading.remaining + this.blindAfter(-Infinity);
       this.predicted = false;
-    } else if (ahead >= -grain) {
+    } else if (ahead >= -grain || (slackMs > 0 && this.predicted && reading.resetMs > this.observedResetMs + grain && latest > nowMs)) {
+      // A prediction may lie beside what it predicts: what is newer than all that was seen, and not over yet, is the window of now.
       this.used = Math.max(this.used, used);
       if (this.predicted) {
         this.measureWindow(reading, slackMs);
