@@ -76,10 +76,13 @@ export class EpochLedger {
     // A reset that is rounded as a delta may lie on either side of the true one.
     const slackMs = reading.grainMs > WHOLE_SECOND_MS ? reading.grainMs / 2 : 0;
     const latest = bounds.latest + slackMs;
+    const earliest = bounds.earliest - (slackMs || reading.grainMs);
     // The order of the readings tells the windows apart, where the length of one is not stated.
     const grain = Math.min(reading.grainMs, (this.windowMs ?? Infinity) / 2);
     if (reading.windowMs !== undefined) this.windowMs = reading.windowMs;
+    const isBeside = ahead < -grain && this.predicted && this.isBesidePrediction(reading, slackMs > 0 && latest > nowMs, grain);
     if (ahead > grain) {
+      this.keepBlindAfter(this.earliestEnd());
       if (this.serverResetMs > -Infinity) {
         this.measureWindow(reading, slackMs);
         const windowMs = this.windowMs ?? ahead;
@@ -91,13 +94,11 @@ export class EpochLedger {
           this.beganHigh = nowMs;
         }
       }
-      this.blind = this.blind.filter(({ receivedMs }) => receivedMs > this.earliestEnd());
       this.serverResetMs = reading.resetMs;
       this.observedResetMs = reading.resetMs;
       this.used = reading.quota - reading.remaining + this.blindAfter(-Infinity);
       this.predicted = false;
-    } else if (ahead >= -grain || (slackMs > 0 && this.predicted && reading.resetMs > this.observedResetMs + grain && latest > nowMs)) {
-      // A prediction may lie beside what it predicts: what is newer than all that was seen, and not over yet, is the window of now.
+    } else if (ahead >= -grain || isBeside) {
       this.used = Math.max(this.used, used);
       if (this.predicted) {
         this.measureWindow(reading, slackMs);
@@ -114,10 +115,10 @@ export class EpochLedger {
     if (!this.predicted) this.oldSentMs = Math.max(this.oldSentMs, sentMs);
     this.quota = reading.quota;
     this.resetAt = ahead > grain ? latest : Math.min(this.resetAt, latest);
-    this.resetEarliest = ahead > grain ? bounds.earliest - slackMs : Math.max(this.resetEarliest, bounds.earliest - slackMs);
+    this.resetEarliest = ahead > grain || isBeside ? earliest : Math.max(this.resetEarliest, earliest);
     if (this.resetEarliest > this.resetAt) {
       this.resetAt = latest;
-      this.resetEarliest = bounds.earliest - slackMs;
+      this.resetEarliest = earliest;
     }
   }
 
@@ -143,7 +144,7 @@ export class EpochLedger {
     const passed = Math.max(1, Math.ceil((nowMs - this.endsAt() + 1e-6) / this.windowMs));
     const by = passed * this.windowMs;
     // The window may have ended a little earlier: what was answered since may count in the next.
-    this.blind = this.blind.filter(({ receivedMs }) => receivedMs > this.earliestEnd());
+    this.keepBlindAfter(this.earliestEnd() + by - this.windowMs);
     this.serverResetMs += by;
     this.resetAt += by;
     this.resetEarliest += by;
@@ -151,6 +152,12 @@ export class EpochLedger {
     this.beganHigh += by;
     this.used = this.blindAfter(-Infinity);
     this.predicted = true;
+  }
+
+  /** What is newer than all that was seen is the window of now, unless it is over: resets were rounded, or windows counted as one. */
+  private isBesidePrediction(reading: EpochReading, isRounded: boolean, grain: number): boolean {
+    const apart = reading.resetMs - this.observedResetMs;
+    return apart > grain && (isRounded || (this.windowMs !== undefined && apart < this.windowMs - grain));
   }
 
   /** Two resets that readings named are a window apart, or several. */
@@ -163,6 +170,10 @@ export class EpochLedger {
 
   private earliestEnd(): number {
     return Math.max(this.resetEarliest, this.windowMs === undefined ? -Infinity : this.beganLow + this.windowMs);
+  }
+
+  private keepBlindAfter(ms: number): void {
+    this.blind = this.blind.filter(({ receivedMs }) => receivedMs > ms);
   }
 
   private blindAfter(ms: number): number {

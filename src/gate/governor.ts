@@ -122,6 +122,7 @@ export class Governor {
   private savedCap: number | undefined;
   private rejections = 0;
   private taught = false;
+  private heard = false;
 
   constructor(
     private readonly offset: ClockOffset,
@@ -176,6 +177,7 @@ export class Governor {
   answered(nowMs: number, ticket: GovernorTicket, answer: GovernorAnswer): void {
     this.inFlight--;
     this.inFlightCost -= ticket.cost;
+    this.heard = true;
     this.catchUp(nowMs);
     const ledgerSpoke = this.read(nowMs, ticket, answer);
     if (answer.kind === 'lost') {
@@ -205,8 +207,9 @@ export class Governor {
     if (ticket.probe) this.rate.probeLost(ticket.sentMs);
   }
 
-  /** In flight at most, whatever else is known. */
+  /** In flight at most, whatever else is known. With nothing known, one request finds out what its answer states. */
   mostInFlight(): number {
+    if (!this.heard && !this.prior && !this.memory) return 1;
     return Math.max(1, Math.min(this.concurrency.cap, this.delivery.mostInFlight(this.rate.phase === 'startup')));
   }
 
