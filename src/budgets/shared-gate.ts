@@ -10,6 +10,7 @@ import type { Clock } from '../clock.js';
 import { FatalError } from '../errors.js';
 import { CredentialGate, type CredentialGateOptions, type GateMemory } from '../gate/credential-gate.js';
 import type { Admission, Answer, Gate, GateRequest, GateStatus, Ticket } from '../gate/gate.js';
+import { GrantPool, HORIZON_MS } from './grant-pool.js';
 import type { BudgetStore, LockedRow, SharedState } from './store.js';
 
 /** An owner writes down the gate this often, and is the owner for so long after. */
@@ -17,15 +18,10 @@ const RENEW_MS = 250;
 const OWNER_MS = 1000;
 /** It stops by itself a little before. */
 const OWNER_SAFE_MS = 800;
-/** Grants reach so far ahead: 5% of a second's worth, shared by all. */
-const HORIZON_MS = 50;
-/** A grant that was not used until so long after its time is void, or sooner under a ceiling. */
-const LATE_MS = 100;
 const HEARTBEAT_MS = 500;
 const LEAST_GAP_MS = 4;
 /** Answers are told at the latest after this. */
 const TELL_MS = 25;
-const MOST_GRANTS = 64;
 /** Requests that are remembered from before the budget is shared: a check of the account, and some. */
 const MOST_EARLY = 50;
 /** A state older than this is only a memory: the limits may have changed. */
@@ -35,20 +31,6 @@ const UNKNOWN_MS = 1000;
 
 interface SharedTicket extends Ticket {
   id: number;
-}
-
-interface Grant {
-  id: number;
-  request: GateRequest;
-  /** By this process's monotonic clock. */
-  atMs: number;
-}
-
-interface Told {
-  id: number;
-  atMs: number;
-  /** Undefined: granted and not used. */
-  answer: Answer | undefined;
 }
 
 interface Attached {
@@ -66,18 +48,13 @@ export class SharedGate implements Gate {
   private offsetMs = 0;
   private renewedMs = -Infinity;
   private members = 1;
-  private grants: Grant[] = [];
-  private told: Told[] = [];
-  private readonly wanted = new Map<string, GateRequest>();
-  private held: GateStatus['waiting'];
+  private readonly pool = new GrantPool();
   private exchanging: Promise<void> | undefined;
   private exchangedMs = -Infinity;
   private timer: { atMs: number; cancel: () => void } | undefined;
   private requests = 0;
   /** Sent before the budget was shared. */
   private early: { atMs: number; request: GateRequest }[] = [];
-  /** By how much grants came too late to be used, since it was last told. */
-  private lateMs = 0;
   private failure: unknown;
   /** Called when a request that had to wait may go. */
   onChange: () => void = () => {};
@@ -111,11 +88,11 @@ export class SharedGate implements Gate {
       }
       return this.state.gate.check(nowMs + this.offsetMs, request);
     }
-    this.dropLate(nowMs);
-    const grant = this.grants.find((candidate) => matches(candidate.request, request));
+    this.pool.dropLate(nowMs, this.state.gate.toleranceMs());
+    const grant = this.pool.find(request);
     if (grant) return grant.atMs <= nowMs ? { go: true } : { go: false, waitMs: grant.atMs - nowMs, reason: 'rate limit', limit: 'shared' };
-    this.wanted.set(keyOf(request), request);
-    const { held } = this;
+    this.pool.want(request);
+    const { held } = this.pool;
     const waitMs = held && held.untilMs > nowMs ? Math.min(held.untilMs - nowMs, HORIZON_MS) : 0;
     this.exchangeAt(nowMs + waitMs);
     return { go: false, waitMs: held && held.untilMs > nowMs ? held.untilMs - nowMs : HORIZON_MS, reason: held?.reason ?? 'shared budget', limit: held?.limit ?? 'shared' };
@@ -129,20 +106,18 @@ export class SharedGate implements Gate {
       this.state.open.set(id, { member: this.attached?.member ?? '', ticket: this.state.gate.sent(nowMs + this.offsetMs, request) });
       return { request, id } as SharedTicket;
     }
-    const index = this.grants.findIndex((candidate) => matches(candidate.request, request));
-    if (index < 0) throw new FatalError('a request left without a grant', { code: 'no_grant', place: request.endpoint });
-    const [grant] = this.grants.splice(index, 1);
-    if (this.grants.every((other) => !matches(other.request, request))) {
-      this.wanted.set(keyOf(request), request);
+    const grant = this.pool.use(request);
+    if (!this.pool.find(request)) {
+      this.pool.want(request);
       this.exchangeAt(nowMs + LEAST_GAP_MS);
     }
-    return { request, id: grant!.id } as SharedTicket;
+    return { request, id: grant.id } as SharedTicket;
   }
 
   answered(nowMs: number, ticket: Ticket, answer: Answer): void {
     const { id } = ticket as SharedTicket;
     if (this.mode === 'shared') {
-      this.told.push({ id, atMs: nowMs, answer });
+      this.pool.tell({ id, atMs: nowMs, answer });
       this.exchangeAt(answer.kind === 'rejected' ? nowMs : nowMs + TELL_MS);
       return;
     }
@@ -164,7 +139,7 @@ export class SharedGate implements Gate {
   status(nowMs: number): GateStatus {
     const status = this.state.gate.status(nowMs + this.offsetMs);
     const { waiting } = status;
-    return { ...status, requests: this.requests, waiting: this.mode === 'shared' ? (this.held && this.held.untilMs > nowMs ? this.held : undefined) : waiting && { ...waiting, sinceMs: waiting.sinceMs - this.offsetMs, untilMs: waiting.untilMs - this.offsetMs } };
+    return { ...status, requests: this.requests, waiting: this.mode === 'shared' ? this.pool.heldAt(nowMs) : waiting && { ...waiting, sinceMs: waiting.sinceMs - this.offsetMs, untilMs: waiting.untilMs - this.offsetMs } };
   }
 
   recall(memory: GateMemory): void {
@@ -183,8 +158,7 @@ export class SharedGate implements Gate {
     try {
       await this.exchanging;
       if (!this.failure) {
-        for (const grant of this.grants.splice(0)) this.told.push({ id: grant.id, atMs: grant.atMs, answer: undefined });
-        this.wanted.clear();
+        this.pool.giveBack();
         const row = await store.lock(this.clock.monotonic());
         if (this.mode === 'owner' && row.owner === this.attached.member) await store.keep(null, this.state);
         else if (this.mode === 'shared') await this.share(row);
@@ -218,10 +192,9 @@ export class SharedGate implements Gate {
   private next(): void {
     const now = this.clock.monotonic();
     this.exchangedMs = now;
-    const urgent = this.told.some(({ answer }) => answer?.kind === 'rejected');
-    if (urgent) this.exchangeAt(now);
+    if (this.pool.hasRejection()) this.exchangeAt(now);
     else if (this.mode === 'owner') this.exchangeAt(now + RENEW_MS);
-    else this.exchangeAt(now + (this.told.length > 0 ? TELL_MS : HEARTBEAT_MS));
+    else this.exchangeAt(now + (this.pool.hasNews() ? TELL_MS : HEARTBEAT_MS));
     this.onChange();
   }
 
@@ -240,7 +213,7 @@ export class SharedGate implements Gate {
   /** A connection that was lost is opened again; without one, on with what is known, alone. */
   private async reopen(attached: Attached): Promise<boolean> {
     await attached.store.close().catch(() => {});
-    this.grants = [];
+    this.pool.forget();
     try {
       attached.store = await attached.open();
       this.mode = 'shared';
@@ -274,7 +247,7 @@ export class SharedGate implements Gate {
       // It hands over within RENEW_MS, or is gone by then.
       this.mode = 'shared';
       const now = this.clock.monotonic();
-      this.held = { reason: 'shared budget', limit: 'owner', sinceMs: now, untilMs: now + HORIZON_MS };
+      this.pool.held = { reason: 'shared budget', limit: 'owner', sinceMs: now, untilMs: now + HORIZON_MS };
       await store.release();
       this.exchangeSoon(HORIZON_MS);
       return;
@@ -286,12 +259,12 @@ export class SharedGate implements Gate {
     }
     // Alone: the gate comes into this process.
     const state = this.adopt(row);
-    if (this.mode === 'shared') this.settle(state, row);
+    if (this.mode === 'shared') this.pool.settle(state, row, member, this.offsetMs);
     this.state = state;
     this.mode = 'owner';
     const now = this.clock.monotonic();
     this.offsetMs = row.nowMs - now;
-    for (const grant of this.grants.splice(0)) this.dropGrant(state, grant);
+    this.pool.cancelAll(state);
     await store.keep({ untilMs: row.nowMs + OWNER_MS }, this.state);
     this.renewedMs = now;
     this.exchangeSoon(RENEW_MS);
@@ -320,91 +293,16 @@ export class SharedGate implements Gate {
   }
 
   private async share(row: LockedRow, own?: SharedState): Promise<void> {
-    const { store } = this.attached!;
+    const { store, member } = this.attached!;
     const state = own ?? this.adopt(row);
     const now = this.clock.monotonic();
     this.offsetMs = row.nowMs - now;
-    this.settle(state, row);
-    const granted = this.grant(state, row.nowMs);
+    this.pool.settle(state, row, member, this.offsetMs);
+    const granted = this.pool.grant(state, row.nowMs, { member, members: this.members, offsetMs: this.offsetMs });
     this.state = state;
     await store.keep(null, state);
-    this.grants.push(...granted);
+    this.pool.add(granted);
     if (!this.exchanging) this.exchangeAt(now + HEARTBEAT_MS);
   }
 
-  /** Tells the gate what came of earlier grants, and of those of processes that are gone. */
-  private settle(state: SharedState, row: LockedRow): void {
-    if (this.lateMs > 0 && this.wanted.size > 0) state.gate.late(this.lateMs);
-    this.lateMs = 0;
-    for (const { id, atMs, answer } of this.told.splice(0)) {
-      const open = state.open.get(id);
-      if (!open || open.member !== this.attached!.member) continue;
-      state.open.delete(id);
-      if (answer) state.gate.answered(atMs + this.offsetMs, open.ticket, answer);
-      else state.gate.cancelled(open.ticket);
-    }
-    for (const [id, { member, ticket }] of state.open) {
-      if (row.members.has(member)) continue;
-      state.open.delete(id);
-      state.gate.answered(row.nowMs, ticket, { kind: 'lost', signs: { readings: [] }, serverTimeMs: undefined });
-    }
-  }
-
-  /** Takes what the gate has for the next moments; an even part of it where others want some too. */
-  private grant(state: SharedState, nowMs: number): Grant[] {
-    const granted: Grant[] = [];
-    const before = this.held;
-    this.held = undefined;
-    for (const [key, request] of this.wanted) {
-      const rate = state.gate.rateOf(request.endpoint);
-      const want = Math.max(1, Math.min(MOST_GRANTS, Math.ceil((rate * HORIZON_MS) / 1000 / this.members)));
-      let at = nowMs;
-      for (let got = 0; got < want; ) {
-        const verdict = state.gate.check(at, request);
-        if (verdict.go) {
-          const id = state.nextId++;
-          state.open.set(id, { member: this.attached!.member, ticket: state.gate.sent(at, request) });
-          granted.push({ id, request, atMs: at - this.offsetMs });
-          got++;
-          continue;
-        }
-        if (at + verdict.waitMs > nowMs + HORIZON_MS) {
-          if (got === 0) this.held = { reason: verdict.reason, limit: verdict.limit, sinceMs: before?.limit === verdict.limit ? before.sinceMs : nowMs - this.offsetMs, untilMs: (Number.isFinite(verdict.waitMs) ? at + verdict.waitMs : nowMs + HORIZON_MS) - this.offsetMs };
-          break;
-        }
-        at += Math.max(verdict.waitMs, 0.01);
-      }
-      if (granted.some((grant) => matches(grant.request, request))) this.wanted.delete(key);
-    }
-    return granted;
-  }
-
-  private dropLate(nowMs: number): void {
-    if (this.grants.length === 0) return;
-    const oldest = nowMs - Math.min(LATE_MS, this.state.gate.toleranceMs());
-    const kept: Grant[] = [];
-    for (const grant of this.grants) {
-      if (grant.atMs >= oldest) kept.push(grant);
-      else {
-        this.lateMs = Math.max(this.lateMs, Math.min(LATE_MS, nowMs - grant.atMs));
-        this.told.push({ id: grant.id, atMs: nowMs, answer: undefined });
-      }
-    }
-    this.grants = kept;
-  }
-
-  private dropGrant(state: SharedState, grant: Grant): void {
-    const open = state.open.get(grant.id);
-    if (!open) return;
-    state.open.delete(grant.id);
-    state.gate.cancelled(open.ticket);
-  }
-}
-
-function keyOf(request: GateRequest): string {
-  return `${request.cost} ${request.endpoint}`;
-}
-
-function matches(a: GateRequest, b: GateRequest): boolean {
-  return a.cost === b.cost && a.endpoint === b.endpoint;
 }

@@ -1,0 +1,159 @@
+/**
+ * What one process holds of a shared gate: grants it may still use, answers it has not told yet, and what it wants next. Times of grants
+ * are by this process's monotonic clock; the gate's are by the database's, `offsetMs` later.
+ *
+ * Invariants: a grant is counted by the gate before it is here, leaves once, and is told of once: as used, or as given back.
+ */
+import { FatalError } from '../errors.js';
+import type { Answer, GateRequest, GateStatus } from '../gate/gate.js';
+import type { LockedRow, SharedState } from './store.js';
+
+/** Grants reach so far ahead: 5% of a second's worth, shared by all. */
+export const HORIZON_MS = 50;
+/** A grant that was not used until so long after its time is void, or sooner under a ceiling. */
+const LATE_MS = 100;
+const MOST_GRANTS = 64;
+
+interface Grant {
+  id: number;
+  request: GateRequest;
+  atMs: number;
+}
+
+interface Told {
+  id: number;
+  atMs: number;
+  /** Undefined: granted and not used. */
+  answer: Answer | undefined;
+}
+
+export class GrantPool {
+  /** Why the gate had no grant for what was wanted last. */
+  held: GateStatus['waiting'];
+  private grants: Grant[] = [];
+  private told: Told[] = [];
+  private readonly wanted = new Map<string, GateRequest>();
+  /** By how much grants came too late to be used, since it was last told. */
+  private lateMs = 0;
+
+  find(request: GateRequest): Grant | undefined {
+    return this.grants.find((candidate) => matches(candidate.request, request));
+  }
+
+  want(request: GateRequest): void {
+    this.wanted.set(`${request.cost} ${request.endpoint}`, request);
+  }
+
+  /** @throws FatalError `no_grant`: `check` was not asked. */
+  use(request: GateRequest): Grant {
+    const index = this.grants.findIndex((candidate) => matches(candidate.request, request));
+    if (index < 0) throw new FatalError('a request left without a grant', { code: 'no_grant', place: request.endpoint });
+    return this.grants.splice(index, 1)[0]!;
+  }
+
+  tell(told: Told): void {
+    this.told.push(told);
+  }
+
+  hasNews(): boolean {
+    return this.told.length > 0;
+  }
+
+  hasRejection(): boolean {
+    return this.told.some(({ answer }) => answer?.kind === 'rejected');
+  }
+
+  heldAt(nowMs: number): GateStatus['waiting'] {
+    return this.held && this.held.untilMs > nowMs ? this.held : undefined;
+  }
+
+  add(grants: Grant[]): void {
+    this.grants.push(...grants);
+  }
+
+  /** Nothing more is wanted, and what was not used is told so. */
+  giveBack(): void {
+    for (const grant of this.grants.splice(0)) this.told.push({ id: grant.id, atMs: grant.atMs, answer: undefined });
+    this.wanted.clear();
+  }
+
+  /** The connection is lost: whether the grants still hold is unknown. */
+  forget(): void {
+    this.grants = [];
+  }
+
+  /** This process has the gate to itself now. */
+  cancelAll(state: SharedState): void {
+    for (const { id } of this.grants.splice(0)) {
+      const open = state.open.get(id);
+      if (!open) continue;
+      state.open.delete(id);
+      state.gate.cancelled(open.ticket);
+    }
+  }
+
+  dropLate(nowMs: number, toleranceMs: number): void {
+    if (this.grants.length === 0) return;
+    const oldest = nowMs - Math.min(LATE_MS, toleranceMs);
+    const kept: Grant[] = [];
+    for (const grant of this.grants) {
+      if (grant.atMs >= oldest) kept.push(grant);
+      else {
+        this.lateMs = Math.max(this.lateMs, Math.min(LATE_MS, nowMs - grant.atMs));
+        this.told.push({ id: grant.id, atMs: nowMs, answer: undefined });
+      }
+    }
+    this.grants = kept;
+  }
+
+  /** Tells the gate what came of earlier grants, and of those of processes that are gone. */
+  settle(state: SharedState, row: LockedRow, member: string, offsetMs: number): void {
+    if (this.lateMs > 0 && this.wanted.size > 0) state.gate.late(this.lateMs);
+    this.lateMs = 0;
+    for (const { id, atMs, answer } of this.told.splice(0)) {
+      const open = state.open.get(id);
+      if (!open || open.member !== member) continue;
+      state.open.delete(id);
+      if (answer) state.gate.answered(atMs + offsetMs, open.ticket, answer);
+      else state.gate.cancelled(open.ticket);
+    }
+    for (const [id, { member: holder, ticket }] of state.open) {
+      if (row.members.has(holder)) continue;
+      state.open.delete(id);
+      state.gate.answered(row.nowMs, ticket, { kind: 'lost', signs: { readings: [] }, serverTimeMs: undefined });
+    }
+  }
+
+  /** Takes what the gate has for the next moments; an even part of it where others want some too. `nowMs` is the database's. */
+  grant(state: SharedState, nowMs: number, { member, members, offsetMs }: { member: string; members: number; offsetMs: number }): Grant[] {
+    const granted: Grant[] = [];
+    const before = this.held;
+    this.held = undefined;
+    for (const [key, request] of this.wanted) {
+      const rate = state.gate.rateOf(request.endpoint);
+      const want = Math.max(1, Math.min(MOST_GRANTS, Math.ceil((rate * HORIZON_MS) / 1000 / members)));
+      let at = nowMs;
+      for (let got = 0; got < want; ) {
+        const verdict = state.gate.check(at, request);
+        if (verdict.go) {
+          const id = state.nextId++;
+          state.open.set(id, { member, ticket: state.gate.sent(at, request) });
+          granted.push({ id, request, atMs: at - offsetMs });
+          got++;
+          continue;
+        }
+        if (at + verdict.waitMs > nowMs + HORIZON_MS) {
+          if (got === 0) this.held = { reason: verdict.reason, limit: verdict.limit, sinceMs: before?.limit === verdict.limit ? before.sinceMs : nowMs - offsetMs, untilMs: (Number.isFinite(verdict.waitMs) ? at + verdict.waitMs : nowMs + HORIZON_MS) - offsetMs };
+          break;
+        }
+        at += Math.max(verdict.waitMs, 0.01);
+      }
+      if (granted.some((grant) => matches(grant.request, request))) this.wanted.delete(key);
+    }
+    return granted;
+  }
+}
+
+function matches(a: GateRequest, b: GateRequest): boolean {
+  return a.cost === b.cost && a.endpoint === b.endpoint;
+}
