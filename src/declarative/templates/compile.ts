@@ -1,0 +1,427 @@
+/** Turns the syntax tree of a Jinja template into closures. Nothing is looked up that was not put into the context. */
+import { parse, tokenize } from '@huggingface/jinja';
+import { PyDate, PyDelta } from './datetime.js';
+import { FILTERS, TESTS, type Filter, type Test } from './filters.js';
+import { dateAttribute, deltaAttribute, methodOf, MOST_TEXT } from './methods.js';
+import { compare, contains, equals, floatOf, isDict, isFloat, isTrue, iterate, numberOf, reprOf, TemplateError, textOf, Tuple, TypeMismatch, typeName, UndefinedUse, type Callable, type Dict, type Value } from './values.js';
+
+export interface Scope {
+  context: Dict;
+  /** What the template itself set. */
+  own: Dict;
+  globals: Record<string, Callable>;
+}
+
+type Expr = (scope: Scope) => Value;
+interface Node { type: string; [field: string]: unknown }
+
+export interface CompiledTemplate {
+  /** Names that the context must have. */
+  free: string[];
+  /** The only expression, where there is nothing beside it. */
+  single: Expr | undefined;
+  render(scope: Scope): string;
+}
+
+/** Throws TemplateError where the text is no template that Jinja accepts. */
+export function compileTemplate(text: string, globals: Record<string, Callable>): CompiledTemplate {
+  let body: Node[];
+  try {
+    body = (parse(tokenize(normalised(text.replace(/\n$/, '')), { lstrip_blocks: false, trim_blocks: false })) as unknown as { body: Node[] }).body;
+  } catch (error) {
+    throw new TemplateError((error as Error).message);
+  }
+  return new Compiler(globals).compile(body);
+}
+
+/** What Jinja accepts and the parser does not: escapes in strings that Python keeps (`\\d`) or decodes (`\\x41`), and `1_000`. */
+function normalised(text: string): string {
+  return text.replaceAll(/\{[{%][^]*?[%}]\}/g, (tag) =>
+    tag.replaceAll(/'(?:\\[^]|[^'\\])*'|"(?:\\[^]|[^"\\])*"|\b\d+(?:_\d+)+\b/g, (token) => (/^\d/.test(token) ? token.replaceAll('_', '') : token.includes('\\') ? knownEscapes(token) : token)),
+  );
+}
+
+function knownEscapes(token: string): string {
+  return token.replaceAll(/\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([^]))/g, (whole, hex: string | undefined, unicode: string | undefined, char: string | undefined) => {
+    const code = hex ?? unicode;
+    if (code === undefined) return `ntrbfv'"\\`.includes(char!) ? whole : `\\\\${char}`;
+    const decoded = String.fromCharCode(Number.parseInt(code, 16));
+    return `'"\\`.includes(decoded) ? `\\${decoded}` : decoded;
+  });
+}
+
+class Compiler {
+  private readonly free = new Set<string>();
+  /** Names set by the template, innermost scope last. */
+  private readonly declared: Set<string>[] = [new Set()];
+
+  constructor(private readonly globals: Record<string, Callable>) {}
+
+  compile(body: Node[]): CompiledTemplate {
+    const nodes = body.filter((node) => node.type !== 'Comment');
+    const single = nodes.length === 1 && !STATEMENTS.has(nodes[0]!.type) && nodes[0]!.type !== 'StringLiteral' ? this.expression(nodes[0]!) : undefined;
+    const block = single ? undefined : this.block(nodes);
+    return { free: [...this.free], single, render: single ? (scope) => textOf(single(scope)) : block! };
+  }
+
+  private block(nodes: Node[]): (scope: Scope) => string {
+    const parts = nodes.map((node) => this.statement(node));
+    return (scope) => {
+      let out = '';
+      for (const part of parts) out += part(scope);
+      if (out.length > MOST_TEXT) throw new TemplateError('a template renders to more than it may');
+      return out;
+    };
+  }
+
+  private statement(node: Node): (scope: Scope) => string {
+    switch (node.type) {
+      case 'Comment': return () => '';
+      case 'If': {
+        const test = this.expression(node['test'] as Node);
+        const yes = this.block(node['body'] as Node[]);
+        const no = this.block(node['alternate'] as Node[]);
+        return (scope) => (isTrue(test(scope)) ? yes(scope) : no(scope));
+      }
+      case 'For': return this.loop(node);
+      case 'Set': return this.assignment(node);
+      case 'FilterStatement': {
+        const body = this.block(node['body'] as Node[]);
+        const filter = this.filter(node['filter'] as Node);
+        return (scope) => textOf(filter(body(scope), scope));
+      }
+      case 'Break': case 'Continue': case 'Macro': case 'CallStatement':
+        throw new TemplateError(`templates have no ${node.type.toLowerCase()}`);
+      default: {
+        const expression = this.expression(node);
+        return (scope) => textOf(expression(scope));
+      }
+    }
+  }
+
+  private loop(node: Node): (scope: Scope) => string {
+    const { loopvar, iterable } = node as unknown as { loopvar: Node; iterable: Node };
+    const selected = iterable.type === 'SelectExpression' ? iterable : undefined;
+    const source = this.expression((selected ? selected['lhs'] : iterable) as Node);
+    const names = loopvar.type === 'Identifier' ? [loopvar['value'] as string] : (loopvar['value'] as Node[]).map((each) => each['value'] as string);
+    this.declared.push(new Set([...names, 'loop']));
+    const condition = selected ? this.expression(selected['test'] as Node) : undefined;
+    const body = this.block(node['body'] as Node[]);
+    this.declared.pop();
+    const otherwise = this.block(node['defaultBlock'] as Node[]);
+    const bind = (own: Dict, item: Value): Dict => {
+      if (loopvar.type === 'Identifier') return { ...own, [names[0]!]: item };
+      const parts = iterate(item);
+      return { ...own, ...Object.fromEntries(names.map((name, i) => [name, parts[i]])) };
+    };
+    return (scope) => {
+      let items = iterate(source(scope));
+      if (condition) items = items.filter((item) => isTrue(condition({ ...scope, own: bind(scope.own, item) })));
+      if (items.length === 0) return otherwise(scope);
+      let out = '';
+      for (const [index, item] of items.entries()) {
+        const own = bind(scope.own, item);
+        own['loop'] = { index: index + 1, index0: index, first: index === 0, last: index === items.length - 1, length: items.length, revindex: items.length - index, revindex0: items.length - index - 1 };
+        out += body({ ...scope, own });
+        if (out.length > MOST_TEXT) throw new TemplateError('a template renders to more than it may');
+      }
+      return out;
+    };
+  }
+
+  private assignment(node: Node): (scope: Scope) => string {
+    const { assignee } = node as unknown as { assignee: Node };
+    const body = node['value'] ? undefined : this.block(node['body'] as Node[]);
+    const value: Expr = body ?? this.expression(node['value'] as Node);
+    if (assignee.type === 'MemberExpression') {
+      const object = this.expression(assignee['object'] as Node);
+      const key = (assignee['property'] as Node)['value'] as string;
+      return (scope) => {
+        const target = object(scope);
+        // Only what the template made itself, by namespace(), may be written to.
+        if (!isDict(target) || Object.values(scope.context).includes(target)) throw new TemplateError('only attributes of a namespace can be set');
+        Object.defineProperty(target, key, { value: value(scope), enumerable: true, writable: true, configurable: true });
+        return '';
+      };
+    }
+    const names = assignee.type === 'Identifier' ? [assignee['value'] as string] : (assignee['value'] as Node[]).map((each) => each['value'] as string);
+    for (const name of names) this.declared.at(-1)!.add(name);
+    return (scope) => {
+      const found = value(scope);
+      if (assignee.type === 'Identifier') scope.own[names[0]!] = found;
+      else for (const [i, name] of names.entries()) scope.own[name] = iterate(found)[i];
+      return '';
+    };
+  }
+
+  private expression(node: Node): Expr {
+    switch (node.type) {
+      case 'StringLiteral': case 'IntegerLiteral': {
+        const value = node['value'] as Value;
+        return () => value;
+      }
+      case 'FloatLiteral': {
+        const value = floatOf(node['value'] as number);
+        return () => value;
+      }
+      case 'ArrayLiteral': {
+        const items = (node['value'] as Node[]).map((item) => this.expression(item));
+        return (scope) => items.map((item) => item(scope));
+      }
+      case 'TupleLiteral': {
+        const items = (node['value'] as Node[]).map((item) => this.expression(item));
+        return (scope) => Tuple.from(items.map((item) => item(scope)));
+      }
+      case 'ObjectLiteral': {
+        const entries = [...(node['value'] as Map<Node, Node>)].map(([key, value]) => [this.expression(key), this.expression(value)] as const);
+        return (scope) => {
+          const dict: Dict = {};
+          for (const [key, value] of entries) Object.defineProperty(dict, textOf(key(scope)), { value: value(scope), enumerable: true, writable: true, configurable: true });
+          return dict;
+        };
+      }
+      case 'Identifier': return this.name(node['value'] as string);
+      case 'MemberExpression': return this.member(node);
+      case 'CallExpression': return this.call(node);
+      case 'FilterExpression': {
+        const operand = this.expression(node['operand'] as Node);
+        const filter = this.filter(node['filter'] as Node);
+        return (scope) => filter(operand(scope), scope);
+      }
+      case 'TestExpression': return this.test(node);
+      case 'UnaryExpression': return this.unary(node);
+      case 'BinaryExpression': return this.binary(node);
+      case 'Ternary': {
+        const [condition, yes, no] = [node['condition'], node['trueExpr'], node['falseExpr']].map((each) => this.expression(each as Node)) as [Expr, Expr, Expr];
+        return (scope) => (isTrue(condition(scope)) ? yes(scope) : no(scope));
+      }
+      case 'SelectExpression': {
+        const [value, condition] = [node['lhs'], node['test']].map((each) => this.expression(each as Node)) as [Expr, Expr];
+        return (scope) => (isTrue(condition(scope)) ? value(scope) : undefined);
+      }
+      default: throw new TemplateError(`templates have no ${node.type}`);
+    }
+  }
+
+  private name(name: string): Expr {
+    switch (name) {
+      case 'true': case 'True': return () => true;
+      case 'false': case 'False': return () => false;
+      case 'none': case 'None': return () => null;
+      // The template itself, of which nothing is known.
+      case 'self': return () => ({});
+      default:
+    }
+    if (this.declared.some((names) => names.has(name))) {
+      return (scope) => (Object.hasOwn(scope.own, name) ? scope.own[name] : Object.hasOwn(scope.context, name) ? scope.context[name] : undefined);
+    }
+    if (Object.hasOwn(this.globals, name)) return (scope) => (Object.hasOwn(scope.context, name) ? scope.context[name] : scope.globals[name]);
+    this.free.add(name);
+    return (scope) => scope.context[name];
+  }
+
+  private member(node: Node): Expr {
+    const object = this.expression(node['object'] as Node);
+    const property = node['property'] as Node;
+    if (!node['computed']) {
+      const name = property['value'] as string;
+      return (scope) => attributeOf(object(scope), name);
+    }
+    if (property.type === 'SliceExpression') {
+      const [start, stop, step] = [property['start'], property['stop'], property['step']].map((each) => (each ? this.expression(each as Node) : undefined));
+      return (scope) => sliceOf(object(scope), start?.(scope), stop?.(scope), step?.(scope));
+    }
+    const key = this.expression(property);
+    return (scope) => itemOf(object(scope), key(scope));
+  }
+
+  private call(node: Node): Expr {
+    const callee = node['callee'] as Node;
+    const args = this.args(node['args'] as Node[]);
+    if (callee.type === 'MemberExpression' && !callee['computed']) {
+      const object = this.expression(callee['object'] as Node);
+      const name = (callee['property'] as Node)['value'] as string;
+      return (scope) => {
+        const self = object(scope);
+        if (self === undefined) throw new UndefinedUse(`'${name}' of an undefined value`);
+        const method = methodOf(self, name) ?? attributeOf(self, name);
+        return invoke(method, name, ...args(scope));
+      };
+    }
+    const found = this.expression(callee);
+    return (scope) => invoke(found(scope), String(callee['value'] ?? 'value'), ...args(scope));
+  }
+
+  private args(nodes: Node[]): (scope: Scope) => [Value[], Dict] {
+    if (nodes.some((node) => /Spread/.test(node.type))) throw new TemplateError('templates have no * or ** in calls');
+    const positional = nodes.filter((node) => node.type !== 'KeywordArgumentExpression').map((node) => this.expression(node));
+    const named = nodes.filter((node) => node.type === 'KeywordArgumentExpression').map((node) => [(node['key'] as Node)['value'] as string, this.expression(node['value'] as Node)] as const);
+    return (scope) => [positional.map((arg) => arg(scope)), named.length === 0 ? NONE : Object.fromEntries(named.map(([key, value]) => [key, value(scope)]))];
+  }
+
+  private filter(node: Node): (value: Value, scope: Scope) => Value {
+    const isCall = node.type === 'CallExpression';
+    const name = (isCall ? (node['callee'] as Node) : node)['value'] as string;
+    const filter: Filter | undefined = Object.hasOwn(FILTERS, name) ? FILTERS[name] : undefined;
+    if (!filter) throw new TemplateError(`No filter named '${name}'.`);
+    const args = this.args(isCall ? (node['args'] as Node[]) : []);
+    return (value, scope) => filter(value, ...args(scope), itemOf);
+  }
+
+  private test(node: Node): Expr {
+    const operand = this.expression(node['operand'] as Node);
+    const test = node['test'] as Node;
+    const isCall = test.type === 'CallExpression';
+    const name = String((isCall ? (test['callee'] as Node) : test)['value']);
+    const found: Test | undefined = Object.hasOwn(TESTS, name) ? TESTS[name] : undefined;
+    if (!found) throw new TemplateError(`No test named '${name}'.`);
+    const args = this.args(isCall ? (test['args'] as Node[]) : []);
+    const negate = node['negate'] === true;
+    return (scope) => found(operand(scope), args(scope)[0]) !== negate;
+  }
+
+  private unary(node: Node): Expr {
+    const argument = this.expression(node['argument'] as Node);
+    const operator = (node['operator'] as { value: string }).value;
+    if (operator === 'not') return (scope) => !isTrue(argument(scope));
+    const sign = operator === '-' ? -1 : 1;
+    return (scope) => {
+      const value = argument(scope);
+      if (value instanceof PyDelta) return new PyDelta(sign * value.micros, sign * value.months);
+      const number = arithmetic(value);
+      return isFloat(value) ? floatOf(sign * number) : sign * number + 0;
+    };
+  }
+
+  private binary(node: Node): Expr {
+    const left = this.expression(node['left'] as Node);
+    const right = this.expression(node['right'] as Node);
+    const operator = (node['operator'] as { value: string }).value;
+    switch (operator) {
+      case 'or': return (scope) => { const value = left(scope); return isTrue(value) ? value : right(scope); };
+      case 'and': return (scope) => { const value = left(scope); return isTrue(value) ? right(scope) : value; };
+      case '==': return (scope) => equals(left(scope), right(scope));
+      case '!=': return (scope) => !equals(left(scope), right(scope));
+      case 'in': return (scope) => { const item = left(scope); return contains(right(scope), item); };
+      case 'not in': return (scope) => { const item = left(scope); return !contains(right(scope), item); };
+      case '<': return (scope) => compare(left(scope), right(scope)) < 0;
+      case '<=': return (scope) => compare(left(scope), right(scope)) <= 0;
+      case '>': return (scope) => compare(left(scope), right(scope)) > 0;
+      case '>=': return (scope) => compare(left(scope), right(scope)) >= 0;
+      case '~': return (scope) => textOf(left(scope)) + textOf(right(scope));
+      case '+': case '-': case '*': case '/': case '//': case '%': case '**': return (scope) => calculate(operator, left(scope), right(scope));
+      default: throw new TemplateError(`templates have no operator ${operator}`);
+    }
+  }
+}
+
+const NONE: Dict = Object.freeze({});
+const STATEMENTS = new Set(['If', 'For', 'Set', 'FilterStatement', 'Break', 'Continue', 'Macro', 'CallStatement']);
+
+function invoke(callable: Value, name: string, args: Value[], named: Dict): Value {
+  if (callable === undefined) throw new UndefinedUse(`'${name}' is undefined`);
+  if (typeof callable !== 'function') throw new TypeMismatch(`'${typeName(callable)}' object is not callable`);
+  return callable(args, named);
+}
+
+/** `a.b`: an attribute first, then an item, as Jinja has it. */
+export function attributeOf(object: Value, name: string): Value {
+  if (object === undefined) throw new UndefinedUse(`'${name}' of an undefined value`);
+  const method = methodOf(object, name);
+  if (method) return method;
+  if (object instanceof PyDate) return dateAttribute(object, name);
+  if (object instanceof PyDelta) return deltaAttribute(object, name);
+  return isDict(object) && Object.hasOwn(object, name) ? object[name] : undefined;
+}
+
+/** `a['b']`: an item first. */
+export function itemOf(object: Value, key: Value): Value {
+  if (object === undefined) throw new UndefinedUse(`'${textOf(key)}' of an undefined value`);
+  if (typeof object === 'string' || Array.isArray(object)) {
+    const index = typeof key === 'number' ? key : undefined;
+    if (index === undefined) return typeof key === 'string' ? methodOf(object, key) : undefined;
+    return object[index < 0 ? object.length + index : index];
+  }
+  const name = typeof key === 'string' ? key : textOf(key);
+  if (isDict(object) && Object.hasOwn(object, name)) return object[name];
+  return typeof key === 'string' ? attributeOf(object, name) : undefined;
+}
+
+function sliceOf(object: Value, start: Value, stop: Value, step: Value): Value {
+  if (object === undefined) return undefined;
+  if (typeof object !== 'string' && !Array.isArray(object)) return undefined;
+  const by = step === undefined || step === null ? 1 : arithmetic(step);
+  if (by === 0) throw new TemplateError('slice step cannot be zero');
+  const bound = (value: Value) => (value === undefined || value === null ? undefined : arithmetic(value));
+  if (by === 1) return object.slice(bound(start), bound(stop));
+  const items = typeof object === 'string' ? [...object] : object;
+  const { length } = items;
+  const clamp = (value: number | undefined, otherwise: number) => (value === undefined ? otherwise : Math.max(by > 0 ? 0 : -1, Math.min(by > 0 ? length : length - 1, value < 0 ? length + value : value)));
+  const picked: Value[] = [];
+  const to = clamp(bound(stop), by > 0 ? length : -1);
+  for (let i = clamp(bound(start), by > 0 ? 0 : length - 1); by > 0 ? i < to : i > to; i += by) picked.push(items[i]);
+  return typeof object === 'string' ? picked.join('') : picked;
+}
+
+function arithmetic(value: Value): number {
+  if (value === undefined) throw new UndefinedUse('arithmetic with an undefined value');
+  const number = numberOf(value);
+  if (number === undefined) throw new TypeMismatch(`unsupported operand type: ${typeName(value)}`);
+  return number;
+}
+
+function calculate(operator: string, a: Value, b: Value): Value {
+  if (a === undefined || b === undefined) throw new UndefinedUse('arithmetic with an undefined value');
+  if (operator === '+') {
+    if (typeof a === 'string' && typeof b === 'string') return bounded(a.length + b.length) && a + b;
+    if (Array.isArray(a) && Array.isArray(b)) return bounded(a.length + b.length) && [...a, ...b];
+    if (a instanceof PyDate && b instanceof PyDelta) return a.plus(b);
+    if (a instanceof PyDelta && b instanceof PyDate) return b.plus(a);
+    if (a instanceof PyDelta && b instanceof PyDelta) return a.plus(b);
+  }
+  if (operator === '-') {
+    if (a instanceof PyDate && b instanceof PyDelta) return a.plus(b, -1);
+    if (a instanceof PyDate && b instanceof PyDate) return a.minus(b);
+    if (a instanceof PyDelta && b instanceof PyDelta) return a.plus(b, -1);
+  }
+  if (operator === '*') {
+    if (a instanceof PyDelta && typeof b === 'number') return new PyDelta(a.micros * b, a.months * b);
+    if (typeof a === 'string' && typeof b === 'number') return bounded(a.length * b) && a.repeat(Math.max(0, b));
+    if (Array.isArray(a) && typeof b === 'number') return bounded(a.length * b) && Array.from({ length: Math.max(0, b) }, () => a).flat();
+  }
+  if (operator === '%' && typeof a === 'string') return percentFormat(a, b);
+  const x = arithmetic(a);
+  const y = arithmetic(b);
+  const floats = isFloat(a) || isFloat(b);
+  const result = (value: number): Value => (floats ? floatOf(value) : value);
+  switch (operator) {
+    case '+': return result(x + y);
+    case '-': return result(x - y);
+    case '*': return result(x * y);
+    case '/': return floatOf(x / nonZero(y));
+    case '//': return result(Math.floor(x / nonZero(y)));
+    case '%': return result(x - Math.floor(x / nonZero(y)) * y);
+    default: return y < 0 ? floatOf(x ** y) : result(x ** y);
+  }
+}
+
+function percentFormat(format: string, value: Value): string {
+  const args = value instanceof Tuple ? [...value] : [value];
+  let next = 0;
+  return format.replaceAll(/%(0?)(\d*)([sdr%])/g, (whole, zero: string, width: string, kind: string) => {
+    if (kind === '%') return '%';
+    const arg = args[next++];
+    const text = kind === 'r' ? reprOf(arg) : kind === 'd' ? String(Math.trunc(arithmetic(arg))) : textOf(arg);
+    return width && Number(width) < 1000 ? text.padStart(Number(width), zero ? '0' : ' ') : whole === '' ? '' : text;
+  });
+}
+
+function nonZero(value: number): number {
+  if (value === 0) throw new TemplateError('division by zero');
+  return value;
+}
+
+function bounded(length: number): true {
+  if (length > MOST_TEXT) throw new TemplateError('a text of the template grows too long');
+  return true;
+}
