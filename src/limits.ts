@@ -42,6 +42,12 @@ export const LIMITS = {
   bodyTimeoutMs: 30_000,
   /** One response body: a page of 100 objects of 300 KB each. */
   responseBytes: 64 * 1024 * 1024,
+  /** Text of a manifest, in characters. */
+  manifestBytes: 8_000_000,
+  /** Components of a manifest once its references are resolved. */
+  manifestNodes: 2_000_000,
+  /** Streams that a configuration or an API may make of one template. */
+  dynamicStreams: 5_000,
   /** Sockets to one API host. */
   sockets: 128,
   /** Configuration and state files. */
