@@ -8,14 +8,15 @@ const BASE = ['errors', 'clock', 'random', 'limits', 'log', 'json', 'version'];
 const MAY = {
   protocol: [], gate: [], segments: [], postgres: [], testbed: [],
   budgets: ['gate', 'postgres'], source: ['protocol'], destination: ['protocol'], http: ['gate'], state: ['protocol', 'segments'], config: [],
+  declarative: ['source', 'http', 'protocol', 'config', 'state'],
   connectors: ['source', 'http', 'protocol', 'config'], destinations: ['destination', 'protocol', 'postgres'],
   pipeline: ['source', 'destination', 'segments', 'state', 'protocol'],
   // The CLI is the outermost layer: it draws what the pipeline tells and may open the embedded database and the testbed for the demo.
-  cli: ['compose', 'config', 'pipeline', 'protocol', 'state', 'segments', 'postgres', 'testbed'],
+  cli: ['compose', 'compose-manifest', 'config', 'pipeline', 'protocol', 'state', 'segments', 'postgres', 'testbed'],
 };
 /** Contracts: their types are free to all. */
-const CONTRACTS = ['source/contract', 'destination/contract', 'gate/gate', 'protocol/catalog', 'pipeline/events'];
-const WIRING = ['compose', 'index', 'main'];
+const CONTRACTS = ['source/contract', 'destination/contract', 'gate/gate', 'protocol/catalog', 'protocol/airbyte', 'pipeline/events'];
+const WIRING = ['compose', 'compose-manifest', 'index', 'main'];
 const CLOCKS = /\bDate\.now\(|\bsetTimeout\(|\bsetInterval\(|\bMath\.random\(|\bperformance\.now\(/;
 /** Files of the base own time and randomness; the CLI's drawing ticks on its own. */
 const MAY_TICK = ['clock.ts', 'random.ts', 'cli/progress-view.ts', 'cli/sync.ts'];

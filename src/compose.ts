@@ -13,22 +13,28 @@ import { embeddedDestination, postgresDestination, type PostgresDestination } fr
 import { ConfigError } from './errors.js';
 import { SharedGate } from './budgets/shared-gate.js';
 import { BudgetStore } from './budgets/store.js';
-import type { GateMemory } from './gate/credential-gate.js';
+import type { CredentialGateOptions, GateMemory } from './gate/credential-gate.js';
 import type { GateStatus } from './gate/gate.js';
-import type { AttemptEvent } from './http/client.js';
+import type { ApiClient, AttemptEvent } from './http/client.js';
 import type { Permits } from './pipeline/context.js';
 import type { LimitKeeper } from './pipeline/limit-memory.js';
 import type { WriteMode } from './protocol/catalog.js';
 import { connect } from './postgres/connect.js';
 import { systemRandom } from './random.js';
+import { readConfigFile, writeConfigFile } from './config/connector-file.js';
+import { manifestSourceSchema, type ManifestSourceConfig } from './declarative/settings.js';
 import type { Source } from './source/contract.js';
 
-export const CONNECTORS = ['stripe'] as const;
+export const CONNECTORS = ['stripe', 'manifest'] as const;
 
 /** What a command works on: one connection, resolved from flags, environment and file. */
 export interface ConnectionConfig {
   name: string;
-  source: StripeConfig;
+  source: StripeConfig | ManifestSourceConfig;
+  /** Where a renewed configuration of a manifest's connector is written back to. */
+  sourceConfigFile?: string | undefined;
+  /** Told of a renewed configuration as well. */
+  onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;
   destination: DestinationConfig;
   /** Folder of the embedded database, absolute. */
   dataDir: string;
@@ -36,6 +42,8 @@ export interface ConnectionConfig {
 
 export interface OpenedSource {
   source: Source;
+  /** What the user should know before it runs. */
+  notes: string[];
   permits: Permits;
   gateStatus: () => GateStatus;
   limits: LimitKeeper;
@@ -57,6 +65,9 @@ export interface ConnectionFlags {
   maxEndpointRate?: number | undefined;
   maxConcurrency?: number | undefined;
   share?: string | undefined;
+  manifest?: string | undefined;
+  sourceConfig?: string | undefined;
+  components?: string | undefined;
 }
 
 /**
@@ -65,7 +76,8 @@ export interface ConnectionFlags {
  */
 export function resolveConnection(name: string | undefined, flags: ConnectionFlags, env: NodeJS.ProcessEnv): ConnectionConfig {
   const file = flags.config ?? env['HEADRACE_CONFIG'];
-  const connector = CONNECTORS.find((known) => known === name);
+  if (flags.manifest !== undefined) return fromManifest(name, flags.manifest, flags, env);
+  const connector = name === 'stripe' ? name : undefined;
   let loaded: LoadedConfig | undefined;
   try {
     loaded = loadConfig(file ?? 'headrace.yaml', env);
@@ -78,6 +90,9 @@ export function resolveConnection(name: string | undefined, flags: ConnectionFla
     const chosen = name ?? (names.length === 1 ? names[0] : undefined);
     if (chosen !== undefined && Object.hasOwn(loaded.config.connections, chosen)) {
       const { source, destination } = loaded.config.connections[chosen]!;
+      // A manifest is named as seen from the file that names it.
+      if (typeof source['manifest'] === 'string') source['manifest'] = path.resolve(path.dirname(loaded.file), source['manifest']);
+      if (typeof source['components'] === 'string') source['components'] = path.resolve(path.dirname(loaded.file), source['components']);
       return finish(chosen, source, destination, dataDir, flags, ['connections', chosen, 'source'], loaded.placeOf);
     }
     if (connector === undefined) {
@@ -89,6 +104,18 @@ export function resolveConnection(name: string | undefined, flags: ConnectionFla
   const source: Record<string, unknown> = { connector, api_key: key };
   if (env['STRIPE_BASE_URL']) source['base_url'] = env['STRIPE_BASE_URL'];
   return finish(connector!, source, { type: 'embedded', mode: 'upsert' }, dataDir, flags, ['source'], (path) => `${path.join('.')} (from flags and environment)`);
+}
+
+/** `--manifest`: nothing but the manifest and its configuration is needed. */
+function fromManifest(name: string | undefined, manifest: string, flags: ConnectionFlags, env: NodeJS.ProcessEnv): ConnectionConfig {
+  const base = path.basename(manifest).replace(/\.ya?ml$/i, '');
+  const folder = base === 'manifest' ? path.basename(path.dirname(path.resolve(manifest))) : base;
+  const own = folder.replace(/^source-/, '').toLowerCase().replaceAll(/[^a-z0-9_-]/g, '_');
+  const config = flags.sourceConfig === undefined ? {} : readConfigFile(flags.sourceConfig);
+  const source: Record<string, unknown> = { connector: 'manifest', manifest, config };
+  if (flags.components !== undefined) source['components'] = flags.components;
+  const dataDir = path.resolve(flags.dataDir ?? env['HEADRACE_DATA_DIR'] ?? '.headrace');
+  return { ...finish(name ?? (own || 'source'), source, { type: 'embedded', mode: 'upsert' }, dataDir, flags, ['source'], (at) => `${at.join('.')} (from flags)`), sourceConfigFile: flags.sourceConfig };
 }
 
 function finish(name: string, source: Record<string, unknown>, destination: DestinationConfig, dataDir: string, flags: ConnectionFlags, base: string[], placeOf: (path: PropertyKey[]) => string): ConnectionConfig {
@@ -104,7 +131,7 @@ function finish(name: string, source: Record<string, unknown>, destination: Dest
   if (!CONNECTORS.includes(raw['connector'] as (typeof CONNECTORS)[number])) {
     throw new ConfigError(`unknown connector ${String(raw['connector'])}`, { code: 'unknown_connector', place: placeOf([...base, 'connector']), expected: CONNECTORS.join(', '), found: String(raw['connector']) });
   }
-  const parsed = validate(stripeConfigSchema, raw, base, placeOf) as StripeConfig;
+  const parsed = raw['connector'] === 'manifest' ? (validate(manifestSourceSchema, raw, base, placeOf) as ManifestSourceConfig) : (validate(stripeConfigSchema, raw, base, placeOf) as StripeConfig);
   return { name, source: parsed, destination: destinationOf(destination, flags), dataDir };
 }
 
@@ -132,19 +159,20 @@ export async function openDestination(connection: ConnectionConfig): Promise<Des
   }
 }
 
-export function openSource(connection: ConnectionConfig, observe?: (event: AttemptEvent) => void): OpenedSource {
+export async function openSource(connection: ConnectionConfig, observe?: (event: AttemptEvent) => void): Promise<OpenedSource> {
   let gate: SharedGate | undefined;
-  const source = stripeSource(connection.source, {
-    gateFor: (limits) => (gate = new SharedGate(limits, systemClock)),
+  const parts = {
+    gateFor: (limits: CredentialGateOptions) => (gate = new SharedGate(limits, systemClock)),
     clock: systemClock,
     random: systemRandom(),
     ...(observe ? { observe } : {}),
-  });
+  };
+  const { source, fingerprint, notes } = await openConnector(connection, parts);
   const { client } = source;
   gate!.onChange = () => client.admission.pump();
-  const fingerprint = fingerprintOf(connection.source.base_url, connection.source.api_key, connection.source.account);
   return {
     source,
+    notes,
     permits: {
       admit: (endpoint, weight, signal) => client.admission.admit({ endpoint, weight, signal }),
       rateOf: (endpoint) => gate!.rateOf(endpoint),
@@ -165,6 +193,20 @@ export function openSource(connection: ConnectionConfig, observe?: (event: Attem
       return () => gate!.close();
     },
   };
+}
+
+type SourceParts = Parameters<typeof stripeSource>[1];
+
+async function openConnector({ source, sourceConfigFile, onConfigChange: tell }: ConnectionConfig, parts: SourceParts): Promise<{ source: Source & { client: ApiClient }; fingerprint: string; notes: string[] }> {
+  if (source.connector === 'stripe') return { source: stripeSource(source, parts), fingerprint: fingerprintOf(source.base_url, source.api_key, source.account), notes: [] };
+  // Its code is only loaded where a manifest is read.
+  const { openManifest } = await import('./declarative/open.js');
+  const onConfigChange = (config: Record<string, unknown>) => {
+    if (sourceConfigFile !== undefined) writeConfigFile(sourceConfigFile, config);
+    tell?.(config);
+  };
+  const opened = await openManifest(source, { ...parts, onConfigChange });
+  return { source: opened.source, fingerprint: fingerprintOf(source.base_url, ...opened.credential), notes: opened.notes };
 }
 
 /** Tells credentials apart without telling what they are. */

@@ -58,7 +58,7 @@ export interface SyncInput {
 export async function syncStripe(input: SyncInput): Promise<RunSummary> {
   const config = stripeConfigSchema.parse({ connector: 'stripe', api_key: input.key ?? TESTBED_LIVE_KEY, base_url: input.url, rate_limit: { global: 2000, endpoint: 2000 }, ...input.source }) as StripeConfig;
   const connection: ConnectionConfig = { name: input.connection, source: config, destination: { type: 'embedded', mode: input.mode ?? 'upsert' }, dataDir: '' };
-  const { source, permits, gateStatus } = openSource(connection);
+  const { source, permits, gateStatus } = await openSource(connection);
   try {
     return await runSync({
       source, permits, gateStatus, destination: input.destination, connection: input.connection, runId: newRunId(), mode: input.mode ?? 'upsert', clock: systemClock,

@@ -5,7 +5,8 @@ import { json, note, out } from './output.js';
 
 export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean }): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
-  const { source } = openSource(connection);
+  const { source, notes } = await openSource(connection);
+  for (const message of notes) note(`note: ${message}`);
   try {
     const account = await source.check(new AbortController().signal);
     if (!flags.json) out(`${connection.name}: the key works (${account.id})`);

@@ -6,7 +6,7 @@ import { json, out, table } from './output.js';
 
 export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean }): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
-  const { source } = openSource(connection);
+  const { source } = await openSource(connection);
   const streams = source.streams.filter((stream) => stream.stored);
   if (flags.json) {
     for (const stream of streams) json({ name: stream.name, json_schema: stream.schema, source_defined_primary_key: stream.primaryKey.map((field) => [field]), division: divisionText(stream.division), follows: followText(stream.follow) });

@@ -21,7 +21,7 @@ const FOUND: Record<LimitView['knownBy'], string> = {
 /** What is known of each limit of the connection's credential, from the last run, else what the connector starts from. */
 export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean }): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
-  const { source, gateStatus, limits } = openSource(connection);
+  const { source, gateStatus, limits } = await openSource(connection);
   try {
     const destination = await openDestination(connection);
     let stored: StoredLimits | undefined;

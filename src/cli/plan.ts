@@ -6,7 +6,7 @@ import { count, duration, json, out, table } from './output.js';
 
 export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean }): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
-  const { source, permits, gateStatus } = openSource(connection);
+  const { source, permits, gateStatus } = await openSource(connection);
   try {
     const plan = await planSync(source, permits, gateStatus().limitPerSecond, new AbortController().signal);
     if (flags.json) json({ type: 'plan', connection: connection.name, ...plan });

@@ -21,6 +21,7 @@ function positive(value: string): number {
 const connectionOptions = (command: Command): Command =>
   command
     .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
+    .option('--manifest <file>', 'read by this Airbyte manifest, unchanged').option('--source-config <file>', 'its configuration (JSON or YAML)').option('--components <file>', 'twins of its Python classes')
     .option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER (default: embedded)')
     .option('--schema <name>', 'schema for the tables (default: the connection\'s name)')
     .addOption(new Option('--mode <mode>', 'how rows land').choices(['upsert', 'append', 'replace']))
@@ -84,13 +85,22 @@ export function buildProgram(): Command {
     .requiredOption('--stream <name>', 'which stream').option('--from <position>', 'first unix second of a range', whole).option('--before <position>', 'end of the range, exclusive', whole)
     .action(run(() => import('./state.js'), 'reset'));
 
+  const airbyte = program.command('airbyte').description('run a manifest as a source of the Airbyte protocol');
+  const airbyteOptions = (command: Command) => command.requiredOption('--manifest <file>', 'the connector\'s manifest').option('--components <file>', 'twins of its Python classes');
+  const withConfig = (command: Command) => airbyteOptions(command).requiredOption('--config <file>', 'the connector\'s configuration (JSON or YAML)').option('--base-url <url>', 'where the API is (a proxy, a testbed)');
+  airbyteOptions(airbyte.command('spec')).description('what the connector must be told').action(run(() => import('./airbyte.js'), 'spec'));
+  withConfig(airbyte.command('check')).description('prove the configuration').action(run(() => import('./airbyte.js'), 'check'));
+  withConfig(airbyte.command('discover')).description('print the catalog').action(run(() => import('./airbyte.js'), 'discover'));
+  withConfig(airbyte.command('read')).description('records and states on stdout; SIGTERM pauses').requiredOption('--catalog <file>', 'the configured catalog').option('--state <file>', 'the last state').action(run(() => import('./airbyte.js'), 'read'));
+  airbyte.command('build').argument('<manifest>').description('a folder with an executable and a Dockerfile').option('--out <folder>', 'where to write').action(run(() => import('./airbyte.js'), 'build'));
+
   program.command('query').argument('<sql>', 'a statement').description('SQL on the embedded database')
     .option('--data-dir <folder>', 'folder of the embedded database', '.headrace').option('--json', 'one row a line').option('--write', 'allow changes')
     .action(run(() => import('./query.js')));
 
-  program.command('testbed').argument('<api>', 'stripe').description('a simulated API on this machine, with limits and faults')
-    .option('--port <n>', 'port (0: any free one)', whole, 4010).option('--rows <n>', 'customers', whole, 1000).option('--shape <shape>', 'how rows lie in time', 'growth')
-    .option('--latency <ms>', 'median latency', whole, 0).option('--limit <limit>', 'a model by name, or RATE/s[,endpoint=RATE/s]', 'stripe-live').option('--faults <list>', 'faults, each with an optional rate: 500:0.02,reset', '')
+  program.command('testbed').argument('<api>', 'stripe or intercom').description('a simulated API on this machine, with limits and faults')
+    .option('--port <n>', 'port (0: any free one)', whole, 4010).option('--rows <n>', 'customers or conversations', whole, 1000).option('--shape <shape>', 'how rows lie in time', 'growth')
+    .option('--latency <ms>', 'median latency', whole, 0).option('--limit <limit>', 'a model by name, or RATE/s[,endpoint=RATE/s] (default: the vendor\'s own)').option('--faults <list>', 'faults, each with an optional rate: 500:0.02,reset', '')
     .option('--seed <n>', 'seed of data and faults', whole, 1)
     .option('--collection <path=rows>', 'rows of one collection, such as charges=5000 (repeatable)', (value: string, all: string[]) => [...all, value], [] as string[])
     .action(run(() => import('./testbed.js')));

@@ -103,7 +103,7 @@ function readStateFile(file: string): z.infer<typeof fileSchema> {
 
 async function withSession(name: string | undefined, flags: Flags, readOnly: boolean, work: (session: DestinationSession, connection: string, streams: Stream[]) => Promise<number>): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
-  const { source } = openSource(connection);
+  const { source } = await openSource(connection);
   const destination = await openDestination(connection);
   try {
     const session = await destination.open({ connection: connection.name, runId: newRunId(), streams: [], readOnly, startedMs: systemClock.now() });

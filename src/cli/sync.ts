@@ -41,11 +41,12 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
     if (flags.json) json({ at: new Date(systemClock.now()).toISOString(), ...event });
     else if (event.type === 'note') view.say(`note: ${event.message}`);
   };
-  const opened = openSource(connection, (attempt) => {
+  const opened = await openSource(connection, (attempt) => {
     if (attempt.outcome === 'ok' || attempt.outcome === 'error') return;
     emit({ type: 'retry', endpoint: attempt.endpoint, reason: attempt.reason ?? '', status: attempt.status });
     if ((attempt.waitMs ?? 0) > LIMITS.visibleWaitMs) emit({ type: 'wait', reason: attempt.reason ?? '', ms: attempt.waitMs! });
   });
+  for (const message of opened.notes) emit({ type: 'note', message });
   let ticker: NodeJS.Timeout | undefined;
   let meter: NodeJS.Timeout | undefined;
   let last: (() => Progress) | undefined;

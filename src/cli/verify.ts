@@ -10,7 +10,7 @@ import { proofTable } from './summary.js';
 
 export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean; api?: boolean; samples?: number }): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
-  const { source } = openSource(connection);
+  const { source } = await openSource(connection);
   const destination = await openDestination(connection);
   try {
     const { mode } = connection.destination;

@@ -240,7 +240,7 @@ export class CredentialGate implements Gate {
   private limitsOf(endpoint: string): Limit[] {
     let found = this.matching.get(endpoint);
     if (!found) {
-      if (this.limits.size < MOST_LIMITS) for (const fact of this.endpointFacts) this.open(fact.name, 'endpoint', endpoint, fact);
+      if (this.limits.size < MOST_LIMITS) for (const fact of this.endpointFacts) if (fact.endpoints?.includes(endpoint) ?? true) this.open(fact.name, 'endpoint', endpoint, fact);
       found = [...this.limits.values()].filter((limit) => limit.endpoint === '' || limit.endpoint === endpoint);
       if (this.matching.size < MOST_LIMITS) this.matching.set(endpoint, found);
     }

@@ -17,6 +17,8 @@ export interface LimitFact {
   /** Shown to people; readings and rejections of the dialect use the same name. */
   name: string;
   scope: LimitScope;
+  /** The endpoints that it is counted for, each by itself; undefined: all. */
+  endpoints?: string[] | undefined;
   /** The vendor's usual limit. */
   usual?: RateRule | undefined;
   /** Requests at once that the vendor usually allows. */

@@ -12,10 +12,26 @@ import { parseJson } from '../json.js';
 import { LatencyMeter } from './latency.js';
 import { parseRetryAfter } from './dialects/retry-after.js';
 
+/** A request whose address and headers are made anew for each attempt: a token may have been renewed since. */
+export interface OutgoingRequest {
+  method: string;
+  /** Absolute. */
+  url: string;
+  headers: Record<string, string>;
+  body: string | undefined;
+}
+
 export interface ApiRequest {
   method?: 'GET' | 'POST';
   /** Path and query, appended to the base URL. */
   path: string;
+  /** What is sent instead of method, path and headers. */
+  outgoing?: () => Promise<OutgoingRequest>;
+  /** Reads the body of an answer below 400, where it is not plain JSON. May throw RetriableError. */
+  decode?: (body: Buffer) => unknown;
+  /** The same as the client's, for this request alone. */
+  dialect?: Dialect;
+  judge?: (response: ApiResponse, request: ApiRequest) => Verdict;
   /** Name of the endpoint for limits that are counted per endpoint: its path without ids. */
   endpoint: string;
   headers?: Record<string, string>;
@@ -110,8 +126,8 @@ export class ApiClient {
       try {
         response = await this.send(request);
         this.answered = true;
-        signs = this.options.dialect(response);
-        if (!signs.rejection) verdict = this.options.judge(response, request);
+        signs = (request.dialect ?? this.options.dialect)(response);
+        if (!signs.rejection) verdict = (request.judge ?? this.options.judge)(response, request);
       } catch (error) {
         verdict = this.verdictOfFailure(error, request);
       }
@@ -176,11 +192,14 @@ export class ApiClient {
   }
 
   private async send(request: ApiRequest): Promise<ApiResponse> {
+    const made = await request.outgoing?.();
+    const url = made && new URL(made.url);
     const answer = await this.dispatcher.request({
-      origin: this.origin,
-      path: this.prefix + request.path,
-      method: request.method ?? 'GET',
-      headers: { accept: 'application/json', 'user-agent': 'headrace', ...this.options.headers, ...request.headers },
+      origin: url?.origin ?? this.origin,
+      path: url ? url.pathname + url.search : this.prefix + request.path,
+      method: (made?.method ?? request.method ?? 'GET') as Dispatcher.HttpMethod,
+      headers: { accept: 'application/json', 'user-agent': 'headrace', ...this.options.headers, ...(made?.headers ?? request.headers) },
+      ...(made?.body === undefined ? {} : { body: made.body }),
       signal: request.signal,
     });
     const chunks: Buffer[] = [];
@@ -199,10 +218,11 @@ export class ApiClient {
     }
     const headers = answer.headers;
     const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);
-    // Decoding UTF-8 costs as much as parsing; most bodies are ASCII.
-    const text = body.toString(isAscii(body) ? 'latin1' : 'utf8');
     const date = Date.parse(String(headers['date'] ?? ''));
     const response = { status: answer.statusCode, headers, serverTimeMs: Number.isNaN(date) ? undefined : date, bytes };
+    if (request.decode && response.status < 400) return { ...response, body: request.decode(body) };
+    // Decoding UTF-8 costs as much as parsing; most bodies are ASCII.
+    const text = body.toString(isAscii(body) ? 'latin1' : 'utf8');
     return { ...response, body: this.parse(text, response.status, headers) };
   }
 

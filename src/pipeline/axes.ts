@@ -17,12 +17,15 @@ export interface Axis {
 const FIRST_WINDOW_PAGES = 2;
 
 export function axisOf(division: Division, chain: boolean): Axis {
-  if (division.kind === 'range' && !chain) return division.order === 'ascending' ? ascending(division) : descending(division);
+  if (division.kind === 'range' && !chain) return division.order === 'ascending' ? ascending(division) : division.order === 'unordered' ? unordered(division) : descending(division);
   if (division.kind === 'numbered') return numbered();
   return chainAxis(division.pageRows);
 }
 
 type RangeDivision = Extract<Division, { kind: 'range' }>;
+
+/** Rows cannot be looked up from the newest end. */
+export const isOneWay = ({ order }: RangeDivision): boolean => order === 'ascending' || order === 'unordered';
 
 function descending(division: RangeDivision): Axis {
   return {
@@ -42,18 +45,35 @@ function ascending(division: RangeDivision): Axis {
   };
 }
 
-/** Where a span of the stream lies on its axis. */
-export function spanOnAxis(division: Division, span: { gte: number; lt: number }, chain: boolean): { gte: number; lt: number } {
-  if (division.kind === 'range' && !chain) return division.order === 'ascending' ? { gte: -span.lt + division.unit, lt: -span.gte + division.unit } : span;
-  if (division.kind === 'numbered') return { gte: 0, lt: FIRST_WINDOW_PAGES };
-  return { gte: 0, lt: 1 };
+/** A window is walked to its end by its cursor; where its rows lie tells nothing. */
+function unordered({ unit, pageRows }: RangeDivision): Axis {
+  return {
+    unit, pageRows, divisible: false, seekable: false,
+    request: ({ cursor, filter }) => ({ cursor, gte: filter.gte, lt: filter.lt }),
+    read: anywhere,
+  };
+}
+
+/** Rows without a position, those counted that a filter of ours dropped. */
+function anywhere(page: Page): PageRead {
+  const rows = page.received ?? page.records.length;
+  return { positions: Array.from({ length: rows }, () => Number.NaN), keys: Array.from({ length: rows }, () => null), hasMore: page.hasMore, nextCursor: page.next };
+}
+
+/** Where a span of the stream lies on its axis, from and to whole units. */
+export function spanOnAxis(division: Division, history: { gte: number; lt: number }, chain: boolean): { gte: number; lt: number } {
+  if (division.kind !== 'range' || chain) return division.kind === 'numbered' ? { gte: 0, lt: FIRST_WINDOW_PAGES } : { gte: 0, lt: 1 };
+  const { unit, start } = division;
+  const gte = Math.min(start ?? history.gte, history.lt - 1);
+  const span = { gte: Math.floor(gte / unit) * unit, lt: Math.ceil(history.lt / unit) * unit };
+  return division.order === 'ascending' ? { gte: -span.lt + unit, lt: -span.gte + unit } : span;
 }
 
 function chainAxis(pageRows: number): Axis {
   return {
     unit: 1, pageRows, divisible: false, seekable: false,
     request: ({ cursor }) => ({ cursor, gte: null, lt: null }),
-    read: (page, _range, keyOf) => ({ positions: page.records.map(() => Number.NaN), keys: page.records.map(keyOf), hasMore: page.hasMore, nextCursor: page.next }),
+    read: (page, _range, keyOf) => (page.received === undefined ? { positions: page.records.map(() => Number.NaN), keys: page.records.map(keyOf), hasMore: page.hasMore, nextCursor: page.next } : anywhere(page)),
   };
 }
 

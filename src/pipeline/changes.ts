@@ -40,7 +40,7 @@ export function openChanges(source: Source, entries: StateEntry[], account: Acco
     return { ...nothing, after: writes, lost: true, notice: `the last run was ${days} days ago and the API keeps events for ${stream.keptSeconds / 86_400}: streams are read again and compared` };
   }
   if (!state.meta.complete && !isClosed(state.ledger)) {
-    return { ...nothing, stream, opened: { ...state, writes: [], restart: false }, history: state.meta.span };
+    return { ...nothing, stream, opened: { ...state, writes: [], restart: false, needsParents: false }, history: state.meta.span };
   }
   const history = { gte: from, lt };
   return { ...nothing, stream, opened: beginAs(stream, history, state, 'extend', false, true), history };

@@ -1,8 +1,8 @@
 /** Decides, from what is stored, what a run has to read of a stream: everything, the rest, what came since, or nothing. */
 import type { StateEntry, StateWrite } from '../destination/contract.js';
 import type { WriteMode } from '../protocol/catalog.js';
-import { isClosed, openLedger, reduce, type Ledger } from '../segments/ledger.js';
-import type { Stream } from '../source/contract.js';
+import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../segments/ledger.js';
+import type { Division, Stream } from '../source/contract.js';
 import { decodeStream, encodeRange, META_KEY, rangeKey, type StreamMeta, type StreamState } from '../state/checkpoint.js';
 import { axisOf, spanOnAxis } from './axes.js';
 
@@ -19,6 +19,8 @@ export interface OpenedStream {
   writes: StateWrite[];
   /** The table of a stream in mode `replace` begins empty. */
   restart: boolean;
+  /** Slices of every parent are to be opened, also of those that were read before. */
+  needsParents: boolean;
 }
 
 export interface OpenInput {
@@ -29,7 +31,7 @@ export interface OpenInput {
   history: { gte: number; lt: number };
   /** The change stream no longer reaches back to what this stream knows. */
   changesLost: boolean;
-  /** A child stream has no state yet and needs every parent once more. */
+  /** A child stream needs every parent once more. */
   childrenMissing: boolean;
 }
 
@@ -39,23 +41,31 @@ export function openStream(input: OpenInput): OpenedStream {
   if (!state) return begin(input, undefined, 'load');
   if (!state.meta.complete && !input.childrenMissing) return resume(state);
   if (mode === 'replace') return { ...begin(input, state, 'load'), restart: true };
-  if (input.childrenMissing && isClosed(state.ledger)) return extend(input, state, state.meta.span.gte);
-  if (!state.meta.complete) return resume(state);
   const { follow, division } = stream;
   const changed = follow.kind === 'events' && !input.changesLost;
+  if (input.childrenMissing && division.kind === 'slices') return begin(input, state, 'reread');
+  if (input.childrenMissing && (changed || follow.kind === 'cursor' || division.kind !== 'range')) return isClosed(state.ledger) ? extend(input, state, state.meta.span.gte) : begin(input, state, 'load');
+  if (!state.meta.complete) return begin(input, state, 'load');
+  if (follow.kind === 'cursor' && division.kind === 'slices') {
+    // Rows may show up late: where the last run began, less the lookback, is where this one goes on.
+    const since = (state.meta.readTo ?? history.gte) - follow.lookback;
+    const meta: StreamMeta = { ...state.meta, mode: 'extend', complete: false, since, readTo: history.lt };
+    const write: StateWrite = { stream: stream.name, key: META_KEY, expect: state.metaVersion, value: meta };
+    return { ...state, meta, metaVersion: state.metaVersion + 1, slices: new Map(), writes: [write], restart: false, needsParents: follow.parents !== 'changed' };
+  }
   if ((changed || follow.kind === 'cursor') && division.kind === 'range' && !state.meta.chain) {
     // Events tell of changes; not every API has one for every new object, so what is new is listed as well.
     const lookback = follow.kind === 'cursor' ? follow.lookback : NEW_ROWS_LOOKBACK_SECONDS;
     const span = spanOnAxis(division, history, false);
     const known = division.order === 'ascending' ? -state.meta.span.gte : state.meta.span.lt;
     const from = known - lookback;
-    return division.order === 'ascending' ? extendTo(stream.name, state, { gte: span.gte, lt: -from + division.unit }, division.unit) : extendTo(stream.name, state, { gte: from, lt: span.lt }, division.unit);
+    return division.order === 'ascending' ? extendTo(stream, state, { gte: span.gte, lt: -from + division.unit }, division.unit) : extendTo(stream, state, { gte: from, lt: span.lt }, division.unit);
   }
   return changed ? resume(state) : begin(input, state, 'reread');
 }
 
 function resume(state: StreamState): OpenedStream {
-  return { ...state, writes: [], restart: false };
+  return { ...state, writes: [], restart: false, needsParents: false };
 }
 
 /** A new generation over the whole span; entries of the old one go. */
@@ -66,10 +76,10 @@ function begin({ stream, history }: OpenInput, state: StreamState | undefined, m
 
 export function beginAs(stream: Stream, history: { gte: number; lt: number }, state: Pick<StreamState, 'meta' | 'metaVersion' | 'versions' | 'slices'> | undefined, mode: StreamMeta['mode'], chain: boolean, bounded = false): OpenedStream {
   const axis = axisOf(stream.division, chain);
-  const ledger = stream.division.kind === 'slices' ? { span: { gte: 0, lt: 1 }, nextId: 1, ranges: new Map() } : openLedger(spanOnAxis(stream.division, history, chain), axis.unit);
+  const ledger = stream.division.kind === 'slices' ? { span: { gte: 0, lt: 1 }, nextId: 1, ranges: new Map() } : windowed(openLedger(spanOnAxis(stream.division, history, chain), axis.unit), stream.division, chain);
   // What follows an earlier run ends where that one ended; a history has no end, since a row may be older than its account.
   if (bounded) for (const range of ledger.ranges.values()) range.filter = { ...range.filter, gte: ledger.span.gte };
-  const meta: StreamMeta = { generation: (state?.meta.generation ?? 0) + 1, mode, span: ledger.span, complete: false, ...(chain ? { chain } : {}) };
+  const meta: StreamMeta = { generation: (state?.meta.generation ?? 0) + 1, mode, span: ledger.span, complete: false, ...(chain ? { chain } : {}), ...(stream.division.kind === 'range' ? {} : { readTo: history.lt }) };
   const writes: StateWrite[] = [{ stream: stream.name, key: META_KEY, expect: state?.metaVersion ?? 0, value: meta }];
   const versions = new Map<number, number>();
   for (const [id, version] of state?.versions ?? []) {
@@ -81,17 +91,21 @@ export function beginAs(stream: Stream, history: { gte: number; lt: number }, st
     versions.set(id, expect + 1);
   }
   for (const [key, { version }] of state?.slices ?? []) writes.push({ stream: stream.name, key, expect: version, value: null });
-  return { meta, metaVersion: (state?.metaVersion ?? 0) + 1, ledger, versions, slices: new Map(), writes, restart: false };
+  return { meta, metaVersion: (state?.metaVersion ?? 0) + 1, ledger, versions, slices: new Map(), writes, restart: false, needsParents: stream.division.kind === 'slices' };
+}
+
+function windowed(ledger: Ledger, division: Division, chain: boolean): Ledger {
+  return division.kind === 'range' && division.order === 'unordered' && division.window !== undefined && !chain ? cutIntoWindows(ledger, division.window, division.unit) : ledger;
 }
 
 function extend(input: OpenInput, state: StreamState, from: number): OpenedStream {
   const { unit } = axisOf(input.stream.division, state.meta.chain ?? false);
-  return extendTo(input.stream.name, state, { gte: from, lt: state.meta.span.lt }, unit);
+  return extendTo(input.stream, state, { gte: from, lt: state.meta.span.lt }, unit);
 }
 
 /** Opens a part of the span again, and what came since. */
-function extendTo(stream: string, state: StreamState, part: { gte: number; lt: number }, unit: number): OpenedStream {
-  const ledger = reduce(state.ledger, { type: 'reopened', ...part, unit }, unit);
+function extendTo({ name: stream, division }: Stream, state: StreamState, part: { gte: number; lt: number }, unit: number): OpenedStream {
+  const ledger = windowed(reduce(state.ledger, { type: 'reopened', ...part, unit }, unit), division, state.meta.chain ?? false);
   const meta: StreamMeta = { ...state.meta, mode: 'extend', span: ledger.span, complete: false };
   const writes: StateWrite[] = [{ stream, key: META_KEY, expect: state.metaVersion, value: meta }];
   const versions = new Map(state.versions);
@@ -103,5 +117,5 @@ function extendTo(stream: string, state: StreamState, part: { gte: number; lt: n
     if (range) versions.set(id, expect + 1);
     else versions.delete(id);
   }
-  return { meta, metaVersion: state.metaVersion + 1, ledger, versions, slices: state.slices, writes, restart: false };
+  return { meta, metaVersion: state.metaVersion + 1, ledger, versions, slices: state.slices, writes, restart: false, needsParents: false };
 }

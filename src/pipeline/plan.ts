@@ -2,6 +2,7 @@
 import { SkippableError } from '../errors.js';
 import { DensityModel } from '../segments/density.js';
 import type { Page, Source, Stream } from '../source/contract.js';
+import { isOneWay } from './axes.js';
 import type { Permits } from './context.js';
 
 export interface StreamPlan {
@@ -54,10 +55,10 @@ async function planOne(stream: Stream, span: { gte: number; lt: number }, signal
   const ask = (lt: number | null): Promise<Page> =>
     stream.page({ gte: null, lt, cursor: null, ...(stream.division.kind === 'numbered' ? { number: 0 } : {}), signal, weight: () => 0 });
   const { division } = stream;
-  const first = await ask(division.kind === 'range' && division.order !== 'ascending' ? span.lt : null);
+  const first = await ask(division.kind === 'range' && !isOneWay(division) ? span.lt : null);
   if (!first.hasMore) return { stream: stream.name, rows: first.records.length, requests: 1, exact: true, probes: 1 };
   if (first.total !== undefined) return { stream: stream.name, rows: first.total, requests: Math.ceil(first.total / division.pageRows), exact: true, probes: 1 };
-  if (division.kind !== 'range' || division.order === 'ascending') return { stream: stream.name, rows: undefined, requests: undefined, exact: false, probes: 1 };
+  if (division.kind !== 'range' || isOneWay(division)) return { stream: stream.name, rows: undefined, requests: undefined, exact: false, probes: 1 };
   const density = new DensityModel();
   const learn = (page: Page, top: number) => {
     const last = page.records.map(division.position).findLast((position) => !Number.isNaN(position));

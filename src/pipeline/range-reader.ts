@@ -126,7 +126,7 @@ export class RangeReader extends Reader {
     if (this.broken) return 0;
     this.serverTimeMs = Math.max(this.serverTimeMs ?? 0, page.serverTimeMs ?? 0) || this.serverTimeMs;
     if (page.total !== undefined) this.total = page.total;
-    if (this.stream.division.kind === 'numbered' && page.records.length < this.stream.division.pageRows) this.shortPage = true;
+    if (this.stream.division.kind === 'numbered' && (page.received ?? page.records.length) < this.stream.division.pageRows) this.shortPage = true;
     const read = this.axis.read(page, request, (record) => keyOf(this.stream, record));
     const verdict = this.planner.arrived(request.range, read);
     if (this.planner.orderBroken && !this.meta.chain) {
@@ -134,7 +134,7 @@ export class RangeReader extends Reader {
     }
     const numbered = this.stream.division.kind === 'numbered';
     const kept = numbered || !verdict.keep ? page.records : verdict.keep.map((index) => page.records[index]!);
-    const event = numbered ? { ...verdict.event, rows: kept.length } : verdict.event;
+    const event = { ...verdict.event, rows: kept.length };
     const identity = `${this.meta.generation}.${request.range}.${this.planner.pagesOf(request.range)}`;
     const { rows, bytes } = this.prepare(page, kept, identity);
     this.queue.push({ kind: 'page', event, rows, bytes, sinceMs: this.context.clock.monotonic(), children: this.openings(kept, identity) });

@@ -5,7 +5,7 @@ import { FatalError, PausedError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { DataRecord } from '../protocol/catalog.js';
 import { SLICES_PREFIX, type OpenSlices } from '../state/checkpoint.js';
-import type { Page, Stream } from '../source/contract.js';
+import type { Page, Slice, Stream } from '../source/contract.js';
 import type { RunContext } from './context.js';
 import type { SliceReader } from './slice-reader.js';
 import type { Pending, TakenBatch } from './writer.js';
@@ -107,10 +107,10 @@ export abstract class Reader implements Pending {
   }
 
   /** Children of the records, to be opened by the same commit. */
-  protected openings(records: DataRecord[], identity: string): ChildOpening[] {
+  protected openings(records: DataRecord[], identity: string, from?: Slice): ChildOpening[] {
     const out: ChildOpening[] = [];
     for (const child of this.children) {
-      const slices = [...new Set(child.slicesOf(records))];
+      const slices = [...new Set(child.slicesOf(records, from))];
       if (slices.length === 0) continue;
       child.announced++;
       out.push({ child, key: SLICES_PREFIX + identity, open: slices.map((slice) => [slice, null]) });

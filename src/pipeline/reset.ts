@@ -3,12 +3,13 @@ import type { StateEntry, StateWrite } from '../destination/contract.js';
 import { ConfigError } from '../errors.js';
 import { isClosed, reduce } from '../segments/ledger.js';
 import type { Stream } from '../source/contract.js';
+import { isOneWay } from './axes.js';
 import { decodeStream, encodeRange, META_KEY, rangeKey } from '../state/checkpoint.js';
 
 /** `from` and `before` are positions (unix seconds); what is left out is the span's own end. */
 export function resetRange(stream: Stream | undefined, name: string, entries: StateEntry[], from: number | undefined, before: number | undefined): StateWrite[] {
   const state = decodeStream(entries);
-  if (!state || stream?.division.kind !== 'range' || stream.division.order === 'ascending') {
+  if (!state || stream?.division.kind !== 'range' || isOneWay(stream.division)) {
     throw new ConfigError(`stream ${name} is not divided by time`, { code: 'not_a_range', place: '--from, --before', expected: 'a stream that headrace discover lists as divided by time', found: name, next: 'reset the whole stream: leave --from and --before out' });
   }
   if (!isClosed(state.ledger)) throw new ConfigError(`stream ${name} is not finished`, { code: 'stream_open', expected: 'a complete stream', found: 'open ranges', next: 'run headrace sync first' });

@@ -57,11 +57,11 @@ export class SliceReader extends Reader {
   }
 
   /** The slices that these parents open. */
-  slicesOf(parents: DataRecord[]): Slice[] {
+  slicesOf(parents: DataRecord[], from: Slice | undefined): Slice[] {
     const { division } = this.stream;
     if (division.kind !== 'slices' || !('parent' in division.of)) return [];
     const { slice } = division.of;
-    return parents.flatMap((parent) => slice(parent) ?? []);
+    return parents.flatMap((parent) => slice(parent, from) ?? []);
   }
 
   /** Whether parents must wait, given that `coming` of their pages are already asked for. */
@@ -128,7 +128,7 @@ export class SliceReader extends Reader {
     try {
       const weight = () => Infinity;
       const ticket = await this.context.permits.admit(this.stream.endpoint, weight, this.context.signal);
-      const page = await this.stream.page({ gte: null, lt: null, cursor: work.cursor, slice: work.slice, signal: this.context.signal, weight, ticket });
+      const page = await this.stream.page({ gte: this.meta.since ?? null, lt: null, cursor: work.cursor, slice: work.slice, signal: this.context.signal, weight, ticket });
       const bytes = this.arrived(work, page);
       this.context.memory.release(reserved - bytes);
       held = 0;
@@ -158,20 +158,21 @@ export class SliceReader extends Reader {
 
   private arrived(work: Work, page: Page): number {
     if (this.broken) return 0;
-    if (page.records.length === 0 && page.hasMore && work.empty === 0) {
+    const received = page.received ?? page.records.length;
+    if (received === 0 && page.hasMore && work.empty === 0) {
       // Never believed alone: the same page is asked for once more.
       this.ready.unshift({ ...work, empty: 1 });
       return 0;
     }
     const identity = `${this.meta.generation}.${work.slice}.${work.cursor ?? ''}`;
     const { rows, bytes } = this.prepare(page, page.records, identity);
-    const next = page.hasMore && page.next !== null && page.records.length > 0 ? page.next : undefined;
+    const next = page.hasMore && page.next !== null && received > 0 ? page.next : undefined;
     this.enqueue(work, rows, page.records, bytes, next);
     return bytes;
   }
 
   private enqueue(work: Work, rows: QueuedPage['rows'], records: DataRecord[], bytes: number, next: string | null | undefined): void {
-    const children = this.openings(records, `${work.slice}.${work.cursor ?? ''}`);
+    const children = this.openings(records, `${work.slice}.${work.cursor ?? ''}`, work.slice);
     this.queue.push({ key: work.key, slice: work.slice, next, rows, bytes, sinceMs: this.context.clock.monotonic(), children });
     this.bytesWaiting += bytes;
     if (next !== undefined) this.ready.unshift({ ...work, cursor: next, empty: 0 });

@@ -38,6 +38,11 @@ export class StreamRun {
     this.reader = this.newReader(opened);
   }
 
+  /** Slices of every parent are to be opened, also of those that were read before. */
+  get needsParents(): boolean {
+    return this.opened.needsParents;
+  }
+
   /** Whether this run has anything to read of the stream. */
   get pending(): boolean {
     return !this.meta.complete;

@@ -1,7 +1,7 @@
 /** One run of one connection: plan -> read -> write -> commit -> checkpoint -> prove. */
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../clock.js';
-import type { Destination, DestinationSession, StateEntry } from '../destination/contract.js';
+import type { Destination, DestinationSession, StateEntry, StateWrite } from '../destination/contract.js';
 import { HeadraceError, messageOf, PausedError } from '../errors.js';
 import type { GateStatus } from '../gate/gate.js';
 import { LIMITS } from '../limits.js';
@@ -93,7 +93,10 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
   }
 }
 
-/** Opens every stream's ledger, children before their parents, and writes what begins anew. */
+/**
+ * Opens every stream's ledger, children before their parents, and writes what begins anew: a family in one transaction, or a crash
+ * between would leave children that wait for parents which are not read again.
+ */
 async function planStreams(options: SyncOptions, context: RunContext, writer: Writer, entries: StateEntry[], account: Account, changesLost: boolean): Promise<Map<string, StreamRun>> {
   const { source, mode } = options;
   const lt = Math.floor(account.serverTimeMs / 1000);
@@ -101,18 +104,18 @@ async function planStreams(options: SyncOptions, context: RunContext, writer: Wr
   const byStream = new Map<string, StateEntry[]>();
   for (const entry of entries) byStream.set(entry.stream, [...(byStream.get(entry.stream) ?? []), entry]);
   const runs = new Map<string, StreamRun>();
-  const open = async (stream: Stream): Promise<StreamRun> => {
+  const open = async (stream: Stream, writes: StateWrite[]): Promise<StreamRun> => {
     const known = runs.get(stream.name);
     if (known) return known;
     const children: StreamRun[] = [];
-    for (const child of source.streams.filter((candidate) => parentOf(candidate) === stream.name)) children.push(await open(child));
+    for (const child of source.streams.filter((candidate) => parentOf(candidate) === stream.name)) children.push(await open(child, writes));
     const opened = openStream({
       stream, mode, history, entries: byStream.get(stream.name) ?? [], changesLost,
-      childrenMissing: children.some((child) => child.pending && !byStream.has(child.stream.name)) && byStream.has(stream.name),
+      childrenMissing: children.some((child) => child.pending && child.needsParents) && byStream.has(stream.name),
     });
     if (opened.meta.mode === 'load' && opened.writes.length > 0 && stream.stored && !opened.restart) await noteRowsFromElsewhere(context.session, stream.name, opened.meta);
     if (opened.restart && stream.stored) await context.session.restart(stream.name);
-    if (opened.writes.length > 0) await context.session.writeState(opened.writes);
+    writes.push(...opened.writes);
     let run: StreamRun;
     const parent = () => [...runs.values()].find((candidate) => candidate.children.includes(run));
     // A child that has all it needs is not fed again when its parent is read for its own sake.
@@ -120,7 +123,11 @@ async function planStreams(options: SyncOptions, context: RunContext, writer: Wr
     runs.set(stream.name, run);
     return run;
   };
-  for (const stream of source.streams) await open(stream);
+  for (const stream of source.streams.filter((candidate) => parentOf(candidate) === undefined)) {
+    const writes: StateWrite[] = [];
+    await open(stream, writes);
+    if (writes.length > 0) await context.session.writeState(writes);
+  }
   return runs;
 }
 

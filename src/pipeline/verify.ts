@@ -4,6 +4,7 @@ import { SkippableError } from '../errors.js';
 import type { WriteMode } from '../protocol/catalog.js';
 import type { Random } from '../random.js';
 import type { Source, Stream } from '../source/contract.js';
+import { isOneWay } from './axes.js';
 import { decodeStream, type StreamState } from '../state/checkpoint.js';
 import type { StreamProof } from './events.js';
 import { prove } from './proof.js';
@@ -41,7 +42,7 @@ export async function verifyAgainstApi(session: DestinationSession, source: Sour
   const out: Sample[] = [];
   for (const stream of source.streams) {
     const { division } = stream;
-    if (!stream.stored || division.kind !== 'range' || division.order === 'ascending') continue;
+    if (!stream.stored || division.kind !== 'range' || isOneWay(division)) continue;
     const state = decodeStream(entries.filter((entry) => entry.stream === stream.name));
     if (!state?.meta.complete) continue;
     try {

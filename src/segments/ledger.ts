@@ -46,6 +46,26 @@ export function openLedger(span: Span, unit: number): Ledger {
   return { span: { gte: span.gte, lt }, nextId: 2, ranges: new Map([[1, newRange(1, span.gte, lt, unit, null)]]) };
 }
 
+/**
+ * Every range that nothing was read of, cut into windows no longer than `length`: for rows in any order, of which a range that was begun
+ * cannot be divided. The lowest keeps its open lower bound.
+ */
+export function cutIntoWindows(ledger: Ledger, length: number, unit: number): Ledger {
+  const width = Math.max(unit, Math.floor(length / unit) * unit);
+  const ranges = new Map(ledger.ranges);
+  let { nextId } = ledger;
+  for (const range of ledger.ranges.values()) {
+    if (!range.open || range.pages > 0 || range.cursor !== null || range.lt - range.gte <= width) continue;
+    ranges.delete(range.id);
+    for (let { lt } = range; lt > range.gte; lt -= width) {
+      const gte = Math.max(range.gte, lt - width);
+      const id = lt === range.lt ? range.id : nextId++;
+      ranges.set(id, newRange(id, gte, lt, unit, gte === range.gte ? range.filter.gte : gte));
+    }
+  }
+  return { span: ledger.span, nextId, ranges };
+}
+
 export function newRange(id: number, gte: number, lt: number, unit: number, filterGte: number | null): Range {
   return { id, gte, lt, open: true, top: lt - unit, cursor: null, filter: { gte: filterGte, lt }, rows: 0, pages: 0 };
 }

@@ -19,9 +19,16 @@ export type Division =
       unit: number;
       /** A row's position may change while it is read (`updated_at`): a last sweep precedes the end. */
       moves?: boolean;
-      /** `verified`: nobody promises it, so every page is looked at; one that breaks it makes the stream a chain. */
-      order: 'descending' | 'ascending' | 'verified';
+      /**
+       * `verified`: nobody promises it, so every page is looked at; one that breaks it makes the stream a chain.
+       * `unordered`: rows come in any order, so a part that was begun cannot be divided.
+       */
+      order: 'descending' | 'ascending' | 'verified' | 'unordered';
       pageRows: number;
+      /** Unordered: the history is read in windows of this length, each walked to its end; without it, in one. */
+      window?: number | undefined;
+      /** Where the history begins, where the stream knows better than the account. */
+      start?: number | undefined;
     }
   /** Independent slices: listed once, or one for each of a parent's records. */
   | { kind: 'slices'; of: SlicesOf; pageRows: number }
@@ -32,8 +39,8 @@ export type Division =
 
 export type SlicesOf =
   | { list: () => Promise<Slice[]> }
-  /** `slice` returns undefined where the parent has no children. */
-  | { parent: string; slice: (parent: DataRecord) => Slice | undefined };
+  /** `slice` returns undefined where the parent has no children. `from`: the slice that the parent itself came from. */
+  | { parent: string; slice: (parent: DataRecord, from: Slice | undefined) => Slice | Slice[] | undefined };
 
 /** Identifies a slice; kept in state, so it must be small. */
 export type Slice = string;
@@ -42,13 +49,16 @@ export type Slice = string;
 export type Follow =
   /** The source's change stream names the objects. */
   | { kind: 'events' }
-  /** Rows past the last position, and a lookback before it. */
-  | { kind: 'cursor'; lookback: number }
+  /**
+   * Rows past the last position, and a lookback before it. Of slices: those of parents that changed since, or of all parents, and in
+   * each the rows past the last time (`gte` of the request).
+   */
+  | { kind: 'cursor'; lookback: number; parents?: 'changed' | 'all' }
   /** Everything is read again; rows that are gone become tombstones. */
   | { kind: 'reread' };
 
 export interface PageRequest {
-  /** Lower bound, inclusive; null: none. Range streams only. */
+  /** Lower bound, inclusive; null: none. Range streams, and slices that follow by a cursor. */
   gte: number | null;
   /** Upper bound, exclusive. Range streams only. */
   lt: number | null;
@@ -77,6 +87,8 @@ export interface RecordGroup {
 
 export interface Page {
   records: DataRecord[];
+  /** How many the server sent, where some of them are none of the stream's. Default: all of `records`. */
+  received?: number | undefined;
   /** What is stored instead of `records`, where they only tell what changed. */
   groups?: RecordGroup[];
   /** Token of the next page; null: none. */

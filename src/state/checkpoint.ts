@@ -18,6 +18,9 @@ export interface StreamMeta {
   complete: boolean;
   /** Rows that the destination held before the first load, from elsewhere. */
   before?: number;
+  /** Slices that follow by a cursor: rows from here on are read, seconds; and where the next run begins. */
+  since?: number;
+  readTo?: number;
   /** Numbered streams: rows the API says there are. */
   total?: number;
 }

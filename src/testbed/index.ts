@@ -1,4 +1,5 @@
 /** Public entry `headrace/testbed`: simulated API servers with real limits, faults and latency. */
+export { startIntercomTestbed, TESTBED_INTERCOM_TOKEN, type IntercomTestbed, type IntercomTestbedOptions } from './intercom/server.js';
 export { FAULTS, parseFaults, type Fault, type FaultRates } from './faults.js';
 export { LIMIT_MODELS, limitModel, type LimitModel } from './limits.js';
 export { startTestbed, type Testbed, type TestbedApi, type TestbedOptions } from './server.js';

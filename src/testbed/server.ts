@@ -24,6 +24,8 @@ export interface TestbedRequest {
   method: string;
   url: URL;
   headers: IncomingMessage['headers'];
+  /** Of a request that is no GET. */
+  body?: string;
 }
 
 export interface TestbedAnswer {
@@ -59,10 +61,11 @@ export async function startTestbed(api: TestbedApi, options: TestbedOptions, clo
     return sigma === 0 ? medianMs : medianMs * Math.exp(sigma * Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next()));
   };
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
-    request.resume();
-    const url = new URL(request.url ?? '/', 'http://testbed');
+    const body = request.method === 'GET' ? Promise.resolve(undefined) : bodyOf(request);
+    if (request.method === 'GET') request.resume();
+    const url = new URL(request.url ?? '/', `http://${request.headers.host ?? 'testbed'}`);
     if (url.pathname === '/__testbed/stats') return send(response, { status: 200, body: JSON.stringify(stats.snapshot()) });
-    void serve({ request, response, url, api, limit, stats, dice, clock, latencyMs });
+    void serve({ request, body, response, url, api, limit, stats, dice, clock, latencyMs });
   });
   await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
   const { port, address, family } = server.address() as AddressInfo;
@@ -79,6 +82,7 @@ export async function startTestbed(api: TestbedApi, options: TestbedOptions, clo
 
 interface Exchange {
   request: IncomingMessage;
+  body: Promise<string | undefined>;
   response: ServerResponse;
   url: URL;
   api: TestbedApi;
@@ -104,12 +108,29 @@ async function serve(exchange: Exchange): Promise<void> {
   if (strikeBefore(exchange)) return;
   let answer: TestbedAnswer;
   try {
-    answer = api.answer({ method: request.method ?? 'GET', url, headers: request.headers }, dice);
+    const body = await exchange.body;
+    answer = api.answer({ method: request.method ?? 'GET', url, headers: request.headers, ...(body === undefined ? {} : { body }) }, dice);
   } catch (error) {
     answer = { status: 500, body: JSON.stringify({ error: { type: 'api_error', message: messageOf(error) } }) };
   }
   const body = beside && answer.body.endsWith('}') ? `${answer.body.slice(0, -1)},${JSON.stringify(beside).slice(1)}` : answer.body;
   strikeBody(exchange, { ...answer, body, headers: { ...verdict.headers, ...answer.headers } });
+}
+
+const MOST_BODY = 1_000_000;
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes <= MOST_BODY) chunks.push(chunk);
+    }
+  } catch {
+    // Whoever asked is gone.
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** `x-testbed-cost: 60` or, asked for and charged in the end, `60/42`. */

@@ -12,6 +12,6 @@ afterAll(() => testbed.close());
 
 describe('stripe on the testbed', () => {
   const make = async () =>
-    openSource({ name: 'stripe', source: stripeConfigSchema.parse({ connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, rate_limit: { global: 2000, endpoint: 2000 } }) as StripeConfig, destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' }).source;
+    (await openSource({ name: 'stripe', source: stripeConfigSchema.parse({ connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, rate_limit: { global: 2000, endpoint: 2000 } }) as StripeConfig, destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' })).source;
   for (const { name, run } of sourceConformance(make, ['customers', 'quotes', 'checkout_sessions', 'invoice_items', 'invoices'])) test(name, run);
 });

@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => void child.kill('SIGKILL'));
 
 test('customers by cursor: every one once, in pages', async () => {
-  const { source } = openSource({ name: 'stripe', source: stripeConfigSchema.parse({ connector: 'stripe', api_key: key, base_url: url }), destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' });
+  const { source } = await openSource({ name: 'stripe', source: stripeConfigSchema.parse({ connector: 'stripe', api_key: key, base_url: url }), destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' });
   const customers = source.streams.find((stream) => stream.name === 'customers')!;
   const found = new Set<string>();
   let cursor: string | null = null;

@@ -158,7 +158,7 @@ const DURATION = /^([+-])?P(?:(\d+(?:\.\d+)?)Y)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\
 /** An ISO 8601 duration: `P1D`, `PT1H30M`, `P1Y`. */
 export function parseDuration(text: string): PyDelta {
   const match = DURATION.exec(text);
-  if (!match || text.endsWith('T') || /P$/.test(text)) throw new DateTextError(`"${text.slice(0, 60)}" is no ISO 8601 duration`);
+  if (!match || text.endsWith('T') || text.endsWith('P')) throw new DateTextError(`"${text.slice(0, 60)}" is no ISO 8601 duration`);
   const part = (index: number) => Number((match[index] ?? '0').replace(',', '.'));
   const sign = match[1] === '-' ? -1 : 1;
   const seconds = part(4) * 604_800 + part(5) * 86_400 + part(6) * 3600 + part(7) * 60 + part(8);

@@ -117,7 +117,7 @@ export const FILTERS: Record<string, Filter> = {
   sort: (value, [reverse], named, member) => {
     const by = named['attribute'];
     const key = (item: Value) => { const found = by === undefined ? item : attribute(member, item, by); return typeof found === 'string' ? found.toLowerCase() : found; };
-    const sorted = [...iterate(value)].sort((a, b) => compare(key(a), key(b)));
+    const sorted = iterate(value).toSorted((a, b) => compare(key(a), key(b)));
     return isTrue(reverse ?? named['reverse']) ? sorted.toReversed() : sorted;
   },
   reverse: (value) => (typeof value === 'string' ? [...value].toReversed().join('') : [...iterate(value)].toReversed()),

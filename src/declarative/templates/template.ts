@@ -55,6 +55,23 @@ export class Templates {
     return this.evaluate(source, context, fallback || source);
   }
 
+  /** Rendered, and read as a literal only where `accepts` takes what comes out; null where nothing does. */
+  accepted(source: string, context: Context, accepts: (value: Value) => boolean): Value {
+    const template = this.compile(source);
+    let text = source;
+    if (template !== null) {
+      try {
+        text = template.render(this.scope(template, context));
+      } catch (error) {
+        if (error instanceof UndefinedUse) return null;
+        if (!(error instanceof TypeMismatch)) throw error;
+      }
+    }
+    if (text === '') return null;
+    const value = literalOf(text);
+    return accepts(value) ? value : text;
+  }
+
   /** Airbyte's InterpolatedBoolean. */
   condition(source: string | boolean, context: Context): boolean {
     if (typeof source === 'boolean') return source;

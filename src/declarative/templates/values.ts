@@ -12,7 +12,8 @@ export class PyFloat {
 
 export class Tuple extends Array<Value> {}
 
-export type Value = undefined | null | boolean | number | string | PyFloat | PyDate | PyDelta | Value[] | { [key: string]: Value } | Callable;
+/** A bigint is an integer that JSON had and a number could not hold. */
+export type Value = undefined | null | boolean | number | bigint | string | PyFloat | PyDate | PyDelta | Value[] | { [key: string]: Value } | Callable;
 export type Dict = { [key: string]: Value };
 /** Only functions of ours are ever values. Keyword arguments come last, as a dict. */
 export type Callable = (args: Value[], named: Dict) => Value;
@@ -31,6 +32,7 @@ export const isDict = (value: unknown): value is Dict =>
 export function numberOf(value: Value): number | undefined {
   if (typeof value === 'number') return value;
   if (value instanceof PyFloat) return value.value;
+  if (typeof value === 'bigint') return Number(value);
   return typeof value === 'boolean' ? Number(value) : undefined;
 }
 
@@ -42,6 +44,7 @@ export function isTrue(value: Value): boolean {
   if (typeof value === 'number') return value !== 0;
   if (typeof value === 'string') return value !== '';
   if (typeof value === 'boolean') return value;
+  if (typeof value === 'bigint') return value !== 0n;
   if (value === undefined || value === null) return false;
   if (Array.isArray(value)) return value.length > 0;
   if (value instanceof PyFloat) return value.value !== 0;
@@ -101,6 +104,7 @@ export function typeName(value: Value): string {
   if (value === null) return 'NoneType';
   if (typeof value === 'boolean') return 'bool';
   if (typeof value === 'string') return 'str';
+  if (typeof value === 'bigint') return 'int';
   if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
   if (value instanceof PyFloat) return 'float';
   if (value instanceof PyDate) return value.hasTime ? 'datetime' : 'date';
@@ -121,6 +125,7 @@ export function reprOf(value: Value): string {
   if (value === null) return 'None';
   if (value === undefined) return 'Undefined';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number') return Number.isInteger(value) ? integerText(value) : floatText(value);
   if (value instanceof PyFloat) return floatText(value.value);
   if (value instanceof Tuple) return value.length === 1 ? `(${reprOf(value[0])},)` : `(${value.map(reprOf).join(', ')})`;

@@ -1,0 +1,68 @@
+/** The wiring for what is particular to manifests: the Airbyte protocol, and the tools for who writes connectors. */
+import { systemClock } from './clock.js';
+import { openSource, type ConnectionConfig, type OpenedSource } from './compose.js';
+import { AirbyteStates } from './declarative/airbyte-state.js';
+import { airbyteStream } from './declarative/catalog.js';
+import type { DeclarativeSource } from './declarative/source.js';
+import type { JsonObject } from './declarative/manifest/read.js';
+import { twinOf } from './declarative/runtime/twins.js';
+import { airbyteDestination, type AirbyteOutput } from './destinations/airbyte/destination.js';
+import type { Destination } from './destination/contract.js';
+import type { AttemptEvent } from './http/client.js';
+import { spanOnAxis } from './pipeline/axes.js';
+import type { AirbyteStream, AirbyteStreamState, ConfiguredCatalog } from './protocol/airbyte.js';
+
+export { loadManifest } from './declarative/manifest/manifest.js';
+export { airbyteSpecification } from './declarative/specification.js';
+export { readConfigFile } from './config/connector-file.js';
+
+export interface OpenedConnector extends OpenedSource {
+  source: DeclarativeSource;
+}
+
+export interface ConnectorInput {
+  manifest: string;
+  config: Record<string, unknown>;
+  components?: string | undefined;
+  baseUrl?: string | undefined;
+  streams?: string[] | undefined;
+  onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;
+  observe?: ((event: AttemptEvent) => void) | undefined;
+}
+
+/** A manifest opened for its own sake, without a destination. */
+export async function openConnector(input: ConnectorInput): Promise<OpenedConnector> {
+  const connection: ConnectionConfig = {
+    name: 'airbyte', dataDir: '', destination: { type: 'ndjson', path: '', mode: 'append' }, onConfigChange: input.onConfigChange,
+    source: { connector: 'manifest', manifest: input.manifest, config: input.config, components: input.components, base_url: input.baseUrl, streams: input.streams, exclude: [] },
+  };
+  return (await openSource(connection, input.observe)) as OpenedConnector;
+}
+
+/** The catalog as Airbyte's `discover` prints it. */
+export function airbyteCatalog({ source }: OpenedConnector): AirbyteStream[] {
+  const { kit } = source;
+  return [...source.definitions.values()].map((stream) => airbyteStream(stream, { manifest: kit.manifest, config: kit.config, templates: kit.templates, dynamicSchema: () => source.streams.find(({ name }) => name === stream['name'])?.schema as JsonObject | undefined }));
+}
+
+export function airbyteTarget({ source }: OpenedConnector, catalog: ConfiguredCatalog, states: AirbyteStreamState[], output: AirbyteOutput): Destination {
+  const codec = new AirbyteStates({
+    source, catalog, states,
+    intervalOf: (stream) => source.intervals.get(stream),
+    spanOf: (stream, history) => spanOnAxis(stream.division, history, false),
+    migrate: (stream, state) => migrated(source, stream, state),
+  });
+  return airbyteDestination(output, codec, () => systemClock.now());
+}
+
+function migrated(source: DeclarativeSource, stream: string, state: JsonObject): JsonObject | undefined {
+  const definition = source.definitions.get(stream);
+  const migrations = Array.isArray(definition?.['state_migrations']) ? (definition['state_migrations'] as JsonObject[]) : [];
+  let current: JsonObject | undefined;
+  for (const component of migrations) {
+    if (component['type'] !== 'CustomStateMigration') continue;
+    const next = twinOf(source.kit, component).migrateState?.(current ?? state, { component, config: source.kit.config });
+    if (next) current = next as JsonObject;
+  }
+  return current;
+}

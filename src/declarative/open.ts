@@ -1,0 +1,74 @@
+/** Opens the source that a connection's manifest describes. */
+import { pathToFileURL } from 'node:url';
+import path from 'node:path';
+import type { Clock } from '../clock.js';
+import { ceilingsOf } from '../config/ceilings.js';
+import { ConfigError, messageOf } from '../errors.js';
+import type { Ceilings, Gate, LimitFact } from '../gate/gate.js';
+import type { AttemptEvent } from '../http/client.js';
+import type { Random } from '../random.js';
+import { loadManifest, type Manifest } from './manifest/manifest.js';
+import { isObject, type Json, type JsonObject } from './manifest/read.js';
+import { connectorConfig, specificationOf } from './runtime/config.js';
+import type { Twins } from './runtime/twins.js';
+import type { ManifestSourceConfig } from './settings.js';
+import { declarativeSource, type DeclarativeSource } from './source.js';
+import { Templates } from './templates/template.js';
+import { TWINS } from './twins/registry.js';
+
+export interface ManifestParts {
+  gateFor: (limits: { facts: LimitFact[]; ceilings: Ceilings }) => Gate;
+  clock: Clock;
+  random: Random;
+  observe?: ((event: AttemptEvent) => void) | undefined;
+  onConfigChange?: ((config: JsonObject) => void) | undefined;
+}
+
+export interface OpenedManifest {
+  source: DeclarativeSource;
+  manifest: Manifest;
+  /** What the user should know of the configuration. */
+  notes: string[];
+  /** Texts that tell this credential from others. */
+  credential: string[];
+}
+
+export async function openManifest(settings: ManifestSourceConfig, parts: ManifestParts): Promise<OpenedManifest> {
+  const manifest = loadManifest(settings.manifest);
+  const templates = new Templates(() => parts.clock.now());
+  const { config, maxConcurrency, notes } = connectorConfig(manifest, settings.config as JsonObject, templates);
+  const own = ceilingsOf(settings);
+  const ceilings = { ...own, maxConcurrency: own.maxConcurrency ?? maxConcurrency };
+  const twins = { ...TWINS, ...(settings.components === undefined ? {} : await loadTwins(settings.components)) };
+  const source = await declarativeSource({ manifest, config, twins, baseUrl: settings.base_url, streams: settings.streams, exclude: settings.exclude, ceilings, ...parts });
+  return { source, manifest, notes, credential: credentialOf(manifest, config) };
+}
+
+/** A module that exports `twins`, or is the twins by name. Runs code of the user's own choice. */
+export async function loadTwins(file: string): Promise<Twins> {
+  let module: Record<string, unknown>;
+  try {
+    module = (await import(pathToFileURL(path.resolve(file)).href)) as Record<string, unknown>;
+  } catch (error) {
+    const isTypeScript = /\.[cm]?ts$/.test(file);
+    throw new ConfigError('the components cannot be loaded', { code: 'components_failed', place: file, expected: 'a module that exports twins', found: messageOf(error).slice(0, 200), next: isTypeScript ? 'Node 20 runs no TypeScript: run headrace under tsx (NODE_OPTIONS="--import tsx"), or name the compiled .js file' : 'correct the module', cause: error });
+  }
+  const twins = module['twins'] ?? module['default'];
+  if (!isObject(twins)) throw new ConfigError('the components name no twins', { code: 'components_failed', place: file, expected: 'export const twins = { ClassName: { … } }', found: Object.keys(module).join(', ') || 'no exports', next: 'see docs/guides/twins.md' });
+  return twins as unknown as Twins;
+}
+
+/** The configuration's secrets; tokens that are renewed tell nothing of who they belong to. */
+function credentialOf(manifest: Manifest, config: JsonObject): string[] {
+  const found: [string, string][] = [];
+  const walk = (value: Json, schema: Json, name: string): void => {
+    if (!isObject(schema)) return;
+    if (schema['airbyte_secret'] === true && typeof value === 'string') found.push([name, value]);
+    if (isObject(value) && isObject(schema['properties'])) for (const [key, inner] of Object.entries(schema['properties'])) if (value[key] !== undefined) walk(value[key], inner, key);
+    for (const word of ['oneOf', 'anyOf', 'allOf']) if (Array.isArray(schema[word])) for (const option of schema[word]) walk(value, option, name);
+  };
+  walk(config, specificationOf(manifest), '');
+  const lasting = found.filter(([name]) => !/^(access|refresh)_token$/.test(name));
+  const chosen = lasting.length > 0 ? lasting : found;
+  return [manifest.name, ...new Set(chosen.length > 0 ? chosen.map(([, value]) => value) : [JSON.stringify(config)])];
+}

@@ -1,0 +1,118 @@
+/**
+ * One page of a stream, as a function: the request is made from partition, window and token; the answer becomes records and the next
+ * token. Nothing is kept between pages: where a walk goes on is in its cursor.
+ */
+import type { ApiClient, ApiResponse } from '../../http/client.js';
+import type { Dialect } from '../../http/dialects/dialect.js';
+import type { DataRecord } from '../../protocol/catalog.js';
+import type { Ticket } from '../../gate/gate.js';
+import { isObject, type Json, type JsonObject } from '../manifest/read.js';
+import type { Dict } from '../templates/values.js';
+import type { Authenticator } from './auth.js';
+import { decoder } from './decoders.js';
+import { errorHandler, verdictOf } from './errors.js';
+import { fields, type Kit, type Scope } from './kit.js';
+import type { RequestParts } from './options.js';
+import { headerDict, paginator, type Paginator } from './paginator.js';
+import { selector, type Selected } from './records.js';
+import { requester, type Requester } from './requester.js';
+import { replaced } from './twins.js';
+
+export interface PageInput {
+  /** What templates see as `stream_slice`. */
+  slice: Dict;
+  token: Json;
+  signal: AbortSignal;
+  weight: () => number;
+  ticket?: Ticket | undefined;
+  /** Partition and cursor add their own. */
+  fill: (parts: RequestParts) => void;
+}
+
+export interface PageOutput extends Selected {
+  /** Null: no more pages. */
+  next: Json;
+  serverTimeMs: number | undefined;
+  bytes: number;
+  document: unknown;
+}
+
+export interface Retriever {
+  requester: Requester;
+  paginator: Paginator;
+  page(input: PageInput): Promise<PageOutput>;
+}
+
+export interface RetrieverParts {
+  client: ApiClient;
+  dialect: Dialect;
+  authenticator: (component: JsonObject | undefined) => Authenticator;
+}
+
+export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, schema: () => JsonObject, parts: RetrieverParts): Retriever {
+  const own = replaced(kit, component);
+  const requests = requester(kit, own['requester'] as JsonObject);
+  const pages = paginator(kit, fields(own, 'paginator'));
+  const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
+  const handle = errorHandler(kit, fields(requests.component, 'error_handler'));
+  const auth = parts.authenticator(fields(requests.component, 'authenticator'));
+  const decode = decoder(kit, fields(own, 'decoder'));
+  const name = String(stream['name'] ?? '');
+  const place = `${requests.base.replace(/\/$/, '')}/${requests.endpoint}`;
+
+  /** A limit that only the manifest knows the sign of. */
+  const dialect: Dialect = (response) => {
+    const signs = parts.dialect(response);
+    if (response.status < 400) return signs;
+    const { action, waitMs } = handle(response as ApiResponse, place);
+    if (action === 'RATE_LIMITED' || (response.status === 429 && action === 'RETRY')) return { ...signs, rejection: { ...signs.rejection, retryAfterMs: signs.rejection?.retryAfterMs ?? waitMs } };
+    return { ...signs, rejection: undefined };
+  };
+
+  return {
+    requester: requests,
+    paginator: pages,
+    async page(input) {
+      const scope: Scope = { stream_slice: input.slice, next_page_token: input.token === null ? null : { next_page_token: input.token as never } };
+      const response = await parts.client.request({
+        path: '', endpoint: requests.endpoint, signal: input.signal, weight: input.weight, ticket: input.ticket, decode, dialect,
+        judge: (answer) => {
+          // An error that comes with status 200 is one all the same; its body is what was decoded.
+          const seen = answer.status < 400 && Array.isArray(answer.body) ? { ...answer, body: answer.body[0] } : answer;
+          const resolution = handle(seen, place);
+          // On the first page there is nothing to begin anew.
+          if (resolution.action === 'RESET_PAGINATION' && input.token === pages.first) return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
+          return verdictOf(resolution, seen, name, place, () => auth.refresh());
+        },
+        outgoing: async () => {
+          const filled = requests.parts(scope);
+          input.fill(filled);
+          const path = pages.apply(filled, input.token);
+          await auth.apply(filled);
+          return requests.finish(filled, scope, path);
+        },
+      });
+      const documents = response.status < 400 && Array.isArray(response.body) ? (response.body as unknown[]) : [];
+      // An answer that an error handler ignores has no records, and nothing follows it.
+      const selected = documents.length > 0 && !isIgnored(handle, response, place) ? select(documents, scope) : { records: [], received: [] };
+      const [document] = documents;
+      const headers = headerDict(response.headers);
+      const next = documents.length === 0 ? null : pages.next({ document, headers, size: selected.received.length, lastRecord: lastOf(selected), token: input.token, slice: input.slice });
+      return { ...selected, next, serverTimeMs: response.serverTimeMs, bytes: response.bytes, document };
+    },
+  };
+}
+
+/** The last record as the stream stores it, or as the server sent it where a filter dropped it. */
+function lastOf({ records, received }: Selected): DataRecord | undefined {
+  return records.at(-1) ?? received.at(-1);
+}
+
+function isIgnored(handle: ReturnType<typeof errorHandler>, response: ApiResponse, place: string): boolean {
+  return handle({ ...response, body: Array.isArray(response.body) ? response.body[0] : response.body }, place).action === 'IGNORE';
+}
+
+/** The first document of a response that is not a stream's. */
+export function firstDocument(body: unknown): unknown {
+  return Array.isArray(body) ? body[0] : isObject(body) ? body : undefined;
+}

@@ -1,0 +1,5 @@
+/** Twins that come with Headrace, by class name. */
+import type { Twins } from '../runtime/twins.js';
+import { intercom } from './intercom.js';
+
+export const TWINS: Twins = { ...intercom };
