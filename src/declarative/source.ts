@@ -60,9 +60,20 @@ export async function declarativeSource(input: DeclarativeInput): Promise<Declar
   return new Builder(kit, input).build();
 }
 
+/** For the few requests of a login, which no limit of the API's own counts. */
+const OPEN_GATE: Gate = {
+  check: () => ({ go: true }),
+  sent: (_nowMs, request) => ({ request }),
+  answered() {},
+  rateOf: () => Infinity,
+  concurrency: () => Infinity,
+  status: () => ({ sentPerSecond: 0, limitPerSecond: Infinity, rejections: 0, rejectedFor: {}, requests: 0, waiting: undefined, limits: [] }),
+};
+
 class Builder {
   private readonly dialect: Dialect;
   private client!: ApiClient;
+  private loginClient!: ApiClient;
   private parts!: RetrieverParts;
   private readonly authenticators = new Map<string, Authenticator>();
   private readonly streams: Stream[] = [];
@@ -97,7 +108,10 @@ class Builder {
     return {
       name: kit.manifest.name, kit, intervals: this.intervals, client: this.client, streams: this.streams, changes: undefined, definitions: new Map(chosen.map((json) => [nameOf(json), json])),
       check: (signal) => this.check(definitions, signal),
-      close: () => this.client.close(),
+      close: async () => {
+        await this.client.close();
+        await this.loginClient.close();
+      },
     };
   }
 
@@ -120,6 +134,8 @@ class Builder {
       clock: input.clock, random: input.random, headers: { accept: '*/*' }, dialect: this.dialect, judge: () => ({ kind: 'ok' }),
       ...(input.observe ? { observe: input.observe } : {}),
     });
+    // A login must not wait for the limit that the request waiting for it holds.
+    this.loginClient = new ApiClient({ baseUrl: new URL(base).origin, admission: new Admission(OPEN_GATE, input.clock), clock: input.clock, random: input.random, headers: { accept: 'application/json' }, dialect: DIALECTS['generic']!, judge: () => ({ kind: 'ok' }) });
     this.parts = { client: this.client, dialect: this.dialect, authenticator: (component) => this.authenticator(component) };
   }
 
@@ -215,7 +231,7 @@ class Builder {
   }
 
   private readonly sendPlain: SendPlain = async (request) => {
-    const response = await this.client.request({
+    const response = await this.loginClient.request({
       path: '', endpoint: 'login', interactive: true, signal: new AbortController().signal,
       outgoing: async () => ({ ...request, headers: { accept: 'application/json', ...request.headers } }),
       decode: (body) => parseJson(body.toString('utf8')),
