@@ -44,7 +44,7 @@ export function openStream(input: OpenInput): OpenedStream {
   const { follow, division } = stream;
   const changed = follow.kind === 'events' && !input.changesLost;
   if (input.childrenMissing && division.kind === 'slices') return begin(input, state, 'reread');
-  if (input.childrenMissing && (changed || follow.kind === 'cursor' || division.kind !== 'range')) return isClosed(state.ledger) ? extend(input, state, state.meta.span.gte) : begin(input, state, 'load');
+  if (input.childrenMissing && (changed || follow.kind === 'cursor' || division.kind !== 'range')) return isClosed(state.ledger) ? extend(input, state) : begin(input, state, 'load');
   if (!state.meta.complete) return begin(input, state, 'load');
   if (follow.kind === 'cursor' && division.kind === 'slices') {
     // Rows may show up late: where the last run began, less the lookback, is where this one goes on.
@@ -98,9 +98,13 @@ function windowed(ledger: Ledger, division: Division, chain: boolean): Ledger {
   return division.kind === 'range' && division.order === 'unordered' && division.window !== undefined && !chain ? cutIntoWindows(ledger, division.window, division.unit) : ledger;
 }
 
-function extend(input: OpenInput, state: StreamState, from: number): OpenedStream {
-  const { unit } = axisOf(input.stream.division, state.meta.chain ?? false);
-  return extendTo(input.stream, state, { gte: from, lt: state.meta.span.lt }, unit);
+/** Everything that is known once more, and what came since. */
+function extend({ stream, history }: OpenInput, state: StreamState): OpenedStream {
+  const chain = state.meta.chain ?? false;
+  const { unit } = axisOf(stream.division, chain);
+  const { gte, lt } = state.meta.span;
+  const now = stream.division.kind === 'range' && !chain ? spanOnAxis(stream.division, history, false) : { gte, lt };
+  return extendTo(stream, state, { gte: Math.min(gte, now.gte), lt: Math.max(lt, now.lt) }, unit);
 }
 
 /** Opens a part of the span again, and what came since. */

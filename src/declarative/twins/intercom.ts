@@ -28,7 +28,7 @@ export const intercom: Twins = {
     migrateState: (state, { component }) => {
       const streamName = nameIn(component);
       const parent = Object.entries(state).find(([key, value]) => key !== streamName && isObject(value));
-      if (!parent || 'states' in state) return undefined;
+      if (!parent || ['state', 'states', 'parent_state', 'use_global_cursor', '__headrace'].some((key) => key in state)) return undefined;
       const own = Object.entries(state).find(([, value]) => typeof value === 'number' || typeof value === 'string');
       return { use_global_cursor: true, ...(own ? { state: { [own[0]]: own[1] } } : {}), parent_state: { [parent[0]]: parent[1] as Json } };
     },
