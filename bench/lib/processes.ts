@@ -14,9 +14,9 @@ export interface RunningTestbed {
   stop(): void;
 }
 
-/** Starts `headrace testbed stripe` with the given options. */
-export async function startTestbedProcess(options: string[]): Promise<RunningTestbed> {
-  const child = spawn(process.execPath, [MAIN, 'testbed', 'stripe', '--port', '0', ...options], { stdio: ['ignore', 'pipe', 'ignore'] });
+/** Starts `headrace testbed API` with the given options. */
+export async function startTestbedProcess(options: string[], api: 'stripe' | 'intercom' = 'stripe'): Promise<RunningTestbed> {
+  const child = spawn(process.execPath, [MAIN, 'testbed', api, '--port', '0', ...options], { stdio: ['ignore', 'pipe', 'ignore'] });
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout.setEncoding('utf8').once('data', (text: string) => resolve(text.trim()));
     child.once('exit', (code) => reject(new Error(`the testbed ended with ${code}`)));
@@ -70,7 +70,7 @@ export function startSync(folder: string, args: string[], onEvent?: (event: Reco
   return { child, done };
 }
 
-function peakRssMib(pid: number): number {
+export function peakRssMib(pid: number): number {
   try {
     return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
   } catch {
