@@ -5,7 +5,10 @@ import { AirbyteStates } from './declarative/airbyte-state.js';
 import { airbyteStream } from './declarative/catalog.js';
 import type { DeclarativeSource } from './declarative/source.js';
 import type { JsonObject } from './declarative/manifest/read.js';
-import { twinOf } from './declarative/runtime/twins.js';
+import type { Exchange } from './declarative/runtime/retriever.js';
+import { twinOf, type Twins } from './declarative/runtime/twins.js';
+import { TWINS } from './declarative/twins/registry.js';
+import { loadTwins } from './declarative/open.js';
 import { airbyteDestination, type AirbyteOutput } from './destinations/airbyte/destination.js';
 import type { Destination } from './destination/contract.js';
 import type { AttemptEvent } from './http/client.js';
@@ -14,6 +17,9 @@ import type { AirbyteStream, AirbyteStreamState, ConfiguredCatalog } from './pro
 
 export { loadManifest } from './declarative/manifest/manifest.js';
 export { airbyteSpecification } from './declarative/specification.js';
+export { compareManifests, type Change } from './declarative/compare.js';
+export { coverageOf } from './declarative/coverage.js';
+export { lintConnector, type Finding } from './declarative/lint.js';
 export { readConfigFile } from './config/connector-file.js';
 
 export interface OpenedConnector extends OpenedSource {
@@ -28,15 +34,21 @@ export interface ConnectorInput {
   streams?: string[] | undefined;
   onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;
   observe?: ((event: AttemptEvent) => void) | undefined;
+  onExchange?: ((exchange: Exchange) => void) | undefined;
 }
 
 /** A manifest opened for its own sake, without a destination. */
 export async function openConnector(input: ConnectorInput): Promise<OpenedConnector> {
   const connection: ConnectionConfig = {
-    name: 'airbyte', dataDir: '', destination: { type: 'ndjson', path: '', mode: 'append' }, onConfigChange: input.onConfigChange,
+    name: 'airbyte', dataDir: '', destination: { type: 'ndjson', path: '', mode: 'append' }, onConfigChange: input.onConfigChange, onExchange: input.onExchange,
     source: { connector: 'manifest', manifest: input.manifest, config: input.config, components: input.components, base_url: input.baseUrl, streams: input.streams, exclude: [] },
   };
   return (await openSource(connection, input.observe)) as OpenedConnector;
+}
+
+/** Twins that come with Headrace, and the user's own. */
+export async function twinsWith(components: string | undefined): Promise<Twins> {
+  return components === undefined ? TWINS : { ...TWINS, ...(await loadTwins(components)) };
 }
 
 /** The catalog as Airbyte's `discover` prints it. */

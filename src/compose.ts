@@ -16,6 +16,7 @@ import { BudgetStore } from './budgets/store.js';
 import type { CredentialGateOptions, GateMemory } from './gate/credential-gate.js';
 import type { GateStatus } from './gate/gate.js';
 import type { ApiClient, AttemptEvent } from './http/client.js';
+import type { Exchange } from './declarative/runtime/retriever.js';
 import type { Permits } from './pipeline/context.js';
 import type { LimitKeeper } from './pipeline/limit-memory.js';
 import type { WriteMode } from './protocol/catalog.js';
@@ -35,6 +36,8 @@ export interface ConnectionConfig {
   sourceConfigFile?: string | undefined;
   /** Told of a renewed configuration as well. */
   onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;
+  /** Sees each request of a manifest and its answer, secrets and all. */
+  onExchange?: ((exchange: Exchange) => void) | undefined;
   destination: DestinationConfig;
   /** Folder of the embedded database, absolute. */
   dataDir: string;
@@ -197,7 +200,7 @@ export async function openSource(connection: ConnectionConfig, observe?: (event:
 
 type SourceParts = Parameters<typeof stripeSource>[1];
 
-async function openConnector({ source, sourceConfigFile, onConfigChange: tell }: ConnectionConfig, parts: SourceParts): Promise<{ source: Source & { client: ApiClient }; fingerprint: string; notes: string[] }> {
+async function openConnector({ source, sourceConfigFile, onConfigChange: tell, onExchange }: ConnectionConfig, parts: SourceParts): Promise<{ source: Source & { client: ApiClient }; fingerprint: string; notes: string[] }> {
   if (source.connector === 'stripe') return { source: stripeSource(source, parts), fingerprint: fingerprintOf(source.base_url, source.api_key, source.account), notes: [] };
   // Its code is only loaded where a manifest is read.
   const { openManifest } = await import('./declarative/open.js');
@@ -205,7 +208,7 @@ async function openConnector({ source, sourceConfigFile, onConfigChange: tell }:
     if (sourceConfigFile !== undefined) writeConfigFile(sourceConfigFile, config);
     tell?.(config);
   };
-  const opened = await openManifest(source, { ...parts, onConfigChange });
+  const opened = await openManifest(source, { ...parts, onConfigChange, onExchange });
   return { source: opened.source, fingerprint: fingerprintOf(source.base_url, ...opened.credential), notes: opened.notes };
 }
 

@@ -85,6 +85,19 @@ export function buildProgram(): Command {
     .requiredOption('--stream <name>', 'which stream').option('--from <position>', 'first unix second of a range', whole).option('--before <position>', 'end of the range, exclusive', whole)
     .action(run(() => import('./state.js'), 'reset'));
 
+  const connector = program.command('connector').description('tools for who writes manifests');
+  connector.command('test').argument('<manifest>').description('check, discover, and read a few records of each stream; requests and answers are shown, secrets masked')
+    .requiredOption('--config <file>', 'the connector\'s configuration (JSON or YAML)').option('--components <file>', 'twins of its Python classes').option('--base-url <url>', 'where the API is (a proxy, a testbed)')
+    .option('--streams <names>', 'these streams only, separated by commas', list).option('--records <n>', 'records of each stream', whole, 5).option('--json', 'machine-readable output')
+    .action(run(() => import('./connector.js'), 'test'));
+  connector.command('lint').argument('<folder>', 'with manifest.yaml, and metadata.yaml and CHANGELOG.md where they are').description('the specification\'s own rules, and versions that agree')
+    .option('--components <file>', 'twins of its Python classes').option('--previous <version>', 'the version that is published now').option('--json', 'one finding a line')
+    .action(run(() => import('./connector.js'), 'lint'));
+  connector.command('diff').argument('<old>').argument('<new>').description('what a new manifest breaks for who uses the old one, and whether going back is safe')
+    .option('--json', 'one change a line').action(run(() => import('./connector.js'), 'diff'));
+  program.command('connectors').argument('[folder]', 'with manifests').description('what runs: native connectors, and manifests whole or in part')
+    .option('--components <file>', 'twins of Python classes').option('--json', 'one connector a line').action(run(() => import('./connectors.js')));
+
   const airbyte = program.command('airbyte').description('run a manifest as a source of the Airbyte protocol');
   const airbyteOptions = (command: Command) => command.requiredOption('--manifest <file>', 'the connector\'s manifest').option('--components <file>', 'twins of its Python classes');
   const withConfig = (command: Command) => airbyteOptions(command).requiredOption('--config <file>', 'the connector\'s configuration (JSON or YAML)').option('--base-url <url>', 'where the API is (a proxy, a testbed)');

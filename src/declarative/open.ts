@@ -10,6 +10,7 @@ import type { Random } from '../random.js';
 import { loadManifest, type Manifest } from './manifest/manifest.js';
 import { isObject, type Json, type JsonObject } from './manifest/read.js';
 import { connectorConfig, specificationOf } from './runtime/config.js';
+import type { RetrieverParts } from './runtime/retriever.js';
 import type { Twins } from './runtime/twins.js';
 import type { ManifestSourceConfig } from './settings.js';
 import { declarativeSource, type DeclarativeSource } from './source.js';
@@ -22,6 +23,7 @@ export interface ManifestParts {
   random: Random;
   observe?: ((event: AttemptEvent) => void) | undefined;
   onConfigChange?: ((config: JsonObject) => void) | undefined;
+  onExchange?: RetrieverParts['onExchange'];
 }
 
 export interface OpenedManifest {

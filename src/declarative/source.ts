@@ -41,6 +41,7 @@ export interface DeclarativeInput {
   clock: Clock;
   random: Random;
   observe?: ((event: AttemptEvent) => void) | undefined;
+  onExchange?: RetrieverParts['onExchange'];
   /** A source that changed its own configuration: a refresh token that is good for one use. */
   onConfigChange?: ((config: JsonObject) => void) | undefined;
 }
@@ -136,7 +137,7 @@ class Builder {
     });
     // A login must not wait for the limit that the request waiting for it holds.
     this.loginClient = new ApiClient({ baseUrl: new URL(base).origin, admission: new Admission(OPEN_GATE, input.clock), clock: input.clock, random: input.random, headers: { accept: 'application/json' }, dialect: DIALECTS['generic']!, judge: () => ({ kind: 'ok' }) });
-    this.parts = { client: this.client, dialect: this.dialect, authenticator: (component) => this.authenticator(component) };
+    this.parts = { onExchange: input.onExchange, client: this.client, dialect: this.dialect, authenticator: (component) => this.authenticator(component) };
   }
 
   private choose(definitions: JsonObject[]): JsonObject[] {

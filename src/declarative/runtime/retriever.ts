@@ -43,7 +43,20 @@ export interface Retriever {
   page(input: PageInput): Promise<PageOutput>;
 }
 
+/** A request and its answer, for who writes a connector. Secrets are still in it: redact what is shown. */
+export interface Exchange {
+  stream: string;
+  method: string;
+  url: string;
+  headers: Record<string, string>;
+  body: string | undefined;
+  status: number;
+  /** Decoded. */
+  answer: unknown;
+}
+
 export interface RetrieverParts {
+  onExchange?: ((exchange: Exchange) => void) | undefined;
   client: ApiClient;
   dialect: Dialect;
   authenticator: (component: JsonObject | undefined) => Authenticator;
@@ -74,9 +87,11 @@ export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, s
     paginator: pages,
     async page(input) {
       const scope: Scope = { stream_slice: input.slice, next_page_token: input.token === null ? null : { next_page_token: input.token as never } };
+      let sent: ReturnType<Requester['finish']> | undefined;
       const response = await parts.client.request({
         path: '', endpoint: requests.endpoint, signal: input.signal, weight: input.weight, ticket: input.ticket, decode, dialect,
         judge: (answer) => {
+          if (sent) parts.onExchange?.({ stream: name, ...sent, status: answer.status, answer: answer.body });
           // An error that comes with status 200 is one all the same; its body is what was decoded.
           const seen = answer.status < 400 && Array.isArray(answer.body) ? { ...answer, body: answer.body[0] } : answer;
           const resolution = handle(seen, place);
@@ -89,7 +104,7 @@ export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, s
           input.fill(filled);
           const path = pages.apply(filled, input.token);
           await auth.apply(filled);
-          return requests.finish(filled, scope, path);
+          return (sent = requests.finish(filled, scope, path));
         },
       });
       const documents = response.status < 400 && Array.isArray(response.body) ? (response.body as unknown[]) : [];

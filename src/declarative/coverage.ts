@@ -1,0 +1,46 @@
+/** Which streams of a manifest run, told without a configuration. */
+import type { Manifest } from './manifest/manifest.js';
+import { isObject, type Json, type JsonObject } from './manifest/read.js';
+import { twinOf, type Twins } from './runtime/twins.js';
+import type { Kit } from './runtime/kit.js';
+import { nameOf } from './streams.js';
+
+export interface StreamCoverage {
+  stream: string;
+  /** Why it does not run; empty where it does. */
+  problems: string[];
+}
+
+const NOT_RUN: Record<string, string> = {
+  AsyncRetriever: 'asynchronous jobs', StateDelegatingStream: 'a stream that delegates by its state', RateLimitedMultipleTokenAuthenticator: 'several tokens with quotas of their own', FileUploader: 'files',
+};
+/** Classes that only translate an older state: without a twin, such a state is not taken over, and the stream runs. */
+const OPTIONAL = new Set(['CustomStateMigration']);
+
+export function coverageOf(manifest: Manifest, twins: Twins): StreamCoverage[] {
+  const streams = [...listed(manifest.root['streams']), ...listed(manifest.root['dynamic_streams'])];
+  return streams.map((stream) => {
+    const problems = new Set<string>();
+    find(stream, manifest, twins, problems);
+    return { stream: stream['type'] === 'DynamicDeclarativeStream' ? `${String(stream['name'] ?? 'dynamic')} (made by configuration)` : nameOf(stream), problems: [...problems] };
+  });
+}
+
+function listed(value: Json | undefined): JsonObject[] {
+  return (Array.isArray(value) ? value.filter(isObject) : []).flatMap((stream) => (stream['type'] === 'ConditionalStreams' ? listed(stream['streams']) : [stream]));
+}
+
+function find(value: Json, manifest: Manifest, twins: Twins, problems: Set<string>): void {
+  if (Array.isArray(value)) for (const item of value) find(item, manifest, twins, problems);
+  if (!isObject(value)) return;
+  const type = String(value['type'] ?? '');
+  if (Object.hasOwn(NOT_RUN, type)) problems.add(NOT_RUN[type]!);
+  if (type.startsWith('Custom') && !OPTIONAL.has(type)) {
+    try {
+      twinOf({ manifest, twins } as Kit, value);
+    } catch {
+      problems.add(`class ${String(value['class_name']).split('.').at(-1)} has no twin`);
+    }
+  }
+  for (const [key, inner] of Object.entries(value)) if (key !== '$parameters' && key !== 'schema' && inner !== null) find(inner, manifest, twins, problems);
+}
