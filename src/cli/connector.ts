@@ -1,6 +1,7 @@
 /** headrace connector: test, lint and diff manifests. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { systemClock } from '../clock.js';
 import { compareManifests, lintConnector, loadManifest, openConnector, readConfigFile, twinsWith, type Finding } from '../compose-manifest.js';
 import { ConfigError, EXIT, messageOf } from '../errors.js';
 import type { DataRecord } from '../protocol/catalog.js';
@@ -28,6 +29,7 @@ interface StreamResult {
 /** How much of a body is shown. */
 const SHOWN = 600;
 const MOST_PARENTS = 5;
+const MOST_WINDOWS = 20;
 
 export async function test([file]: (string | undefined)[], flags: TestFlags): Promise<number> {
   const requests: string[] = [];
@@ -103,9 +105,21 @@ const firstPages = new Map<string, Promise<Page>>();
 
 function first(stream: Stream, slice: string | undefined, signal: AbortSignal): Promise<Page> {
   const key = `${stream.name} ${slice ?? ''}`;
-  const known = firstPages.get(key) ?? ask(stream, { cursor: null, slice, number: 0 }, signal);
+  const known = firstPages.get(key) ?? (stream.division.kind === 'range' ? newest(stream, signal) : ask(stream, { cursor: null, slice, number: 0 }, signal));
   firstPages.set(key, known);
   return known;
+}
+
+/** The latest window that has rows. */
+async function newest(stream: Stream, signal: AbortSignal): Promise<Page> {
+  const { division } = stream;
+  const now = Math.ceil(systemClock.now() / 1000);
+  const window = division.kind === 'range' ? division.window : undefined;
+  let page: Page;
+  for (let lt = now, tries = 0; ; lt -= window!, tries++) {
+    page = await stream.page({ gte: window === undefined ? null : lt - window, lt, cursor: null, signal, weight: () => Infinity });
+    if (page.records.length > 0 || window === undefined || tries >= MOST_WINDOWS) return page;
+  }
 }
 
 function ask(stream: Stream, { cursor, slice, number }: { cursor: string | null; slice: string | undefined; number: number }, signal: AbortSignal): Promise<Page> {
