@@ -47,6 +47,8 @@ export interface DeclarativeInput {
 }
 
 export interface DeclarativeSource extends Source {
+  /** `unreadable`: why a stream cannot be read. */
+  streams: (Stream & { unreadable?: string })[];
   client: ApiClient;
   kit: Kit;
   /** Time filters of streams, by name. */
@@ -121,9 +123,10 @@ class Builder {
     const requesters: Requester[] = [];
     for (const json of definitions) {
       const component = json['retriever'];
-      if (!isObject(component) || !isObject(component['requester'])) continue;
+      const own = isObject(component) ? (component['requester'] ?? component['creation_requester']) : undefined;
+      if (!isObject(own)) continue;
       try {
-        requesters.push(requester(kit, component['requester']));
+        requesters.push(requester(kit, own));
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error;
       }
@@ -158,8 +161,8 @@ class Builder {
     try {
       if (json['type'] === 'StateDelegatingStream') throw new ConfigError(`stream ${name} delegates to two streams by its state`, { code: 'unsupported_component', place: placeOf(kit.manifest, json), expected: 'a DeclarativeStream', found: 'StateDelegatingStream', next: 'name the full refresh stream instead' });
       const retrieverType = (json['retriever'] as JsonObject)['type'];
-      if (retrieverType !== 'SimpleRetriever' && replaced(kit, json['retriever'] as JsonObject)['type'] !== 'SimpleRetriever') {
-        throw new ConfigError(`stream ${name} is read by a ${String(retrieverType)}`, { code: 'unsupported_component', place: placeOf(kit.manifest, json['retriever']), expected: 'a SimpleRetriever', found: String(retrieverType), next: 'read this stream by other means; the others run' });
+      if (retrieverType !== 'SimpleRetriever' && retrieverType !== 'AsyncRetriever' && replaced(kit, json['retriever'] as JsonObject)['type'] !== 'SimpleRetriever') {
+        throw new ConfigError(`stream ${name} is read by a ${String(retrieverType)}`, { code: 'unsupported_component', place: placeOf(kit.manifest, json['retriever']), expected: 'a SimpleRetriever or an AsyncRetriever', found: String(retrieverType), next: 'read this stream by other means; the others run' });
       }
       const schemas = new Map<JsonObject, JsonObject>([[json, await this.schema(json)]]);
       const streamParts: StreamParts = {

@@ -363,6 +363,48 @@ describe('records', () => {
   });
 });
 
+describe('asynchronous jobs', () => {
+  const JOB = `- type: DeclarativeStream
+  name: report
+  primary_key: id
+  schema_loader: {type: InlineSchemaLoader, schema: {type: object, properties: {id: {type: [integer, "null"]}}}}
+  retriever:
+    type: AsyncRetriever
+    partition_router: {type: ListPartitionRouter, cursor_field: day, values: ["1", "2"]}
+    status_mapping: {running: [PENDING], completed: [DONE], failed: [BROKEN], timeout: [LATE]}
+    status_extractor: {type: DpathExtractor, field_path: [status]}
+    download_target_extractor: {type: DpathExtractor, field_path: [urls]}
+    record_selector: {type: RecordSelector, extractor: {type: DpathExtractor, field_path: []}}
+    creation_requester: {type: HttpRequester, url_base: https://api.test, path: jobs, http_method: POST, request_body_json: {day: "{{ stream_partition.day }}"}}
+    polling_requester: {type: HttpRequester, url_base: https://api.test, path: "jobs/{{ creation_response['id'] }}"}
+    download_requester: {type: HttpRequester, url_base: https://api.test, path: "{{ download_target }}"}
+    download_decoder: {type: CsvDecoder}
+`;
+
+  test('are created, asked about, downloaded; a failed one is created again', async () => {
+    const polls = new Map<string, number>();
+    let made = 0;
+    const { rows, summary } = await read(({ path: at, method, json }) => {
+      if (method === 'POST') return { id: `j${json['day']}-${++made}` };
+      const job = /^\/jobs\/(j(\d)-\d+)$/.exec(at);
+      if (!job) return new Reply(200, `id,day\n${at.slice(-1)},x\n`, { 'content-type': 'text/csv' });
+      const asked = (polls.get(job[1]!) ?? 0) + 1;
+      polls.set(job[1]!, asked);
+      if (made === 2 && job[2] === '2' && asked === 1) return { status: 'BROKEN' };
+      return asked < 2 ? { status: 'PENDING' } : { status: 'DONE', urls: [`files/${job[2]}1`, `files/${job[2]}2`] };
+    }, JOB);
+    expect(summary.problems).toEqual([]);
+    expect(summary.outcome).toBe('complete');
+    expect(rows['report']!.map((row) => row['id']).toSorted()).toEqual(['1', '1', '2', '2']);
+    expect(made).toBeGreaterThanOrEqual(3);
+  }, 30_000);
+
+  test('a status that nobody mapped is an error that names it', async () => {
+    const { summary } = await read(({ method }) => (method === 'POST' ? { id: 'j' } : { status: 'EXPLODED' }), JOB);
+    expect(summary.problems[0]).toMatchObject({ stream: 'report', code: 'job_status' });
+  }, 30_000);
+});
+
 describe('classes of Python', () => {
   const custom = (name: string) => streamOf(name, { rest: `transformations: [{type: CustomTransformation, class_name: source_x.components.Doubler}]` });
 

@@ -42,7 +42,8 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
 
 type Extract = (document: unknown, scope: Scope) => DataRecord[];
 
-function extractor(kit: Kit, component: JsonObject): Extract {
+/** `plain`: what is found counts whatever it is, a status or an address. */
+export function extractor(kit: Kit, component: JsonObject, plain = false): Extract {
   const own = replaced(kit, component);
   switch (own['type']) {
     case 'DpathExtractor': {
@@ -52,6 +53,7 @@ function extractor(kit: Kit, component: JsonObject): Extract {
         const keys = path.map((part) => part(scope));
         const found = keys.some((key) => key === '*' || key === '**') ? valuesAt(document, keys) : valueAt(document, keys);
         const records = Array.isArray(found) ? found : found !== undefined && found !== null && found !== '' && found !== false && found !== 0 && !(isObject(found) && Object.keys(found).length === 0) ? [found] : [];
+        if (plain) return records as DataRecord[];
         const objects = records.filter((record): record is DataRecord => typeof record === 'object' && record !== null);
         return expand ? objects.flatMap(expand) : objects;
       };

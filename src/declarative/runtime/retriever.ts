@@ -6,7 +6,7 @@ import type { ApiClient, ApiResponse } from '../../http/client.js';
 import type { Dialect } from '../../http/dialects/dialect.js';
 import type { DataRecord } from '../../protocol/catalog.js';
 import type { Ticket } from '../../gate/gate.js';
-import { isObject, type Json, type JsonObject } from '../manifest/read.js';
+import type { Json, JsonObject } from '../manifest/read.js';
 import type { Dict } from '../templates/values.js';
 import type { Authenticator } from './auth.js';
 import { decoder } from './decoders.js';
@@ -15,7 +15,7 @@ import { fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
 import { headerDict, paginator, type Paginator } from './paginator.js';
 import { selector, type Selected } from './records.js';
-import { requester, type Requester } from './requester.js';
+import { requester, type BuiltRequest, type Requester } from './requester.js';
 import { replaced } from './twins.js';
 
 export interface PageInput {
@@ -62,16 +62,27 @@ export interface RetrieverParts {
   authenticator: (component: JsonObject | undefined) => Authenticator;
 }
 
-export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, schema: () => JsonObject, parts: RetrieverParts): Retriever {
-  const own = replaced(kit, component);
-  const requests = requester(kit, own['requester'] as JsonObject);
-  const pages = paginator(kit, fields(own, 'paginator'));
-  const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
+/** Sends one requester's requests, with its error handler and its credentials. */
+export interface Exchanger {
+  requests: Requester;
+  send(input: SendInput): Promise<{ response: ApiResponse; documents: unknown[] }>;
+}
+
+interface SendInput extends Pick<PageInput, 'signal' | 'weight' | 'ticket'> {
+  scope: Scope;
+  /** Adds to the request; returns a path that takes the place of its own. */
+  fill: (parts: RequestParts) => string | undefined;
+  /** Nothing was read yet: there is nothing to begin anew. */
+  isFirst: boolean;
+}
+
+export function exchanger(kit: Kit, stream: string, component: JsonObject, decode: (body: Buffer) => unknown[], parts: RetrieverParts): Exchanger {
+  const requests = requester(kit, component);
   const handle = errorHandler(kit, fields(requests.component, 'error_handler'));
   const auth = parts.authenticator(fields(requests.component, 'authenticator'));
-  const decode = decoder(kit, fields(own, 'decoder'));
-  const name = String(stream['name'] ?? '');
   const place = `${requests.base.replace(/\/$/, '')}/${requests.endpoint}`;
+  // An error that comes with status 200 is one all the same; its body is what was decoded.
+  const seen = (answer: ApiResponse) => (answer.status < 400 && Array.isArray(answer.body) ? { ...answer, body: answer.body[0] as unknown } : answer);
 
   /** A limit that only the manifest knows the sign of. */
   const dialect: Dialect = (response) => {
@@ -83,36 +94,51 @@ export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, s
   };
 
   return {
-    requester: requests,
-    paginator: pages,
-    async page(input) {
-      const scope: Scope = { stream_slice: input.slice, next_page_token: input.token === null ? null : { next_page_token: input.token as never } };
-      let sent: ReturnType<Requester['finish']> | undefined;
+    requests,
+    async send({ scope, fill, isFirst, signal, weight, ticket }) {
+      let sent: BuiltRequest | undefined;
       const response = await parts.client.request({
-        path: '', endpoint: requests.endpoint, signal: input.signal, weight: input.weight, ticket: input.ticket, decode, dialect,
+        path: '', endpoint: requests.endpoint, signal, weight, ticket, decode, dialect,
         judge: (answer) => {
-          if (sent) parts.onExchange?.({ stream: name, ...sent, status: answer.status, answer: answer.body });
-          // An error that comes with status 200 is one all the same; its body is what was decoded.
-          const seen = answer.status < 400 && Array.isArray(answer.body) ? { ...answer, body: answer.body[0] } : answer;
-          const resolution = handle(seen, place);
-          // On the first page there is nothing to begin anew.
-          if (resolution.action === 'RESET_PAGINATION' && input.token === pages.first) return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
-          return verdictOf(resolution, seen, name, place, () => auth.refresh());
+          if (sent) parts.onExchange?.({ stream, ...sent, status: answer.status, answer: answer.body });
+          const resolution = handle(seen(answer), place);
+          if (resolution.action === 'RESET_PAGINATION' && isFirst) return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
+          return verdictOf(resolution, seen(answer), stream, place, () => auth.refresh());
         },
         outgoing: async () => {
           const filled = requests.parts(scope);
-          input.fill(filled);
-          const path = pages.apply(filled, input.token);
+          const path = fill(filled);
           await auth.apply(filled);
           return (sent = requests.finish(filled, scope, path));
         },
       });
-      const documents = response.status < 400 && Array.isArray(response.body) ? (response.body as unknown[]) : [];
       // An answer that an error handler ignores has no records, and nothing follows it.
-      const selected = documents.length > 0 && !isIgnored(handle, response, place) ? select(documents, scope) : { records: [], received: [] };
+      const isIgnored = handle(seen(response), place).action === 'IGNORE';
+      return { response, documents: response.status < 400 && !isIgnored && Array.isArray(response.body) ? (response.body as unknown[]) : [] };
+    },
+  };
+}
+
+export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, schema: () => JsonObject, parts: RetrieverParts): Retriever {
+  const own = replaced(kit, component);
+  const pages = paginator(kit, fields(own, 'paginator'));
+  const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
+  const { requests, send } = exchanger(kit, String(stream['name'] ?? ''), own['requester'] as JsonObject, decoder(kit, fields(own, 'decoder')), parts);
+  return {
+    requester: requests,
+    paginator: pages,
+    async page(input) {
+      const scope: Scope = { stream_slice: input.slice, next_page_token: input.token === null ? null : { next_page_token: input.token as never } };
+      const { response, documents } = await send({
+        ...input, scope, isFirst: input.token === pages.first,
+        fill: (filled) => {
+          input.fill(filled);
+          return pages.apply(filled, input.token);
+        },
+      });
+      const selected = documents.length > 0 ? select(documents, scope) : { records: [], received: [] };
       const [document] = documents;
-      const headers = headerDict(response.headers);
-      const next = documents.length === 0 ? null : pages.next({ document, headers, size: selected.received.length, lastRecord: lastOf(selected), token: input.token, slice: input.slice });
+      const next = documents.length === 0 ? null : pages.next({ document, headers: headerDict(response.headers), size: selected.received.length, lastRecord: lastOf(selected), token: input.token, slice: input.slice });
       return { ...selected, next, serverTimeMs: response.serverTimeMs, bytes: response.bytes, document };
     },
   };
@@ -121,13 +147,4 @@ export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, s
 /** The last record as the stream stores it, or as the server sent it where a filter dropped it. */
 function lastOf({ records, received }: Selected): DataRecord | undefined {
   return records.at(-1) ?? received.at(-1);
-}
-
-function isIgnored(handle: ReturnType<typeof errorHandler>, response: ApiResponse, place: string): boolean {
-  return handle({ ...response, body: Array.isArray(response.body) ? response.body[0] : response.body }, place).action === 'IGNORE';
-}
-
-/** The first document of a response that is not a stream's. */
-export function firstDocument(body: unknown): unknown {
-  return Array.isArray(body) ? body[0] : isObject(body) ? body : undefined;
 }

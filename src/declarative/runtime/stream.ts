@@ -9,6 +9,7 @@ import { nameOf } from '../streams.js';
 import type { Dict } from '../templates/values.js';
 import type { GroupLock } from './group-lock.js';
 import { interval, type Interval, type Window } from './interval.js';
+import { asyncRetriever, isAsync } from './async-retriever.js';
 import { fields, type Kit } from './kit.js';
 import { grouped, merged, partitionOf, router, scopeOf, sliceText, WHOLE, type ParentConfig, type Partition, type Router } from './partitions.js';
 import { retriever, type PageOutput, type Retriever, type RetrieverParts } from './retriever.js';
@@ -41,8 +42,8 @@ export function declarativeStream(json: JsonObject, name: string, stored: boolea
   const { kit } = parts;
   const schema = () => parts.schemaOf(json);
   const component = json['retriever'] as JsonObject;
-  const retrieve = retriever(kit, json, component, schema, parts.retrieverParts);
-  const time = interval(kit, fields(json, 'incremental_sync'), { requester: component['requester'] ?? null, router: component['partition_router'] ?? null } as JsonObject);
+  const retrieve = isAsync(component) ? asyncRetriever(kit, json, component, schema, parts.retrieverParts) : retriever(kit, json, component, schema, parts.retrieverParts);
+  const time = interval(kit, fields(json, 'incremental_sync'), { requester: component['requester'] ?? component['creation_requester'] ?? null, router: component['partition_router'] ?? null } as JsonObject);
   const routing = router(kit, component['partition_router']);
   const reader = new StreamReader(retrieve, time, routing);
   const lock = parts.lockOf(nameOf(json));
@@ -248,8 +249,9 @@ class StreamReader {
 }
 
 /** A stream that cannot be read: it says why, and the others run. */
-export function unreadable(json: JsonObject, name: string, error: Error & { next?: string | undefined; place?: string | undefined; expected?: string | undefined; found?: string | undefined; code?: string }): Stream {
+export function unreadable(json: JsonObject, name: string, error: Error & { next?: string | undefined; place?: string | undefined; expected?: string | undefined; found?: string | undefined; code?: string }): Stream & { unreadable: string } {
   return {
+    unreadable: error.message,
     name, schema: { type: 'object', properties: {} }, primaryKey: primaryKeyOf(json), division: { kind: 'chain', pageRows: PAGE_ROWS }, follow: { kind: 'reread' }, stored: true, endpoint: name,
     page: () => Promise.reject(new SkippableError(`stream ${name} cannot be read: ${error.message}`, { code: error.code ?? 'stream_unreadable', place: error.place, expected: error.expected, found: error.found, next: error.next, cause: error })),
   };
