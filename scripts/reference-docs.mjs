@@ -5,6 +5,11 @@ import { z } from 'zod';
 import { buildProgram } from '../dist/cli/program.js';
 import { divisionText, followText } from '../dist/cli/discover.js';
 import { connectionSchema, destinationSchema, fileSchema } from '../dist/config/schema.js';
+import { manifestSourceSchema } from '../dist/declarative/settings.js';
+import { COMPONENTS } from '../dist/declarative/manifest/vocabulary.js';
+import { FILTERS } from '../dist/declarative/templates/filters.js';
+import { macros } from '../dist/declarative/templates/macros.js';
+import { DIFFERENCES } from '../dist/declarative/differences.js';
 import { stripeConfigSchema } from '../dist/connectors/stripe/config.js';
 import { stripeSource } from '../dist/connectors/stripe/source.js';
 import { CredentialGate } from '../dist/gate/credential-gate.js';
@@ -63,8 +68,9 @@ for (const line of limitsText.split('\n')) {
 
 const files = {
   'cli.md': `${head}# Commands\n\n${commands()}`,
-  'configuration.md': `${head}# headrace.yaml\n\n${settings(fileSchema.omit({ connections: true }))}\n\n## connections.NAME\n\n${settings(connectionSchema.omit({ destination: true }))}\n\n### source, connector stripe\n\n${settings(stripeConfigSchema, 'source.')}\n\n${destinationSchema.options.map((option) => `### destination, type ${option.shape.type.value}\n\n${option.description}\n\n${settings(option, 'destination.')}`).join('\n\n')}\n\nA value may hold \`\${NAME}\` or \`\${NAME:-default}\` for an environment variable. Precedence: flag, environment, file, default.\n`,
+  'configuration.md': `${head}# headrace.yaml\n\n${settings(fileSchema.omit({ connections: true }))}\n\n## connections.NAME\n\n${settings(connectionSchema.omit({ destination: true }))}\n\n### source, connector stripe\n\n${settings(stripeConfigSchema, 'source.')}\n\n### source, connector manifest\n\n${settings(manifestSourceSchema, 'source.')}\n\n${destinationSchema.options.map((option) => `### destination, type ${option.shape.type.value}\n\n${option.description}\n\n${settings(option, 'destination.')}`).join('\n\n')}\n\nA value may hold \`\${NAME}\` or \`\${NAME:-default}\` for an environment variable. Precedence: flag, environment, file, default.\n`,
   'stripe.md': `${head}# Streams of Stripe\n\n${streams()}\n`,
+  'manifests.md': `${head}# Manifests\n\n## Where Headrace differs from Airbyte's CDK on purpose\n\n${table(['what', 'there', 'here', 'why'], DIFFERENCES)}\n\n## Templates\n\nFunctions: ${Object.keys(macros(() => 0)).map((name) => `\`${name}\``).join(', ')}.\n\nFilters: ${Object.keys(FILTERS).toSorted().map((name) => `\`${name}\``).join(', ')}.\n\n## Components\n\n${[...COMPONENTS.keys()].map((name) => `\`${name}\``).join(', ')}.\n`,
   'limits.md': `${head}# Bounds\n\nEvery queue, loop, retry and batch has one.\n\n${table(['bound', 'value', 'reason'], Object.entries(LIMITS).map(([name, value]) => [`\`${name}\``, value.toLocaleString('en-US'), reasons[name]]))}\n`,
   'testbed.md': `${head}# The testbed\n\n## Limits\n\n${table(['name', 'what it is'], Object.entries(LIMIT_MODELS).map(([name, { about }]) => [`\`${name}\``, about]))}\n\n## Faults\n\n${table(['name', 'what happens'], Object.entries(FAULTS).map(([name, about]) => [`\`${name}\``, about]))}\n`,
 };

@@ -1,9 +1,9 @@
 /** Every command in the README and the guides is run, every configuration is read, every link points somewhere. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
-import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
+import { startIntercomTestbed, startStripeTestbed, TESTBED_INTERCOM_TOKEN, TESTBED_LIVE_KEY, type IntercomTestbed, type StripeTestbed } from '../../src/testbed/index.js';
 import { headrace, MAIN, scratch } from '../support.js';
 
 const ROOT = path.join(import.meta.dirname, '../..');
@@ -11,10 +11,15 @@ const FILES = ['README.md', ...readdirSync(path.join(ROOT, 'docs/guides')).map((
 const blocks = (text: string, language: string) => [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map((match) => match[1]!);
 
 let testbed: StripeTestbed;
+let intercom: IntercomTestbed;
 beforeAll(async () => {
   testbed = await startStripeTestbed({ rows: 60 });
+  intercom = await startIntercomTestbed({ rows: 60, limit: 'intercom' });
 });
-afterAll(() => testbed.close());
+afterAll(async () => {
+  await testbed.close();
+  await intercom.close();
+});
 
 /** Words of a simple command line: quotes, no expansions. */
 const words = (line: string) => [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2]!);
@@ -25,13 +30,16 @@ describe.each(FILES)('%s', (file) => {
 
   if (commands.length > 0) test('its commands run', async () => {
     const { folder, drop } = scratch();
+    copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'source-intercom.yaml'));
+    copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'manifest.yaml'));
+    writeFileSync(path.join(folder, 'config.json'), JSON.stringify({ access_token: TESTBED_INTERCOM_TOKEN, start_date: '2015-01-01T00:00:00Z' }));
     const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_BASE_URL: testbed.url };
     if (!commands.some((command) => /headrace sync/.test(command)) || file.endsWith('destinations.md')) await headrace(['sync', 'stripe', '-q'], { env, cwd: folder });
     for (const command of commands) {
       const [line, into] = command.split(' > ');
       const args = words(line!.replace(/^npx /, '')).slice(1);
       const serves = args[0] === 'testbed';
-      const ran = await headrace(serves ? args.map((arg) => (arg === '4010' ? '0' : arg)) : args, { env, cwd: folder, ...(serves ? { signalAfter: { ms: 2500, signal: 'SIGTERM' as const } } : {}) });
+      const ran = await headrace(args.map((arg) => (serves && /^40\d\d$/.test(arg) ? '0' : arg === 'http://127.0.0.1:4011' ? intercom.url : arg)), { env, cwd: folder, ...(serves ? { signalAfter: { ms: 2500, signal: 'SIGTERM' as const } } : {}) });
       expect(`${command}: exit ${ran.code} ${ran.code === 0 ? '' : ran.stderr + ran.stdout}`.trim()).toBe(`${command}: exit 0`);
       if (into) writeFileSync(path.join(folder, into), ran.stdout);
     }

@@ -1,0 +1,16 @@
+/** Where Headrace differs from Airbyte's CDK on purpose: what, there, here, why. Source of docs/reference/manifests.md. */
+export const DIFFERENCES: readonly (readonly [string, string, string, string])[] = [
+  ['workers', '`num_workers`, `default_concurrency` set how many requests are under way', 'what a user sets is a ceiling; the rest is the gate\'s', 'no number fits a limit that changes'],
+  ['`FixedWindowCallRatePolicy`', 'windows begin ten days from the start; what headers tell adds one call', 'where the gate starts; headers and rejections correct it', 'a budget that is never given back, and one that never learns'],
+  ['last page by size', 'counts the records that a filter left', 'counts the records that the server sent', 'a page that a filter emptied would end the stream'],
+  ['window ends below a minute of granularity', 'one granularity before the next window', 'where the next window begins', 'an API that excludes the end would lose what lies on it; what comes twice is stored once'],
+  ['a month in `step`', 'a calendar month', '30 days', 'windows have a length; shorter ones lose nothing'],
+  ['parents', 'read by one thread, once for each child', 'read once for all, side by side with their children', 'time, and requests'],
+  ['next page on another domain', 'followed, credentials and all', 'refused', 'an answer must not send a credential elsewhere'],
+  ['pages that repeat themselves', 'followed without end', 'an error', 'a pager without a stop condition'],
+  ['integers past 2^53', 'exact in Python', 'exact in records; in templates they are texts', 'an identifier must not change'],
+  ['a stream that fails', 'others go on, the sync fails', 'others go on; exit code 3, `partial`', 'what was read is kept and proven'],
+  ['constant backoff on status 429', 'waits as the manifest says', 'the gate decides, from Retry-After, headers and what it learned', 'a constant is a guess'],
+  ['state', 'one cursor, or one for each partition', 'the same, from a global cursor for substreams, and the ledger beside it', 'resuming exactly, and going back to Airbyte'],
+  ['`lazy_read_pointer`, several tokens with quotas, `StateDelegatingStream`, files', 'supported', 'not supported: the stream says so, the others run', 'rare so far'],
+];
