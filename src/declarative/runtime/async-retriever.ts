@@ -42,7 +42,7 @@ export function asyncRetriever(kit: Kit, stream: JsonObject, component: JsonObje
   const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
   const statuses = statusMap(own['status_mapping'] as JsonObject);
   const timeoutMs = Number(now(kit, own, own['polling_job_timeout'] ?? DEFAULT_TIMEOUT_MINUTES)) * 60_000;
-  const scopeOf = (slice: Dict, more: Dict): Scope => ({ ...more, stream_slice: { ...slice, extra_fields: { ...((slice['extra_fields'] as Dict | undefined) ?? {}), ...more } } });
+  const scopeOf = (slice: Dict, more: Dict): Scope => ({ ...more, stream_slice: { ...slice, extra_fields: { ...(slice['extra_fields'] as Dict | undefined), ...more } } });
 
   const create = async (input: PageInput, attempt: number): Promise<PageOutput> => {
     const { response, documents } = await creation.send({ ...input, scope: scopeOf(input.slice, {}), isFirst: true, fill: (filled) => void input.fill(filled) });
