@@ -26,10 +26,15 @@ export function divisionText(division: Division): string {
   }
 }
 
+function spanText(seconds: number): string {
+  if (seconds >= 2 * 86_400) return `${Math.round(seconds / 86_400)} days`;
+  return seconds >= 3600 ? `${Math.round(seconds / 3600)} h` : `${seconds} s`;
+}
+
 export function followText(follow: Follow): string {
   switch (follow.kind) {
     case 'events': return 'by events';
-    case 'cursor': return `by date, ${follow.lookback >= 86_400 ? `${follow.lookback / 86_400} days` : `${follow.lookback / 3600} h`} back`;
+    case 'cursor': return `by date, ${spanText(follow.lookback)} back`;
     case 'reread': return 'read again';
   }
 }

@@ -7,6 +7,8 @@ import type { DataRecord, JsonSchema, WriteMode } from '../protocol/catalog.js';
 export interface StreamTarget {
   name: string;
   schema: JsonSchema;
+  /** The schema describes what usually comes, and promises nothing. */
+  schemaIsHint?: boolean | undefined;
   /** Empty: rows have no key and are only ever added. */
   primaryKey: string[];
   mode: WriteMode;

@@ -51,7 +51,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
   setMaxListeners(0, signal); // every request in flight and every reader listens
   const account = await source.check(signal);
   const stored = source.streams.filter((stream) => stream.stored);
-  const targets = stored.map(({ name, schema, primaryKey }) => ({ name, schema, primaryKey, mode }));
+  const targets = stored.map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
   const session = await destination.open({ connection, runId, streams: targets, readOnly: false, startedMs: clock.now() });
   let limitMemory: LimitMemory | undefined;
   let leaveBudget: (() => Promise<void>) | undefined;

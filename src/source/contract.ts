@@ -105,6 +105,8 @@ export interface Page {
 export interface Stream {
   name: string;
   schema: JsonSchema;
+  /** The schema describes what usually comes: a value of another type widens its column instead of spoiling its row. */
+  schemaIsHint?: boolean | undefined;
   primaryKey: string[];
   division: Division;
   follow: Follow;

@@ -7,6 +7,7 @@ import { systemClock } from '../../src/clock.js';
 import { newRunId, openSource } from '../../src/compose.js';
 import { runSync } from '../../src/pipeline/sync.js';
 import { startIntercomTestbed, TESTBED_INTERCOM_TOKEN, type IntercomTestbed } from '../../src/testbed/index.js';
+import { manifestOf, scripted, streamOf } from '../manifest-support.js';
 import { headrace, MAIN, query, scratch, testDatabase, uniqueName } from '../support.js';
 
 const MANIFEST = path.join(import.meta.dirname, '../manifests/source-intercom.yaml');
@@ -53,6 +54,24 @@ test('the whole workspace, each row once, nothing rejected; a second run reads w
   expect((await query(destination, `select count(*)::int n from "${schema}"."conversation_parts"`))[0]!['n']).toBe(stored.length);
   await destination.close();
 }, 120_000);
+
+test('a schema is a hint: values of other types widen their column, a key that it leaves out is one, odd schemas are taken', async () => {
+  const server = await scripted(() => ({ data: [{ id: 1, n: 5, flag: true, odd: { a: 1 }, list: [1], text: 'x' }, { id: 'two', n: 'five', flag: 'yes', odd: 'plain', list: 'none', text: 7, more: null }, { id: 3, n: 2.5, flag: 0, text: { deep: [1] } }] }));
+  const schema = uniqueName();
+  const destination = await testDatabase(schema);
+  const file = path.join(folder, 'source-odd.yaml');
+  writeFileSync(file, manifestOf(streamOf('odd').replace('properties: {id: {type: [integer, "null"]}}', 'properties: {n: {type: integer}, flag: {type: boolean}, odd: {oneOf: [{type: object}, {type: string}]}, list: {type: array}, text: {type: [string, "null"], format: date-time}, any: true}')));
+  const opened = await openSource({ name: 'odd', source: { connector: 'manifest', manifest: file, config: {}, base_url: server.url, exclude: [] }, destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' });
+  const summary = await runSync({ source: opened.source, permits: opened.permits, gateStatus: opened.gateStatus, destination, connection: 'odd', runId: newRunId(), mode: 'upsert', clock: systemClock, signal: new AbortController().signal });
+  expect(summary.outcome).toBe('complete');
+  const rows = await query(destination, `select id, n::text, flag::text, odd, list, text from "${schema}".odd order by id`);
+  expect(rows).toEqual([
+    { id: '1', n: '5', flag: 'true', odd: { a: 1 }, list: [1], text: 'x' }, { id: '3', n: '2.5', flag: '0', odd: null, list: null, text: '{"deep":[1]}' }, { id: 'two', n: 'five', flag: 'yes', odd: 'plain', list: 'none', text: '7' },
+  ]);
+  await opened.source.close();
+  await destination.close();
+  await server.close();
+});
 
 test('killed in the substream again and again: nothing missing, nothing double', async () => {
   const bed = await startIntercomTestbed({ rows: 400, latency: { medianMs: 20 }, limit: 'intercom' });

@@ -21,7 +21,7 @@ export function validateManifest(root: JsonObject, origins: Origins, file: strin
   if (!missing) return;
   const origin = missing.near && origins.get(missing.near);
   throw new ConfigError(`the manifest is wrong at ${missing.path || 'its top'}`, {
-    code: 'manifest_invalid', place: `${file}${origin ? `:${origin.line}` : ''} (${origin && origin.path !== missing.path && origin.path !== '' ? `${missing.path}, written at ${origin.path}` : missing.path || 'top'})`, expected: missing.expected, found: missing.found, next: 'correct the manifest; headrace connector lint names all such places',
+    code: 'manifest_invalid', place: `${file}${origin ? `:${origin.line}` : ''} (${origin && origin.path !== missing.path && origin.path !== '' ? `${missing.path}, written at ${origin.path}` : missing.path || 'top'})`, expected: missing.expected, found: missing.found, next: 'correct the manifest; headrace connector lint checks it again',
   });
 }
 

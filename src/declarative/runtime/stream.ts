@@ -53,7 +53,8 @@ export function declarativeStream(json: JsonObject, name: string, stored: boolea
   return {
     interval: time,
     name,
-    schema: schema() as JsonSchema,
+    schema: withKeys(schema() as JsonSchema, key),
+    schemaIsHint: true,
     // A key inside an object is no column: such rows are told apart by the page that they came on.
     primaryKey: key.every((field) => !field.includes('.')) ? key : [],
     division,
@@ -62,6 +63,12 @@ export function declarativeStream(json: JsonObject, name: string, stored: boolea
     endpoint: retrieve.requester.endpoint,
     page: lock ? (request) => lock.during(name, () => read(request)) : read,
   };
+}
+
+/** A key that the schema leaves out is a column all the same. */
+function withKeys(schema: JsonSchema, key: string[]): JsonSchema {
+  const missing = key.filter((field) => !field.includes('.') && !schema.properties?.[field]);
+  return missing.length === 0 ? schema : { ...schema, properties: { ...schema.properties, ...Object.fromEntries(missing.map((field) => [field, { type: 'string' as const }])) } };
 }
 
 function divisionOf(name: string, retrieve: Retriever, time: Interval | undefined, routing: Router, reader: StreamReader, json: JsonObject, parts: StreamParts): Division {

@@ -93,8 +93,9 @@ export class Table {
       [this.sqlName],
     );
     const declared = Object.entries(this.target.schema.properties ?? {});
+    const isPromise = this.target.schemaIsHint !== true;
     if (rows.length === 0) {
-      for (const [field, schema] of declared) this.adopt(field, fitIdentifier(field, this.taken), columnTypeOf(schema), true);
+      for (const [field, schema] of declared) this.adopt(field, fitIdentifier(field, this.taken), columnTypeOf(schema), isPromise);
       await client.query(this.createStatement());
       for (const column of this.columns) await this.comment(client, column);
       return;
@@ -108,11 +109,11 @@ export class Table {
       if (this.taken.has(name.toLowerCase())) continue;
       const field = typeof comment === 'string' && comment.startsWith(FIELD_COMMENT) ? JSON.parse(comment.slice(FIELD_COMMENT.length)) : name;
       const schema = this.target.schema.properties?.[field];
-      this.adopt(field, name, knownType(type), schema !== undefined);
+      this.adopt(field, name, knownType(type), schema !== undefined && isPromise);
       const wanted = schema && columnTypeOf(schema);
       if (wanted && widen(knownType(type), wanted) !== knownType(type)) this.widenColumn(this.column(field), wanted);
     }
-    for (const [field, schema] of declared) if (!this.byField.has(field)) this.grow(field, columnTypeOf(schema), true);
+    for (const [field, schema] of declared) if (!this.byField.has(field)) this.grow(field, columnTypeOf(schema), isPromise);
     await this.applyDdl(client);
   }
 
