@@ -73,6 +73,27 @@ test('a schema is a hint: values of other types widen their column, a key that i
   await server.close();
 });
 
+test('a stream without a key that is read again has the rows of the last reading, once', async () => {
+  let rows = [{ n: 1 }, { n: 2 }, { n: 2 }];
+  const server = await scripted(() => ({ data: rows }));
+  const schema = uniqueName();
+  const destination = await testDatabase(schema);
+  const file = path.join(folder, 'source-keyless.yaml');
+  writeFileSync(file, manifestOf(streamOf('plain').replace('  primary_key: id\n', '')));
+  const sync = async () => {
+    const opened = await openSource({ name: 'plain', source: { connector: 'manifest', manifest: file, config: {}, base_url: server.url, exclude: [] }, destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' });
+    const summary = await runSync({ source: opened.source, permits: opened.permits, gateStatus: opened.gateStatus, destination, connection: 'plain', runId: newRunId(), mode: 'upsert', clock: systemClock, signal: new AbortController().signal });
+    await opened.source.close();
+    return [summary.outcome, (await query(destination, `select n::int from "${schema}".plain order by n`)).map((row) => row['n'])];
+  };
+  expect(await sync()).toEqual(['complete', [1, 2, 2]]);
+  expect(await sync()).toEqual(['complete', [1, 2, 2]]);
+  rows = [{ n: 2 }, { n: 3 }];
+  expect(await sync()).toEqual(['complete', [2, 3]]);
+  await destination.close();
+  await server.close();
+});
+
 test('killed in the substream again and again: nothing missing, nothing double', async () => {
   const bed = await startIntercomTestbed({ rows: 400, latency: { medianMs: 20 }, limit: 'intercom' });
   const name = uniqueName();

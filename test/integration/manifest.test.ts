@@ -295,6 +295,22 @@ describe('time', () => {
     expect(server.asked.length).toBeLessThan(5);
   });
 
+  test('rows without a key come once: on the bound of two windows, by page numbers, in any order', async () => {
+    const bounds = range(0, 40).map((id) => ({ id, at: first + id * 30 * DAY }));
+    const keyless = (text: string) => text.replace('  primary_key: id\n', '');
+    const server = await api(({ path: at, query }) => {
+      if (at === '/pages') { const page = Number(query['page'] ?? 0); return data(range(page * 10, Math.min(page * 10 + 10, 95))); }
+      return { data: within(query, bounds).toReversed() };
+    });
+    const { rows, summary } = await connection({ manifest: manifestOf(keyless(streamOf('windows', { rest: sync(`${CURSOR}\nstep: P30D\ncursor_granularity: PT1S\n${options(true)}`) })) + keyless(streamOf('sorted', { requester: 'request_parameters: {sort: at, order: desc}', rest: sync(`${CURSOR}\n${options(true)}`) })) + keyless(streamOf('pages', { retriever: 'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: page}, pagination_strategy: {type: PageIncrement, page_size: 10}}' }))), config, url: server.url }).sync();
+    expect(summary.outcome).toBe('complete');
+    const now = Date.now() / 1000;
+    const known = bounds.filter(({ at }) => at < now).map(({ id }) => id);
+    expect(ids(rows['windows'])).toEqual(known);
+    expect(ids(rows['sorted'])).toEqual(known);
+    expect(ids(rows['pages'])).toEqual(range(0, 95));
+  });
+
   test('days are not asked for twice, and none is left out', async () => {
     const server = await api(({ query }) => ({ data: events.filter(({ at }) => iso(at).slice(0, 10) >= (query['since'] ?? '') && iso(at).slice(0, 10) <= (query['until'] ?? '~')) }));
     const { rows } = await connection({ manifest: manifestOf(streamOf('events', { rest: sync(`${CURSOR.replace('"%s"', '"%Y-%m-%d"\ncursor_datetime_formats: ["%s"]')}\nstep: P1M\ncursor_granularity: P1D\n${options(true)}`) })), config, url: server.url }).sync();

@@ -45,18 +45,19 @@ export function declarativeStream(json: JsonObject, name: string, stored: boolea
   const retrieve = isAsync(component) ? asyncRetriever(kit, json, component, schema, parts.retrieverParts) : retriever(kit, json, component, schema, parts.retrieverParts);
   const time = interval(kit, fields(json, 'incremental_sync'), { requester: component['requester'] ?? component['creation_requester'] ?? null, router: component['partition_router'] ?? null } as JsonObject);
   const routing = router(kit, component['partition_router']);
-  const reader = new StreamReader(retrieve, time, routing);
+  const key = primaryKeyOf(json);
+  // A key inside an object is no column: such rows are told apart by the page that they came on.
+  const columns = key.every((field) => !field.includes('.')) ? key : [];
+  const reader = new StreamReader(retrieve, time, routing, columns.length === 0);
   const lock = parts.lockOf(nameOf(json));
   const read = (request: PageRequest) => reader.page(request);
-  const key = primaryKeyOf(json);
   const division = divisionOf(name, retrieve, time, routing, reader, json, parts);
   return {
     interval: time,
     name,
-    schema: withKeys(schema() as JsonSchema, key),
+    schema: withKeys(schema() as JsonSchema, columns),
     schemaIsHint: true,
-    // A key inside an object is no column: such rows are told apart by the page that they came on.
-    primaryKey: key.every((field) => !field.includes('.')) ? key : [],
+    primaryKey: columns,
     division,
     follow: followOf(division, time, routing),
     stored,
@@ -67,7 +68,7 @@ export function declarativeStream(json: JsonObject, name: string, stored: boolea
 
 /** A key that the schema leaves out is a column all the same. */
 function withKeys(schema: JsonSchema, key: string[]): JsonSchema {
-  const missing = key.filter((field) => !field.includes('.') && !schema.properties?.[field]);
+  const missing = key.filter((field) => !schema.properties?.[field]);
   return missing.length === 0 ? schema : { ...schema, properties: { ...schema.properties, ...Object.fromEntries(missing.map((field) => [field, { type: 'string' as const }])) } };
 }
 
@@ -83,13 +84,14 @@ function divisionOf(name: string, retrieve: Retriever, time: Interval | undefine
     return { kind: 'slices', pageRows, of: { list: async () => (await partitionsOf(routing, parts)).map(sliceText) } };
   }
   if (time?.hasStart) {
-    const order = time.hasEnd && time.stepSeconds === undefined && !hasFilter(json) ? declaredOrder(json, time.field) : undefined;
+    // Dividing what was begun may read a page twice, which only a key makes harmless.
+    const order = time.hasEnd && time.stepSeconds === undefined && !hasFilter(json) && !reader.keyless ? declaredOrder(json, time.field) : undefined;
     return {
       kind: 'range', unit: time.unitSeconds, pageRows, order: order ?? 'unordered', window: time.hasEnd ? time.stepSeconds : undefined, start: Math.floor(time.start()),
       moves: MOVING_FIELD.test(time.field), position: time.position,
     };
   }
-  if (!time && retrieve.paginator.tokenOf && retrieve.paginator.pageSize !== undefined) return { kind: 'numbered', pageRows };
+  if (!time && !reader.keyless && retrieve.paginator.tokenOf && retrieve.paginator.pageSize !== undefined) return { kind: 'numbered', pageRows };
   reader.walksWindows = true;
   return { kind: 'chain', pageRows };
 }
@@ -171,6 +173,8 @@ class StreamReader {
     private readonly retrieve: Retriever,
     private readonly time: Interval | undefined,
     private readonly routing: Router,
+    /** Rows have no key to be recognised by. */
+    readonly keyless: boolean,
   ) {}
 
   async page(request: PageRequest): Promise<Page> {
@@ -248,7 +252,9 @@ class StreamReader {
     const { time } = this;
     // What the user wants from is all that the manifest's own filter must keep.
     const start = time?.clientSide && window !== undefined ? time.start() : undefined;
-    const records = start === undefined ? output.records : output.records.filter((record) => !(time!.position(record) < start));
+    let records = start === undefined ? output.records : output.records.filter((record) => !(time!.position(record) < start));
+    // What lies on the bound comes with the next window as well, and without a key it would be there twice.
+    if (this.keyless && window !== undefined && !window.last) records = records.filter((record) => !(time!.position(record) >= window.to));
     // A window without rows is no end: the walk goes on in the next one.
     const received = next !== null ? Math.max(1, output.received.length) : output.received.length;
     return { records, received, next, hasMore: next !== null, serverTimeMs: output.serverTimeMs, bytes: output.bytes };

@@ -102,8 +102,25 @@ export class PostgresSession implements DestinationSession {
     return rows[0];
   }
 
+  /** Rows without a key cannot be compared: those of earlier readings give way to the last one's. */
+  private async forgetEarlier(table: Table, stream: string, generation: number): Promise<number> {
+    return this.withWriter(async ({ client }) => {
+      await client.query('begin');
+      try {
+        const { rowCount } = await client.query(`delete from ${table.sqlName} where "_headrace_page" not like $1`, [`${generation}.%`]);
+        await client.query('update _headrace.counter set inserted = inserted - $3, read = read - $3 where connection = $1 and stream = $2', [this.options.connection, stream, rowCount]);
+        await client.query('commit');
+      } catch (error) {
+        await client.query('rollback').catch(() => {});
+        throw error;
+      }
+      return 0;
+    });
+  }
+
   async forgetUnseen(stream: string, generation: number, within: { field: string; gte: number | null; lt: number } | undefined): Promise<number> {
     const table = this.table(stream);
+    if (table.target.primaryKey.length === 0) return within || table.target.mode === 'append' ? 0 : this.forgetEarlier(table, stream, generation);
     const column = within && `t.${quoteIdentifier(table.column(within.field).name)}`;
     const parameters: unknown[] = [this.options.connection, stream, generation];
     let where = '';
