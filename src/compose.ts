@@ -7,6 +7,7 @@ import { loadConfig, validate, type LoadedConfig } from './config/load.js';
 import type { DestinationConfig } from './config/schema.js';
 import { stripeConfigSchema, type StripeConfig } from './connectors/stripe/config.js';
 import { stripeSource } from './connectors/stripe/source.js';
+import { STREAMS } from './connectors/stripe/streams.js';
 import type { Destination } from './destination/contract.js';
 import { ndjsonDestination } from './destinations/ndjson/destination.js';
 import { embeddedDestination, postgresDestination, type PostgresDestination } from './destinations/postgres/destination.js';
@@ -27,6 +28,9 @@ import { manifestSourceSchema, type ManifestSourceConfig } from './declarative/s
 import type { Source } from './source/contract.js';
 
 export const CONNECTORS = ['stripe', 'manifest'] as const;
+
+/** Connectors written in TypeScript. */
+export const NATIVE = [{ name: 'stripe', streams: STREAMS.length }] as const;
 
 /** What a command works on: one connection, resolved from flags, environment and file. */
 export interface ConnectionConfig {

@@ -10,6 +10,7 @@ import type { Progress, RunEvent } from '../pipeline/events.js';
 import { runSync } from '../pipeline/sync.js';
 import type { AirbyteMessage, AirbyteStreamState, ConfiguredCatalog, FailureType } from '../protocol/airbyte.js';
 import { rateLimitedStatus } from '../protocol/stream-status.js';
+import type { Stream } from '../source/contract.js';
 import { VERSION } from '../version.js';
 import { note, out } from './output.js';
 
@@ -101,7 +102,11 @@ export function read(_: unknown, flags: Flags): Promise<number> {
         source: opened.source, destination: airbyteTarget(opened, catalog, states, { write }), permits: opened.permits, gateStatus: opened.gateStatus, connection: 'airbyte', runId: newRunId(), mode: 'append',
         clock: systemClock, signal: controller.signal, emit: (event) => void tell(event, new Set(catalog.streams.map(({ stream }) => stream.name))),
         onProgress: (snapshot) => {
-          opened.stopTelling = everySecond(() => tellLimits(snapshot()));
+          let seconds = 0;
+          opened.stopTelling = everySecond(() => {
+            tellLimits(snapshot());
+            if (seconds++ % ESTIMATE_EVERY_SECONDS === 0) tellEstimates(snapshot(), opened.source.streams);
+          });
         },
       });
       for (const problem of summary.problems) await send({ type: 'TRACE', trace: { type: 'ERROR', emitted_at: systemClock.now(), error: { message: problem.message, internal_message: `${problem.code}: ${problem.message}${problem.next ? `; ${problem.next}` : ''}`, failure_type: problem.status === 'skipped' ? 'config_error' : 'system_error', stream_descriptor: { name: problem.stream } } } });
@@ -117,6 +122,8 @@ export function read(_: unknown, flags: Flags): Promise<number> {
   });
 }
 
+const ESTIMATE_EVERY_SECONDS = 10;
+
 function everySecond(work: () => void): () => void {
   let cancel = () => {};
   const next = () => {
@@ -127,6 +134,14 @@ function everySecond(work: () => void): () => void {
   };
   next();
   return () => cancel();
+}
+
+/** Rows to expect of the streams that are being read, for platforms that show how far a sync is. */
+function tellEstimates(progress: Progress, streams: Stream[]): void {
+  for (const { name, status, rows, expectedPages } of progress.streams) {
+    const division = streams.find((stream) => stream.name === name && stream.stored)?.division;
+    if (status === 'reading' && division && expectedPages > 0) void send({ type: 'TRACE', trace: { type: 'ESTIMATE', emitted_at: systemClock.now(), estimate: { name, type: 'STREAM', row_estimate: Math.ceil(rows + expectedPages * (division.kind === 'slices' ? 1 : division.pageRows)) } } });
+  }
 }
 
 /** Streams that a limit of the API holds up, and until when. */

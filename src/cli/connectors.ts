@@ -1,6 +1,7 @@
 /** headrace connectors: what runs. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { NATIVE } from '../compose.js';
 import { coverageOf, loadManifest, twinsWith } from '../compose-manifest.js';
 import { ConfigError, EXIT, HeadraceError } from '../errors.js';
 import { json, out, table } from './output.js';
@@ -16,7 +17,7 @@ interface Listed {
 }
 
 export async function command([folder]: (string | undefined)[], flags: { components?: string; json?: boolean }): Promise<number> {
-  const listed: Listed[] = [{ name: 'stripe', kind: 'native', status: 'whole', streams: 30, reason: '', missing: [] }];
+  const listed: Listed[] = NATIVE.map(({ name, streams }) => ({ name, kind: 'native', status: 'whole', streams, reason: '', missing: [] }));
   if (folder !== undefined) {
     if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new ConfigError('there is no such folder', { code: 'folder_missing', place: folder, expected: 'a folder with manifests', found: 'none' });
     const twins = await twinsWith(flags.components);

@@ -261,8 +261,10 @@ describe('partitions', () => {
     const { rows } = await read(({ path: at, query }) => (at === '/teams' ? data([1, 2, 3]) : { data: [{ id: Number(query['a'] ?? 0) * 10 + Number(query['b'] ?? 0), all: query['all'] }] }), parent
       + streamOf('both', { requester: 'request_parameters: {a: "{{ stream_partition.a or stream_partition.b }}"}', retriever: `partition_router: {type: SubstreamPartitionRouter, parent_stream_configs: [${config('a')}, ${config('b')}]}` })
       + streamOf('pairs', { requester: 'request_parameters: {a: "{{ stream_partition.a }}", b: "{{ stream_partition.b }}"}', retriever: `partition_router: [${router('a')}, ${router('b')}]` })
+      + streamOf('united', { requester: 'request_parameters: {a: "{{ stream_partition.a }}"}', retriever: `partition_router: {type: UnionPartitionRouter, partition_field: a, partition_routers: [${router('a')}, {type: ListPartitionRouter, cursor_field: a, values: ["7"]}, {type: ListPartitionRouter, cursor_field: a, values: ["7", "8"]}]}` })
       + streamOf('groups', { requester: 'request_parameters: {all: "{{ stream_partition.a | join(\'-\') }}"}', retriever: `partition_router: {type: GroupingPartitionRouter, group_size: 2, underlying_partition_router: ${router('a')}}` }));
     expect(rows['both']).toHaveLength(6);
+    expect(ids(rows['united'])).toEqual([10, 20, 30, 70, 80]);
     expect(ids(rows['pairs'])).toEqual([11, 12, 13, 21, 22, 23, 31, 32, 33]);
     expect(rows['groups']!.map((row) => row['all']).toSorted()).toEqual(['1-2', '3']);
   });
@@ -377,6 +379,12 @@ describe('records', () => {
     await own.sync();
     expect(readFileSync(path.join(own.folder, 'out/users.ndjson'), 'utf8')).toContain('"big":12345678901234567890');
   });
+});
+
+test('properties that do not fit one request are asked for in parts, and the records put together', async () => {
+  const { rows, asked } = await read(({ query }) => ({ data: [1, 2].map((id) => ({ id, ...Object.fromEntries(query['fields']!.split(',').filter((name) => name !== 'id').map((name) => [name, `${name}${id}`])) })) }), streamOf('users', { requester: 'request_parameters:\n  fields: {type: QueryProperties, property_list: [a, b, c], always_include_properties: [id], property_chunking: {type: PropertyChunking, property_limit_type: property_count, property_limit: 3, record_merge_strategy: {type: GroupByKeyMergeStrategy, key: id}}}' }));
+  expect(rows['users']).toEqual([{ id: 1, a: 'a1', b: 'b1', c: 'c1' }, { id: 2, a: 'a2', b: 'b2', c: 'c2' }]);
+  expect(new Set(asked.map((line) => new URLSearchParams(line.split('?')[1]).get('fields')))).toEqual(new Set(['id,a,b', 'id,c']));
 });
 
 describe('asynchronous jobs', () => {

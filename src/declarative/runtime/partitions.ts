@@ -29,6 +29,8 @@ export type Router =
   | { kind: 'parents'; parents: ParentConfig[]; apply: Apply }
   /** Every combination. */
   | { kind: 'product'; routers: Router[]; apply: Apply }
+  /** One after the other. */
+  | { kind: 'union'; routers: Router[]; field: string; apply: Apply }
   | { kind: 'grouped'; of: Router; size: number; unique: boolean; apply: Apply };
 
 type Apply = (parts: RequestParts, partition: Partition) => void;
@@ -53,7 +55,8 @@ function single(kit: Kit, component: JsonObject): Router {
         kind: 'list',
         apply: (parts, partition) => inject?.(parts, partition.fields[field]),
         partitions: () => {
-          const values = Array.isArray(own['values']) ? own['values'].map((value) => plainOf(template(kit, own, value)({}))) : plainOf(template(kit, own, own['values'])({}));
+          // Values that are written out stay as they are; only a template as a whole is evaluated.
+          const values: unknown = Array.isArray(own['values']) ? own['values'] : plainOf(template(kit, own, own['values'])({}));
           if (!Array.isArray(values)) throw new ConfigError('the values of a list partition are no list', { code: 'bad_partition', place: placeOf(kit.manifest, own), expected: 'a list', found: JSON.stringify(values)?.slice(0, 80) ?? 'nothing', next: 'check the configuration that it is made from' });
           return values.map((value) => ({ fields: { [field]: value }, extra: {} }));
         },
@@ -62,6 +65,11 @@ function single(kit: Kit, component: JsonObject): Router {
     case 'SubstreamPartitionRouter': {
       const parents = list(own, 'parent_stream_configs').map((parent) => parentConfig(kit, replaced(kit, parent)));
       return { kind: 'parents', parents, apply: (parts, partition) => parents.forEach((parent) => parent.apply(parts, partition)) };
+    }
+    case 'UnionPartitionRouter': {
+      const routers = list(own, 'partition_routers').map((each) => single(kit, each));
+      // Its parts send no options of their own.
+      return { kind: 'union', routers, field: text(kit, own, own['partition_field'])({}), apply: () => {} };
     }
     case 'GroupingPartitionRouter': {
       const of = router(kit, own['underlying_partition_router']);
@@ -109,6 +117,12 @@ export function scopeOf(partition: Partition): Dict {
 
 export function merged(a: Partition, b: Partition): Partition {
   return { fields: { ...a.fields, ...b.fields }, extra: { ...a.extra, ...b.extra } };
+}
+
+/** The same partition under one name, whichever router it came from; of the rest of its fields, extras. */
+export function unified({ fields: own, extra }: Partition, field: string): Partition {
+  const { [field]: value, ...others } = own;
+  return { fields: { [field]: value }, extra: { ...extra, ...others } };
 }
 
 /** Groups of partitions as one, each field a list. */

@@ -157,12 +157,43 @@ function mapping(kit: Kit, own: JsonObject, value: Json | undefined): (scope: Sc
   };
 }
 
-/** Properties asked for by name, all in one request, or those of the chunk that is being read. */
-function queryProperties(kit: Kit, component: JsonObject): Render {
-  const always = isObject(component['always_include_properties']) ? component['always_include_properties'] : undefined;
+/** Parts of a long list of properties, where one request may not ask for all of them. Undefined: one request asks for all. */
+export interface PropertyChunks {
+  chunks: string[];
+  /** The value that tells which records of two parts are one. */
+  keyOf: (record: Record<string, unknown>) => string;
+}
+
+export function propertyChunks(kit: Kit, own: JsonObject): PropertyChunks | undefined {
+  const parameters = own['request_parameters'];
+  const component = isObject(own['query_properties']) ? own['query_properties'] : isObject(parameters) ? Object.values(parameters).find((value) => isObject(value) && value['type'] === 'QueryProperties') : undefined;
+  const chunking = isObject(component) ? component['property_chunking'] : undefined;
+  if (!isObject(component) || !isObject(chunking) || typeof chunking['property_limit'] !== 'number') return undefined;
+  const { names, always } = propertyNames(kit, component);
+  const limit = chunking['property_limit'];
+  const size = (list: string[]) => (chunking['property_limit_type'] === 'characters' ? list.join(',').length : list.length);
+  const chunks: string[][] = [];
+  for (const name of names) {
+    const last = chunks.at(-1);
+    if (last && size([...last, name]) <= limit) last.push(name);
+    else chunks.push([...always, name]);
+  }
+  const merge = isObject(chunking['record_merge_strategy']) ? chunking['record_merge_strategy']['key'] : undefined;
+  const keys = (Array.isArray(merge) ? merge : merge === undefined ? ['id'] : [merge]).map(String);
+  return { chunks: chunks.map((chunk) => chunk.join(',')), keyOf: (record) => JSON.stringify(keys.map((key) => String(record[key]))) };
+}
+
+function propertyNames(kit: Kit, component: JsonObject): { names: string[]; always: string[] } {
   const names = component['property_list'];
   if (!Array.isArray(names)) throw unsupported(kit, component, 'a property list that is asked for', 'write the properties into property_list');
-  const joinedNames = [...(Array.isArray(always) ? always : []), ...names].map(String).join(',');
+  const always = Array.isArray(component['always_include_properties']) ? component['always_include_properties'].map(String) : [];
+  return { names: names.map(String).filter((name) => !always.includes(name)), always };
+}
+
+/** Properties asked for by name, all in one request, or those of the chunk that is being read. */
+function queryProperties(kit: Kit, component: JsonObject): Render {
+  const { names, always } = propertyNames(kit, component);
+  const joinedNames = [...always, ...names].join(',');
   return (scope) => (typeof scope['query_properties'] === 'string' ? scope['query_properties'] : joinedNames);
 }
 

@@ -15,7 +15,7 @@ import { fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
 import { headerDict, paginator, type Paginator } from './paginator.js';
 import { selector, type Selected } from './records.js';
-import { requester, type BuiltRequest, type Requester } from './requester.js';
+import { propertyChunks, requester, type BuiltRequest, type PropertyChunks, type Requester } from './requester.js';
 import { replaced } from './twins.js';
 
 export interface PageInput {
@@ -123,25 +123,39 @@ export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, s
   const own = replaced(kit, component);
   const pages = paginator(kit, fields(own, 'paginator'));
   const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
+  const chunked = propertyChunks(kit, replaced(kit, own['requester'] as JsonObject));
   const { requests, send } = exchanger(kit, String(stream['name'] ?? ''), own['requester'] as JsonObject, decoder(kit, fields(own, 'decoder')), parts);
   return {
     requester: requests,
     paginator: pages,
     async page(input) {
       const scope: Scope = { stream_slice: input.slice, next_page_token: input.token === null ? null : { next_page_token: input.token as never } };
-      const { response, documents } = await send({
-        ...input, scope, isFirst: input.token === pages.first,
+      const ask = (properties: string | undefined, ticket: PageInput['ticket']) => send({
+        ...input, ticket, scope: properties === undefined ? scope : { ...scope, query_properties: properties }, isFirst: input.token === pages.first,
         fill: (filled) => {
           input.fill(filled);
           return pages.apply(filled, input.token);
         },
       });
+      const [first, ...others] = chunked?.chunks ?? [undefined];
+      const { response, documents } = await ask(first, input.ticket);
       const selected = documents.length > 0 ? select(documents, scope) : { records: [], received: [] };
+      for (const properties of documents.length > 0 ? others : []) mergeInto(selected.records, select((await ask(properties, undefined)).documents, scope).records, chunked!);
       const [document] = documents;
       const next = documents.length === 0 ? null : pages.next({ document, headers: headerDict(response.headers), size: selected.received.length, lastRecord: lastOf(selected), token: input.token, slice: input.slice });
       return { ...selected, next, serverTimeMs: response.serverTimeMs, bytes: response.bytes, document };
     },
   };
+}
+
+/** Adds the properties of another part to the records of the first. */
+function mergeInto(records: DataRecord[], more: DataRecord[], { keyOf }: PropertyChunks): void {
+  const byKey = new Map(records.map((record, index) => [keyOf(record), index]));
+  for (const record of more) {
+    const index = byKey.get(keyOf(record));
+    if (index === undefined) records.push(record);
+    else records[index] = { ...records[index], ...record };
+  }
 }
 
 /** The last record as the stream stores it, or as the server sent it where a filter dropped it. */

@@ -11,7 +11,7 @@ import type { GroupLock } from './group-lock.js';
 import { interval, type Interval, type Window } from './interval.js';
 import { asyncRetriever, isAsync } from './async-retriever.js';
 import { fields, type Kit } from './kit.js';
-import { grouped, merged, partitionOf, router, scopeOf, sliceText, WHOLE, type ParentConfig, type Partition, type Router } from './partitions.js';
+import { grouped, merged, partitionOf, router, scopeOf, sliceText, unified, WHOLE, type ParentConfig, type Partition, type Router } from './partitions.js';
 import { retriever, type PageOutput, type Retriever, type RetrieverParts } from './retriever.js';
 
 const PAGE_ROWS = 100;
@@ -121,6 +121,15 @@ async function partitionsOf(routing: Router, parts: StreamParts): Promise<Partit
     case 'none': return [WHOLE];
     case 'list': return routing.partitions();
     case 'grouped': return grouped(await partitionsOf(routing.of, parts), routing.size, routing.unique);
+    case 'union': {
+      const seen = new Map<string, Partition>();
+      for (const each of routing.routers) for (const partition of await partitionsOf(each, parts)) {
+        const one = unified(partition, routing.field);
+        const id = JSON.stringify(one.fields);
+        if (!seen.has(id)) seen.set(id, one);
+      }
+      return [...seen.values()];
+    }
     case 'product': {
       let all: Partition[] = [WHOLE];
       for (const each of routing.routers) {
