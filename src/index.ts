@@ -5,5 +5,6 @@ export { ConfigError, CursorGoneError, describeError, EXIT, FatalError, Headrace
 export type { Ceilings, LimitFact, LimitView, Reading } from './gate/gate.js';
 export type { Progress, RunEvent, RunOutcome, RunSummary, StreamProof } from './pipeline/events.js';
 export { runSync, type SyncOptions } from './pipeline/sync.js';
+export type { Twin, TwinInput, Twins } from './declarative/runtime/twins.js';
 export { segmentCountFromDensity } from './segments/density.js';
 export { VERSION } from './version.js';

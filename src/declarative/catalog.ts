@@ -40,7 +40,7 @@ export function primaryKeyOf(stream: JsonObject): string[] {
 }
 
 /** Undefined where the stream is read whole. */
-export function cursorFieldOf(stream: JsonObject, { config, templates }: Pick<CatalogInput, 'config' | 'templates'>): string | undefined {
+function cursorFieldOf(stream: JsonObject, { config, templates }: Pick<CatalogInput, 'config' | 'templates'>): string | undefined {
   const sync = stream['incremental_sync'];
   if (!isObject(sync) || typeof sync['cursor_field'] !== 'string') return undefined;
   return String(templates.string(sync['cursor_field'], { config: config as Dict, parameters: parametersOf(sync) }));

@@ -149,7 +149,7 @@ function failure(resolution: Resolution, response: ApiResponse, stream: string, 
 const MESSAGE_FIELDS = ['message', 'messages', 'error', 'errors', 'failures', 'failure', 'detail', 'err', 'error_message', 'msg', 'reason', 'status_message'];
 
 /** The text in an error's body, wherever APIs put it. */
-export function messageIn(value: unknown, depth = 0): string | undefined {
+function messageIn(value: unknown, depth = 0): string | undefined {
   if (typeof value === 'string') return value;
   if (depth > 8) return undefined;
   if (Array.isArray(value)) {

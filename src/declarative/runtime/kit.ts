@@ -29,28 +29,16 @@ export type RenderText = (scope: Scope) => string;
 
 /** A template of a component's field. `fallback`: as of Airbyte's InterpolatedString, the text itself where nothing comes out. */
 export function template(kit: Kit, component: JsonObject, value: Json | undefined, fallback?: string): Render {
-  if (typeof value !== 'string') {
-    const plain = (value ?? null) as Value;
-    return () => plain;
-  }
-  const parameters = parametersOf(component);
-  const config = kit.config as Dict;
-  try {
-    kit.templates.compile(value);
-  } catch (error) {
-    throw badTemplate(kit, component, value, error);
-  }
-  return (scope) => {
-    try {
-      return kit.templates.string(value, { config, parameters, ...scope }, fallback);
-    } catch (error) {
-      throw badTemplate(kit, component, value, error);
-    }
-  };
+  return rendered(kit, component, value, (source, context) => kit.templates.string(source, context, fallback));
 }
 
 /** The same, where only a text or a list makes sense: `"10"` stays a text. Null where nothing comes out. */
 export function parameter(kit: Kit, component: JsonObject, value: Json | undefined, accepts: (value: Value) => boolean = isTextOrList): Render {
+  return rendered(kit, component, value, (source, context) => kit.templates.accepted(source, context, accepts));
+}
+
+/** Compiled now, so that a fault shows before anything is read; what is no text stands for itself. */
+function rendered(kit: Kit, component: JsonObject, value: Json | undefined, evaluate: (source: string, context: Context) => Value): Render {
   if (typeof value !== 'string') {
     const plain = (value ?? null) as Value;
     return () => plain;
@@ -64,7 +52,7 @@ export function parameter(kit: Kit, component: JsonObject, value: Json | undefin
   }
   return (scope) => {
     try {
-      return kit.templates.accepted(value, { config, parameters, ...scope }, accepts);
+      return evaluate(value, { config, parameters, ...scope });
     } catch (error) {
       throw badTemplate(kit, component, value, error);
     }

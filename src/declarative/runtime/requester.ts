@@ -121,7 +121,7 @@ function joined(base: string, path: string): string {
 }
 
 /** As Python's requests encodes: lists repeat, null is left out, what the address already has is not said twice. */
-export function queryOf(params: Record<string, unknown>, known?: URLSearchParams): string {
+function queryOf(params: Record<string, unknown>, known?: URLSearchParams): string {
   const pairs: string[] = [];
   for (const [key, value] of Object.entries(params)) {
     for (const item of Array.isArray(value) ? value : [value]) {

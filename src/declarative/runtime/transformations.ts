@@ -121,7 +121,7 @@ function renamed(record: DataRecord, rename: (key: string) => string, deep: bool
   return out;
 }
 
-export function snakeCase(key: string): string {
+function snakeCase(key: string): string {
   const ascii = key.normalize('NFKD').replaceAll(/[\u0300-\u036f]/g, '');
   let tokens = [...ascii.matchAll(/[A-Z]+[a-z]*|[a-z]+|\d+|([^a-zA-Z\d]+)/g)].map((match) => (match[1] === undefined ? match[0] : ''));
   if (tokens.length >= 3) tokens = [tokens[0]!, ...tokens.slice(1, -1).filter((token) => token !== ''), tokens.at(-1)!];

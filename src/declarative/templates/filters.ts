@@ -62,7 +62,7 @@ function searched(value: Value): string {
 }
 
 /** Python's `json.dumps`, with its separators. */
-export function dumps(value: Value): string {
+function dumps(value: Value): string {
   if (value === undefined) throw new TypeMismatch('Object of type Undefined is not JSON serializable');
   if (typeof value === 'string') return JSON.stringify(value).replaceAll(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
   if (value === null || typeof value === 'boolean') return JSON.stringify(value);

@@ -23,7 +23,7 @@ const trimmed = (self: string, chars: Value, left: boolean, right: boolean): str
 };
 const affix = (test: (value: string) => boolean, value: Value) => (Array.isArray(value) ? value.some((each) => test(stringArgument(each))) : test(stringArgument(value)));
 
-export const STRING_METHODS: Methods<string> = {
+const STRING_METHODS: Methods<string> = {
   lower: (self) => self.toLowerCase(),
   upper: (self) => self.toUpperCase(),
   strip: (self, [chars]) => trimmed(self, chars, true, true),
@@ -65,7 +65,7 @@ export const STRING_METHODS: Methods<string> = {
   },
 };
 
-export const DICT_METHODS: Methods<Dict> = {
+const DICT_METHODS: Methods<Dict> = {
   get: (self, [key, otherwise]) => (Object.hasOwn(self, keyText(key)) ? self[keyText(key)] : otherwise === undefined ? null : otherwise),
   keys: (self) => Object.keys(self),
   values: (self) => Object.values(self),
@@ -73,7 +73,7 @@ export const DICT_METHODS: Methods<Dict> = {
   copy: (self) => ({ ...self }),
 };
 
-export const LIST_METHODS: Methods<Value[]> = {
+const LIST_METHODS: Methods<Value[]> = {
   index: (self, [item]) => {
     const at = self.findIndex((each) => equals(each, item));
     if (at < 0) throw new TemplateError('the value is not in the list');
@@ -89,7 +89,7 @@ export const LIST_METHODS: Methods<Value[]> = {
   },
 };
 
-export const DATE_METHODS: Methods<PyDate> = {
+const DATE_METHODS: Methods<PyDate> = {
   strftime: (self, [format]) => self.strftime(stringArgument(format)),
   isoformat: (self, [separator]) => self.isoformat(separator === undefined ? 'T' : stringArgument(separator)),
   timestamp: (self) => floatOf(self.epochMs / 1000 + self.micros / 1_000_000),
@@ -122,7 +122,7 @@ export function deltaAttribute(self: PyDelta, name: string): Value {
   }
 }
 
-export const DELTA_METHODS: Methods<PyDelta> = { total_seconds: (self) => floatOf(self.micros / 1_000_000) };
+const DELTA_METHODS: Methods<PyDelta> = { total_seconds: (self) => floatOf(self.micros / 1_000_000) };
 
 /** A method bound to its value; undefined where the type has none of this name. */
 export function methodOf(self: Value, name: string): Callable | undefined {

@@ -82,11 +82,6 @@ export class Templates {
     return isTrue(value);
   }
 
-  /** Whether the text needs a context at all. */
-  isTemplate(source: string): boolean {
-    return this.compile(source) !== null;
-  }
-
   /** Compiles ahead, so that a fault shows before anything is read. Throws TemplateError. */
   compile(source: string): CompiledTemplate | null {
     let template = this.compiled.get(source);
