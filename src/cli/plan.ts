@@ -13,7 +13,8 @@ export async function command([name]: (string | undefined)[], flags: ConnectionF
     else {
       const about = (value: number | undefined, exact: boolean) => (value === undefined ? 'unknown' : exact ? count(value) : `about ${count(Number(value.toPrecision(2)))}`);
       out(table(['stream', 'rows', 'requests', 'note'], plan.streams.map((stream) => [stream.stream, about(stream.rows, stream.exact), about(stream.requests, stream.exact), stream.error ?? '']) ));
-      out(`\nabout ${count(plan.requests)} requests, ${duration(plan.seconds * 1000)} at the limit; nothing was stored`);
+      const unknown = plan.streams.filter((stream) => stream.requests === undefined).length;
+      out(`\n${unknown > 0 ? 'at least' : 'about'} ${count(plan.requests)} requests, ${duration(plan.seconds * 1000)} at the limit${unknown > 0 ? `, and ${unknown} streams of which nothing can be told beforehand` : ''}; nothing was stored`);
     }
   } finally {
     await source.close();
