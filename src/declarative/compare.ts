@@ -3,7 +3,7 @@ import { specificationOf } from './runtime/config.js';
 import { primaryKeyOf } from './catalog.js';
 import type { Manifest } from './manifest/manifest.js';
 import { isObject, type Json, type JsonObject } from './manifest/read.js';
-import { nameOf } from './streams.js';
+import { nameOf, writtenStreams } from './streams.js';
 
 export interface Change {
   /** `config`, or the stream. */
@@ -94,8 +94,7 @@ function fieldChanges(stream: string, old: JsonObject, next: JsonObject): Change
 }
 
 function streamsOf(manifest: Manifest): Map<string, JsonObject> {
-  const list = (value: Json | undefined): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []).flatMap((stream) => (stream['type'] === 'ConditionalStreams' ? list(stream['streams']) : [stream]));
-  return new Map(list(manifest.root['streams']).map((stream) => [nameOf(stream), stream]));
+  return new Map(writtenStreams(manifest).map((stream) => [nameOf(stream), stream]));
 }
 
 function schemaIn(stream: JsonObject): JsonObject {

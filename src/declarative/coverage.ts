@@ -1,9 +1,9 @@
 /** Which streams of a manifest run, told without a configuration. */
 import type { Manifest } from './manifest/manifest.js';
-import { isObject, type Json, type JsonObject } from './manifest/read.js';
+import { isObject, type Json } from './manifest/read.js';
 import { twinOf, type Twins } from './runtime/twins.js';
 import type { Kit } from './runtime/kit.js';
-import { nameOf } from './streams.js';
+import { dynamicStreams, nameOf, writtenStreams } from './streams.js';
 
 export interface StreamCoverage {
   stream: string;
@@ -18,16 +18,12 @@ const NOT_RUN: Record<string, string> = {
 const OPTIONAL = new Set(['CustomStateMigration']);
 
 export function coverageOf(manifest: Manifest, twins: Twins): StreamCoverage[] {
-  const streams = [...listed(manifest.root['streams']), ...listed(manifest.root['dynamic_streams'])];
+  const streams = [...writtenStreams(manifest), ...dynamicStreams(manifest)];
   return streams.map((stream) => {
     const problems = new Set<string>();
     find(stream, manifest, twins, problems);
     return { stream: stream['type'] === 'DynamicDeclarativeStream' ? `${String(stream['name'] ?? 'dynamic')} (made by configuration)` : nameOf(stream), problems: [...problems] };
   });
-}
-
-function listed(value: Json | undefined): JsonObject[] {
-  return (Array.isArray(value) ? value.filter(isObject) : []).flatMap((stream) => (stream['type'] === 'ConditionalStreams' ? listed(stream['streams']) : [stream]));
 }
 
 function find(value: Json, manifest: Manifest, twins: Twins, problems: Set<string>): void {

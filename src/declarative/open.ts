@@ -8,8 +8,8 @@ import type { Ceilings, Gate, LimitFact } from '../gate/gate.js';
 import type { AttemptEvent } from '../http/client.js';
 import type { Random } from '../random.js';
 import { loadManifest, type Manifest } from './manifest/manifest.js';
-import { isObject, type Json, type JsonObject } from './manifest/read.js';
-import { connectorConfig, specificationOf } from './runtime/config.js';
+import { isObject, type JsonObject } from './manifest/read.js';
+import { connectorConfig, secretsIn, specificationOf } from './runtime/config.js';
 import type { RetrieverParts } from './runtime/retriever.js';
 import type { Twins } from './runtime/twins.js';
 import type { ManifestSourceConfig } from './settings.js';
@@ -62,14 +62,7 @@ export async function loadTwins(file: string): Promise<Twins> {
 
 /** The configuration's secrets; tokens that are renewed tell nothing of who they belong to. */
 function credentialOf(manifest: Manifest, config: JsonObject): string[] {
-  const found: [string, string][] = [];
-  const walk = (value: Json, schema: Json, name: string): void => {
-    if (!isObject(schema)) return;
-    if (schema['airbyte_secret'] === true && typeof value === 'string') found.push([name, value]);
-    if (isObject(value) && isObject(schema['properties'])) for (const [key, inner] of Object.entries(schema['properties'])) if (value[key] !== undefined) walk(value[key], inner, key);
-    for (const word of ['oneOf', 'anyOf', 'allOf']) if (Array.isArray(schema[word])) for (const option of schema[word]) walk(value, option, name);
-  };
-  walk(config, specificationOf(manifest), '');
+  const found = secretsIn(config, specificationOf(manifest));
   const lasting = found.filter(([name]) => !/^(access|refresh)_token$/.test(name));
   const chosen = lasting.length > 0 ? lasting : found;
   return [manifest.name, ...new Set(chosen.length > 0 ? chosen.map(([, value]) => value) : [JSON.stringify(config)])];

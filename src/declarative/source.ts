@@ -183,9 +183,7 @@ class Builder {
 
   /** Parents are streams of their own; one that nobody asked for is not stored. */
   private async addParents(json: JsonObject): Promise<void> {
-    const router = (json['retriever'] as JsonObject)['partition_router'];
-    const routers = Array.isArray(router) ? router.filter(isObject) : isObject(router) ? [router] : [];
-    for (const each of routers.map((component) => replaced(this.kit, component))) {
+    for (const each of list(json['retriever'] as JsonObject, 'partition_router').map((component) => replaced(this.kit, component))) {
       for (const parent of list(each, 'parent_stream_configs').map((component) => replaced(this.kit, component))) {
         const stream = parent['stream'] as JsonObject;
         const name = this.known.get(identity(stream));
@@ -278,9 +276,7 @@ class Builder {
 }
 
 function firstParent(json: JsonObject): JsonObject | undefined {
-  const router = (json['retriever'] as JsonObject | undefined)?.['partition_router'];
-  const routers = Array.isArray(router) ? router.filter(isObject) : isObject(router) ? [router] : [];
-  const config = routers.flatMap((each) => list(each, 'parent_stream_configs'))[0];
+  const config = list((json['retriever'] ?? {}) as JsonObject, 'partition_router').flatMap((each) => list(each, 'parent_stream_configs'))[0];
   return config && isObject(config['stream']) ? config['stream'] : undefined;
 }
 

@@ -50,6 +50,11 @@ export function hasFetchedStreams(manifest: Manifest): boolean {
   return dynamicStreams(manifest).some((dynamic) => (dynamic['components_resolver'] as JsonObject)['type'] === 'HttpComponentsResolver');
 }
 
+/** Streams written out in a manifest, conditional ones included, whatever the configuration. */
+export function writtenStreams(manifest: Manifest): JsonObject[] {
+  return objects(manifest.root['streams']).flatMap((entry) => (entry['type'] === 'ConditionalStreams' ? objects(entry['streams']) : [entry]));
+}
+
 export function nameOf(stream: JsonObject): string {
   const parameters = parametersOf(stream);
   const name = stream['name'] ?? parameters['name'];
@@ -61,7 +66,7 @@ export function parametersOf(component: JsonObject): Dict {
   return isObject(parameters) ? (parameters as Dict) : {};
 }
 
-function dynamicStreams(manifest: Manifest): JsonObject[] {
+export function dynamicStreams(manifest: Manifest): JsonObject[] {
   return objects(manifest.root['dynamic_streams']);
 }
 

@@ -38,7 +38,7 @@ export function connectorConfig(manifest: Manifest, given: JsonObject, templates
       config[knob] = Number(value);
     }
   }
-  registerSecrets(config, specification);
+  for (const [, secret] of secretsIn(config, specification)) registerSecret(secret);
   check(manifest, config, specification);
   for (const name of Object.keys(config)) {
     if (OLD_KNOB.test(name) && !Object.hasOwn(properties, name) && !knobs.includes(name)) notes.push(`config.${name} no longer does anything: Headrace finds out by itself how much the API takes; remove it, or set max_concurrency`);
@@ -99,12 +99,13 @@ function schemaAt(schema: Json, path: string[]): Json | undefined {
   return path.reduce<Json | undefined>((at, key) => (isObject(at) && isObject(at['properties']) ? at['properties'][key] : undefined), schema);
 }
 
-/** Every text that the specification calls a secret, wherever it stands. */
-function registerSecrets(config: Json, schema: Json): void {
-  if (!isObject(schema)) return;
-  if (schema['airbyte_secret'] === true && typeof config === 'string' && config.length > 0) registerSecret(config);
-  if (isObject(config) && isObject(schema['properties'])) for (const [key, inner] of Object.entries(schema['properties'])) if (config[key] !== undefined) registerSecrets(config[key]!, inner);
-  for (const word of ['oneOf', 'anyOf', 'allOf'] as const) if (Array.isArray(schema[word])) for (const option of schema[word]) registerSecrets(config, option);
+/** Every text that the specification calls a secret, wherever it stands, with the name of its field. */
+export function secretsIn(config: Json, schema: Json, name = ''): [name: string, secret: string][] {
+  if (!isObject(schema)) return [];
+  const found: [string, string][] = schema['airbyte_secret'] === true && typeof config === 'string' && config !== '' ? [[name, config]] : [];
+  if (isObject(config) && isObject(schema['properties'])) for (const [key, inner] of Object.entries(schema['properties'])) if (config[key] !== undefined) found.push(...secretsIn(config[key], inner, key));
+  for (const word of ['oneOf', 'anyOf', 'allOf']) if (Array.isArray(schema[word])) for (const option of schema[word]) found.push(...secretsIn(config, option, name));
+  return found;
 }
 
 /** `config_normalization_rules`: settings of earlier versions moved to where they are now. */

@@ -29,6 +29,7 @@ const DEFAULTS: Record<number, [Action, Resolution['failure']]> = {
 
 export function errorHandler(kit: Kit, component: JsonObject | undefined): Handler {
   const filters = component ? filtersOf(kit, component) : [];
+  const waits = component ? backoffs(kit, component) : undefined;
   return (response, place) => {
     for (const filter of filters) {
       const found = filter(response, place);
@@ -37,7 +38,6 @@ export function errorHandler(kit: Kit, component: JsonObject | undefined): Handl
     if (response.status < 400) return { action: 'SUCCESS', message: undefined, failure: 'system_error', waitMs: undefined };
     // Nobody knows this status: Airbyte tries again, and so do we.
     const [action, failure] = DEFAULTS[response.status] ?? ['RETRY', 'transient_error'];
-    const waits = component ? backoffs(kit, component) : undefined;
     return { action, failure, message: undefined, waitMs: action === 'RETRY' || action === 'RATE_LIMITED' ? waits?.(response) : undefined };
   };
 }

@@ -2,7 +2,7 @@
 import { ConfigError } from '../../errors.js';
 import type { DataRecord } from '../../protocol/catalog.js';
 import { placeOf } from '../manifest/manifest.js';
-import { isObject, type Json, type JsonObject } from '../manifest/read.js';
+import type { Json, JsonObject } from '../manifest/read.js';
 import { plainOf } from '../templates/template.js';
 import type { Dict, Value } from '../templates/values.js';
 import { fields, list, template, text, unsupported, valueAt, type Kit } from './kit.js';
@@ -38,7 +38,7 @@ type Apply = (parts: RequestParts, partition: Partition) => void;
 export const WHOLE: Partition = { fields: {}, extra: {} };
 
 export function router(kit: Kit, value: Json | undefined): Router {
-  const components = Array.isArray(value) ? value.filter(isObject) : isObject(value) ? [value] : [];
+  const components = value === undefined ? [] : list({ value }, 'value');
   if (components.length === 0) return { kind: 'none' };
   const routers = components.map((component) => single(kit, component));
   if (routers.length === 1) return routers[0]!;

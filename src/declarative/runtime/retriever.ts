@@ -10,7 +10,7 @@ import type { Json, JsonObject } from '../manifest/read.js';
 import type { Dict } from '../templates/values.js';
 import type { Authenticator } from './auth.js';
 import { decoder } from './decoders.js';
-import { errorHandler, verdictOf } from './errors.js';
+import { errorHandler, verdictOf, type Action } from './errors.js';
 import { fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
 import { headerDict, paginator, type Paginator } from './paginator.js';
@@ -97,11 +97,13 @@ export function exchanger(kit: Kit, stream: string, component: JsonObject, decod
     requests,
     async send({ scope, fill, isFirst, signal, weight, ticket }) {
       let sent: BuiltRequest | undefined;
+      let action: Action | undefined;
       const response = await parts.client.request({
         path: '', endpoint: requests.endpoint, signal, weight, ticket, decode, dialect,
         judge: (answer) => {
           if (sent) parts.onExchange?.({ stream, ...sent, status: answer.status, answer: answer.body });
           const resolution = handle(seen(answer), place);
+          ({ action } = resolution);
           if (resolution.action === 'RESET_PAGINATION' && isFirst) return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
           return verdictOf(resolution, seen(answer), stream, place, () => auth.refresh());
         },
@@ -113,8 +115,7 @@ export function exchanger(kit: Kit, stream: string, component: JsonObject, decod
         },
       });
       // An answer that an error handler ignores has no records, and nothing follows it.
-      const isIgnored = handle(seen(response), place).action === 'IGNORE';
-      return { response, documents: response.status < 400 && !isIgnored && Array.isArray(response.body) ? (response.body as unknown[]) : [] };
+      return { response, documents: response.status < 400 && action !== 'IGNORE' && Array.isArray(response.body) ? (response.body as unknown[]) : [] };
     },
   };
 }
