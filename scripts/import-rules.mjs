@@ -11,8 +11,9 @@ const MAY = {
   declarative: ['source', 'http', 'protocol', 'config', 'state'],
   connectors: ['source', 'http', 'protocol', 'config'], destinations: ['destination', 'protocol', 'postgres'],
   pipeline: ['source', 'destination', 'segments', 'state', 'protocol'],
+  scheduler: ['postgres'],
   // The CLI is the outermost layer: it draws what the pipeline tells and may open the embedded database and the testbed for the demo.
-  cli: ['compose', 'compose-manifest', 'config', 'pipeline', 'protocol', 'state', 'segments', 'postgres', 'testbed'],
+  cli: ['compose', 'compose-manifest', 'config', 'pipeline', 'protocol', 'state', 'segments', 'postgres', 'scheduler', 'testbed'],
 };
 /** Contracts: their types are free to all. */
 const CONTRACTS = ['source/contract', 'destination/contract', 'gate/gate', 'protocol/catalog', 'protocol/airbyte', 'pipeline/events'];

@@ -10,7 +10,7 @@ import { embeddedDestination, postgresDestination, type PostgresDestination } fr
 import type { Destination } from '../src/destination/contract.js';
 import type { RunEvent, RunSummary } from '../src/pipeline/events.js';
 import { runSync } from '../src/pipeline/sync.js';
-import { connect } from '../src/postgres/connect.js';
+import { connect, type PostgresTarget } from '../src/postgres/connect.js';
 import { TESTBED_LIVE_KEY } from '../src/testbed/index.js';
 
 export const MAIN = path.join(import.meta.dirname, '..', 'dist', 'main.js');
@@ -25,6 +25,30 @@ export function uniqueName(): string {
 export async function testDatabase(schema = uniqueName()): Promise<PostgresDestination> {
   const url = process.env['HEADRACE_TEST_DATABASE_URL'];
   return url ? postgresDestination(url, schema) : embeddedDestination(process.env['HEADRACE_TEST_EMBEDDED']!, schema);
+}
+
+/** A database of its own on the same server: the scheduler's tasks are for whoever asks. */
+export async function freshDatabase(): Promise<{ target: PostgresTarget; drop: () => Promise<void> }> {
+  const server = await testDatabase();
+  const name = uniqueName();
+  const run = async (sql: string) => {
+    const client = await connect(server.target, 'test');
+    await client.query(sql).finally(() => client.end());
+  };
+  await run(`create database ${name}`);
+  const drop = async () => {
+    await run(`drop database ${name} with (force)`);
+    await server.close();
+  };
+  return { target: inDatabase(server.target, name), drop };
+}
+
+export function inDatabase(target: PostgresTarget, database: string): PostgresTarget {
+  const { connectionString, ...options } = target.options;
+  if (connectionString === undefined) return { ...target, options: { ...options, database } };
+  const url = new URL(connectionString);
+  url.pathname = `/${database}`;
+  return { ...target, url: url.href, options: { ...options, connectionString: url.href } };
 }
 
 export async function query(destination: PostgresDestination, sql: string): Promise<Record<string, any>[]> {

@@ -1,6 +1,7 @@
 /** Tables that Headrace keeps for itself, in schema `_headrace`. Forward only, under a lock; an older binary refuses a newer layout. */
 import type pg from 'pg';
 import { FatalError } from '../errors.js';
+import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
 
 export const INTERNAL_SCHEMA = '_headrace';
 
@@ -43,6 +44,7 @@ const MIGRATIONS: string[] = [
     scope text not null, task text not null, attempt bigint not null, primary key (scope, task)
   );
   `,
+  SCHEDULER_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

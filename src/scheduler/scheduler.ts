@@ -1,0 +1,285 @@
+/**
+ * The scheduler's port: enqueue, claim, heartbeat, complete, fail, setLimit, pause, cancel. A thin client: every decision is made by the
+ * SQL functions of postgres/layouts/scheduler.ts under the lock of a partition, so that any number of processes agree.
+ */
+import type pg from 'pg';
+import { codeOf, ConfigError, HeadraceError } from '../errors.js';
+import { connect, type PostgresTarget } from '../postgres/connect.js';
+import { migrate } from '../postgres/migrations.js';
+import { Pool } from '../postgres/pool.js';
+import { assertCadence, nextDue, type Cadence } from './cadence.js';
+import { maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema, persistedCap, type AppSchema } from './cap.js';
+
+export interface NewTask {
+  connection: string;
+  kind: string;
+  payload?: unknown;
+  /** One that waits under the same key is joined instead of a second one made. */
+  key?: string | undefined;
+  parent?: number | undefined;
+  /** No other exclusive task of the connection runs at the same time. */
+  exclusive?: boolean | undefined;
+  /** Higher goes first, within its partition; each step counts as a minute of waiting. */
+  priority?: number | undefined;
+  runAt?: Date | undefined;
+  maxAttempts?: number | undefined;
+}
+
+export interface ClaimedTask {
+  id: number;
+  /** The fence: what an earlier attempt says is refused. */
+  attempt: number;
+  kind: string;
+  payload: Record<string, unknown>;
+  connection: string;
+  partition: string;
+  parent: number | null;
+  key: string | null;
+  failures: number;
+}
+
+export type TaskRef = Pick<ClaimedTask, 'id' | 'attempt'>;
+
+export type TaskState = 'queued' | 'delayed' | 'paused' | 'running' | 'done' | 'dead' | 'cancelled';
+
+/** What a worker is asked to do with a task of its own: end it, keep it for a resume, or give it back. */
+export type Stop = 'cancel' | 'pause' | 'yield';
+
+export interface WorkerInfo {
+  id: string;
+  host: string;
+  pid: number;
+  version: string;
+  slots: number;
+}
+
+export interface TaskError {
+  code: string;
+  message: string;
+  next?: string | undefined;
+}
+
+/** What a worker says of a task that it no longer runs. */
+export type Settlement =
+  | { state: 'done'; result?: unknown }
+  /** Again, without counting a failure. */
+  | { state: 'again'; runAt?: Date | undefined; result?: unknown }
+  | { state: 'failed'; error: TaskError; runAt?: Date | undefined }
+  /** No retry can help. */
+  | { state: 'dead'; error: TaskError };
+
+export interface ConnectionSetup {
+  id: string;
+  partition: string;
+  app: string;
+  limit: AppSchema['rateLimit'];
+  /** `max_concurrent_processes_per_connection`. */
+  maxConcurrent: number;
+}
+
+export type Scope = 'task' | 'connection' | 'partition';
+export type Control = 'pause' | 'resume' | 'cancel' | 'retry';
+
+/** `headrace.now` where a simulation sets it. */
+const NOW_MS = `(extract(epoch from _headrace.now()) * 1000)::float8`;
+/** Channel on which new work is hinted at; polling is the truth. */
+export const TASKS_CHANNEL = 'headrace_tasks';
+/** SQLSTATE of a worker whose lease ran out. */
+const NO_LEASE = 'HR001';
+const FINISHED_TASKS_KEPT = '7 days';
+
+export class Scheduler {
+  constructor(readonly pool: Pool) {}
+
+  /** Opens the coordination database and brings its layout up to date. */
+  static async open(target: PostgresTarget, connections = 4): Promise<Scheduler> {
+    const client = await connect(target, 'headrace migration');
+    try {
+      await migrate(client);
+    } finally {
+      await client.end();
+    }
+    return new Scheduler(new Pool(target, 'headrace scheduler', connections));
+  }
+
+  /** In order: each task's id, and whether it joined one that was waiting. */
+  async enqueue(tasks: NewTask[], within?: pg.ClientBase): Promise<{ id: number; joined: boolean }[]> {
+    if (tasks.length === 0) return [];
+    const rows = tasks.map(({ runAt, maxAttempts, ...task }) => ({ ...task, run_at: runAt?.toISOString(), max_attempts: maxAttempts }));
+    return this.call('select id, joined from _headrace.enqueue($1)', [JSON.stringify(rows)], within);
+  }
+
+  async join(worker: WorkerInfo, leaseMs: number): Promise<void> {
+    await this.call(
+      `insert into _headrace.worker (id, host, pid, version, slots, started_at, seen_at, lease_until)
+       select $1, $2, $3, $4, $5, n, n, n + make_interval(secs => $6::float8 / 1000) from _headrace.now() n`, [worker.id, worker.host, worker.pid, worker.version, worker.slots, leaseMs]);
+  }
+
+  /** At most `count` tasks, never more at once than partition and connection allow. Throws LeaseLostError. */
+  claim(worker: string, count: number): Promise<ClaimedTask[]> {
+    return this.call('select id, attempt, kind, payload, connection_id as connection, concurrency_partition_id as partition, parent_id as parent, key, failures from _headrace.claim($1, $2)', [worker, count]);
+  }
+
+  /** Prolongs the lease; returns the tasks that are still the worker's, and what is asked of each. Throws LeaseLostError. */
+  heartbeat(worker: string, leaseMs: number): Promise<(TaskRef & { stop: Stop | null })[]> {
+    return this.call('select id, attempt, stop from _headrace.heartbeat($1, make_interval(secs => $2::float8 / 1000))', [worker, leaseMs]);
+  }
+
+  /**
+   * Ends attempts; returns those that were still theirs, with the state that the task is in now. `within` a transaction, the task's effect
+   * and its end are one: roll back where the task is not among those returned.
+   */
+  async settle(tasks: (TaskRef & { settlement: Settlement })[], within?: pg.ClientBase): Promise<{ id: number; state: TaskState }[]> {
+    const out: { id: number; state: TaskState }[] = [];
+    for (const failed of [false, true]) {
+      const group = tasks.filter(({ settlement }) => (settlement.state === 'failed') === failed);
+      if (group.length === 0) continue;
+      const json = (value: unknown) => (value === undefined ? null : JSON.stringify(value));
+      out.push(...(await this.call<{ id: number; state: TaskState }>(
+        'select id, state from _headrace.settle($1, $2, $3, $4, $5, $6::jsonb[], $7::jsonb[])',
+        [
+          group.map(({ id }) => id), group.map(({ attempt }) => attempt), group.map(({ settlement: { state } }) => (state === 'failed' ? 'again' : state)),
+          group.map(({ settlement }) => ('runAt' in settlement ? (settlement.runAt ?? null) : null)), failed,
+          group.map(({ settlement }) => json('error' in settlement ? settlement.error : undefined)), group.map(({ settlement }) => json('result' in settlement ? settlement.result : undefined)),
+        ], within)));
+    }
+    return out;
+  }
+
+  /** Whether each was still this attempt's to complete. */
+  async complete(tasks: TaskRef[], within?: pg.ClientBase): Promise<boolean[]> {
+    const settled = new Set((await this.settle(tasks.map(({ id, attempt }) => ({ id, attempt, settlement: { state: 'done' as const } })), within)).map(({ id }) => id));
+    return tasks.map(({ id }) => settled.has(id));
+  }
+
+  /** Again after the backoff, or at `runAt`; a dead letter once its attempts are used up. */
+  async fail(task: TaskRef, error: TaskError, runAt?: Date): Promise<TaskState | undefined> {
+    return (await this.settle([{ id: task.id, attempt: task.attempt, settlement: { state: 'failed', error, runAt } }]))[0]?.state;
+  }
+
+  /** No more tasks for this worker; those that it runs it may finish. */
+  async drain(worker: string): Promise<void> {
+    await this.call('update _headrace.worker set draining = true where id = $1', [worker]);
+  }
+
+  async leave(worker: string): Promise<void> {
+    await this.call('delete from _headrace.worker where id = $1', [worker]);
+  }
+
+  /** Gives the tasks of workers that died back to the queue. */
+  async reap(): Promise<number> {
+    return (await this.call<{ n: number }>('select _headrace.reap() as n'))[0]!.n;
+  }
+
+  /** Sets an app's limit; its partitions and all their rows follow in the same transaction, the next claim obeys. */
+  async setLimit(app: string, limit: AppSchema['rateLimit']): Promise<{ cap: number; partitions: number; tasks: number }> {
+    const cap = await this.capOf(limit);
+    const [changed] = await this.call<{ partitions: number; tasks: number }>('select partitions, tasks from _headrace.set_limit($1, $2, $3, $4)', [app, limit.requests, limit.frequencySeconds, cap]);
+    return { cap, ...changed! };
+  }
+
+  /** Makes a connection known, or moves it. An app's limit that is stored already stays as it is. */
+  async define(setup: ConnectionSetup): Promise<void> {
+    if (!Number.isInteger(setup.maxConcurrent) || setup.maxConcurrent < 1) {
+      throw new ConfigError('a connection needs room for one task', { code: 'bad_connection_cap', place: setup.id, expected: 'a whole number above zero', found: String(setup.maxConcurrent) });
+    }
+    await this.call('insert into _headrace.app (id, rate_limit, frequency_seconds) values ($1, $2, $3) on conflict do nothing', [setup.app, setup.limit.requests, setup.limit.frequencySeconds]);
+    const [stored] = await this.call<{ requests: number; seconds: number }>('select rate_limit as requests, frequency_seconds as seconds from _headrace.app where id = $1', [setup.app]);
+    const cap = await this.capOf({ requests: stored!.requests, frequencySeconds: stored!.seconds });
+    await this.call('select _headrace.define_connection($1, $2, $3, $4, $5)', [setup.id, setup.partition, setup.app, cap, setup.maxConcurrent]);
+  }
+
+  /** The floor of stored caps: 1 unless set. It counts from the next edit of a limit. */
+  async setFloor(floor: number): Promise<void> {
+    persistedCap(1, floor);
+    await this.call(`insert into _headrace.setting (name, value) values ('concurrency_floor', $1) on conflict (name) do update set value = excluded.value`, [JSON.stringify(floor)]);
+  }
+
+  /** Returns how many tasks it concerned; undefined where there is no such thing. */
+  async control(scope: Scope, id: string, action: Control): Promise<number | undefined> {
+    return (await this.call<{ n: number | null }>('select _headrace.control($1, $2, $3) as n', [scope, id, action]))[0]!.n ?? undefined;
+  }
+
+  /** One repeated task of a kind for each connection; undefined ends it. */
+  async repeat(connection: string, kind: string, cadence: Cadence | undefined, payload: unknown = {}, priority = 0): Promise<void> {
+    if (!cadence) {
+      await this.call('delete from _headrace.schedule where connection_id = $1 and kind = $2', [connection, kind]);
+      return;
+    }
+    assertCadence(cadence, `${connection}: ${kind}`);
+    const every = 'everySeconds' in cadence ? cadence.everySeconds : null;
+    const [cron, zone] = 'everySeconds' in cadence ? [null, 'UTC'] : [cadence.cron, cadence.timeZone ?? 'UTC'];
+    const [{ now }] = (await this.call<{ now: number }>(`select ${NOW_MS} as now`)) as [{ now: number }];
+    // An interval begins at once, a cron expression at its first time.
+    const first = 'everySeconds' in cadence ? now : nextDue(cadence, now, now);
+    await this.call(
+      `insert into _headrace.schedule as s (connection_id, kind, payload, every_seconds, cron, time_zone, priority, next_at) values ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000))
+       on conflict (connection_id, kind) do update set payload = excluded.payload, every_seconds = excluded.every_seconds, cron = excluded.cron, time_zone = excluded.time_zone, priority = excluded.priority,
+         next_at = case when (s.every_seconds, s.cron, s.time_zone) is distinct from (excluded.every_seconds, excluded.cron, excluded.time_zone) then excluded.next_at else s.next_at end`,
+      [connection, kind, JSON.stringify(payload), every, cron, zone, priority, first]);
+  }
+
+  /** Enqueues what the schedules say is due: one task each, however many times were missed, and none beside one that still waits. */
+  async tick(): Promise<number> {
+    return this.pool.transaction(async (client) => {
+      const { rows } = await client.query(
+        `select connection_id as connection, kind, payload, priority, every_seconds, cron, time_zone, (extract(epoch from next_at) * 1000)::float8 as due, ${NOW_MS} as now
+         from _headrace.schedule where not paused and next_at <= _headrace.now() order by next_at limit 200 for update skip locked`);
+      if (rows.length === 0) return 0;
+      await this.enqueue(rows.map(({ connection, kind, payload, priority }) => ({ connection, kind, payload, priority, key: `repeat/${kind}`, exclusive: true })), client);
+      for (const { connection, kind, every_seconds: every, cron, time_zone: timeZone, due, now } of rows) {
+        const next = nextDue(every === null ? { cron, timeZone } : { everySeconds: every }, due, now);
+        await client.query('update _headrace.schedule set next_at = to_timestamp($3::float8 / 1000) where connection_id = $1 and kind = $2', [connection, kind, next]);
+      }
+      return rows.length;
+    });
+  }
+
+  /** Counts all counters again; returns how many were wrong. */
+  async reconcile(): Promise<number> {
+    let wrong = 0;
+    for (const { id } of await this.call<{ id: string }>('select id from _headrace.partition order by id')) {
+      wrong += (await this.call<{ n: number }>('select _headrace.reconcile($1) as n', [id]))[0]!.n;
+    }
+    return wrong;
+  }
+
+  /** Forgets tasks that ended a week ago. Dead letters stay. */
+  async prune(): Promise<void> {
+    await this.call(`delete from _headrace.task where state in ('done', 'cancelled') and ended_at < _headrace.now() - interval '${FINISHED_TASKS_KEPT}'`);
+  }
+
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+
+  private async capOf(limit: AppSchema['rateLimit']): Promise<number> {
+    const cap = maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema({ rateLimit: limit });
+    const [floor] = await this.call<{ value: number }>(`select value from _headrace.setting where name = 'concurrency_floor'`);
+    return persistedCap(cap, floor?.value ?? 1);
+  }
+
+  private async call<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = [], within?: pg.ClientBase): Promise<Row[]> {
+    try {
+      return within ? (await within.query<Row>(sql, parameters)).rows : await this.pool.query<Row>(sql, parameters);
+    } catch (error) {
+      throw describe(error);
+    }
+  }
+}
+
+/** The lease of a worker ran out: what it runs belongs to others by now. */
+export class LeaseLostError extends HeadraceError {
+  readonly exitCode = 1;
+}
+
+function describe(error: unknown): unknown {
+  const cause = (error as { cause?: unknown }).cause ?? error;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  switch (codeOf(cause)) {
+    case NO_LEASE: return new LeaseLostError(message, { code: 'lease_lost', found: 'others took over its tasks', next: 'join again as a new worker', cause });
+    case 'HR002': return new ConfigError(message, { code: 'unknown_connection', expected: 'a connection that the scheduler knows', next: 'name it in headrace.yaml and start headrace serve once', cause });
+    case 'HR003': return new ConfigError(message, { code: 'connection_busy', expected: 'no running task while it moves to another partition', next: 'pause the connection first', cause });
+    default: return error;
+  }
+}
