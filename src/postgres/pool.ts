@@ -11,7 +11,9 @@ export class Pool {
     applicationName: string,
     max: number,
   ) {
-    this.pool = new pg.Pool({ connectionTimeoutMillis: 15_000, keepAlive: true, idleTimeoutMillis: 30_000, ...target.options, application_name: applicationName, max });
+    // A claim that a crash of the server forgets would be given out twice: whatever the server's default, commits wait for the disk.
+    const options = [target.options.options, '-c synchronous_commit=on'].filter(Boolean).join(' ');
+    this.pool = new pg.Pool({ connectionTimeoutMillis: 15_000, keepAlive: true, idleTimeoutMillis: 30_000, ...target.options, options, application_name: applicationName, max });
     // An idle connection that is lost is made again when it is needed.
     this.pool.on('error', () => {});
   }

@@ -1,0 +1,26 @@
+/** A process that claims and completes until there is nothing left: `claimer.ts TARGET_JSON BATCH SECONDS`. Prints what it did, as JSON. */
+import { randomUUID } from 'node:crypto';
+import type { PostgresTarget } from '../../src/postgres/connect.js';
+import { Pool } from '../../src/postgres/pool.js';
+import { Scheduler } from '../../src/scheduler/scheduler.js';
+
+const [target, batch, seconds] = process.argv.slice(2);
+const size = Number(batch);
+const scheduler = new Scheduler(new Pool(JSON.parse(target!) as PostgresTarget, 'bench', 1));
+const id = randomUUID();
+await scheduler.join({ id, host: 'bench', pid: process.pid, version: 'bench', slots: size }, 600_000);
+process.stdout.write('ready\n');
+await new Promise((resolve) => process.stdin.once('data', resolve));
+const started = performance.now();
+const endMs = started + Number(seconds) * 1000;
+let done = 0;
+let lastMs = started;
+while (performance.now() < endMs) {
+  const tasks = await scheduler.claim(id, size);
+  if (tasks.length === 0) break;
+  done += (await scheduler.complete(tasks)).filter(Boolean).length;
+  lastMs = performance.now();
+}
+process.stdout.write(`${JSON.stringify({ done, seconds: (lastMs - started) / 1000 })}\n`);
+await scheduler.close();
+process.exit(0);

@@ -1,0 +1,13 @@
+// Fills a queue of pg-boss: `pg-boss-fill.mjs CONNECTION_JSON GROUPS TASKS_EACH`.
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const [connection, groups, each] = process.argv.slice(2);
+const { PgBoss } = await import(pathToFileURL(createRequire(path.join(process.cwd(), 'x.js')).resolve('pg-boss')).href);
+const boss = new PgBoss({ ...JSON.parse(connection), max: 2, supervise: false, schedule: false });
+await boss.start();
+await boss.createQueue('bench', { retryLimit: 20, retryDelay: 0, expireInSeconds: 3600 });
+for (let group = 0; group < Number(groups); group++) await boss.insert('bench', Array.from({ length: Number(each) }, () => ({ data: {}, group: { id: `g${group}` } })));
+await boss.stop({ graceful: false });
+process.exit(0);
