@@ -155,7 +155,7 @@ function prepare(folder: string, account: Account | undefined): string {
  * asynchronous commit safe here. It never concerns a killed process.
  */
 const SETTINGS = `listen_addresses = ''
-max_connections = 50
+max_connections = 200
 shared_buffers = 128MB
 synchronous_commit = off
 wal_level = minimal

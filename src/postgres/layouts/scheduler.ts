@@ -211,15 +211,16 @@ begin
     select t.id, t.state from t;
 end $$;
 
--- Tasks of workers whose lease ran out begin again later.
+-- Tasks of workers whose lease ran out begin again soon: the worker died, most likely not of them. One that kills each of its workers
+-- comes less and less often, and ends as a dead letter.
 create function _headrace.reap() returns integer language plpgsql as $$
-declare ids bigint[]; attempts integer[]; n integer;
+declare ids bigint[]; attempts integer[]; later timestamptz[]; n integer;
 begin
   delete from _headrace.worker where id in (select id from _headrace.worker where lease_until < _headrace.now() for update skip locked);
-  select array_agg(x.id), array_agg(x.attempt) into ids, attempts from (
-    select t.id, t.attempt from _headrace.task t where t.state = 'running' and not exists (select 1 from _headrace.worker w where w.id = t.worker) order by t.id limit 1000) x;
+  select array_agg(x.id), array_agg(x.attempt), array_agg(_headrace.now() + make_interval(secs => least(60, 0.05 * power(2, least(x.failures, 20))))) into ids, attempts, later from (
+    select t.id, t.attempt, t.failures from _headrace.task t where t.state = 'running' and not exists (select 1 from _headrace.worker w where w.id = t.worker) order by t.id limit 1000) x;
   if ids is null then return 0; end if;
-  select count(*) into n from _headrace.settle(ids, attempts, array_fill('again'::text, array[cardinality(ids)]), array_fill(null::timestamptz, array[cardinality(ids)]), true,
+  select count(*) into n from _headrace.settle(ids, attempts, array_fill('again'::text, array[cardinality(ids)]), later, true,
     array_fill('{"code": "worker_lost", "message": "the worker did not come back"}'::jsonb, array[cardinality(ids)]), array_fill(null::jsonb, array[cardinality(ids)]));
   return n;
 end $$;

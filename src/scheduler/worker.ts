@@ -1,0 +1,268 @@
+/**
+ * One worker of a fleet: claims tasks while it has free slots, runs them, and tells how they ended. It keeps its lease with one heartbeat for
+ * all its tasks; where that fails for too long it stops them, since others may have them by then. Any worker also does the
+ * scheduler's chores: repeated tasks that are due, tasks of the dead, counters.
+ */
+import type pg from 'pg';
+import type { Clock } from '../clock.js';
+import { codeOf, HeadraceError, messageOf } from '../errors.js';
+import { connect, type PostgresTarget } from '../postgres/connect.js';
+import type { Random } from '../random.js';
+import { LeaseLostError, TASKS_CHANNEL, type ClaimedTask, type Scheduler, type Settlement, type Stop, type WorkerInfo } from './scheduler.js';
+
+/** Why a task is asked to stop: what a user wants of it, the worker's end, or the loss of its lease. */
+export type StopReason = Stop | 'drain' | 'lost';
+
+export interface TaskContext {
+  /** Aborts when the task shall stop; `reason` is a StopReason. What was done shall be kept: the task may go on elsewhere. */
+  signal: AbortSignal;
+}
+
+/** Runs a task to its end. What it throws counts as a failed attempt; `settled`: it told the scheduler itself, in a transaction of its own. */
+export type TaskHandler = (task: ClaimedTask, context: TaskContext) => Promise<Settlement | 'settled'>;
+
+export type WorkerEvent =
+  | { type: 'joined'; worker: string }
+  | { type: 'task_started'; task: ClaimedTask }
+  | { type: 'task_settled'; task: ClaimedTask; state: string; error?: string }
+  | { type: 'trouble'; message: string };
+
+export interface WorkerOptions {
+  scheduler: Scheduler;
+  /** For the connection that listens for hints. */
+  target: PostgresTarget;
+  info: Omit<WorkerInfo, 'id'>;
+  /** A fresh name for each time it joins. */
+  newId: () => string;
+  handle: TaskHandler;
+  clock: Clock;
+  random: Random;
+  leaseMs?: number;
+  /** How often it looks for tasks that no hint told of. */
+  pollMs?: number;
+  observe?: (event: WorkerEvent) => void;
+}
+
+const LEASE_MS = 15_000;
+const POLL_MS = 1_000;
+/** Heartbeats in a lease: several may be lost before it is. */
+const BEATS = 5;
+/** Of the lease; past this without a heartbeat, tasks are stopped. */
+const SAFE_PART = 0.8;
+/** Between two tries of a database that is away, at most. */
+const RETRY_MS = 2_000;
+const RECONCILE_MS = 60_000;
+const PRUNE_MS = 3_600_000;
+
+interface Running {
+  task: ClaimedTask;
+  abort: AbortController;
+  ended: Promise<void>;
+}
+
+export class Worker {
+  private readonly running = new Map<number, Running>();
+  private readonly leaseMs: number;
+  private readonly pollMs: number;
+  private id: string | undefined;
+  private beatMs = -Infinity;
+  private stopping = false;
+  private wake: () => void = () => {};
+  private hinted = false;
+  private readonly over = new AbortController();
+  private loops: Promise<unknown> = Promise.resolve();
+  private chores: Record<'tick' | 'reap' | 'reconcile' | 'prune', number> = { tick: 0, reap: 0, reconcile: 0, prune: 0 };
+
+  constructor(private readonly options: WorkerOptions) {
+    this.leaseMs = options.leaseMs ?? LEASE_MS;
+    this.pollMs = options.pollMs ?? POLL_MS;
+  }
+
+  start(): void {
+    const now = this.options.clock.monotonic();
+    // Not all at once: the fleet shares these.
+    this.chores = { tick: now, reap: now + this.leaseMs / 2, reconcile: now + RECONCILE_MS * this.options.random.next(), prune: now + PRUNE_MS * this.options.random.next() };
+    this.loops = Promise.all([this.claimLoop(), this.beatLoop(), this.choreLoop(), this.listenLoop()]);
+  }
+
+  /** Tasks that it runs now. */
+  get tasks(): ClaimedTask[] {
+    return [...this.running.values()].map(({ task }) => task);
+  }
+
+  /** Takes no more tasks, stops those it runs so that others go on with them, and leaves: within `withinMs`. */
+  async drain(withinMs: number): Promise<void> {
+    this.stopping = true;
+    this.wake();
+    const { scheduler, clock } = this.options;
+    const id = this.id;
+    if (id !== undefined) await scheduler.drain(id).catch(() => {});
+    for (const each of this.running.values()) each.abort.abort('drain' satisfies StopReason);
+    await Promise.race([Promise.all([...this.running.values()].map((each) => each.ended)), clock.sleep(withinMs)]);
+    this.over.abort();
+    if (id !== undefined) await Promise.race([scheduler.leave(id).catch(() => {}), clock.sleep(RETRY_MS)]);
+    await this.loops;
+  }
+
+  private async claimLoop(): Promise<void> {
+    const { scheduler, info, clock, observe } = this.options;
+    let failures = 0;
+    while (!this.stopping) {
+      try {
+        this.id ??= await this.joinFleet();
+        const free = info.slots - this.running.size;
+        this.hinted = false;
+        const tasks = free > 0 ? await scheduler.claim(this.id, free) : [];
+        for (const task of tasks) this.begin(task, this.id);
+        failures = 0;
+        if (tasks.length === 0 || this.running.size >= info.slots) await this.rest();
+      } catch (error) {
+        if (error instanceof LeaseLostError) this.lose();
+        else {
+          observe?.({ type: 'trouble', message: messageOf(error) });
+          await clock.sleep(Math.min(RETRY_MS, 50 * 2 ** failures++), this.over.signal);
+        }
+      }
+    }
+  }
+
+  /** Until a slot is free, a hint comes, or it is time to look. */
+  private async rest(): Promise<void> {
+    if (this.hinted || this.stopping) return;
+    const { clock, random } = this.options;
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(this.pollMs * (0.75 + random.next() / 2), resolve);
+      this.wake = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  private async joinFleet(): Promise<string> {
+    const { scheduler, info, newId, clock, observe } = this.options;
+    const id = newId();
+    await scheduler.join({ ...info, id }, this.leaseMs);
+    this.beatMs = clock.monotonic();
+    observe?.({ type: 'joined', worker: id });
+    return id;
+  }
+
+  private begin(task: ClaimedTask, worker: string): void {
+    const abort = new AbortController();
+    this.options.observe?.({ type: 'task_started', task });
+    const ended = this.runTask(task, abort, worker).finally(() => {
+      this.running.delete(task.id);
+      this.hinted = true;
+      this.wake();
+    });
+    this.running.set(task.id, { task, abort, ended });
+  }
+
+  private async runTask(task: ClaimedTask, abort: AbortController, worker: string): Promise<void> {
+    const { handle, observe } = this.options;
+    let settlement: Settlement | 'settled';
+    try {
+      settlement = await handle(task, { signal: abort.signal });
+    } catch (error) {
+      settlement = failureOf(error, abort.signal);
+    }
+    if (settlement === 'settled') return;
+    const state = await this.settle(task, settlement, worker);
+    observe?.({ type: 'task_settled', task, state: state ?? 'taken over', ...('error' in settlement ? { error: settlement.error.message } : {}) });
+  }
+
+  /** Until the database took it, or the lease is gone: whoever has the task by then says how it ended. */
+  private async settle(task: ClaimedTask, settlement: Settlement, worker: string): Promise<string | undefined> {
+    const { scheduler, clock } = this.options;
+    for (let failures = 0; this.id === worker && !this.over.signal.aborted; failures++) {
+      try {
+        return (await scheduler.settle([{ id: task.id, attempt: task.attempt, settlement }]))[0]?.state;
+      } catch {
+        await clock.sleep(Math.min(RETRY_MS, 50 * 2 ** failures), this.over.signal);
+      }
+    }
+    return undefined;
+  }
+
+  private async beatLoop(): Promise<void> {
+    const { scheduler, clock } = this.options;
+    for (;;) {
+      await clock.sleep(this.leaseMs / BEATS, this.over.signal);
+      if (this.over.signal.aborted) return;
+      const worker = this.id;
+      if (worker === undefined) continue;
+      try {
+        const askedMs = clock.monotonic();
+        const mine = await scheduler.heartbeat(worker, this.leaseMs);
+        this.beatMs = askedMs;
+        if (worker === this.id) this.obey(new Map(mine.map((each) => [each.id, each])), askedMs);
+      } catch (error) {
+        const isLost = error instanceof LeaseLostError || clock.monotonic() - this.beatMs > this.leaseMs * SAFE_PART;
+        if (isLost && worker === this.id) this.lose();
+      }
+    }
+  }
+
+  private obey(mine: Map<number, { attempt: number; stop: Stop | null }>, _askedMs: number): void {
+    for (const { task, abort } of this.running.values()) {
+      const known = mine.get(task.id);
+      if (known?.attempt === task.attempt && known.stop !== null) abort.abort(known.stop satisfies StopReason);
+    }
+  }
+
+  /** The lease is gone or may be: what runs here belongs to others. The next claim joins anew. */
+  private lose(): void {
+    this.id = undefined;
+    for (const each of this.running.values()) each.abort.abort('lost' satisfies StopReason);
+  }
+
+  private async choreLoop(): Promise<void> {
+    const { scheduler, clock } = this.options;
+    const chores = {
+      tick: { everyMs: this.pollMs, work: () => scheduler.tick() }, reap: { everyMs: this.leaseMs / 3, work: () => scheduler.reap() },
+      reconcile: { everyMs: RECONCILE_MS, work: () => scheduler.reconcile() }, prune: { everyMs: PRUNE_MS, work: () => scheduler.prune() },
+    };
+    while (!this.over.signal.aborted) {
+      for (const [name, { everyMs, work }] of Object.entries(chores) as [keyof Worker['chores'], (typeof chores)['tick']][]) {
+        if (clock.monotonic() < this.chores[name] || this.stopping) continue;
+        this.chores[name] = clock.monotonic() + everyMs;
+        // Another worker does it, or the next turn.
+        await work().catch(() => {});
+      }
+      await clock.sleep(Math.min(this.pollMs, this.leaseMs / 4), this.over.signal);
+    }
+  }
+
+  private async listenLoop(): Promise<void> {
+    const { target, clock } = this.options;
+    while (!this.over.signal.aborted) {
+      let client: pg.Client | undefined;
+      try {
+        client = await connect(target, 'headrace listen');
+        const lost = new Promise<void>((resolve) => {
+          client!.once('end', resolve).once('error', () => resolve());
+          this.over.signal.addEventListener('abort', () => resolve(), { once: true });
+        });
+        client.on('notification', () => {
+          this.hinted = true;
+          this.wake();
+        });
+        await client.query(`listen ${TASKS_CHANNEL}`);
+        await lost;
+      } catch {
+        // Polling goes on without hints.
+      } finally {
+        await client?.end().catch(() => {});
+      }
+      await clock.sleep(RETRY_MS, this.over.signal);
+    }
+  }
+}
+
+/** A task that was asked to stop did not fail; a mistake of the user's is not mended by a retry. */
+function failureOf(error: unknown, signal: AbortSignal): Settlement {
+  if (signal.aborted) return { state: 'again' };
+  const detail = { code: error instanceof HeadraceError ? error.code : (codeOf(error) ?? 'unexpected'), message: messageOf(error), next: error instanceof HeadraceError ? error.next : undefined };
+  return error instanceof HeadraceError && error.exitCode === 2 ? { state: 'dead', error: detail } : { state: 'failed', error: detail };
+}
