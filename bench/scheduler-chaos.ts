@@ -130,7 +130,7 @@ let left = TASKS;
 while (left > 0 && performance.now() - startedMs < GIVE_UP_MS) {
   // The last few are left in peace, or one that was unlucky would never end.
   if (left > TASKS * 0.005) await disturb();
-  await sleep(30 + random.next() * 130);
+  await sleep(10 + random.next() * 60);
   const share = 1 - left / TASKS;
   if (share > (restarts + 1) * 0.08) {
     const how = restarts++ % 2 === 0 ? 'fast' : 'immediate';

@@ -11,13 +11,15 @@ const MAY = {
   declarative: ['source', 'http', 'protocol', 'config', 'state'],
   connectors: ['source', 'http', 'protocol', 'config'], destinations: ['destination', 'protocol', 'postgres'],
   pipeline: ['source', 'destination', 'segments', 'state', 'protocol'],
-  scheduler: ['postgres'],
+  scheduler: ['postgres'], server: ['config'],
+  // What a task does, handed opened connections by the wiring.
+  tasks: ['pipeline', 'scheduler', 'source', 'destination', 'protocol', 'gate'],
   // The CLI is the outermost layer: it draws what the pipeline tells and may open the embedded database and the testbed for the demo.
-  cli: ['compose', 'compose-manifest', 'config', 'pipeline', 'protocol', 'state', 'segments', 'postgres', 'scheduler', 'testbed'],
+  cli: ['compose', 'compose-manifest', 'compose-scheduler', 'server', 'config', 'pipeline', 'protocol', 'state', 'segments', 'postgres', 'scheduler', 'testbed'],
 };
 /** Contracts: their types are free to all. */
 const CONTRACTS = ['source/contract', 'destination/contract', 'gate/gate', 'protocol/catalog', 'protocol/airbyte', 'pipeline/events'];
-const WIRING = ['compose', 'compose-manifest', 'index', 'main'];
+const WIRING = ['compose', 'compose-manifest', 'compose-scheduler', 'index', 'main'];
 const CLOCKS = /\bDate\.now\(|\bsetTimeout\(|\bsetInterval\(|\bMath\.random\(|\bperformance\.now\(/;
 /** Files of the base own time and randomness; the CLI's drawing ticks on its own. */
 const MAY_TICK = ['clock.ts', 'random.ts', 'cli/progress-view.ts', 'cli/sync.ts'];

@@ -217,7 +217,7 @@ async function openConnector({ source, sourceConfigFile, onConfigChange: tell, o
 }
 
 /** Tells credentials apart without telling what they are. */
-function fingerprintOf(...parts: (string | undefined)[]): string {
+export function fingerprintOf(...parts: (string | undefined)[]): string {
   return createHash('sha256').update(`headrace limits\u0001${parts.join('\u0001')}`).digest('hex').slice(0, 24);
 }
 

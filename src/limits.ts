@@ -65,6 +65,14 @@ export const LIMITS = {
   columns: 1_000,
   /** A wait of this length is told to the user. */
   visibleWaitMs: 1_000,
+  /** One event of a webhook. */
+  webhookBytes: 1024 * 1024,
+  /** Events that one task turns into reads at once. */
+  webhookEvents: 100,
+  /** A webhook's signature older than this is a replay. */
+  webhookAgeMs: 300_000,
+  /** A stopping worker gives its tasks this long to commit what they fetched; service managers kill after 30 s. */
+  drainMs: 25_000,
   /** Time that the embedded server may take to start or stop. */
   serverStartMs: 60_000,
 } as const;

@@ -107,6 +107,25 @@ export function buildProgram(): Command {
   withConfig(airbyte.command('read')).description('records and states on stdout; SIGTERM pauses').requiredOption('--catalog <file>', 'the configured catalog').option('--state <file>', 'the last state').action(run(() => import('./airbyte.js'), 'read'));
   airbyte.command('build').argument('<manifest>').description('a folder with an executable and a Dockerfile').option('--out <folder>', 'where to write').action(run(() => import('./airbyte.js'), 'build'));
 
+  const coordinated = (command: Command): Command => command.option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
+    .option('--database <url>', 'PostgreSQL of the scheduler (default: $DATABASE_URL, else the embedded database)').option('--data-dir <folder>', 'folder of the embedded database').option('--json', 'machine-readable output');
+  const slots = ['--slots <n>', 'tasks at once', whole, 4] as const;
+  coordinated(program.command('serve')).description('run the connections of headrace.yaml on their schedules, and take webhooks; Ctrl-C stops resumably')
+    .option('--host <address>', 'where to listen', '127.0.0.1').option('--port <n>', 'port (0: any free one)', whole, 8787).option(...slots).action(run(() => import('./serve.js'), 'serve'));
+  coordinated(program.command('worker')).description('join the workers of a fleet').option(...slots).action(run(() => import('./serve.js'), 'worker'));
+  const app = program.command('app').description('rate limits of apps, and how many tasks may run for each');
+  coordinated(app.command('list')).description('limits, concurrency partitions, caps, what runs and what waits').action(run(() => import('./app.js'), 'list'));
+  coordinated(app.command('set-limit').argument('<app>').argument('<limit>', 'such as 100/s, 10000/min or 300000/day')).description('edit a limit; caps follow at once').action(run(() => import('./app.js'), 'setLimit'));
+  const task = program.command('task').description('tasks of the scheduler');
+  coordinated(task.command('list')).description('what runs, waits, failed and ended').option('--connection <name>', 'of this connection alone').option('--state <states>', 'in these states: queued, delayed, paused, running, done, dead, cancelled', list).option('--limit <n>', 'at most so many', whole, 50)
+    .action(run(() => import('./task.js'), 'list'));
+  coordinated(task.command('enqueue').argument('<connection>').argument('<kind>', 'sync, full, rescrape, check or verify')).description('ask for a task; one that waits for the same is joined')
+    .option('--stream <name>', 'which stream (rescrape)').option('--from <position>', 'first unix second of a part', whole).option('--before <position>', 'end of the part, exclusive', whole).option('--samples <n>', 'samples of each stream (verify)', whole)
+    .option('--parts <n>', 'workers that share a read (sync, full)', whole).option('--priority <n>', 'higher goes first', Number).option('--wait', 'until it ended; its outcome is the exit code').action(run(() => import('./task.js'), 'enqueue'));
+  for (const [name, about] of [['pause', 'keep from running; what runs commits and stops'], ['resume', 'let run again'], ['cancel', 'end, whatever is left'], ['retry', 'begin dead letters anew']] as const) {
+    coordinated(task.command(name).argument('[ids...]')).description(about).option('--connection <name>', 'all of a connection').option('--partition <id>', 'all of a concurrency partition').action(run(() => import('./task.js'), name));
+  }
+
   program.command('query').argument('<sql>', 'a statement').description('SQL on the embedded database')
     .option('--data-dir <folder>', 'folder of the embedded database', '.headrace').option('--json', 'one row a line').option('--write', 'allow changes')
     .action(run(() => import('./query.js')));

@@ -15,7 +15,29 @@ export const destinationSchema = z.discriminatedUnion('type', [
 export type DestinationConfig = z.infer<typeof destinationSchema>;
 
 /** `source` is checked by its connector's own schema. */
+const every = z.string().regex(/^[1-9]\d{0,8}[smhd]$/, 'a number and s, m, h or d, such as 15m');
+const appName = z.string().regex(/^[a-z][a-z0-9_.-]{0,62}$/, 'a name of a-z, 0-9, _, . and -, beginning with a letter');
+
+export const scheduleSchema = z
+  .strictObject({
+    every: every.optional().describe('Interval of headrace serve, such as 15m or 6h. Runs that were missed are not made up for.'),
+    cron: z.string().min(9).max(120).optional().describe('Or a cron expression: minute hour day month weekday.'),
+    time_zone: z.string().max(60).default('UTC').describe('Zone of the cron expression, such as Europe/Berlin.'),
+    priority: z.int().min(-1000).max(1000).default(0).describe('Higher goes first among the tasks of a concurrency partition; each step counts as a minute of waiting.'),
+  })
+  .refine((schedule) => (schedule.every === undefined) !== (schedule.cron === undefined), 'either every or cron');
+
+export const appSchema = z.strictObject({
+  rate_limit: z.int().min(1).max(1_000_000_000_000).describe('Requests that the API allows in frequency_seconds.'),
+  frequency_seconds: z.int().min(1).max(31_536_000).default(1).describe('Length of that window in seconds.'),
+});
+
 export const connectionSchema = z.strictObject({
+  schedule: scheduleSchema.optional().describe('When headrace serve runs it by itself.'),
+  app: appName.optional().describe('The API whose limit it shares. Default: the name of its connector or manifest.'),
+  partition: z.string().min(1).max(200).optional().describe('Concurrency partition: what shares one rate limit. Default: one for each credential of an app.'),
+  max_concurrent_processes: z.int().min(1).max(1000).default(4).describe('Tasks of this connection at once (max_concurrent_processes_per_connection).'),
+  webhook_secret: z.string().min(6).max(500).optional().describe('Signing secret of the webhook endpoint; write it as ${ENV}. Turns on /webhooks/NAME of headrace serve.'),
   source: z.looseObject({ connector: z.string().min(1).describe('Which connector reads: stripe.') }),
   destination: destinationSchema.default({ type: 'embedded', mode: 'upsert' }),
 });
@@ -23,6 +45,9 @@ export const connectionSchema = z.strictObject({
 export const fileSchema = z.strictObject({
   version: z.literal(1).default(1).describe('Layout of this file.'),
   data_dir: z.string().min(1).default('.headrace').describe('Folder of the embedded database, relative to this file.'),
+  database: z.string().min(1).optional().describe('PostgreSQL of the scheduler, for a fleet on several machines. Default: $DATABASE_URL, else the embedded database.'),
+  concurrency_floor: z.int().min(1).max(100).default(1).describe('Least cap that is stored for a concurrency partition: 2 lets a short task run beside a long one.'),
+  apps: z.record(appName, appSchema).default({}).describe('Rate limits of apps, where the connector does not know them. Edits by headrace app set-limit win.'),
   connections: z.record(z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a name of a-z, 0-9, _ and -, at most 40 characters, beginning with a letter'), connectionSchema),
 });
 

@@ -113,6 +113,8 @@ export interface OpenOptions {
   streams: StreamTarget[];
   /** Only look: take no lock, create nothing. */
   readOnly: boolean;
+  /** Work beside the run that holds the connection: no lock is taken. Only batches without state, or of entries that are this one's own. */
+  beside?: boolean | undefined;
   /** Wall clock, milliseconds, to tell others since when. */
   startedMs: number;
 }

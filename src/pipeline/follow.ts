@@ -5,6 +5,7 @@ import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../se
 import type { Division, Stream } from '../source/contract.js';
 import { decodeStream, encodeRange, META_KEY, rangeKey, type StreamMeta, type StreamState } from '../state/checkpoint.js';
 import { axisOf, spanOnAxis } from './axes.js';
+import { partOf } from './reset.js';
 
 /** Rows may show up in a list a little late. */
 const NEW_ROWS_LOOKBACK_SECONDS = 600;
@@ -33,6 +34,8 @@ export interface OpenInput {
   changesLost: boolean;
   /** A child stream needs every parent once more. */
   childrenMissing: boolean;
+  /** Read it again, once for each such request. */
+  again?: { request: string; part: { gte: number | undefined; lt: number | undefined } | undefined } | undefined;
 }
 
 export function openStream(input: OpenInput): OpenedStream {
@@ -40,6 +43,9 @@ export function openStream(input: OpenInput): OpenedStream {
   const state = decodeStream(input.entries);
   if (!state) return begin(input, undefined, 'load');
   if (!state.meta.complete && !input.childrenMissing) return resume(state);
+  const { again } = input;
+  if (again && state.meta.complete && state.meta.request !== again.request) return readAgain(input, state, again);
+  if (again && state.meta.complete && !input.childrenMissing) return resume(state);
   if (mode === 'replace') return { ...begin(input, state, 'load'), restart: true };
   const { follow, division } = stream;
   const changed = follow.kind === 'events' && !input.changesLost;
@@ -62,6 +68,17 @@ export function openStream(input: OpenInput): OpenedStream {
     return division.order === 'ascending' ? extendTo(stream, state, { gte: span.gte, lt: -from + division.unit }, division.unit) : extendTo(stream, state, { gte: from, lt: span.lt }, division.unit);
   }
   return changed ? resume(state) : begin(input, state, 'reread');
+}
+
+/** Everything, compared with what is stored; or, of a stream that is divided by time, a part. */
+function readAgain(input: OpenInput, state: StreamState, { request, part }: NonNullable<OpenInput['again']>): OpenedStream {
+  const { stream, mode } = input;
+  let opened: OpenedStream;
+  if (part) opened = extendTo(stream, state, partOf(stream, stream.name, state, part.gte, part.lt), axisOf(stream.division, false).unit);
+  else opened = mode === 'replace' ? { ...begin(input, state, 'load'), restart: true } : begin(input, state, 'reread');
+  // The entry is part of the writes: what it holds is what is stored.
+  Object.assign(opened.meta, { request });
+  return opened;
 }
 
 function resume(state: StreamState): OpenedStream {

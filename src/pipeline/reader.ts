@@ -5,7 +5,7 @@ import { FatalError, PausedError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { DataRecord } from '../protocol/catalog.js';
 import { SLICES_PREFIX, type OpenSlices } from '../state/checkpoint.js';
-import type { Page, Slice, Stream } from '../source/contract.js';
+import type { Page, RecordGroup, Slice, Stream } from '../source/contract.js';
 import type { RunContext } from './context.js';
 import type { SliceReader } from './slice-reader.js';
 import type { Pending, TakenBatch } from './writer.js';
@@ -100,8 +100,8 @@ export abstract class Reader implements Pending {
   protected prepare(page: Page, kept: DataRecord[], identity: string): { rows: PreparedRows[]; bytes: number } {
     this.lastServerMs = Math.max(this.lastServerMs, page.serverTimeMs ?? 0);
     const version = page.serverTimeMs ?? (this.lastServerMs || this.context.clock.now());
-    const groups = page.groups ?? (this.stream.stored ? [{ stream: this.stream.name, records: kept }] : []);
-    const rows = groups.map((group) => this.context.session.prepare({ ...group, page: identity, version, remember: page.groups ? undefined : this.remember }));
+    const groups: RecordGroup[] = page.groups ?? (this.stream.stored ? [{ stream: this.stream.name, records: kept }] : []);
+    const rows = groups.map((group) => this.context.session.prepare({ ...group, page: identity, version: group.serverTimeMs ?? version, remember: page.groups ? undefined : this.remember }));
     this.pageBytes = this.pageBytes * 0.8 + Math.max(page.bytes, 1024) * 0.2;
     return { rows, bytes: rows.reduce((sum, part) => sum + part.bytes, 512) };
   }

@@ -11,7 +11,7 @@ import type { Account, Source, Stream } from '../source/contract.js';
 import { openChanges } from './changes.js';
 import type { Permits, RunContext } from './context.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary } from './events.js';
-import { openStream } from './follow.js';
+import { openStream, type OpenInput } from './follow.js';
 import type { StreamMeta } from '../state/checkpoint.js';
 import { ByteBudget } from './memory.js';
 import { ProgressMeter } from './progress.js';
@@ -37,9 +37,11 @@ export interface SyncOptions {
   /** Aborting pauses the run: what was fetched is committed, and a later run goes on. */
   signal: AbortSignal;
   planner?: 'adaptive' | 'uniform';
-  emit?: (event: RunEvent) => void;
+  /** Streams to read again although they are complete: all of them, or one, or a part of one. Asked once, done once: `request` tells. */
+  again?: { request: string; stream?: string | undefined; gte?: number | undefined; lt?: number | undefined } | undefined;
+  emit?: ((event: RunEvent) => void) | undefined;
   /** Receives a function that takes a snapshot, for who draws progress. */
-  onProgress?: (snapshot: () => Progress) => void;
+  onProgress?: ((snapshot: () => Progress) => void) | undefined;
 }
 
 /** Positions before this are no unix seconds of any API: the default start of a history, 2008-01-01. */
@@ -70,7 +72,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
     const entries = await session.loadState();
     limitMemory = options.limits && new LimitMemory(options.limits, session, clock, entries);
     leaveBudget = await options.shareBudget?.();
-    const changes = openChanges(source, entries, account);
+    const changes = openChanges(options.again?.stream === undefined ? source : { ...source, changes: undefined }, entries, account);
     if (changes.notice) note(changes.notice);
     if (changes.before.length > 0) await session.writeState(changes.before);
     const runs = await planStreams(options, context, writer, entries, account, changes.lost);
@@ -97,7 +99,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
  * Opens every stream's ledger, children before their parents, and writes what begins anew: a family in one transaction, or a crash
  * between would leave children that wait for parents which are not read again.
  */
-async function planStreams(options: SyncOptions, context: RunContext, writer: Writer, entries: StateEntry[], account: Account, changesLost: boolean): Promise<Map<string, StreamRun>> {
+async function planStreams(options: SyncOptions, context: RunContext, writer: Writer, entries: StateEntry[], account: Account, changesLost: (stream: string) => boolean): Promise<Map<string, StreamRun>> {
   const { source, mode } = options;
   const lt = Math.floor(account.serverTimeMs / 1000);
   const history = { gte: Math.min(account.createdMs === undefined ? EARLIEST_SECOND : Math.floor(account.createdMs / 1000), lt - 1), lt };
@@ -110,7 +112,7 @@ async function planStreams(options: SyncOptions, context: RunContext, writer: Wr
     const children: StreamRun[] = [];
     for (const child of source.streams.filter((candidate) => parentOf(candidate) === stream.name)) children.push(await open(child, writes));
     const opened = openStream({
-      stream, mode, history, entries: byStream.get(stream.name) ?? [], changesLost,
+      stream, mode, history, entries: byStream.get(stream.name) ?? [], changesLost: changesLost(stream.name), again: askedFor(stream.name, options.again),
       childrenMissing: children.some((child) => child.pending && child.needsParents) && byStream.has(stream.name),
     });
     if (opened.meta.mode === 'load' && opened.writes.length > 0 && stream.stored && !opened.restart) await noteRowsFromElsewhere(context.session, stream.name, opened.meta);
@@ -129,6 +131,12 @@ async function planStreams(options: SyncOptions, context: RunContext, writer: Wr
     if (writes.length > 0) await context.session.writeState(writes);
   }
   return runs;
+}
+
+function askedFor(stream: string, again: SyncOptions['again']): OpenInput['again'] {
+  if (!again || (again.stream !== undefined && again.stream !== stream)) return undefined;
+  const { request, gte, lt } = again;
+  return { request, part: again.stream === undefined || (gte === undefined && lt === undefined) ? undefined : { gte, lt } };
 }
 
 /** Rows that are there already, from another connection or a state that was reset, are no part of this ledger's proof. */

@@ -201,7 +201,7 @@ export class Scheduler {
   }
 
   /** One repeated task of a kind for each connection; undefined ends it. */
-  async repeat(connection: string, kind: string, cadence: Cadence | undefined, payload: unknown = {}, priority = 0): Promise<void> {
+  async repeat(connection: string, kind: string, cadence: Cadence | undefined, { payload = {}, priority = 0, origin = '' }: { payload?: unknown; priority?: number; origin?: string } = {}): Promise<void> {
     if (!cadence) {
       await this.call('delete from _headrace.schedule where connection_id = $1 and kind = $2', [connection, kind]);
       return;
@@ -213,10 +213,15 @@ export class Scheduler {
     // An interval begins at once, a cron expression at its first time.
     const first = 'everySeconds' in cadence ? now : nextDue(cadence, now, now);
     await this.call(
-      `insert into _headrace.schedule as s (connection_id, kind, payload, every_seconds, cron, time_zone, priority, next_at) values ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000))
-       on conflict (connection_id, kind) do update set payload = excluded.payload, every_seconds = excluded.every_seconds, cron = excluded.cron, time_zone = excluded.time_zone, priority = excluded.priority,
+      `insert into _headrace.schedule as s (connection_id, kind, payload, every_seconds, cron, time_zone, priority, next_at, origin) values ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9)
+       on conflict (connection_id, kind) do update set payload = excluded.payload, every_seconds = excluded.every_seconds, cron = excluded.cron, time_zone = excluded.time_zone, priority = excluded.priority, origin = excluded.origin,
          next_at = case when (s.every_seconds, s.cron, s.time_zone) is distinct from (excluded.every_seconds, excluded.cron, excluded.time_zone) then excluded.next_at else s.next_at end`,
-      [connection, kind, JSON.stringify(payload), every, cron, zone, priority, first]);
+      [connection, kind, JSON.stringify(payload), every, cron, zone, priority, first, origin]);
+  }
+
+  /** Of what one file repeats, nothing but these connections goes on: others left the file. */
+  async repeatOnly(connections: string[], origin: string): Promise<void> {
+    await this.call('delete from _headrace.schedule where origin = $2 and not (connection_id = any($1))', [connections, origin]);
   }
 
   /** Enqueues what the schedules say is due: one task each, however many times were missed, and none beside one that still waits. */

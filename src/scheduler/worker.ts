@@ -24,7 +24,7 @@ export type TaskHandler = (task: ClaimedTask, context: TaskContext) => Promise<S
 export type WorkerEvent =
   | { type: 'joined'; worker: string }
   | { type: 'task_started'; task: ClaimedTask }
-  | { type: 'task_settled'; task: ClaimedTask; state: string; error?: string }
+  | { type: 'task_settled'; task: ClaimedTask; state: string; error?: string; result?: unknown }
   | { type: 'trouble'; message: string };
 
 export interface WorkerOptions {
@@ -49,6 +49,8 @@ const POLL_MS = 1_000;
 const BEATS = 5;
 /** Of the lease; past this without a heartbeat, tasks are stopped. */
 const SAFE_PART = 0.8;
+/** Until it looks again whether a run outside the fleet has left a connection. */
+const LOCKED_MS = 10_000;
 /** Between two tries of a database that is away, at most. */
 const RETRY_MS = 2_000;
 const RECONCILE_MS = 60_000;
@@ -165,11 +167,11 @@ export class Worker {
     try {
       settlement = await handle(task, { signal: abort.signal });
     } catch (error) {
-      settlement = failureOf(error, abort.signal);
+      settlement = failureOf(error, abort.signal, this.options.clock.now());
     }
     if (settlement === 'settled') return;
     const state = await this.settle(task, settlement, worker);
-    observe?.({ type: 'task_settled', task, state: state ?? 'taken over', ...('error' in settlement ? { error: settlement.error.message } : {}) });
+    observe?.({ type: 'task_settled', task, state: state ?? 'taken over', ...('error' in settlement ? { error: settlement.error.message } : {}), ...('result' in settlement ? { result: settlement.result } : {}) });
   }
 
   /** Until the database took it, or the lease is gone: whoever has the task by then says how it ended. */
@@ -196,7 +198,7 @@ export class Worker {
         const askedMs = clock.monotonic();
         const mine = await scheduler.heartbeat(worker, this.leaseMs);
         this.beatMs = askedMs;
-        if (worker === this.id) this.obey(new Map(mine.map((each) => [each.id, each])), askedMs);
+        if (worker === this.id) this.obey(new Map(mine.map((each) => [each.id, each])));
       } catch (error) {
         const isLost = error instanceof LeaseLostError || clock.monotonic() - this.beatMs > this.leaseMs * SAFE_PART;
         if (isLost && worker === this.id) this.lose();
@@ -204,7 +206,7 @@ export class Worker {
     }
   }
 
-  private obey(mine: Map<number, { attempt: number; stop: Stop | null }>, _askedMs: number): void {
+  private obey(mine: Map<number, { attempt: number; stop: Stop | null }>): void {
     for (const { task, abort } of this.running.values()) {
       const known = mine.get(task.id);
       if (known?.attempt === task.attempt && known.stop !== null) abort.abort(known.stop satisfies StopReason);
@@ -260,9 +262,10 @@ export class Worker {
   }
 }
 
-/** A task that was asked to stop did not fail; a mistake of the user's is not mended by a retry. */
-function failureOf(error: unknown, signal: AbortSignal): Settlement {
+/** A task that was asked to stop did not fail; a mistake of the user's is not mended by a retry; a run of somebody else's is waited for. */
+function failureOf(error: unknown, signal: AbortSignal, nowMs: number): Settlement {
   if (signal.aborted) return { state: 'again' };
+  if (error instanceof HeadraceError && error.code === 'connection_locked') return { state: 'again', runAt: new Date(nowMs + LOCKED_MS) };
   const detail = { code: error instanceof HeadraceError ? error.code : (codeOf(error) ?? 'unexpected'), message: messageOf(error), next: error instanceof HeadraceError ? error.next : undefined };
-  return error instanceof HeadraceError && error.exitCode === 2 ? { state: 'dead', error: detail } : { state: 'failed', error: detail };
+  return error instanceof HeadraceError && error.exitCode === 2 && error.code !== 'database_unreachable' ? { state: 'dead', error: detail } : { state: 'failed', error: detail };
 }

@@ -83,6 +83,8 @@ export interface RecordGroup {
   deleted?: DataRecord[];
   /** The records are all that exist with this field value; others become tombstones. */
   scope?: { field: string; value: string };
+  /** The server's clock when it answered, where that was not with the page. */
+  serverTimeMs?: number | undefined;
 }
 
 export interface Page {
@@ -130,11 +132,20 @@ export interface Account {
   serverTimeMs: number;
 }
 
+export interface ChangeStream extends Stream {
+  /** How long the API keeps events. */
+  keptSeconds: number;
+  /** Events may be listed this late, seconds. */
+  lookback: number;
+  /** What the objects that events name are now, one or more groups an event: for events that came by another way, such as a webhook. */
+  changed(events: DataRecord[], signal: AbortSignal): Promise<RecordGroup[]>;
+}
+
 export interface Source {
   name: string;
   streams: Stream[];
   /** A change stream: its records are events, its groups what they did. Read after all streams that follow by events. */
-  changes: (Stream & { keptSeconds: number; lookback: number }) | undefined;
+  changes: ChangeStream | undefined;
   /** Proves the credential and the connection with one request. */
   check(signal: AbortSignal): Promise<Account>;
   close(): Promise<void>;

@@ -23,6 +23,10 @@ export interface StreamMeta {
   readTo?: number;
   /** Numbered streams: rows the API says there are. */
   total?: number;
+  /** The request to read again that began this generation: asked once, done once, whatever happened meanwhile. */
+  request?: string;
+  /** Of a change stream: the streams whose changes were read. */
+  follows?: string[];
 }
 
 export interface StoredEntry {

@@ -220,6 +220,7 @@ class StripePages {
         const page = await this.page(events, request);
         return { ...page, groups: await this.changed(page.records, request) };
       },
+      changed: (records, signal) => this.changed(records, { gte: null, lt: null, cursor: null, signal, weight: () => Infinity }),
     };
   }
 
@@ -244,8 +245,9 @@ class StripePages {
       seen.add(id);
       const fields = this.config.fields?.[definition.name];
       work.push(
-        this.retrieve(definition, object!, request).then((record) => {
+        this.retrieve(definition, object!, request).then(({ record, serverTimeMs }) => {
           const group = groupOf(definition.name);
+          group.serverTimeMs = earlier(group.serverTimeMs, serverTimeMs);
           if (record === undefined || record['deleted'] === true) group.deleted!.push({ id });
           else group.records.push(fields ? Object.fromEntries(Object.entries(record).filter(([key]) => key === 'id' || key === definition.position || fields.includes(key))) : record);
         }),
@@ -259,36 +261,43 @@ class StripePages {
   private async itemsOf(subscription: string, request: PageRequest): Promise<RecordGroup> {
     const definition = STREAMS.find(({ name }) => name === 'subscription_items')!;
     const records: DataRecord[] = [];
+    let serverTimeMs: number | undefined;
     try {
       for (let cursor: string | null = null, more = true; more; ) {
         const page: Page = await this.page(definition, { ...request, gte: null, lt: null, cursor, slice: subscription, ticket: undefined });
         records.push(...page.records);
+        serverTimeMs = earlier(serverTimeMs, page.serverTimeMs);
         cursor = page.next;
         more = page.hasMore && page.records.length > 0;
       }
     } catch (error) {
       if (!(error instanceof SkippableError) || error.code !== 'stripe_missing') throw error; // the subscription is gone, and its items with it
     }
-    return { stream: 'subscription_items', records, scope: { field: 'subscription', value: subscription } };
+    return { stream: 'subscription_items', records, scope: { field: 'subscription', value: subscription }, serverTimeMs };
   }
 
-  /** Undefined where the object is gone. */
-  private async retrieve(definition: StreamDefinition, object: DataRecord, request: PageRequest): Promise<DataRecord | undefined> {
+  /** Without a record where the object is gone. */
+  private async retrieve(definition: StreamDefinition, object: DataRecord, request: PageRequest): Promise<{ record?: DataRecord; serverTimeMs?: number | undefined }> {
     const id = encodeURIComponent(String(object['id']));
     const parent = typeof definition.shape === 'object' ? object['customer'] : undefined;
     // A payment method or tax id that was detached has no owner any more: it left the stream.
-    if (typeof definition.shape === 'object' && typeof parent !== 'string') return undefined;
+    if (typeof definition.shape === 'object' && typeof parent !== 'string') return {};
     const path = definition.path.replace('{parent}', encodeURIComponent(String(parent)));
     const send: ApiRequest = { path: `/v1/${path}/${id}`, endpoint: `${endpointOf(definition)}/:id`, signal: request.signal, weight: () => Infinity };
     try {
-      const { body } = await this.client.request(send);
+      const { body, serverTimeMs } = await this.client.request(send);
       await this.completeNested(body as DataRecord, request);
-      return body as DataRecord;
+      return { record: body as DataRecord, serverTimeMs };
     } catch (error) {
-      if (error instanceof SkippableError && error.code === 'stripe_missing') return undefined;
+      if (error instanceof SkippableError && error.code === 'stripe_missing') return {};
       throw error;
     }
   }
+}
+
+/** What was read with several answers is as old as the first of them. */
+function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 }
 
 /** A parent that was deleted since it was listed has no children any more. */

@@ -55,6 +55,7 @@ class NdjsonSession implements DestinationSession {
     private readonly options: OpenOptions,
   ) {
     this.modes = new Map(options.streams.map((stream) => [stream.name, stream.mode]));
+    if (options.beside) throw new ConfigError('files are written by one process at a time', { code: 'not_shared', place: folder, expected: 'a PostgreSQL as destination, for webhooks and for several workers at once', found: 'ndjson', next: 'use --to postgres://… or embedded' });
     try {
       if (!options.readOnly) {
         mkdirSync(folder, { recursive: true });

@@ -45,10 +45,9 @@ export class PostgresSession implements DestinationSession {
         if ((await layoutVersion(main)) === 0) throw new ConfigError('this database holds nothing of Headrace\'s yet', { code: 'no_state', place: target.description, next: 'run headrace sync first' });
       } else {
         await migrate(main);
-        await session.lock();
-        await session.prepareSchema();
+        if (!options.beside) await session.lock();
       }
-      await session.openTables();
+      await session.prepareTables();
       return session;
     } catch (error) {
       await session.close();
@@ -230,6 +229,18 @@ export class PostgresSession implements DestinationSession {
     await this.main.query(`create table if not exists ${qualified(this.schema, QUARANTINE_TABLE)} (
       stream text not null, digest text not null, key text, reason text not null, raw text not null, page text, run_id text not null,
       at timestamptz not null default now(), primary key (stream, digest))`);
+  }
+
+  /** Two that begin at once must not create the same table. */
+  private async prepareTables(): Promise<void> {
+    if (this.options.readOnly) return this.openTables();
+    await this.main.query('select pg_advisory_lock(hashtextextended($1, 7205513))', [this.options.connection]);
+    try {
+      await this.prepareSchema();
+      await this.openTables();
+    } finally {
+      await this.main.query('select pg_advisory_unlock(hashtextextended($1, 7205513))', [this.options.connection]);
+    }
   }
 
   private async openTables(): Promise<void> {

@@ -61,7 +61,7 @@ create index task_ended on _headrace.task (ended_at) where ended_at is not null;
 create unique index task_key on _headrace.task (connection_id, key) where key is not null and state in ('queued', 'delayed', 'paused');
 create table _headrace.schedule (
   connection_id text not null references _headrace.connection, kind text not null, payload jsonb not null default '{}',
-  every_seconds integer check (every_seconds > 0), cron text, time_zone text not null default 'UTC', priority integer not null default 0,
+  every_seconds integer check (every_seconds > 0), cron text, time_zone text not null default 'UTC', priority integer not null default 0, origin text not null default '',
   paused boolean not null default false, next_at timestamptz not null, primary key (connection_id, kind),
   check ((every_seconds is null) <> (cron is null))
 );

@@ -1,0 +1,88 @@
+/** What people and machines are shown of the scheduler. Read only. */
+import type { Pool } from '../postgres/pool.js';
+import type { TaskState } from './scheduler.js';
+
+export interface AppView {
+  app: string;
+  rateLimit: number;
+  frequencySeconds: number;
+  partitions: PartitionView[];
+}
+
+export interface PartitionView {
+  partition: string;
+  app: string;
+  /** `max_concurrent_processes_per_concurrency_partition`. */
+  cap: number;
+  running: number;
+  waiting: number;
+  paused: boolean;
+}
+
+export interface TaskView {
+  id: number;
+  connection: string;
+  partition: string;
+  cap: number;
+  kind: string;
+  state: TaskState;
+  payload: Record<string, unknown>;
+  priority: number;
+  attempt: number;
+  failures: number;
+  maxAttempts: number;
+  worker: string | null;
+  runAt: string;
+  startedAt: string | null;
+  endedAt: string | null;
+  error: { code: string; message: string; next?: string } | null;
+  result: Record<string, unknown> | null;
+}
+
+export interface WorkerView {
+  worker: string;
+  host: string;
+  pid: number;
+  version: string;
+  slots: number;
+  running: number;
+  draining: boolean;
+  seenAt: string;
+}
+
+export interface TaskFilter {
+  connection?: string | undefined;
+  states?: string[] | undefined;
+  ids?: number[] | undefined;
+  limit?: number | undefined;
+}
+
+const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+export async function listPartitions(pool: Pool): Promise<PartitionView[]> {
+  return pool.query<PartitionView & Record<string, unknown>>(
+    `select p.id as partition, p.app, p.cap, p.running, p.paused,
+       (select count(*) from _headrace.task t where t.concurrency_partition_id = p.id and t.state in ('queued', 'delayed')) as waiting
+     from _headrace.partition p order by p.id`);
+}
+
+export async function listApps(pool: Pool): Promise<AppView[]> {
+  const partitions = await listPartitions(pool);
+  const apps = await pool.query<{ app: string; rateLimit: number; frequencySeconds: number }>('select id as app, rate_limit as "rateLimit", frequency_seconds as "frequencySeconds" from _headrace.app order by id');
+  return apps.map((app) => ({ ...app, partitions: partitions.filter((partition) => partition.app === app.app) }));
+}
+
+export async function listTasks(pool: Pool, { connection, states, ids, limit = 50 }: TaskFilter = {}): Promise<TaskView[]> {
+  return pool.query<TaskView & Record<string, unknown>>(
+    `select id, connection_id as connection, concurrency_partition_id as partition, max_concurrent_processes_per_concurrency_partition as cap, kind, state, payload, priority, attempt, failures,
+       max_attempts as "maxAttempts", worker, ${time('run_at')} as "runAt", ${time('started_at')} as "startedAt", ${time('ended_at')} as "endedAt", error, result
+     from _headrace.task where ($1::text is null or connection_id = $1) and ($2::text[] is null or state = any($2)) and ($3::bigint[] is null or id = any($3))
+     order by case state when 'running' then 0 when 'queued' then 1 when 'delayed' then 2 when 'paused' then 3 else 4 end, coalesce(ended_at, run_at) desc, id desc limit $4`,
+    [connection ?? null, states ?? null, ids ?? null, limit]);
+}
+
+export async function listWorkers(pool: Pool): Promise<WorkerView[]> {
+  return pool.query<WorkerView & Record<string, unknown>>(
+    `select w.id as worker, w.host, w.pid, w.version, w.slots, w.draining, ${time('w.seen_at')} as "seenAt", (select count(*) from _headrace.task t where t.worker = w.id and t.state = 'running') as running
+     from _headrace.worker w where w.lease_until > now() order by w.id`);
+}

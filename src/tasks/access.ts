@@ -1,0 +1,45 @@
+/** What a task works on: a connection, opened by the wiring. */
+import type { Destination } from '../destination/contract.js';
+import type { GateStatus } from '../gate/gate.js';
+import type { Permits } from '../pipeline/context.js';
+import type { LimitKeeper } from '../pipeline/limit-memory.js';
+import type { WriteMode } from '../protocol/catalog.js';
+import type { Source, Stream } from '../source/contract.js';
+import type { StreamTarget } from '../destination/contract.js';
+
+export interface OpenedSource {
+  source: Source;
+  permits: Permits;
+  gateStatus: () => GateStatus;
+  limits: LimitKeeper;
+  shareBudget: (destination: Destination, onError: (error: unknown) => void) => Promise<() => Promise<void>>;
+}
+
+export interface ConnectionAccess {
+  name: string;
+  mode: WriteMode;
+  newRunId: () => string;
+  /** `streams`: only these, and the parents that they need. */
+  openSource: (streams?: string[]) => Promise<OpenedSource>;
+  openDestination: () => Promise<Destination>;
+}
+
+/** Opens both, and closes them whatever `work` does. */
+export async function withOpened<T>(access: ConnectionAccess, streams: string[] | undefined, work: (opened: OpenedSource, destination: Destination) => Promise<T>): Promise<T> {
+  const opened = await access.openSource(streams);
+  try {
+    const destination = await access.openDestination();
+    try {
+      return await work(opened, destination);
+    } finally {
+      await destination.close();
+    }
+  } finally {
+    await opened.source.close();
+  }
+}
+
+/** `replace` swaps whole tables: who works beside a run upserts. */
+export function targetsOf(streams: Stream[], mode: WriteMode): StreamTarget[] {
+  return streams.filter((stream) => stream.stored).map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
+}

@@ -1,0 +1,61 @@
+/** The kinds of tasks, and what each must be told. */
+import { z } from 'zod';
+import { ConfigError } from '../errors.js';
+
+const position = z.int().min(0).optional();
+
+export const TASK_KINDS = {
+  sync: { about: 'what is missing: the whole history at first, what changed afterwards', payload: z.strictObject({ parts: z.int().min(1).max(64).optional() }) },
+  full: { about: 'every stream once more, compared with what is stored', payload: z.strictObject({ parts: z.int().min(1).max(64).optional() }) },
+  rescrape: { about: 'one stream once more, or a part of it', payload: z.strictObject({ stream: z.string().min(1), gte: position, lt: position }) },
+  changes: { about: 'the objects that events of a webhook named', payload: z.strictObject({}) },
+  check: { about: 'whether credential and destination work', payload: z.strictObject({}) },
+  verify: { about: 'whether what is stored agrees with the ledger, and by samples with the API', payload: z.strictObject({ samples: z.int().min(0).max(1000).optional() }) },
+  part: { about: 'ranges of a run that another worker leads', payload: z.strictObject({ run: z.string().min(1) }) },
+} as const;
+
+export type TaskKind = keyof typeof TASK_KINDS;
+
+export type PayloadOf<Kind extends TaskKind> = z.infer<(typeof TASK_KINDS)[Kind]['payload']>;
+
+/** One that runs the connection's ledger: never two at a time. */
+const EXCLUSIVE: TaskKind[] = ['sync', 'full', 'rescrape'];
+/** Short ones, and those that somebody waits for, go before a backfill. */
+const PRIORITIES: Partial<Record<TaskKind, number>> = { check: 30, changes: 20, part: 20, rescrape: 10, verify: 5 };
+
+export interface TaskRequest {
+  connection: string;
+  kind: TaskKind;
+  payload: Record<string, unknown>;
+  key: string;
+  exclusive: boolean;
+  priority: number;
+}
+
+/** A task as it is enqueued: two that ask for the same have the same key, and the second joins the first. Throws ConfigError. */
+export function taskOf(connection: string, kind: string, payload: Record<string, unknown> = {}, priority?: number): TaskRequest {
+  const checked = payloadOf(kind, payload);
+  return {
+    connection, kind: kind as TaskKind, payload: checked, key: keyOf(kind as TaskKind, checked), exclusive: EXCLUSIVE.includes(kind as TaskKind), priority: priority ?? PRIORITIES[kind as TaskKind] ?? 0,
+  };
+}
+
+export function payloadOf(kind: string, payload: Record<string, unknown>): Record<string, unknown> {
+  if (!Object.hasOwn(TASK_KINDS, kind)) throw new ConfigError(`there is no kind of task ${kind}`, { code: 'unknown_kind', expected: Object.keys(TASK_KINDS).join(', '), found: kind, next: 'name one of them' });
+  const result = TASK_KINDS[kind as TaskKind].payload.safeParse(payload);
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    throw new ConfigError(`a task of kind ${kind} is told something else`, { code: 'bad_payload', place: issue!.path.join('.') || kind, expected: issue!.message, found: JSON.stringify(payload).slice(0, 200), next: 'see docs/guides/scheduler.md' });
+  }
+  const { gte, lt } = result.data as { gte?: number; lt?: number };
+  if (gte !== undefined && lt !== undefined && gte >= lt) throw new ConfigError('the range is empty', { code: 'empty_range', expected: 'a start before its end', found: `[${gte}, ${lt})` });
+  return result.data;
+}
+
+/** A repeated task and one asked for by hand are the same where they do the same. */
+function keyOf(kind: TaskKind, payload: Record<string, unknown>): string {
+  if (kind === 'sync') return 'repeat/sync';
+  if (kind !== 'rescrape') return kind;
+  const { stream, gte, lt } = payload as PayloadOf<'rescrape'>;
+  return gte === undefined && lt === undefined ? `rescrape/${stream}` : `rescrape/${stream}/${gte ?? ''}-${lt ?? ''}`;
+}
