@@ -21,6 +21,7 @@ import type { ConnectionAccess } from './tasks/access.js';
 import { changesTask } from './tasks/changes.js';
 import { checkTask, verifyTask } from './tasks/check.js';
 import { payloadOf, taskOf, type PayloadOf, type TaskKind } from './tasks/kinds.js';
+import { partTask } from './tasks/part.js';
 import { runTask } from './tasks/run.js';
 import { VERSION } from './version.js';
 
@@ -146,7 +147,7 @@ export function newWorker({ coordination, slots, flags, env, observe, onRunEvent
   });
 }
 
-function taskHandler({ inbox }: Coordination, flags: CoordinationFlags, env: NodeJS.ProcessEnv, onRunEvent: WorkerSetup['onRunEvent']): TaskHandler {
+function taskHandler({ inbox, scheduler }: Coordination, flags: CoordinationFlags, env: NodeJS.ProcessEnv, onRunEvent: WorkerSetup['onRunEvent']): TaskHandler {
   return async (task, { signal }) => {
     const payload = payloadOf(task.kind, task.payload);
     const access = accessTo(task.connection, flags, env);
@@ -154,7 +155,11 @@ function taskHandler({ inbox }: Coordination, flags: CoordinationFlags, env: Nod
       case 'check': return checkTask(access, signal);
       case 'verify': return verifyTask(access, (payload as PayloadOf<'verify'>).samples, signal, systemClock, systemRandom());
       case 'changes': return changesTask(access, inbox, signal, systemClock);
-      default: return runTask(task, access, { clock: systemClock, signal, emit: (event) => onRunEvent?.(task, event) });
+      case 'part': return partTask(task, access, systemClock, signal, (event) => onRunEvent?.(task, event));
+      default: return runTask(task, access, {
+        clock: systemClock, signal, emit: (event) => onRunEvent?.(task, event),
+        spread: async (run, number) => void (await scheduler.enqueue([{ ...taskOf(task.connection, 'part', { run, number }), parent: task.id }])),
+      });
     }
   };
 }

@@ -73,6 +73,10 @@ export const LIMITS = {
   webhookAgeMs: 300_000,
   /** A stopping worker gives its tasks this long to commit what they fetched; service managers kill after 30 s. */
   drainMs: 25_000,
+  /** Ids of ranges that come with each part that is lent: more splits than any part needs. */
+  lentIds: 100_000,
+  /** Expected pages that a part must have to be lent to another process. */
+  lentPages: 4,
   /** Time that the embedded server may take to start or stop. */
   serverStartMs: 60_000,
 } as const;

@@ -80,7 +80,37 @@ export interface Capabilities {
   keys: boolean;
 }
 
+/** A part of a stream's ledger that one process reads for another. */
+export interface Loan {
+  id: number;
+  /** `asked`: the borrower has nothing to do; `granted`: it reads; `returned`: it ended, well or not. */
+  state: 'asked' | 'granted' | 'returned';
+  stream: string;
+  /** The range that was lent, and the first of the ids that its splits may take. */
+  range: number;
+  firstId: number;
+  /** The borrower was not heard of for long. */
+  stale: boolean;
+}
+
+/** Where processes that read one connection together meet. The leader holds the connection; borrowers work beside it. */
+export interface LoanBook {
+  /** The leader begins: what an earlier run lent is its own again, and later commits of those borrowers are refused. */
+  recall(): Promise<void>;
+  /** All loans of a run, for its leader. */
+  of(run: string): Promise<Loan[]>;
+  grant(id: number, what: Pick<Loan, 'stream' | 'range' | 'firstId'>): Promise<void>;
+  end(id: number): Promise<void>;
+  ask(run: string, borrower: string): Promise<number>;
+  /** How the loan stands, and a sign of life of its borrower; undefined: it was recalled. */
+  look(id: number): Promise<Loan | undefined>;
+  giveBack(id: number): Promise<void>;
+  isRunOver(run: string): Promise<boolean>;
+}
+
 export interface DestinationSession {
+  /** Undefined: one process at a time. */
+  loans?: LoanBook | undefined;
   capabilities: Capabilities;
   loadState(): Promise<StateEntry[]>;
   writeState(writes: StateWrite[]): Promise<void>;

@@ -2,7 +2,7 @@
 import type { StateWrite } from '../destination/contract.js';
 import { CursorGoneError, FatalError } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent } from '../segments/ledger.js';
+import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent, type Range } from '../segments/ledger.js';
 import { Planner, type RangeRequest } from '../segments/planner.js';
 import type { Page, Stream } from '../source/contract.js';
 import { encodeRange, rangeKey, type StreamMeta } from '../state/checkpoint.js';
@@ -24,6 +24,12 @@ interface SplitItem {
   bytes: 0;
 }
 
+/** A part that another process may read, with the ids that its splits may take. */
+export interface Lent {
+  range: number;
+  firstId: number;
+}
+
 /** A server that promised an order, or kept one so far, broke it. */
 export class OrderBrokenError extends FatalError {}
 
@@ -41,6 +47,8 @@ export class RangeReader extends Reader {
   private readonly waiting: RangeRequest[] = [];
   private bytesWaiting = 0;
   private merging = false;
+  /** Parts that are to be lent once their split is committed. */
+  private readonly lending = new Map<number, () => void>();
 
   constructor(
     stream: Stream,
@@ -69,6 +77,40 @@ export class RangeReader extends Reader {
       this.inFlight++;
       void this.fetch();
     }
+  }
+
+  /** Splits a part off for another process to read; resolves once that is committed. Undefined where nothing is worth it. */
+  async lend(leastPages: number): Promise<Lent | undefined> {
+    if (this.error !== undefined || this.meta.chain) return undefined;
+    const range = this.planner.lend(leastPages);
+    if (range === undefined) return undefined;
+    const lent = { range, firstId: this.planner.reserveIds(LIMITS.lentIds) };
+    this.noteSplits();
+    this.context.kick();
+    if ((this.versions.get(range) ?? 0) === 0) await new Promise<void>((resolve) => this.lending.set(range, resolve));
+    return this.broken ? undefined : lent;
+  }
+
+  /** Whether another process reads a part of it. */
+  get isShared(): boolean {
+    return this.planner.hasLent;
+  }
+
+  /** What became of a part that was lent, as it is stored. */
+  takeBack(id: number, ranges: { range: Range; version: number }[]): void {
+    const all = new Map(this.ledger.ranges);
+    all.delete(id);
+    this.versions.delete(id);
+    for (const { range, version } of ranges) {
+      all.set(range.id, range);
+      this.versions.set(range.id, version);
+      this.rows += range.rows;
+      this.pages += range.pages;
+    }
+    this.ledger = { ...this.ledger, ranges: all, nextId: Math.max(this.ledger.nextId, ...ranges.map(({ range }) => range.id + 1)) };
+    this.planner.takeBack(id, ranges.map(({ range }) => range));
+    this.pump();
+    this.settle();
   }
 
   pendingBytes(): number {
@@ -162,6 +204,8 @@ export class RangeReader extends Reader {
     const bytes = this.bytesWaiting;
     this.queue = [];
     this.bytesWaiting = 0;
+    for (const done of this.lending.values()) done();
+    this.lending.clear();
     return bytes;
   }
 
@@ -242,6 +286,11 @@ export class RangeReader extends Reader {
         for (const event of events) this.ledger = reduce(this.ledger, event, this.axis.unit);
         this.raiseVersions(touched);
         release();
+        for (const [range, done] of this.lending) {
+          if (!this.versions.has(range)) continue;
+          this.lending.delete(range);
+          done();
+        }
         this.committed(pages, receipt.counts);
         this.pump();
         this.settle();

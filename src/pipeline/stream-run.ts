@@ -107,7 +107,8 @@ export class StreamRun {
       try {
         await this.runReader(this.reader);
       } catch (error) {
-        if (!(error instanceof OrderBrokenError)) throw error;
+        // Parts that others read cannot be taken from them here: the next attempt begins alone.
+        if (!(error instanceof OrderBrokenError) || (this.reader instanceof RangeReader && this.reader.isShared)) throw error;
         this.context.note(`${this.stream.name}: rows came out of order; it is read again as one chain`);
         await this.replaceLedger();
         continue;

@@ -5,6 +5,7 @@ import type { Destination, DestinationSession, StateEntry, StateWrite } from '..
 import { HeadraceError, messageOf, PausedError } from '../errors.js';
 import type { GateStatus } from '../gate/gate.js';
 import { LIMITS } from '../limits.js';
+import { Lender } from './lender.js';
 import { LimitMemory, type LimitKeeper } from './limit-memory.js';
 import type { WriteMode } from '../protocol/catalog.js';
 import type { Account, Source, Stream } from '../source/contract.js';
@@ -56,6 +57,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
   const targets = stored.map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
   const session = await destination.open({ connection, runId, streams: targets, readOnly: false, startedMs: clock.now() });
   let limitMemory: LimitMemory | undefined;
+  let lender: Lender | undefined;
   let leaveBudget: (() => Promise<void>) | undefined;
   try {
     const notes: string[] = [];
@@ -69,6 +71,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
     const context: RunContext = { session, permits: options.permits, memory, clock, signal, emit, kick: () => writer.kick(), planner: options.planner ?? 'adaptive', note };
     emit({ type: 'started', runId, connection, account: account.id, streams: stored.map((stream) => stream.name) });
 
+    await session.loans?.recall();
     const entries = await session.loadState();
     limitMemory = options.limits && new LimitMemory(options.limits, session, clock, entries);
     leaveBudget = await options.shareBudget?.();
@@ -79,7 +82,9 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
     const meter = new ProgressMeter(runId, runs, options.gateStatus, memory, clock, startedMs);
     options.onProgress?.(() => meter.snapshot());
 
+    lender = session.loans && new Lender(session, session.loans, runId, runs, clock, note);
     await Promise.all([...runs.values()].map((run) => run.run()));
+    await lender?.close();
     if (!signal.aborted && changes.stream) {
       const run = new StreamRun(changes.stream, [], context, writer, changes.opened!, changes.history, () => {});
       runs.set(run.stream.name, run);
@@ -89,6 +94,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
 
     return await conclude(options, session, runs, notes, meter, startedMs);
   } finally {
+    await lender?.close();
     await leaveBudget?.();
     await limitMemory?.close();
     await session.close();

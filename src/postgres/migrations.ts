@@ -45,6 +45,14 @@ const MIGRATIONS: string[] = [
   );
   `,
   SCHEDULER_LAYOUT,
+  `
+  create table _headrace.loan (
+    id bigint generated always as identity primary key, connection text not null, run text not null, borrower text not null,
+    state text not null default 'asked' check (state in ('asked', 'granted', 'returned')), stream text not null default '', range bigint not null default 0, first_id bigint not null default 0,
+    seen_at timestamptz not null default clock_timestamp()
+  ) with (fillfactor = 50);
+  create index loan_run on _headrace.loan (connection, run);
+  `,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

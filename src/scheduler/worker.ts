@@ -266,6 +266,7 @@ export class Worker {
 function failureOf(error: unknown, signal: AbortSignal, nowMs: number): Settlement {
   if (signal.aborted) return { state: 'again' };
   if (error instanceof HeadraceError && error.code === 'connection_locked') return { state: 'again', runAt: new Date(nowMs + LOCKED_MS) };
-  const detail = { code: error instanceof HeadraceError ? error.code : (codeOf(error) ?? 'unexpected'), message: messageOf(error), next: error instanceof HeadraceError ? error.next : undefined };
+  const found = error instanceof HeadraceError && error.found !== undefined ? ` (found: ${error.found})` : '';
+  const detail = { code: error instanceof HeadraceError ? error.code : (codeOf(error) ?? 'unexpected'), message: messageOf(error) + found, next: error instanceof HeadraceError ? error.next : undefined };
   return error instanceof HeadraceError && error.exitCode === 2 && error.code !== 'database_unreachable' ? { state: 'dead', error: detail } : { state: 'failed', error: detail };
 }

@@ -76,6 +76,8 @@ export class Planner {
   /** The ledger as planned: ahead of what is committed by the pages in flight and queued. */
   private ledger: Ledger;
   private readonly live = new Map<number, LiveRange>();
+  /** Ranges that somebody else reads. */
+  private readonly lent = new Set<number>();
   private readonly density = new DensityModel();
   private readonly events: LedgerEvent[] = [];
   private cutDone: boolean;
@@ -99,13 +101,58 @@ export class Planner {
     return this.ledger.ranges.get(id)?.pages ?? 0;
   }
 
+  /**
+   * Gives a part of at least `leastPages` expected pages away, to be read by somebody else: a new range, split off at the half-mass point of
+   * the fullest one, or one that nothing was read of. It counts as open until `takeBack`.
+   */
+  lend(leastPages: number): number | undefined {
+    const { pageRows, strategy } = this.options;
+    if (strategy === 'uniform' || this.orderBroken) return undefined;
+    let whole: LiveRange | undefined;
+    let most = leastPages * pageRows;
+    for (const range of this.live.values()) {
+      if (range.inFlight || range.pages > 0 || range.cursor !== null || this.expectedRows(range) < most) continue;
+      most = this.expectedRows(range);
+      whole = range;
+    }
+    const part = strategy === 'adaptive' ? (this.divideFullest(2 * leastPages * pageRows) ?? whole) : whole;
+    if (!part) return undefined;
+    this.live.delete(part.id);
+    this.lent.add(part.id);
+    return part.id;
+  }
+
+  get hasLent(): boolean {
+    return this.lent.size > 0;
+  }
+
+  /** Ids that nobody else's ranges will have. */
+  reserveIds(count: number): number {
+    const first = this.ledger.nextId;
+    this.ledger = { ...this.ledger, nextId: first + count };
+    return first;
+  }
+
+  /** What became of a part that was lent: ranges that cover it. Those that are open are read here. */
+  takeBack(id: number, ranges: Range[]): void {
+    const all = new Map(this.ledger.ranges);
+    all.delete(id);
+    for (const range of ranges) {
+      all.set(range.id, range);
+      this.pages += range.pages;
+      if (range.open) this.enlist(range);
+    }
+    this.ledger = { ...this.ledger, ranges: all, nextId: Math.max(this.ledger.nextId, ...ranges.map((range) => range.id + 1)) };
+    this.lent.delete(id);
+  }
+
   /** Splits decided since the last call; they must be durable before a thief's first page is. */
   takeEvents(): LedgerEvent[] {
     return this.events.splice(0);
   }
 
   get done(): boolean {
-    return this.live.size === 0;
+    return this.live.size === 0 && this.lent.size === 0;
   }
 
   get inFlight(): number {
@@ -300,9 +347,13 @@ export class Planner {
 
   /** Cuts the range with the most expected rows at their half-mass point; the new lower part is returned. */
   private steal(): LiveRange | undefined {
-    const { unit, pageRows } = this.options;
+    return this.divideFullest(LEAST_PAGES_TO_STEAL * this.options.pageRows, () => this.hedge());
+  }
+
+  private divideFullest(leastRows: number, otherwise?: () => LiveRange | undefined): LiveRange | undefined {
+    const { unit } = this.options;
     let victim: LiveRange | undefined;
-    let most = LEAST_PAGES_TO_STEAL * pageRows;
+    let most = leastRows;
     for (const range of this.live.values()) {
       if (!this.mayDivide(range)) continue;
       const rows = this.expectedRows(range);
@@ -311,7 +362,7 @@ export class Planner {
         victim = range;
       }
     }
-    victim ??= this.hedge();
+    victim ??= otherwise?.();
     if (!victim) return undefined;
     const half = Math.round(this.density.halfPoint(victim.gte, victim.top) / unit) * unit;
     const at = Math.min(Math.max(half, victim.gte + unit), Math.floor(victim.top / unit) * unit);

@@ -11,15 +11,15 @@ export const TASK_KINDS = {
   changes: { about: 'the objects that events of a webhook named', payload: z.strictObject({}) },
   check: { about: 'whether credential and destination work', payload: z.strictObject({}) },
   verify: { about: 'whether what is stored agrees with the ledger, and by samples with the API', payload: z.strictObject({ samples: z.int().min(0).max(1000).optional() }) },
-  part: { about: 'ranges of a run that another worker leads', payload: z.strictObject({ run: z.string().min(1) }) },
+  part: { about: 'ranges of a run that another worker leads', payload: z.strictObject({ run: z.string().min(1), number: z.int().min(1) }) },
 } as const;
 
 export type TaskKind = keyof typeof TASK_KINDS;
 
 export type PayloadOf<Kind extends TaskKind> = z.infer<(typeof TASK_KINDS)[Kind]['payload']>;
 
-/** One that runs the connection's ledger: never two at a time. */
-const EXCLUSIVE: TaskKind[] = ['sync', 'full', 'rescrape'];
+/** One that runs the connection's ledger, or compares with it: never two at a time. */
+const EXCLUSIVE: TaskKind[] = ['sync', 'full', 'rescrape', 'verify'];
 /** Short ones, and those that somebody waits for, go before a backfill. */
 const PRIORITIES: Partial<Record<TaskKind, number>> = { check: 30, changes: 20, part: 20, rescrape: 10, verify: 5 };
 
@@ -55,6 +55,7 @@ export function payloadOf(kind: string, payload: Record<string, unknown>): Recor
 /** A repeated task and one asked for by hand are the same where they do the same. */
 function keyOf(kind: TaskKind, payload: Record<string, unknown>): string {
   if (kind === 'sync') return 'repeat/sync';
+  if (kind === 'part') return `part/${(payload as PayloadOf<'part'>).run}/${(payload as PayloadOf<'part'>).number}`;
   if (kind !== 'rescrape') return kind;
   const { stream, gte, lt } = payload as PayloadOf<'rescrape'>;
   return gte === undefined && lt === undefined ? `rescrape/${stream}` : `rescrape/${stream}/${gte ?? ''}-${lt ?? ''}`;

@@ -1,7 +1,7 @@
 /** Tasks that run a connection's ledger: an incremental read, a full one, a re-scrape. */
 import type { Clock } from '../clock.js';
 import { messageOf } from '../errors.js';
-import type { RunEvent, RunSummary } from '../pipeline/events.js';
+import type { Progress, RunEvent, RunSummary } from '../pipeline/events.js';
 import { runSync, type SyncOptions } from '../pipeline/sync.js';
 import type { ClaimedTask, Settlement } from '../scheduler/scheduler.js';
 import { withOpened, type ConnectionAccess } from './access.js';
@@ -11,18 +11,57 @@ export interface RunParts {
   clock: Clock;
   signal: AbortSignal;
   emit?: ((event: RunEvent) => void) | undefined;
-  onProgress?: SyncOptions['onProgress'];
+  /** Asks for one more worker to share the run, the `number`th. */
+  spread: (run: string, number: number) => Promise<void>;
 }
 
-export async function runTask(task: ClaimedTask, access: ConnectionAccess, { clock, signal, emit, onProgress }: RunParts): Promise<Settlement> {
+/** How often it looks whether more workers would fill the limit sooner. */
+const LOOK_MS = 2_000;
+/** Busier than this, a process is what holds a read up. */
+const BUSY = 0.85;
+/** A limit that is used less than this has room. */
+const USED = 0.8;
+/** What will be over sooner is not worth another worker. */
+const LEAST_LEFT_MS = 30_000;
+const MOST_WORKERS = 16;
+
+export async function runTask(task: ClaimedTask, access: ConnectionAccess, { clock, signal, emit, spread }: RunParts): Promise<Settlement> {
   const streams = task.kind === 'rescrape' ? [(task.payload as PayloadOf<'rescrape'>).stream] : undefined;
   return withOpened(access, streams, async ({ source, permits, gateStatus, limits, shareBudget }, destination) => {
-    const summary = await runSync({
-      source, destination, permits, gateStatus, limits, clock, signal, emit, onProgress, connection: access.name, runId: access.newRunId(), mode: access.mode, again: againOf(task),
-      shareBudget: () => shareBudget(destination, (error) => emit?.({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` })),
-    });
-    return settlementOf(summary);
+    const runId = access.newRunId();
+    const over = new AbortController();
+    const asked = (task.payload as PayloadOf<'sync'>).parts;
+    try {
+      const summary = await runSync({
+        source, destination, permits, gateStatus, limits, clock, signal, emit, connection: access.name, runId, mode: access.mode, again: againOf(task),
+        shareBudget: () => shareBudget(destination, (error) => emit?.({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` })),
+        onProgress: (snapshot) => void spreadRun(asked, snapshot, clock, over.signal, (number) => spread(runId, number).catch(() => emit?.({ type: 'note', message: 'another worker could not be asked for' }))),
+      });
+      return settlementOf(summary);
+    } finally {
+      over.abort();
+    }
   });
+}
+
+/** So many workers as were asked for; else, while this process is too busy to use the limit and much is left, one more at a time. */
+async function spreadRun(asked: number | undefined, snapshot: () => Progress, clock: Clock, over: AbortSignal, spread: (number: number) => Promise<void>): Promise<void> {
+  if (asked !== undefined) {
+    for (let number = 1; number < asked; number++) await spread(number);
+    return;
+  }
+  let before = performance.eventLoopUtilization();
+  for (let workers = 1; workers < MOST_WORKERS; ) {
+    await clock.sleep(LOOK_MS, over);
+    if (over.aborted) return;
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    const { requestsPerSecond, limitPerSecond, leftMs, waits } = snapshot();
+    const hasRoom = limitPerSecond === undefined || requestsPerSecond < USED * limitPerSecond;
+    if (utilization < BUSY || !hasRoom || (leftMs ?? 0) < LEAST_LEFT_MS || waits.some(({ reason }) => reason === 'destination')) continue;
+    await spread(workers++);
+  }
 }
 
 function againOf(task: ClaimedTask): SyncOptions['again'] {

@@ -10,6 +10,7 @@ import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identi
 import { layoutVersion, migrate } from '../../postgres/migrations.js';
 import type { DataRecord } from '../../protocol/catalog.js';
 import { commitBatch, QUARANTINE_TABLE, writeState, type CommitContext } from './commit.js';
+import { PostgresLoans } from './loans.js';
 import { Table, type TableRows } from './table.js';
 
 const COUNTED = ['read', 'inserted', 'updated', 'unchanged', 'quarantined', 'deleted'] as const;
@@ -24,6 +25,7 @@ interface Writer {
 
 export class PostgresSession implements DestinationSession {
   readonly capabilities = { keys: true };
+  readonly loans: PostgresLoans;
   private readonly tables = new Map<string, Table>();
   private readonly idle: Writer[] = [];
   private readonly waiting: ((writer: Writer) => void)[] = [];
@@ -35,7 +37,9 @@ export class PostgresSession implements DestinationSession {
     private readonly schema: string,
     private readonly main: pg.Client,
     private readonly options: OpenOptions,
-  ) {}
+  ) {
+    this.loans = new PostgresLoans(main, options.connection);
+  }
 
   static async open(target: PostgresTarget, schema: string, options: OpenOptions): Promise<PostgresSession> {
     const main = await connect(target, `headrace ${options.connection}`.slice(0, 63));

@@ -1,0 +1,163 @@
+/** A borrower: reads parts of a run that another process leads, until that run is over. */
+import { setMaxListeners } from 'node:events';
+import type { Clock } from '../clock.js';
+import type { Destination, DestinationSession, Loan, LoanBook } from '../destination/contract.js';
+import { FatalError, PausedError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import type { WriteMode } from '../protocol/catalog.js';
+import { mergesOf } from '../segments/ledger.js';
+import type { Source, Stream } from '../source/contract.js';
+import { decodeStream } from '../state/checkpoint.js';
+import type { Permits, RunContext } from './context.js';
+import type { RunEvent } from './events.js';
+import { ByteBudget } from './memory.js';
+import { RangeReader } from './range-reader.js';
+import type { Reader } from './reader.js';
+import { SliceReader } from './slice-reader.js';
+import { Writer } from './writer.js';
+
+export interface PartOptions {
+  source: Source;
+  destination: Destination;
+  permits: Permits;
+  shareBudget?: (() => Promise<() => Promise<void>>) | undefined;
+  connection: string;
+  /** The run that is helped. */
+  run: string;
+  /** This process's name in it. */
+  borrower: string;
+  mode: WriteMode;
+  clock: Clock;
+  signal: AbortSignal;
+  emit?: ((event: RunEvent) => void) | undefined;
+}
+
+export interface PartSummary {
+  parts: number;
+  rows: number;
+  pages: number;
+  /** The run is over; else this process was asked to stop. */
+  isOver: boolean;
+}
+
+const POLL_MS = 150;
+/** A sign of life, and a look whether the part is still ours. */
+const LOOK_MS = 400;
+
+export async function runPart(options: PartOptions): Promise<PartSummary> {
+  const { source, destination, connection, run, borrower, mode, clock, signal } = options;
+  setMaxListeners(0, signal);
+  const targets = source.streams.filter((stream) => stream.stored).map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
+  const session = await destination.open({ connection, runId: run, streams: targets, readOnly: false, beside: true, startedMs: clock.now() });
+  const summary: PartSummary = { parts: 0, rows: 0, pages: 0, isOver: false };
+  let leave: (() => Promise<void>) | undefined;
+  try {
+    const book = session.loans;
+    if (!book) throw new FatalError('this destination is written by one process at a time', { code: 'not_shared', place: destination.description });
+    leave = await options.shareBudget?.();
+    while (!signal.aborted) {
+      const loan = await borrow(book, options, run, borrower);
+      if (!loan) {
+        summary.isOver = !signal.aborted;
+        break;
+      }
+      const { rows, pages } = await readLoan(loan, session, book, options);
+      summary.parts++;
+      summary.rows += rows;
+      summary.pages += pages;
+    }
+    return summary;
+  } finally {
+    await leave?.();
+    await session.close();
+  }
+}
+
+/** Asks until something is lent; undefined: the run is over, or this process shall stop. */
+async function borrow(book: LoanBook, { clock, signal }: PartOptions, run: string, borrower: string): Promise<Loan | undefined> {
+  let id: number | undefined;
+  while (!signal.aborted && !(await book.isRunOver(run))) {
+    id ??= await book.ask(run, borrower);
+    const loan = await book.look(id);
+    if (loan?.state === 'granted') return loan;
+    if (!loan) id = undefined;
+    await clock.sleep(POLL_MS, signal);
+  }
+  if (id !== undefined) await book.end(id);
+  return undefined;
+}
+
+async function readLoan(loan: Loan, session: DestinationSession, book: LoanBook, options: PartOptions): Promise<{ rows: number; pages: number }> {
+  const { source, clock, signal } = options;
+  const stop = new AbortController();
+  setMaxListeners(0, stop.signal);
+  const onAbort = () => stop.abort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  let recalled = false;
+  const watching = watch();
+  let readers: Reader[] = [];
+  try {
+    readers = await opened(loan, session, source, { ...options, signal: stop.signal });
+  } finally {
+    if (readers.length === 0) stop.abort();
+  }
+  try {
+    const [range, ...children] = readers as [RangeReader, ...SliceReader[]];
+    const ended = range.run().finally(() => {
+      for (const child of children) child.parentEnded();
+    });
+    await Promise.all([ended, ...children.map((child) => child.run())]);
+    await range.apply(mergesOf(range.ledger));
+  } catch (error) {
+    // What is not ours any more, or is given up for a stop, its leader reads on.
+    if (!(error instanceof PausedError) && !recalled) {
+      await book.giveBack(loan.id);
+      throw error;
+    }
+  } finally {
+    stop.abort();
+    signal.removeEventListener('abort', onAbort);
+    await watching;
+  }
+  if (!recalled) await book.giveBack(loan.id);
+  return readers.reduce((sum, reader) => ({ rows: sum.rows + reader.rows, pages: sum.pages + reader.pages }), { rows: 0, pages: 0 });
+
+  async function watch(): Promise<void> {
+    while (!stop.signal.aborted) {
+      await clock.sleep(LOOK_MS, stop.signal);
+      if (stop.signal.aborted) return;
+      const known = await book.look(loan.id).catch(() => undefined);
+      if (known?.state === 'granted' && !(await book.isRunOver(options.run).catch(() => false))) continue;
+      recalled = !known;
+      stop.abort();
+    }
+  }
+}
+
+/** The reader of the lent range, and those of the children that its rows open. */
+async function opened(loan: Loan, session: DestinationSession, source: Source, options: PartOptions): Promise<Reader[]> {
+  const { permits, clock, signal } = options;
+  const entries = await session.loadState();
+  const stateOf = (stream: string) => decodeStream(entries.filter((entry) => entry.stream === stream));
+  const stream = source.streams.find((candidate) => candidate.name === loan.stream);
+  const state = stateOf(loan.stream);
+  const range = state?.ledger.ranges.get(loan.range);
+  if (!stream || !state || !range) throw new FatalError(`part ${loan.range} of ${loan.stream} is not there`, { code: 'loan_misfit', expected: 'a range of the ledger', found: 'none' });
+  const memory = new ByteBudget(LIMITS.bufferedBytes);
+  const writer = new Writer(session, memory, clock);
+  const context: RunContext = { session, permits, memory, clock, signal, emit: options.emit ?? (() => {}), kick: () => writer.kick(), planner: 'adaptive', note: () => {} };
+  const children: SliceReader[] = [];
+  const reader: { of?: RangeReader } = {};
+  for (const child of source.streams.filter((candidate) => isChildOf(candidate, loan.stream))) {
+    const own = stateOf(child.name);
+    if (own && !own.meta.complete) children.push(new SliceReader(child, context, [], own.meta, new Map(), () => reader.of?.pump()));
+  }
+  const ledger = { span: state.meta.span, nextId: loan.firstId, ranges: new Map([[range.id, range]]) };
+  reader.of = new RangeReader(stream, context, children, state.meta, ledger, new Map([[range.id, state.versions.get(range.id)!]]));
+  for (const each of [reader.of, ...children]) writer.add(each);
+  return [reader.of, ...children];
+}
+
+function isChildOf(stream: Stream, parent: string): boolean {
+  return stream.division.kind === 'slices' && 'parent' in stream.division.of && stream.division.of.parent === parent;
+}
