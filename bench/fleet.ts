@@ -14,7 +14,7 @@ import { taskOf } from '../src/tasks/kinds.js';
 import { LIVE_KEY, MAIN, scratch, startTestbedProcess } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';
 
-const { values } = parseArgs({ strict: false, options: { customers: { type: 'string' }, debug: { type: 'boolean' } } });
+const { values } = parseArgs({ strict: false, options: { customers: { type: 'string' }, debug: { type: 'boolean' }, series: { type: 'boolean' }, only: { type: 'string' } } });
 const CUSTOMERS = Number(values['customers'] ?? 4500);
 const RATE = 100;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -67,6 +67,7 @@ async function read(workers: number, killEveryMs?: number): Promise<Result> {
     }
     await sleep(250);
   }
+  if (values['series']) console.log(series.map((point, i) => (i === 0 ? 0 : Math.round((point.requests - series[i - 1]!.requests) / ((point.atMs - series[i - 1]!.atMs) / 1000)))).join(' '));
   running = false;
   for (const child of children) child.kill('SIGKILL');
   const stats = await testbed.stats();
@@ -121,6 +122,7 @@ const rows: (string | number)[][] = [];
 const figures: Record<string, number> = {};
 const targets: Record<string, { atMost: number } | { atLeast: number }> = {};
 for (const [name, workers, killEveryMs] of [['1 worker', 1], ['2 workers', 2], ['4 workers', 4], ['4, one killed every 5 s', 4, 5000]] as const) {
+  if (values['only'] !== undefined && values['only'] !== name) continue;
   const result = await read(workers, killEveryMs);
   rows.push([name, `${round(result.used * 100, 1)}%`, `${round(result.rejected * 100, 2)}%`, result.missing, result.double, result.parts, result.kills, round(result.seconds, 0)]);
   const key = name.replaceAll(/[^a-z0-9]+/g, '_');

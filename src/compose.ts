@@ -183,7 +183,10 @@ export async function openSource(connection: ConnectionConfig, observe?: (event:
     permits: {
       admit: (endpoint, weight, signal) => client.admission.admit({ endpoint, weight, signal }),
       rateOf: (endpoint) => gate!.rateOf(endpoint),
-      latencyMs: () => client.meter.latencyMs,
+      latencyMs: () => {
+        const { latencyMs } = client.meter;
+        return latencyMs === undefined ? undefined : latencyMs + gate!.grantMs;
+      },
       inFlightBound: () => Math.min(client.meter.inFlightBound(), gate!.concurrency()),
     },
     gateStatus: () => gate!.status(systemClock.monotonic()),

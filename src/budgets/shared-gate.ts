@@ -127,9 +127,14 @@ export class SharedGate implements Gate {
     this.state.gate.answered(nowMs + this.offsetMs, open.ticket, answer);
   }
 
-  /** This process's part of it. */
+  /** All of it: others may have nothing to do, and who asks for more than its part only waits. */
   rateOf(endpoint: string): number {
-    return this.state.gate.rateOf(endpoint) / this.members;
+    return this.state.gate.rateOf(endpoint);
+  }
+
+  /** A request waits this long for its grant even where the limit has room. */
+  get grantMs(): number {
+    return this.mode === 'shared' ? HORIZON_MS : 0;
   }
 
   concurrency(): number {

@@ -50,6 +50,8 @@ const LEAST_STEP_MS = 4000;
 const LAST_INTERVAL_MS = 30_000;
 const STEP = 0.02;
 const STEP_GROWTH = 1.7;
+/** What is left of an expected rate that was rejected in its first seconds, though almost all of it got through. */
+const NEARLY = 0.95;
 /** A block shorter than this ends within the window of a rate that is counted by the second. */
 const QUICK_MS = 500;
 /** Of what got through in the two seconds before a short block, the rate is at least this much. */
@@ -93,6 +95,8 @@ export class RateLearner {
   private cycleStartMs = 0;
   /** No rejection has taught a rate yet. */
   private first = true;
+  /** The first rate is the vendor's usual one. */
+  private readonly expected: boolean;
   private bannedAtMs = -Infinity;
   private flat = 0;
   private lastDelivered = 0;
@@ -114,6 +118,7 @@ export class RateLearner {
     this.rate = known?.perSecond ?? FIRST_RATE;
     this.phase = known ? 'cruise' : 'startup';
     this.climbing = !known;
+    this.expected = prior !== undefined && memory === undefined;
     this.windowMs = known?.windowMs ?? 0;
     if (memory) {
       this.first = false;
@@ -249,6 +254,9 @@ export class RateLearner {
       if (quick ? this.blockedAtMs > this.cycleStartMs + 1500 : spanMs >= 1000 && accepted >= 8) {
         this.rate = Math.min(before, quick ? 0.85 * recent : 0.97 * sustained);
         this.first = false;
+      } else if (quick && this.nearlyHeld(before)) {
+        this.rate *= NEARLY;
+        this.first = false;
       } else this.rate *= 0.7;
     } else if (cycleMs < Math.max(1000, 3 * (this.delivery.latencyMs ?? 200)) || accepted < 8) {
       this.rate *= 0.8;
@@ -334,6 +342,12 @@ export class RateLearner {
     this.lastDelivered = delivered;
     this.rate *= this.rate < FAST_UNTIL ? FAST_GROWTH : GROWTH;
     this.lastStepMs = nowMs;
+  }
+
+  /** At once, at a rate that was expected, and almost all of it got through: the expectation is right, and the way varied. */
+  private nearlyHeld(rate: number): boolean {
+    const seconds = Math.min(1, (this.blockedAtMs - this.cycleStartMs) / 1000);
+    return this.expected && seconds >= 0.5 && this.delivery.between(this.blockedAtMs - 1000, this.blockedAtMs) >= 0.8 * rate * seconds;
   }
 
   /** A long block that nobody announced, after less than a window of that length would have been worth. */
