@@ -169,7 +169,8 @@ create function _headrace.backoff(p_id bigint, p_failures integer) returns inter
 $$;
 
 -- Ends attempts of running tasks; returns those that were still theirs, and what became of them. p_states: done, dead, or again (at
--- p_run_at; none: at once, or after the backoff where p_failed). What was asked of a task meanwhile goes first.
+-- p_run_at; none: at once, or after the backoff where p_failed). What was asked of a task meanwhile goes first. A task keeps its rank: who
+-- begins again does not queue behind those that came later.
 create function _headrace.settle(p_ids bigint[], p_attempts integer[], p_states text[], p_run_at timestamptz[], p_failed boolean, p_errors jsonb[], p_results jsonb[])
 returns table (id bigint, state text) language plpgsql as $$
 #variable_conflict use_column
@@ -180,7 +181,7 @@ begin
   perform _headrace.lock_partitions(parts);
   return query
     with ended as materialized (
-      select x.id, x.concurrency_partition_id, x.connection_id, x.exclusive, x.priority, i.error, i.result,
+      select x.id, x.concurrency_partition_id, x.connection_id, x.exclusive, i.error, i.result,
         case when i.state = 'done' then 'done'
           when x.stop = 'cancel' then 'cancelled'
           when i.state = 'dead' or (p_failed and x.failures + 1 >= x.max_attempts) then 'dead'
@@ -194,7 +195,6 @@ begin
     t as (
       update _headrace.task x set state = e.state, worker = null, stop = null, error = e.error, result = coalesce(e.result, x.result), failures = x.failures + p_failed::int,
         run_at = case when e.state in ('delayed', 'paused') then e.run_at else x.run_at end,
-        rank = case when e.state in ('delayed', 'paused') then e.run_at - make_interval(mins => e.priority) else x.rank end,
         ended_at = case when e.state in ('delayed', 'paused') then null else _headrace.now() end
       from ended e where x.id = e.id returning x.id, x.state),
     freed as (select connection_id, count(*)::int as n, count(*) filter (where exclusive)::int as exclusives from ended group by 1),
