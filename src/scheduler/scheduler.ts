@@ -51,6 +51,8 @@ export interface WorkerInfo {
   pid: number;
   version: string;
   slots: number;
+  /** Key of the advisory lock that a session of the worker holds for as long as it lives. */
+  presence?: number | undefined;
 }
 
 export interface TaskError {
@@ -111,8 +113,8 @@ export class Scheduler {
 
   async join(worker: WorkerInfo, leaseMs: number): Promise<void> {
     await this.call(
-      `insert into _headrace.worker (id, host, pid, version, slots, started_at, seen_at, lease_until)
-       select $1, $2, $3, $4, $5, n, n, n + make_interval(secs => $6::float8 / 1000) from _headrace.now() n`, [worker.id, worker.host, worker.pid, worker.version, worker.slots, leaseMs]);
+      `insert into _headrace.worker (id, host, pid, version, slots, started_at, seen_at, lease_until, presence)
+       select $1, $2, $3, $4, $5, n, n, n + make_interval(secs => $6::float8 / 1000), $7 from _headrace.now() n`, [worker.id, worker.host, worker.pid, worker.version, worker.slots, leaseMs, worker.presence ?? null]);
   }
 
   /** At most `count` tasks, never more at once than partition and connection allow. Throws LeaseLostError. */

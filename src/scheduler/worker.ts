@@ -31,7 +31,7 @@ export interface WorkerOptions {
   scheduler: Scheduler;
   /** For the connection that listens for hints. */
   target: PostgresTarget;
-  info: Omit<WorkerInfo, 'id'>;
+  info: Omit<WorkerInfo, 'id' | 'presence'>;
   /** A fresh name for each time it joins. */
   newId: () => string;
   handle: TaskHandler;
@@ -45,14 +45,18 @@ export interface WorkerOptions {
 
 const LEASE_MS = 15_000;
 const POLL_MS = 1_000;
-/** Heartbeats in a lease: several may be lost before it is. */
+/** Heartbeats in a lease: several may be lost before it is. And one a second: who stops them and is gone is noticed soon. */
 const BEATS = 5;
+const BEAT_MS = 1_000;
 /** Of the lease; past this without a heartbeat, tasks are stopped. */
 const SAFE_PART = 0.8;
 /** Until it looks again whether a run outside the fleet has left a connection. */
 const LOCKED_MS = 10_000;
+/** Until the session that listens, and proves that this worker lives, is opened again. */
+const LISTEN_AGAIN_MS = 300;
 /** Between two tries of a database that is away, at most. */
 const RETRY_MS = 2_000;
+const REAP_MS = 1_000;
 const RECONCILE_MS = 60_000;
 const PRUNE_MS = 3_600_000;
 
@@ -69,6 +73,7 @@ export class Worker {
   private id: string | undefined;
   private beatMs = -Infinity;
   private stopping = false;
+  private readonly presence: number;
   private wake: () => void = () => {};
   private hinted = false;
   private readonly over = new AbortController();
@@ -78,12 +83,13 @@ export class Worker {
   constructor(private readonly options: WorkerOptions) {
     this.leaseMs = options.leaseMs ?? LEASE_MS;
     this.pollMs = options.pollMs ?? POLL_MS;
+    this.presence = options.random.integer(2 ** 31) * 2 ** 20 + options.random.integer(2 ** 20);
   }
 
   start(): void {
     const now = this.options.clock.monotonic();
     // Not all at once: the fleet shares these.
-    this.chores = { tick: now, reap: now + this.leaseMs / 2, reconcile: now + RECONCILE_MS * this.options.random.next(), prune: now + PRUNE_MS * this.options.random.next() };
+    this.chores = { tick: now, reap: now + REAP_MS * this.options.random.next(), reconcile: now + RECONCILE_MS * this.options.random.next(), prune: now + PRUNE_MS * this.options.random.next() };
     this.loops = Promise.all([this.claimLoop(), this.beatLoop(), this.choreLoop(), this.listenLoop()]);
   }
 
@@ -144,7 +150,7 @@ export class Worker {
   private async joinFleet(): Promise<string> {
     const { scheduler, info, newId, clock, observe } = this.options;
     const id = newId();
-    await scheduler.join({ ...info, id }, this.leaseMs);
+    await scheduler.join({ ...info, id, presence: this.presence }, this.leaseMs);
     this.beatMs = clock.monotonic();
     observe?.({ type: 'joined', worker: id });
     return id;
@@ -190,7 +196,7 @@ export class Worker {
   private async beatLoop(): Promise<void> {
     const { scheduler, clock } = this.options;
     for (;;) {
-      await clock.sleep(this.leaseMs / BEATS, this.over.signal);
+      await clock.sleep(Math.min(BEAT_MS, this.leaseMs / BEATS), this.over.signal);
       if (this.over.signal.aborted) return;
       const worker = this.id;
       if (worker === undefined) continue;
@@ -222,7 +228,7 @@ export class Worker {
   private async choreLoop(): Promise<void> {
     const { scheduler, clock } = this.options;
     const chores = {
-      tick: { everyMs: this.pollMs, work: () => scheduler.tick() }, reap: { everyMs: this.leaseMs / 3, work: () => scheduler.reap() },
+      tick: { everyMs: this.pollMs, work: () => scheduler.tick() }, reap: { everyMs: Math.min(REAP_MS, this.leaseMs / 3), work: () => scheduler.reap() },
       reconcile: { everyMs: RECONCILE_MS, work: () => scheduler.reconcile() }, prune: { everyMs: PRUNE_MS, work: () => scheduler.prune() },
     };
     while (!this.over.signal.aborted) {
@@ -250,6 +256,7 @@ export class Worker {
           this.hinted = true;
           this.wake();
         });
+        await client.query('select pg_advisory_lock($1)', [this.presence]);
         await client.query(`listen ${TASKS_CHANNEL}`);
         await lost;
       } catch {
@@ -257,7 +264,7 @@ export class Worker {
       } finally {
         await client?.end().catch(() => {});
       }
-      await clock.sleep(RETRY_MS, this.over.signal);
+      await clock.sleep(LISTEN_AGAIN_MS, this.over.signal);
     }
   }
 }

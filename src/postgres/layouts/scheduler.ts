@@ -40,7 +40,7 @@ create index connection_dispatch on _headrace.connection (partition_id, head) wh
 create index connection_partition on _headrace.connection (partition_id);
 create table _headrace.worker (
   id text primary key, host text not null, pid integer not null, version text not null, slots integer not null, draining boolean not null default false,
-  started_at timestamptz not null, seen_at timestamptz not null, lease_until timestamptz not null
+  started_at timestamptz not null, seen_at timestamptz not null, lease_until timestamptz not null, presence bigint
 ) with (fillfactor = 50);
 create table _headrace.task (
   id bigint generated always as identity primary key,
@@ -216,10 +216,14 @@ end $$;
 create function _headrace.reap() returns integer language plpgsql as $$
 declare ids bigint[]; attempts integer[]; later timestamptz[]; n integer;
 begin
-  delete from _headrace.worker where id in (select id from _headrace.worker where lease_until < _headrace.now() for update skip locked);
-  select array_agg(x.id), array_agg(x.attempt), array_agg(_headrace.now() + make_interval(secs => least(60, 0.05 * power(2, least(x.failures, 20))))) into ids, attempts, later from (
+  -- A worker that missed heartbeats and whose session is gone died: its lease need not run out.
+  delete from _headrace.worker where id in (
+    select id from _headrace.worker where lease_until < _headrace.now() or (seen_at < _headrace.now() - interval '2500 milliseconds' and presence is not null and pg_try_advisory_xact_lock(presence))
+    for update skip locked);
+  select array_agg(x.id), array_agg(x.attempt), array_agg(_headrace.now() + make_interval(secs => least(60, 0.05 * power(2, least(x.failures, 20)) - 0.05))) into ids, attempts, later from (
     select t.id, t.attempt, t.failures from _headrace.task t where t.state = 'running' and not exists (select 1 from _headrace.worker w where w.id = t.worker) order by t.id limit 1000) x;
   if ids is null then return 0; end if;
+  perform pg_notify('headrace_tasks', '');
   select count(*) into n from _headrace.settle(ids, attempts, array_fill('again'::text, array[cardinality(ids)]), later, true,
     array_fill('{"code": "worker_lost", "message": "the worker did not come back"}'::jsonb, array[cardinality(ids)]), array_fill(null::jsonb, array[cardinality(ids)]));
   return n;

@@ -1,0 +1,242 @@
+/** The built program as a service: schedules, tasks, webhooks, a fleet that shares a read, signals and kills. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { connect } from '../../src/postgres/connect.js';
+import { LIMITS } from '../../src/limits.js';
+import { startStripeTestbed, TESTBED_LIVE_KEY } from '../../src/testbed/index.js';
+import type { Testbed } from '../../src/testbed/server.js';
+import { freshDatabase, headrace, MAIN, scratch } from '../support.js';
+
+const SECRET = 'whsec_test_1234567890';
+let database: Awaited<ReturnType<typeof freshDatabase>>;
+let url: string;
+let folder: ReturnType<typeof scratch>;
+let testbed: Testbed;
+const processes = new Set<ChildProcess>();
+
+beforeAll(async () => {
+  database = await freshDatabase();
+  const { options } = database.target;
+  url = options.connectionString ?? `postgres://${options.user}:${encodeURIComponent(String(options.password))}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`;
+  folder = scratch();
+  testbed = await startStripeTestbed({ rows: 1500, collections: { charges: { rows: 20_000, shape: 'growth' } }, seed: 3, limit: '300/s,endpoint=300/s', latency: { medianMs: 5, sigma: 0.2 } });
+});
+afterEach(() => {
+  for (const child of processes) child.kill('SIGKILL');
+  processes.clear();
+});
+afterAll(async () => {
+  await testbed?.close();
+  folder?.drop();
+  await database?.drop();
+});
+
+function configure(name: string, settings: Record<string, unknown> = {}, source: Record<string, unknown> = {}): string {
+  const file = path.join(folder.folder, `${name}.yaml`);
+  writeFileSync(file, JSON.stringify({
+    version: 1,
+    connections: {
+      [name]: {
+        max_concurrent_processes: 6, webhook_secret: '${HOOK_SECRET}', ...settings, destination: { type: 'postgres', url: '${DATABASE_URL}' },
+        source: { connector: 'stripe', api_key: '${STRIPE_API_KEY}', base_url: testbed.url, streams: ['customers', 'charges'], rate_limit: { global: 300, endpoint: 300 }, ...source },
+      },
+    },
+  }));
+  return file;
+}
+const env = () => ({ DATABASE_URL: url, STRIPE_API_KEY: TESTBED_LIVE_KEY, HOOK_SECRET: SECRET });
+
+interface Service {
+  child: ChildProcess;
+  events: Record<string, any>[];
+  stderr: () => string;
+  until: (wanted: (event: Record<string, any>) => boolean) => Promise<Record<string, any>>;
+  ended: Promise<number | null>;
+}
+
+function start(args: string[]): Service {
+  const child = spawn(process.execPath, [MAIN, ...args, '--json'], { env: { ...process.env, ...env(), NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'], cwd: folder.folder });
+  processes.add(child);
+  const events: Record<string, any>[] = [];
+  const waiting: { wanted: (event: Record<string, any>) => boolean; resolve: (event: Record<string, any>) => void }[] = [];
+  let rest = '';
+  let stderr = '';
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) {
+      const event = JSON.parse(line) as Record<string, any>;
+      events.push(event);
+      for (const each of waiting) if (each.wanted(event)) each.resolve(event);
+    }
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  return {
+    child, events, stderr: () => stderr, ended,
+    until: (wanted) => {
+      const known = events.find(wanted);
+      if (known) return Promise.resolve(known);
+      return new Promise((resolve, reject) => {
+        waiting.push({ wanted, resolve });
+        void ended.then((code) => reject(new Error(`it ended with ${code}: ${stderr}`)));
+      });
+    },
+  };
+}
+
+async function rows(schema: string, table: string): Promise<{ n: number; keys: number; deleted: number }> {
+  const client = await connect(database.target, 'test');
+  try {
+    return (await client.query(`select count(*) as n, count(distinct id) as keys, count("_headrace_deleted_at") as deleted from ${schema}.${table}`)).rows[0];
+  } finally {
+    await client.end();
+  }
+}
+
+async function task(args: string[], file: string): Promise<{ code: number | null; json: Record<string, any>[]; stderr: string }> {
+  const { code, stdout, stderr } = await headrace(['task', ...args, '--config', file, '--json'], { env: env() });
+  return { code, json: stdout.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, any>), stderr };
+}
+
+const sign = (body: string, secret = SECRET, at = Math.floor(Date.now() / 1000)) => `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`;
+
+async function hook(base: string, connection: string, body: string, signature: string | undefined): Promise<{ status: number; text: string }> {
+  const response = await fetch(`${base}/webhooks/${connection}`, { method: 'POST', body, headers: { connection: 'close', ...(signature === undefined ? {} : { 'stripe-signature': signature }) } });
+  return { status: response.status, text: await response.text() };
+}
+
+describe('headrace serve', () => {
+  test('runs on schedule, takes tasks and webhooks, follows an edited limit, and leaves on SIGTERM', async () => {
+    const file = configure('shop', { schedule: { every: '1h' } });
+    const service = start(['serve', '--port', '0', '--config', file]);
+    const { url: base } = await service.until((event) => event['type'] === 'listening');
+    expect(base).toMatch(/^http:\/\/127\.0\.0\.1:/);
+    const synced = await service.until((event) => event['type'] === 'task_settled' && event['kind'] === 'sync');
+    expect(synced).toMatchObject({ state: 'done', result: { outcome: 'complete' } });
+    expect((await rows('shop', 'charges')).keys).toBe(20_000);
+
+    for (const [args, expected] of [
+      [['check'], { state: 'done' }], [['verify'], { state: 'done' }], [['rescrape', '--stream', 'customers'], { state: 'done', result: { outcome: 'complete', rows: 1500 } }], [['full'], { state: 'done', result: { outcome: 'complete' } }],
+    ] as const) {
+      const { code, json } = await task(['enqueue', 'shop', ...args, '--wait'], file);
+      expect(json[0]).toMatchObject(expected);
+      expect(code).toBe(0);
+    }
+    const part = await task(['enqueue', 'shop', 'rescrape', '--stream', 'charges', '--from', '1600000000', '--before', '1700000000', '--wait'], file);
+    expect(part.json[0]).toMatchObject({ state: 'done' });
+    expect(part.json[0]!['result'].rows).toBeGreaterThan(0);
+    expect(part.json[0]!['result'].rows).toBeLessThan(20_000);
+    const unknown = await task(['enqueue', 'shop', 'rescrape', '--stream', 'nothing', '--wait'], file);
+    expect(unknown.code).toBe(1);
+    expect(unknown.json[0]).toMatchObject({ state: 'dead', attempt: 1 });
+    expect(await rows('shop', 'charges')).toMatchObject({ n: 20_000, keys: 20_000, deleted: 0 });
+
+    // A row that changed here comes back as the API has it; one that the API does not know any more becomes a tombstone.
+    const client = await connect(database.target, 'test');
+    const [{ id }] = (await client.query('select id from shop.customers order by id limit 1')).rows as [{ id: string }];
+    await client.query(`update shop.customers set email = 'spoiled@example.com' where id = $1`, [id]);
+    const event = (name: string, object: string) => JSON.stringify({ id: name, object: 'event', type: 'customer.updated', data: { object: { id: object, object: 'customer' } } });
+    const body = event('evt_1', id);
+    expect(await hook(base, 'shop', body, sign(body))).toMatchObject({ status: 200, text: '{"received":true,"new":true}' });
+    await service.until((each) => each['type'] === 'task_settled' && each['kind'] === 'changes');
+    expect((await client.query('select email from shop.customers where id = $1', [id])).rows[0].email).not.toBe('spoiled@example.com');
+    const settled = () => service.events.filter((each) => each['type'] === 'task_settled' && each['kind'] === 'changes').length;
+    const before = settled();
+    expect(await hook(base, 'shop', body, sign(body))).toMatchObject({ status: 200, text: '{"received":true,"new":false}' });
+    for (const [signature, status] of [[undefined, 401], ['t=1', 401], [sign(body, 'another secret'), 401], [sign(body, SECRET, Math.floor(Date.now() / 1000) - 3600), 401], [`${sign('other')}`, 401]] as const) expect((await hook(base, 'shop', body, signature)).status).toBe(status);
+    expect((await hook(base, 'nobody', body, sign(body))).status).toBe(401);
+    for (const bad of ['[]', '{}', 'no json', '{"id":""}', `{"id":"${'x'.repeat(300)}"}`]) expect((await hook(base, 'shop', bad, sign(bad))).status).toBe(400);
+    const large = `{"id":"x","y":"${'z'.repeat(LIMITS.webhookBytes)}"}`;
+    expect((await hook(base, 'shop', large, sign(large))).status).toBe(413);
+    const gone = event('evt_2', 'cus_that_never_was');
+    expect((await hook(base, 'shop', gone, sign(gone))).status).toBe(200);
+    await expect.poll(settled, { timeout: 10_000 }).toBe(before + 1);
+    await client.end();
+    expect(await rows('shop', 'customers')).toMatchObject({ n: 1500, keys: 1500 });
+    for (const [page, status] of [['/healthz', 200], ['/readyz', 200], ['/', 404], ['/webhooks/shop', 404]] as const) expect((await fetch(base + page)).status).toBe(status);
+
+    const limit = await headrace(['app', 'set-limit', 'stripe', '4/s', '--config', file, '--json'], { env: env() });
+    expect(JSON.parse(limit.stdout)).toMatchObject({ type: 'limit_set', app: 'stripe', cap: 2, partitions: 1 });
+    const apps = await headrace(['app', 'list', '--config', file], { env: env() });
+    expect(apps.stdout).toMatch(/stripe\s+4 in 1 s\s+stripe\/\w+\s+2\s/);
+    for (const bad of ['fast', '0/s', '1.5/s', '10/fortnight', '-3/min']) expect((await headrace(['app', 'set-limit', 'stripe', bad, '--config', file], { env: env() })).code).toBe(2);
+    expect((await headrace(['app', 'set-limit', 'nobody', '4/s', '--config', file], { env: env() })).code).toBe(2);
+
+    service.child.kill('SIGTERM');
+    expect(await service.ended).toBe(0);
+    expect(service.events.at(-1)).toMatchObject({ type: 'stopped' });
+    for (const text of [JSON.stringify(service.events), service.stderr()]) for (const secret of [SECRET, TESTBED_LIVE_KEY]) expect(text).not.toContain(secret);
+  }, 120_000);
+
+  test('on SIGTERM a read commits what it fetched and goes on with the next worker', async () => {
+    const file = configure('pauses', {}, { max_rate: 60 });
+    expect((await task(['enqueue', 'pauses', 'sync'], file)).json[0]).toMatchObject({ type: 'enqueued', joined: false });
+    expect((await task(['enqueue', 'pauses', 'sync'], file)).json[0]).toMatchObject({ type: 'enqueued', joined: true });
+    const first = start(['worker', '--config', file]);
+    await first.until((event) => event['type'] === 'task_started');
+    await expect.poll(async () => (await rows('pauses', 'charges').catch(() => ({ n: 0 }))).n, { timeout: 20_000 }).toBeGreaterThan(500);
+    const asked = performance.now();
+    first.child.kill('SIGTERM');
+    expect(await first.ended).toBe(0);
+    expect(performance.now() - asked).toBeLessThan(30_000);
+    expect(first.events.find((event) => event['type'] === 'task_settled')).toMatchObject({ state: 'delayed' });
+    const second = start(['worker', '--config', file]);
+    const done = await second.until((event) => event['type'] === 'task_settled');
+    expect(done).toMatchObject({ state: 'done', result: { outcome: 'complete' } });
+    expect(done['result'].rows).toBeLessThan(21_500);
+    expect(await rows('pauses', 'charges')).toMatchObject({ n: 20_000, keys: 20_000 });
+  }, 90_000);
+
+  test('pause, resume, cancel and retry from the command line', async () => {
+    const file = configure('controlled', {}, { max_rate: 30 });
+    const [made] = (await task(['enqueue', 'controlled', 'sync'], file)).json;
+    const worker = start(['worker', '--config', file]);
+    await worker.until((event) => event['type'] === 'task_started');
+    expect((await task(['pause', String(made!['id'])], file)).code).toBe(0);
+    expect(await worker.until((event) => event['type'] === 'task_settled')).toMatchObject({ state: 'paused' });
+    expect((await task(['list', '--connection', 'controlled', '--state', 'paused'], file)).json).toMatchObject([{ id: made!['id'], state: 'paused' }]);
+    expect((await task(['resume', String(made!['id'])], file)).code).toBe(0);
+    await expect.poll(() => worker.events.filter((event) => event['type'] === 'task_started').length, { timeout: 10_000 }).toBe(2);
+    expect((await task(['cancel', '--connection', 'controlled'], file)).code).toBe(0);
+    await expect.poll(() => worker.events.filter((event) => event['type'] === 'task_settled').length, { timeout: 20_000 }).toBe(2);
+    expect(worker.events.findLast((event) => event['type'] === 'task_settled')).toMatchObject({ state: 'cancelled' });
+    for (const args of [['pause'], ['pause', 'x'], ['cancel', '99999999'], ['pause', '--connection', 'nobody'], ['enqueue', 'controlled', 'dance'], ['enqueue', 'nobody', 'sync'], ['enqueue', 'controlled', 'rescrape'], ['enqueue', 'controlled', 'rescrape', '--stream', 'charges', '--from', '5', '--before', '5']]) {
+      const { code, stderr } = await task(args, file);
+      expect(code, args.join(' ')).toBe(2);
+      expect(stderr).not.toMatch(/at .*\.js:\d+/);
+    }
+  }, 90_000);
+});
+
+describe('a fleet', () => {
+  test('workers share one read: ranges are lent across processes, and whoever is killed, nothing is missing or double', async () => {
+    const file = configure('fleet', {}, { streams: ['customers', 'charges', 'tax_ids'], max_rate: 150 });
+    const workers = Array.from({ length: 3 }, () => start(['worker', '--slots', '1', '--config', file]));
+    await Promise.all(workers.map((worker) => worker.until((event) => event['type'] === 'joined')));
+    expect((await task(['enqueue', 'fleet', 'sync', '--parts', '3'], file)).code).toBe(0);
+    const client = await connect(database.target, 'test');
+    await expect.poll(async () => (await client.query(`select count(*) as n from _headrace.loan where connection = 'fleet' and state = 'granted'`)).rows[0].n, { timeout: 30_000 }).toBeGreaterThan(0);
+    const helper = workers.find((worker) => worker.events.some((event) => event['type'] === 'task_started' && event['kind'] === 'part'))!;
+    helper.child.kill('SIGKILL');
+    const leader = workers.find((worker) => worker.events.some((event) => event['type'] === 'task_started' && event['kind'] === 'sync'))!;
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    leader.child.kill('SIGKILL');
+    const others = [start(['worker', '--slots', '1', '--config', file]), start(['worker', '--slots', '1', '--config', file]), ...workers.filter((worker) => worker !== helper && worker !== leader)];
+    const done = await Promise.race(others.map((worker) => worker.until((event) => event['type'] === 'task_settled' && event['kind'] === 'sync')));
+    expect(done).toMatchObject({ state: 'done', result: { outcome: 'complete' } });
+    expect(await rows('fleet', 'charges')).toMatchObject({ n: 20_000, keys: 20_000 });
+    expect(await rows('fleet', 'customers')).toMatchObject({ n: 1500, keys: 1500 });
+    const children = await rows('fleet', 'tax_ids');
+    expect(children.n).toBe(children.keys);
+    expect(children.n).toBeGreaterThan(0);
+    await client.end();
+    const alone = configure('alone', {}, { streams: ['customers', 'tax_ids'] });
+    const single = await headrace(['sync', 'alone', '--config', alone, '--json'], { env: env() });
+    expect(single.code).toBe(0);
+    expect(children.n).toBe((await rows('alone', 'tax_ids')).n);
+  }, 180_000);
+});
