@@ -106,6 +106,8 @@ export interface LoanBook {
   look(id: number): Promise<Loan | undefined>;
   giveBack(id: number): Promise<void>;
   isRunOver(run: string): Promise<boolean>;
+  /** The run's leader lives: it will lend, or end the run. */
+  isLed(run: string): Promise<boolean>;
 }
 
 export interface DestinationSession {

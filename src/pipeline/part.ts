@@ -73,10 +73,10 @@ export async function runPart(options: PartOptions): Promise<PartSummary> {
   }
 }
 
-/** Asks until something is lent; undefined: the run is over, or this process shall stop. */
+/** Asks until something is lent; undefined: nobody leads the run any more, or this process shall stop. It must not hold the slot that a next leader needs. */
 async function borrow(book: LoanBook, { clock, signal }: PartOptions, run: string, borrower: string): Promise<Loan | undefined> {
   let id: number | undefined;
-  while (!signal.aborted && !(await book.isRunOver(run))) {
+  while (!signal.aborted && (await book.isLed(run))) {
     id ??= await book.ask(run, borrower);
     const loan = await book.look(id);
     if (loan?.state === 'granted') return loan;

@@ -37,7 +37,7 @@ afterAll(async () => {
 function configure(name: string, settings: Record<string, unknown> = {}, source: Record<string, unknown> = {}): string {
   const file = path.join(folder.folder, `${name}.yaml`);
   writeFileSync(file, JSON.stringify({
-    version: 1,
+    version: 1, apps: { tight: { rate_limit: 4 } },
     connections: {
       [name]: {
         max_concurrent_processes: 6, webhook_secret: '${HOOK_SECRET}', ...settings, destination: { type: 'postgres', url: '${DATABASE_URL}' },
@@ -214,7 +214,7 @@ describe('headrace serve', () => {
 
 describe('a fleet', () => {
   test('workers share one read: ranges are lent across processes, and whoever is killed, nothing is missing or double', async () => {
-    const file = configure('fleet', {}, { streams: ['customers', 'charges', 'tax_ids'], max_rate: 150 });
+    const file = configure('fleet', { app: 'tight' }, { streams: ['customers', 'charges', 'tax_ids'], max_rate: 150 });
     const workers = Array.from({ length: 3 }, () => start(['worker', '--slots', '1', '--config', file]));
     await Promise.all(workers.map((worker) => worker.until((event) => event['type'] === 'joined')));
     expect((await task(['enqueue', 'fleet', 'sync', '--parts', '3'], file)).code).toBe(0);

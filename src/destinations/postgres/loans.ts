@@ -4,6 +4,9 @@ import type { Loan, LoanBook } from '../../destination/contract.js';
 
 /** A borrower that gave no sign of life for this long is gone. It looks several times as often. */
 const STALE = '2500 milliseconds';
+/** Seed of the advisory lock that a run holds on its connection. */
+export const CONNECTION_LOCK = 7_205_512;
+
 const COLUMNS = `id, state, stream, range, first_id as "firstId", seen_at < clock_timestamp() - interval '${STALE}' as stale`;
 
 export class PostgresLoans implements LoanBook {
@@ -46,5 +49,14 @@ export class PostgresLoans implements LoanBook {
   async isRunOver(run: string): Promise<boolean> {
     const { rows } = await this.client.query<{ over: boolean }>('select finished_at is not null as over from _headrace.run where id = $1', [run]);
     return rows[0]?.over ?? true;
+  }
+
+  async isLed(run: string): Promise<boolean> {
+    if (await this.isRunOver(run)) return false;
+    // The leader's session holds the connection's lock for as long as it lives.
+    const { rows } = await this.client.query<{ led: boolean }>(
+      `select exists (select 1 from pg_locks where locktype = 'advisory' and granted and objsubid = 1 and database = (select oid from pg_database where datname = current_database())
+         and (classid::bigint << 32) | objid::bigint = hashtextextended($1, ${CONNECTION_LOCK})) as led`, [this.connection]);
+    return rows[0]!.led;
   }
 }

@@ -10,7 +10,7 @@ import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identi
 import { layoutVersion, migrate } from '../../postgres/migrations.js';
 import type { DataRecord } from '../../protocol/catalog.js';
 import { commitBatch, QUARANTINE_TABLE, writeState, type CommitContext } from './commit.js';
-import { PostgresLoans } from './loans.js';
+import { CONNECTION_LOCK, PostgresLoans } from './loans.js';
 import { Table, type TableRows } from './table.js';
 
 const COUNTED = ['read', 'inserted', 'updated', 'unchanged', 'quarantined', 'deleted'] as const;
@@ -214,7 +214,7 @@ export class PostgresSession implements DestinationSession {
   /** A lock that PostgreSQL drops with the connection, so a killed run never leaves it behind. */
   private async lock(): Promise<void> {
     const { connection, runId } = this.options;
-    const { rows } = await this.main.query('select pg_try_advisory_lock(hashtextextended($1, 7205512)) as got', [connection]);
+    const { rows } = await this.main.query(`select pg_try_advisory_lock(hashtextextended($1, ${CONNECTION_LOCK})) as got`, [connection]);
     if (!rows[0].got) {
       const holder = await this.main.query('select id, host, pid, started_at from _headrace.run where connection = $1 and finished_at is null order by started_at desc limit 1', [connection]);
       const by = holder.rows[0];
