@@ -6,5 +6,8 @@ export type { Ceilings, LimitFact, LimitView, Reading } from './gate/gate.js';
 export type { Progress, RunEvent, RunOutcome, RunSummary, StreamProof } from './pipeline/events.js';
 export { runSync, type SyncOptions } from './pipeline/sync.js';
 export type { Twin, TwinInput, Twins } from './declarative/runtime/twins.js';
+export { maxConcurrentProcessesPerConcurrencyPartition, maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema, type AppSchema } from './scheduler/cap.js';
+export { LeaseLostError, Scheduler, type ClaimedTask, type NewTask, type Settlement } from './scheduler/scheduler.js';
+export { Worker, type TaskHandler, type WorkerEvent, type WorkerOptions } from './scheduler/worker.js';
 export { segmentCountFromDensity } from './segments/density.js';
 export { VERSION } from './version.js';

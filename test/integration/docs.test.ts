@@ -33,13 +33,14 @@ describe.each(FILES)('%s', (file) => {
     copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'source-intercom.yaml'));
     copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'manifest.yaml'));
     writeFileSync(path.join(folder, 'config.json'), JSON.stringify({ access_token: TESTBED_INTERCOM_TOKEN, start_date: '2015-01-01T00:00:00Z' }));
-    const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_BASE_URL: testbed.url };
-    if (!commands.some((command) => /headrace sync/.test(command)) || file.endsWith('destinations.md')) await headrace(['sync', 'stripe', '-q'], { env, cwd: folder });
+    const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_BASE_URL: testbed.url, STRIPE_WEBHOOK_SECRET: 'whsec_documentation' };
+    if (file.endsWith('scheduler.md')) writeFileSync(path.join(folder, 'headrace.yaml'), blocks(text, 'yaml')[0]!.replace('connector: stripe,', `connector: stripe, base_url: "${testbed.url}",`));
+    if (!commands.some((command) => /headrace sync/.test(command)) || file.endsWith('destinations.md')) if (!file.endsWith('scheduler.md')) await headrace(['sync', 'stripe', '-q'], { env, cwd: folder });
     for (const command of commands) {
       const [line, into] = command.split(' > ');
       const args = words(line!.replace(/^npx /, '')).slice(1);
-      const serves = args[0] === 'testbed';
-      const ran = await headrace(args.map((arg) => (serves && /^40\d\d$/.test(arg) ? '0' : arg === 'http://127.0.0.1:4011' ? intercom.url : arg)), { env, cwd: folder, ...(serves ? { signalAfter: { ms: 2500, signal: 'SIGTERM' as const } } : {}) });
+      const serves = ['testbed', 'serve', 'worker'].includes(args[0]!);
+      const ran = await headrace(args.map((arg) => (serves && /^40\d\d$/.test(arg) ? '0' : arg === 'http://127.0.0.1:4011' ? intercom.url : arg)), { env, cwd: folder, ...(serves ? { signalAfter: { ms: 4000, signal: 'SIGTERM' as const } } : {}) });
       expect(`${command}: exit ${ran.code} ${ran.code === 0 ? '' : ran.stderr + ran.stdout}`.trim()).toBe(`${command}: exit 0`);
       if (into) writeFileSync(path.join(folder, into), ran.stdout);
     }
@@ -55,7 +56,7 @@ describe.each(FILES)('%s', (file) => {
       const { folder, drop } = scratch();
       const at = path.join(folder, 'headrace.yaml');
       writeFileSync(at, block);
-      expect(Object.keys(loadConfig(at, { STRIPE_API_KEY: TESTBED_LIVE_KEY, DATABASE_URL: 'postgres://x/y' }).config.connections)).not.toHaveLength(0);
+      expect(Object.keys(loadConfig(at, { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_WEBHOOK_SECRET: 'whsec_documentation', DATABASE_URL: 'postgres://x/y' }).config.connections)).not.toHaveLength(0);
       drop();
     }
   });
