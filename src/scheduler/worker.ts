@@ -106,9 +106,12 @@ export class Worker {
     const id = this.id;
     if (id !== undefined) await scheduler.drain(id).catch(() => {});
     for (const each of this.running.values()) each.abort.abort('drain' satisfies StopReason);
-    await Promise.race([Promise.all([...this.running.values()].map((each) => each.ended)), clock.sleep(withinMs)]);
+    // The process must not live on for the sake of a timer.
+    const waited = new AbortController();
+    await Promise.race([Promise.all([...this.running.values()].map((each) => each.ended)), clock.sleep(withinMs, waited.signal)]);
     this.over.abort();
-    if (id !== undefined) await Promise.race([scheduler.leave(id).catch(() => {}), clock.sleep(RETRY_MS)]);
+    if (id !== undefined) await Promise.race([scheduler.leave(id).catch(() => {}), clock.sleep(RETRY_MS, waited.signal)]);
+    waited.abort();
     await this.loops;
   }
 

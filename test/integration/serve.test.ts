@@ -166,8 +166,10 @@ describe('headrace serve', () => {
     for (const bad of ['fast', '0/s', '1.5/s', '10/fortnight', '-3/min']) expect((await headrace(['app', 'set-limit', 'stripe', bad, '--config', file], { env: env() })).code).toBe(2);
     expect((await headrace(['app', 'set-limit', 'nobody', '4/s', '--config', file], { env: env() })).code).toBe(2);
 
+    const asked = performance.now();
     service.child.kill('SIGTERM');
     expect(await service.ended).toBe(0);
+    expect(performance.now() - asked).toBeLessThan(15_000);
     expect(service.events.at(-1)).toMatchObject({ type: 'stopped' });
     for (const text of [JSON.stringify(service.events), service.stderr()]) for (const secret of [SECRET, TESTBED_LIVE_KEY]) expect(text).not.toContain(secret);
   }, 120_000);
