@@ -45,7 +45,7 @@ export async function runTask(task: ClaimedTask, access: ConnectionAccess, { clo
 }
 
 /** So many workers as were asked for; else, while this process is too busy to use the limit and much is left, one more at a time. */
-async function spreadRun(asked: number | undefined, snapshot: () => Progress, clock: Clock, over: AbortSignal, spread: (number: number) => Promise<void>): Promise<void> {
+export async function spreadRun(asked: number | undefined, snapshot: () => Progress, clock: Clock, over: AbortSignal, spread: (number: number) => Promise<void>): Promise<void> {
   if (asked !== undefined) {
     for (let number = 1; number < asked; number++) await spread(number);
     return;
