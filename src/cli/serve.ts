@@ -4,8 +4,9 @@ import { systemClock } from '../clock.js';
 import { announce, knownConnections, newWorker, openCoordination, readFile, taskOf, type Coordination, type CoordinationFlags } from '../compose-scheduler.js';
 import { ConfigError, EXIT, messageOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
+import { registerSecret } from '../log.js';
 import type { Worker, WorkerEvent } from '../scheduler/worker.js';
-import { listen, webApp } from '../server/app.js';
+import { isLoopback, listen, webApp } from '../server/app.js';
 import { json, note } from './output.js';
 
 interface WorkFlags extends CoordinationFlags {
@@ -13,6 +14,7 @@ interface WorkFlags extends CoordinationFlags {
   json?: boolean;
 }
 
+const LEAST_TOKEN = 16;
 /** Exit code of a process stopped by a second signal, by convention. */
 const INTERRUPTED = 130;
 
@@ -20,13 +22,18 @@ export async function serve(_: unknown[], flags: WorkFlags & { host: string; por
   const loaded = readFile(flags, process.env);
   if (!loaded) throw new ConfigError('there is no headrace.yaml here', { code: 'config_missing', expected: 'a file that names the connections', found: 'none', next: 'run headrace init, or name the file with --config' });
   const known = knownConnections(loaded, flags, process.env);
+  const token = process.env['HEADRACE_TOKEN'];
+  if (!isLoopback(flags.host) && (token === undefined || token.length < LEAST_TOKEN)) {
+    throw new ConfigError('beyond this machine a token is wanted', { code: 'token_missing', place: '--host', expected: `HEADRACE_TOKEN with ${LEAST_TOKEN} characters or more`, found: token === undefined ? 'none' : 'a shorter one', next: 'export HEADRACE_TOKEN=…, or listen on 127.0.0.1 behind a proxy' });
+  }
+  registerSecret(token);
   return withCoordination(flags, async (coordination) => {
     await announce(coordination, known, loaded);
     const { inbox } = coordination;
     const secrets = new Map(known.map(({ id, webhookSecret }) => [id, webhookSecret]));
     const app = webApp({
       clock: systemClock, webhookSecret: (connection) => secrets.get(connection), store: (connection, event) => inbox.store(connection, event, taskOf(connection, 'changes')),
-      ready: async () => void (await coordination.scheduler.pool.query('select 1')), onError: (error) => note(`webhook: ${messageOf(error)}`),
+      ready: async () => void (await coordination.scheduler.pool.query('select 1')), onError: (error) => note(`webhook: ${messageOf(error)}`), token: isLoopback(flags.host) ? undefined : token,
     });
     const listening = await listen(app, flags.host, flags.port);
     tell(flags, { type: 'listening', url: listening.url, connections: known.map(({ id }) => id) }, `listening on ${pc.bold(listening.url)}, ${known.length} connections, ${flags.slots} tasks at once`);

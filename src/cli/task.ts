@@ -8,7 +8,11 @@ import { duration, json, note, out, table } from './output.js';
 
 type Flags = CoordinationFlags & { json?: boolean };
 
+const STATES = ['queued', 'delayed', 'paused', 'running', 'done', 'dead', 'cancelled'];
+
 export async function list(_: unknown[], flags: Flags & { connection?: string; state?: string[]; limit: number }): Promise<number> {
+  const stranger = flags.state?.find((state) => !STATES.includes(state));
+  if (stranger !== undefined) throw new ConfigError(`tasks are never ${stranger}`, { code: 'unknown_state', place: '--state', expected: STATES.join(', '), found: stranger });
   return opened(flags, async ({ scheduler }) => {
     const tasks = await listTasks(scheduler.pool, { connection: flags.connection, states: flags.state, limit: flags.limit });
     if (flags.json) for (const task of tasks) json({ type: 'task', ...task });

@@ -17,9 +17,9 @@ import { budgetFacts } from './runtime/api-budget.js';
 import { dynamicSchema } from './runtime/dynamic-schema.js';
 import { GroupLock } from './runtime/group-lock.js';
 import type { Interval } from './runtime/interval.js';
-import { list, type Kit } from './runtime/kit.js';
+import { list, text, valuesAt, type Kit } from './runtime/kit.js';
 import { emptyParts } from './runtime/options.js';
-import { requester, type Requester } from './runtime/requester.js';
+import { queryPropertiesOf, requester, type Requester } from './runtime/requester.js';
 import { retriever, type RetrieverParts } from './runtime/retriever.js';
 import { declarativeStream, unreadable, type StreamParts } from './runtime/stream.js';
 import { replaced, type Twins } from './runtime/twins.js';
@@ -59,7 +59,7 @@ export interface DeclarativeSource extends Source {
 
 export async function declarativeSource(input: DeclarativeInput): Promise<DeclarativeSource> {
   const templates = new Templates(() => input.clock.now());
-  const kit: Kit = { manifest: input.manifest, config: input.config, templates, clock: input.clock, twins: input.twins, baseUrl: input.baseUrl, onConfigChange: input.onConfigChange ?? (() => {}) };
+  const kit: Kit = { manifest: input.manifest, config: input.config, templates, clock: input.clock, twins: input.twins, baseUrl: input.baseUrl, onConfigChange: input.onConfigChange ?? (() => {}), propertyLists: new Map() };
   return new Builder(kit, input).build();
 }
 
@@ -164,6 +164,7 @@ class Builder {
       if (retrieverType !== 'SimpleRetriever' && retrieverType !== 'AsyncRetriever' && replaced(kit, json['retriever'] as JsonObject)['type'] !== 'SimpleRetriever') {
         throw new ConfigError(`stream ${name} is read by a ${String(retrieverType)}`, { code: 'unsupported_component', place: placeOf(kit.manifest, json['retriever']), expected: 'a SimpleRetriever or an AsyncRetriever', found: String(retrieverType), next: 'read this stream by other means; the others run' });
       }
+      await this.askForProperties(json['retriever'] as JsonObject);
       const schemas = new Map<JsonObject, JsonObject>([[json, await this.schema(json)]]);
       const streamParts: StreamParts = {
         kit, retrieverParts: this.parts,
@@ -208,6 +209,16 @@ class Builder {
     const loader = json['schema_loader'];
     if (isObject(loader) && loader['type'] === 'DynamicSchemaLoader') return dynamicSchema(kit, loader, () => this.fetchAll(loader['retriever'] as JsonObject));
     return schemaOf(json, { manifest: kit.manifest, config: kit.config, templates: kit.templates });
+  }
+
+  /** A list of properties that the API itself tells, asked for once. */
+  private async askForProperties(component: JsonObject): Promise<void> {
+    const own = component['requester'];
+    const list = isObject(own) ? queryPropertiesOf(replaced(this.kit, own))?.['property_list'] : undefined;
+    if (!isObject(list) || this.kit.propertyLists.has(list)) return;
+    const path = Array.isArray(list['property_field_path']) ? list['property_field_path'].map((part) => text(this.kit, list, part)({})) : [];
+    const records = await this.fetchAll(list['retriever'] as JsonObject);
+    this.kit.propertyLists.set(list, [...new Set(records.flatMap((record) => valuesAt(record, path)).map(String))]);
   }
 
   /** All records of a retriever that belongs to no stream. */

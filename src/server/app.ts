@@ -1,4 +1,5 @@
 /** HTTP of `headrace serve`: webhooks and health. */
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -24,11 +25,28 @@ export interface ServerParts {
   /** Rejects where the scheduler's database cannot be used. */
   ready: () => Promise<void>;
   onError: (error: unknown) => void;
+  /** Wanted of every request but signed ones and `/healthz`; undefined on loopback. */
+  token?: string | undefined;
 }
 
-export function webApp({ clock, webhookSecret, store, ready, onError }: ServerParts): Hono {
+/** Beyond loopback, a token is wanted. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function isSame(given: string, wanted: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(wanted));
+}
+
+export function webApp({ clock, webhookSecret, store, ready, onError, token }: ServerParts): Hono {
   const app = new Hono();
   app.get('/healthz', (context) => context.json({ status: 'ok' }));
+  app.use(async (context, next) => {
+    const isOpen = token === undefined || context.req.path.startsWith('/webhooks/');
+    if (!isOpen && !isSame(context.req.header('authorization') ?? '', `Bearer ${token}`)) return context.json({ error: 'a token is wanted: Authorization: Bearer …' }, 401);
+    return next();
+  });
   app.get('/readyz', async (context) => {
     try {
       await ready();
@@ -74,12 +92,14 @@ export interface Listening {
 }
 
 export function listen(app: Hono, host: string, port: number): Promise<Listening> {
+  if (port > 65_535) return Promise.reject(new ConfigError('there is no such port', { code: 'bad_port', place: '--port', expected: '0 to 65535', found: String(port) }));
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   server.requestTimeout = 30_000;
   server.headersTimeout = 15_000;
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
-      reject(codeOf(error) === 'EADDRINUSE' ? new ConfigError(`port ${port} is taken`, { code: 'port_taken', place: '--port', expected: 'a free port', found: String(port), next: 'name another with --port, or 0 for any' }) : error);
+      if (codeOf(error) === 'EADDRNOTAVAIL' || codeOf(error) === 'ENOTFOUND') reject(new ConfigError(`this machine has no address ${host}`, { code: 'bad_host', place: '--host', expected: 'an address of this machine', found: host }));
+      else reject(codeOf(error) === 'EADDRINUSE' ? new ConfigError(`port ${port} is taken`, { code: 'port_taken', place: '--port', expected: 'a free port', found: String(port), next: 'name another with --port, or 0 for any' }) : error);
     });
     server.listen(port, host, () => {
       const { address, port: actual, family } = server.address() as AddressInfo;

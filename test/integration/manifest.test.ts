@@ -387,6 +387,25 @@ test('properties that do not fit one request are asked for in parts, and the rec
   expect(new Set(asked.map((line) => new URLSearchParams(line.split('?')[1]).get('fields')))).toEqual(new Set(['id,a,b', 'id,c']));
 });
 
+test('properties that the API itself lists are asked for once, then asked for by name', async () => {
+  const { rows, asked } = await read(
+    ({ path, query }) => (path === '/properties' ? { fields: [{ name: 'a' }, { name: 'b' }] } : { data: [{ id: 1, ...Object.fromEntries(query['fields']!.split(',').filter((name) => name !== 'id').map((name) => [name, `${name}1`])) }] }),
+    streamOf('users', { requester: `request_parameters:
+  fields:
+    type: QueryProperties
+    always_include_properties: [id]
+    property_list:
+      type: PropertiesFromEndpoint
+      property_field_path: [name]
+      retriever:
+        type: SimpleRetriever
+        requester: {type: HttpRequester, url_base: 'https://api.test', path: properties}
+        record_selector: {type: RecordSelector, extractor: {type: DpathExtractor, field_path: [fields]}}` }),
+  );
+  expect(rows['users']).toEqual([{ id: 1, a: 'a1', b: 'b1' }]);
+  expect(asked.filter((line) => line.includes('/properties'))).toHaveLength(1);
+});
+
 describe('asynchronous jobs', () => {
   const JOB = `- type: DeclarativeStream
   name: report

@@ -57,8 +57,8 @@ interface Service {
   ended: Promise<number | null>;
 }
 
-function start(args: string[]): Service {
-  const child = spawn(process.execPath, [MAIN, ...args, '--json'], { env: { ...process.env, ...env(), NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'], cwd: folder.folder });
+function start(args: string[], more: Record<string, string> = {}): Service {
+  const child = spawn(process.execPath, [MAIN, ...args, '--json'], { env: { ...process.env, ...env(), ...more, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'], cwd: folder.folder });
   processes.add(child);
   const events: Record<string, any>[] = [];
   const waiting: { wanted: (event: Record<string, any>) => boolean; resolve: (event: Record<string, any>) => void }[] = [];
@@ -212,6 +212,28 @@ describe('headrace serve', () => {
       expect(stderr).not.toMatch(/at .*\.js:\d+/);
     }
   }, 90_000);
+});
+
+describe('beyond loopback', () => {
+  test('a token is wanted, of all but signed requests and the sign of life', async () => {
+    const file = configure('outside');
+    const refused = await headrace(['serve', '--host', '0.0.0.0', '--port', '0', '--config', file], { env: env() });
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('HEADRACE_TOKEN') });
+    const token = 'a token of some length';
+    const service = start(['serve', '--host', '0.0.0.0', '--port', '0', '--config', file], { HEADRACE_TOKEN: token });
+    const base = String((await service.until((event) => event['type'] === 'listening'))['url']).replace('0.0.0.0', '127.0.0.1');
+    const status = async (page: string, authorization?: string) => (await fetch(base + page, { headers: { connection: 'close', ...(authorization === undefined ? {} : { authorization }) } })).status;
+    expect(await status('/healthz')).toBe(200);
+    expect(await status('/readyz')).toBe(401);
+    expect(await status('/readyz', 'Bearer wrong')).toBe(401);
+    expect(await status('/readyz', token)).toBe(401);
+    expect(await status('/readyz', `Bearer ${token}`)).toBe(200);
+    const body = '{"id":"evt_outside","data":{}}';
+    expect((await hook(base, 'outside', body, sign(body))).status).toBe(200);
+    expect((await hook(base, 'outside', body, sign(body, 'wrong secret'))).status).toBe(401);
+    for (const [args, found] of [[['--port', '99999'], '99999'], [['--port', new URL(base).port], 'port']] as const) expect(await headrace(['serve', ...args, '--config', file], { env: env() })).toMatchObject({ code: 2, stderr: expect.stringContaining(found) });
+    expect((await task(['list', '--state', 'bogus'], file)).code).toBe(2);
+  }, 60_000);
 });
 
 describe('a fleet', () => {

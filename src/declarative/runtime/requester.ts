@@ -164,9 +164,15 @@ export interface PropertyChunks {
   keyOf: (record: Record<string, unknown>) => string;
 }
 
-export function propertyChunks(kit: Kit, own: JsonObject): PropertyChunks | undefined {
+/** The component that says which properties a requester asks for. */
+export function queryPropertiesOf(own: JsonObject): JsonObject | undefined {
   const parameters = own['request_parameters'];
   const component = isObject(own['query_properties']) ? own['query_properties'] : isObject(parameters) ? Object.values(parameters).find((value) => isObject(value) && value['type'] === 'QueryProperties') : undefined;
+  return isObject(component) ? component : undefined;
+}
+
+export function propertyChunks(kit: Kit, own: JsonObject): PropertyChunks | undefined {
+  const component = queryPropertiesOf(own);
   const chunking = isObject(component) ? component['property_chunking'] : undefined;
   if (!isObject(component) || !isObject(chunking) || typeof chunking['property_limit'] !== 'number') return undefined;
   const { names, always } = propertyNames(kit, component);
@@ -184,8 +190,9 @@ export function propertyChunks(kit: Kit, own: JsonObject): PropertyChunks | unde
 }
 
 function propertyNames(kit: Kit, component: JsonObject): { names: string[]; always: string[] } {
-  const names = component['property_list'];
-  if (!Array.isArray(names)) throw unsupported(kit, component, 'a property list that is asked for', 'write the properties into property_list');
+  const given = component['property_list'];
+  const names = isObject(given) ? kit.propertyLists.get(given) : given;
+  if (!Array.isArray(names)) throw unsupported(kit, component, 'a list of properties that was not asked for', 'write the properties into property_list');
   const always = Array.isArray(component['always_include_properties']) ? component['always_include_properties'].map(String) : [];
   return { names: names.map(String).filter((name) => !always.includes(name)), always };
 }

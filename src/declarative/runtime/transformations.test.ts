@@ -8,7 +8,7 @@ import type { Kit } from './kit.js';
 import { transformation } from './transformations.js';
 
 const manifest = parseManifest('version: 1.0.0\ntype: DeclarativeSource\ncheck: {type: CheckStream, stream_names: []}\nstreams: []\n', 'm.yaml');
-const kit: Kit = { manifest, config: {}, templates: new Templates(), clock: systemClock, baseUrl: undefined, twins: {}, onConfigChange: () => {} };
+const kit: Kit = { manifest, config: {}, templates: new Templates(), clock: systemClock, baseUrl: undefined, twins: {}, onConfigChange: () => {}, propertyLists: new Map() };
 
 function run(component: JsonObject, record: JsonObject): unknown {
   const given = structuredClone(record);
