@@ -6,7 +6,7 @@ import { LIMITS } from '../limits.js';
 import type { AirbyteStream } from '../protocol/airbyte.js';
 import { placeOf, type Manifest } from './manifest/manifest.js';
 import { isObject, type Json, type JsonObject } from './manifest/read.js';
-import { nameOf, parametersOf } from './streams.js';
+import { nameOf, parametersOf, partsOf } from './streams.js';
 import type { Templates } from './templates/template.js';
 import type { Dict } from './templates/values.js';
 
@@ -18,11 +18,12 @@ export interface CatalogInput {
   dynamicSchema?: (stream: JsonObject, loader: JsonObject) => JsonObject | undefined;
 }
 
-export function airbyteStream(stream: JsonObject, input: CatalogInput): AirbyteStream {
+export function airbyteStream(json: JsonObject, input: CatalogInput): AirbyteStream {
+  const [stream] = partsOf(json) as [JsonObject];
   const cursor = cursorFieldOf(stream, input);
   const key = primaryKeyOf(stream);
   return {
-    name: nameOf(stream),
+    name: nameOf(json),
     json_schema: schemaOf(stream, input),
     supported_sync_modes: cursor === undefined ? ['full_refresh'] : ['full_refresh', 'incremental'],
     is_resumable: cursor !== undefined,

@@ -12,7 +12,7 @@ export interface StreamCoverage {
 }
 
 const NOT_RUN: Record<string, string> = {
-  StateDelegatingStream: 'a stream that delegates by its state', RateLimitedMultipleTokenAuthenticator: 'several tokens with quotas of their own', FileUploader: 'files',
+  RateLimitedMultipleTokenAuthenticator: 'several tokens with quotas of their own', FileUploader: 'files',
 };
 /** Classes that only translate an older state: without a twin, such a state is not taken over, and the stream runs. */
 const OPTIONAL = new Set(['CustomStateMigration']);

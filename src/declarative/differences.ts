@@ -13,5 +13,5 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
   ['constant backoff on status 429', 'waits as the manifest says', 'the gate decides, from Retry-After, headers and what it learned', 'a constant is a guess'],
   ['state', 'one cursor, or one for each partition', 'the same, from a global cursor for substreams, and the ledger beside it', 'resuming exactly, and going back to Airbyte'],
   ['`IncrementingCountCursor`', 'reads on from the last number', 'reads the stream again', 'rare so far; nothing is lost'],
-  ['`lazy_read_pointer`, several tokens with quotas, `StateDelegatingStream`, files', 'supported', 'not supported: the stream says so, the others run', 'rare so far'],
+  ['`lazy_read_pointer`, several tokens with quotas, files', 'supported', 'not supported: the stream says so, the others run', 'rare so far'],
 ];

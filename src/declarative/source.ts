@@ -23,7 +23,8 @@ import { queryPropertiesOf, requester, type Requester } from './runtime/requeste
 import { retriever, type RetrieverParts } from './runtime/retriever.js';
 import { declarativeStream, unreadable, type StreamParts } from './runtime/stream.js';
 import { replaced, type Twins } from './runtime/twins.js';
-import { allStreams, hasFetchedStreams, nameOf, staticStreams } from './streams.js';
+import { allStreams, hasFetchedStreams, nameOf, partsOf, staticStreams } from './streams.js';
+import { DateTextError, parseDuration } from './templates/datetime.js';
 import { Templates } from './templates/template.js';
 
 export interface DeclarativeInput {
@@ -121,7 +122,7 @@ class Builder {
   private open(definitions: JsonObject[]): void {
     const { kit, input } = this;
     const requesters: Requester[] = [];
-    for (const json of definitions) {
+    for (const json of definitions.flatMap(partsOf)) {
       const component = json['retriever'];
       const own = isObject(component) ? (component['requester'] ?? component['creation_requester']) : undefined;
       if (!isObject(own)) continue;
@@ -159,27 +160,33 @@ class Builder {
     if (this.streams.some((stream) => stream.name === name)) return;
     const { kit } = this;
     try {
-      if (json['type'] === 'StateDelegatingStream') throw new ConfigError(`stream ${name} delegates to two streams by its state`, { code: 'unsupported_component', place: placeOf(kit.manifest, json), expected: 'a DeclarativeStream', found: 'StateDelegatingStream', next: 'name the full refresh stream instead' });
-      const retrieverType = (json['retriever'] as JsonObject)['type'];
-      if (retrieverType !== 'SimpleRetriever' && retrieverType !== 'AsyncRetriever' && replaced(kit, json['retriever'] as JsonObject)['type'] !== 'SimpleRetriever') {
-        throw new ConfigError(`stream ${name} is read by a ${String(retrieverType)}`, { code: 'unsupported_component', place: placeOf(kit.manifest, json['retriever']), expected: 'a SimpleRetriever or an AsyncRetriever', found: String(retrieverType), next: 'read this stream by other means; the others run' });
-      }
-      await this.askForProperties(json['retriever'] as JsonObject);
-      const schemas = new Map<JsonObject, JsonObject>([[json, await this.schema(json)]]);
-      const streamParts: StreamParts = {
-        kit, retrieverParts: this.parts,
-        schemaOf: (stream) => schemas.get(stream) ?? schemaOf(stream, { manifest: kit.manifest, config: kit.config, templates: kit.templates }),
-        parentName: (parent, child) => this.parentName(parent, child),
-        lockOf: (stream) => this.locks.get(stream),
-      };
-      const stream = declarativeStream(json, name, stored, streamParts);
+      const [own, first] = (await Promise.all(partsOf(json).map((part) => this.streamOf(part, name, stored)))) as [Stream & { interval: Interval | undefined }, Stream | undefined];
+      const kept = text(kit, json, json['api_retention_period'] ?? '')({});
+      const stream = first ? { ...own, first, keptSeconds: kept === '' ? undefined : secondsOf(kit, json, kept) } : own;
       if (stream.interval) this.intervals.set(name, stream.interval);
       this.streams.push(stream);
-      await this.addParents(json);
+      for (const part of partsOf(json)) await this.addParents(part);
     } catch (error) {
       if (!(error instanceof HeadraceError) || error instanceof RetriableError) throw error;
       this.streams.push({ ...unreadable(json, name, error), stored });
     }
+  }
+
+  private async streamOf(json: JsonObject, name: string, stored: boolean): Promise<Stream & { interval: Interval | undefined }> {
+    const { kit } = this;
+    const retrieverType = (json['retriever'] as JsonObject)['type'];
+    if (retrieverType !== 'SimpleRetriever' && retrieverType !== 'AsyncRetriever' && replaced(kit, json['retriever'] as JsonObject)['type'] !== 'SimpleRetriever') {
+      throw new ConfigError(`stream ${name} is read by a ${String(retrieverType)}`, { code: 'unsupported_component', place: placeOf(kit.manifest, json['retriever']), expected: 'a SimpleRetriever or an AsyncRetriever', found: String(retrieverType), next: 'read this stream by other means; the others run' });
+    }
+    await this.askForProperties(json['retriever'] as JsonObject);
+    const schemas = new Map<JsonObject, JsonObject>([[json, await this.schema(json)]]);
+    const streamParts: StreamParts = {
+      kit, retrieverParts: this.parts,
+      schemaOf: (stream) => schemas.get(stream) ?? schemaOf(stream, { manifest: kit.manifest, config: kit.config, templates: kit.templates }),
+      parentName: (parent, child) => this.parentName(parent, child),
+      lockOf: (stream) => this.locks.get(stream),
+    };
+    return declarativeStream(json, name, stored, streamParts);
   }
 
   /** Parents are streams of their own; one that nobody asked for is not stored. */
@@ -269,7 +276,7 @@ class Builder {
     const { root } = this.kit.manifest;
     const checked = isObject(root['check']) && Array.isArray(root['check']['stream_names']) ? root['check']['stream_names'].map(String) : [];
     const names = checked.length > 0 ? checked : definitions.map(nameOf);
-    let json = definitions.find((each) => names.includes(nameOf(each))) ?? definitions[0]!;
+    let json = partsOf(definitions.find((each) => names.includes(nameOf(each))) ?? definitions[0]!)[0]!;
     for (let parent = firstParent(json); parent; parent = firstParent(json)) json = parent;
     const known = this.streams.find((stream) => stream.name === this.known.get(identity(json)));
     const stream = known ?? declarativeStream(json, nameOf(json), false, { kit: this.kit, retrieverParts: this.parts, schemaOf: () => ({}), parentName: (parent, child) => this.parentName(parent, child), lockOf: () => undefined });
@@ -288,7 +295,17 @@ class Builder {
 
 function firstParent(json: JsonObject): JsonObject | undefined {
   const config = list((json['retriever'] ?? {}) as JsonObject, 'partition_router').flatMap((each) => list(each, 'parent_stream_configs'))[0];
-  return config && isObject(config['stream']) ? config['stream'] : undefined;
+  return config && isObject(config['stream']) ? partsOf(config['stream'])[0] : undefined;
+}
+
+function secondsOf(kit: Kit, component: JsonObject, duration: string): number {
+  try {
+    const { ms, months } = parseDuration(duration);
+    return ms / 1000 + months * 30 * 86_400;
+  } catch (error) {
+    if (!(error instanceof DateTextError)) throw error;
+    throw new ConfigError('api_retention_period is no duration', { code: 'bad_duration', place: placeOf(kit.manifest, component), expected: 'an ISO 8601 duration like P30D', found: duration });
+  }
 }
 
 /** The same component, whatever parameters were handed down to it on the way. */

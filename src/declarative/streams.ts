@@ -55,6 +55,11 @@ export function writtenStreams(manifest: Manifest): JsonObject[] {
   return objects(manifest.root['streams']).flatMap((entry) => (entry['type'] === 'ConditionalStreams' ? objects(entry['streams']) : [entry]));
 }
 
+/** The streams that one which delegates by its state is made of, what it is at first last; else the stream itself. */
+export function partsOf(stream: JsonObject): JsonObject[] {
+  return stream['type'] === 'StateDelegatingStream' ? [stream['incremental_stream'] as JsonObject, stream['full_refresh_stream'] as JsonObject] : [stream];
+}
+
 export function nameOf(stream: JsonObject): string {
   const parameters = parametersOf(stream);
   const name = stream['name'] ?? parameters['name'];

@@ -48,6 +48,10 @@ export function openStream(input: OpenInput): OpenedStream {
   if (again && state.meta.complete && !input.childrenMissing) return resume(state);
   if (mode === 'replace') return { ...begin(input, state, 'load'), restart: true };
   const { follow, division } = stream;
+  if (state.meta.first && follow.kind === 'cursor' && division.kind === 'range') {
+    // The span of another stream says nothing on this one's axis: only when it was read counts.
+    return beginAs({ ...stream, division: { ...division, start: undefined } }, { gte: (state.meta.readTo ?? history.gte) - follow.lookback, lt: history.lt }, state, 'extend', false, true);
+  }
   const changed = follow.kind === 'events' && !input.changesLost;
   if (input.childrenMissing && division.kind === 'slices') return begin(input, state, 'reread');
   if (input.childrenMissing && (changed || follow.kind === 'cursor' || division.kind !== 'range')) return isClosed(state.ledger) ? extend(input, state) : begin(input, state, 'load');
@@ -79,6 +83,16 @@ function readAgain(input: OpenInput, state: StreamState, { request, part }: NonN
   // The entry is part of the writes: what it holds is what is stored.
   Object.assign(opened.meta, { request });
   return opened;
+}
+
+/** What a stream is read by: its `first` until that was done once, and again when it lay too long. */
+export function readerOf(stream: Stream, entries: StateEntry[], nowSeconds: number): Stream {
+  const { first, keptSeconds = Infinity } = stream;
+  if (!first) return stream;
+  const meta = decodeStream(entries)?.meta;
+  if (!meta || (meta.first && !meta.complete)) return first;
+  const readTo = meta.readTo ?? meta.span.lt;
+  return nowSeconds - readTo > keptSeconds ? first : stream;
 }
 
 function resume(state: StreamState): OpenedStream {

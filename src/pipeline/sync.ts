@@ -12,7 +12,7 @@ import type { Account, Source, Stream } from '../source/contract.js';
 import { openChanges } from './changes.js';
 import type { Permits, RunContext } from './context.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary } from './events.js';
-import { openStream, type OpenInput } from './follow.js';
+import { openStream, readerOf, type OpenInput } from './follow.js';
 import type { StreamMeta } from '../state/checkpoint.js';
 import { ByteBudget } from './memory.js';
 import { ProgressMeter } from './progress.js';
@@ -117,17 +117,21 @@ async function planStreams(options: SyncOptions, context: RunContext, writer: Wr
     if (known) return known;
     const children: StreamRun[] = [];
     for (const child of source.streams.filter((candidate) => parentOf(candidate) === stream.name)) children.push(await open(child, writes));
+    const own = byStream.get(stream.name) ?? [];
+    const reader = readerOf(stream, own, lt);
     const opened = openStream({
-      stream, mode, history, entries: byStream.get(stream.name) ?? [], changesLost: changesLost(stream.name), again: askedFor(stream.name, options.again),
+      stream: reader, mode, history, entries: own, changesLost: changesLost(stream.name), again: askedFor(stream.name, options.again),
       childrenMissing: children.some((child) => child.pending && child.needsParents) && byStream.has(stream.name),
     });
+    // What is written is the same object.
+    if (reader !== stream) Object.assign(opened.meta, { first: true, readTo: lt });
     if (opened.meta.mode === 'load' && opened.writes.length > 0 && stream.stored && !opened.restart) await noteRowsFromElsewhere(context.session, stream.name, opened.meta);
     if (opened.restart && stream.stored) await context.session.restart(stream.name);
     writes.push(...opened.writes);
     let run: StreamRun;
     const parent = () => [...runs.values()].find((candidate) => candidate.children.includes(run));
     // A child that has all it needs is not fed again when its parent is read for its own sake.
-    run = new StreamRun(stream, children.filter((child) => child.pending), context, writer, opened, history, () => parent()?.reader.pump());
+    run = new StreamRun(reader, children.filter((child) => child.pending), context, writer, opened, history, () => parent()?.reader.pump());
     runs.set(stream.name, run);
     return run;
   };

@@ -117,6 +117,13 @@ export interface Stream {
   /** The endpoint that its pages are counted against. */
   endpoint: string;
   /**
+   * How it is read until that was done once, where that differs: the same rows from elsewhere. What came since is then read by this stream
+   * itself, which follows by a cursor.
+   */
+  first?: Stream | undefined;
+  /** So many seconds after it was read last, what came since cannot be read any more: `first` is read again. */
+  keptSeconds?: number | undefined;
+  /**
    * One page. Throws CursorGoneError where the cursor's object no longer exists, SkippableError where this stream cannot be read,
    * and whatever the client throws.
    */

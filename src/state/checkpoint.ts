@@ -23,6 +23,8 @@ export interface StreamMeta {
   readTo?: number;
   /** Numbered streams: rows the API says there are. */
   total?: number;
+  /** It was read by the stream's `first`, whose span is its own. */
+  first?: boolean;
   /** The request to read again that began this generation: asked once, done once, whatever happened meanwhile. */
   request?: string;
   /** Of a change stream: the streams whose changes were read. */

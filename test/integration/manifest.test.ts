@@ -406,6 +406,46 @@ test('properties that the API itself lists are asked for once, then asked for by
   expect(asked.filter((line) => line.includes('/properties'))).toHaveLength(1);
 });
 
+test('a stream that delegates by its state is read whole once, then by what changed; again where the API forgets', async () => {
+  const nested = (text: string) => text.replace(/^- /, '  ').replaceAll(/^/gm, '  ').replaceAll('\n', '\n');
+  const manifest = (kept: string) => manifestOf(`- type: StateDelegatingStream
+  name: users
+${kept}  full_refresh_stream:
+${nested(streamOf('users', { path: 'all' }))}
+  incremental_stream:
+${nested(streamOf('users', { path: 'changes', rest: `incremental_sync:
+  type: DatetimeBasedCursor
+  cursor_field: at
+  datetime_format: "%s"
+  start_datetime: "0"
+  start_time_option: {type: RequestOption, inject_into: request_parameter, field_name: since}` }))}`);
+  const asked: string[] = [];
+  const since: number[] = [];
+  const before = Math.floor(Date.now() / 1000);
+  const server = await api(({ path, query }) => {
+    asked.push(path);
+    if (path === '/all') return { data: [{ id: 1, at: 1 }, { id: 2, at: before - 5 }] };
+    since.push(Number(query['since']));
+    return { data: [{ id: 3, at: before + 1 }] };
+  });
+  const own = connection({ manifest: manifest(''), url: server.url });
+  expect((await own.sync()).summary.outcome).toBe('complete');
+  const two = await own.sync();
+  expect(two.summary.outcome).toBe('complete');
+  expect(two.rows['users']!.map((row) => row['id'])).toEqual([1, 2, 3]);
+  // The check of a source asks for all of it, the sync only for what came since.
+  expect(since.at(-1)).toBeGreaterThan(before - 10);
+  await own.sync();
+  expect(asked.filter((path) => path === '/all').length).toBeLessThanOrEqual(2);
+  expect(asked.filter((path) => path === '/changes').length).toBeGreaterThanOrEqual(2);
+  const wholes = asked.filter((path) => path === '/all').length;
+  // The next one comes a second later than the API remembers.
+  writeFileSync(path.join(own.folder, 'source-test.yaml'), manifest('  api_retention_period: PT1S\n'));
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  await own.sync();
+  expect(asked.filter((path) => path === '/all').length).toBe(wholes + 1);
+});
+
 describe('asynchronous jobs', () => {
   const JOB = `- type: DeclarativeStream
   name: report
