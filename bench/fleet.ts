@@ -1,6 +1,6 @@
 /**
  * One Stripe account with a limit of 100 requests a second, read by 1, 2 and 4 workers that are processes of their own: how much of the limit
- * is used, what is rejected, what is missing or double. Then 4 of them, one killed every 5 s. --customers N (default 4,500: one request each).
+ * is used, what is rejected, what is missing or double. Then 4 of them, one killed every 5 s. --customers N (default 8,000: one request each, a read of a minute and a half).
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { LIVE_KEY, MAIN, scratch, startTestbedProcess } from './lib/processes.js
 import { finish, printTable, round } from './lib/report.js';
 
 const { values } = parseArgs({ strict: false, options: { customers: { type: 'string' }, debug: { type: 'boolean' }, series: { type: 'boolean' }, only: { type: 'string' } } });
-const CUSTOMERS = Number(values['customers'] ?? 4500);
+const CUSTOMERS = Number(values['customers'] ?? 8000);
 const RATE = 100;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
