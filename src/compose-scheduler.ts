@@ -61,7 +61,7 @@ export async function openCoordination(flags: CoordinationFlags, env: NodeJS.Pro
   try {
     const scheduler = await Scheduler.open(target);
     return {
-      scheduler, target, inbox: new WebhookInbox(scheduler.pool, scheduler),
+      scheduler, target, inbox: new WebhookInbox(scheduler),
       close: async () => {
         await scheduler.close();
         await server?.close();

@@ -85,6 +85,11 @@ function readAgain(input: OpenInput, state: StreamState, { request, part }: NonN
   return opened;
 }
 
+/** What read the stream that is stored: its `first`, or itself. */
+export function readBy(stream: Stream, meta: StreamMeta | undefined): Stream {
+  return meta?.first && stream.first ? stream.first : stream;
+}
+
 /** What a stream is read by: its `first` until that was done once, and again when it lay too long. */
 export function readerOf(stream: Stream, entries: StateEntry[], nowSeconds: number): Stream {
   const { first, keptSeconds = Infinity } = stream;

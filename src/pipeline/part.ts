@@ -10,9 +10,9 @@ import type { Source, Stream } from '../source/contract.js';
 import { decodeStream } from '../state/checkpoint.js';
 import type { Permits, RunContext } from './context.js';
 import type { RunEvent } from './events.js';
+import { readBy } from './follow.js';
 import { ByteBudget } from './memory.js';
 import { RangeReader } from './range-reader.js';
-import type { Reader } from './reader.js';
 import { SliceReader } from './slice-reader.js';
 import { Writer } from './writer.js';
 
@@ -95,32 +95,23 @@ async function readLoan(loan: Loan, session: DestinationSession, book: LoanBook,
   signal.addEventListener('abort', onAbort, { once: true });
   let recalled = false;
   const watching = watch();
-  let readers: Reader[] = [];
   try {
-    readers = await opened(loan, session, source, { ...options, signal: stop.signal });
-  } finally {
-    if (readers.length === 0) stop.abort();
-  }
-  try {
-    const [range, ...children] = readers as [RangeReader, ...SliceReader[]];
-    const ended = range.run().finally(() => {
-      for (const child of children) child.parentEnded();
-    });
-    await Promise.all([ended, ...children.map((child) => child.run())]);
-    await range.apply(mergesOf(range.ledger));
-  } catch (error) {
-    // What is not ours any more, or is given up for a stop, its leader reads on.
-    if (!(error instanceof PausedError) && !recalled) {
-      await book.giveBack(loan.id);
-      throw error;
-    }
+    const [range, ...children] = await opened(loan, session, source, { ...options, signal: stop.signal });
+    const reading = [range.run().finally(() => children.forEach((child) => child.parentEnded())), ...children.map((child) => child.run())];
+    // One that fails stops the others: nobody commits any more when the part is given back.
+    for (const each of reading) each.catch(() => stop.abort());
+    const ends = await Promise.allSettled(reading);
+    const failure = ends.map((end) => (end.status === 'rejected' ? (end.reason as unknown) : undefined)).find((reason) => reason !== undefined && !(reason instanceof PausedError));
+    // What is not ours any more its new owner reads on.
+    if (failure !== undefined && !recalled) throw failure;
+    if (ends.every((end) => end.status === 'fulfilled')) await range.apply(mergesOf(range.ledger));
+    return [range, ...children].reduce((sum, reader) => ({ rows: sum.rows + reader.rows, pages: sum.pages + reader.pages }), { rows: 0, pages: 0 });
   } finally {
     stop.abort();
     signal.removeEventListener('abort', onAbort);
     await watching;
+    if (!recalled) await book.giveBack(loan.id);
   }
-  if (!recalled) await book.giveBack(loan.id);
-  return readers.reduce((sum, reader) => ({ rows: sum.rows + reader.rows, pages: sum.pages + reader.pages }), { rows: 0, pages: 0 });
 
   async function watch(): Promise<void> {
     while (!stop.signal.aborted) {
@@ -135,12 +126,13 @@ async function readLoan(loan: Loan, session: DestinationSession, book: LoanBook,
 }
 
 /** The reader of the lent range, and those of the children that its rows open. */
-async function opened(loan: Loan, session: DestinationSession, source: Source, options: PartOptions): Promise<Reader[]> {
+async function opened(loan: Loan, session: DestinationSession, source: Source, options: PartOptions): Promise<[RangeReader, ...SliceReader[]]> {
   const { permits, clock, signal } = options;
   const entries = await session.loadState();
   const stateOf = (stream: string) => decodeStream(entries.filter((entry) => entry.stream === stream));
-  const stream = source.streams.find((candidate) => candidate.name === loan.stream);
   const state = stateOf(loan.stream);
+  const known = source.streams.find((candidate) => candidate.name === loan.stream);
+  const stream = known && readBy(known, state?.meta);
   const range = state?.ledger.ranges.get(loan.range);
   if (!stream || !state || !range) throw new FatalError(`part ${loan.range} of ${loan.stream} is not there`, { code: 'loan_misfit', expected: 'a range of the ledger', found: 'none' });
   const memory = new ByteBudget(LIMITS.bufferedBytes);

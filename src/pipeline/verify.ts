@@ -7,6 +7,7 @@ import type { Source, Stream } from '../source/contract.js';
 import { isOneWay } from './axes.js';
 import { decodeStream, type StreamState } from '../state/checkpoint.js';
 import type { StreamProof } from './events.js';
+import { readBy } from './follow.js';
 import { prove } from './proof.js';
 
 export interface Sample {
@@ -29,7 +30,7 @@ export async function verifyLedger(session: DestinationSession, source: Source, 
     if (!stream.stored) continue;
     const state = decodeStream(entries.filter((entry) => entry.stream === stream.name));
     if (!state) continue;
-    const slices = stream.division.kind === 'slices';
+    const slices = readBy(stream, state.meta).division.kind === 'slices';
     const openSlices = [...state.slices.values()].reduce((sum, entry) => sum + entry.open.length, 0);
     proofs.push(await prove(session, { stream, mode, ledger: slices ? undefined : state.ledger, openSlices, complete: state.meta.complete, before: state.meta.before ?? 0 }, counts));
   }
@@ -44,7 +45,8 @@ export async function verifyAgainstApi(session: DestinationSession, source: Sour
     const { division } = stream;
     if (!stream.stored || division.kind !== 'range' || isOneWay(division)) continue;
     const state = decodeStream(entries.filter((entry) => entry.stream === stream.name));
-    if (!state?.meta.complete) continue;
+    // What its `first` read lies on another axis.
+    if (!state?.meta.complete || state.meta.first) continue;
     try {
       for (let i = 0; i < samples; i++) out.push(await sampleOnce(session, stream, state, i === 0 ? 1 : random.next(), signal));
     } catch (error) {

@@ -1,5 +1,4 @@
 /** Events that webhooks brought: stored before they are answered, each once. */
-import type { Pool } from '../postgres/pool.js';
 import type { NewTask, Scheduler } from './scheduler.js';
 
 export interface StoredEvent {
@@ -7,18 +6,12 @@ export interface StoredEvent {
   body: Record<string, unknown>;
 }
 
-/** Handled events are remembered longer than any sender repeats them. */
-const KEPT = '40 days';
-
 export class WebhookInbox {
-  constructor(
-    private readonly pool: Pool,
-    private readonly scheduler: Scheduler,
-  ) {}
+  constructor(private readonly scheduler: Scheduler) {}
 
   /** Stores an event and the task that will handle it, in one transaction; false where it was stored before. */
   async store(connection: string, event: StoredEvent, task: NewTask): Promise<boolean> {
-    return this.pool.transaction(async (client) => {
+    return this.scheduler.pool.transaction(async (client) => {
       const { rowCount } = await client.query('insert into _headrace.webhook_event (connection_id, event_id, body) values ($1, $2, $3) on conflict do nothing', [connection, event.id, JSON.stringify(event.body)]);
       if (rowCount === 0) return false;
       await this.scheduler.enqueue([task], client);
@@ -27,15 +20,11 @@ export class WebhookInbox {
   }
 
   async waiting(connection: string, count: number): Promise<StoredEvent[]> {
-    return this.pool.query<{ id: string; body: Record<string, unknown> }>(
+    return this.scheduler.pool.query<{ id: string; body: Record<string, unknown> }>(
       'select event_id as id, body from _headrace.webhook_event where connection_id = $1 and handled_at is null order by received_at limit $2', [connection, count]);
   }
 
   async handled(connection: string, ids: string[]): Promise<void> {
-    await this.pool.query('update _headrace.webhook_event set handled_at = now() where connection_id = $1 and event_id = any($2)', [connection, ids]);
-  }
-
-  async prune(): Promise<void> {
-    await this.pool.query(`delete from _headrace.webhook_event where handled_at < now() - interval '${KEPT}'`);
+    await this.scheduler.pool.query('update _headrace.webhook_event set handled_at = now() where connection_id = $1 and event_id = any($2)', [connection, ids]);
   }
 }

@@ -89,6 +89,8 @@ export const TASKS_CHANNEL = 'headrace_tasks';
 /** SQLSTATE of a worker whose lease ran out. */
 const NO_LEASE = 'HR001';
 const FINISHED_TASKS_KEPT = '7 days';
+/** Longer than any sender repeats an event. */
+const HANDLED_EVENTS_KEPT = '40 days';
 
 export class Scheduler {
   constructor(readonly pool: Pool) {}
@@ -231,7 +233,7 @@ export class Scheduler {
     return this.pool.transaction(async (client) => {
       const { rows } = await client.query(
         `select connection_id as connection, kind, payload, priority, every_seconds, cron, time_zone, (extract(epoch from next_at) * 1000)::float8 as due, ${NOW_MS} as now
-         from _headrace.schedule where not paused and next_at <= _headrace.now() order by next_at limit 200 for update skip locked`);
+         from _headrace.schedule where next_at <= _headrace.now() order by next_at limit 200 for update skip locked`);
       if (rows.length === 0) return 0;
       await this.enqueue(rows.map(({ connection, kind, payload, priority }) => ({ connection, kind, payload, priority, key: `repeat/${kind}`, exclusive: true })), client);
       for (const { connection, kind, every_seconds: every, cron, time_zone: timeZone, due, now } of rows) {
@@ -251,8 +253,9 @@ export class Scheduler {
     return wrong;
   }
 
-  /** Forgets tasks that ended a week ago. Dead letters stay. */
+  /** Forgets tasks that ended a week ago, and events that were handled long ago. Dead letters stay. */
   async prune(): Promise<void> {
+    await this.call(`delete from _headrace.webhook_event where handled_at < _headrace.now() - interval '${HANDLED_EVENTS_KEPT}'`);
     await this.call(`delete from _headrace.task where state in ('done', 'cancelled') and ended_at < _headrace.now() - interval '${FINISHED_TASKS_KEPT}'`);
   }
 

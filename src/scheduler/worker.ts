@@ -67,7 +67,8 @@ interface Running {
 }
 
 export class Worker {
-  private readonly running = new Map<number, Running>();
+  /** By task and attempt: after a lost lease the same task may come here again before its old attempt has ended. */
+  private readonly running = new Map<string, Running>();
   private readonly leaseMs: number;
   private readonly pollMs: number;
   private id: string | undefined;
@@ -77,6 +78,7 @@ export class Worker {
   private wake: () => void = () => {};
   private hinted = false;
   private readonly over = new AbortController();
+  private claiming: Promise<void> = Promise.resolve();
   private loops: Promise<unknown> = Promise.resolve();
   private chores: Record<'tick' | 'reap' | 'reconcile' | 'prune', number> = { tick: 0, reap: 0, reconcile: 0, prune: 0 };
 
@@ -90,7 +92,8 @@ export class Worker {
     const now = this.options.clock.monotonic();
     // Not all at once: the fleet shares these.
     this.chores = { tick: now, reap: now + REAP_MS * this.options.random.next(), reconcile: now + RECONCILE_MS * this.options.random.next(), prune: now + PRUNE_MS * this.options.random.next() };
-    this.loops = Promise.all([this.claimLoop(), this.beatLoop(), this.choreLoop(), this.listenLoop()]);
+    this.claiming = this.claimLoop();
+    this.loops = Promise.all([this.claiming, this.beatLoop(), this.choreLoop(), this.listenLoop()]);
   }
 
   /** Tasks that it runs now. */
@@ -108,7 +111,7 @@ export class Worker {
     for (const each of this.running.values()) each.abort.abort('drain' satisfies StopReason);
     // The process must not live on for the sake of a timer.
     const waited = new AbortController();
-    await Promise.race([Promise.all([...this.running.values()].map((each) => each.ended)), clock.sleep(withinMs, waited.signal)]);
+    await Promise.race([this.claiming.then(() => Promise.all([...this.running.values()].map((each) => each.ended))), clock.sleep(withinMs, waited.signal)]);
     this.over.abort();
     if (id !== undefined) await Promise.race([scheduler.leave(id).catch(() => {}), clock.sleep(RETRY_MS, waited.signal)]);
     waited.abort();
@@ -163,11 +166,13 @@ export class Worker {
     const abort = new AbortController();
     this.options.observe?.({ type: 'task_started', task });
     const ended = this.runTask(task, abort, worker).finally(() => {
-      this.running.delete(task.id);
+      this.running.delete(`${task.id}/${task.attempt}`);
       this.hinted = true;
       this.wake();
     });
-    this.running.set(task.id, { task, abort, ended });
+    this.running.set(`${task.id}/${task.attempt}`, { task, abort, ended });
+    // A claim that was under way when the worker was told to stop.
+    if (this.stopping) abort.abort('drain' satisfies StopReason);
   }
 
   private async runTask(task: ClaimedTask, abort: AbortController, worker: string): Promise<void> {

@@ -150,6 +150,32 @@ describe('admission', () => {
 });
 
 describe('ends', () => {
+  test('what always fails is a dead letter in the end, although others wait for the same each time', async () => {
+    await connection('a', 1000);
+    await worker();
+    for (let failures = 1; failures <= 8; failures++) {
+      await scheduler.enqueue([{ connection: 'a', kind: 'k', key: 'x' }]);
+      const [task] = await scheduler.claim('w', 1);
+      expect(task).toMatchObject({ failures: failures - 1 });
+      await scheduler.enqueue([{ connection: 'a', kind: 'k', key: 'x' }]);
+      expect(await scheduler.fail(task!, { code: 'e', message: 'm' })).toBe(failures < 8 ? 'cancelled' : 'dead');
+      await audit();
+    }
+  });
+
+  test('handled events and ended tasks are forgotten in time, dead letters and what waits are not', async () => {
+    await connection('a', 1000);
+    await worker();
+    await enqueue(3, { connection: 'a' });
+    const [done, dead] = await scheduler.claim('w', 2);
+    await scheduler.settle([{ ...done!, settlement: { state: 'done' } }, { ...dead!, settlement: { state: 'dead', error: { code: 'e', message: 'm' } } }]);
+    await scheduler.pool.query(`update _headrace.task set ended_at = now() - interval '8 days' where ended_at is not null`);
+    await scheduler.pool.query(`insert into _headrace.webhook_event (connection_id, event_id, body, handled_at) values ('a', '1', '{}', now() - interval '41 days'), ('a', '2', '{}', now()), ('a', '3', '{}', null)`);
+    await scheduler.prune();
+    expect((await scheduler.pool.query('select state from _headrace.task order by 1')).map((row) => row['state'])).toEqual(['dead', 'queued']);
+    expect((await scheduler.pool.query('select event_id from _headrace.webhook_event order by 1')).map((row) => row['event_id'])).toEqual(['2', '3']);
+  });
+
   test('failures are tried again later and later, then become dead letters; a retry begins anew', async () => {
     await connection('a', 1000);
     await worker();

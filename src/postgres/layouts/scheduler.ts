@@ -62,10 +62,10 @@ create unique index task_key on _headrace.task (connection_id, key) where key is
 create table _headrace.schedule (
   connection_id text not null references _headrace.connection, kind text not null, payload jsonb not null default '{}',
   every_seconds integer check (every_seconds > 0), cron text, time_zone text not null default 'UTC', priority integer not null default 0, origin text not null default '',
-  paused boolean not null default false, next_at timestamptz not null, primary key (connection_id, kind),
+  next_at timestamptz not null, primary key (connection_id, kind),
   check ((every_seconds is null) <> (cron is null))
 );
-create index schedule_next on _headrace.schedule (next_at) where not paused;
+create index schedule_next on _headrace.schedule (next_at);
 create table _headrace.setting (name text primary key, value jsonb not null);
 create table _headrace.webhook_event (
   connection_id text not null, event_id text not null, received_at timestamptz not null default now(), body jsonb not null, handled_at timestamptz,
@@ -181,7 +181,7 @@ begin
   perform _headrace.lock_partitions(parts);
   return query
     with ended as materialized (
-      select x.id, x.concurrency_partition_id, x.connection_id, x.exclusive, i.error, i.result,
+      select x.id, x.concurrency_partition_id, x.connection_id, x.exclusive, x.key, x.failures, i.error, i.result,
         case when i.state = 'done' then 'done'
           when x.stop = 'cancel' then 'cancelled'
           when i.state = 'dead' or (p_failed and x.failures + 1 >= x.max_attempts) then 'dead'
@@ -197,6 +197,10 @@ begin
         run_at = case when e.state in ('delayed', 'paused') then e.run_at else x.run_at end,
         ended_at = case when e.state in ('delayed', 'paused') then null else _headrace.now() end
       from ended e where x.id = e.id returning x.id, x.state),
+    -- Who waits under the same key goes on, and counts what failed before it: else a run that always fails would never be a dead letter.
+    carried as (
+      update _headrace.task y set failures = greatest(y.failures, e.failures + 1) from ended e
+      where p_failed and e.state = 'cancelled' and y.connection_id = e.connection_id and y.key = e.key and y.id <> e.id and y.state in ('queued', 'delayed', 'paused')),
     freed as (select connection_id, count(*)::int as n, count(*) filter (where exclusive)::int as exclusives from ended group by 1),
     c as (
       update _headrace.connection x set running = x.running - f.n, exclusive_running = x.exclusive_running - f.exclusives,
