@@ -42,6 +42,7 @@ export function openStream(input: OpenInput): OpenedStream {
   const { stream, mode, history } = input;
   const state = decodeStream(input.entries);
   if (!state) return begin(input, undefined, 'load');
+  if (state.meta.abandoned) return begin(input, state, state.meta.mode === 'reread' ? 'reread' : 'load');
   if (!state.meta.complete && !input.childrenMissing) return resume(state);
   const { again } = input;
   if (again && state.meta.complete && state.meta.request !== again.request) return readAgain(input, state, again);

@@ -110,6 +110,7 @@ export abstract class Reader implements Pending {
   protected openings(records: DataRecord[], identity: string, from?: Slice): ChildOpening[] {
     const out: ChildOpening[] = [];
     for (const child of this.children) {
+      if (child.abandoned) continue;
       const slices = [...new Set(child.slicesOf(records, from))];
       if (slices.length === 0) continue;
       child.announced++;

@@ -64,8 +64,20 @@ export class SliceReader extends Reader {
     return parents.flatMap((parent) => slice(parent, from) ?? []);
   }
 
+  /** Its parents are read on without it. */
+  abandoned = false;
+  /** Called where parents wait for this stream, which has failed. */
+  onBlocked: () => void = () => {};
+
   /** Whether parents must wait, given that `coming` of their pages are already asked for. */
   full(coming: number): boolean {
+    if (this.abandoned) return false;
+    const isFull = this.holdsEnough(coming);
+    if (isFull && this.error !== undefined) this.onBlocked();
+    return isFull;
+  }
+
+  private holdsEnough(coming: number): boolean {
     return this.entries.size + this.announced + coming >= LIMITS.openSlicePages || this.openBytes >= LIMITS.openSliceBytes;
   }
 

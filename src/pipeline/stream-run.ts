@@ -72,6 +72,10 @@ export class StreamRun {
     } catch (error) {
       this.error = error;
       this.become(error instanceof PausedError ? 'paused' : error instanceof SkippableError ? 'skipped' : 'failed', error);
+      if (this.reader instanceof SliceReader && !(error instanceof PausedError)) {
+        this.reader.onBlocked = () => this.abandon(this.reader as SliceReader);
+        this.onRoom();
+      }
     } finally {
       for (const child of this.children) {
         if (!(child.reader instanceof SliceReader)) continue;
@@ -79,6 +83,16 @@ export class StreamRun {
         child.reader.parentEnded();
       }
     }
+  }
+
+  /** Its parents go on without it, once it is stored that this stream is to be begun anew: before, each of them opens its slices. */
+  private abandon(reader: SliceReader): void {
+    reader.onBlocked = () => {};
+    this.meta = { ...this.meta, abandoned: true };
+    void this.context.session.writeState([this.metaWrite()]).then(() => {
+      reader.abandoned = true;
+      this.onRoom();
+    }, (error: unknown) => reader.fail(error));
   }
 
   /** Its parent did not come to its end: closing what is open does not make this stream complete. */

@@ -23,6 +23,8 @@ export interface StreamMeta {
   readTo?: number;
   /** Numbered streams: rows the API says there are. */
   total?: number;
+  /** It failed while its parents were read on without it: the next run begins it anew, parents and all. */
+  abandoned?: boolean;
   /** It was read by the stream's `first`, whose span is its own. */
   first?: boolean;
   /** The request to read again that began this generation: asked once, done once, whatever happened meanwhile. */

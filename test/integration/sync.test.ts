@@ -112,6 +112,20 @@ describe('what goes wrong', () => {
     expect(excluded.outcome).toBe('complete');
   });
 
+  test('children that may not be read do not hold up their parents', async () => {
+    const restricted = ['rk', 'live', 'nochildren1'].join('_');
+    await start({ rows: 0, collections: { subscriptions: { rows: 2500, shape: 'uniform' } }, keys: { [restricted]: ['subscription_items'] } });
+    const summary = await syncStripe({ url: testbed.url, destination, connection: name, key: restricted, source: { streams: ['subscriptions', 'subscription_items'] } });
+    expect(summary.outcome).toBe('partial');
+    expect(summary.problems).toMatchObject([{ stream: 'subscription_items', status: 'skipped', code: 'stripe_permission' }]);
+    await expectSame('subscriptions');
+    // With a key that may, the next run reads the children of all parents, those that were read without them too.
+    await start({ rows: 0, collections: { subscriptions: { rows: 2500, shape: 'uniform' } } });
+    const again = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['subscriptions', 'subscription_items'] } });
+    expect(again.outcome).toBe('complete');
+    expect(await query(destination, `select count(distinct subscription) as n, count(*) - count(distinct id) as double from ${name}.subscription_items`)).toEqual([{ n: 2500, double: 0 }]);
+  }, 60_000);
+
   test('a wrong key is a configuration error that does not show the key', async () => {
     await start({});
     const key = ['sk', 'live', 'wrongwrongwrong'].join('_');
