@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { systemClock } from './clock.js';
-import { fingerprintOf, newRunId, openDestination, openSource, resolveConnection, type ConnectionConfig, type ConnectionFlags } from './compose.js';
+import { limitsOf } from './connectors/stripe/source.js';
+import { connectorOf, dataDirOf, fingerprintOf, newRunId, openDestination, openSource, resolveConnection, type ConnectionConfig, type ConnectionFlags } from './compose.js';
 import { loadConfig, type LoadedConfig } from './config/load.js';
 import type { FileConfig } from './config/schema.js';
 import { ConfigError } from './errors.js';
@@ -24,6 +25,8 @@ import { payloadOf, taskOf, type PayloadOf, type TaskKind } from './tasks/kinds.
 import { partTask } from './tasks/part.js';
 import { runTask } from './tasks/run.js';
 import { VERSION } from './version.js';
+
+export { taskOf } from './tasks/kinds.js';
 
 export interface Coordination {
   scheduler: Scheduler;
@@ -54,8 +57,7 @@ export async function openCoordination(flags: CoordinationFlags, env: NodeJS.Pro
   let server: EmbeddedServer | undefined;
   let target: PostgresTarget;
   if (url === undefined) {
-    const folder = flags.dataDir ?? env['HEADRACE_DATA_DIR'] ?? (loaded ? path.join(path.dirname(loaded.file), loaded.config.data_dir) : '.headrace');
-    server = await EmbeddedServer.open(path.resolve(folder));
+    server = await EmbeddedServer.open(dataDirOf(flags, env, loaded));
     ({ target } = server);
   } else target = targetFromUrl(url);
   try {
@@ -81,8 +83,6 @@ export interface KnownConnection extends ConnectionSetup {
 
 /** Assumed of an API that nobody declared a limit of: two tasks at once, so that a short one need not wait for a long one. */
 const UNDECLARED: AppSchema['rateLimit'] = { requests: 4, frequencySeconds: 1 };
-/** Stripe's own: https://docs.stripe.com/rate-limits */
-const STRIPE = { live: { requests: 100, frequencySeconds: 1 }, test: { requests: 25, frequencySeconds: 1 } };
 
 /** The connections of the file as the scheduler knows them. Throws ConfigError that names the place. */
 export function knownConnections(loaded: LoadedConfig, flags: CoordinationFlags, env: NodeJS.ProcessEnv): KnownConnection[] {
@@ -102,9 +102,7 @@ export function knownConnections(loaded: LoadedConfig, flags: CoordinationFlags,
 }
 
 function appOf({ source }: ConnectionConfig): string {
-  if (source.connector !== 'manifest') return source.connector;
-  const base = path.basename(source.manifest).replace(/\.ya?ml$/i, '');
-  return (base === 'manifest' ? path.basename(path.dirname(path.resolve(source.manifest))) : base).replace(/^source-/, '').toLowerCase();
+  return source.connector === 'manifest' ? connectorOf(source.manifest) : source.connector;
 }
 
 function credentialOf({ source }: ConnectionConfig): string {
@@ -115,8 +113,8 @@ function limitOf(app: string, { source }: ConnectionConfig, file: FileConfig): A
   const declared = file.apps[app];
   if (declared) return { requests: declared.rate_limit, frequencySeconds: declared.frequency_seconds };
   if (source.connector !== 'stripe') return UNDECLARED;
-  const own = /^(sk|rk)_live_/.test(source.api_key) ? STRIPE.live : STRIPE.test;
-  return source.rate_limit?.global === undefined ? own : { requests: Math.max(1, Math.floor(source.rate_limit.global)), frequencySeconds: 1 };
+  const usual = limitsOf(source).facts.find((fact) => fact.scope === 'credential')!.usual!;
+  return { requests: Math.max(1, Math.floor((usual.requests * 1000) / usual.windowMs)), frequencySeconds: 1 };
 }
 
 /** Tells the scheduler of the file's connections and schedules; those that left the file are not run any more. */
@@ -173,5 +171,3 @@ function accessTo(name: string, flags: CoordinationFlags, env: NodeJS.ProcessEnv
     openDestination: () => openDestination(connection),
   };
 }
-
-export { taskOf };

@@ -91,7 +91,7 @@ export function resolveConnection(name: string | undefined, flags: ConnectionFla
   } catch (error) {
     if (file !== undefined || !(error instanceof ConfigError) || error.code !== 'config_missing' || connector === undefined) throw error;
   }
-  const dataDir = path.resolve(flags.dataDir ?? env['HEADRACE_DATA_DIR'] ?? (loaded ? path.join(path.dirname(loaded.file), loaded.config.data_dir) : '.headrace'));
+  const dataDir = dataDirOf(flags, env, loaded);
   if (loaded) {
     const names = Object.keys(loaded.config.connections);
     const chosen = name ?? (names.length === 1 ? names[0] : undefined);
@@ -113,15 +113,24 @@ export function resolveConnection(name: string | undefined, flags: ConnectionFla
   return finish(connector!, source, { type: 'embedded', mode: 'upsert' }, dataDir, flags, ['source'], (path) => `${path.join('.')} (from flags and environment)`);
 }
 
+/** The connector's name, of `source-NAME.yaml` or `source-NAME/manifest.yaml`. */
+export function connectorOf(manifest: string): string {
+  const base = path.basename(manifest).replace(/\.ya?ml$/i, '');
+  return (base === 'manifest' ? path.basename(path.dirname(path.resolve(manifest))) : base).replace(/^source-/, '').toLowerCase();
+}
+
+/** Folder of the embedded database, absolute. */
+export function dataDirOf(flags: ConnectionFlags, env: NodeJS.ProcessEnv, loaded: LoadedConfig | undefined): string {
+  return path.resolve(flags.dataDir ?? env['HEADRACE_DATA_DIR'] ?? (loaded ? path.join(path.dirname(loaded.file), loaded.config.data_dir) : '.headrace'));
+}
+
 /** `--manifest`: nothing but the manifest and its configuration is needed. */
 function fromManifest(name: string | undefined, manifest: string, flags: ConnectionFlags, env: NodeJS.ProcessEnv): ConnectionConfig {
-  const base = path.basename(manifest).replace(/\.ya?ml$/i, '');
-  const folder = base === 'manifest' ? path.basename(path.dirname(path.resolve(manifest))) : base;
-  const own = folder.replace(/^source-/, '').toLowerCase().replaceAll(/[^a-z0-9_-]/g, '_');
+  const own = connectorOf(manifest).replaceAll(/[^a-z0-9_-]/g, '_');
   const config = flags.sourceConfig === undefined ? {} : readConfigFile(flags.sourceConfig);
   const source: Record<string, unknown> = { connector: 'manifest', manifest, config };
   if (flags.components !== undefined) source['components'] = flags.components;
-  const dataDir = path.resolve(flags.dataDir ?? env['HEADRACE_DATA_DIR'] ?? '.headrace');
+  const dataDir = dataDirOf(flags, env, undefined);
   return { ...finish(name ?? (own || 'source'), source, { type: 'embedded', mode: 'upsert' }, dataDir, flags, ['source'], (at) => `${at.join('.')} (from flags)`), sourceConfigFile: flags.sourceConfig };
 }
 

@@ -1,6 +1,6 @@
 /** headrace task */
 import { systemClock } from '../clock.js';
-import { announce, knownConnections, openCoordination, readFile, taskOf, type Coordination, type CoordinationFlags } from '../compose-scheduler.js';
+import { knownConnections, openCoordination, readFile, taskOf, type Coordination, type CoordinationFlags } from '../compose-scheduler.js';
 import { ConfigError, EXIT } from '../errors.js';
 import { listTasks, type TaskView } from '../scheduler/overview.js';
 import type { Control, Scope } from '../scheduler/scheduler.js';
@@ -55,7 +55,7 @@ async function introduce(coordination: Coordination, connection: string, flags: 
   if (!setup?.some(({ id }) => id === connection)) {
     throw new ConfigError(`there is no connection ${connection}`, { code: 'unknown_connection', place: loaded?.file, expected: setup?.map(({ id }) => id).join(', ') ?? 'a headrace.yaml that names it', found: connection, next: 'name one of them' });
   }
-  await announce(coordination, setup, loaded!);
+  await coordination.scheduler.define(setup.find(({ id }) => id === connection)!);
 }
 
 const POLL_MS = 200;

@@ -3,6 +3,7 @@ import pc from 'picocolors';
 import { systemClock } from '../clock.js';
 import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
 import { EXIT } from '../errors.js';
+import { targetsOf } from '../pipeline/context.js';
 import { verifyAgainstApi, verifyLedger } from '../pipeline/verify.js';
 import { systemRandom } from '../random.js';
 import { json, out, table } from './output.js';
@@ -14,7 +15,7 @@ export async function command([name]: (string | undefined)[], flags: ConnectionF
   const destination = await openDestination(connection);
   try {
     const { mode } = connection.destination;
-    const streams = source.streams.filter((stream) => stream.stored).map(({ name: stream, schema, primaryKey }) => ({ name: stream, schema, primaryKey, mode: mode === 'replace' ? ('upsert' as const) : mode }));
+    const streams = targetsOf(source.streams, mode === 'replace' ? 'upsert' : mode);
     const session = await destination.open({ connection: connection.name, runId: newRunId(), streams, readOnly: true, startedMs: systemClock.now() });
     try {
       const proofs = await verifyLedger(session, source, mode);

@@ -1,7 +1,8 @@
 /** What the parts of one run share. */
 import type { Clock } from '../clock.js';
-import type { DestinationSession } from '../destination/contract.js';
+import type { DestinationSession, StreamTarget } from '../destination/contract.js';
 import type { Ticket } from '../gate/gate.js';
+import type { WriteMode } from '../protocol/catalog.js';
 import type { Stream } from '../source/contract.js';
 import type { RunEvent } from './events.js';
 import type { ByteBudget } from './memory.js';
@@ -44,6 +45,16 @@ export function chainsFor(stream: Stream, context: RunContext, unlimited: number
   if (!Number.isFinite(rate)) return unlimited;
   const latencyMs = context.permits.latencyMs() ?? FIRST_LATENCY_MS;
   return Math.min(most, context.permits.inFlightBound(), Math.ceil((rate * latencyMs * CHAIN_MARGIN) / 1000) + 1);
+}
+
+/** What the destination is told of the streams that are stored. */
+export function targetsOf(streams: Stream[], mode: WriteMode): StreamTarget[] {
+  return streams.filter((stream) => stream.stored).map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
+}
+
+/** The stream whose rows open this one's slices. */
+export function parentOf(stream: Stream): string | undefined {
+  return stream.division.kind === 'slices' && 'parent' in stream.division.of ? stream.division.of.parent : undefined;
 }
 
 /** The primary key as one text; null where a part is missing. */

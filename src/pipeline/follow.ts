@@ -1,11 +1,11 @@
 /** Decides, from what is stored, what a run has to read of a stream: everything, the rest, what came since, or nothing. */
 import type { StateEntry, StateWrite } from '../destination/contract.js';
+import { ConfigError } from '../errors.js';
 import type { WriteMode } from '../protocol/catalog.js';
 import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../segments/ledger.js';
 import type { Division, Stream } from '../source/contract.js';
 import { decodeStream, encodeRange, META_KEY, rangeKey, type StreamMeta, type StreamState } from '../state/checkpoint.js';
-import { axisOf, spanOnAxis } from './axes.js';
-import { partOf } from './reset.js';
+import { axisOf, isOneWay, spanOnAxis } from './axes.js';
 
 /** Rows may show up in a list a little late. */
 const NEW_ROWS_LOOKBACK_SECONDS = 600;
@@ -79,7 +79,7 @@ export function openStream(input: OpenInput): OpenedStream {
 function readAgain(input: OpenInput, state: StreamState, { request, part }: NonNullable<OpenInput['again']>): OpenedStream {
   const { stream, mode } = input;
   let opened: OpenedStream;
-  if (part) opened = extendTo(stream, state, partOf(stream, stream.name, state, part.gte, part.lt), axisOf(stream.division, false).unit);
+  if (part) opened = reopen(stream, stream.name, state, part.gte, part.lt);
   else opened = mode === 'replace' ? { ...begin(input, state, 'load'), restart: true } : begin(input, state, 'reread');
   // The entry is part of the writes: what it holds is what is stored.
   Object.assign(opened.meta, { request });
@@ -142,6 +142,17 @@ function extend({ stream, history }: OpenInput, state: StreamState): OpenedStrea
   const { gte, lt } = state.meta.span;
   const now = stream.division.kind === 'range' && !chain ? spanOnAxis(stream.division, history, false) : { gte, lt };
   return extendTo(stream, state, { gte: Math.min(gte, now.gte), lt: Math.max(lt, now.lt) }, unit);
+}
+
+/** Opens the part of a finished stream between two positions (unix seconds); what is left out is the span's own end. Throws ConfigError. */
+export function reopen(stream: Stream | undefined, name: string, state: StreamState | undefined, from: number | undefined, before: number | undefined): OpenedStream {
+  if (!state || stream?.division.kind !== 'range' || isOneWay(stream.division)) {
+    throw new ConfigError(`stream ${name} is not divided by time`, { code: 'not_a_range', place: '--from, --before', expected: 'a stream that headrace discover lists as divided by time', found: name, next: 'reset the whole stream: leave --from and --before out' });
+  }
+  if (!isClosed(state.ledger)) throw new ConfigError(`stream ${name} is not finished`, { code: 'stream_open', expected: 'a complete stream', found: 'open ranges', next: 'run headrace sync first' });
+  const part = { gte: Math.max(from ?? state.ledger.span.gte, state.ledger.span.gte), lt: Math.min(before ?? state.ledger.span.lt, state.ledger.span.lt) };
+  if (part.gte >= part.lt) throw new ConfigError('the range is empty', { code: 'empty_range', place: '--from, --before', expected: `a part of [${state.ledger.span.gte}, ${state.ledger.span.lt})`, found: `[${part.gte}, ${part.lt})` });
+  return extendTo(stream, state, part, stream.division.unit);
 }
 
 /** Opens a part of the span again, and what came since. */

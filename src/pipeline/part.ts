@@ -6,9 +6,9 @@ import { FatalError, PausedError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { WriteMode } from '../protocol/catalog.js';
 import { mergesOf } from '../segments/ledger.js';
-import type { Source, Stream } from '../source/contract.js';
+import type { Source } from '../source/contract.js';
 import { decodeStream } from '../state/checkpoint.js';
-import type { Permits, RunContext } from './context.js';
+import { parentOf, targetsOf, type Permits, type RunContext } from './context.js';
 import type { RunEvent } from './events.js';
 import { readBy } from './follow.js';
 import { ByteBudget } from './memory.js';
@@ -47,8 +47,7 @@ const LOOK_MS = 400;
 export async function runPart(options: PartOptions): Promise<PartSummary> {
   const { source, destination, connection, run, borrower, mode, clock, signal } = options;
   setMaxListeners(0, signal);
-  const targets = source.streams.filter((stream) => stream.stored).map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
-  const session = await destination.open({ connection, runId: run, streams: targets, readOnly: false, beside: true, startedMs: clock.now() });
+  const session = await destination.open({ connection, runId: run, streams: targetsOf(source.streams, mode), readOnly: false, beside: true, startedMs: clock.now() });
   const summary: PartSummary = { parts: 0, rows: 0, pages: 0, isOver: false };
   let leave: (() => Promise<void>) | undefined;
   try {
@@ -140,7 +139,7 @@ async function opened(loan: Loan, session: DestinationSession, source: Source, o
   const context: RunContext = { session, permits, memory, clock, signal, emit: options.emit ?? (() => {}), kick: () => writer.kick(), planner: 'adaptive', note: () => {} };
   const children: SliceReader[] = [];
   const reader: { of?: RangeReader } = {};
-  for (const child of source.streams.filter((candidate) => isChildOf(candidate, loan.stream))) {
+  for (const child of source.streams.filter((candidate) => parentOf(candidate) === loan.stream)) {
     const own = stateOf(child.name);
     if (own && !own.meta.complete) children.push(new SliceReader(child, context, [], own.meta, new Map(), () => reader.of?.pump()));
   }
@@ -148,8 +147,4 @@ async function opened(loan: Loan, session: DestinationSession, source: Source, o
   reader.of = new RangeReader(stream, context, children, state.meta, ledger, new Map([[range.id, state.versions.get(range.id)!]]));
   for (const each of [reader.of, ...children]) writer.add(each);
   return [reader.of, ...children];
-}
-
-function isChildOf(stream: Stream, parent: string): boolean {
-  return stream.division.kind === 'slices' && 'parent' in stream.division.of && stream.division.of.parent === parent;
 }

@@ -10,7 +10,7 @@ import { LimitMemory, type LimitKeeper } from './limit-memory.js';
 import type { WriteMode } from '../protocol/catalog.js';
 import type { Account, Source, Stream } from '../source/contract.js';
 import { openChanges } from './changes.js';
-import type { Permits, RunContext } from './context.js';
+import { parentOf, targetsOf, type Permits, type RunContext } from './context.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary } from './events.js';
 import { openStream, readerOf, type OpenInput } from './follow.js';
 import type { StreamMeta } from '../state/checkpoint.js';
@@ -53,8 +53,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
   const startedMs = clock.monotonic();
   setMaxListeners(0, signal); // every request in flight and every reader listens
   const account = await source.check(signal);
-  const stored = source.streams.filter((stream) => stream.stored);
-  const targets = stored.map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
+  const targets = targetsOf(source.streams, mode);
   const session = await destination.open({ connection, runId, streams: targets, readOnly: false, startedMs: clock.now() });
   let limitMemory: LimitMemory | undefined;
   let lender: Lender | undefined;
@@ -69,7 +68,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
       emit({ type: 'note', message });
     };
     const context: RunContext = { session, permits: options.permits, memory, clock, signal, emit, kick: () => writer.kick(), planner: options.planner ?? 'adaptive', note };
-    emit({ type: 'started', runId, connection, account: account.id, streams: stored.map((stream) => stream.name) });
+    emit({ type: 'started', runId, connection, account: account.id, streams: targets.map((target) => target.name) });
 
     await session.loans?.recall();
     const entries = await session.loadState();
@@ -154,10 +153,6 @@ async function noteRowsFromElsewhere(session: DestinationSession, stream: string
   const { keys } = await session.stored(stream);
   const before = keys - ((await session.counts())[stream]?.inserted ?? 0);
   if (before > 0) meta.before = before;
-}
-
-function parentOf(stream: Stream): string | undefined {
-  return stream.division.kind === 'slices' && 'parent' in stream.division.of ? stream.division.of.parent : undefined;
 }
 
 async function conclude(options: SyncOptions, session: DestinationSession, runs: Map<string, StreamRun>, notes: string[], meter: ProgressMeter, startedMs: number): Promise<RunSummary> {

@@ -4,8 +4,7 @@ import type { GateStatus } from '../gate/gate.js';
 import type { Permits } from '../pipeline/context.js';
 import type { LimitKeeper } from '../pipeline/limit-memory.js';
 import type { WriteMode } from '../protocol/catalog.js';
-import type { Source, Stream } from '../source/contract.js';
-import type { StreamTarget } from '../destination/contract.js';
+import type { Source } from '../source/contract.js';
 
 export interface OpenedSource {
   source: Source;
@@ -37,9 +36,4 @@ export async function withOpened<T>(access: ConnectionAccess, streams: string[] 
   } finally {
     await opened.source.close();
   }
-}
-
-/** `replace` swaps whole tables: who works beside a run upserts. */
-export function targetsOf(streams: Stream[], mode: WriteMode): StreamTarget[] {
-  return streams.filter((stream) => stream.stored).map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
 }

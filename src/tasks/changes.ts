@@ -2,9 +2,10 @@
 import type { Clock } from '../clock.js';
 import type { Batch } from '../destination/contract.js';
 import { LIMITS } from '../limits.js';
+import { targetsOf } from '../pipeline/context.js';
 import type { WebhookInbox } from '../scheduler/inbox.js';
 import type { Settlement } from '../scheduler/scheduler.js';
-import { targetsOf, withOpened, type ConnectionAccess } from './access.js';
+import { withOpened, type ConnectionAccess } from './access.js';
 
 export function changesTask(access: ConnectionAccess, inbox: WebhookInbox, signal: AbortSignal, clock: Clock): Promise<Settlement> {
   return withOpened(access, undefined, async ({ source, shareBudget }, destination) => {

@@ -1,9 +1,10 @@
 /** Tasks that only look: `check` and `verify`. */
 import type { Clock } from '../clock.js';
+import { targetsOf } from '../pipeline/context.js';
 import { verifyAgainstApi, verifyLedger } from '../pipeline/verify.js';
 import type { Random } from '../random.js';
 import type { Settlement } from '../scheduler/scheduler.js';
-import { targetsOf, withOpened, type ConnectionAccess } from './access.js';
+import { withOpened, type ConnectionAccess } from './access.js';
 
 export function checkTask(access: ConnectionAccess, signal: AbortSignal): Promise<Settlement> {
   return withOpened(access, undefined, async ({ source }, destination) => {
