@@ -11,15 +11,18 @@ const MAY = {
   declarative: ['source', 'http', 'protocol', 'config', 'state'],
   connectors: ['source', 'http', 'protocol', 'config'], destinations: ['destination', 'protocol', 'postgres'],
   pipeline: ['source', 'destination', 'segments', 'state', 'protocol'],
-  scheduler: ['postgres'], server: ['config'],
+  scheduler: ['postgres'],
+  // Connections that are kept in the database, and who may do what with them; what runs tell.
+  connections: ['postgres', 'runs'], runs: ['postgres'],
+  server: ['config', 'connections', 'postgres', 'runs', 'scheduler', 'tasks'],
   // What a task does, handed opened connections by the wiring.
-  tasks: ['pipeline', 'scheduler', 'source', 'destination', 'protocol', 'gate'],
+  tasks: ['pipeline', 'scheduler', 'source', 'destination', 'protocol', 'state', 'gate'],
   // The CLI is the outermost layer: it draws what the pipeline tells and may open the embedded database and the testbed for the demo.
-  cli: ['compose', 'compose-manifest', 'compose-scheduler', 'server', 'config', 'pipeline', 'protocol', 'state', 'segments', 'postgres', 'scheduler', 'testbed'],
+  cli: ['compose', 'compose-manifest', 'compose-scheduler', 'compose-service', 'connections', 'server', 'config', 'pipeline', 'protocol', 'state', 'segments', 'postgres', 'scheduler', 'testbed'],
 };
 /** Contracts: their types are free to all. */
 const CONTRACTS = ['source/contract', 'destination/contract', 'gate/gate', 'protocol/catalog', 'protocol/airbyte', 'pipeline/events'];
-const WIRING = ['compose', 'compose-manifest', 'compose-scheduler', 'index', 'main'];
+const WIRING = ['compose', 'compose-manifest', 'compose-scheduler', 'compose-service', 'index', 'main'];
 const CLOCKS = /\bDate\.now\(|\bsetTimeout\(|\bsetInterval\(|\bMath\.random\(|\bperformance\.now\(/;
 /** Files of the base own time and randomness; the CLI's drawing ticks on its own. */
 const MAY_TICK = ['clock.ts', 'random.ts', 'cli/progress-view.ts', 'cli/sync.ts'];

@@ -134,6 +134,11 @@ function fromManifest(name: string | undefined, manifest: string, flags: Connect
   return { ...finish(name ?? (own || 'source'), source, { type: 'embedded', mode: 'upsert' }, dataDir, flags, ['source'], (at) => `${at.join('.')} (from flags)`), sourceConfigFile: flags.sourceConfig };
 }
 
+/** A connection whose settings come from elsewhere than a file. */
+export function connectionFrom(name: string, source: Record<string, unknown>, destination: DestinationConfig, dataDir: string): ConnectionConfig {
+  return finish(name, source, destination, dataDir, {}, ['source'], (path) => path.join('.'));
+}
+
 function finish(name: string, source: Record<string, unknown>, destination: DestinationConfig, dataDir: string, flags: ConnectionFlags, base: string[], placeOf: (path: PropertyKey[]) => string): ConnectionConfig {
   const raw = { ...source };
   if (flags.baseUrl !== undefined) raw['base_url'] = flags.baseUrl;

@@ -71,6 +71,19 @@ export const LIMITS = {
   webhookEvents: 100,
   /** A webhook's signature older than this is a replay. */
   webhookAgeMs: 300_000,
+  /** One request to the API. */
+  apiBodyBytes: 1024 * 1024,
+  /** Testing a credential and a destination for who waits for it. */
+  probeMs: 30_000,
+  /** Items of one answer of the API. */
+  apiPageItems: 500,
+  /** Who watches the service at once, and what waits for one of them before it is told to look again. */
+  watchers: 200,
+  watcherEvents: 1_000,
+  /** Events of one run that are kept; what becomes of its streams is told beyond that. */
+  runEventsKept: 2_000,
+  /** Connections that metrics tell one by one; beyond that, by app. */
+  metricsConnections: 2_000,
   /** A stopping worker gives its tasks this long to commit what they fetched; service managers kill after 30 s. */
   drainMs: 25_000,
   /** Ids of ranges that come with each part that is lent: more splits than any part needs. */

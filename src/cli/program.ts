@@ -110,7 +110,7 @@ export function buildProgram(): Command {
   const coordinated = (command: Command): Command => command.option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
     .option('--database <url>', 'PostgreSQL of the scheduler (default: $DATABASE_URL, else the embedded database)').option('--data-dir <folder>', 'folder of the embedded database').option('--json', 'machine-readable output');
   const slots = ['--slots <n>', 'tasks at once', whole, 4] as const;
-  coordinated(program.command('serve')).description('run the connections of headrace.yaml on their schedules, and take webhooks; Ctrl-C stops resumably')
+  coordinated(program.command('serve')).description('the service: dashboard, API, schedules, webhooks and a worker; Ctrl-C stops resumably')
     .option('--host <address>', 'where to listen', '127.0.0.1').option('--port <n>', 'port (0: any free one)', whole, 8787).option(...slots).action(run(() => import('./serve.js'), 'serve'));
   coordinated(program.command('worker')).description('join the workers of a fleet').option(...slots).action(run(() => import('./serve.js'), 'worker'));
   const app = program.command('app').description('rate limits of apps, and how many tasks may run for each');
@@ -125,6 +125,12 @@ export function buildProgram(): Command {
   for (const [name, about] of [['pause', 'keep from running; what runs commits and stops'], ['resume', 'let run again'], ['cancel', 'end, whatever is left'], ['retry', 'begin dead letters anew']] as const) {
     coordinated(task.command(name).argument('[ids...]')).description(about).option('--connection <name>', 'all of a connection').option('--partition <id>', 'all of a concurrency partition').action(run(() => import('./task.js'), name));
   }
+
+  const token = program.command('token').description('who may use the API and the dashboard');
+  coordinated(token.command('create').argument('<name>', 'who or what it is for')).description('make a token and print it, once').requiredOption('--role <role>', 'read, operate (run, pause, edit limits) or admin (connections, tokens)')
+    .option('--expires-in <days>', 'days (default: it does not expire)', whole).action(run(() => import('./token.js'), 'create'));
+  coordinated(token.command('list')).description('tokens, without what is secret of them').action(run(() => import('./token.js'), 'list'));
+  coordinated(token.command('revoke').argument('<id>')).description('it stops working at once').action(run(() => import('./token.js'), 'revoke'));
 
   program.command('query').argument('<sql>', 'a statement').description('SQL on the embedded database')
     .option('--data-dir <folder>', 'folder of the embedded database', '.headrace').option('--json', 'one row a line').option('--write', 'allow changes')

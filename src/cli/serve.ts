@@ -1,7 +1,8 @@
 /** headrace serve, headrace worker */
 import pc from 'picocolors';
 import { systemClock } from '../clock.js';
-import { announce, knownConnections, newWorker, openCoordination, readFile, taskOf, type Coordination, type CoordinationFlags } from '../compose-scheduler.js';
+import { announce, knownConnections, newWorker, openCoordination, readFile, type Coordination, type CoordinationFlags } from '../compose-scheduler.js';
+import { serviceParts } from '../compose-service.js';
 import { ConfigError, EXIT, messageOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { registerSecret } from '../log.js';
@@ -20,26 +21,22 @@ const INTERRUPTED = 130;
 
 export async function serve(_: unknown[], flags: WorkFlags & { host: string; port: number }): Promise<number> {
   const loaded = readFile(flags, process.env);
-  if (!loaded) throw new ConfigError('there is no headrace.yaml here', { code: 'config_missing', expected: 'a file that names the connections', found: 'none', next: 'run headrace init, or name the file with --config' });
-  const known = knownConnections(loaded, flags, process.env);
-  const token = process.env['HEADRACE_TOKEN'];
-  if (!isLoopback(flags.host) && (token === undefined || token.length < LEAST_TOKEN)) {
-    throw new ConfigError('beyond this machine a token is wanted', { code: 'token_missing', place: '--host', expected: `HEADRACE_TOKEN with ${LEAST_TOKEN} characters or more`, found: token === undefined ? 'none' : 'a shorter one', next: 'export HEADRACE_TOKEN=…, or listen on 127.0.0.1 behind a proxy' });
+  const known = loaded ? knownConnections(loaded, flags, process.env) : [];
+  const token = process.env['HEADRACE_TOKEN'] || undefined;
+  if (token === undefined ? !isLoopback(flags.host) : token.length < LEAST_TOKEN) {
+    throw new ConfigError(token === undefined ? 'beyond this machine a token is wanted' : 'the token is too short', { code: 'token_missing', place: token === undefined ? '--host' : 'HEADRACE_TOKEN', expected: `HEADRACE_TOKEN with ${LEAST_TOKEN} characters or more`, found: token === undefined ? 'none' : 'a shorter one', next: 'export HEADRACE_TOKEN=…, or listen on 127.0.0.1 without one' });
   }
   registerSecret(token);
   return withCoordination(flags, async (coordination) => {
-    await announce(coordination, known, loaded);
-    const { inbox } = coordination;
-    const secrets = new Map(known.map(({ id, webhookSecret }) => [id, webhookSecret]));
-    const app = webApp({
-      clock: systemClock, webhookSecret: (connection) => secrets.get(connection), store: (connection, event) => inbox.store(connection, event, taskOf(connection, 'changes')),
-      ready: async () => void (await coordination.scheduler.pool.query('select 1')), onError: (error) => note(`webhook: ${messageOf(error)}`), token: isLoopback(flags.host) ? undefined : token,
-    });
-    const listening = await listen(app, flags.host, flags.port);
-    tell(flags, { type: 'listening', url: listening.url, connections: known.map(({ id }) => id) }, `listening on ${pc.bold(listening.url)}, ${known.length} connections, ${flags.slots} tasks at once`);
+    if (loaded) await announce(coordination, known, loaded, flags, process.env);
+    const service = serviceParts({ coordination, flags, env: process.env, known, token, onError: (error) => tell(flags, { type: 'trouble', message: messageOf(error) }, pc.yellow(messageOf(error))) });
+    const listening = await listen(webApp(service.parts), flags.host, flags.port);
+    const count = known.length === 0 ? 'connections are made there' : `${known.length} connections of ${loaded!.file}`;
+    tell(flags, { type: 'listening', url: listening.url, connections: known.map(({ id }) => id) }, `dashboard and API on ${pc.bold(listening.url)}, ${count}, ${flags.slots} tasks at once`);
     try {
       await work(coordination, flags);
     } finally {
+      await service.close();
       await listening.close();
     }
   });

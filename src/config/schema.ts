@@ -32,6 +32,8 @@ export const appSchema = z.strictObject({
   frequency_seconds: z.int().min(1).max(31_536_000).default(1).describe('Length of that window in seconds.'),
 });
 
+export const connectionName = z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a name of a-z, 0-9, _ and -, at most 40 characters, beginning with a letter');
+
 export const connectionSchema = z.strictObject({
   schedule: scheduleSchema.optional().describe('When headrace serve runs it by itself.'),
   app: appName.optional().describe('The API whose limit it shares. Default: the name of its connector or manifest.'),
@@ -46,9 +48,11 @@ export const fileSchema = z.strictObject({
   version: z.literal(1).default(1).describe('Layout of this file.'),
   data_dir: z.string().min(1).default('.headrace').describe('Folder of the embedded database, relative to this file.'),
   database: z.string().min(1).optional().describe('PostgreSQL of the scheduler, for a fleet on several machines. Default: $DATABASE_URL, else the embedded database.'),
+  manifests_dir: z.string().min(1).default('manifests').describe('Folder, relative to this file, of the manifests that connections made through the API may name.'),
   concurrency_floor: z.int().min(1).max(100).default(1).describe('Least cap that is stored for a concurrency partition: 2 lets a short task run beside a long one.'),
   apps: z.record(appName, appSchema).default({}).describe('Rate limits of apps, where the connector does not know them. Edits by headrace app set-limit win.'),
-  connections: z.record(z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a name of a-z, 0-9, _ and -, at most 40 characters, beginning with a letter'), connectionSchema),
+  connections: z.record(connectionName, connectionSchema),
 });
 
+export type ConnectionSettings = z.infer<typeof connectionSchema>;
 export type FileConfig = z.infer<typeof fileSchema>;

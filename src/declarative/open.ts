@@ -60,6 +60,11 @@ export async function loadTwins(file: string): Promise<Twins> {
   return twins as unknown as Twins;
 }
 
+/** What the connector's specification calls secret in a configuration. */
+export function secretTexts({ manifest, config }: Pick<ManifestSourceConfig, 'manifest' | 'config'>): string[] {
+  return secretsIn(config as JsonObject, specificationOf(loadManifest(manifest))).map(([, value]) => value);
+}
+
 /** The configuration's secrets; tokens that are renewed tell nothing of who they belong to. */
 function credentialOf(manifest: Manifest, config: JsonObject): string[] {
   const found = secretsIn(config, specificationOf(manifest));

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { FatalError } from '../errors.js';
 import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
+import { SERVICE_LAYOUT } from './layouts/service.js';
 
 export const INTERNAL_SCHEMA = '_headrace';
 
@@ -53,6 +54,7 @@ const MIGRATIONS: string[] = [
   ) with (fillfactor = 50);
   create index loan_run on _headrace.loan (connection, run);
   `,
+  SERVICE_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

@@ -193,6 +193,11 @@ export class Scheduler {
     await this.call('select _headrace.define_connection($1, $2, $3, $4, $5)', [setup.id, setup.partition, setup.app, cap, setup.maxConcurrent]);
   }
 
+  /** Forgets a connection with its tasks; false: there is none. Throws ConfigError `connection_busy` while it runs. */
+  async dropConnection(id: string): Promise<boolean> {
+    return (await this.call<{ dropped: boolean }>('select _headrace.drop_connection($1) as dropped', [id]))[0]!.dropped;
+  }
+
   /** The floor of stored caps: 1 unless set. It counts from the next edit of a limit. */
   async setFloor(floor: number): Promise<void> {
     persistedCap(1, floor);
@@ -289,7 +294,7 @@ function describe(error: unknown): unknown {
   switch (codeOf(cause)) {
     case NO_LEASE: return new LeaseLostError(message, { code: 'lease_lost', found: 'others took over its tasks', next: 'join again as a new worker', cause });
     case 'HR002': return new ConfigError(message, { code: 'unknown_connection', expected: 'a connection that the scheduler knows', next: 'name it in headrace.yaml and start headrace serve once', cause });
-    case 'HR003': return new ConfigError(message, { code: 'connection_busy', expected: 'no running task while it moves to another partition', next: 'pause the connection first', cause });
+    case 'HR003': return new ConfigError(message, { code: 'connection_busy', expected: 'no running task while it moves to another partition or is deleted', next: 'pause the connection first', cause });
     default: return error;
   }
 }

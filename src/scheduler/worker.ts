@@ -6,6 +6,7 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.js';
 import { codeOf, HeadraceError, messageOf } from '../errors.js';
+import { redact } from '../log.js';
 import { connect, type PostgresTarget } from '../postgres/connect.js';
 import type { Random } from '../random.js';
 import { LeaseLostError, TASKS_CHANNEL, type ClaimedTask, type Scheduler, type Settlement, type Stop, type WorkerInfo } from './scheduler.js';
@@ -41,6 +42,8 @@ export interface WorkerOptions {
   /** How often it looks for tasks that no hint told of. */
   pollMs?: number;
   observe?: (event: WorkerEvent) => void;
+  /** Once a minute, by each worker: what others keep in the same database and somebody has to tidy. */
+  housekeeping?: () => Promise<void>;
 }
 
 const LEASE_MS = 15_000;
@@ -237,7 +240,7 @@ export class Worker {
     const { scheduler, clock } = this.options;
     const chores = {
       tick: { everyMs: this.pollMs, work: () => scheduler.tick() }, reap: { everyMs: Math.min(REAP_MS, this.leaseMs / 3), work: () => scheduler.reap() },
-      reconcile: { everyMs: RECONCILE_MS, work: () => scheduler.reconcile() }, prune: { everyMs: PRUNE_MS, work: () => scheduler.prune() },
+      reconcile: { everyMs: RECONCILE_MS, work: () => scheduler.reconcile().then(() => this.options.housekeeping?.()) }, prune: { everyMs: PRUNE_MS, work: () => scheduler.prune() },
     };
     while (!this.over.signal.aborted) {
       for (const [name, { everyMs, work }] of Object.entries(chores) as [keyof Worker['chores'], (typeof chores)['tick']][]) {
@@ -282,6 +285,6 @@ function failureOf(error: unknown, signal: AbortSignal, nowMs: number): Settleme
   if (signal.aborted) return { state: 'again' };
   if (error instanceof HeadraceError && error.code === 'connection_locked') return { state: 'again', runAt: new Date(nowMs + LOCKED_MS) };
   const found = error instanceof HeadraceError && error.found !== undefined ? ` (found: ${error.found})` : '';
-  const detail = { code: error instanceof HeadraceError ? error.code : (codeOf(error) ?? 'unexpected'), message: messageOf(error) + found, next: error instanceof HeadraceError ? error.next : undefined };
+  const detail = { code: error instanceof HeadraceError ? error.code : (codeOf(error) ?? 'unexpected'), message: redact(messageOf(error) + found), next: error instanceof HeadraceError ? error.next : undefined };
   return error instanceof HeadraceError && error.exitCode === 2 && error.code !== 'database_unreachable' ? { state: 'dead', error: detail } : { state: 'failed', error: detail };
 }

@@ -1,14 +1,21 @@
-/** HTTP of `headrace serve`: webhooks and health. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+/** HTTP of `headrace serve`: the API, the dashboard, webhooks, metrics and health. */
 import { createAdaptorServer } from '@hono/node-server';
-import { Hono } from 'hono';
+import { OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
+import type { Hono } from 'hono';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
-import type { Clock } from '../clock.js';
-import { ConfigError, codeOf, messageOf } from '../errors.js';
+import { ConfigError, codeOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { redact } from '../log.js';
+import { allows } from '../connections/tokens.js';
+import { connectionRoutes } from './api/connections.js';
+import { answerError, fault, newApi, roleOf, unauthorized, type Access, type ApiParts, type Env } from './api/kit.js';
+import { runRoutes } from './api/runs.js';
+import { schedulingRoutes } from './api/scheduling.js';
+import { systemRoutes } from './api/system.js';
+import { Metrics } from './metrics.js';
+import { secured, servePages } from './pages.js';
+import { referencePage } from './reference.js';
 import { verifyStripeSignature } from './signatures.js';
 
 export interface WebhookEvent {
@@ -16,17 +23,15 @@ export interface WebhookEvent {
   body: Record<string, unknown>;
 }
 
-export interface ServerParts {
-  clock: Clock;
+export interface ServerParts extends ApiParts {
   /** Signing secret of a connection's webhook; undefined where it has none. */
-  webhookSecret: (connection: string) => string | undefined;
+  webhookSecret: (connection: string) => Promise<string | undefined>;
   /** Stores an event; false where it was there already. */
   store: (connection: string, event: WebhookEvent) => Promise<boolean>;
-  /** Rejects where the scheduler's database cannot be used. */
-  ready: () => Promise<void>;
-  onError: (error: unknown) => void;
-  /** Wanted of every request but signed ones and `/healthz`; undefined on loopback. */
+  /** Of the environment: an admin's. Undefined on loopback alone: who comes from this machine is an admin. */
   token?: string | undefined;
+  /** Folder of the built dashboard. */
+  pages: string;
 }
 
 /** Beyond loopback, a token is wanted. */
@@ -34,45 +39,95 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
-function isSame(given: string, wanted: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(given), digest(wanted));
+export const API = '/api/v1';
+
+/** The operations of the API under their path, with their description. */
+export function apiOf(parts: ApiParts): OpenAPIHono<Env> {
+  const api = newApi();
+  connectionRoutes(api, parts);
+  runRoutes(api, parts);
+  schedulingRoutes(api, parts);
+  systemRoutes(api, parts);
+  api.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer', description: 'HEADRACE_TOKEN, or one of headrace token create. Without HEADRACE_TOKEN, who asks from the same machine needs none.' });
+  return api;
 }
 
-export function webApp({ clock, webhookSecret, store, ready, onError, token }: ServerParts): Hono {
-  const app = new Hono();
+export function describeApi(parts: ApiParts): ReturnType<OpenAPIHono['getOpenAPI31Document']> {
+  const root = new OpenAPIHono<Env>();
+  root.route(API, apiOf(parts));
+  return root.getOpenAPI31Document({ openapi: '3.1.0', info: { title: 'Headrace API', version: parts.version, description: 'Connections, runs, tasks and limits of a Headrace service. Times are UTC; keys are snake_case; lists come in pages.' } });
+}
+
+export function webApp(parts: ServerParts): Hono {
+  const { clock, webhookSecret, store, scheduler, tokens, onError, token, pages } = parts;
+  const app = new OpenAPIHono<Env>();
+  const access: Access = { token, tokens };
+  const metrics = new Metrics(scheduler.pool);
+  const description = describeApi(parts);
+
   app.get('/healthz', (context) => context.json({ status: 'ok' }));
-  app.use(async (context, next) => {
-    const isOpen = token === undefined || context.req.path.startsWith('/webhooks/');
-    if (!isOpen && !isSame(context.req.header('authorization') ?? '', `Bearer ${token}`)) return context.json({ error: 'a token is wanted: Authorization: Bearer …' }, 401);
-    return next();
-  });
   app.get('/readyz', async (context) => {
     try {
-      await ready();
+      await scheduler.pool.query('select 1');
       return context.json({ status: 'ok' });
     } catch (error) {
-      return context.json({ status: 'not ready', reason: redact(messageOf(error)) }, 503);
+      onError(error);
+      return context.json({ status: 'not ready' }, 503);
     }
   });
-  app.post('/webhooks/:connection', bodyLimit({ maxSize: LIMITS.webhookBytes, onError: (context) => context.json({ error: 'the event is too large' }, 413) }), async (context) => {
+  app.post('/webhooks/:connection', bodyLimit({ maxSize: LIMITS.webhookBytes, onError: (context) => fault(context, 413, { code: 'too_large', message: 'the event is too large', expected: `at most ${LIMITS.webhookBytes} bytes` }) }), async (context) => {
     const connection = context.req.param('connection');
-    const secret = webhookSecret(connection);
+    const secret = await webhookSecret(connection);
     // Whether a connection exists is nobody's business who cannot sign for it.
     const body = Buffer.from(await context.req.arrayBuffer());
     const verdict = secret === undefined ? 'wrong' : verifyStripeSignature(context.req.header('stripe-signature'), body, secret, clock.now());
-    if (verdict !== 'good') return context.json({ error: `the signature is ${verdict}` }, 401);
+    if (verdict !== 'good') return fault(context, 401, { code: 'bad_signature', message: `the signature is ${verdict}` });
     const event = eventOf(body);
-    if (!event) return context.json({ error: 'the body is no event: expected a JSON object with an id' }, 400);
-    const isNew = await store(connection, event);
-    return context.json({ received: true, new: isNew });
+    if (!event) return fault(context, 400, { code: 'no_event', message: 'the body is no event', expected: 'a JSON object with an id' });
+    return context.json({ received: true, new: await store(connection, event) });
   });
-  app.notFound((context) => context.json({ error: 'there is nothing here' }, 404));
-  app.onError((error, context) => {
-    onError(error);
-    return context.json({ error: 'it could not be stored; send it again' }, 503);
+
+  // A page of elsewhere must not act through a browser of this machine.
+  app.use(async (context, next) => {
+    const origin = context.req.header('origin');
+    if (origin !== undefined && hostOf(origin) !== context.req.header('host')) return fault(context, 403, { code: 'other_origin', message: 'requests from pages of elsewhere are refused', found: origin.slice(0, 200) });
+    return next();
   });
-  return app;
+  app.use(async (context, next) => {
+    const startedMs = clock.monotonic();
+    await next();
+    if (!context.res.headers.get('content-type')?.startsWith('text/event-stream')) metrics.observe(context.req.method, context.req.routePath, context.res.status, (clock.monotonic() - startedMs) / 1000);
+  });
+  servePages(app as unknown as Hono, pages);
+  app.get(`${API}/openapi.json`, (context) => context.json(description));
+  app.get(`${API}/docs`, (context) => {
+    secured(context, true);
+    return context.html(referencePage(description));
+  });
+
+  app.use(async (context, next) => {
+    const role = await roleOf(context, access);
+    if (!role) return unauthorized(context);
+    context.set('role', role);
+    return next();
+  });
+  app.get('/metrics', async (context) => {
+    if (!allows(context.get('role'), 'read')) return unauthorized(context);
+    return context.text(await metrics.text(), 200, { 'content-type': metrics.contentType });
+  });
+  app.use(`${API}/*`, bodyLimit({ maxSize: LIMITS.apiBodyBytes, onError: (context) => fault(context, 413, { code: 'too_large', message: 'the body is too large', expected: `at most ${LIMITS.apiBodyBytes} bytes` }) }));
+  app.use(`${API}/*`, async (context, next) => {
+    context.header('Cache-Control', 'no-store');
+    return next();
+  });
+  app.route(API, apiOf(parts));
+  app.notFound((context) => fault(context, 404, { code: 'not_found', message: 'there is nothing here', next: 'see /api/v1/docs' }));
+  app.onError((error, context) => (context.req.path.startsWith('/webhooks/') ? (onError(error), fault(context, 503, { code: 'not_stored', message: 'it could not be stored; send it again' })) : answerError(error, context, onError)));
+  return app as unknown as Hono;
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined;
 }
 
 function eventOf(body: Buffer): WebhookEvent | undefined {

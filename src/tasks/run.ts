@@ -11,6 +11,8 @@ export interface RunParts {
   clock: Clock;
   signal: AbortSignal;
   emit?: ((event: RunEvent) => void) | undefined;
+  /** Receives a function that takes a snapshot. */
+  onProgress?: ((snapshot: () => Progress) => void) | undefined;
   /** Asks for one more worker to share the run, the `number`th. */
   spread: (run: string, number: number) => Promise<void>;
 }
@@ -25,7 +27,7 @@ const USED = 0.8;
 const LEAST_LEFT_MS = 30_000;
 const MOST_WORKERS = 16;
 
-export async function runTask(task: ClaimedTask, access: ConnectionAccess, { clock, signal, emit, spread }: RunParts): Promise<Settlement> {
+export async function runTask(task: ClaimedTask, access: ConnectionAccess, { clock, signal, emit, onProgress, spread }: RunParts): Promise<Settlement> {
   const streams = task.kind === 'rescrape' ? [(task.payload as PayloadOf<'rescrape'>).stream] : undefined;
   return withOpened(access, streams, async ({ source, permits, gateStatus, limits, shareBudget }, destination) => {
     const runId = access.newRunId();
@@ -35,7 +37,10 @@ export async function runTask(task: ClaimedTask, access: ConnectionAccess, { clo
       const summary = await runSync({
         source, destination, permits, gateStatus, limits, clock, signal, emit, connection: access.name, runId, mode: access.mode, again: againOf(task),
         shareBudget: () => shareBudget(destination, (error) => emit?.({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` })),
-        onProgress: (snapshot) => void spreadRun(asked, snapshot, clock, over.signal, (number) => spread(runId, number).catch(() => emit?.({ type: 'note', message: 'another worker could not be asked for' }))),
+        onProgress: (snapshot) => {
+          onProgress?.(snapshot);
+          void spreadRun(asked, snapshot, clock, over.signal, (number) => spread(runId, number).catch(() => emit?.({ type: 'note', message: 'another worker could not be asked for' })));
+        },
       });
       return settlementOf(summary);
     } finally {

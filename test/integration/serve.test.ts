@@ -224,10 +224,13 @@ describe('beyond loopback', () => {
     const base = String((await service.until((event) => event['type'] === 'listening'))['url']).replace('0.0.0.0', '127.0.0.1');
     const status = async (page: string, authorization?: string) => (await fetch(base + page, { headers: { connection: 'close', ...(authorization === undefined ? {} : { authorization }) } })).status;
     expect(await status('/healthz')).toBe(200);
-    expect(await status('/readyz')).toBe(401);
-    expect(await status('/readyz', 'Bearer wrong')).toBe(401);
-    expect(await status('/readyz', token)).toBe(401);
-    expect(await status('/readyz', `Bearer ${token}`)).toBe(200);
+    expect(await status('/readyz')).toBe(200);
+    for (const page of ['/metrics', '/api/v1/connections']) {
+      expect(await status(page)).toBe(401);
+      expect(await status(page, 'Bearer wrong')).toBe(401);
+      expect(await status(page, token)).toBe(401);
+      expect(await status(page, `Bearer ${token}`)).toBe(200);
+    }
     const body = '{"id":"evt_outside","data":{}}';
     expect((await hook(base, 'outside', body, sign(body))).status).toBe(200);
     expect((await hook(base, 'outside', body, sign(body, 'wrong secret'))).status).toBe(401);

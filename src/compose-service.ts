@@ -1,0 +1,61 @@
+/** The wiring of `headrace serve`: what its server is handed. */
+import path from 'node:path';
+import { z } from 'zod';
+import { systemClock } from './clock.js';
+import { accessOf, accessTo, storable, taskOf, type Coordination, type CoordinationFlags, type KnownConnection } from './compose-scheduler.js';
+import { stripeConfigSchema } from './connectors/stripe/config.js';
+import { TokenStore } from './connections/tokens.js';
+import { manifestSourceSchema } from './declarative/settings.js';
+import { Feed } from './server/feed.js';
+import type { ServerParts } from './server/app.js';
+import type { ConnectionDesk } from './server/api/kit.js';
+import { VERSION } from './version.js';
+
+export interface Service {
+  parts: ServerParts;
+  close(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  coordination: Coordination;
+  flags: CoordinationFlags;
+  env: NodeJS.ProcessEnv;
+  /** Of the file. */
+  known: KnownConnection[];
+  /** An admin's; undefined on loopback alone. */
+  token: string | undefined;
+  onError: (error: unknown) => void;
+}
+
+const PAGES = path.join(import.meta.dirname, 'web');
+
+/** What source settings are, for who fills in a form. */
+export function connectorSettings(): ConnectionDesk['connectors'] {
+  return [stripeConfigSchema, manifestSourceSchema].map((schema) => ({ name: schema.shape.connector.value, settings: z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown> }));
+}
+
+export function serviceParts({ coordination, flags, env, known, token, onError }: ServiceOptions): Service {
+  const { scheduler, connections, runs, inbox } = coordination;
+  const feed = new Feed(scheduler.pool, runs, systemClock, onError);
+  const secrets = new Map(known.map(({ id, webhookSecret }) => [id, webhookSecret]));
+  return {
+    parts: {
+      clock: systemClock, version: VERSION, scheduler, connections, runs, tokens: new TokenStore(scheduler.pool), feed, onError, token, pages: PAGES,
+      desk: {
+        storable: async (name, settings) => {
+          const { known: setup, connection, isSecret } = await storable(name, settings, flags, env);
+          return { setup, access: accessOf(connection), isSecret };
+        },
+        access: (name) => accessTo(name, connections, flags, env),
+        connectors: connectorSettings(),
+      },
+      webhookSecret: async (connection) => {
+        if (secrets.has(connection)) return secrets.get(connection);
+        const secret = (await connections.open(connection))?.['webhook_secret'];
+        return typeof secret === 'string' ? secret : undefined;
+      },
+      store: (connection, event) => inbox.store(connection, event, taskOf(connection, 'changes')),
+    },
+    close: () => feed.close(),
+  };
+}

@@ -1,0 +1,74 @@
+/** What people and machines are shown of connections. Read only. */
+import type { Pool } from '../postgres/pool.js';
+import { timeText } from '../runs/store.js';
+import type { Settings } from './secrets.js';
+
+export const CONNECTION_STATES = ['running', 'paused', 'failing', 'waiting', 'new', 'idle'] as const;
+export type ConnectionState = (typeof CONNECTION_STATES)[number];
+
+export interface ConnectionView {
+  id: string;
+  app: string;
+  partition: string;
+  managedBy: 'file' | 'api';
+  state: ConnectionState;
+  paused: boolean;
+  /** Tasks at once, and at most. */
+  running: number;
+  maxConcurrentProcesses: number;
+  /** Tasks that ended as dead letters. */
+  dead: number;
+  schedule: { everySeconds: number | null; cron: string | null; timeZone: string } | null;
+  nextRunAt: string | null;
+  lastRun: { id: string; outcome: string | null; startedAt: string; finishedAt: string | null } | null;
+  /** Everything that the API had at this time is stored. */
+  freshAsOf: string | null;
+  freshnessSeconds: number | null;
+  rows: number;
+  requests: number;
+  rejections: number;
+  version: number;
+}
+
+export interface ConnectionDetail extends ConnectionView {
+  /** Settings as they may be shown: secrets masked. */
+  settings: Settings;
+}
+
+/** `failing`: a dead letter, or a last run that failed. */
+const STATE = `case when c.running > 0 then 'running' when c.paused or p.paused then 'paused'
+    when coalesce(t.last_outcome, '') in ('failed', 'killed') or exists (select 1 from _headrace.task d where d.connection_id = c.id and d.state = 'dead') then 'failing'
+    when c.head is not null then 'waiting' when t.last_run_id is null then 'new' else 'idle' end`;
+
+const FROM = `from _headrace.connection_config k join _headrace.connection c on c.id = k.id join _headrace.partition p on p.id = c.partition_id left join _headrace.connection_total t on t.connection_id = c.id`;
+
+const VIEW = `k.id, p.app, p.id as partition, k.managed_by as "managedBy", ${STATE} as state, c.paused or p.paused as paused, c.running, c.cap as "maxConcurrentProcesses",
+  (select count(*) from _headrace.task d where d.connection_id = c.id and d.state = 'dead') as dead,
+  case when s.connection_id is not null then jsonb_build_object('everySeconds', s.every_seconds, 'cron', s.cron, 'timeZone', s.time_zone) end as schedule, ${timeText('s.next_at')} as "nextRunAt",
+  case when r.id is not null then jsonb_build_object('id', r.id, 'outcome', r.outcome, 'startedAt', ${timeText('r.started_at')}, 'finishedAt', ${timeText('r.finished_at')}) end as "lastRun",
+  ${timeText('t.fresh_as_of')} as "freshAsOf", round(extract(epoch from now() - t.fresh_as_of))::bigint as "freshnessSeconds",
+  coalesce(t.rows, 0) as rows, coalesce(t.requests, 0) as requests, coalesce(t.rejections, 0) as rejections, k.version`;
+const JOINED = `${FROM} left join _headrace.schedule s on s.connection_id = k.id and s.kind = 'sync'
+  left join lateral (select id, outcome, started_at, finished_at from _headrace.run_record where connection_id = k.id order by started_at desc limit 1) r on true`;
+
+/** By name. `after`: the last one of the page before. `search`: part of a name. */
+export async function listConnections(pool: Pool, { after, limit, search, state }: { after?: string | undefined; limit: number; search?: string | undefined; state?: string | undefined }): Promise<ConnectionView[]> {
+  return pool.query<ConnectionView & Record<string, unknown>>(
+    `select ${VIEW} ${JOINED} where ($1::text is null or k.id > $1) and ($2::text is null or position(lower($2) in k.id) > 0) and ($3::text is null or ${STATE} = $3) order by k.id limit $4`,
+    [after ?? null, search ?? null, state ?? null, limit]);
+}
+
+export async function findConnectionView(pool: Pool, id: string): Promise<ConnectionDetail | undefined> {
+  const [row] = await pool.query<ConnectionDetail & Record<string, unknown>>(`select ${VIEW}, k.config as settings ${JOINED} where k.id = $1`, [id]);
+  return row;
+}
+
+/** How many connections are in which state, how many tasks, and who works. */
+export async function countAll(pool: Pool): Promise<{ connections: Partial<Record<ConnectionState, number>>; tasks: Record<string, number>; workers: number; slots: number; partitions: number }> {
+  const [states, tasks, [others]] = await Promise.all([
+    pool.query<{ state: ConnectionState; n: number }>(`select ${STATE} as state, count(*) as n ${FROM} group by 1`),
+    pool.query<{ state: string; n: number }>(`select state, count(*) as n from _headrace.task where state in ('queued', 'delayed', 'paused', 'running', 'dead') group by 1`),
+    pool.query<{ workers: number; slots: number; partitions: number }>(`select (select count(*) from _headrace.worker where lease_until > now()) as workers, (select coalesce(sum(slots), 0) from _headrace.worker where lease_until > now()) as slots, (select count(*) from _headrace.partition) as partitions`),
+  ]);
+  return { connections: Object.fromEntries(states.map(({ state, n }) => [state, n])), tasks: Object.fromEntries(tasks.map(({ state, n }) => [state, n])), ...others! };
+}

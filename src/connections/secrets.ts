@@ -1,0 +1,104 @@
+/** Secrets of stored connections: taken out of a configuration, sealed with a key from the environment, and put back where it is used. */
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { ConfigError } from '../errors.js';
+import { registerSecret } from '../log.js';
+
+export type Settings = Record<string, unknown>;
+
+/** Stands for a secret wherever a configuration is shown; written back, it keeps the secret that is stored. */
+export const SECRET_MASK = '********';
+/** Of the key in bytes, as AES-256 has it. */
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const KEY_ID_BYTES = 4;
+
+/** Whether the text at this path (names, and numbers in lists) is a secret. */
+export type IsSecret = (path: readonly string[], value: string) => boolean;
+
+export interface Split {
+  /** The configuration as it may be shown. */
+  shown: Settings;
+  /** Secrets by the JSON of their path. */
+  secrets: Record<string, string>;
+}
+
+export function splitSecrets(settings: Settings, isSecret: IsSecret): Split {
+  const secrets: Record<string, string> = {};
+  const walk = (value: unknown, path: string[]): unknown => {
+    if (typeof value === 'string') {
+      if (!isSecret(path, value)) return value;
+      secrets[JSON.stringify(path)] = value;
+      return SECRET_MASK;
+    }
+    if (Array.isArray(value)) return value.map((inner, i) => walk(inner, [...path, String(i)]));
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, walk(inner, [...path, key])]));
+  };
+  return { shown: walk(settings, []) as Settings, secrets };
+}
+
+/** The configuration with its secrets in place. Each is redacted from then on. */
+export function joinSecrets(shown: Settings, secrets: Record<string, string>): Settings {
+  const walk = (value: unknown, path: string[]): unknown => {
+    if (value === SECRET_MASK) {
+      const secret = secrets[JSON.stringify(path)];
+      if (secret === undefined) {
+        throw new ConfigError(`there is no stored secret to keep for ${path.join('.')}`, { code: 'secret_missing', place: path.join('.'), expected: 'the secret itself', found: `${SECRET_MASK}, which stands for a stored one`, next: 'write the secret' });
+      }
+      registerSecret(secret);
+      return secret;
+    }
+    if (Array.isArray(value)) return value.map((inner, i) => walk(inner, [...path, String(i)]));
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, walk(inner, [...path, key])]));
+  };
+  return walk(shown, []) as Settings;
+}
+
+/** AES-256-GCM under the first key; every key opens what it sealed, so that keys can be changed. */
+export class SecretBox {
+  private constructor(private readonly keys: Buffer[]) {}
+
+  /** `text`: one key or several with commas between them, each 32 bytes as hex or base64, the newest first. Undefined: there is none. */
+  static from(text: string | undefined): SecretBox | undefined {
+    if (text === undefined || text.trim() === '') return undefined;
+    const keys = text.split(',').map((part) => {
+      const key = part.trim();
+      const bytes = /^[0-9a-f]{64}$/i.test(key) ? Buffer.from(key, 'hex') : Buffer.from(key, 'base64');
+      if (bytes.length !== KEY_BYTES) {
+        throw new ConfigError('HEADRACE_SECRET_KEY is no key', { code: 'bad_secret_key', place: 'HEADRACE_SECRET_KEY', expected: `${KEY_BYTES} bytes as hex or base64`, found: `a text of ${key.length} characters`, next: 'make one: openssl rand -hex 32' });
+      }
+      registerSecret(key);
+      return bytes;
+    });
+    return new SecretBox(keys);
+  }
+
+  /** `owner` is bound to what is sealed: it opens for nobody else. */
+  seal(secrets: Record<string, string>, owner: string): Buffer {
+    const key = this.keys[0]!;
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(owner));
+    const body = Buffer.concat([cipher.update(JSON.stringify(secrets), 'utf8'), cipher.final()]);
+    return Buffer.concat([keyId(key), nonce, cipher.getAuthTag(), body]);
+  }
+
+  /** Throws ConfigError where no key opens it. */
+  open(sealed: Buffer, owner: string): Record<string, string> {
+    const key = this.keys.find((candidate) => keyId(candidate).equals(sealed.subarray(0, KEY_ID_BYTES)));
+    if (!key) throw new ConfigError('the secrets were sealed with another key', { code: 'wrong_secret_key', place: owner, expected: 'the HEADRACE_SECRET_KEY that they were stored with', found: 'a different one', next: 'put the older key behind the newer one: HEADRACE_SECRET_KEY=new,old' });
+    const nonceEnd = KEY_ID_BYTES + NONCE_BYTES;
+    const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(KEY_ID_BYTES, nonceEnd)).setAAD(Buffer.from(owner)).setAuthTag(sealed.subarray(nonceEnd, nonceEnd + TAG_BYTES));
+    try {
+      return JSON.parse(Buffer.concat([decipher.update(sealed.subarray(nonceEnd + TAG_BYTES)), decipher.final()]).toString('utf8')) as Record<string, string>;
+    } catch (cause) {
+      throw new ConfigError('the stored secrets are damaged, or another connection\'s', { code: 'secrets_damaged', place: owner, next: 'write the secrets of this connection again', cause });
+    }
+  }
+}
+
+/** Tells which key sealed something, and nothing else of it. */
+function keyId(key: Buffer): Buffer {
+  return createHash('sha256').update('headrace key id').update(key).digest().subarray(0, KEY_ID_BYTES);
+}

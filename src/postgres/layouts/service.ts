@@ -1,0 +1,59 @@
+/**
+ * Tables of the service: connections made through its API, tokens, and what runs tell while they go on.
+ *
+ * A run's record is written by the worker that leads it alone; whoever shows runs only reads. Secrets are sealed before they come here.
+ */
+export const SERVICE_LAYOUT = `
+create table _headrace.connection_config (
+  id text primary key references _headrace.connection on delete cascade, managed_by text not null check (managed_by in ('file', 'api')), origin text not null default '',
+  config jsonb not null, secrets bytea, version bigint not null default 1, created_at timestamptz not null default now(), updated_at timestamptz not null default now()
+);
+create table _headrace.token (
+  id text primary key, name text not null, role text not null check (role in ('read', 'operate', 'admin')), digest bytea not null unique,
+  created_at timestamptz not null default now(), expires_at timestamptz, last_used_at timestamptz
+);
+create table _headrace.run_record (
+  id text primary key, connection_id text not null, task_id bigint, attempt integer, kind text not null, worker text,
+  started_at timestamptz not null, updated_at timestamptz not null default clock_timestamp(), finished_at timestamptz, watched_until timestamptz,
+  outcome text, progress jsonb, summary jsonb
+) with (fillfactor = 50);
+create index run_record_connection on _headrace.run_record (connection_id, started_at desc);
+create index run_record_started on _headrace.run_record (started_at desc, id);
+create index run_record_open on _headrace.run_record (id) where finished_at is null;
+create table _headrace.run_event (
+  id bigint generated always as identity primary key, run_id text not null references _headrace.run_record on delete cascade, at timestamptz not null, stored_at timestamptz not null default clock_timestamp(), event jsonb not null
+);
+create index run_event_run on _headrace.run_event (run_id, id);
+create index run_event_stored on _headrace.run_event (stored_at);
+-- What a connection's runs did in sum: unlike the runs, never forgotten.
+create table _headrace.connection_total (
+  connection_id text primary key, runs bigint not null default 0, rows bigint not null default 0, requests bigint not null default 0, rejections bigint not null default 0,
+  last_run_id text, last_outcome text, fresh_as_of timestamptz
+) with (fillfactor = 50);
+create index task_dead on _headrace.task (connection_id) where state = 'dead';
+create index task_all on _headrace.task (connection_id, id desc);
+
+-- A connection that nobody needs any more, with all that waits for it. False: there is none; an error where it still runs.
+create function _headrace.drop_connection(p_id text) returns boolean language plpgsql as $$
+declare part text;
+begin
+  select partition_id into part from _headrace.connection where id = p_id;
+  if part is null then return false; end if;
+  perform _headrace.lock_partitions(array[part]);
+  if (select running > 0 from _headrace.connection where id = p_id) then
+    raise exception 'connection % has running tasks', p_id using errcode = 'HR003';
+  end if;
+  delete from _headrace.task where connection_id = p_id;
+  delete from _headrace.schedule where connection_id = p_id;
+  delete from _headrace.webhook_event where connection_id = p_id;
+  delete from _headrace.connection_total where connection_id = p_id;
+  delete from _headrace.run_record where connection_id = p_id;
+  delete from _headrace.connection where id = p_id;
+  if exists (select 1 from _headrace.connection where partition_id = part) then
+    perform _headrace.refresh(array[part], array[]::text[]);
+  else
+    delete from _headrace.partition where id = part;
+  end if;
+  return true;
+end $$;
+`;

@@ -1,0 +1,168 @@
+/**
+ * Writes down what a run tells, in the coordination database, for whoever shows it. Trades detail for load: commits are folded into
+ * snapshots, and a run that nobody watches writes one every few seconds. A recorder that cannot write never holds the run up.
+ */
+import type { Clock } from '../clock.js';
+import { redact } from '../log.js';
+import { LIMITS } from '../limits.js';
+import type { Progress, RunEvent, RunSummary } from '../pipeline/events.js';
+import type { Pool } from '../postgres/pool.js';
+
+export interface RunIdentity {
+  connection: string;
+  kind: string;
+  task: number | undefined;
+  attempt: number | undefined;
+  worker: string | undefined;
+}
+
+/** A snapshot's period while somebody watches, and while nobody does. */
+const WATCHED_MS = 500;
+const UNWATCHED_MS = 5_000;
+/** The same wait is told again after this long. */
+const WAIT_AGAIN_MS = 15_000;
+/** Parts of a span drawn for a stream: more cannot be told apart on a screen. */
+const PARTS_SHOWN = 100;
+
+/** What is kept of an event; `committed` and `split` are in the snapshots. */
+type KeptEvent = Exclude<RunEvent, { type: 'committed' | 'split' | 'finished' }> | { type: 'finished'; outcome: string } | { type: 'retries'; endpoint: string; reason: string; status: number; count: number };
+
+export class RunRecorder {
+  private run: string | undefined;
+  private startedMs = 0;
+  private snapshot: (() => Progress) | undefined;
+  private pending: { at: string; event: KeptEvent }[] = [];
+  private retries = new Map<string, Extract<KeptEvent, { type: 'retries' }>>();
+  private readonly toldWaits = new Map<string, number>();
+  private events = 0;
+  private summary: RunSummary | undefined;
+  private told = { rows: 0, requests: 0, rejections: 0 };
+  private timer: (() => void) | undefined;
+  private writing: Promise<void> = Promise.resolve();
+  private closed = false;
+
+  constructor(
+    private readonly pool: Pool,
+    private readonly identity: RunIdentity,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Snapshots are taken from here on. */
+  watch(snapshot: () => Progress): void {
+    this.snapshot = snapshot;
+  }
+
+  take(event: RunEvent): void {
+    switch (event.type) {
+      case 'started':
+        this.run = event.runId;
+        this.startedMs = this.clock.now();
+        this.keep(event);
+        this.writing = this.open();
+        this.schedule(WATCHED_MS);
+        return;
+      case 'committed': case 'split': return;
+      case 'retry': {
+        const key = `${event.endpoint} ${event.status} ${event.reason}`;
+        const known = this.retries.get(key);
+        if (known) known.count++;
+        else if (this.retries.size < LIMITS.runEventsKept) this.retries.set(key, { ...event, type: 'retries', count: 1 });
+        return;
+      }
+      case 'wait': {
+        const key = `${event.reason} ${event.limit ?? ''}`;
+        if (this.clock.monotonic() - (this.toldWaits.get(key) ?? -Infinity) < WAIT_AGAIN_MS) return;
+        this.toldWaits.set(key, this.clock.monotonic());
+        return this.keep(event);
+      }
+      case 'finished':
+        this.summary = event.summary;
+        return this.keep({ type: 'finished', outcome: event.summary.outcome });
+      default: return this.keep(event);
+    }
+  }
+
+  /** Writes the last time. `error`: the run ended without a summary. */
+  async close(error?: string): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.timer?.();
+    await this.writing;
+    if (this.run === undefined) return;
+    if (error !== undefined) this.keep({ type: 'note', message: error }, true);
+    await this.write(true);
+  }
+
+  private keep(event: KeptEvent, always = false): void {
+    const ends = event.type === 'finished' || event.type === 'stream';
+    if (!always && !ends && this.events >= LIMITS.runEventsKept) return;
+    if (++this.events === LIMITS.runEventsKept) event = { type: 'note', message: 'this run tells more than is kept; from here on only what becomes of its streams' };
+    this.pending.push({ at: new Date(this.clock.now()).toISOString(), event });
+  }
+
+  private schedule(ms: number): void {
+    if (this.closed) return;
+    this.timer = this.clock.after(ms, () => {
+      this.writing = this.writing.then(() => this.write(false));
+    });
+  }
+
+  private async open(): Promise<void> {
+    const { connection, kind, task, attempt, worker } = this.identity;
+    // What an earlier attempt left open ended without a word.
+    await this.pool.query(`update _headrace.run_record set finished_at = clock_timestamp(), updated_at = clock_timestamp(), outcome = 'killed' where connection_id = $1 and finished_at is null and started_at < to_timestamp($2::float8 / 1000)`, [connection, this.startedMs])
+      .then(() => this.pool.query(
+        `insert into _headrace.run_record (id, connection_id, task_id, attempt, kind, worker, started_at) values ($1, $2, $3, $4, $5, $6, to_timestamp($7::float8 / 1000)) on conflict do nothing`,
+        [this.run, connection, task ?? null, attempt ?? null, kind, worker ?? null, this.startedMs]))
+      .catch(() => {});
+  }
+
+  private async write(last: boolean): Promise<void> {
+    const progress = this.snapshot && shown(this.snapshot());
+    for (const event of this.retries.values()) this.keep(event);
+    this.retries.clear();
+    const events = this.pending;
+    this.pending = [];
+    const sums = this.summary ?? progress ?? this.told;
+    const delta = { rows: sums.rows - this.told.rows, requests: sums.requests - this.told.requests, rejections: sums.rejections - this.told.rejections };
+    try {
+      const [row] = await this.pool.query<{ watched: boolean }>(
+        `with events as (insert into _headrace.run_event (run_id, at, event) select $1, (e->>'at')::timestamptz, e->'event' from jsonb_array_elements($2::jsonb) e returning 1),
+         total as (
+           insert into _headrace.connection_total as t (connection_id, runs, rows, requests, rejections, last_run_id, last_outcome, fresh_as_of) values ($3, $7::int, $4, $5, $6, $1, $8, case when $8 = 'complete' then to_timestamp($9::float8 / 1000) end)
+           on conflict (connection_id) do update set runs = t.runs + $7::int, rows = t.rows + $4, requests = t.requests + $5, rejections = t.rejections + $6, last_run_id = $1,
+             last_outcome = coalesce($8, t.last_outcome), fresh_as_of = coalesce(excluded.fresh_as_of, t.fresh_as_of) returning 1)
+         update _headrace.run_record set updated_at = clock_timestamp(), progress = coalesce($10::jsonb, progress), summary = $11::jsonb, outcome = $8, finished_at = case when $7::int = 1 then clock_timestamp() end
+         where id = $1 returning coalesce(watched_until > now(), false) as watched`,
+        [
+          this.run, redact(JSON.stringify(events)), this.identity.connection, delta.rows, delta.requests, delta.rejections, last ? 1 : 0, last ? (this.summary?.outcome ?? 'failed') : null,
+          this.startedMs, progress === undefined ? null : redact(JSON.stringify(progress)), this.summary === undefined ? null : redact(JSON.stringify(this.summary)),
+        ]);
+      this.told = { rows: sums.rows, requests: sums.requests, rejections: sums.rejections };
+      this.schedule(row?.watched ? WATCHED_MS : Math.min(UNWATCHED_MS, Math.max(WATCHED_MS, this.clock.now() - this.startedMs)));
+    } catch {
+      // The run goes on; what could not be told is told next time, as far as there is room.
+      this.pending = [...events, ...this.pending].slice(-LIMITS.runEventsKept);
+      this.schedule(UNWATCHED_MS);
+    }
+  }
+}
+
+/** A snapshot as small as a screen needs it. */
+function shown(progress: Progress): Progress {
+  const round = (value: number) => Math.round(value * 1000) / 1000;
+  return {
+    ...progress, elapsedMs: Math.round(progress.elapsedMs), rowsPerSecond: Math.round(progress.rowsPerSecond * 10) / 10, requestsPerSecond: round(progress.requestsPerSecond),
+    streams: progress.streams.map((stream) => ({ ...stream, expectedPages: Math.ceil(stream.expectedPages), done: merged(stream.done).map(({ from, to }) => ({ from: round(from), to: round(to) })) })),
+  };
+}
+
+/** Neighbours become one, the nearest first, until there are few enough. */
+function merged(parts: Progress['streams'][number]['done']): Progress['streams'][number]['done'] {
+  const out = parts.toSorted((a, b) => a.from - b.from).filter(({ from, to }) => to > from);
+  const gapTo = (i: number) => out[i + 1]!.from - out[i]!.to;
+  for (let least = 0.0005; ; least *= 2) {
+    for (let i = out.length - 2; i >= 0; i--) if (gapTo(i) <= least) out.splice(i, 2, { from: out[i]!.from, to: Math.max(out[i]!.to, out[i + 1]!.to) });
+    if (out.length <= PARTS_SHOWN) return out;
+  }
+}

@@ -1,0 +1,150 @@
+/** What all operations of the API share: who may call them, how faults are answered, and how they are described. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createRoute, OpenAPIHono, type RouteConfig, type z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type { Clock } from '../../clock.js';
+import type { ConnectionStore } from '../../connections/store.js';
+import type { IsSecret, Settings } from '../../connections/secrets.js';
+import { allows, type Role, type TokenStore } from '../../connections/tokens.js';
+import { ConfigError, HeadraceError, messageOf, RetriableError } from '../../errors.js';
+import { redact } from '../../log.js';
+import type { RunStore } from '../../runs/store.js';
+import type { Cadence } from '../../scheduler/cadence.js';
+import type { ConnectionSetup, Scheduler } from '../../scheduler/scheduler.js';
+import type { ConnectionAccess } from '../../tasks/access.js';
+import type { Feed } from '../feed.js';
+import { errorSchema, wire, type Answer } from './schemas.js';
+
+export interface Env {
+  Variables: { role: Role };
+}
+export type Api = OpenAPIHono<Env>;
+
+/** What the wiring knows of connections, and the API does not. */
+export interface ConnectionDesk {
+  /** Checks settings as the API was given them. Throws ConfigError that names the setting. */
+  storable: (name: string, settings: Settings) => Promise<{ setup: ConnectionSetup & { cadence: Cadence | undefined; priority: number }; access: ConnectionAccess; isSecret: IsSecret }>;
+  access: (name: string) => Promise<ConnectionAccess>;
+  connectors: { name: string; settings: Record<string, unknown> }[];
+}
+
+export interface ApiParts {
+  clock: Clock;
+  version: string;
+  scheduler: Scheduler;
+  runs: RunStore;
+  connections: ConnectionStore;
+  tokens: TokenStore;
+  feed: Feed;
+  desk: ConnectionDesk;
+  onError: (error: unknown) => void;
+}
+
+export interface Access {
+  /** Of the environment: an admin's. Undefined: on loopback everybody is. */
+  token: string | undefined;
+  tokens: Pick<TokenStore, 'roleOf'>;
+}
+
+const LOOPBACK_NAME = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/;
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'];
+
+/**
+ * The role of who asks; undefined: a token is wanted. Without a token of the environment the service is bound to loopback, and who
+ * comes from this machine is an admin; but neither a page of elsewhere whose name was pointed at this machine, nor whoever comes through a proxy.
+ */
+export async function roleOf(context: Context, { token, tokens }: Access): Promise<Role | undefined> {
+  const given = /^Bearer +(\S.{0,499})$/i.exec(context.req.header('authorization') ?? '')?.[1];
+  if (given !== undefined) return token !== undefined && isSame(given, token) ? 'admin' : tokens.roleOf(given);
+  if (token !== undefined || context.req.header('authorization') !== undefined) return undefined;
+  const isDirect = LOOPBACK_NAME.test(context.req.header('host') ?? '') && FORWARDED.every((name) => context.req.header(name) === undefined);
+  return isDirect ? 'admin' : undefined;
+}
+
+export function isSame(given: string, wanted: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(wanted));
+}
+
+export interface Fault {
+  code: string;
+  message: string;
+  place?: string | undefined;
+  expected?: string | undefined;
+  found?: string | undefined;
+  next?: string | undefined;
+}
+
+export function faultOf(error: HeadraceError): Fault {
+  const { code, message, place, expected, found, next } = error;
+  return JSON.parse(redact(JSON.stringify({ code, message, place, expected, found, next }))) as Fault;
+}
+
+export function fault(context: Context, status: ContentfulStatusCode, error: Fault): Answer {
+  return context.json({ error }, status);
+}
+
+export const unauthorized = (context: Context) => {
+  context.header('WWW-Authenticate', 'Bearer');
+  return fault(context, 401, { code: 'token_wanted', message: 'a token is wanted', expected: 'Authorization: Bearer TOKEN', found: context.req.header('authorization') === undefined ? 'none' : 'one that is unknown or expired', next: 'make one: headrace token create NAME --role read' });
+};
+
+/** Codes of errors that say: somebody or something else stands in the way now. */
+const CONFLICTS = new Set(['connection_locked', 'connection_busy', 'version_conflict', 'connection_exists', 'managed_by_file', 'stream_open']);
+
+function statusOf(error: HeadraceError): ContentfulStatusCode {
+  if (/^unknown_(?:connection|task|partition|run|token|app)$/.test(error.code)) return 404;
+  if (CONFLICTS.has(error.code)) return 409;
+  if (error.code === 'database_unreachable' || error instanceof RetriableError) return 503;
+  if (error instanceof ConfigError) return 422;
+  return 502;
+}
+
+/** Errors become answers: where, what was expected, what was found, what to do next. */
+export function answerError(error: unknown, context: Context, onError: (error: unknown) => void): Answer {
+  if (error instanceof HTTPException) {
+    const text = error.status === 400 ? 'the body is no JSON' : error.message;
+    return fault(context, error.status as ContentfulStatusCode, { code: error.status === 400 ? 'bad_json' : 'bad_request', message: redact(text), next: 'see /api/v1/docs' });
+  }
+  if (error instanceof HeadraceError) return fault(context, statusOf(error), faultOf(error));
+  onError(error);
+  return fault(context, 500, { code: 'unexpected', message: redact(messageOf(error)).slice(0, 300), next: 'look at the log of this server' });
+}
+
+export function newApi(): Api {
+  return new OpenAPIHono<Env>({
+    defaultHook: (result, context) => {
+      if (result.success) return undefined;
+      const [issue] = result.error.issues;
+      const place = [result.target === 'json' ? '' : result.target, ...issue!.path.map(String)].filter(Boolean).join('.');
+      const unknown = issue!.code === 'unrecognized_keys' ? issue!.keys.join(', ') : undefined;
+      return fault(context, 400, { code: 'bad_request', message: unknown === undefined ? `${place || 'the body'} is wrong` : `there is no setting ${unknown.slice(0, 200)}`, place: place || undefined, expected: issue!.message, next: 'see /api/v1/docs' });
+    },
+  });
+}
+
+export const jsonOf = <Schema extends z.ZodType>(schema: Schema, description: string) => ({ description, content: { 'application/json': { schema } } });
+export const bodyOf = <Schema extends z.ZodType>(schema: Schema) => ({ required: true, content: { 'application/json': { schema } } });
+
+const FAULTS = {
+  400: jsonOf(errorSchema, 'The request is no such request.'), 401: jsonOf(errorSchema, 'A token is wanted.'), 403: jsonOf(errorSchema, 'The token\'s role does not allow it.'), 404: jsonOf(errorSchema, 'There is no such thing.'),
+  409: jsonOf(errorSchema, 'Something else stands in the way now.'), 413: jsonOf(errorSchema, 'The body is too large.'), 422: jsonOf(errorSchema, 'It is understood, and cannot be done.'), 502: jsonOf(errorSchema, 'The API or the destination of the connection refused.'), 503: jsonOf(errorSchema, 'Try again later.'),
+};
+
+type Described = Omit<RouteConfig, 'responses' | 'security' | 'operationId'> & { operationId: string; role: Role; responses: RouteConfig['responses'] };
+
+/** An operation: its role is part of its description and of its doing. */
+export function operation<R extends Described>({ role, ...route }: R): Omit<R, 'role'> & { getRoutingPath(): string } {
+  const wants = async (context: Context<Env>, next: () => Promise<void>) => {
+    if (allows(context.get('role'), role)) return next();
+    return fault(context, 403, { code: 'role_too_weak', message: `this takes the role ${role}`, expected: role, found: context.get('role'), next: 'use another token' });
+  };
+  return createRoute({ ...route, 'x-role': role, security: [{ token: [] }], middleware: [wants], responses: { ...route.responses, ...FAULTS } } as unknown as RouteConfig) as never;
+}
+
+/** Pages of a list: its items, and what to ask for the next ones. */
+export function page<Item>(items: Item[], limit: number, key: (item: Item) => string | number): { items: Answer[]; next: string | null } {
+  return { items: items.map(wire), next: items.length < limit ? null : String(key(items.at(-1)!)) };
+}
