@@ -14,7 +14,7 @@ export const errorSchema = z.object({
     code: z.string().describe('Stable identifier.'), message: z.string(), place: z.string().optional().describe('The setting or parameter that is wrong.'),
     expected: z.string().optional(), found: z.string().optional(), next: z.string().optional().describe('What to do next.'),
   }),
-}).openapi('Error');
+}).openapi('Fault');
 
 export const pageQuery = z.object({
   limit: z.coerce.number<string>().int().min(1).max(LIMITS.apiPageItems).default(50).describe('Items of one page.'),
