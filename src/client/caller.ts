@@ -37,6 +37,8 @@ export interface WatchOptions {
   run?: string | undefined;
   /** Of this connection alone. */
   connection?: string | undefined;
+  /** Default: all. */
+  kinds?: ('run' | 'event' | 'task')[] | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -48,9 +50,9 @@ export class Caller {
   constructor(private readonly options: ClientOptions) {}
 
   /** Events as they happen, until the signal aborts or the service ends the stream. Throws ApiError. */
-  async *watchEvents({ run, connection, signal }: WatchOptions = {}): AsyncGenerator<WatchedEvent> {
+  async *watchEvents({ run, connection, kinds, signal }: WatchOptions = {}): AsyncGenerator<WatchedEvent> {
     const silence = new AbortController();
-    const response = await this.send('GET', `${EVENTS}${queryOf({ run, connection })}`, undefined, AbortSignal.any([silence.signal, ...(signal ? [signal] : [])]));
+    const response = await this.send('GET', `${EVENTS}${queryOf({ run, connection, kinds: kinds?.join(',') })}`, undefined, AbortSignal.any([silence.signal, ...(signal ? [signal] : [])]));
     if (!response.ok) throw await errorOf(response);
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let text = '';

@@ -14,10 +14,17 @@ export type FeedItem =
   | { event: 'task'; id?: undefined; data: TaskChange }
   | { event: 'resync'; id?: undefined; data: Record<string, never> };
 
+export const FEED_KINDS = ['run', 'event', 'task'] as const;
+export type FeedKind = (typeof FEED_KINDS)[number];
+
 export interface Filter {
   run?: string | undefined;
   connection?: string | undefined;
+  /** Undefined: all. */
+  kinds?: FeedKind[] | undefined;
 }
+
+const wants = ({ kinds }: Filter, kind: FeedKind) => kinds === undefined || kinds.includes(kind);
 
 export interface Watcher extends AsyncIterable<FeedItem | undefined> {
   leave(): void;
@@ -64,9 +71,10 @@ export class Feed {
     while (this.watchers.size > 0 && !this.over.signal.aborted) {
       try {
         const now = await this.databaseNow();
-        await this.tellRuns(told.runs, sinceMs - OVERLAP_MS);
-        await this.tellEvents(told.events, sinceMs - OVERLAP_MS);
-        await this.tellTasks(told.tasks);
+        const isWanted = (kind: FeedKind) => [...this.watchers].some(({ filter }) => wants(filter, kind));
+        if (isWanted('run')) await this.tellRuns(told.runs, sinceMs - OVERLAP_MS);
+        if (isWanted('event')) await this.tellEvents(told.events, sinceMs - OVERLAP_MS);
+        if (isWanted('task')) await this.tellTasks(told.tasks);
         for (const [id, at] of told.events) if (at < sinceMs - 2 * OVERLAP_MS) told.events.delete(id);
         sinceMs = now;
         failing = false;
@@ -83,7 +91,7 @@ export class Feed {
   }
 
   private async tellRuns(told: Map<string, string>, sinceMs: number): Promise<void> {
-    const all = [...this.watchers];
+    const all = [...this.watchers].filter(({ filter }) => wants(filter, 'run'));
     const named = all.every(({ filter }) => filter.run !== undefined) ? all.map(({ filter }) => filter.run!) : undefined;
     for (const run of await this.runs.watch(named, sinceMs)) {
       if (told.get(run.id) === run.updatedAt) continue;
@@ -116,7 +124,7 @@ export class Feed {
   private tell(item: FeedItem, run: string | undefined, connection: string): void {
     for (const watcher of this.watchers) {
       const { filter } = watcher;
-      if ((filter.run === undefined || filter.run === run) && (filter.connection === undefined || filter.connection === connection)) watcher.push(item);
+      if (item.event !== 'resync' && wants(filter, item.event) && (filter.run === undefined || filter.run === run) && (filter.connection === undefined || filter.connection === connection)) watcher.push(item);
     }
   }
 }

@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { streamSSE } from 'hono/streaming';
 import { countAll } from '../../connections/overview.js';
 import { ConfigError } from '../../errors.js';
+import type { FeedKind } from '../feed.js';
 import { bodyOf, fault, jsonOf, operation, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';
 
@@ -34,10 +35,14 @@ export function systemRoutes(api: Api, { scheduler, tokens, desk, feed, version,
   api.openapi(operation({
     method: 'get', path: '/events', operationId: 'watchEvents', role: 'read', tags: ['events'], summary: 'What happens, as server-sent events',
     description: 'Event `run` brings a run with its progress, `event` what a run told, `task` a task that began, ended or was enqueued, `resync` says that some were left out: ask again for what you show.',
-    request: { query: z.object({ run: z.string().max(100).optional().describe('Of this run alone.'), connection: z.string().max(100).optional().describe('Of this connection alone.') }) },
+    request: { query: z.object({
+      run: z.string().max(100).optional().describe('Of this run alone.'), connection: z.string().max(100).optional().describe('Of this connection alone.'),
+      kinds: z.string().regex(/^(?:run|event|task)(?:,(?:run|event|task))*$/, 'run, event and task, with commas between them').optional().describe('Of these kinds alone, such as run,event. Default: all.'),
+    }) },
     responses: { 200: { description: 'A stream that does not end.', content: { 'text/event-stream': { schema: z.string() } } } },
   }), (context) => {
-    const watcher = feed.join(context.req.valid('query'));
+    const { kinds, ...filter } = context.req.valid('query');
+    const watcher = feed.join({ ...filter, kinds: kinds?.split(',') as FeedKind[] | undefined });
     if (!watcher) return fault(context, 503, { code: 'too_many_watchers', message: 'too many watch this service already', next: 'close some, or ask another server' });
     context.header('X-Accel-Buffering', 'no');
     return streamSSE(context, async (stream) => {

@@ -1,0 +1,11 @@
+import path from 'node:path';
+import { defineConfig } from 'vite';
+
+/** The dashboard: src/web to dist/web. */
+export default defineConfig({
+  root: path.join(import.meta.dirname, 'src', 'web'),
+  base: '/',
+  oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+  build: { outDir: path.join(import.meta.dirname, 'dist', 'web'), emptyOutDir: true, target: 'es2022', modulePreload: { polyfill: false }, assetsInlineLimit: 0, reportCompressedSize: false },
+  logLevel: 'warn',
+});
