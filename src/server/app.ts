@@ -9,7 +9,7 @@ import { ConfigError, codeOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { allows } from '../connections/tokens.js';
 import { connectionRoutes } from './api/connections.js';
-import { answerError, fault, newApi, roleOf, unauthorized, type Access, type ApiParts, type Env } from './api/kit.js';
+import { answerError, fault, newApi, roleOf, tooLarge, unauthorized, type Access, type ApiParts, type Env } from './api/kit.js';
 import { runRoutes } from './api/runs.js';
 import { schedulingRoutes } from './api/scheduling.js';
 import { systemRoutes } from './api/system.js';
@@ -75,7 +75,7 @@ export function webApp(parts: ServerParts): Hono {
       return context.json({ status: 'not ready' }, 503);
     }
   });
-  app.post('/webhooks/:connection', bodyLimit({ maxSize: LIMITS.webhookBytes, onError: (context) => fault(context, 413, { code: 'too_large', message: 'the event is too large', expected: `at most ${LIMITS.webhookBytes} bytes` }) }), async (context) => {
+  app.post('/webhooks/:connection', bodyLimit({ maxSize: LIMITS.webhookBytes, onError: (context) => tooLarge(context, LIMITS.webhookBytes) }), async (context) => {
     const connection = context.req.param('connection');
     const secret = await webhookSecret(connection);
     // Whether a connection exists is nobody's business who cannot sign for it.
@@ -115,7 +115,7 @@ export function webApp(parts: ServerParts): Hono {
     if (!allows(context.get('role'), 'read')) return unauthorized(context);
     return context.text(await metrics.text(), 200, { 'content-type': metrics.contentType });
   });
-  app.use(`${API}/*`, bodyLimit({ maxSize: LIMITS.apiBodyBytes, onError: (context) => fault(context, 413, { code: 'too_large', message: 'the body is too large', expected: `at most ${LIMITS.apiBodyBytes} bytes` }) }));
+  app.use(`${API}/*`, bodyLimit({ maxSize: LIMITS.apiBodyBytes, onError: (context) => tooLarge(context, LIMITS.apiBodyBytes) }));
   app.use(`${API}/*`, async (context, next) => {
     context.header('Cache-Control', 'no-store');
     return next();

@@ -8,7 +8,7 @@ import type { Clock } from '../../clock.js';
 import type { ConnectionStore } from '../../connections/store.js';
 import type { IsSecret, Settings } from '../../connections/secrets.js';
 import { allows, type Role, type TokenStore } from '../../connections/tokens.js';
-import { ConfigError, HeadraceError, messageOf, RetriableError } from '../../errors.js';
+import { codeOf, ConfigError, HeadraceError, messageOf, RetriableError } from '../../errors.js';
 import { redact } from '../../log.js';
 import type { RunStore } from '../../runs/store.js';
 import type { Cadence } from '../../scheduler/cadence.js';
@@ -86,6 +86,12 @@ export function fault(context: Context, status: ContentfulStatusCode, error: Fau
   return context.json({ error }, status);
 }
 
+/** What is left of the body is not read: the connection ends with the answer. */
+export function tooLarge(context: Context, most: number): Answer {
+  context.header('Connection', 'close');
+  return fault(context, 413, { code: 'too_large', message: 'the body is too large', expected: `at most ${most} bytes` });
+}
+
 export const unauthorized = (context: Context) => {
   context.header('WWW-Authenticate', 'Bearer');
   return fault(context, 401, { code: 'token_wanted', message: 'a token is wanted', expected: 'Authorization: Bearer TOKEN', found: context.req.header('authorization') === undefined ? 'none' : 'one that is unknown or expired', next: 'make one: headrace token create NAME --role read' });
@@ -105,9 +111,12 @@ function statusOf(error: HeadraceError): ContentfulStatusCode {
 /** Errors become answers: where, what was expected, what was found, what to do next. */
 export function answerError(error: unknown, context: Context, onError: (error: unknown) => void): Answer {
   if (error instanceof HTTPException) {
-    const text = error.status === 400 ? 'the body is no JSON' : error.message;
+    const text = error.status === 400 ? 'the body is no JSON' : error.status === 415 ? 'the body is not said to be JSON' : error.message;
     return fault(context, error.status as ContentfulStatusCode, { code: error.status === 400 ? 'bad_json' : 'bad_request', message: redact(text), next: 'see /api/v1/docs' });
   }
+  // PostgreSQL's class 22: a value that no column takes, such as a text with a NUL.
+  const sqlState = codeOf((error as { cause?: unknown }).cause) ?? codeOf(error);
+  if (sqlState !== undefined && /^22[0-9A-Z]{3}$/.test(sqlState)) return fault(context, 422, { code: 'bad_value', message: 'a value cannot be stored', expected: 'text without NUL characters, and numbers within their range', next: 'see /api/v1/docs' });
   if (error instanceof HeadraceError) return fault(context, statusOf(error), faultOf(error));
   onError(error);
   return fault(context, 500, { code: 'unexpected', message: redact(messageOf(error)).slice(0, 300), next: 'look at the log of this server' });
@@ -130,7 +139,7 @@ export const bodyOf = <Schema extends z.ZodType>(schema: Schema) => ({ required:
 
 const FAULTS = {
   400: jsonOf(errorSchema, 'The request is no such request.'), 401: jsonOf(errorSchema, 'A token is wanted.'), 403: jsonOf(errorSchema, 'The token\'s role does not allow it.'), 404: jsonOf(errorSchema, 'There is no such thing.'),
-  409: jsonOf(errorSchema, 'Something else stands in the way now.'), 413: jsonOf(errorSchema, 'The body is too large.'), 422: jsonOf(errorSchema, 'It is understood, and cannot be done.'), 502: jsonOf(errorSchema, 'The API or the destination of the connection refused.'), 503: jsonOf(errorSchema, 'Try again later.'),
+  409: jsonOf(errorSchema, 'Something else stands in the way now.'), 413: jsonOf(errorSchema, 'The body is too large.'), 415: jsonOf(errorSchema, 'The body is not said to be JSON.'), 422: jsonOf(errorSchema, 'It is understood, and cannot be done.'), 502: jsonOf(errorSchema, 'The API or the destination of the connection refused.'), 503: jsonOf(errorSchema, 'Try again later.'),
 };
 
 type Described = Omit<RouteConfig, 'responses' | 'security' | 'operationId'> & { operationId: string; role: Role; responses: RouteConfig['responses'] };

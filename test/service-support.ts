@@ -1,0 +1,73 @@
+/** A service in this process, on a database of its own: the server, and a worker where one is wanted. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { announce, knownConnections, newWorker, openCoordination, readFile, type Coordination } from '../src/compose-scheduler.js';
+import { serviceParts } from '../src/compose-service.js';
+import { HeadraceClient } from '../src/client/index.js';
+import { TokenStore } from '../src/connections/tokens.js';
+import { listen, webApp } from '../src/server/app.js';
+import { freshDatabase, scratch } from './support.js';
+
+export const SECRET_KEY = 'a1'.repeat(32);
+
+export interface TestService {
+  url: string;
+  client: HeadraceClient;
+  coordination: Coordination;
+  tokens: TokenStore;
+  folder: string;
+  /** What it reported as trouble. */
+  troubles: string[];
+  databaseUrl: string;
+  close: () => Promise<void>;
+}
+
+export interface TestServiceOptions {
+  /** headrace.yaml as an object; its `database` is filled in. */
+  file?: Record<string, unknown>;
+  token?: string;
+  worker?: boolean;
+  slots?: number;
+  pages?: string;
+}
+
+export async function startService({ file, token, worker = true, slots = 4, pages }: TestServiceOptions = {}): Promise<TestService> {
+  const database = await freshDatabase();
+  const { options } = database.target;
+  const databaseUrl = options.connectionString ?? `postgres://${options.user}:${encodeURIComponent(String(options.password))}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`;
+  const { folder, drop } = scratch();
+  const config = path.join(folder, 'headrace.yaml');
+  writeFileSync(config, JSON.stringify({ connections: {}, ...file }));
+  const env = { HEADRACE_SECRET_KEY: SECRET_KEY, DATABASE_URL: databaseUrl };
+  const flags = { config };
+  const troubles: string[] = [];
+  const coordination = await openCoordination(flags, env);
+  const loaded = readFile(flags, env)!;
+  const known = knownConnections(loaded, flags, env);
+  await announce(coordination, known, loaded, flags, env);
+  const service = serviceParts({ coordination, flags, env, known, token, onError: (error) => troubles.push(error instanceof Error ? (error.stack ?? error.message) : String(error)) });
+  const listening = await listen(webApp({ ...service.parts, ...(pages === undefined ? {} : { pages }) }), '127.0.0.1', 0);
+  const own = newWorker({ coordination, slots, flags, env, observe: (event) => event.type === 'trouble' && troubles.push(event.message) });
+  if (worker) own.start();
+  return {
+    url: listening.url, client: new HeadraceClient({ url: listening.url, token }), coordination, tokens: new TokenStore(coordination.scheduler.pool), folder, troubles, databaseUrl,
+    close: async () => {
+      if (worker) await own.drain(10_000);
+      await service.close();
+      await listening.close();
+      await coordination.close();
+      await database.drop();
+      drop();
+    },
+  };
+}
+
+export async function until<T>(look: () => Promise<T | undefined | false>, withinMs = 30_000): Promise<T> {
+  const startedMs = performance.now();
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() - startedMs > withinMs) throw new Error('it did not come about in time');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
