@@ -65,7 +65,7 @@ export class Feed {
 
   private async poll(): Promise<void> {
     let sinceMs = await this.databaseNow().catch(() => this.clock.now());
-    const told = { events: new Map<number, number>(), runs: new Map<string, string>(), tasks: new Map<number, string>() };
+    const told = { events: new Map<number, number>(), runs: new Map<string, string>(), tasks: undefined as Map<number, string> | undefined };
     let failing = false;
     // Who comes while others watch already is told of everything that runs, as the first ones are.
     while (this.watchers.size > 0 && !this.over.signal.aborted) {
@@ -74,7 +74,7 @@ export class Feed {
         const isWanted = (kind: FeedKind) => [...this.watchers].some(({ filter }) => wants(filter, kind));
         if (isWanted('run')) await this.tellRuns(told.runs, sinceMs - OVERLAP_MS);
         if (isWanted('event')) await this.tellEvents(told.events, sinceMs - OVERLAP_MS);
-        if (isWanted('task')) await this.tellTasks(told.tasks);
+        if (isWanted('task')) told.tasks = await this.tellTasks(told.tasks);
         for (const [id, at] of told.events) if (at < sinceMs - 2 * OVERLAP_MS) told.events.delete(id);
         sinceMs = now;
         failing = false;
@@ -109,16 +109,15 @@ export class Feed {
     }
   }
 
-  private async tellTasks(told: Map<number, string>): Promise<void> {
+  /** The first look tells nothing: what runs is not news. Returns what the next one compares with. */
+  private async tellTasks(told: Map<number, string> | undefined): Promise<Map<number, string>> {
     const now = new Map<number, string>();
-    const isFirst = told.size === 0;
     for (const task of await changedTasks(this.pool)) {
       const state = `${task.state}/${task.attempt}`;
       now.set(task.id, state);
-      if (!isFirst && told.get(task.id) !== state) this.tell({ event: 'task', data: task }, undefined, task.connection);
+      if (told && told.get(task.id) !== state) this.tell({ event: 'task', data: task }, undefined, task.connection);
     }
-    told.clear();
-    for (const [id, state] of now) told.set(id, state);
+    return now;
   }
 
   private tell(item: FeedItem, run: string | undefined, connection: string): void {
