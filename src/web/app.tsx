@@ -1,5 +1,5 @@
 /** The frame: where one is, who one is, and the view of the address. */
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { hasToken, overview, refreshOverview, role, signIn, trouble } from './session';
 import { ConnectionForm } from './views/connection-form';
 import { ConnectionPage } from './views/connection';
@@ -46,7 +46,7 @@ export function App() {
       clearInterval(poll);
     };
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.documentElement.style.colorScheme = theme === 'auto' ? '' : theme;
     localStorage.setItem(THEME, theme);
   }, [theme]);

@@ -1,6 +1,6 @@
 /** What several views are made of. */
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../client/index.js';
 
 /** A table that becomes a list of cards where it is narrow; its roles stay. */
@@ -91,7 +91,7 @@ export function errorText(error: unknown): string {
 /** The heading of a view: it takes the focus when the view opens, so that a screen reader tells where one is. */
 export function Heading({ children }: { children: ComponentChildren }) {
   const own = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (document.activeElement === document.body || document.activeElement === null || document.activeElement.closest('nav, main') !== null) own.current?.focus({ preventScroll: true });
     document.title = `${own.current?.textContent ?? ''} · Headrace`;
   }, []);

@@ -24,7 +24,6 @@ export async function signIn(own: string | undefined): Promise<void> {
   client = clientWith(own);
   if (own === undefined) sessionStorage.removeItem(KEY);
   else sessionStorage.setItem(KEY, own);
-  role.value = undefined;
   await refreshOverview();
 }
 

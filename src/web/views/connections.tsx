@@ -42,7 +42,7 @@ function cellsOf(each: Connection, reload: () => void) {
       {may('operate') && <Action disabled={each.running > 0} work={async () => {
         await client.runConnection(each.id, {});
         reload();
-      }}>Run now<span class="hidden">: {each.id}</span></Action>}
+      }}>Run now<span class="hidden"> {each.id}</span></Action>}
     </span>,
   ];
 }

@@ -1,0 +1,264 @@
+/** The dashboard in a real Chromium, on a real service, as people use it. */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
+import { CHROMIUM, openBrowser } from '../browser.js';
+import { startService, until, type TestService } from '../service-support.js';
+
+/** What runs in the page is text here: these tests are compiled without a DOM. */
+const INSPECT = `(${readFileSync(path.join(import.meta.dirname, '../inspect-page.js'), 'utf8').replace(/^\/\/.*\n/, '')})()`;
+const BACKGROUND = 'getComputedStyle(document.documentElement).backgroundColor';
+const PAGES = path.join(import.meta.dirname, '../../dist/web');
+
+test('its script stays below 100 KB compressed', () => {
+  const assets = path.join(PAGES, 'assets');
+  const bytes = readdirSync(assets).filter((name) => name.endsWith('.js')).reduce((sum, name) => sum + gzipSync(readFileSync(path.join(assets, name))).length, 0);
+  expect(bytes).toBeGreaterThan(0);
+  expect(bytes).toBeLessThan(100 * 1024);
+});
+
+describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
+  let testbed: StripeTestbed;
+  let service: TestService;
+  let browser: Browser;
+  let pages: Page[] = [];
+  const faults: string[] = [];
+
+  beforeAll(async () => {
+    testbed = await startStripeTestbed({ rows: 3000, collections: { charges: { rows: 12_000 } }, limit: '60/s,endpoint=60/s', latency: { medianMs: 10, sigma: 0.2 } });
+    const source = { connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, rate_limit: { global: 60, endpoint: 60 } };
+    const destination = { type: 'postgres', url: '${DATABASE_URL}' };
+    service = await startService({
+      pages: PAGES,
+      file: { connections: { acme: { source: { ...source, streams: ['customers', 'charges'] }, destination, schedule: { cron: '0 3 * * *' } }, quick: { source: { ...source, streams: ['coupons'] }, destination }, lame: { source: { ...source, api_key: ['sk', 'live', 'wrongkey123'].join('_') }, destination, app: 'lame' } } },
+    });
+    browser = await openBrowser();
+  }, 120_000);
+  afterEach(async () => {
+    await Promise.all(pages.map((page) => page.context().close()));
+    pages = [];
+    expect(faults.splice(0)).toEqual([]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await service?.close();
+    await testbed?.close();
+  });
+
+  /** Every request must stay at home, and nothing may go wrong unseen. */
+  async function open(hash = '', options: BrowserContextOptions = {}, base = service.url): Promise<Page> {
+    const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options });
+    const page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    page.on('pageerror', (error) => faults.push(error.message));
+    page.on('console', (message) => message.type() === 'error' && !/status of (?:401|422) /.test(message.text()) && faults.push(message.text()));
+    page.on('request', (request) => !request.url().startsWith(base) && !request.url().startsWith('data:') && faults.push(`asked ${request.url()}`));
+    await page.goto(`${base}/${hash}`);
+    pages.push(page);
+    return page;
+  }
+  const row = (page: Page, name: string) => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
+
+  test('a run is started, watched while its streams fill, and ends with its proof', async () => {
+    const page = await open();
+    await row(page, 'acme').getByRole('button', { name: 'Run now' }).click();
+    await row(page, 'acme').getByText('running').waitFor();
+    await row(page, 'acme').getByRole('link', { name: 'Watch' }).click();
+    await page.getByRole('heading', { name: 'acme: sync' }).waitFor();
+    const bar = page.getByRole('progressbar', { name: 'charges' });
+    const filled = async () => Number(await bar.getAttribute('aria-valuenow'));
+    const seen = new Set<number>();
+    await until(async () => {
+      seen.add(await filled());
+      return seen.size >= 3;
+    });
+    await page.getByRole('meter', { name: 'Use of the limit' }).waitFor();
+    expect(await page.getByRole('meter', { name: 'Use of the limit' }).innerText()).toMatch(/^[\d.]+ of [\d.]+ requests\/s \(\d+%\)$/);
+    await page.getByText('complete').first().waitFor({ timeout: 60_000 });
+    await page.getByText(/proven: 2 streams without a gap or an overlap, 15,000 rows stored/).waitFor();
+    expect(await filled()).toBe(100);
+    await page.getByText('ended: complete').waitFor();
+    expect(await page.getByRole('table', { name: 'Limits' }).innerText()).toMatch(/usual for this API|stated|learned/);
+  }, 120_000);
+
+  test('a limit is edited and seen obeyed: no more run than its cap, the next claim on', async () => {
+    const page = await open('#/limits');
+    const form = page.getByLabel('Requests of stripe');
+    await form.fill('2');
+    await page.getByRole('button', { name: 'Save limit of stripe' }).click();
+    await page.getByText('At most 1 tasks at once, from the next claim on.').waitFor();
+    await page.getByText('1 task in each of 1 partition').waitFor();
+    await service.client.runConnection('acme', { kind: 'full' });
+    const cell = page.getByRole('meter', { name: /^Tasks of stripe/ });
+    await until(async () => (await cell.innerText()).includes('1 of 1'));
+    for (const kind of ['check', 'sync'] as const) await service.client.runConnection('quick', { kind });
+    const waiting = page.getByRole('row').filter({ has: cell }).getByRole('cell').nth(2);
+    await until(async () => Number(await waiting.innerText()) === 2 && (await cell.innerText()).includes('1 of 1'));
+    await form.fill('60');
+    await page.getByRole('button', { name: 'Save limit of stripe' }).click();
+    await until(async () => (await cell.innerText()).includes('of 30') && Number(await waiting.innerText()) === 0);
+    expect((await service.client.getConnection('acme')).running).toBe(1);
+    await until(async () => (await service.client.getConnection('acme')).running === 0, 60_000);
+  }, 120_000);
+
+  test('with the keyboard alone: a connection is found, run, paused and resumed', async () => {
+    const page = await open();
+    await page.getByRole('heading', { name: 'Connections' }).waitFor();
+    /** Tab until the focus is on what is meant. */
+    const reach = async (role: string, name: RegExp) => {
+      for (let i = 0; i < 60; i++) {
+        await page.keyboard.press('Tab');
+        const found = await page.evaluate<{ tag: string; text: string; outline: string }>(`(() => {
+          const at = document.activeElement;
+          return { tag: at.tagName, text: (at.innerText || at.getAttribute('aria-label') || at.closest('label')?.innerText) ?? '', outline: getComputedStyle(at).outlineStyle };
+        })()`);
+        if (found.tag === role && name.test(found.text)) {
+          expect(found.outline).not.toBe('none');
+          return;
+        }
+      }
+      throw new Error(`the keyboard does not reach ${role} ${String(name)}`);
+    };
+    await reach('INPUT', /Name/);
+    await page.keyboard.type('quick');
+    await until(async () => (await page.getByRole('row').count()) === 2);
+    await reach('A', /^quick$/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'quick' }).waitFor();
+    expect(await page.evaluate('document.activeElement?.tagName')).toBe('H1');
+    await reach('BUTTON', /^Run now$/);
+    await page.keyboard.press('Enter');
+    await page.getByText('It begins as soon as the limit has room.').waitFor();
+    await page.getByRole('table', { name: 'Runs of quick' }).getByText('complete').waitFor();
+    await reach('BUTTON', /^Pause$/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Resume', exact: true }).waitFor();
+    expect(await service.client.getConnection('quick')).toMatchObject({ paused: true });
+    await page.getByRole('button', { name: 'Resume', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Pause', exact: true }).waitFor();
+    await reach('BUTTON', /^Read all again$/);
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    expect((await service.client.listTasks({ connection: 'quick' })).items.some(({ kind }) => kind === 'full')).toBe(false);
+  }, 90_000);
+
+  test('an error is shown with its next step', async () => {
+    await service.client.runConnection('lame', {});
+    await until(async () => (await service.client.listTasks({ connection: 'lame', state: 'dead' })).items.length > 0);
+    const page = await open('#/problems');
+    const line = page.getByRole('table', { name: 'Dead letters' }).getByRole('row').filter({ hasText: 'lame' });
+    await line.waitFor();
+    expect(await line.innerText()).toMatch(/key/i);
+    expect((await line.getByRole('cell').nth(3).innerText()).length).toBeGreaterThan(10);
+    await page.getByRole('link', { name: /Problems/ }).getByText('1').waitFor();
+    await line.getByRole('button', { name: /Cancel|Retry/ }).first().click();
+    await until(async () => (await service.client.listTasks({ connection: 'lame' })).items[0]!.attempt > 1 || (await service.client.listTasks({ connection: 'lame' })).items[0]!.state !== 'dead');
+  }, 60_000);
+
+  test('a connection is made, tested, edited and deleted; its key is on no page', async () => {
+    const page = await open('#/new');
+    await page.getByLabel('Name').fill('made');
+    await page.getByLabel('Source').fill('{"connector": "stripe", ');
+    await page.getByRole('button', { name: 'Make the connection' }).click();
+    await page.getByRole('alert').getByText(/Source is no JSON/).waitFor();
+    await page.getByLabel('Source').fill(JSON.stringify({ connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['coupons'], colour: 1 }));
+    await page.getByLabel('Destination').fill(JSON.stringify({ type: 'postgres', url: service.databaseUrl }));
+    await page.getByRole('button', { name: 'Make the connection' }).click();
+    await page.getByRole('alert').getByText(/unknown setting colour/).waitFor();
+    await page.getByLabel('Source').fill(JSON.stringify({ connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['coupons'] }));
+    await page.getByRole('button', { name: 'Test first' }).click();
+    await page.getByRole('alert').getByText(/Works: account acct_/).waitFor();
+    await page.getByRole('button', { name: 'Make the connection' }).click();
+    await page.getByRole('heading', { name: 'made' }).waitFor();
+    await page.getByText('every 1 h').waitFor();
+    await page.getByText('Settings', { exact: true }).click();
+    expect(await page.content()).not.toContain(TESTBED_LIVE_KEY);
+    await page.getByRole('link', { name: 'Edit' }).click();
+    await page.getByLabel('Runs every').fill('2h');
+    expect(await page.content()).not.toContain(TESTBED_LIVE_KEY);
+    expect(await page.getByLabel('Source').inputValue()).toContain('********');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('every 2 h').waitFor();
+    await page.getByRole('button', { name: 'Test' }).click();
+    await page.getByText(/Works: account/).waitFor();
+    await until(async () => (await service.client.getConnection('made')).running === 0);
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('heading', { name: 'Connections' }).waitFor();
+    expect((await service.client.listConnections({ search: 'made' })).items).toEqual([]);
+  }, 60_000);
+
+  const VIEWS = ['', '#/runs', '#/limits', '#/problems', '#/workers', '#/tokens', '#/new', '#/connections/acme', '#/nowhere', '#/run'];
+  test.each([['light', 1200], ['dark', 1200], ['light', 320], ['dark', 320], ['light', 2560]] as const)('%s, %i px wide: every view is readable, named, and fits', async (colorScheme, width) => {
+    const { items: [run] } = await service.client.listRuns({ connection: 'acme' });
+    const page = await open('', { colorScheme, viewport: { width, height: 800 } });
+    for (const view of VIEWS) {
+      await page.goto(`${service.url}/${view === '#/run' ? `#/runs/${run!.id}` : view}`);
+      await page.locator('h1').waitFor();
+      await until(async () => (await page.locator('[aria-busy=true]').count()) === 0);
+      const found = await page.evaluate<Record<string, unknown>>(INSPECT);
+      expect({ view, ...found }).toEqual({ view, low: [], nameless: [], headings: 1, doubles: 0, lang: 'en', wide: width });
+    }
+    expect(await page.evaluate(BACKGROUND)).toBe(colorScheme === 'dark' ? 'rgb(14, 20, 25)' : 'rgb(255, 255, 255)');
+  }, 90_000);
+
+  test('a screen reader is told of tables, states and progress', async () => {
+    const page = await open('', { viewport: { width: 320, height: 800 } });
+    await row(page, 'acme').waitFor();
+    const tree = await page.locator('main').ariaSnapshot();
+    expect(tree).toMatch(/heading "Connections" \[level=1\]/);
+    expect(tree).toMatch(/table "Connections"/);
+    expect(tree).toMatch(/link "acme"/);
+    expect(tree).toMatch(/button "Run now acme"/);
+    expect(await page.locator('nav').ariaSnapshot()).toMatch(/navigation "Main"/);
+  });
+
+  test('the theme can be chosen, and is kept', async () => {
+    const page = await open('', { colorScheme: 'light' });
+    await page.getByLabel('Theme').selectOption('dark');
+    await page.reload();
+    await page.getByRole('heading', { name: 'Connections' }).waitFor();
+    expect(await page.evaluate(BACKGROUND)).toBe('rgb(14, 20, 25)');
+  });
+
+  test('a service that goes away is told, and comes back by itself', async () => {
+    const page = await open();
+    await row(page, 'acme').waitFor();
+    await page.route('**/api/**', (route) => route.abort());
+    await page.getByText(/The service does not answer/).waitFor();
+    await page.unroute('**/api/**');
+    await page.getByText(/The service does not answer/).waitFor({ state: 'hidden' });
+    // What the browser says of requests that were cut off is no fault of the page.
+    faults.splice(0, faults.length, ...faults.filter((fault) => !/ERR_FAILED/.test(fault)));
+  }, 60_000);
+
+  test('where a token is wanted, it is asked for; a reader sees everything and can change nothing', async () => {
+    const guarded = await startService({ token: 'the-token-of-the-environment', worker: false, pages: PAGES, file: { connections: { seen: { source: { connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['coupons'] } } } } });
+    try {
+      const { token } = await guarded.tokens.create('viewer', 'read', undefined);
+      const page = await open('', {}, guarded.url);
+      await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+      await page.getByLabel('Token').fill('not the token');
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByText('This token is unknown or expired.').waitFor();
+      await page.getByLabel('Token').fill(token);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByRole('link', { name: 'seen', exact: true }).click();
+      await page.getByRole('heading', { name: 'seen' }).waitFor();
+      for (const name of ['Run now', 'Pause', 'Delete', 'Test']) expect(await page.getByRole('button', { name }).count()).toBe(0);
+      expect(await page.getByRole('link', { name: 'Tokens' }).count()).toBe(0);
+      expect(await page.content()).not.toContain(token);
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+      await page.close();
+    } finally {
+      await guarded.close();
+    }
+  }, 60_000);
+});
