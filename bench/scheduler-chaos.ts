@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { connect } from '../src/postgres/connect.js';
 import { seededRandom } from '../src/random.js';
 import { Scheduler } from '../src/scheduler/scheduler.js';
-import { AUDIT_TABLES, overruns } from './lib/caps-audit.js';
+import { AUDIT_TABLES, overruns, TASK_AUDIT } from './lib/caps-audit.js';
 import { connectionOf, installPgBoss, runPgBoss } from './lib/pg-boss.js';
 import { scratch } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';
@@ -54,19 +54,7 @@ const scheduler = await Scheduler.open(target, 2);
 const limitOf = (cap: number) => ({ requests: cap * 2, frequencySeconds: 1 });
 await sql(`${AUDIT_TABLES}
   create table effect (task bigint not null, attempt integer not null);
-  create table oracle (at timestamptz default clock_timestamp(), what text);
-  create function audit_task() returns trigger language plpgsql as $$ begin
-    if new.state = 'running' and old.state <> 'running' then insert into audit_log (grp, task, change) values ('p:' || new.concurrency_partition_id, new.id, 1), ('c:' || new.connection_id, new.id, 1);
-    elsif old.state = 'running' and new.state <> 'running' then insert into audit_log (grp, task, change) values ('p:' || new.concurrency_partition_id, new.id, -1), ('c:' || new.connection_id, new.id, -1);
-    elsif old.state = 'running' and new.attempt <> old.attempt then insert into oracle (what) values ('two attempts of ' || new.id); end if;
-    return null; end $$;
-  create trigger audit after update on _headrace.task for each row execute function audit_task();
-  create function audit_cap() returns trigger language plpgsql as $$ begin
-    if tg_op = 'INSERT' or new.cap <> old.cap then insert into audit_log (grp, change, cap) values (tg_argv[0] || new.id, 0, new.cap); end if;
-    if tg_op = 'UPDATE' and new.running > old.running and new.running > new.cap then insert into oracle (what) values (tg_argv[0] || new.id || ' runs ' || new.running || ' of ' || new.cap); end if;
-    return null; end $$;
-  create trigger audit after insert or update on _headrace.partition for each row execute function audit_cap('p:');
-  create trigger audit after insert or update on _headrace.connection for each row execute function audit_cap('c:');`);
+${TASK_AUDIT}`);
 for (let p = 0; p < PARTITIONS; p++) {
   for (const n of [0, 1]) await scheduler.define({ id: `c${p}_${n}`, partition: `p${p}`, app: `app${p}`, limit: limitOf(1 + (p % 3)), maxConcurrent: 1 + ((p + n) % 2) });
 }

@@ -16,7 +16,7 @@ const MAY = {
   scheduler: ['postgres'],
   // Connections that are kept in the database, and who may do what with them; what runs tell.
   connections: ['postgres', 'runs'], runs: ['postgres'],
-  server: ['config', 'connections', 'postgres', 'runs', 'scheduler', 'tasks'],
+  server: ['config', 'connections', 'postgres', 'runs', 'scheduler', 'tasks'], executors: ['scheduler'],
   // What a task does, handed opened connections by the wiring.
   tasks: ['pipeline', 'scheduler', 'source', 'destination', 'protocol', 'state', 'gate'],
   // The CLI is the outermost layer: it draws what the pipeline tells and may open the embedded database and the testbed for the demo.

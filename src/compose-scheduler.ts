@@ -17,6 +17,7 @@ import { targetFromUrl, type PostgresTarget } from './postgres/connect.js';
 import { systemRandom } from './random.js';
 import { RunRecorder } from './runs/recorder.js';
 import { RunStore } from './runs/store.js';
+import type { Executor } from './scheduler/executor.js';
 import { secondsOf, assertCadence, type Cadence } from './scheduler/cadence.js';
 import type { AppSchema } from './scheduler/cap.js';
 import { WebhookInbox } from './scheduler/inbox.js';
@@ -197,14 +198,27 @@ export interface WorkerSetup {
   env: NodeJS.ProcessEnv;
   observe: (event: WorkerEvent) => void;
   onRunEvent?: ((task: ClaimedTask, event: RunEvent) => void) | undefined;
+  /** Hands what it claims to this executor instead of running it. */
+  executor?: Executor | undefined;
+  /** False: it runs what is delivered to it, and claims nothing. */
+  claims?: boolean | undefined;
 }
 
-export function newWorker({ coordination, slots, flags, env, observe, onRunEvent }: WorkerSetup): Worker {
+export function newWorker({ coordination, slots, flags, env, observe, onRunEvent, executor, claims = true }: WorkerSetup): Worker {
   const { scheduler, target } = coordination;
   return new Worker({
     scheduler, target, info: { host: hostname(), pid: process.pid, version: VERSION, slots }, newId: () => `${hostname()}/${process.pid}/${randomBytes(4).toString('hex')}`,
-    handle: taskHandler(coordination, flags, env, onRunEvent), housekeeping: () => coordination.runs.prune(), clock: systemClock, random: systemRandom(), observe,
+    handle: executor?.handle ?? taskHandler(coordination, flags, env, onRunEvent), claims, housekeeping: () => coordination.runs.prune(), clock: systemClock, random: systemRandom(), observe,
   });
+}
+
+/** Its code is only loaded where a Restate server is used. Throws ConfigError where its SDK is not installed. */
+export async function restate(): Promise<typeof import('./executors/restate/index.js')> {
+  try {
+    return await import('./executors/restate/index.js');
+  } catch (cause) {
+    throw new ConfigError('what speaks to Restate is not installed', { code: 'restate_missing', expected: '@restatedev/restate-sdk', found: messageOf(cause).split('\n')[0], next: 'npm install @restatedev/restate-sdk', cause });
+  }
 }
 
 function taskHandler({ inbox, scheduler, connections }: Coordination, flags: CoordinationFlags, env: NodeJS.ProcessEnv, onRunEvent: WorkerSetup['onRunEvent']): TaskHandler {

@@ -1,5 +1,5 @@
 // Runs in the page: text whose contrast is too low, things that can be used and have no name, and what does not fit.
-() => {
+function inspectPage() {
   const canvas = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d', { willReadFrequently: true });
   const rgba = (color) => {
     canvas.clearRect(0, 0, 1, 1);
@@ -20,7 +20,7 @@
   for (const element of document.querySelectorAll('#app *')) {
     const text = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.textContent.trim()).join('');
     if (text === '' || element.closest('.hidden, :disabled, option, .skip') || element.getClientRects().length === 0) continue;
-    const [a, b] = [luminance(rgba(getComputedStyle(element).color)), luminance(behind(element))].sort((x, y) => y - x);
+    const [a, b] = [luminance(rgba(getComputedStyle(element).color)), luminance(behind(element))].toSorted((x, y) => y - x);
     const contrast = (a + 0.05) / (b + 0.05);
     if (contrast < 4.5) low.push(`${text.slice(0, 30)} ${contrast.toFixed(2)}`);
   }
@@ -29,3 +29,5 @@
   const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id);
   return { low, nameless, headings: document.querySelectorAll('h1').length, doubles: ids.length - new Set(ids).size, lang: document.documentElement.lang, wide: document.documentElement.scrollWidth };
 }
+
+globalThis.inspectPage = inspectPage;

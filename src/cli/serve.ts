@@ -1,7 +1,7 @@
 /** headrace serve, headrace worker */
 import pc from 'picocolors';
 import { systemClock } from '../clock.js';
-import { announce, knownConnections, newWorker, openCoordination, readFile, type Coordination, type CoordinationFlags } from '../compose-scheduler.js';
+import { announce, knownConnections, newWorker, openCoordination, readFile, restate, type Coordination, type CoordinationFlags, type WorkerSetup } from '../compose-scheduler.js';
 import { serviceParts } from '../compose-service.js';
 import { ConfigError, EXIT, messageOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
@@ -34,7 +34,7 @@ export async function serve(_: unknown[], flags: WorkFlags & { host: string; por
     const count = known.length === 0 ? 'connections are made there' : `${known.length} connections of ${loaded!.file}`;
     tell(flags, { type: 'listening', url: listening.url, connections: known.map(({ id }) => id) }, `dashboard and API on ${pc.bold(listening.url)}, ${count}, ${flags.slots} tasks at once`);
     try {
-      await work(coordination, flags);
+      await work(workerOf(coordination, flags), flags);
     } finally {
       await service.close();
       await listening.close();
@@ -42,10 +42,29 @@ export async function serve(_: unknown[], flags: WorkFlags & { host: string; por
   });
 }
 
-export async function worker(_: unknown[], flags: WorkFlags): Promise<number> {
+export async function worker(_: unknown[], flags: WorkFlags & { dispatch?: string; endpoint?: number; endpointHost: string }): Promise<number> {
+  const { dispatch, endpoint, endpointHost } = flags;
+  if (dispatch !== undefined && endpoint !== undefined) throw new ConfigError('a worker either hands tasks on or takes them', { code: 'bad_roles', place: '--dispatch, --endpoint', expected: 'one of both', found: 'both' });
+  const identityKeys = (process.env['RESTATE_IDENTITY_KEYS'] ?? '').split(',').filter((key) => key !== '');
+  if (endpoint !== undefined && !isLoopback(endpointHost) && identityKeys.length === 0) {
+    throw new ConfigError('beyond this machine, deliveries must be signed', { code: 'identity_missing', place: '--endpoint-host', expected: 'RESTATE_IDENTITY_KEYS: public keys of the Restate server', found: 'none', next: 'turn request identity on at the server, and export its public key' });
+  }
   return withCoordination(flags, async (coordination) => {
-    tell(flags, { type: 'working', slots: flags.slots }, `working on ${coordination.scheduler.pool.description}, ${flags.slots} tasks at once`);
-    await work(coordination, flags);
+    const { scheduler } = coordination;
+    const onTrouble = (message: string) => tell(flags, { type: 'trouble', message }, pc.yellow(message));
+    const executor = dispatch === undefined ? undefined : (await restate()).restateExecutor({
+      scheduler, clock: systemClock, ingress: dispatch, token: process.env['RESTATE_TOKEN'], onTrouble,
+    });
+    const what = executor ? `handing tasks to ${executor.description}` : endpoint === undefined ? `${flags.slots} tasks at once` : `${flags.slots} tasks at once, as they are delivered`;
+    tell(flags, { type: 'working', slots: flags.slots }, `working on ${scheduler.pool.description}, ${what}`);
+    const own = workerOf(coordination, flags, { executor, claims: endpoint === undefined });
+    const serving = endpoint === undefined ? undefined : await (await restate()).serveRestate({ worker: own, port: endpoint, host: endpointHost, identityKeys, onTrouble });
+    if (serving) tell(flags, { type: 'endpoint', url: serving.url }, `deliveries to ${pc.bold(serving.url)}`);
+    try {
+      await work(own, flags);
+    } finally {
+      await serving?.close();
+    }
   });
 }
 
@@ -60,12 +79,15 @@ async function withCoordination(flags: WorkFlags, run: (coordination: Coordinati
   }
 }
 
-/** Until a signal: then no new tasks, and those under way commit what they fetched and go back to the queue. */
-async function work(coordination: Coordination, flags: WorkFlags): Promise<void> {
-  const own = newWorker({
-    coordination, slots: flags.slots, flags, env: process.env, observe: (event) => report(event, flags),
+function workerOf(coordination: Coordination, flags: WorkFlags, how: Pick<WorkerSetup, 'executor' | 'claims'> = {}): Worker {
+  return newWorker({
+    coordination, slots: flags.slots, flags, env: process.env, observe: (event) => report(event, flags), ...how,
     onRunEvent: flags.json ? (task, event) => (event.type === 'committed' || event.type === 'split' ? undefined : json({ at: now(), task: task.id, connection: task.connection, ...event })) : undefined,
   });
+}
+
+/** Until a signal: then no new tasks, and those under way commit what they fetched and go back to the queue. */
+async function work(own: Worker, flags: WorkFlags): Promise<void> {
   own.start();
   await stopSignal(own);
   tell(flags, { type: 'draining', tasks: own.tasks.map(({ id }) => id) }, `stopping: ${own.tasks.length} tasks commit what they fetched; once more to stop at once`);

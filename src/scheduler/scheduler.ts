@@ -124,6 +124,18 @@ export class Scheduler {
     return this.call('select id, attempt, kind, payload, connection_id as connection, concurrency_partition_id as partition, parent_id as parent, key, failures from _headrace.claim($1, $2)', [worker, count]);
   }
 
+  /** Takes an admitted attempt over from who claimed it; undefined: it is no longer to be had. Throws LeaseLostError. */
+  async adopt<Task extends TaskRef>(task: Task, worker: string): Promise<Task | undefined> {
+    const [row] = await this.call<{ attempt: number | null }>('select _headrace.adopt($1, $2, $3) as attempt', [task.id, task.attempt, worker]);
+    return row!.attempt === null ? undefined : { ...task, attempt: row!.attempt };
+  }
+
+  /** Of these attempts, those that are still held as they are. */
+  async held(tasks: TaskRef[]): Promise<number[]> {
+    const rows = await this.call<{ id: number }>(`select t.id from unnest($1::bigint[], $2::int[]) i(id, attempt) join _headrace.task t on t.id = i.id and t.attempt = i.attempt and t.state = 'running'`, [tasks.map(({ id }) => id), tasks.map(({ attempt }) => attempt)]);
+    return rows.map(({ id }) => id);
+  }
+
   /** Prolongs the lease; returns the tasks that are still the worker's, and what is asked of each. Throws LeaseLostError. */
   heartbeat(worker: string, leaseMs: number): Promise<(TaskRef & { stop: Stop | null })[]> {
     return this.call('select id, attempt, stop from _headrace.heartbeat($1, make_interval(secs => $2::float8 / 1000))', [worker, leaseMs]);

@@ -5,22 +5,17 @@
  */
 import type pg from 'pg';
 import type { Clock } from '../clock.js';
-import { codeOf, HeadraceError, messageOf } from '../errors.js';
+import { codeOf, HeadraceError, messageOf, RetriableError } from '../errors.js';
 import { redact } from '../log.js';
 import { connect, type PostgresTarget } from '../postgres/connect.js';
 import type { Random } from '../random.js';
+import type { TaskHandler } from './executor.js';
 import { LeaseLostError, TASKS_CHANNEL, type ClaimedTask, type Scheduler, type Settlement, type Stop, type WorkerInfo } from './scheduler.js';
+
+export type { TaskContext, TaskHandler } from './executor.js';
 
 /** Why a task is asked to stop: what a user wants of it, the worker's end, or the loss of its lease. */
 export type StopReason = Stop | 'drain' | 'lost';
-
-export interface TaskContext {
-  /** Aborts when the task shall stop; `reason` is a StopReason. What was done shall be kept: the task may go on elsewhere. */
-  signal: AbortSignal;
-}
-
-/** Runs a task to its end. What it throws counts as a failed attempt; `settled`: it told the scheduler itself, in a transaction of its own. */
-export type TaskHandler = (task: ClaimedTask, context: TaskContext) => Promise<Settlement | 'settled'>;
 
 export type WorkerEvent =
   | { type: 'joined'; worker: string }
@@ -35,7 +30,10 @@ export interface WorkerOptions {
   info: Omit<WorkerInfo, 'id' | 'presence'>;
   /** A fresh name for each time it joins. */
   newId: () => string;
+  /** The executor of what it claims and adopts: this process's own, or one that hands tasks on (executors/). */
   handle: TaskHandler;
+  /** False: it runs only what it adopts. */
+  claims?: boolean;
   clock: Clock;
   random: Random;
   leaseMs?: number;
@@ -59,6 +57,8 @@ const LOCKED_MS = 10_000;
 const LISTEN_AGAIN_MS = 300;
 /** Between two tries of a database that is away, at most. */
 const RETRY_MS = 2_000;
+/** Until it looks again for a free slot for a task that was handed over. */
+const ADOPT_AGAIN_MS = 50;
 const REAP_MS = 1_000;
 const RECONCILE_MS = 60_000;
 const PRUNE_MS = 3_600_000;
@@ -77,6 +77,7 @@ export class Worker {
   private id: string | undefined;
   private beatMs = -Infinity;
   private stopping = false;
+  private adopting = 0;
   private readonly presence: number;
   private wake: () => void = () => {};
   private hinted = false;
@@ -104,6 +105,37 @@ export class Worker {
     return [...this.running.values()].map(({ task }) => task);
   }
 
+  /**
+   * Runs a task that another admitted and handed over, once a slot is free; resolves when it ended here. False: it is no longer to be had.
+   * Delivered twice, it is run once. Throws RetriableError where this worker stops before it took the task.
+   */
+  async adopt(task: ClaimedTask): Promise<boolean> {
+    const { scheduler, info, clock } = this.options;
+    for (let failures = 0; !this.stopping && !this.over.signal.aborted; ) {
+      const worker = this.id;
+      if (worker === undefined || this.running.size + this.adopting >= info.slots) {
+        await clock.sleep(ADOPT_AGAIN_MS, this.over.signal);
+        continue;
+      }
+      this.adopting++;
+      let mine: ClaimedTask | undefined;
+      try {
+        mine = await scheduler.adopt(task, worker);
+      } catch (error) {
+        if (error instanceof LeaseLostError && this.id === worker) this.lose();
+        await clock.sleep(Math.min(RETRY_MS, 50 * 2 ** failures++), this.over.signal);
+        continue;
+      } finally {
+        this.adopting--;
+      }
+      if (!mine) return false;
+      this.begin(mine, worker);
+      await this.running.get(`${mine.id}/${mine.attempt}`)?.ended;
+      return true;
+    }
+    throw new RetriableError('this worker stops', { code: 'worker_stops', next: 'deliver the task to another' });
+  }
+
   /** Takes no more tasks, stops those it runs so that others go on with them, and leaves: within `withinMs`. */
   async drain(withinMs: number): Promise<void> {
     this.stopping = true;
@@ -129,7 +161,7 @@ export class Worker {
         this.id ??= await this.joinFleet();
         const free = info.slots - this.running.size;
         this.hinted = false;
-        const tasks = free > 0 ? await scheduler.claim(this.id, free) : [];
+        const tasks = free > 0 && this.options.claims !== false ? await scheduler.claim(this.id, free) : [];
         for (const task of tasks) this.begin(task, this.id);
         failures = 0;
         if (tasks.length === 0 || this.running.size >= info.slots) await this.rest();

@@ -9,7 +9,7 @@ import { CHROMIUM, openBrowser } from '../browser.js';
 import { startService, until, type TestService } from '../service-support.js';
 
 /** What runs in the page is text here: these tests are compiled without a DOM. */
-const INSPECT = `(${readFileSync(path.join(import.meta.dirname, '../inspect-page.js'), 'utf8').replace(/^\/\/.*\n/, '')})()`;
+const INSPECT = `${readFileSync(path.join(import.meta.dirname, '../inspect-page.js'), 'utf8')};inspectPage()`;
 const BACKGROUND = 'getComputedStyle(document.documentElement).backgroundColor';
 const PAGES = path.join(import.meta.dirname, '../../dist/web');
 

@@ -33,6 +33,21 @@ create table _headrace.connection_total (
 create index task_dead on _headrace.task (connection_id) where state = 'dead';
 create index task_all on _headrace.task (connection_id, id desc);
 
+-- An attempt that was admitted goes from who claimed it to who runs it. It becomes a new attempt, so that of two deliveries one is run. Null: it
+-- was taken over, ended, or the worker has no lease.
+create function _headrace.adopt(p_id bigint, p_attempt integer, p_worker text) returns integer language plpgsql as $$
+declare part text; took integer;
+begin
+  select concurrency_partition_id into part from _headrace.task where id = p_id and attempt = p_attempt and state = 'running';
+  if part is null then return null; end if;
+  perform _headrace.lock_partitions(array[part]);
+  if not exists (select 1 from _headrace.worker w where w.id = p_worker and w.lease_until > _headrace.now()) then
+    raise exception 'worker % has no lease', p_worker using errcode = 'HR001';
+  end if;
+  update _headrace.task set worker = p_worker, attempt = attempt + 1, started_at = _headrace.now() where id = p_id and attempt = p_attempt and state = 'running' returning attempt into took;
+  return took;
+end $$;
+
 -- A connection that nobody needs any more, with all that waits for it. False: there is none; an error where it still runs.
 create function _headrace.drop_connection(p_id text) returns boolean language plpgsql as $$
 declare part text;
