@@ -69,7 +69,7 @@ export async function openCoordination(flags: CoordinationFlags, env: NodeJS.Pro
     ({ target } = server);
   } else target = targetFromUrl(url);
   try {
-    const scheduler = await Scheduler.open(target);
+    const scheduler = await Scheduler.open(target, 10);
     return {
       scheduler, target, inbox: new WebhookInbox(scheduler), connections: new ConnectionStore(scheduler.pool, box), runs: new RunStore(scheduler.pool),
       close: async () => {

@@ -40,7 +40,7 @@ const STATE = `case when c.running > 0 then 'running' when c.paused or p.paused 
     when coalesce(t.last_outcome, '') in ('failed', 'killed') or exists (select 1 from _headrace.task d where d.connection_id = c.id and d.state = 'dead') then 'failing'
     when c.head is not null then 'waiting' when t.last_run_id is null then 'new' else 'idle' end`;
 
-const FROM = `from _headrace.connection_config k join _headrace.connection c on c.id = k.id join _headrace.partition p on p.id = c.partition_id left join _headrace.connection_total t on t.connection_id = c.id`;
+const joined = (configs: string) => `from ${configs} k join _headrace.connection c on c.id = k.id join _headrace.partition p on p.id = c.partition_id left join _headrace.connection_total t on t.connection_id = c.id`;
 
 const VIEW = `k.id, p.app, p.id as partition, k.managed_by as "managedBy", ${STATE} as state, c.paused or p.paused as paused, c.running, c.cap as "maxConcurrentProcesses",
   (select count(*) from _headrace.task d where d.connection_id = c.id and d.state = 'dead') as dead,
@@ -48,25 +48,28 @@ const VIEW = `k.id, p.app, p.id as partition, k.managed_by as "managedBy", ${STA
   case when r.id is not null then jsonb_build_object('id', r.id, 'outcome', r.outcome, 'startedAt', ${timeText('r.started_at')}, 'finishedAt', ${timeText('r.finished_at')}) end as "lastRun",
   ${timeText('t.fresh_as_of')} as "freshAsOf", round(extract(epoch from now() - t.fresh_as_of))::bigint as "freshnessSeconds",
   coalesce(t.rows, 0) as rows, coalesce(t.requests, 0) as requests, coalesce(t.rejections, 0) as rejections, k.version`;
-const JOINED = `${FROM} left join _headrace.schedule s on s.connection_id = k.id and s.kind = 'sync'
+const MORE = `left join lateral (select connection_id, every_seconds, cron, time_zone, next_at from _headrace.schedule where connection_id = k.id and kind = 'sync' limit 1) s on true
   left join lateral (select id, outcome, started_at, finished_at from _headrace.run_record where connection_id = k.id order by started_at desc limit 1) r on true`;
+/** Names of a page come first, or the plan would walk all tables from their start. */
+const PAGE = `(select * from _headrace.connection_config where ($1::text is null or id > $1) and ($2::text is null or position(lower($2) in id) > 0) order by id limit $3)`;
 
 /** By name. `after`: the last one of the page before. `search`: part of a name. */
 export async function listConnections(pool: Pool, { after, limit, search, state }: { after?: string | undefined; limit: number; search?: string | undefined; state?: string | undefined }): Promise<ConnectionView[]> {
-  return pool.query<ConnectionView & Record<string, unknown>>(
-    `select ${VIEW} ${JOINED} where ($1::text is null or k.id > $1) and ($2::text is null or position(lower($2) in k.id) > 0) and ($3::text is null or ${STATE} = $3) order by k.id limit $4`,
-    [after ?? null, search ?? null, state ?? null, limit]);
+  const parameters = [after ?? null, search ?? null];
+  if (state === undefined) return pool.query<ConnectionView & Record<string, unknown>>(`select ${VIEW} ${joined(PAGE)} ${MORE} order by k.id`, [...parameters, limit], 'list_connections');
+  return pool.query<ConnectionView & Record<string, unknown>>(`select ${VIEW} ${joined(PAGE)} ${MORE} where ${STATE} = $4 order by k.id limit $5`, [...parameters, null, state, limit]);
 }
 
-export async function findConnectionView(pool: Pool, id: string): Promise<ConnectionDetail | undefined> {
-  const [row] = await pool.query<ConnectionDetail & Record<string, unknown>>(`select ${VIEW}, k.config as settings ${JOINED} where k.id = $1`, [id]);
+/** `secrets` are sealed. */
+export async function findConnectionView(pool: Pool, id: string): Promise<(ConnectionDetail & { secrets: Buffer | null }) | undefined> {
+  const [row] = await pool.query<ConnectionDetail & { secrets: Buffer | null } & Record<string, unknown>>(`select ${VIEW}, k.config as settings, k.secrets ${joined('_headrace.connection_config')} ${MORE} where k.id = $1`, [id], 'find_connection');
   return row;
 }
 
 /** How many connections are in which state, how many tasks, and who works. */
 export async function countAll(pool: Pool): Promise<{ connections: Partial<Record<ConnectionState, number>>; tasks: Record<string, number>; workers: number; slots: number; partitions: number }> {
   const [states, tasks, [others]] = await Promise.all([
-    pool.query<{ state: ConnectionState; n: number }>(`select ${STATE} as state, count(*) as n ${FROM} group by 1`),
+    pool.query<{ state: ConnectionState; n: number }>(`select ${STATE} as state, count(*) as n ${joined('_headrace.connection_config')} group by 1`),
     pool.query<{ state: string; n: number }>(`select state, count(*) as n from _headrace.task where state in ('queued', 'delayed', 'paused', 'running', 'dead') group by 1`),
     pool.query<{ workers: number; slots: number; partitions: number }>(`select (select count(*) from _headrace.worker where lease_until > now()) as workers, (select coalesce(sum(slots), 0) from _headrace.worker where lease_until > now()) as slots, (select count(*) from _headrace.partition) as partitions`),
   ]);

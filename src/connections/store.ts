@@ -1,6 +1,8 @@
 /** Configurations of connections in the coordination database: those made through the API whole, those of a file as they may be shown. */
 import { ConfigError } from '../errors.js';
 import type { Pool } from '../postgres/pool.js';
+import { timeText } from '../runs/store.js';
+import { findConnectionView, type ConnectionDetail } from './overview.js';
 import { joinSecrets, SECRET_MASK, splitSecrets, type IsSecret, type SecretBox, type Settings } from './secrets.js';
 
 export interface StoredConnection {
@@ -9,6 +11,15 @@ export interface StoredConnection {
   /** Without secrets. */
   config: Settings;
   version: number;
+}
+
+/** When it runs by itself; `first`: where a cron expression begins. */
+export interface ScheduleRow {
+  everySeconds?: number | undefined;
+  cron?: string | undefined;
+  timeZone?: string | undefined;
+  priority: number;
+  first?: Date | undefined;
 }
 
 /** Ready to be stored: no secret can be read from it. */
@@ -34,11 +45,24 @@ export class ConnectionStore {
     return row && joinSecrets(row.config, row.secrets === null ? {} : this.sealed(id).open(row.secrets, id));
   }
 
-  /** What `settings` are once masks are replaced by the stored secrets: what will be written. */
-  async complete(id: string, settings: Settings): Promise<Settings> {
-    if (!JSON.stringify(settings).includes(SECRET_MASK)) return settings;
-    const [row] = await this.pool.query<{ secrets: Buffer | null }>(`select secrets from _headrace.connection_config where id = $1 and managed_by = 'api'`, [id]);
-    return joinSecrets(settings, row?.secrets ? this.sealed(id).open(row.secrets, id) : {});
+  /**
+   * What `settings` are once masks are replaced by the stored secrets: what will be written. `expect` is the version that the writer has seen,
+   * 0 for none, undefined for any; throws what `write` would, before anything else is changed. Also the connection as it is shown now.
+   */
+  async complete(id: string, settings: Settings, expect: number | undefined): Promise<{ settings: Settings; before: ConnectionDetail | undefined }> {
+    const found = await findConnectionView(this.pool, id);
+    const { secrets, ...before } = found ?? { secrets: null };
+    const there = found && (before as ConnectionDetail);
+    if (there?.managedBy === 'file' || (expect !== undefined && (there?.version ?? 0) !== expect)) throw this.conflict(id, there, expect);
+    if (!there && expect === undefined) throw new ConfigError(`there is no connection ${id}`, { code: 'unknown_connection', found: id });
+    const isMasked = JSON.stringify(settings).includes(SECRET_MASK);
+    return { settings: isMasked ? joinSecrets(settings, secrets ? this.sealed(id).open(secrets, id) : {}) : settings, before: there };
+  }
+
+  /** The same for who only tests: masks stand for what is stored under this name, if anything is. */
+  async reveal(id: string, settings: Settings): Promise<Settings> {
+    const there = await this.find(id);
+    return (await this.complete(id, settings, there?.managedBy === 'api' ? there.version : 0)).settings;
   }
 
   /** What will be stored. Throws ConfigError where there are secrets and no key to seal them with. */
@@ -48,27 +72,18 @@ export class ConnectionStore {
   }
 
   /**
-   * Writes what the API was given; the scheduler knows the connection already. `expect` is the version that the writer has seen, 0 for
-   * none. Throws ConfigError `version_conflict` or `connection_exists`.
+   * Writes what the API was given, and its schedule; the scheduler knows the connection already. `expect` is the version that the writer has
+   * seen, 0 for none. Throws ConfigError `version_conflict` or `connection_exists`.
    */
-  async write(id: string, { shown, sealed }: SealedSettings, expect: number | undefined): Promise<StoredConnection> {
-    const [row] = await this.pool.query<StoredConnection & Record<string, unknown>>(
-      `insert into _headrace.connection_config as c (id, managed_by, config, secrets) values ($1, 'api', $2, $3)
-       on conflict (id) do update set config = excluded.config, secrets = excluded.secrets, version = c.version + 1, updated_at = now()
-         where c.managed_by = 'api' and ($4::bigint is null or c.version = $4)
-       returning id, managed_by as "managedBy", config, version`, [id, JSON.stringify(shown), sealed, expect ?? null]);
+  async write(id: string, { shown, sealed }: SealedSettings, schedule: ScheduleRow | undefined, expect: number | undefined): Promise<{ version: number; nextAt: string | null }> {
+    const { everySeconds = null, cron = null, timeZone = 'UTC', priority = 0, first } = schedule ?? {};
+    const [row] = await this.pool.query<{ version: number; nextAt: string | null }>(
+      `select version, ${timeText('next_at')} as "nextAt" from _headrace.write_connection($1, $2, $3, $4, $5, $6, $7, $8, $9)`, [id, JSON.stringify(shown), sealed, expect ?? null, everySeconds, cron, timeZone, priority, first ?? null]);
     if (row) return row;
     throw this.conflict(id, await this.find(id), expect);
   }
 
-  /** Throws what `write` would, before anything else is changed. */
-  async assertVersion(id: string, expect: number | undefined): Promise<void> {
-    const there = await this.find(id);
-    if (there?.managedBy === 'file' || (expect !== undefined && (there?.version ?? 0) !== expect)) throw this.conflict(id, there, expect);
-    if (!there && expect === undefined) throw new ConfigError(`there is no connection ${id}`, { code: 'unknown_connection', found: id });
-  }
-
-  private conflict(id: string, there: StoredConnection | undefined, expect: number | undefined): ConfigError {
+  private conflict(id: string, there: Pick<StoredConnection, 'managedBy' | 'version'> | undefined, expect: number | undefined): ConfigError {
     if (expect === 0) return new ConfigError(`there is a connection ${id} already`, { code: 'connection_exists', place: 'id', expected: 'a name that is free', found: id, next: 'choose another name, or edit that one' });
     if (there?.managedBy === 'file') return managedByFile(id);
     return new ConfigError(`connection ${id} was edited meanwhile`, { code: 'version_conflict', place: 'version', expected: String(there?.version ?? 0), found: String(expect), next: 'read it again, and repeat your edit' });
@@ -78,7 +93,8 @@ export class ConnectionStore {
   async renew(id: string, sourceConfig: Settings, isSecret: IsSecret): Promise<void> {
     const settings = await this.open(id);
     if (!settings) return;
-    await this.write(id, this.seal(id, { ...settings, source: { ...(settings['source'] as Settings), config: sourceConfig } }, isSecret), undefined);
+    const { shown, sealed } = this.seal(id, { ...settings, source: { ...(settings['source'] as Settings), config: sourceConfig } }, isSecret);
+    await this.pool.query(`update _headrace.connection_config set config = $2, secrets = $3, version = version + 1, updated_at = now() where id = $1 and managed_by = 'api'`, [id, JSON.stringify(shown), sealed]);
   }
 
   /** The connections of a file, shown but not stored; those of the same file that left it are forgotten. Throws where a name is taken. */

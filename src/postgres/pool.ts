@@ -23,9 +23,10 @@ export class Pool {
     return this.target.description;
   }
 
-  async query<Row extends pg.QueryResultRow = Record<string, unknown>>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+  /** `name`: the statement is prepared once a connection under it; for long statements that are asked often. */
+  async query<Row extends pg.QueryResultRow = Record<string, unknown>>(sql: string, parameters: unknown[] = [], name?: string): Promise<Row[]> {
     try {
-      return (await this.pool.query<Row>(sql, parameters)).rows;
+      return (await this.pool.query<Row>(name === undefined ? { text: sql, values: parameters } : { name, text: sql, values: parameters })).rows;
     } catch (error) {
       throw describePostgresError(error, this.target.description);
     }

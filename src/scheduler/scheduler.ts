@@ -196,6 +196,8 @@ export class Scheduler {
 
   /** Makes a connection known, or moves it. An app's limit that is stored already stays as it is. */
   async define(setup: ConnectionSetup): Promise<void> {
+    const [same] = await this.call('select 1 as x from _headrace.connection c join _headrace.partition p on p.id = c.partition_id where c.id = $1 and p.id = $2 and p.app = $3 and c.cap = $4', [setup.id, setup.partition, setup.app, setup.maxConcurrent]);
+    if (same) return;
     if (!Number.isInteger(setup.maxConcurrent) || setup.maxConcurrent < 1) {
       throw new ConfigError('a connection needs room for one task', { code: 'bad_connection_cap', place: setup.id, expected: 'a whole number above zero', found: String(setup.maxConcurrent) });
     }
@@ -230,13 +232,19 @@ export class Scheduler {
     assertCadence(cadence, `${connection}: ${kind}`);
     const every = 'everySeconds' in cadence ? cadence.everySeconds : null;
     const [cron, zone] = 'everySeconds' in cadence ? [null, 'UTC'] : [cadence.cron, cadence.timeZone ?? 'UTC'];
-    const [{ now }] = (await this.call<{ now: number }>(`select ${NOW_MS} as now`)) as [{ now: number }];
     // An interval begins at once, a cron expression at its first time.
-    const first = 'everySeconds' in cadence ? now : nextDue(cadence, now, now);
+    let first: number | null = null;
+    if (!('everySeconds' in cadence)) {
+      const [{ now }] = (await this.call<{ now: number }>(`select ${NOW_MS} as now`)) as [{ now: number }];
+      first = nextDue(cadence, now, now);
+    }
     await this.call(
-      `insert into _headrace.schedule as s (connection_id, kind, payload, every_seconds, cron, time_zone, priority, next_at, origin) values ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9)
+      `insert into _headrace.schedule as s (connection_id, kind, payload, every_seconds, cron, time_zone, priority, next_at, origin) values ($1, $2, $3, $4, $5, $6, $7, coalesce(to_timestamp($8::float8 / 1000), _headrace.now()), $9)
        on conflict (connection_id, kind) do update set payload = excluded.payload, every_seconds = excluded.every_seconds, cron = excluded.cron, time_zone = excluded.time_zone, priority = excluded.priority, origin = excluded.origin,
-         next_at = case when (s.every_seconds, s.cron, s.time_zone) is distinct from (excluded.every_seconds, excluded.cron, excluded.time_zone) then excluded.next_at else s.next_at end`,
+         next_at = case when (s.every_seconds, s.cron, s.time_zone) is not distinct from (excluded.every_seconds, excluded.cron, excluded.time_zone) then s.next_at
+           -- An interval that is edited counts from when it was due last.
+           when s.every_seconds is not null and excluded.every_seconds is not null then greatest(s.next_at + make_interval(secs => excluded.every_seconds - s.every_seconds), _headrace.now())
+           else excluded.next_at end`,
       [connection, kind, JSON.stringify(payload), every, cron, zone, priority, first, origin]);
   }
 

@@ -33,6 +33,32 @@ create table _headrace.connection_total (
 create index task_dead on _headrace.task (connection_id) where state = 'dead';
 create index task_all on _headrace.task (connection_id, id desc);
 
+-- What the API was given of a connection that the scheduler knows: its configuration and its schedule, together or not at all. p_expect: the
+-- version that the writer has seen, 0 for none, null for any. No row: somebody else was faster, or it is not the API's. An interval that is
+-- edited counts from when it was due last; p_first is where a cron expression begins.
+create function _headrace.write_connection(p_id text, p_config jsonb, p_secrets bytea, p_expect bigint, p_every integer, p_cron text, p_zone text, p_priority integer, p_first timestamptz)
+returns table (version bigint, next_at timestamptz) language plpgsql as $$
+#variable_conflict use_column
+begin
+  insert into _headrace.connection_config as c (id, managed_by, config, secrets) values (p_id, 'api', p_config, p_secrets)
+    on conflict (id) do update set config = excluded.config, secrets = excluded.secrets, version = c.version + 1, updated_at = now()
+      where c.managed_by = 'api' and (p_expect is null or c.version = p_expect)
+    returning c.version into version;
+  if not found then return; end if;
+  if p_every is null and p_cron is null then
+    delete from _headrace.schedule s where s.connection_id = p_id and s.kind = 'sync';
+  else
+    insert into _headrace.schedule as s (connection_id, kind, every_seconds, cron, time_zone, priority, next_at, origin)
+      values (p_id, 'sync', p_every, p_cron, p_zone, p_priority, coalesce(p_first, _headrace.now()), 'api')
+      on conflict (connection_id, kind) do update set every_seconds = excluded.every_seconds, cron = excluded.cron, time_zone = excluded.time_zone, priority = excluded.priority, origin = excluded.origin,
+        next_at = case when (s.every_seconds, s.cron, s.time_zone) is not distinct from (excluded.every_seconds, excluded.cron, excluded.time_zone) then s.next_at
+          when s.every_seconds is not null and excluded.every_seconds is not null then greatest(s.next_at + make_interval(secs => excluded.every_seconds - s.every_seconds), _headrace.now())
+          else excluded.next_at end
+      returning s.next_at into next_at;
+  end if;
+  return next;
+end $$;
+
 -- An attempt that was admitted goes from who claimed it to who runs it. It becomes a new attempt, so that of two deliveries one is run. Null: it
 -- was taken over, ended, or the worker has no lease.
 create function _headrace.adopt(p_id bigint, p_attempt integer, p_worker text) returns integer language plpgsql as $$

@@ -1,10 +1,11 @@
 /** Connections: make, look at, edit, test, run, pause, read again. */
 import { z } from '@hono/zod-openapi';
-import { findConnectionView, listConnections } from '../../connections/overview.js';
-import { managedByFile } from '../../connections/store.js';
+import { findConnectionView, listConnections, type ConnectionDetail } from '../../connections/overview.js';
+import { managedByFile, type ScheduleRow } from '../../connections/store.js';
 import type { Settings } from '../../connections/secrets.js';
 import { ConfigError, HeadraceError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
+import { nextDue, type Cadence } from '../../scheduler/cadence.js';
 import { taskOf } from '../../tasks/kinds.js';
 import { probe, readLedger, readLimits, resetStream } from '../../tasks/ledger.js';
 import type { ConnectionAccess } from '../../tasks/access.js';
@@ -18,11 +19,12 @@ const ACTIONS = ['pause', 'resume', 'cancel', 'retry'] as const;
 export function connectionRoutes(api: Api, { scheduler, connections, desk, clock }: ApiParts): void {
   const { pool } = scheduler;
   const unknown = (id: string) => new ConfigError(`there is no connection ${id}`, { code: 'unknown_connection', place: 'connection', found: id, next: 'list them: GET /api/v1/connections' });
+  const shown = ({ settings, ...rest }: ConnectionDetail): schemas.Answer => ({ ...schemas.wire(rest), settings });
   const detail = async (id: string) => {
     const view = await findConnectionView(pool, id);
     if (!view) throw unknown(id);
-    const { settings, ...rest } = view;
-    return { ...schemas.wire(rest), settings };
+    const { secrets: _, ...rest } = view;
+    return shown(rest);
   };
   const known = async (id: string) => {
     const there = await connections.find(id);
@@ -31,14 +33,15 @@ export function connectionRoutes(api: Api, { scheduler, connections, desk, clock
   };
   /** The scheduler first: a configuration belongs to a connection that it knows. */
   const store = async (id: string, given: Settings, expect: number | undefined) => {
-    await connections.assertVersion(id, expect);
-    const settings = await connections.complete(id, given);
+    const { settings, before } = await connections.complete(id, given, expect);
     const { setup: { cadence, priority, ...setup }, isSecret } = await desk.storable(id, settings);
     const sealed = connections.seal(id, settings, isSecret);
-    await scheduler.define(setup);
-    await connections.write(id, sealed, expect);
-    await scheduler.repeat(id, 'sync', cadence, { priority, origin: 'api' });
-    return detail(id);
+    const moves = before?.partition !== setup.partition || before.app !== setup.app || before.maxConcurrentProcesses !== setup.maxConcurrent;
+    if (moves) await scheduler.define(setup);
+    const { version, nextAt } = await connections.write(id, sealed, scheduleRow(cadence, priority, clock.now()), expect);
+    if (!before || moves) return detail(id);
+    const schedule = cadence && { everySeconds: 'everySeconds' in cadence ? cadence.everySeconds : null, cron: 'cron' in cadence ? cadence.cron : null, timeZone: ('cron' in cadence && cadence.timeZone) || 'UTC' };
+    return shown({ ...before, settings: sealed.shown, version, schedule: schedule ?? null, nextRunAt: nextAt });
   };
 
   api.openapi(operation({
@@ -63,7 +66,7 @@ export function connectionRoutes(api: Api, { scheduler, connections, desk, clock
     responses: { 200: jsonOf(schemas.probeView, 'Whether credential and destination work.') },
   }), async (context) => {
     const { id, ...settings } = context.req.valid('json');
-    const { access } = await desk.storable(id, await connections.complete(id, given(settings)));
+    const { access } = await desk.storable(id, await connections.reveal(id, given(settings)));
     return context.json(await probed(access), 200);
   });
 
@@ -151,6 +154,11 @@ export function connectionRoutes(api: Api, { scheduler, connections, desk, clock
     const { savedAt, limits } = await readLimits(await desk.access(connection), clock);
     return context.json({ saved_at: savedAt, items: limits.map(schemas.wire) }, 200);
   });
+}
+
+function scheduleRow(cadence: Cadence | undefined, priority: number, nowMs: number): ScheduleRow | undefined {
+  if (!cadence) return undefined;
+  return 'everySeconds' in cadence ? { everySeconds: cadence.everySeconds, priority } : { cron: cadence.cron, timeZone: cadence.timeZone, priority, first: new Date(nextDue(cadence, nowMs, nowMs)) };
 }
 
 /** Without what was left out. */

@@ -118,10 +118,24 @@ export const tokenMade = tokenView.extend({ token: z.string().describe('Shown on
 // oxlint-disable-next-line typescript/no-explicit-any
 export type Answer = any;
 
+const names = new Map<string, string>();
+/** More are no names of the code. */
+const MOST_NAMES = 5_000;
+
+function wireName(name: string): string {
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  const made = /^[a-z][a-zA-Z0-9]*$/.test(name) ? name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name;
+  if (names.size < MOST_NAMES) names.set(name, made);
+  return made;
+}
+
 /** camelCase of the code to snake_case of the wire, keys only. Numbers that JSON has no word for become null. */
 export function wire(value: unknown): Answer {
   if (typeof value === 'number') return Number.isFinite(value) ? value : null;
   if (Array.isArray(value)) return value.map(wire);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined).map(([key, inner]) => [/^[a-z][a-zA-Z0-9]*$/.test(key) ? key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : key, wire(inner)]));
+  const out: Record<string, unknown> = {};
+  for (const [name, inner] of Object.entries(value)) if (inner !== undefined) out[wireName(name)] = wire(inner);
+  return out;
 }
