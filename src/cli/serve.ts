@@ -6,9 +6,10 @@ import { serviceParts } from '../compose-service.js';
 import { ConfigError, EXIT, messageOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { registerSecret } from '../log.js';
-import type { Worker, WorkerEvent } from '../scheduler/worker.js';
+import type { Worker } from '../scheduler/worker.js';
 import { isLoopback, listen, webApp } from '../server/app.js';
-import { json, note } from './output.js';
+import { ServiceLog } from './service-log.js';
+import { openTracing } from './tracing.js';
 
 interface WorkFlags extends CoordinationFlags {
   slots: number;
@@ -27,14 +28,14 @@ export async function serve(_: unknown[], flags: WorkFlags & { host: string; por
     throw new ConfigError(token === undefined ? 'beyond this machine a token is wanted' : 'the token is too short', { code: 'token_missing', place: token === undefined ? '--host' : 'HEADRACE_TOKEN', expected: `HEADRACE_TOKEN with ${LEAST_TOKEN} characters or more`, found: token === undefined ? 'none' : 'a shorter one', next: 'export HEADRACE_TOKEN=…, or listen on 127.0.0.1 without one' });
   }
   registerSecret(token);
-  return withCoordination(flags, async (coordination) => {
+  return withCoordination(flags, async (coordination, log) => {
     if (loaded) await announce(coordination, known, loaded, flags, process.env);
-    const service = serviceParts({ coordination, flags, env: process.env, known, token, onError: (error) => tell(flags, { type: 'trouble', message: messageOf(error) }, pc.yellow(messageOf(error))) });
+    const service = serviceParts({ coordination, flags, env: process.env, known, token, onError: (error) => log.trouble(messageOf(error)) });
     const listening = await listen(webApp(service.parts), flags.host, flags.port);
     const count = known.length === 0 ? 'connections are made there' : `${known.length} connections of ${loaded!.file}`;
-    tell(flags, { type: 'listening', url: listening.url, connections: known.map(({ id }) => id) }, `dashboard and API on ${pc.bold(listening.url)}, ${count}, ${flags.slots} tasks at once`);
+    log.tell('info', { type: 'listening', url: listening.url, connections: known.map(({ id }) => id) }, `dashboard and API on ${pc.bold(listening.url)}, ${count}, ${flags.slots} tasks at once`);
     try {
-      await work(workerOf(coordination, flags), flags);
+      await work(workerOf(coordination, flags, log), log);
     } finally {
       await service.close();
       await listening.close();
@@ -49,50 +50,48 @@ export async function worker(_: unknown[], flags: WorkFlags & { dispatch?: strin
   if (endpoint !== undefined && !isLoopback(endpointHost) && identityKeys.length === 0) {
     throw new ConfigError('beyond this machine, deliveries must be signed', { code: 'identity_missing', place: '--endpoint-host', expected: 'RESTATE_IDENTITY_KEYS: public keys of the Restate server', found: 'none', next: 'turn request identity on at the server, and export its public key' });
   }
-  return withCoordination(flags, async (coordination) => {
+  return withCoordination(flags, async (coordination, log) => {
     const { scheduler } = coordination;
-    const onTrouble = (message: string) => tell(flags, { type: 'trouble', message }, pc.yellow(message));
-    const executor = dispatch === undefined ? undefined : (await restate()).restateExecutor({
-      scheduler, clock: systemClock, ingress: dispatch, token: process.env['RESTATE_TOKEN'], onTrouble,
-    });
+    const onTrouble = (message: string) => log.trouble(message);
+    const executor = dispatch === undefined ? undefined : (await restate()).restateExecutor({ scheduler, clock: systemClock, ingress: dispatch, token: process.env['RESTATE_TOKEN'], onTrouble });
     const what = executor ? `handing tasks to ${executor.description}` : endpoint === undefined ? `${flags.slots} tasks at once` : `${flags.slots} tasks at once, as they are delivered`;
-    tell(flags, { type: 'working', slots: flags.slots }, `working on ${scheduler.pool.description}, ${what}`);
-    const own = workerOf(coordination, flags, { executor, claims: endpoint === undefined });
+    log.tell('info', { type: 'working', slots: flags.slots }, `working on ${scheduler.pool.description}, ${what}`);
+    const own = workerOf(coordination, flags, log, { executor, claims: endpoint === undefined });
     const serving = endpoint === undefined ? undefined : await (await restate()).serveRestate({ worker: own, port: endpoint, host: endpointHost, identityKeys, onTrouble });
-    if (serving) tell(flags, { type: 'endpoint', url: serving.url }, `deliveries to ${pc.bold(serving.url)}`);
+    if (serving) log.tell('info', { type: 'endpoint', url: serving.url }, `deliveries to ${pc.bold(serving.url)}`);
     try {
-      await work(own, flags);
+      await work(own, log);
     } finally {
       await serving?.close();
     }
   });
 }
 
-async function withCoordination(flags: WorkFlags, run: (coordination: Coordination) => Promise<void>): Promise<number> {
+async function withCoordination(flags: WorkFlags, run: (coordination: Coordination, log: ServiceLog) => Promise<void>): Promise<number> {
   if (flags.slots < 1) throw new ConfigError('a worker without slots does nothing', { code: 'no_slots', place: '--slots', expected: '1 or more', found: String(flags.slots) });
+  const tracing = await openTracing(process.env);
+  const log = new ServiceLog(flags.json === true, process.env, tracing);
   const coordination = await openCoordination(flags, process.env);
   try {
-    await run(coordination);
+    await run(coordination, log);
     return EXIT.complete;
   } finally {
     await coordination.close();
+    await tracing?.close();
   }
 }
 
-function workerOf(coordination: Coordination, flags: WorkFlags, how: Pick<WorkerSetup, 'executor' | 'claims'> = {}): Worker {
-  return newWorker({
-    coordination, slots: flags.slots, flags, env: process.env, observe: (event) => report(event, flags), ...how,
-    onRunEvent: flags.json ? (task, event) => (event.type === 'committed' || event.type === 'split' ? undefined : json({ at: now(), task: task.id, connection: task.connection, ...event })) : undefined,
-  });
+function workerOf(coordination: Coordination, flags: WorkFlags, log: ServiceLog, how: Pick<WorkerSetup, 'executor' | 'claims'> = {}): Worker {
+  return newWorker({ coordination, slots: flags.slots, flags, env: process.env, observe: (event) => log.worker(event), onRunEvent: (task, event) => log.run(task, event), ...how });
 }
 
 /** Until a signal: then no new tasks, and those under way commit what they fetched and go back to the queue. */
-async function work(own: Worker, flags: WorkFlags): Promise<void> {
+async function work(own: Worker, log: ServiceLog): Promise<void> {
   own.start();
   await stopSignal(own);
-  tell(flags, { type: 'draining', tasks: own.tasks.map(({ id }) => id) }, `stopping: ${own.tasks.length} tasks commit what they fetched; once more to stop at once`);
+  log.tell('info', { type: 'draining', tasks: own.tasks.map(({ id }) => id) }, `stopping: ${own.tasks.length} tasks commit what they fetched; once more to stop at once`);
   await own.drain(LIMITS.drainMs);
-  tell(flags, { type: 'stopped' }, 'stopped');
+  log.tell('info', { type: 'stopped' }, 'stopped');
 }
 
 function stopSignal(own: Worker): Promise<void> {
@@ -106,24 +105,4 @@ function stopSignal(own: Worker): Promise<void> {
     process.on('SIGINT', onSignal);
     process.on('SIGTERM', onSignal);
   });
-}
-
-const now = () => new Date(systemClock.now()).toISOString();
-
-function tell(flags: WorkFlags, event: Record<string, unknown>, text: string): void {
-  if (flags.json) json({ at: now(), ...event });
-  else note(`${pc.dim(now())} ${text}`);
-}
-
-function report(event: WorkerEvent, flags: WorkFlags): void {
-  switch (event.type) {
-    case 'joined': return tell(flags, { ...event }, `joined as ${event.worker}`);
-    case 'task_started': return tell(flags, { type: 'task_started', task: event.task.id, connection: event.task.connection, kind: event.task.kind, attempt: event.task.attempt }, `${event.task.connection}: ${event.task.kind} begins (task ${event.task.id}, attempt ${event.task.attempt})`);
-    case 'task_settled': {
-      const { id, connection, kind } = event.task;
-      const text = `${connection}: ${kind} ${event.state === 'done' ? pc.green('done') : event.state} (task ${id})${event.error === undefined ? '' : `: ${event.error}`}`;
-      return tell(flags, { type: 'task_settled', task: id, connection, kind, state: event.state, ...(event.error === undefined ? {} : { error: event.error }), ...(event.result === undefined ? {} : { result: event.result }) }, text);
-    }
-    case 'trouble': return tell(flags, { ...event }, pc.yellow(event.message));
-  }
 }

@@ -157,7 +157,7 @@ describe('headrace serve', () => {
     await expect.poll(settled, { timeout: 10_000 }).toBe(before + 1);
     await client.end();
     expect(await rows('shop', 'customers')).toMatchObject({ n: 1500, keys: 1500 });
-    for (const [page, status] of [['/healthz', 200], ['/readyz', 200], ['/', 404], ['/webhooks/shop', 404]] as const) expect((await fetch(base + page)).status).toBe(status);
+    for (const [page, status] of [['/healthz', 200], ['/readyz', 200], ['/', 200], ['/nothing', 404], ['/webhooks/shop', 404]] as const) expect((await fetch(base + page)).status).toBe(status);
 
     const limit = await headrace(['app', 'set-limit', 'stripe', '4/s', '--config', file, '--json'], { env: env() });
     expect(JSON.parse(limit.stdout)).toMatchObject({ type: 'limit_set', app: 'stripe', cap: 2, partitions: 1 });
