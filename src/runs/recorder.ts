@@ -19,6 +19,8 @@ export interface RunIdentity {
 /** A snapshot's period while somebody watches, and while nobody does. */
 const WATCHED_MS = 500;
 const UNWATCHED_MS = 5_000;
+/** How a run ended is worth a second try. */
+const LAST_TRIES = 4;
 /** The same wait is told again after this long. */
 const WAIT_AGAIN_MS = 15_000;
 /** Parts of a span drawn for a stream: more cannot be told apart on a screen. */
@@ -90,7 +92,7 @@ export class RunRecorder {
     await this.writing;
     if (this.run === undefined) return;
     if (error !== undefined) this.keep({ type: 'note', message: error }, true);
-    await this.write(true);
+    for (let tries = 0; tries < LAST_TRIES && !(await this.write(true)); tries++) await this.clock.sleep(WATCHED_MS);
   }
 
   private keep(event: KeptEvent, always = false): void {
@@ -103,7 +105,7 @@ export class RunRecorder {
   private schedule(ms: number): void {
     if (this.closed) return;
     this.timer = this.clock.after(ms, () => {
-      this.writing = this.writing.then(() => this.write(false));
+      this.writing = this.writing.then(async () => void (await this.write(false)));
     });
   }
 
@@ -117,14 +119,16 @@ export class RunRecorder {
       .catch(() => {});
   }
 
-  private async write(last: boolean): Promise<void> {
+  /** False: it could not be written. */
+  private async write(last: boolean): Promise<boolean> {
     const progress = this.snapshot && shown(this.snapshot());
     for (const event of this.retries.values()) this.keep(event);
     this.retries.clear();
     const events = this.pending;
     this.pending = [];
     const sums = this.summary ?? progress ?? this.told;
-    const delta = { rows: sums.rows - this.told.rows, requests: sums.requests - this.told.requests, rejections: sums.rejections - this.told.rejections };
+    const since = (of: 'rows' | 'requests' | 'rejections') => Math.round(sums[of] - this.told[of]);
+    const delta = { rows: since('rows'), requests: since('requests'), rejections: since('rejections') };
     try {
       const [row] = await this.pool.query<{ watched: boolean }>(
         `with events as (insert into _headrace.run_event (run_id, at, event) select $1, (e->>'at')::timestamptz, e->'event' from jsonb_array_elements($2::jsonb) e returning 1),
@@ -140,10 +144,12 @@ export class RunRecorder {
         ]);
       this.told = { rows: sums.rows, requests: sums.requests, rejections: sums.rejections };
       this.schedule(row?.watched ? WATCHED_MS : Math.min(UNWATCHED_MS, Math.max(WATCHED_MS, this.clock.now() - this.startedMs)));
+      return true;
     } catch {
       // The run goes on; what could not be told is told next time, as far as there is room.
       this.pending = [...events, ...this.pending].slice(-LIMITS.runEventsKept);
       this.schedule(UNWATCHED_MS);
+      return false;
     }
   }
 }

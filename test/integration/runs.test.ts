@@ -1,0 +1,171 @@
+/** What runs tell, on its way to who watches: recorded without holding the run up, bounded, in order, once. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock.js';
+import { LIMITS } from '../../src/limits.js';
+import type { Progress, RunSummary } from '../../src/pipeline/events.js';
+import { connect } from '../../src/postgres/connect.js';
+import { RunRecorder } from '../../src/runs/recorder.js';
+import { RunStore } from '../../src/runs/store.js';
+import { Scheduler } from '../../src/scheduler/scheduler.js';
+import { Feed, type FeedItem, type Watcher } from '../../src/server/feed.js';
+import { until } from '../service-support.js';
+import { freshDatabase } from '../support.js';
+
+let database: Awaited<ReturnType<typeof freshDatabase>>;
+let scheduler: Scheduler;
+let runs: RunStore;
+let counter = 0;
+beforeAll(async () => {
+  database = await freshDatabase();
+  scheduler = await Scheduler.open(database.target);
+  runs = new RunStore(scheduler.pool);
+});
+afterAll(async () => {
+  await scheduler.close();
+  await database.drop();
+});
+
+const progress = (runId: string, rows: number): Progress => ({
+  runId, elapsedMs: 10, rows, rowsPerSecond: 1, requests: rows / 100, rejections: 0, rejectedFor: {}, requestsPerSecond: 1, limitPerSecond: undefined, limits: [], waits: [], leftMs: undefined, bufferedBytes: 0,
+  streams: [{ name: 's', status: 'reading', rows, pages: 1, expectedPages: 1, done: Array.from({ length: 5000 }, (_, i) => ({ from: i / 5000, to: (i + 0.5) / 5000 })), openRanges: 1, openSlices: 0 }],
+});
+const summary = (runId: string, rows: number, outcome: RunSummary['outcome'] = 'complete'): RunSummary => ({ runId, connection: 'c', outcome, seconds: 1, requests: rows / 100, rejections: 0, rejectedFor: {}, rows, pages: 1, proofs: [], problems: [], notes: [] });
+
+let run: string;
+let recorder: RunRecorder;
+beforeEach(() => {
+  run = `run-${++counter}`;
+  recorder = new RunRecorder(scheduler.pool, { connection: `c${counter}`, kind: 'sync', task: undefined, attempt: undefined, worker: 'test' }, systemClock);
+});
+const start = () => recorder.take({ type: 'started', runId: run, connection: `c${counter}`, account: 'a', streams: ['s'] });
+
+describe('the recorder', () => {
+  test('keeps the first and the last of a run, folds what comes by the thousand, and sums up what a connection did', async () => {
+    start();
+    recorder.watch(() => progress(run, 300));
+    for (let i = 0; i < 5000; i++) recorder.take({ type: 'committed', stream: 's', rows: 1, bytes: 10 });
+    for (let i = 0; i < 5000; i++) recorder.take({ type: 'retry', endpoint: 'e', reason: 'rate limit', status: 429 });
+    for (let i = 0; i < 5000; i++) recorder.take({ type: 'wait', reason: 'rate limit', ms: 2000 });
+    for (let i = 0; i < 2 * LIMITS.runEventsKept; i++) recorder.take({ type: 'note', message: `note ${i}` });
+    recorder.take({ type: 'stream', stream: 's', status: 'complete' });
+    recorder.take({ type: 'finished', summary: summary(run, 500) });
+    await recorder.close();
+    const events = await runs.events(run, 0, 10_000);
+    expect(events.length).toBeLessThanOrEqual(LIMITS.runEventsKept + 3);
+    expect(events[0]!.event.type).toBe('started');
+    expect(events.filter(({ event }) => event.type === 'wait')).toHaveLength(1);
+    expect(events.slice(-2).map(({ event }) => event.type)).toEqual(['stream', 'finished']);
+    const found = (await runs.find(run))!;
+    expect(found).toMatchObject({ outcome: 'complete', rows: 500, requests: 5, finishedAt: expect.any(String) });
+    expect(found.progress!.streams[0]!.done.length).toBeLessThanOrEqual(100);
+    const [total] = await scheduler.pool.query('select runs, rows, requests, last_outcome, fresh_as_of is not null as fresh from _headrace.connection_total where connection_id = $1', [`c${counter}`]);
+    expect(total).toEqual({ runs: 1, rows: 500, requests: 5, last_outcome: 'complete', fresh: true });
+  });
+
+  test('retries of one kind are one event that counts them', async () => {
+    start();
+    for (let i = 0; i < 40; i++) recorder.take({ type: 'retry', endpoint: 'e', reason: 'rate limit', status: 429 });
+    await recorder.close();
+    expect((await runs.events(run, 0, 100)).map(({ event }) => event).find(({ type }) => type === 'retries')).toMatchObject({ endpoint: 'e', count: 40 });
+  });
+
+  test('a run that ends without a summary has failed, with the reason; one whose worker is gone was killed', async () => {
+    start();
+    await recorder.close('the engine broke');
+    expect(await runs.find(run)).toMatchObject({ outcome: 'failed' });
+    expect((await runs.events(run, 0, 10)).at(-1)!.event).toMatchObject({ type: 'note', message: 'the engine broke' });
+
+    const dead = `${run}-dead`;
+    await scheduler.pool.query(`insert into _headrace.run_record (id, connection_id, kind, started_at, updated_at) values ($1, 'gone', 'sync', now() - interval '5 minutes', now() - interval '5 minutes')`, [dead]);
+    await runs.prune();
+    expect(await runs.find(dead)).toMatchObject({ outcome: 'killed' });
+  });
+
+  test('a database that is away does not hold the run up, and what was told meanwhile is told later', async () => {
+    const client = await connect(database.target, 'test');
+    start();
+    await until(async () => await runs.find(run));
+    await client.query(`alter table _headrace.run_event rename to run_event_away`);
+    const startedMs = performance.now();
+    for (let i = 0; i < 100; i++) recorder.take({ type: 'note', message: `meanwhile ${i}` });
+    expect(performance.now() - startedMs).toBeLessThan(100);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    await client.query(`alter table _headrace.run_event_away rename to run_event`);
+    recorder.take({ type: 'finished', summary: summary(run, 1) });
+    await recorder.close();
+    await client.end();
+    const told = (await runs.events(run, 0, 1000)).map(({ event }) => event);
+    expect(told.filter(({ type }) => type === 'note')).toHaveLength(100);
+    expect(told.at(-1)!.type).toBe('finished');
+  });
+});
+
+describe('the feed', () => {
+  const collect = (watcher: Watcher) => {
+    const items: FeedItem[] = [];
+    void (async () => {
+      for await (const item of watcher) if (item) items.push(item);
+    })();
+    return items;
+  };
+
+  test('every event reaches every watcher once, in order; filters hold; a finished run is told as finished', async () => {
+    const feed = new Feed(scheduler.pool, runs, systemClock, (error) => expect.fail(String(error)));
+    const [all, own, other] = [feed.join({})!, feed.join({ run })!, feed.join({ run: 'other' })!];
+    const [seen, mine, theirs] = [collect(all), collect(own), collect(other)];
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    start();
+    recorder.watch(() => progress(run, 100));
+    for (let i = 0; i < 30; i++) {
+      recorder.take({ type: 'note', message: String(i) });
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    recorder.take({ type: 'finished', summary: summary(run, 100) });
+    await recorder.close();
+    const notes = (items: FeedItem[]) => items.flatMap((item) => (item.event === 'event' && item.data.run === run && item.data.event.type === 'note' ? [String(item.data.event['message'])] : []));
+    const isOver = (items: FeedItem[]) => items.some((item) => item.event === 'run' && item.data.id === run && item.data.outcome === 'complete');
+    await until(async () => isOver(seen) && isOver(mine) && notes(mine).length >= 30);
+    const wanted = Array.from({ length: 30 }, (_, i) => String(i));
+    expect(notes(mine)).toEqual(wanted);
+    expect(notes(seen)).toEqual(wanted);
+    expect(theirs).toEqual([]);
+    // Watched, a snapshot comes twice a second.
+    expect(mine.filter(({ event }) => event === 'run').length).toBeGreaterThanOrEqual(3);
+    await feed.close();
+  });
+
+  test('who is too slow is told to look again, and holds nothing up', async () => {
+    const feed = new Feed(scheduler.pool, runs, systemClock, () => {});
+    const slow = feed.join({ kinds: ['event'] })!;
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    start();
+    await recorder.close();
+    await scheduler.pool.query(`insert into _headrace.run_event (run_id, at, event) select $1, now(), '{"type": "note"}' from generate_series(1, ${LIMITS.watcherEvents + 500})`, [run]);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const items = collect(slow);
+    await until(async () => items.length > 0);
+    expect(items[0]!.event).toBe('resync');
+    expect(items.length).toBeLessThanOrEqual(LIMITS.watcherEvents + 1);
+    await feed.close();
+  });
+
+  test('while nobody watches, nothing is asked of the database', async () => {
+    const feed = new Feed(scheduler.pool, runs, systemClock, () => {});
+    const watcher = feed.join({})!;
+    watcher.leave();
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    const { pool } = scheduler;
+    const query = pool.query.bind(pool);
+    let asked = 0;
+    pool.query = (...given) => {
+      asked++;
+      return query(...given);
+    };
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(asked).toBe(0);
+    feed.join({})!;
+    await until(async () => asked > 0);
+    pool.query = query;
+    await feed.close();
+  });
+});
