@@ -35,7 +35,7 @@ export interface StoredEvent {
 export const timeText = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 const VIEW = `r.id, r.connection_id as connection, r.task_id as task, r.attempt, r.kind, r.worker, ${timeText('r.started_at')} as "startedAt", ${timeText('r.updated_at')} as "updatedAt", ${timeText('r.finished_at')} as "finishedAt", r.outcome,
-  coalesce((coalesce(r.summary, r.progress)->>'rows')::bigint, 0) as rows, coalesce((coalesce(r.summary, r.progress)->>'requests')::bigint, 0) as requests, coalesce((coalesce(r.summary, r.progress)->>'rejections')::bigint, 0) as rejections`;
+  coalesce((coalesce(r.summary, r.progress)->>'rows')::numeric::bigint, 0) as rows, coalesce((coalesce(r.summary, r.progress)->>'requests')::numeric::bigint, 0) as requests, coalesce((coalesce(r.summary, r.progress)->>'rejections')::numeric::bigint, 0) as rejections`;
 const KEPT = '90 days';
 const EVENTS_KEPT = '14 days';
 /** A run is watched until this long after the last look. */
