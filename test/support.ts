@@ -1,5 +1,7 @@
 /** What integration tests share: a database, a testbed, a sync in this process, and the built program in its own. */
 import { spawn } from 'node:child_process';
+import type { Command } from 'commander';
+import { buildProgram } from '../src/cli/program.js';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -110,4 +112,13 @@ export function headrace(args: string[], options: { env?: Record<string, string>
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   if (options.signalAfter) setTimeout(() => child.kill(options.signalAfter!.signal), options.signalAfter.ms);
   return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+}
+
+/** Throws where the program has no such command or option. */
+export function assertCommand(words: string[]): void {
+  let command: Command = buildProgram();
+  const rest = [...words];
+  for (let found: Command | undefined; (found = command.commands.find((each) => each.name() === rest[0])); rest.shift()) command = found;
+  if (command.name() === 'headrace') throw new Error(`there is no command ${words.join(' ')}`);
+  for (const word of rest) if (word.startsWith('--') && !command.options.some(({ long }) => long === word)) throw new Error(`headrace ${words.join(' ')}: there is no option ${word}`);
 }

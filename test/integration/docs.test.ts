@@ -4,10 +4,10 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
 import { startIntercomTestbed, startStripeTestbed, TESTBED_INTERCOM_TOKEN, TESTBED_LIVE_KEY, type IntercomTestbed, type StripeTestbed } from '../../src/testbed/index.js';
-import { headrace, MAIN, scratch } from '../support.js';
+import { assertCommand, headrace, MAIN, scratch } from '../support.js';
 
 const ROOT = path.join(import.meta.dirname, '../..');
-const FILES = ['README.md', ...readdirSync(path.join(ROOT, 'docs/guides')).map((file) => `docs/guides/${file}`)];
+const FILES = ['README.md', 'docs/scale.md', ...readdirSync(path.join(ROOT, 'docs/guides')).map((file) => `docs/guides/${file}`)];
 const blocks = (text: string, language: string) => [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map((match) => match[1]!);
 
 let testbed: StripeTestbed;
@@ -46,6 +46,10 @@ describe.each(FILES)('%s', (file) => {
     }
     drop();
   }, 120_000);
+
+  test('its other commands exist', () => {
+    for (const block of blocks(text, 'bash')) for (const line of block.split('\n')) if (line.startsWith('headrace ')) assertCommand(words(line.replace(/\s+#.*$/, '')).slice(1));
+  });
 
   test('its links point somewhere', () => {
     for (const [, target] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) if (!/^https?:/.test(target!)) expect(existsSync(path.join(ROOT, path.dirname(file), target!)), target).toBe(true);

@@ -4,25 +4,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import type { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { buildProgram } from '../../src/cli/program.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { startService, until, type TestService } from '../service-support.js';
-import { freshDatabase, headrace, MAIN, scratch } from '../support.js';
+import { assertCommand, freshDatabase, headrace, MAIN, scratch } from '../support.js';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
-
-/** Throws where the program has no such command or option. */
-function assertCommand(words: string[]): void {
-  let command: Command = buildProgram();
-  const rest = [...words];
-  for (let found: Command | undefined; (found = command.commands.find((each) => each.name() === rest[0])); rest.shift()) command = found;
-  expect(command.name(), words.join(' ')).not.toBe('headrace');
-  for (const word of rest) if (word.startsWith('--')) expect(command.options.map(({ long }) => long), words.join(' ')).toContain(word);
-}
 
 /** Variables that the program reads. */
 const VARIABLES = ['DATABASE_URL', 'HEADRACE_SECRET_KEY', 'HEADRACE_TOKEN', 'HEADRACE_CONFIG', 'HEADRACE_DATA_DIR', 'OTEL_EXPORTER_OTLP_ENDPOINT'];

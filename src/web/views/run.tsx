@@ -62,7 +62,8 @@ function Numbers({ run: { progress, finished_at: finished }, rates }: { run: Run
       {!over && <div><b>{count(speed)}</b> rows/s <Spark values={rates} label={`Rows a second of late: ${count(speed)}`} /></div>}
       {!over && <div><b>{left === null || left === undefined ? 'not known yet' : duration(left)}</b> left</div>}
       <div><b>{duration(elapsed)}</b> so far</div>
-      <div>{over || limit === null || limit === undefined ? <><b>{count(requests)}</b> requests</> : <Meter value={sent} max={limit} text={`${sent.toFixed(1)} of ${Number(limit.toPrecision(4))} requests/s (${Math.min(100, Math.round((100 * sent) / limit))}%)`} label="Use of the limit" />}{rejections > 0 && <> · {count(rejections)} rejected</>}</div>
+      <div>{over || limit === null || limit === undefined ? <><b>{count(requests)}</b> requests</> : <Meter value={sent} max={limit} text={`${sent.toFixed(1)} of ${Number(limit.toPrecision(4))} requests/s (${Math.min(100, Math.round((100 * sent) / limit))}%)`} label="Use of the limit" />}</div>
+      {rejections > 0 && <div><b>{count(rejections)}</b> rejected</div>}
       {!over && <div class="wait" role="status">{waits.length === 0 ? 'waits for nothing' : waits.map((wait) => `waits for ${wait.reason}${wait.limit ? ` (${wait.limit})` : ''}${wait.ms > 0 ? `, ${duration(wait.ms)} more` : ''}`).join('; ')}</div>}
     </section>
   );
