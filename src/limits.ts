@@ -44,8 +44,8 @@ export const LIMITS = {
   responseBytes: 64 * 1024 * 1024,
   /** Text of a manifest, in characters. */
   manifestBytes: 8_000_000,
-  /** Components of a manifest once its references are resolved. */
-  manifestNodes: 2_000_000,
+  /** Components of a manifest once its references are resolved: ten times what the largest of Airbyte's has. */
+  manifestNodes: 300_000,
   /** Streams that a configuration or an API may make of one template. */
   dynamicStreams: 5_000,
   /** Sockets to one API host. */

@@ -1,4 +1,5 @@
 /** The service's API over real HTTP and a real PostgreSQL: what it does, who may do it, what it must never tell, and bad input of all kinds. */
+import { createHmac } from 'node:crypto';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -156,6 +157,23 @@ describe('the life of a connection', () => {
     expect((await client.listConnections({ state: 'paused', search: 'paged' })).items).toHaveLength(0);
     for (const id of names) await client.deleteConnection(id);
   });
+});
+
+test('a webhook of a connection that was made through the API is taken with its own secret alone', async () => {
+  const { client, url } = service;
+  await client.createConnection({ id: 'hooked', ...settings({ webhook_secret: HOOK }) });
+  const body = JSON.stringify({ id: 'evt_api', type: 'customer.updated', data: { object: { id: 'cus_1', object: 'customer' } } });
+  const post = (secret: string, to = 'hooked') => {
+    const at = Math.floor(Date.now() / 1000);
+    return fetch(`${url}/webhooks/${to}`, { method: 'POST', headers: { 'stripe-signature': `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}` }, body });
+  };
+  expect((await post('whsec_somethingelse')).status).toBe(401);
+  expect((await post(HOOK, 'nobody')).status).toBe(401);
+  expect(await (await post(HOOK)).json()).toEqual({ received: true, new: true });
+  expect(await (await post(HOOK)).json()).toEqual({ received: true, new: false });
+  await client.cancelConnection('hooked');
+  await until(async () => (await client.getConnection('hooked')).running === 0);
+  await client.deleteConnection('hooked');
 });
 
 describe('what a connection of the API cannot do', () => {
