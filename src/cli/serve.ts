@@ -32,7 +32,7 @@ export async function serve(_: unknown[], flags: WorkFlags & { host: string; por
     if (loaded) await announce(coordination, known, loaded, flags, process.env);
     const service = serviceParts({ coordination, flags, env: process.env, known, token, onError: (error) => log.trouble(messageOf(error)) });
     const listening = await listen(webApp(service.parts), flags.host, flags.port);
-    const count = known.length === 0 ? 'connections are made there' : `${known.length} connections of ${loaded!.file}`;
+    const count = known.length === 0 ? 'connections are made there' : `${known.length} ${known.length === 1 ? 'connection' : 'connections'} of ${loaded!.file}`;
     log.tell('info', { type: 'listening', url: listening.url, connections: known.map(({ id }) => id) }, `dashboard and API on ${pc.bold(listening.url)}, ${count}, ${flags.slots} tasks at once`);
     try {
       await work(workerOf(coordination, flags, log), log);
