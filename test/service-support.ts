@@ -6,7 +6,7 @@ import { serviceParts } from '../src/compose-service.js';
 import { HeadraceClient } from '../src/client/index.js';
 import { TokenStore } from '../src/connections/tokens.js';
 import { listen, webApp } from '../src/server/app.js';
-import { freshDatabase, scratch } from './support.js';
+import { freshDatabase, scratch, urlOf } from './support.js';
 
 export const SECRET_KEY = 'a1'.repeat(32);
 
@@ -33,8 +33,7 @@ export interface TestServiceOptions {
 
 export async function startService({ file, token, worker = true, slots = 4, pages }: TestServiceOptions = {}): Promise<TestService> {
   const database = await freshDatabase();
-  const { options } = database.target;
-  const databaseUrl = options.connectionString ?? `postgres://${options.user}:${encodeURIComponent(String(options.password))}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`;
+  const databaseUrl = urlOf(database.target);
   const { folder, drop } = scratch();
   const config = path.join(folder, 'headrace.yaml');
   writeFileSync(config, JSON.stringify({ connections: {}, ...file }));

@@ -53,6 +53,11 @@ export function inDatabase(target: PostgresTarget, database: string): PostgresTa
   return { ...target, url: url.href, options: { ...options, connectionString: url.href } };
 }
 
+/** What a user would write for it. */
+export function urlOf({ options }: PostgresTarget): string {
+  return options.connectionString ?? `postgres://${options.user}:${encodeURIComponent(String(options.password))}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`;
+}
+
 export async function query(destination: PostgresDestination, sql: string): Promise<Record<string, any>[]> {
   const client = await connect(destination.target, 'test');
   try {

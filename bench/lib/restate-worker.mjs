@@ -7,29 +7,16 @@ import { Pool } from '../../dist/postgres/pool.js';
 import { systemRandom } from '../../dist/random.js';
 import { Scheduler } from '../../dist/scheduler/scheduler.js';
 import { Worker } from '../../dist/scheduler/worker.js';
+import { leaveRow } from './effects.mjs';
 
 const [role, targetJson, place, workMs = '30'] = process.argv.slice(2);
 const target = JSON.parse(targetJson);
 const scheduler = new Scheduler(new Pool(target, 'headrace scheduler', 6));
 const random = systemRandom();
 
-/** The effect and the end of the task are one transaction: whoever comes second leaves nothing. */
-async function leaveRow(task) {
-  await systemClock.sleep(random.next() * 2 * Number(workMs));
-  await scheduler.pool.transaction(async (client) => {
-    await client.query('insert into effect (task, attempt) values ($1, $2)', [task.id, task.attempt]);
-    const [mine] = await scheduler.complete([task], client);
-    if (!mine) {
-      process.stdout.write('refused\n');
-      throw new Error('another has this task');
-    }
-  });
-  return 'settled';
-}
-
 const isEndpoint = role === 'endpoint';
 const worker = new Worker({
-  scheduler, target, info: { host: 'bench', pid: process.pid, version: 'bench', slots: isEndpoint ? 20 : 60 }, newId: () => `${role}/${randomUUID()}`, handle: isEndpoint ? leaveRow : restateExecutor({ scheduler, clock: systemClock, ingress: place }).handle,
+  scheduler, target, info: { host: 'bench', pid: process.pid, version: 'bench', slots: isEndpoint ? 20 : 60 }, newId: () => `${role}/${randomUUID()}`, handle: isEndpoint ? leaveRow(scheduler, random, Number(workMs)) : restateExecutor({ scheduler, clock: systemClock, ingress: place }).handle,
   claims: !isEndpoint, clock: systemClock, random, leaseMs: 2000, pollMs: 200,
 });
 worker.start();

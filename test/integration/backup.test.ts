@@ -4,17 +4,15 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { postgresDestination } from '../../src/destinations/postgres/destination.js';
-import { connect, type PostgresTarget } from '../../src/postgres/connect.js';
+import { connect } from '../../src/postgres/connect.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
-import { freshDatabase, headrace, inDatabase, scratch, syncStripe, uniqueName } from '../support.js';
+import { freshDatabase, headrace, inDatabase, scratch, syncStripe, uniqueName, urlOf } from '../support.js';
 
 let testbed: StripeTestbed;
 beforeAll(async () => {
   testbed = await startStripeTestbed({ rows: 4000, collections: { charges: { rows: 9000 } }, latency: { medianMs: 3, sigma: 0.3 } });
 });
 afterAll(() => testbed.close());
-
-const urlOf = ({ options }: PostgresTarget) => options.connectionString ?? `postgres://${options.user}:${encodeURIComponent(String(options.password))}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`;
 
 test('a copy that was taken in the middle of a first load goes on there, while the original went further', async () => {
   const original = await freshDatabase();

@@ -89,7 +89,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     const form = page.getByLabel('Requests of stripe');
     await form.fill('2');
     await page.getByRole('button', { name: 'Save limit of stripe' }).click();
-    await page.getByText('At most 1 tasks at once, from the next claim on.').waitFor();
+    await page.getByText('At most 1 task at once, from the next claim on.').waitFor();
     await page.getByText('1 task in each of 1 partition').waitFor();
     await service.client.runConnection('acme', { kind: 'full' });
     const cell = page.getByRole('meter', { name: /^Tasks of stripe/ });

@@ -8,7 +8,7 @@ import { connect } from '../../src/postgres/connect.js';
 import { LeaseLostError, Scheduler } from '../../src/scheduler/scheduler.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { until } from '../service-support.js';
-import { freshDatabase, headrace, MAIN, scratch } from '../support.js';
+import { freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';
 
 describe('adoption', () => {
   let database: Awaited<ReturnType<typeof freshDatabase>>;
@@ -80,8 +80,7 @@ describe.skipIf(restateBinary() === undefined)('through a Restate server', () =>
 
   beforeAll(async () => {
     database = await freshDatabase();
-    const { options } = database.target;
-    url = options.connectionString ?? `postgres://${options.user}:${encodeURIComponent(String(options.password))}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`;
+    url = urlOf(database.target);
     folder = scratch();
     testbed = await startStripeTestbed({ rows: 1000, collections: { charges: { rows: 12_000 } }, limit: '60/s,endpoint=60/s' });
     restate = await RestateServer.open(path.join(folder.folder, 'restate'));

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { startService, until, type TestService } from '../service-support.js';
-import { assertCommand, freshDatabase, headrace, MAIN, scratch } from '../support.js';
+import { assertCommand, freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
@@ -89,8 +89,7 @@ describe('the service, observed', () => {
   beforeAll(async () => {
     testbed = await startStripeTestbed({ rows: 300 });
     database = await freshDatabase();
-    const { options } = database.target;
-    url = options.connectionString ?? `postgres://${options.user}:${encodeURIComponent(String(options.password))}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`;
+    url = urlOf(database.target);
     folder = scratch();
     writeFileSync(path.join(folder.folder, 'headrace.yaml'), JSON.stringify({
       connections: { logged: { schedule: { every: '1h' }, destination: { type: 'postgres', url: '${DATABASE_URL}' }, source: { connector: 'stripe', api_key: '${STRIPE_API_KEY}', base_url: testbed.url, streams: ['customers'] } } },

@@ -8,7 +8,7 @@ import { connect } from '../../src/postgres/connect.js';
 import { LIMITS } from '../../src/limits.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY } from '../../src/testbed/index.js';
 import type { Testbed } from '../../src/testbed/server.js';
-import { freshDatabase, headrace, MAIN, scratch } from '../support.js';
+import { freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';
 
 const SECRET = 'whsec_test_1234567890';
 let database: Awaited<ReturnType<typeof freshDatabase>>;
@@ -19,8 +19,7 @@ const processes = new Set<ChildProcess>();
 
 beforeAll(async () => {
   database = await freshDatabase();
-  const { options } = database.target;
-  url = options.connectionString ?? `postgres://${options.user}:${encodeURIComponent(String(options.password))}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`;
+  url = urlOf(database.target);
   folder = scratch();
   testbed = await startStripeTestbed({ rows: 1500, collections: { charges: { rows: 20_000, shape: 'growth' } }, seed: 3, limit: '300/s,endpoint=300/s', latency: { medianMs: 5, sigma: 0.2 } });
 });

@@ -1,5 +1,5 @@
 /** Rate limits of apps, and what follows from them: partitions with cap, running and waiting. An edit is obeyed by the next claim. */
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { App } from '../../client/index.js';
 import { useLoaded } from '../live';
 import { Action, errorText, Heading, Loading, Meter, More, State, Table } from '../parts';
@@ -24,7 +24,7 @@ export function Limits() {
       <h2>Apps</h2>
       {apps.value === undefined ? <Loading error={apps.error} what="apps" /> : (
         <Table caption="Apps" head={['App', 'Rate limit', 'Cap that follows', 'Running', 'Waiting']} empty="No app yet." rows={apps.value.items.map((app) => ({
-          key: app.app, cells: [app.app, may('operate') ? <Edit key={`${app.rate_limit}/${app.frequency_seconds}`} app={app} reload={reload} /> : rate(app), `${count(app.cap)} ${app.cap === 1 ? 'task' : 'tasks'} in each of ${count(app.partitions)} ${app.partitions === 1 ? 'partition' : 'partitions'}`, count(app.running), count(app.waiting)],
+          key: app.app, cells: [app.app, may('operate') ? <Edit app={app} reload={reload} /> : rate(app), `${count(app.cap)} ${app.cap === 1 ? 'task' : 'tasks'} in each of ${count(app.partitions)} ${app.partitions === 1 ? 'partition' : 'partitions'}`, count(app.running), count(app.waiting)],
         }))} />
       )}
       <h2>Partitions</h2>
@@ -52,12 +52,17 @@ function Edit({ app, reload }: { app: App; reload: () => void }) {
   const [limit, setLimit] = useState(String(app.rate_limit));
   const [seconds, setSeconds] = useState(app.frequency_seconds);
   const [said, setSaid] = useState<{ text: string; failed: boolean }>();
+  // What somebody else set meanwhile.
+  useEffect(() => {
+    setLimit(String(app.rate_limit));
+    setSeconds(app.frequency_seconds);
+  }, [app.rate_limit, app.frequency_seconds]);
   const units = UNITS.some(([known]) => known === app.frequency_seconds) ? UNITS : [...UNITS, [app.frequency_seconds, `${count(app.frequency_seconds)} s`] as (typeof UNITS)[number]];
   const submit = async (event: Event) => {
     event.preventDefault();
     try {
       const set = await client.setAppLimit(app.app, { rate_limit: Number(limit), frequency_seconds: seconds });
-      setSaid({ text: `At most ${set.cap} tasks at once, from the next claim on.`, failed: false });
+      setSaid({ text: `At most ${set.cap} ${set.cap === 1 ? 'task' : 'tasks'} at once, from the next claim on.`, failed: false });
       reload();
     } catch (error) {
       setSaid({ text: errorText(error), failed: true });
