@@ -111,10 +111,10 @@ export function buildProgram(): Command {
     .option('--database <url>', 'PostgreSQL of the scheduler (default: $DATABASE_URL, else the embedded database)').option('--data-dir <folder>', 'folder of the embedded database').option('--json', 'machine-readable output');
   const slots = ['--slots <n>', 'tasks at once', whole, 4] as const;
   coordinated(program.command('serve')).description('the service: dashboard, API, schedules, webhooks and a worker; Ctrl-C stops resumably')
-    .option('--host <address>', 'where to listen', '127.0.0.1').option('--port <n>', 'port (0: any free one)', whole, 8787).option(...slots).action(run(() => import('./serve.js'), 'serve'));
+    .option('--host <address>', 'where to listen', '127.0.0.1').option('--port <n>', 'port (0: any free one)', whole, 8787).option(...slots).action(run(() => import('./serve.js')));
   coordinated(program.command('worker')).description('join the workers of a fleet').option(...slots)
     .option('--dispatch <url>', 'hand tasks to the Restate server at this ingress instead of running them').option('--endpoint <port>', 'run what a Restate server delivers to this port (0: any free one), and claim nothing', whole)
-    .option('--endpoint-host <address>', 'where that port listens', '127.0.0.1').action(run(() => import('./serve.js'), 'worker'));
+    .option('--endpoint-host <address>', 'where that port listens', '127.0.0.1').action(run(() => import('./worker.js')));
   const app = program.command('app').description('rate limits of apps, and how many tasks may run for each');
   coordinated(app.command('list')).description('limits, concurrency partitions, caps, what runs and what waits').action(run(() => import('./app.js'), 'list'));
   coordinated(app.command('set-limit').argument('<app>').argument('<limit>', 'such as 100/s, 10000/min or 300000/day')).description('edit a limit; caps follow at once').action(run(() => import('./app.js'), 'setLimit'));

@@ -34,11 +34,6 @@ export interface ServerParts extends ApiParts {
   pages: string;
 }
 
-/** Beyond loopback, a token is wanted. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
 export const API = '/api/v1';
 
 /** The operations of the API under their path, with their description. */

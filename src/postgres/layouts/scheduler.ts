@@ -222,9 +222,9 @@ declare ids bigint[]; attempts integer[]; later timestamptz[]; n integer;
 begin
   -- A worker that missed heartbeats and whose session is gone died: its lease need not run out.
   delete from _headrace.worker where id in (
-    select id from _headrace.worker where lease_until < _headrace.now() or (seen_at < _headrace.now() - interval '2500 milliseconds' and presence is not null and pg_try_advisory_xact_lock(presence))
+    select id from _headrace.worker where lease_until < _headrace.now() or (seen_at < _headrace.now() - interval '1500 milliseconds' and presence is not null and pg_try_advisory_xact_lock(presence))
     for update skip locked);
-  select array_agg(x.id), array_agg(x.attempt), array_agg(_headrace.now() + make_interval(secs => least(60, 0.05 * power(2, least(x.failures, 20)) - 0.05))) into ids, attempts, later from (
+  select array_agg(x.id), array_agg(x.attempt), array_agg(_headrace.now() + make_interval(secs => least(60, 0.02 * power(2, least(x.failures, 20)) - 0.02))) into ids, attempts, later from (
     select t.id, t.attempt, t.failures from _headrace.task t where t.state = 'running' and not exists (select 1 from _headrace.worker w where w.id = t.worker) order by t.id limit 1000) x;
   if ids is null then return 0; end if;
   perform pg_notify('headrace_tasks', '');

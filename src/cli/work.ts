@@ -1,0 +1,55 @@
+/** What `serve` and `worker` share: the database, the log, and a worker that ends well on a signal. */
+import { newWorker, openCoordination, type Coordination, type CoordinationFlags, type WorkerSetup } from '../compose-scheduler.js';
+import { ConfigError, EXIT } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import type { Worker } from '../scheduler/worker.js';
+import { ServiceLog } from './service-log.js';
+import { openTracing } from './tracing.js';
+
+export interface WorkFlags extends CoordinationFlags {
+  slots: number;
+  json?: boolean;
+}
+
+/** Exit code of a process stopped by a second signal, by convention. */
+const INTERRUPTED = 130;
+
+export async function withCoordination(flags: WorkFlags, run: (coordination: Coordination, log: ServiceLog) => Promise<void>): Promise<number> {
+  if (flags.slots < 1) throw new ConfigError('a worker without slots does nothing', { code: 'no_slots', place: '--slots', expected: '1 or more', found: String(flags.slots) });
+  const tracing = await openTracing(process.env);
+  const log = new ServiceLog(flags.json === true, process.env, tracing);
+  const coordination = await openCoordination(flags, process.env);
+  try {
+    await run(coordination, log);
+    return EXIT.complete;
+  } finally {
+    await coordination.close();
+    await tracing?.close();
+  }
+}
+
+export function workerOf(coordination: Coordination, flags: WorkFlags, log: ServiceLog, how: Pick<WorkerSetup, 'executor' | 'claims'> = {}): Worker {
+  return newWorker({ coordination, slots: flags.slots, flags, env: process.env, observe: (event) => log.worker(event), onRunEvent: (task, event) => log.run(task, event), ...how });
+}
+
+/** Until a signal: then no new tasks, and those under way commit what they fetched and go back to the queue. */
+export async function work(own: Worker, log: ServiceLog): Promise<void> {
+  own.start();
+  await stopSignal(own);
+  log.tell('info', { type: 'draining', tasks: own.tasks.map(({ id }) => id) }, `stopping: ${own.tasks.length} tasks commit what they fetched; once more to stop at once`);
+  await own.drain(LIMITS.drainMs);
+  log.tell('info', { type: 'stopped' }, 'stopped');
+}
+
+function stopSignal(own: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const onSignal = () => {
+      if (asked) process.exit(own.tasks.length > 0 ? INTERRUPTED : 0);
+      asked = true;
+      resolve();
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+  });
+}
