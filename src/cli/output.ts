@@ -2,6 +2,8 @@
 import pc from 'picocolors';
 import { redact } from '../log.js';
 
+export { duration } from '../duration.js';
+
 export function out(text: string): void {
   process.stdout.write(`${redact(text)}\n`);
 }
@@ -28,13 +30,3 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
 
-/** 3671 s -> `1 h 1 min`; 8.2 s -> `8 s`. */
-export function duration(ms: number): string {
-  const seconds = Math.max(0, ms / 1000);
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
-}

@@ -7,7 +7,7 @@ import { validate } from '../config/load.js';
 import type { DestinationSession, StateWrite } from '../destination/contract.js';
 import { ConfigError, EXIT, messageOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { resetRange } from '../pipeline/reset.js';
+import { resetStream } from '../pipeline/reset.js';
 import type { Stream } from '../source/contract.js';
 import { totals } from '../segments/ledger.js';
 import { LIMITS_STREAM } from '../pipeline/limit-memory.js';
@@ -70,16 +70,8 @@ export async function importState([file, name]: (string | undefined)[], flags: F
 
 export async function reset([name]: (string | undefined)[], flags: Flags & { stream: string; from?: number; before?: number }): Promise<number> {
   return withSession(name, flags, false, async (session, _connection, streams) => {
-    const stream = streams.find((candidate) => candidate.name === flags.stream);
-    const own = (await session.loadState()).filter((entry) => entry.stream === flags.stream);
-    if (own.length === 0) throw new ConfigError(`stream ${flags.stream} has no state`, { code: 'unknown_stream', place: '--stream', expected: 'a stream that was synced', found: flags.stream, next: 'see headrace state show' });
-    if (flags.from === undefined && flags.before === undefined) {
-      await session.writeState(own.map((entry) => ({ stream: entry.stream, key: entry.key, expect: entry.version, value: null })));
-      note(`${flags.stream} will be read again from the start; its rows stay`);
-    } else {
-      await session.writeState(resetRange(stream, flags.stream, own, flags.from, flags.before));
-      note(`that part of ${flags.stream} will be read again; its rows stay`);
-    }
+    await resetStream(session, streams, flags.stream, flags.from, flags.before);
+    note(flags.from === undefined && flags.before === undefined ? `${flags.stream} will be read again from the start; its rows stay` : `that part of ${flags.stream} will be read again; its rows stay`);
     return EXIT.complete;
   });
 }

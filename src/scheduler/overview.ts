@@ -59,11 +59,13 @@ export interface TaskFilter {
 
 const time = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
+const PARTITION = `p.id as partition, p.app, p.cap, p.running, p.paused,
+       (select count(*) from _headrace.task t where t.concurrency_partition_id = p.id and t.state in ('queued', 'delayed')) as waiting`;
+const TASK = `id, connection_id as connection, concurrency_partition_id as partition, max_concurrent_processes_per_concurrency_partition as cap, kind, state, payload, priority, attempt, failures,
+       max_attempts as "maxAttempts", worker, ${time('run_at')} as "runAt", ${time('started_at')} as "startedAt", ${time('ended_at')} as "endedAt", error, result`;
+
 export async function listPartitions(pool: Pool): Promise<PartitionView[]> {
-  return pool.query<PartitionView & Record<string, unknown>>(
-    `select p.id as partition, p.app, p.cap, p.running, p.paused,
-       (select count(*) from _headrace.task t where t.concurrency_partition_id = p.id and t.state in ('queued', 'delayed')) as waiting
-     from _headrace.partition p order by p.id`);
+  return pool.query<PartitionView & Record<string, unknown>>(`select ${PARTITION} from _headrace.partition p order by p.id`);
 }
 
 export async function listApps(pool: Pool): Promise<AppView[]> {
@@ -74,15 +76,11 @@ export async function listApps(pool: Pool): Promise<AppView[]> {
 
 export async function listTasks(pool: Pool, { connection, states, ids, limit = 50 }: TaskFilter = {}): Promise<TaskView[]> {
   return pool.query<TaskView & Record<string, unknown>>(
-    `select id, connection_id as connection, concurrency_partition_id as partition, max_concurrent_processes_per_concurrency_partition as cap, kind, state, payload, priority, attempt, failures,
-       max_attempts as "maxAttempts", worker, ${time('run_at')} as "runAt", ${time('started_at')} as "startedAt", ${time('ended_at')} as "endedAt", error, result
+    `select ${TASK}
      from _headrace.task where ($1::text is null or connection_id = $1) and ($2::text[] is null or state = any($2)) and ($3::bigint[] is null or id = any($3))
      order by case state when 'running' then 0 when 'queued' then 1 when 'delayed' then 2 when 'paused' then 3 else 4 end, coalesce(ended_at, run_at) desc, id desc limit $4`,
     [connection ?? null, states ?? null, ids ?? null, limit]);
 }
-
-const TASK = `id, connection_id as connection, concurrency_partition_id as partition, max_concurrent_processes_per_concurrency_partition as cap, kind, state, payload, priority, attempt, failures,
-       max_attempts as "maxAttempts", worker, ${time('run_at')} as "runAt", ${time('started_at')} as "startedAt", ${time('ended_at')} as "endedAt", error, result`;
 
 /** The newest first; `before`: the last one of the page before. */
 export async function pageTasks(pool: Pool, { connection, state, before, limit }: { connection?: string | undefined; state?: string | undefined; before?: number | undefined; limit: number }): Promise<TaskView[]> {
@@ -93,9 +91,6 @@ export async function pageTasks(pool: Pool, { connection, state, before, limit }
 export async function findTask(pool: Pool, id: number): Promise<TaskView | undefined> {
   return (await pool.query<TaskView & Record<string, unknown>>(`select ${TASK} from _headrace.task where id = $1`, [id]))[0];
 }
-
-const PARTITION = `p.id as partition, p.app, p.cap, p.running, p.paused,
-       (select count(*) from _headrace.task t where t.concurrency_partition_id = p.id and t.state in ('queued', 'delayed')) as waiting`;
 
 /** By id. `after`: the last one of the page before. */
 export async function pagePartitions(pool: Pool, { app, after, limit }: { app?: string | undefined; after?: string | undefined; limit: number }): Promise<PartitionView[]> {

@@ -238,13 +238,7 @@ export class Scheduler {
       const [{ now }] = (await this.call<{ now: number }>(`select ${NOW_MS} as now`)) as [{ now: number }];
       first = nextDue(cadence, now, now);
     }
-    await this.call(
-      `insert into _headrace.schedule as s (connection_id, kind, payload, every_seconds, cron, time_zone, priority, next_at, origin) values ($1, $2, $3, $4, $5, $6, $7, coalesce(to_timestamp($8::float8 / 1000), _headrace.now()), $9)
-       on conflict (connection_id, kind) do update set payload = excluded.payload, every_seconds = excluded.every_seconds, cron = excluded.cron, time_zone = excluded.time_zone, priority = excluded.priority, origin = excluded.origin,
-         next_at = case when (s.every_seconds, s.cron, s.time_zone) is not distinct from (excluded.every_seconds, excluded.cron, excluded.time_zone) then s.next_at
-           -- An interval that is edited counts from when it was due last.
-           when s.every_seconds is not null and excluded.every_seconds is not null then greatest(s.next_at + make_interval(secs => excluded.every_seconds - s.every_seconds), _headrace.now())
-           else excluded.next_at end`,
+    await this.call('select _headrace.set_schedule($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9)',
       [connection, kind, JSON.stringify(payload), every, cron, zone, priority, first, origin]);
   }
 

@@ -4,7 +4,7 @@ import type { DestinationSession } from '../destination/contract.js';
 import { ConfigError } from '../errors.js';
 import type { LimitView } from '../gate/gate.js';
 import { LIMITS_STREAM, storedLimits } from '../pipeline/limit-memory.js';
-import { resetRange } from '../pipeline/reset.js';
+import { resetStream } from '../pipeline/reset.js';
 import { decodeStream, META_KEY } from '../state/checkpoint.js';
 import type { ConnectionAccess } from './access.js';
 
@@ -50,14 +50,11 @@ export async function readLimits(access: ConnectionAccess, clock: Clock): Promis
 }
 
 /** A stream is read from the start by the next run, or a part of it; its rows stay. Throws ConfigError. */
-export async function resetStream(access: ConnectionAccess, name: string, part: { from?: number | undefined; before?: number | undefined }, clock: Clock): Promise<void> {
+export async function resetStreamOf(access: ConnectionAccess, name: string, part: { from?: number | undefined; before?: number | undefined }, clock: Clock): Promise<void> {
   const { source } = await access.openSource();
   try {
     await withSession(access, clock, false, async (session) => {
-      const own = (await session.loadState()).filter((entry) => entry.stream === name);
-      if (own.length === 0) throw new ConfigError(`stream ${name} has no state`, { code: 'unknown_stream', place: 'stream', expected: 'a stream that was synced', found: name, next: 'look at the ledger of this connection' });
-      const whole = part.from === undefined && part.before === undefined;
-      await session.writeState(whole ? own.map(({ key, version }) => ({ stream: name, key, expect: version, value: null })) : resetRange(source.streams.find((stream) => stream.name === name), name, own, part.from, part.before));
+      await resetStream(session, source.streams, name, part.from, part.before);
       await session.finishRun('state', {});
     });
   } finally {

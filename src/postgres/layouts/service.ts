@@ -33,9 +33,21 @@ create table _headrace.connection_total (
 create index task_dead on _headrace.task (connection_id) where state = 'dead';
 create index task_all on _headrace.task (connection_id, id desc);
 
+-- One repeated task of a kind for each connection; returns when it is due. An interval begins at once, and one that is edited counts from when it
+-- was due last; p_first is where a cron expression begins.
+create function _headrace.set_schedule(p_connection text, p_kind text, p_payload jsonb, p_every integer, p_cron text, p_zone text, p_priority integer, p_first timestamptz, p_origin text)
+returns timestamptz language sql as $$
+  insert into _headrace.schedule as s (connection_id, kind, payload, every_seconds, cron, time_zone, priority, next_at, origin)
+    values (p_connection, p_kind, p_payload, p_every, p_cron, p_zone, p_priority, coalesce(p_first, _headrace.now()), p_origin)
+    on conflict (connection_id, kind) do update set payload = excluded.payload, every_seconds = excluded.every_seconds, cron = excluded.cron, time_zone = excluded.time_zone, priority = excluded.priority, origin = excluded.origin,
+      next_at = case when (s.every_seconds, s.cron, s.time_zone) is not distinct from (excluded.every_seconds, excluded.cron, excluded.time_zone) then s.next_at
+        when s.every_seconds is not null and excluded.every_seconds is not null then greatest(s.next_at + make_interval(secs => excluded.every_seconds - s.every_seconds), _headrace.now())
+        else excluded.next_at end
+    returning next_at
+$$;
+
 -- What the API was given of a connection that the scheduler knows: its configuration and its schedule, together or not at all. p_expect: the
--- version that the writer has seen, 0 for none, null for any. No row: somebody else was faster, or it is not the API's. An interval that is
--- edited counts from when it was due last; p_first is where a cron expression begins.
+-- version that the writer has seen, 0 for none, null for any. No row: somebody else was faster, or it is not the API's.
 create function _headrace.write_connection(p_id text, p_config jsonb, p_secrets bytea, p_expect bigint, p_every integer, p_cron text, p_zone text, p_priority integer, p_first timestamptz)
 returns table (version bigint, next_at timestamptz) language plpgsql as $$
 #variable_conflict use_column
@@ -48,13 +60,7 @@ begin
   if p_every is null and p_cron is null then
     delete from _headrace.schedule s where s.connection_id = p_id and s.kind = 'sync';
   else
-    insert into _headrace.schedule as s (connection_id, kind, every_seconds, cron, time_zone, priority, next_at, origin)
-      values (p_id, 'sync', p_every, p_cron, p_zone, p_priority, coalesce(p_first, _headrace.now()), 'api')
-      on conflict (connection_id, kind) do update set every_seconds = excluded.every_seconds, cron = excluded.cron, time_zone = excluded.time_zone, priority = excluded.priority, origin = excluded.origin,
-        next_at = case when (s.every_seconds, s.cron, s.time_zone) is not distinct from (excluded.every_seconds, excluded.cron, excluded.time_zone) then s.next_at
-          when s.every_seconds is not null and excluded.every_seconds is not null then greatest(s.next_at + make_interval(secs => excluded.every_seconds - s.every_seconds), _headrace.now())
-          else excluded.next_at end
-      returning s.next_at into next_at;
+    next_at := _headrace.set_schedule(p_id, 'sync', '{}', p_every, p_cron, p_zone, p_priority, p_first, 'api');
   end if;
   return next;
 end $$;

@@ -7,7 +7,7 @@ import { ConfigError, HeadraceError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 import { nextDue, type Cadence } from '../../scheduler/cadence.js';
 import { taskOf } from '../../tasks/kinds.js';
-import { probe, readLedger, readLimits, resetStream } from '../../tasks/ledger.js';
+import { probe, readLedger, readLimits, resetStreamOf } from '../../tasks/ledger.js';
 import type { ConnectionAccess } from '../../tasks/access.js';
 import { bodyOf, faultOf, jsonOf, operation, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';
@@ -132,7 +132,7 @@ export function connectionRoutes(api: Api, { scheduler, connections, desk, clock
     const { connection } = context.req.valid('param');
     const { stream, from, before } = context.req.valid('json');
     await known(connection);
-    await resetStream(await desk.access(connection), stream, { from, before }, clock);
+    await resetStreamOf(await desk.access(connection), stream, { from, before }, clock);
     return context.body(null, 204);
   });
 

@@ -63,7 +63,7 @@ export async function roleOf(context: Context, { token, tokens }: Access): Promi
   return isDirect ? 'admin' : undefined;
 }
 
-export function isSame(given: string, wanted: string): boolean {
+function isSame(given: string, wanted: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(wanted));
 }
