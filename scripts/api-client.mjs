@@ -20,7 +20,7 @@ function methodOf(path, method, { operationId, summary, parameters = [], request
   const [, answer] = Object.entries(responses).find(([status]) => status.startsWith('2'));
   const schema = answer.content?.['application/json']?.schema;
   const query = inQuery.length > 0 ? `query: { ${inQuery.map(({ name, required, schema: of }) => `${keyOf(name)}${required ? '' : '?'}: ${typeOf(of, '  ')}${required ? '' : ' | undefined'}`).join('; ')} } = {}` : undefined;
-  const given = [...inPath.map(({ name, schema: of }) => `${name}: ${typeOf(of, '')}`), ...(body ? [`body: ${typeOf(body, '  ')}`] : []), ...(query ? [query] : [])];
+  const given = [...inPath.map(({ name, schema: of }) => `${name}: ${typeOf(of, '')}`), ...(body ? [`body: ${typeOf(body, '  ')}${requestBody.required ? '' : ' = {}'}`] : []), ...(query ? [query] : [])];
   const url = inPath.length > 0 ? `\`${path.replaceAll(/\{(\w+)\}/g, (_, name) => `\${encodeURIComponent(${name})}`)}\`` : quote(path);
   const sent = [...(body ? ['body'] : []), ...(query ? ['query'] : [])];
   return `  /** ${summary}. Role: ${role}. */\n  ${operationId}(${given.join(', ')}): Promise<${schema ? typeOf(schema, '  ') : 'void'}> {\n    return this.call('${method.toUpperCase()}', ${url}${sent.length > 0 ? `, { ${sent.join(', ')} }` : ''});\n  }`;

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 const SRC = path.join(import.meta.dirname, '..', 'src');
-const BASE = ['errors', 'clock', 'duration', 'random', 'limits', 'log', 'json', 'version'];
+const BASE = ['errors', 'clock', 'duration', 'random', 'limits', 'log', 'json', 'schema-fault', 'version'];
 const MAY = {
   protocol: [], gate: [], segments: [], postgres: [], testbed: [], client: [],
   // Runs in browsers: it speaks to the API, and to nothing else.

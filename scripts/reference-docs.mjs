@@ -69,7 +69,7 @@ for (const line of limitsText.split('\n')) {
   else if (name) reasons[name[1]] = reason.join(' ');
 }
 
-const api = describeApi({ version: VERSION, scheduler: {} });
+const api = describeApi({ version: VERSION, scheduler: {} }, true);
 
 function operations() {
   const rows = Object.entries(api.paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => [operation.tags[0], `\`${method.toUpperCase()} ${path}\``, `\`${operation.operationId}\``, operation['x-role'], operation.summary]));

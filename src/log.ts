@@ -1,6 +1,9 @@
 /** Redaction: whatever leaves the process as text passes here. */
 const secrets = new Set<string>();
 
+/** Names of settings and variables that hold secrets. */
+export const SECRET_NAME = /key|secret|token|password|passwd|url|dsn|credential/i;
+
 /** Shorter values would redact ordinary words. */
 const MIN_SECRET_LENGTH = 6;
 

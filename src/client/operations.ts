@@ -345,8 +345,7 @@ export interface LimitSet {
 export interface AppLimit {
   /** Requests that the API allows in frequency_seconds. */
   rate_limit: number;
-  /** Length of that window in seconds. */
-  frequency_seconds?: number | undefined;
+  frequency_seconds: number;
 }
 
 export interface Partition {
@@ -474,7 +473,7 @@ export class HeadraceClient extends Caller {
   }
 
   /** Run now: a sync, or another kind of task. Role: operate. */
-  runConnection(connection: string, body: RunRequest): Promise<Enqueued> {
+  runConnection(connection: string, body: RunRequest = {}): Promise<Enqueued> {
     return this.call('POST', `/api/v1/connections/${encodeURIComponent(connection)}/run`, { body });
   }
 

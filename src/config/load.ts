@@ -4,13 +4,11 @@ import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { registerSecret } from '../log.js';
+import { registerSecret, SECRET_NAME } from '../log.js';
+import { schemaFault } from '../schema-fault.js';
 import { fileSchema, type FileConfig } from './schema.js';
 
 export const DEFAULT_FILE = 'headrace.yaml';
-
-/** Names that hold secrets: what their references resolve to is redacted everywhere. */
-const SECRET_NAME = /key|secret|token|password|passwd|url|dsn|credential/i;
 
 export interface LoadedConfig {
   file: string;
@@ -40,19 +38,11 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadedConfig {
 export function validate<S extends z.ZodType>(schema: S, value: unknown, base: PropertyKey[], placeOf: (path: PropertyKey[]) => string): z.infer<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issue = result.error.issues[0]!;
-  const path = [...base, ...issue.path];
-  const found = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value);
-  const unknownKeys = issue.code === 'unrecognized_keys' ? issue.keys : undefined;
-  throw new ConfigError(unknownKeys ? `unknown setting ${unknownKeys.join(', ')}` : `setting ${path.join('.') || '(all)'} is wrong`, {
-    code: 'config_invalid', place: placeOf(unknownKeys ? [...path, unknownKeys[0]!] : path), expected: unknownKeys ? 'a setting of docs/reference/configuration.md' : issue.message, found: unknownKeys ? unknownKeys.join(', ') : show(found, path), next: 'see docs/reference/configuration.md',
+  const fault = schemaFault(result.error, value);
+  const path = [...base, ...fault.path];
+  throw new ConfigError(fault.unknown ? `unknown setting ${fault.found}` : `setting ${path.join('.') || '(all)'} is wrong`, {
+    code: 'config_invalid', place: placeOf(fault.unknown ? [...path, fault.unknown[0]!] : path), expected: fault.unknown ? 'a setting of docs/reference/configuration.md' : fault.expected, found: fault.found, next: 'see docs/reference/configuration.md',
   });
-}
-
-function show(value: unknown, path: PropertyKey[]): string {
-  if (value === undefined) return 'nothing';
-  if (SECRET_NAME.test(String(path.at(-1) ?? ''))) return typeof value === 'string' ? `a text of ${value.length} characters` : typeof value;
-  return JSON.stringify(value).slice(0, 80);
 }
 
 function resolveEnv(value: unknown, env: NodeJS.ProcessEnv, path: PropertyKey[], placeOf: (path: PropertyKey[]) => string): unknown {

@@ -53,8 +53,8 @@ export class ConnectionStore {
     const found = await findConnectionView(this.pool, id);
     const { secrets, ...before } = found ?? { secrets: null };
     const there = found && (before as ConnectionDetail);
+    if (!there && expect !== 0) throw new ConfigError(`there is no connection ${id}`, { code: 'unknown_connection', place: 'connection', found: id, next: 'list them: GET /api/v1/connections' });
     if (there?.managedBy === 'file' || (expect !== undefined && (there?.version ?? 0) !== expect)) throw this.conflict(id, there, expect);
-    if (!there && expect === undefined) throw new ConfigError(`there is no connection ${id}`, { code: 'unknown_connection', found: id });
     const isMasked = JSON.stringify(settings).includes(SECRET_MASK);
     return { settings: isMasked ? joinSecrets(settings, secrets ? this.sealed(id).open(secrets, id) : {}) : settings, before: there };
   }

@@ -47,10 +47,13 @@ export function apiOf(parts: ApiParts): OpenAPIHono<Env> {
   return api;
 }
 
-export function describeApi(parts: ApiParts): ReturnType<OpenAPIHono['getOpenAPI31Document']> {
+type Description = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
+
+/** `wantsToken`: of everybody; otherwise who asks from this machine needs none. */
+export function describeApi(parts: ApiParts, wantsToken: boolean): Description {
   const root = new OpenAPIHono<Env>();
   root.route(API, apiOf(parts));
-  return root.getOpenAPI31Document({ openapi: '3.1.0', info: { title: 'Headrace API', version: parts.version, description: 'Connections, runs, tasks and limits of a Headrace service. Times are UTC; keys are snake_case; lists come in pages.' } });
+  return root.getOpenAPI31Document({ openapi: '3.1.0', security: wantsToken ? [{ token: [] }] : [{ token: [] }, {}], info: { title: 'Headrace API', version: parts.version, description: 'Connections, runs, tasks and limits of a Headrace service. Times are UTC; keys are snake_case; lists come in pages.' } });
 }
 
 export function webApp(parts: ServerParts): Hono {
@@ -58,7 +61,7 @@ export function webApp(parts: ServerParts): Hono {
   const app = new OpenAPIHono<Env>();
   const access: Access = { token, tokens };
   const metrics = new Metrics(scheduler.pool);
-  const description = describeApi(parts);
+  const description = describeApi(parts, token !== undefined);
 
   app.get('/healthz', (context) => context.json({ status: 'ok' }));
   app.get('/readyz', async (context) => {
@@ -116,9 +119,25 @@ export function webApp(parts: ServerParts): Hono {
     return next();
   });
   app.route(API, apiOf(parts));
-  app.notFound((context) => fault(context, 404, { code: 'not_found', message: 'there is nothing here', next: 'see /api/v1/docs' }));
+  const methodsAt = methodsOf(description);
+  app.notFound((context) => {
+    const allowed = methodsAt(context.req.path);
+    if (allowed.length === 0) return fault(context, 404, { code: 'not_found', message: 'there is nothing here', next: 'see /api/v1/docs' });
+    context.header('Allow', allowed.join(', '));
+    return fault(context, 405, { code: 'wrong_method', message: `${context.req.path.slice(0, 200)} knows no ${context.req.method}`, expected: allowed.join(', '), found: context.req.method, next: 'see /api/v1/docs' });
+  });
   app.onError((error, context) => (context.req.path.startsWith('/webhooks/') ? (onError(error), fault(context, 503, { code: 'not_stored', message: 'it could not be stored; send it again' })) : answerError(error, context, onError)));
   return app as unknown as Hono;
+}
+
+const METHODS = ['get', 'post', 'put', 'delete'] as const;
+
+/** What may be asked of a path of the API. */
+function methodsOf({ paths = {} }: Description): (path: string) => string[] {
+  const patterns = Object.entries(paths).map(([path, item]) => ({
+    pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`), methods: METHODS.filter((method) => item[method] !== undefined).flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()])),
+  }));
+  return (path) => patterns.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods);
 }
 
 function hostOf(origin: string): string | undefined {

@@ -1,6 +1,7 @@
 /** The kinds of tasks, and what each must be told. */
 import { z } from 'zod';
 import { ConfigError } from '../errors.js';
+import { schemaFault } from '../schema-fault.js';
 
 const position = z.int().min(0).optional();
 
@@ -44,8 +45,9 @@ export function payloadOf(kind: string, payload: Record<string, unknown>): Recor
   if (!Object.hasOwn(TASK_KINDS, kind)) throw new ConfigError(`there is no kind of task ${kind}`, { code: 'unknown_kind', expected: Object.keys(TASK_KINDS).join(', '), found: kind, next: 'name one of them' });
   const result = TASK_KINDS[kind as TaskKind].payload.safeParse(payload);
   if (!result.success) {
-    const [issue] = result.error.issues;
-    throw new ConfigError(`a task of kind ${kind} is told something else`, { code: 'bad_payload', place: issue!.path.join('.') || kind, expected: issue!.message, found: JSON.stringify(payload).slice(0, 200), next: 'see docs/guides/scheduler.md' });
+    const { path, unknown, expected, found } = schemaFault(result.error, payload);
+    const names = Object.keys(TASK_KINDS[kind as TaskKind].payload.shape).join(', ');
+    throw new ConfigError(unknown ? `a task of kind ${kind} cannot be told ${found}` : `${path.join('.')} of a task of kind ${kind} is wrong`, { code: 'bad_payload', place: path.join('.') || unknown?.[0], expected: unknown ? names || 'nothing but the kind' : expected, found, next: 'see docs/guides/scheduler.md' });
   }
   const { gte, lt } = result.data as { gte?: number; lt?: number };
   if (gte !== undefined && lt !== undefined && gte >= lt) throw new ConfigError('the range is empty', { code: 'empty_range', expected: 'a start before its end', found: `[${gte}, ${lt})` });

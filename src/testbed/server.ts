@@ -5,7 +5,7 @@ import { systemClock, type Clock } from '../clock.js';
 import { ConfigError, messageOf } from '../errors.js';
 import { seededRandom } from '../random.js';
 import { FaultDice, type FaultRates } from './faults.js';
-import { limitModel, ONE, type LimitModel, type RequestCost } from './limits.js';
+import { LIMIT_MODELS, limitModel, ONE, type LimitModel, type RequestCost } from './limits.js';
 import { StatsKeeper, type TestbedStats } from './stats.js';
 
 export interface TestbedOptions {
@@ -52,7 +52,7 @@ const STALL_MS = 120_000;
 
 export async function startTestbed(api: TestbedApi, options: TestbedOptions, clock: Clock = systemClock): Promise<Testbed> {
   const limit = limitModel(options.limit ?? 'none');
-  if (!limit) throw new ConfigError(`unknown limit ${options.limit}`, { code: 'unknown_limit', expected: 'a model by name, or RATE/s[,endpoint=RATE/s]', found: options.limit, next: 'see headrace testbed --help' });
+  if (!limit) throw new ConfigError(`unknown limit ${options.limit}`, { code: 'unknown_limit', place: 'limit', expected: `RATE/s, RATE/s,endpoint=RATE/s (such as 100/s,endpoint=25/s), or one of ${Object.keys(LIMIT_MODELS).join(', ')}`, found: options.limit, next: 'see docs/reference/testbed.md' });
   const stats = new StatsKeeper(limit.windowMs ?? DEFAULT_WINDOW_MS);
   const random = seededRandom((options.seed ?? 1) ^ 0x5bd1e995);
   const dice = new FaultDice(options.faults ?? {}, random, (fault) => stats.fault(fault));

@@ -366,6 +366,28 @@ describe('bad input', () => {
     expect(service.troubles).toEqual([]);
   }, 120_000);
 
+  test('a run may be asked for without a body, and not with one that is no JSON', async () => {
+    const run = async (body?: string, type?: string) => {
+      const response = await fetch(`${service.url}/api/v1/connections/filed/run`, { method: 'POST', headers: type === undefined ? {} : { 'content-type': type }, ...(body === undefined ? {} : { body: Buffer.from(body) }) });
+      return { status: response.status, answer: (await response.json()) as { task: number; error?: unknown } };
+    };
+    const { status, answer } = await run();
+    expect(status).toBe(202);
+    expect((await service.client.getTask(answer.task)).kind).toBe('sync');
+    await until(async () => (await service.client.getTask(answer.task)).state === 'done');
+    expect((await run('{"kind": "verify"}', 'text/plain')).status).toBe(415);
+    expect((await run('kind=verify', 'application/x-www-form-urlencoded')).status).toBe(415);
+    expect((await run('{', 'application/json')).status).toBe(400);
+    expect((await run('{"stream": "charges"}', 'application/json')).answer).toMatchObject({ error: { code: 'bad_payload', place: 'stream', expected: 'parts', found: 'stream' } });
+  });
+
+  test('the description says who needs a token, and what may be left out', async () => {
+    const { paths, security } = (await description()) as unknown as { security: unknown; paths: Record<string, Record<string, { requestBody?: { required?: boolean } }>> };
+    expect(security).toEqual([{ token: [] }, {}]);
+    expect(paths['/api/v1/connections/{connection}/run']!['post']!.requestBody!.required).toBe(false);
+    expect(paths['/api/v1/connections']!['post']!.requestBody!.required).toBe(true);
+  });
+
   test('answers that were not asked for by accident agree with their schemas too', async () => {
     const { components, paths } = await description();
     const ajv = new Ajv2020({ strict: false, validateFormats: false });
@@ -392,7 +414,12 @@ describe('bad input', () => {
     expect(await (await post('{"id": "good", "source": {"connector": "stripe"}, "colour": 1}')).json()).toMatchObject({ error: { code: 'bad_request', message: 'there is no setting colour' } });
     expect(await (await post('{"id": "Bad Name", "source": {"connector": "stripe"}}')).json()).toMatchObject({ error: { place: 'id', expected: expect.stringContaining('a-z') } });
     expect((await fetch(`${service.url}/api/v1/nothing`)).status).toBe(404);
-    expect((await fetch(`${service.url}/api/v1/overview`, { method: 'PATCH' })).status).toBe(404);
+    const patched = await fetch(`${service.url}/api/v1/connections/filed`, { method: 'PATCH' });
+    expect([patched.status, patched.headers.get('allow')]).toEqual([405, 'GET, HEAD, PUT, DELETE']);
+    expect(await patched.json()).toMatchObject({ error: { code: 'wrong_method', found: 'PATCH' } });
+    expect((await fetch(`${service.url}/api/v1/overview`, { method: 'HEAD' })).status).toBe(200);
+    expect(await (await fetch(`${service.url}/api/v1/apps/stripe/limit`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"rate_limit": 5}' })).json()).toMatchObject({ error: { place: 'frequency_seconds', expected: 'a number', found: 'nothing' } });
+    expect(await (await fetch(`${service.url}/api/v1/connections/nobody`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"version": 3, "source": {"connector": "stripe"}}' })).json()).toMatchObject({ error: { code: 'unknown_connection' } });
     expect((await fetch(`${service.url}/%2e%2e/%2e%2e/etc/passwd`)).status).toBe(404);
   });
 });

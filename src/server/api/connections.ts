@@ -9,7 +9,7 @@ import { nextDue, type Cadence } from '../../scheduler/cadence.js';
 import { taskOf } from '../../tasks/kinds.js';
 import { probe, readLedger, readLimits, resetStreamOf } from '../../tasks/ledger.js';
 import type { ConnectionAccess } from '../../tasks/access.js';
-import { bodyOf, faultOf, jsonOf, operation, page, type Api, type ApiParts } from './kit.js';
+import { bodyOf, faultOf, jsonOf, operation, optionalBodyOf, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';
 
 const tags = ['connections'];
@@ -104,12 +104,12 @@ export function connectionRoutes(api: Api, { scheduler, connections, desk, clock
   });
 
   api.openapi(operation({
-    method: 'post', path: '/connections/{connection}/run', operationId: 'runConnection', role: 'operate', tags, summary: 'Run now: a sync, or another kind of task', request: { params: byName, body: bodyOf(schemas.runRequest) },
+    method: 'post', path: '/connections/{connection}/run', operationId: 'runConnection', role: 'operate', tags, summary: 'Run now: a sync, or another kind of task', request: { params: byName, body: optionalBodyOf(schemas.runRequest) },
     responses: { 202: jsonOf(schemas.enqueued, 'It begins as soon as the limit has room.') },
   }), async (context) => {
     const { connection } = context.req.valid('param');
     await known(connection);
-    const { kind, priority, ...payload } = context.req.valid('json');
+    const { kind, priority, ...payload } = schemas.runRequest.parse(context.req.valid('json'));
     const [made] = await scheduler.enqueue([taskOf(connection, kind, payload, priority)]);
     return context.json({ task: made!.id, joined: made!.joined }, 202);
   });

@@ -11,6 +11,7 @@ import { allows, type Role, type TokenStore } from '../../connections/tokens.js'
 import { codeOf, ConfigError, HeadraceError, messageOf, RetriableError } from '../../errors.js';
 import { redact } from '../../log.js';
 import type { RunStore } from '../../runs/store.js';
+import { schemaFault } from '../../schema-fault.js';
 import type { Cadence } from '../../scheduler/cadence.js';
 import type { ConnectionSetup, Scheduler } from '../../scheduler/scheduler.js';
 import type { ConnectionAccess } from '../../tasks/access.js';
@@ -126,23 +127,25 @@ export function newApi(): Api {
   return new OpenAPIHono<Env>({
     defaultHook: (result, context) => {
       if (result.success) return undefined;
-      const [issue] = result.error.issues;
-      const place = [result.target === 'json' ? '' : result.target, ...issue!.path.map(String)].filter(Boolean).join('.');
-      const unknown = issue!.code === 'unrecognized_keys' ? issue!.keys.join(', ') : undefined;
-      return fault(context, 400, { code: 'bad_request', message: unknown === undefined ? `${place || 'the body'} is wrong` : `there is no setting ${unknown.slice(0, 200)}`, place: place || undefined, expected: issue!.message, next: 'see /api/v1/docs' });
+      // The validator hands on what it was given; its types do not say so.
+      const { path, unknown, expected, found } = schemaFault(result.error, (result as { data?: unknown }).data);
+      const within = [result.target === 'json' ? '' : result.target, ...path.map(String), unknown?.[0] ?? ''].filter(Boolean).join('.');
+      return fault(context, 400, { code: 'bad_request', message: redact(unknown ? `there is no setting ${found}` : `${within || 'the body'} is wrong`), place: redact(within) || undefined, expected, found: redact(found), next: 'see /api/v1/docs' });
     },
   });
 }
 
 export const jsonOf = <Schema extends z.ZodType>(schema: Schema, description: string) => ({ description, content: { 'application/json': { schema } } });
 export const bodyOf = <Schema extends z.ZodType>(schema: Schema) => ({ required: true, content: { 'application/json': { schema } } });
+/** May be left out; what the validator then hands on lacks the defaults of the schema. */
+export const optionalBodyOf = <Schema extends z.ZodType>(schema: Schema) => ({ ...bodyOf(schema), required: false });
 
 const FAULTS = {
   400: jsonOf(errorSchema, 'The request is no such request.'), 401: jsonOf(errorSchema, 'A token is wanted.'), 403: jsonOf(errorSchema, 'The token\'s role does not allow it.'), 404: jsonOf(errorSchema, 'There is no such thing.'),
   409: jsonOf(errorSchema, 'Something else stands in the way now.'), 413: jsonOf(errorSchema, 'The body is too large.'), 415: jsonOf(errorSchema, 'The body is not said to be JSON.'), 422: jsonOf(errorSchema, 'It is understood, and cannot be done.'), 502: jsonOf(errorSchema, 'The API or the destination of the connection refused.'), 503: jsonOf(errorSchema, 'Try again later.'),
 };
 
-type Described = Omit<RouteConfig, 'responses' | 'security' | 'operationId'> & { operationId: string; role: Role; responses: RouteConfig['responses'] };
+type Described = Omit<RouteConfig, 'responses' | 'operationId'> & { operationId: string; role: Role; responses: RouteConfig['responses'] };
 
 /** An operation: its role is part of its description and of its doing. */
 export function operation<R extends Described>({ role, ...route }: R): Omit<R, 'role'> & { getRoutingPath(): string } {
@@ -150,7 +153,14 @@ export function operation<R extends Described>({ role, ...route }: R): Omit<R, '
     if (allows(context.get('role'), role)) return next();
     return fault(context, 403, { code: 'role_too_weak', message: `this takes the role ${role}`, expected: role, found: context.get('role'), next: 'use another token' });
   };
-  return createRoute({ ...route, 'x-role': role, security: [{ token: [] }], middleware: [wants], responses: { ...route.responses, ...FAULTS } } as unknown as RouteConfig) as never;
+  const isOptional = route.request?.body?.required === false;
+  // With an optional body the validator passes over what is not said to be JSON.
+  const isJson = async (context: Context<Env>, next: () => Promise<void>) => {
+    const type = context.req.header('content-type');
+    if (isOptional && type !== undefined && !/^application\/([a-z-.]+\+)?json(;|$)/i.test(type)) throw new HTTPException(415);
+    return next();
+  };
+  return createRoute({ ...route, 'x-role': role, middleware: [wants, isJson], responses: { ...route.responses, ...FAULTS } } as unknown as RouteConfig) as never;
 }
 
 /** Pages of a list: its items, and what to ask for the next ones. */

@@ -96,7 +96,8 @@ export const partitionView = z.object({
   partition: z.string(), app: z.string(), cap: count.describe('max_concurrent_processes_per_concurrency_partition.'), running: count, waiting: count, paused: z.boolean(),
 }).openapi('Partition');
 export const appView = z.object({ app: z.string(), rate_limit: count, frequency_seconds: count, cap: count.describe('What follows from the limit for each partition.'), partitions: count, running: count, waiting: count }).openapi('App');
-export const appLimit = z.strictObject(appSchema.required().shape).openapi('AppLimit');
+/** The window has no default here: an edit that left it out would make of 100 a minute 100 a second. */
+export const appLimit = z.strictObject({ rate_limit: appSchema.shape.rate_limit, frequency_seconds: appSchema.shape.frequency_seconds.unwrap() }).openapi('AppLimit');
 export const limitSet = z.object({ cap: count, partitions: count, tasks: count.describe('Rows that follow.') }).openapi('LimitSet');
 
 export const workerView = z.object({
