@@ -1,24 +1,33 @@
-/** Where output goes: data on stdout, everything else on stderr, all of it redacted. */
+/** Where output goes: data on stdout, everything else on stderr, all of it redacted, and nothing in it steers the terminal. */
 import pc from 'picocolors';
 import { redact } from '../log.js';
 
 export { duration } from '../duration.js';
 
+/** Control characters, but for line ends, tabs and colours. */
+// oxlint-disable-next-line eslint/no-control-regex
+const STEERING = /(?!\u001b\[[\d;]*m)[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+
+/** What an API or somebody's name for something says, as a terminal may be given it. */
+export function printable(text: string): string {
+  return redact(text).replace(/\r\n/g, '\n').replace(STEERING, '\u{fffd}');
+}
+
 export function out(text: string): void {
-  process.stdout.write(`${redact(text)}\n`);
+  process.stdout.write(`${printable(text)}\n`);
 }
 
 export function note(text: string): void {
-  process.stderr.write(`${redact(text)}\n`);
+  process.stderr.write(`${printable(text)}\n`);
 }
 
 export function json(value: unknown): void {
-  out(JSON.stringify(value));
+  process.stdout.write(`${redact(JSON.stringify(value))}\n`);
 }
 
 /** Columns as wide as they must be; numbers to the right. */
 export function table(header: string[], rows: (string | number)[][]): string {
-  const text = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : cell)));
+  const text = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : cell.replaceAll(/\s+/g, ' '))));
   const widths = header.map((title, i) => Math.max(title.length, ...text.map((row) => (row[i] ?? '').length)));
   const right = header.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number'));
   const line = (cells: string[]) => cells.map((cell, i) => (right[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('  ').trimEnd();

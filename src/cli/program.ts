@@ -1,7 +1,7 @@
 /** The CLI: parse, dispatch, exit code. Commands load their code when they run, so that help is instant. */
 import { Command, CommanderError, Option } from 'commander';
 import { describeError, EXIT, HeadraceError } from '../errors.js';
-import { redact } from '../log.js';
+import { json, note } from './output.js';
 import { VERSION } from '../version.js';
 
 const list = (value: string) => value.split(',').map((part) => part.trim()).filter(Boolean);
@@ -178,8 +178,8 @@ export async function main(argv: string[]): Promise<void> {
       return;
     }
     const debug = argv.includes('--debug');
-    if (argv.includes('--json')) process.stdout.write(`${redact(JSON.stringify({ type: 'error', ...jsonOf(error) }))}\n`);
-    process.stderr.write(`${redact(describeError(error, debug))}\n`);
+    if (argv.includes('--json')) json({ type: 'error', ...jsonOf(error) });
+    note(describeError(error, debug));
     process.exitCode = error instanceof HeadraceError ? error.exitCode : EXIT.failed;
   }
 }

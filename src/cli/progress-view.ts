@@ -2,8 +2,7 @@
 import pc from 'picocolors';
 import type { Progress, StreamProgress, Wait } from '../pipeline/events.js';
 import { LIMITS } from '../limits.js';
-import { redact } from '../log.js';
-import { count, duration } from './output.js';
+import { count, duration, note, printable } from './output.js';
 
 const BAR_CELLS = 28;
 const DRAW_MS = 200;
@@ -35,19 +34,19 @@ export class ProgressView {
   /** Writes a line above the drawing. */
   say(text: string): void {
     this.erase();
-    process.stderr.write(`${redact(text)}\n`);
+    note(text);
   }
 
   private tick(): void {
     if (!this.snapshot) return;
     const progress = this.snapshot();
     if (!this.live) {
-      process.stderr.write(`${redact(plainLine(progress))}\n`);
+      note(plainLine(progress));
       return;
     }
     this.erase();
     const lines = render(progress, process.stderr.columns ?? 80);
-    process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+    process.stderr.write(lines.map((line) => `${printable(line)}\n`).join(''));
     this.drawn = lines.length;
   }
 
