@@ -1,12 +1,12 @@
 /** What the guide says of backups: a copy of a database at any moment is a state to go on from, with nothing missing or double. */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { postgresDestination } from '../../src/destinations/postgres/destination.js';
 import { connect } from '../../src/postgres/connect.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
-import { freshDatabase, headrace, inDatabase, scratch, syncStripe, uniqueName, urlOf } from '../support.js';
+import { freshDatabase, headrace, inDatabase, scratch, syncStripe, testDatabase, uniqueName, urlOf } from '../support.js';
 
 let testbed: StripeTestbed;
 beforeAll(async () => {
@@ -39,6 +39,64 @@ test('a copy that was taken in the middle of a first load goes on there, while t
     await original.drop();
   }
 }, 90_000);
+
+const dumpVersion = Number(/\d+/.exec(spawnSync('pg_dump', ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[0] ?? 0);
+const serverVersion = await versionOfServer();
+
+describe.skipIf(dumpVersion < serverVersion)(`the guide's pg_dump and pg_restore (skipped without pg_dump of version ${serverVersion} or newer)`, () => {
+  test('dumped in the middle of a first load, restored over what came later, and gone on', async () => {
+    const commands = commandsOf('pg_dump');
+    expect(commands).toHaveLength(2);
+    const database = await freshDatabase();
+    const { folder, drop } = scratch();
+    const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_BASE_URL: testbed.url, DATABASE_URL: urlOf(database.target) };
+    const shell = (command: string) => spawnSync('bash', ['-ec', command], { cwd: folder, env: { ...process.env, ...env }, encoding: 'utf8' });
+    const source = { streams: ['customers', 'charges'] as ('customers' | 'charges')[] };
+    const sync = () => headrace(['sync', 'stripe', '--streams', 'customers,charges', '-q', '--to', env.DATABASE_URL], { env, cwd: folder });
+    try {
+      const [dump, restore] = commands as [string, string];
+      let dumped: ReturnType<typeof shell> | undefined;
+      let rows = 0;
+      const pause = new AbortController();
+      await syncStripe({ url: testbed.url, destination: postgresDestination(env.DATABASE_URL, 'stripe'), connection: 'stripe', source, signal: pause.signal, emit: (event) => {
+        if (event.type !== 'committed' || (rows += event.rows) < 4000 || dumped) return;
+        dumped = shell(dump);
+        pause.abort();
+      } });
+      expect(dumped, 'a dump').toMatchObject({ status: 0 });
+      expect((await sync()).code).toBe(0);
+      expect(shell(restore)).toMatchObject({ status: 0 });
+      const client = await connect(database.target, 'test');
+      const count = async () => (await client.query<{ n: number; keys: number }>(`select count(*) as n, count(distinct id) as keys from (select id from stripe.customers union all select id from stripe.charges) t`)).rows[0]!;
+      const restored = await count();
+      expect(restored.n).toBe(restored.keys);
+      expect(restored.n).toBeLessThan(13_000);
+      expect((await sync()).code).toBe(0);
+      expect(await count()).toEqual({ n: 13_000, keys: 13_000 });
+      await client.end();
+      expect((await headrace(['verify', 'stripe', '--streams', 'customers,charges', '--to', env.DATABASE_URL], { env, cwd: folder })).code).toBe(0);
+    } finally {
+      drop();
+      await database.drop();
+    }
+  }, 90_000);
+});
+
+/** The lines of the guide's block that names this command. */
+function commandsOf(name: string): string[] {
+  const guide = readFileSync(path.join(import.meta.dirname, '../../docs/guides/fleet.md'), 'utf8');
+  const block = [...guide.matchAll(/```bash\n([^]*?)```/g)].map(([, text]) => text!).find((text) => text.includes(name))!;
+  return block.trim().split('\n');
+}
+
+async function versionOfServer(): Promise<number> {
+  const server = await testDatabase();
+  const client = await connect(server.target, 'test');
+  const { rows } = await client.query<{ version: number }>(`select current_setting('server_version_num')::int / 10000 as version`);
+  await client.end();
+  await server.close();
+  return rows[0]!.version;
+}
 
 test('a copied data folder of a single machine is whole; an exported state brings the rest back', async () => {
   const { folder, drop } = scratch();
