@@ -68,6 +68,8 @@ async function read(workers: number, killEveryMs?: number): Promise<Result> {
     await sleep(250);
   }
   if (values['series']) console.log(series.map((point, i) => (i === 0 ? 0 : Math.round((point.requests - series[i - 1]!.requests) / ((point.atMs - series[i - 1]!.atMs) / 1000)))).join(' '));
+  // Who helped says so at its end.
+  for (let tries = 0; tries < 40 && (await listTasks(scheduler.pool, { states: ['running'] })).length > 0; tries++) await sleep(250);
   running = false;
   for (const child of children) child.kill('SIGKILL');
   const stats = await testbed.stats();

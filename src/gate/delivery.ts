@@ -42,6 +42,13 @@ export class Delivery {
     return sum;
   }
 
+  /** Per second, from `fromMs` to `toMs`; of the slots at both ends the share that lies within. */
+  rateBetween(fromMs: number, toMs: number): number {
+    let sum = 0;
+    for (const [slot, cost] of this.slots) sum += cost * Math.max(0, Math.min(1, (toMs - slot * SLOT_MS) / SLOT_MS) - Math.max(0, (fromMs - slot * SLOT_MS) / SLOT_MS));
+    return (sum * 1000) / (toMs - fromMs);
+  }
+
   /** Per second, over whole slots of the last `spanMs`. */
   rate(nowMs: number, spanMs: number): number {
     const to = Math.floor(nowMs / SLOT_MS) * SLOT_MS;

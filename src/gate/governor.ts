@@ -196,7 +196,7 @@ export class Governor {
     this.rejections++;
     if (ticket.probe) this.probeRejected(nowMs, answer, ledgerSpoke);
     else if (ticket.sentMs > this.lastCutMs) this.rejected(nowMs, ticket, answer, ledgerSpoke);
-    else if (answer.retryAfterMs !== undefined) this.floor(nowMs, answer.retryAfterMs);
+    else this.alsoRejected(nowMs, answer.retryAfterMs);
   }
 
   /** Granted and never sent. */
@@ -204,6 +204,7 @@ export class Governor {
     this.inFlight--;
     this.inFlightCost -= ticket.cost;
     this.sentCost -= ticket.cost;
+    if (!this.bucket) this.rate.unsent(ticket.cost);
     if (ticket.probe) this.rate.probeLost(ticket.sentMs);
   }
 
@@ -296,7 +297,7 @@ export class Governor {
     this.lastCutMs = Math.max(nowMs, this.latestSentMs);
     if (ledgerSpoke) {
       this.epoch?.exhausted();
-      if (answer.retryAfterMs !== undefined) this.floor(nowMs, answer.retryAfterMs);
+      if (answer.retryAfterMs !== undefined) this.alsoRejected(nowMs, answer.retryAfterMs);
       return;
     }
     this.taught = true;
@@ -350,8 +351,8 @@ export class Governor {
     return true;
   }
 
-  private floor(nowMs: number, retryAfterMs: number): void {
-    this.floorMs = Math.max(this.floorMs, nowMs + retryAfterMs);
+  private alsoRejected(nowMs: number, retryAfterMs: number | undefined): void {
+    if (retryAfterMs !== undefined) this.floorMs = Math.max(this.floorMs, nowMs + retryAfterMs);
     this.rate.alsoRejected(nowMs, retryAfterMs);
   }
 

@@ -4,6 +4,7 @@
  * never falls below LEAST_RATE and tokens never exceed one burst.
  */
 import type { Delivery } from './delivery.js';
+import { LastSecond } from './last-second.js';
 
 /** What is known before the first request. */
 export interface RatePrior {
@@ -35,8 +36,13 @@ type Phase = 'startup' | 'cruise' | 'blocked';
 
 const FIRST_RATE = 5;
 const LEAST_RATE = 0.05;
-/** Share of a second's tokens that may be saved up. */
+/** Share of a second's tokens that may be saved up; more where it is seen to that no second has more than the rate. */
 const BURST = 0.05;
+const EVEN_BURST = 0.1;
+/** From this rate on, since below it a second has too few to be even. */
+const LEAST_EVEN_RATE = 20;
+/** Slots are counted whole or in part: a request may seem to lie on either side. */
+const EVEN_TOLERANCE = 1;
 /** The search upwards: doubled each second, and slower where a step too far would be rejected in dozens. */
 const GROW_EVERY_MS = 1000;
 const FAST_GROWTH = 2;
@@ -50,12 +56,30 @@ const LEAST_STEP_MS = 4000;
 const LAST_INTERVAL_MS = 30_000;
 const STEP = 0.02;
 const STEP_GROWTH = 1.7;
+/** Where an expected rate begins: the way varies, and what is sent evenly does not arrive so. */
+const EXPECTED_SHARE = 0.97;
 /** What is left of an expected rate that was rejected in its first seconds, though almost all of it got through. */
-const NEARLY = 0.95;
+const NEARLY = 0.97;
 /** A block shorter than this ends within the window of a rate that is counted by the second. */
 const QUICK_MS = 500;
 /** Of what got through in the two seconds before a short block, the rate is at least this much. */
 const RECENT_SHARE = 0.85;
+/** The edge of a limit is looked for by halves, until what was refused is no more than this above what holds. */
+const EDGE = 0.0075;
+/** Once the edge has moved, the steps begin with this one. */
+const MOVED_STEP = 2;
+/** How long the rate stays just below the edge before it is tried. */
+const AT_EDGE_MS = 7000;
+/** So much below a step that held and is gone back to. */
+const BELOW_EDGE = 0.99;
+/** A step that held may have lived on what the server had saved up: for so long it is on trial. */
+const TRIAL_MS = 8000;
+/** What is left of the rate after a short block: the longer there was none, the less is it too high. */
+const CUTS: readonly (readonly [calmMs: number, left: number])[] = [[20_000, 0.99], [5000, 0.97], [2000, 0.95], [0, 0.93]];
+/** At once again, and of what was on its way meanwhile more than this share was rejected, or too little was to tell: the limit lies far below. */
+const FAR_SHARE = 0.3;
+const FAR_CUT = 0.8;
+const LEAST_STRAGGLERS = 3;
 const BAN_MS = 3000;
 /** How many bans we wait before we try more than what a ban taught. */
 const BANS_BETWEEN_PROBES = 30;
@@ -81,12 +105,24 @@ export class RateLearner {
   private probeOut = false;
   private tokens = 1;
   private tokensAtMs = 0;
+  private lastSecond = new LastSecond();
   private base: number;
   private lastStepMs = 0;
   private step = 0;
   private probeEveryMs = LEAST_STEP_MS;
   /** The rate was raised to see whether it holds. */
   private climbing: boolean;
+  /** The rate before the last step of the climb. */
+  private held = 0;
+  /** The least that was rejected at the edge, while nothing says that the limit changed. */
+  private refused: number | undefined;
+  /** The last climb ended just below what was refused: the next one goes past it. */
+  private atEdge = false;
+  /** Answers to what was on its way when a request was rejected. */
+  private strayAccepted = 0;
+  private strayRejected = 0;
+  /** What the rate was before the climb whose last step is on trial. */
+  private fallback: number | undefined;
   private blockedAtMs = -Infinity;
   private probeDelayMs = 0;
   private statedMs = 0;
@@ -129,6 +165,7 @@ export class RateLearner {
       this.rate = this.banRate(this.ban);
       this.probeEveryMs = Math.max(this.probeEveryMs, BANS_BETWEEN_PROBES * this.ban.banMs);
     }
+    else if (this.expected) this.rate *= EXPECTED_SHARE;
     this.base = this.rate;
   }
 
@@ -156,22 +193,33 @@ export class RateLearner {
 
   /** Milliseconds until there are tokens, at the given rate. */
   waitMs(nowMs: number, cost: number, rate: number): number {
-    const burst = Math.max(1, BURST * rate);
+    const burst = this.burst(rate);
     this.tokens = Math.min(burst, this.tokens + (rate * Math.max(0, nowMs - this.tokensAtMs)) / 1000);
     this.tokensAtMs = Math.max(this.tokensAtMs, nowMs);
     const needed = Math.min(cost, burst);
-    return this.tokens >= needed - 1e-9 ? 0 : ((needed - this.tokens) * 1000) / rate;
+    const forTokens = this.tokens >= needed - 1e-9 ? 0 : ((needed - this.tokens) * 1000) / rate;
+    if (!this.isEven(rate)) return forTokens;
+    const over = this.lastSecond.total(nowMs) + needed - rate - EVEN_TOLERANCE;
+    return over > 0 ? Math.max(forTokens, (over * 1000) / rate) : forTokens;
   }
 
   /** Returns whether this request is the probe of a block. */
   sent(cost: number): boolean {
     this.tokens -= cost;
+    this.lastSecond.add(this.tokensAtMs, cost);
     if (this.phase !== 'blocked') return false;
     this.probeOut = true;
     return true;
   }
 
+  /** Counted as sent, and never was. */
+  unsent(cost: number): void {
+    this.tokens = Math.min(this.burst(this.rate), this.tokens + cost);
+    this.lastSecond.takeBack(cost);
+  }
+
   accepted(sentMs: number, cost: number): void {
+    if (this.phase === 'blocked' && !this.probeOut) this.strayAccepted++;
     this.acceptedInCycle += cost;
     this.accepts.push({ sentMs, cost });
     if (this.accepts.length > 2 * KEPT_SENDS) this.accepts.splice(0, KEPT_SENDS);
@@ -183,6 +231,7 @@ export class RateLearner {
     this.phase = 'blocked';
     this.probeOut = false;
     this.blockedAtMs = nowMs;
+    this.strayAccepted = this.strayRejected = 0;
     this.probeDelayMs = FIRST_PROBE_MS;
     this.statedMs = waitMs ?? 0;
     this.blockStated = waitMs !== undefined;
@@ -191,6 +240,7 @@ export class RateLearner {
 
   /** A rejection while blocked, of a request that was on its way already: its floor counts. */
   alsoRejected(nowMs: number, waitMs: number | undefined): void {
+    this.strayRejected++;
     if (this.phase === 'blocked' && waitMs !== undefined && !this.probeOut) this.blockedUntilMs = Math.max(this.blockedUntilMs, nowMs + waitMs);
   }
 
@@ -226,7 +276,8 @@ export class RateLearner {
     this.probeOut = false;
     const blockMs = nowMs - this.blockedAtMs;
     const before = this.rate;
-    const { base } = this;
+    const { base, fallback } = this;
+    this.fallback = undefined;
     this.windowMs = Math.max(blockMs, this.statedMs, 0.98 * this.windowMs);
     const from = Math.max(this.cycleStartMs, nowMs - Math.max(10_000 + 3 * blockMs, 2 * this.windowMs));
     const spanMs = Math.max(nowMs - from, 100);
@@ -251,17 +302,22 @@ export class RateLearner {
     } else if (blockMs > BAN_MS && !this.first && !climbed && sustained < 0.85 * base && nowMs - this.bannedAtMs > 3 * blockMs && this.statedMs === 0) {
       this.learnBan(nowMs, blockMs);
     } else if (this.first) {
-      if (quick ? this.blockedAtMs > this.cycleStartMs + 1500 : spanMs >= 1000 && accepted >= 8) {
+      if (quick && this.nearlyHeld(before)) {
+        this.rate *= NEARLY;
+        this.refused = before;
+        this.first = false;
+      } else if (quick ? this.blockedAtMs > this.cycleStartMs + 1500 : spanMs >= 1000 && accepted >= 8) {
         this.rate = Math.min(before, quick ? 0.85 * recent : 0.97 * sustained);
         this.first = false;
-      } else if (quick && this.nearlyHeld(before)) {
-        this.rate *= NEARLY;
-        this.first = false;
       } else this.rate *= 0.7;
+    } else if (quick && fallback !== undefined && cycleMs < TRIAL_MS) {
+      this.refused = before;
+      this.rate = Math.min(fallback, cutAfter(cycleMs) * before);
     } else if (cycleMs < Math.max(1000, 3 * (this.delivery.latencyMs ?? 200)) || accepted < 8) {
-      this.rate *= 0.8;
+      this.rate *= quick && this.barelyOver() ? cutAfter(0) : FAR_CUT;
       keepCycle = true;
-    } else if (climbed) this.rate = Math.min(before, quick ? 0.9 * recent : sustained);
+    } else if (climbed) this.rate = Math.min(before, quick ? 0.9 * this.delivery.rateBetween(this.blockedAtMs - 2000, this.blockedAtMs) : sustained);
+    else if (quick) this.rate = this.besideEdge(before, cycleMs);
     else if (this.climbing) this.rate = Math.min(before, Math.max(base, sustained) * (1 - STEP));
     else this.rate = Math.min(before * 0.97, sustained * (1 - STEP));
     if (!keepCycle) {
@@ -273,6 +329,7 @@ export class RateLearner {
     if (this.rate < 0.85 * base || climbed) this.probeEveryMs = Math.max(LEAST_STEP_MS, banned ? this.probeEveryMs : 0);
     else if (this.climbing) this.probeEveryMs = Math.min(Math.max(LAST_INTERVAL_MS, this.probeEveryMs), this.probeEveryMs * 2);
     this.climbing = false;
+    this.atEdge = false;
     this.step = 0;
     this.phase = 'cruise';
     this.lastStepMs = nowMs;
@@ -291,19 +348,64 @@ export class RateLearner {
     }
     if (this.phase !== 'cruise' || !bound || this.rate >= ceiling) return;
     const gap = Math.max(LEAST_STEP_MS, 1.1 * this.windowMs);
-    const wait = this.step === 0 ? Math.max(this.probeEveryMs, gap) : gap;
+    const wait = this.step === 0 ? Math.max(this.atEdge ? AT_EDGE_MS : this.probeEveryMs, gap) : gap;
     if (sinceStep < wait || this.delivery.rate(nowMs, Math.min(Math.floor(sinceStep / 500) * 500, 4000)) <= 0.85 * this.rate) return;
     if (this.step === 0) {
       this.base = this.rate;
       this.banBase = this.ban?.quota;
       this.climbing = true;
+      this.atEdge = false;
     }
+    this.held = this.rate;
+    const below = this.refused === undefined || this.ban ? Infinity : this.towardsEdge(this.refused);
+    if (below <= this.rate) return;
     const growth = 1 + Math.min(1, STEP * STEP_GROWTH ** this.step);
     if (this.ban) this.ban.quota *= growth;
-    this.rate = Math.min(ceiling, this.ban ? this.banRate(this.ban) : this.rate * growth);
+    this.rate = Math.min(ceiling, this.ban ? this.banRate(this.ban) : Math.min(this.rate * growth, below));
     this.step++;
     this.lastStepMs = nowMs;
     if (this.step > 4) this.probeEveryMs = LEAST_STEP_MS;
+  }
+
+  /**
+   * The next step below a rate that was refused: half the way. Near enough, the climb is over, and the next one goes past the edge: what was
+   * refused may be allowed by then.
+   */
+  private towardsEdge(refused: number): number {
+    if (this.rate >= refused) {
+      this.refused = undefined;
+      this.step = Math.max(this.step, MOVED_STEP);
+      return Infinity;
+    }
+    if (refused - this.rate > EDGE * refused) return (this.rate + refused) / 2;
+    if (this.step === 0) return (1 + EDGE) * refused;
+    this.climbing = false;
+    this.step = 0;
+    this.base = this.rate;
+    this.atEdge = true;
+    return -Infinity;
+  }
+
+  /** After a short block at a rate near the limit: the last step that held, or a little less than what did not. */
+  private besideEdge(before: number, cycleMs: number): number {
+    this.refused = before;
+    if (!this.climbing) return cutAfter(cycleMs) * before;
+    this.fallback = this.base;
+    return Math.min(Math.max(this.base, BELOW_EDGE * (this.held || this.base)), before);
+  }
+
+  private burst(rate: number): number {
+    return Math.max(1, (this.isEven(rate) ? EVEN_BURST : BURST) * rate);
+  }
+
+  /** At its own rate no second has more; the pace of a stated window may be made up for. */
+  private isEven(rate: number): boolean {
+    return rate === this.rate && rate >= LEAST_EVEN_RATE;
+  }
+
+  private barelyOver(): boolean {
+    const all = this.strayAccepted + this.strayRejected;
+    return all >= LEAST_STRAGGLERS && this.strayRejected <= FAR_SHARE * all;
   }
 
   /** The search is over for another reason than a rejection of the rate. */
@@ -397,4 +499,8 @@ export class RateLearner {
     for (const { sentMs, cost } of this.accepts) if (sentMs > this.rejectedSentMs - SUSPECTED_WINDOW_MS - SUSPECTED_SLACK_MS && sentMs < this.rejectedSentMs) sum += cost;
     return Math.max(1, sum);
   }
+}
+
+function cutAfter(calmMs: number): number {
+  return CUTS.find(([least]) => calmMs >= least)![1];
 }

@@ -7,6 +7,7 @@ import { CredentialGate } from './credential-gate.js';
 import { Delivery } from './delivery.js';
 import { EpochLedger } from './epoch-ledger.js';
 import { Governor } from './governor.js';
+import { LastSecond } from './last-second.js';
 import { RateLearner } from './rate-learner.js';
 import { RateWindow } from './rate-window.js';
 import { RollingLedger } from './rolling-ledger.js';
@@ -14,7 +15,7 @@ import { SendLog } from './send-log.js';
 
 const CLASSES: Record<string, object> = {
   'bucket-ledger': BucketLedger.prototype, 'budget-ledger': BudgetLedger.prototype, 'clock-offset': ClockOffset.prototype, 'concurrency-learner': ConcurrencyLearner.prototype,
-  'credential-gate': CredentialGate.prototype, delivery: Delivery.prototype, 'epoch-ledger': EpochLedger.prototype, governor: Governor.prototype, 'rate-learner': RateLearner.prototype,
+  'credential-gate': CredentialGate.prototype, delivery: Delivery.prototype, 'epoch-ledger': EpochLedger.prototype, governor: Governor.prototype, 'last-second': LastSecond.prototype, 'rate-learner': RateLearner.prototype,
   'rate-window': RateWindow.prototype, 'rolling-ledger': RollingLedger.prototype, 'send-log': SendLog.prototype,
 };
 

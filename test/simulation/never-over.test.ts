@@ -100,6 +100,20 @@ describe('limits that nobody states', () => {
     expect(result.rejected / result.sent).toBeLessThan(0.02);
   });
 
+  test.each([1, 2, 3])('the edge of a sliding second is kept to: more than nine tenths of it, and one rejection in a thousand (seed %i)', (run) => {
+    const facts = [{ name: 'requests', scope: 'credential' as const, usual: { requests: 100, windowMs: 1000 } }];
+    const [result] = simulate([gate({ facts })], { model: LIMIT_MODELS['sliding']!.make(), dialect: DIALECTS['generic']!, seconds: 400, seed: run }) as [VirtualResult];
+    expect(result.acceptedCost / 40_000).toBeGreaterThan(0.925);
+    expect(result.rejected / result.sent).toBeLessThan(0.001);
+  });
+
+  test.each([1, 2, 3])('a limit that falls is obeyed within ten seconds, one that is raised used within ninety (seed %i)', (run) => {
+    const [{ series }] = simulate([gate()], { model: LIMIT_MODELS['changing']!.make(), dialect: DIALECTS['generic']!, seconds: 600, seed: run }) as [VirtualResult];
+    const mean = (from: number, to: number) => series.slice(from, to).reduce((sum, n) => sum + n, 0) / (to - from);
+    expect(mean(210, 390)).toBeGreaterThan(0.9 * 40);
+    expect(mean(490, 600)).toBeGreaterThan(0.9 * 150);
+  });
+
   test('a ban is met at most three times, and the next run remembers it', () => {
     const first = gate();
     const [met] = simulate([first], { model: LIMIT_MODELS['airtable']!.make(), dialect: DIALECTS['airtable']!, seconds: 600, seed: 2 }) as [VirtualResult];

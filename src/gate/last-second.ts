@@ -1,0 +1,49 @@
+/** What was sent within the last second, to 10 ms: a burst that catches up on a pause must not make a second of more than the rate. */
+const SLOT_MS = 10;
+const SLOTS = 100;
+
+export class LastSecond {
+  readonly kind = 'last-second';
+  /** Cost by slot number modulo their count; one more than a second has, since the oldest lies in it in part. */
+  private readonly slots: number[] = Array.from({ length: SLOTS + 1 }, () => 0);
+  private newest = 0;
+  private sum = 0;
+
+  add(nowMs: number, cost: number): void {
+    this.advance(nowMs);
+    this.slots[this.newest % this.slots.length]! += cost;
+    this.sum += cost;
+  }
+
+  /** Counted and never sent: out of the newest slots that have so much. */
+  takeBack(cost: number): void {
+    for (let slot = this.newest; cost > 0 && slot > this.newest - SLOTS && slot >= 0; slot--) {
+      const taken = Math.min(cost, this.slots[slot % this.slots.length]!);
+      this.slots[slot % this.slots.length]! -= taken;
+      this.sum -= taken;
+      cost -= taken;
+    }
+  }
+
+  /** Cost of the second before `nowMs`. */
+  total(nowMs: number): number {
+    this.advance(nowMs);
+    const past = Math.min(1, Math.max(0, nowMs / SLOT_MS - this.newest));
+    return this.sum - past * this.slots[(this.newest + 1) % this.slots.length]!;
+  }
+
+  private advance(nowMs: number): void {
+    const slot = Math.floor(nowMs / SLOT_MS);
+    if (slot - this.newest > SLOTS) {
+      this.slots.fill(0);
+      this.sum = 0;
+      this.newest = slot;
+    }
+    while (this.newest < slot) {
+      this.newest++;
+      const index = this.newest % this.slots.length;
+      this.sum -= this.slots[index]!;
+      this.slots[index] = 0;
+    }
+  }
+}
