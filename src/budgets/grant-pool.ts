@@ -11,7 +11,7 @@ import type { LockedRow, SharedState } from './store.js';
 /** Grants reach so far ahead: 5% of a second's worth, shared by all. */
 export const HORIZON_MS = 50;
 /** A grant that was not used until so long after its time is void, or sooner under a ceiling. */
-const LATE_MS = 100;
+const LATE_MS = 40;
 const MOST_GRANTS = 64;
 
 interface Grant {

@@ -38,7 +38,7 @@ const FIRST_RATE = 5;
 const LEAST_RATE = 0.05;
 /** Share of a second's tokens that may be saved up; more where it is seen to that no second has more than the rate. */
 const BURST = 0.05;
-const EVEN_BURST = 0.1;
+const EVEN_BURST = 0.06;
 /** From this rate on, since below it a second has too few to be even. */
 const LEAST_EVEN_RATE = 20;
 /** Slots are counted whole or in part: a request may seem to lie on either side. */
@@ -76,10 +76,12 @@ const BELOW_EDGE = 0.99;
 const TRIAL_MS = 8000;
 /** What is left of the rate after a short block: the longer there was none, the less is it too high. */
 const CUTS: readonly (readonly [calmMs: number, left: number])[] = [[20_000, 0.99], [5000, 0.97], [2000, 0.95], [0, 0.93]];
-/** At once again, and of what was on its way meanwhile more than this share was rejected, or too little was to tell: the limit lies far below. */
+/** More than this share of what was on its way was rejected too: the limit lies far below. */
 const FAR_SHARE = 0.3;
 const FAR_CUT = 0.8;
+/** Fewer answers do not tell. */
 const LEAST_STRAGGLERS = 3;
+const UNTOLD_CUT = 0.9;
 const BAN_MS = 3000;
 /** How many bans we wait before we try more than what a ban taught. */
 const BANS_BETWEEN_PROBES = 30;
@@ -314,7 +316,8 @@ export class RateLearner {
       this.refused = before;
       this.rate = Math.min(fallback, cutAfter(cycleMs) * before);
     } else if (cycleMs < Math.max(1000, 3 * (this.delivery.latencyMs ?? 200)) || accepted < 8) {
-      this.rate *= quick && this.barelyOver() ? cutAfter(0) : FAR_CUT;
+      if (quick) this.refused = before;
+      this.rate *= quick ? this.cutAtOnce() : FAR_CUT;
       keepCycle = true;
     } else if (climbed) this.rate = Math.min(before, quick ? 0.9 * this.delivery.rateBetween(this.blockedAtMs - 2000, this.blockedAtMs) : sustained);
     else if (quick) this.rate = this.besideEdge(before, cycleMs);
@@ -361,7 +364,8 @@ export class RateLearner {
     if (below <= this.rate) return;
     const growth = 1 + Math.min(1, STEP * STEP_GROWTH ** this.step);
     if (this.ban) this.ban.quota *= growth;
-    this.rate = Math.min(ceiling, this.ban ? this.banRate(this.ban) : Math.min(this.rate * growth, below));
+    // Below a known edge by half the way, also where a cut was far too deep.
+    this.rate = Math.min(ceiling, this.ban ? this.banRate(this.ban) : Number.isFinite(below) ? below : this.rate * growth);
     this.step++;
     this.lastStepMs = nowMs;
     if (this.step > 4) this.probeEveryMs = LEAST_STEP_MS;
@@ -403,9 +407,11 @@ export class RateLearner {
     return rate === this.rate && rate >= LEAST_EVEN_RATE;
   }
 
-  private barelyOver(): boolean {
+  /** What is left after two rejections in a row: what became of the requests on their way tells how far below the limit lies. */
+  private cutAtOnce(): number {
     const all = this.strayAccepted + this.strayRejected;
-    return all >= LEAST_STRAGGLERS && this.strayRejected <= FAR_SHARE * all;
+    if (all < LEAST_STRAGGLERS) return UNTOLD_CUT;
+    return this.strayRejected > FAR_SHARE * all ? FAR_CUT : cutAfter(0);
   }
 
   /** The search is over for another reason than a rejection of the rate. */
