@@ -56,8 +56,6 @@ const LEAST_STEP_MS = 4000;
 const LAST_INTERVAL_MS = 30_000;
 const STEP = 0.02;
 const STEP_GROWTH = 1.7;
-/** Where an expected rate begins: the way varies, and what is sent evenly does not arrive so. */
-const EXPECTED_SHARE = 0.97;
 /** What is left of an expected rate that was rejected in its first seconds, though almost all of it got through. */
 const NEARLY = 0.97;
 /** A block shorter than this ends within the window of a rate that is counted by the second. */
@@ -75,7 +73,7 @@ const BELOW_EDGE = 0.99;
 /** A step that held may have lived on what the server had saved up: for so long it is on trial. */
 const TRIAL_MS = 8000;
 /** What is left of the rate after a short block: the longer there was none, the less is it too high. */
-const CUTS: readonly (readonly [calmMs: number, left: number])[] = [[20_000, 0.99], [5000, 0.97], [2000, 0.95], [0, 0.93]];
+const CUTS: readonly (readonly [calmMs: number, left: number])[] = [[20_000, 0.99], [10_000, 0.98], [5000, 0.97], [2000, 0.95], [0, 0.93]];
 /** More than this share of what was on its way was rejected too: the limit lies far below. */
 const FAR_SHARE = 0.3;
 const FAR_CUT = 0.8;
@@ -167,7 +165,6 @@ export class RateLearner {
       this.rate = this.banRate(this.ban);
       this.probeEveryMs = Math.max(this.probeEveryMs, BANS_BETWEEN_PROBES * this.ban.banMs);
     }
-    else if (this.expected) this.rate *= EXPECTED_SHARE;
     this.base = this.rate;
   }
 
