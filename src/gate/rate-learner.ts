@@ -56,12 +56,10 @@ const LEAST_STEP_MS = 4000;
 const LAST_INTERVAL_MS = 30_000;
 const STEP = 0.02;
 const STEP_GROWTH = 1.7;
-/** What is left of an expected rate that was rejected in its first seconds, though almost all of it got through. */
+/** What is left of an expected rate that was rejected for the first time, though almost all of it got through. */
 const NEARLY = 0.97;
 /** A block shorter than this ends within the window of a rate that is counted by the second. */
 const QUICK_MS = 500;
-/** Of what got through in the two seconds before a short block, the rate is at least this much. */
-const RECENT_SHARE = 0.85;
 /** The edge of a limit is looked for by halves, until what was refused is no more than this above what holds. */
 const EDGE = 0.0075;
 /** Once the edge has moved, the steps begin with this one. */
@@ -283,8 +281,7 @@ export class RateLearner {
     const accepted = this.delivery.between(from, nowMs + 1000);
     const quick = blockMs < QUICK_MS;
     const recent = this.delivery.between(this.blockedAtMs - 2000, this.blockedAtMs) / 2;
-    // Where requests were lacking for a while, the mean says less than the last two seconds, if the block was one of a second's limit.
-    const sustained = Math.max((accepted * 1000) / spanMs, quick ? RECENT_SHARE * recent : 0);
+    const sustained = (accepted * 1000) / spanMs;
     const climbed = this.climbing && before > 1.3 * base;
     const cycleMs = nowMs - this.cycleStartMs;
     let keepCycle = false;
@@ -449,7 +446,7 @@ export class RateLearner {
     this.lastStepMs = nowMs;
   }
 
-  /** At once, at a rate that was expected, and almost all of it got through: the expectation is right, and the way varied. */
+  /** At a rate that was expected, and almost all of it got through: the expectation is right, and the way varied. */
   private nearlyHeld(rate: number): boolean {
     const seconds = Math.min(1, (this.blockedAtMs - this.cycleStartMs) / 1000);
     return this.expected && seconds >= 0.5 && this.delivery.between(this.blockedAtMs - 1000, this.blockedAtMs) >= 0.8 * rate * seconds;
