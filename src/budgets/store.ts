@@ -12,6 +12,9 @@ export const GONE_MS = 2000;
 /** It is heard of this often. */
 const HEARTBEAT_MS = 300;
 
+/** Raised with every change of what a gate is made of: one of another version's is not gone on with. */
+const LAYOUT = 2;
+
 /** What the processes share. */
 export interface SharedState {
   gate: CredentialGate;
@@ -30,7 +33,7 @@ export interface LockedRow {
   ownerUntilMs: number;
   /** Everybody heard of lately, this process included. */
   members: Set<string>;
-  /** Undefined where there is none yet, or a newer Headrace wrote it. */
+  /** Undefined where there is none yet, or another version of Headrace wrote it. */
   read(): SharedState | undefined;
 }
 
@@ -110,13 +113,14 @@ export class BudgetStore {
 
 function encode(state: SharedState): Buffer {
   // Small enough to lie in the row itself: writing it out of line costs four times as much.
-  return deflateRawSync(serialize(state), { level: 1 });
+  return deflateRawSync(serialize({ layout: LAYOUT, state }), { level: 1 });
 }
 
 function decode(bytes: Buffer | null): SharedState | undefined {
   if (bytes === null) return undefined;
   try {
-    return revive(deserialize(inflateRawSync(bytes)) as SharedState);
+    const { layout, state } = deserialize(inflateRawSync(bytes)) as { layout?: number; state: SharedState };
+    return layout === LAYOUT ? revive(state) : undefined;
   } catch {
     return undefined;
   }

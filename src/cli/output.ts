@@ -4,13 +4,12 @@ import { redact } from '../log.js';
 
 export { duration } from '../duration.js';
 
-/** Control characters, but for line ends, tabs and colours. */
-// oxlint-disable-next-line eslint/no-control-regex
-const STEERING = /(?!\u001b\[[\d;]*m)[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+const ESCAPE = '\u001b';
+const COLOUR = /^\[[\d;]*m/;
 
-/** What an API or somebody's name for something says, as a terminal may be given it. */
+/** What an API or somebody's name for something says, as a terminal may be given it: line ends, tabs and colours steer nothing. */
 export function printable(text: string): string {
-  return redact(text).replace(/\r\n/g, '\n').replace(STEERING, '\u{fffd}');
+  return redact(text).replaceAll('\r\n', '\n').replaceAll(/(?![\n\t])\p{Cc}/gu, (control, at: number, whole: string) => (control === ESCAPE && COLOUR.test(whole.slice(at + 1, at + 20)) ? control : '\u{fffd}'));
 }
 
 export function out(text: string): void {

@@ -1,21 +1,24 @@
 /** Makes a gate whole again that was taken apart into plain data: by a store that several processes share. */
+import { AcceptedSends } from './ban.js';
 import { BucketLedger } from './bucket-ledger.js';
 import { BudgetLedger } from './budget-ledger.js';
 import { ClockOffset } from './clock-offset.js';
 import { ConcurrencyLearner } from './concurrency-learner.js';
 import { CredentialGate } from './credential-gate.js';
 import { Delivery } from './delivery.js';
+import { Edge } from './edge.js';
 import { EpochLedger } from './epoch-ledger.js';
 import { Governor } from './governor.js';
 import { LastSecond } from './last-second.js';
+import { Pacer } from './pacer.js';
 import { RateLearner } from './rate-learner.js';
 import { RateWindow } from './rate-window.js';
 import { RollingLedger } from './rolling-ledger.js';
 import { SendLog } from './send-log.js';
 
 const CLASSES: Record<string, object> = {
-  'bucket-ledger': BucketLedger.prototype, 'budget-ledger': BudgetLedger.prototype, 'clock-offset': ClockOffset.prototype, 'concurrency-learner': ConcurrencyLearner.prototype,
-  'credential-gate': CredentialGate.prototype, delivery: Delivery.prototype, 'epoch-ledger': EpochLedger.prototype, governor: Governor.prototype, 'last-second': LastSecond.prototype, 'rate-learner': RateLearner.prototype,
+  'accepted-sends': AcceptedSends.prototype, 'bucket-ledger': BucketLedger.prototype, 'budget-ledger': BudgetLedger.prototype, 'clock-offset': ClockOffset.prototype, 'concurrency-learner': ConcurrencyLearner.prototype,
+  'credential-gate': CredentialGate.prototype, delivery: Delivery.prototype, edge: Edge.prototype, 'epoch-ledger': EpochLedger.prototype, governor: Governor.prototype, 'last-second': LastSecond.prototype, pacer: Pacer.prototype, 'rate-learner': RateLearner.prototype,
   'rate-window': RateWindow.prototype, 'rolling-ledger': RollingLedger.prototype, 'send-log': SendLog.prototype,
 };
 

@@ -1,9 +1,12 @@
 /** Processes that share one credential's budget in PostgreSQL: real processes, real HTTP, a real SIGKILL. */
+import { serialize } from 'node:v8';
+import { deflateRawSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startFlood, tinyServer, type Flooded } from '../../bench/lib/floods.js';
 import { SharedGate } from '../../src/budgets/shared-gate.js';
 import { BudgetStore } from '../../src/budgets/store.js';
 import { systemClock } from '../../src/clock.js';
+import { CredentialGate } from '../../src/gate/credential-gate.js';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { connect } from '../../src/postgres/connect.js';
 import { migrate } from '../../src/postgres/migrations.js';
@@ -35,6 +38,26 @@ async function flood(limit: string, dialect: string, processes: number, seconds:
   whileRunning?.(floods);
   return { results: await Promise.all(floods.map((each) => each.done)), stats: testbed.stats() };
 }
+
+test('a gate that another version of Headrace wrote is not gone on with', async () => {
+  const scope = uniqueName();
+  const [store, client] = [await BudgetStore.open(await connect(destination.target, 'test'), scope, 'one'), await connect(destination.target, 'test')];
+  const read = async () => {
+    const row = await store.lock(performance.now());
+    await store.release();
+    return row.read();
+  };
+  const state = { gate: new CredentialGate({}), open: new Map(), nextId: 7, bootMs: 0 };
+  await store.lock(performance.now());
+  await store.keep(null, state);
+  expect((await read())?.nextId).toBe(7);
+  for (const foreign of [state, { layout: 1, state }, { layout: 99, state }]) {
+    await client.query('update _headrace.budget set state = $2 where scope = $1', [scope, deflateRawSync(serialize(foreign))]);
+    expect(await read()).toBeUndefined();
+  }
+  await store.close();
+  await client.end();
+});
 
 describe('a budget that processes share', () => {
   test('three together keep a window that headers state, and each has its part', async () => {

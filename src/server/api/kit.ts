@@ -153,14 +153,13 @@ export function operation<R extends Described>({ role, ...route }: R): Omit<R, '
     if (allows(context.get('role'), role)) return next();
     return fault(context, 403, { code: 'role_too_weak', message: `this takes the role ${role}`, expected: role, found: context.get('role'), next: 'use another token' });
   };
-  const isOptional = route.request?.body?.required === false;
   // With an optional body the validator passes over what is not said to be JSON.
   const isJson = async (context: Context<Env>, next: () => Promise<void>) => {
     const type = context.req.header('content-type');
-    if (isOptional && type !== undefined && !/^application\/([a-z-.]+\+)?json(;|$)/i.test(type)) throw new HTTPException(415);
+    if (type !== undefined && !/^application\/([a-z-.]+\+)?json(;|$)/i.test(type)) throw new HTTPException(415);
     return next();
   };
-  return createRoute({ ...route, 'x-role': role, middleware: [wants, isJson], responses: { ...route.responses, ...FAULTS } } as unknown as RouteConfig) as never;
+  return createRoute({ ...route, 'x-role': role, middleware: route.request?.body?.required === false ? [wants, isJson] : [wants], responses: { ...route.responses, ...FAULTS } } as unknown as RouteConfig) as never;
 }
 
 /** Pages of a list: its items, and what to ask for the next ones. */

@@ -1,0 +1,89 @@
+/**
+ * Where a learned limit lies: what was refused, and what held below it. Steps upwards go half the way; near enough, the climb is over, and
+ * the next one goes past it, since what was refused may be allowed by then. Invariant: a step never passes the edge before it was reached.
+ */
+
+/** The edge is looked for by halves, until what was refused is no more than this above what holds. */
+const NEAR = 0.0075;
+/** How long the rate stays just below the edge before it is tried. */
+const REACHED_MS = 7000;
+/** So much below a step that held and is gone back to. */
+const BELOW = 0.99;
+/** A step that held may have lived on what the server had saved up: for so long it is on trial. */
+const TRIAL_MS = 8000;
+/** What is left of the rate after a short block: the longer there was none, the less is it too high. */
+const CUTS: readonly (readonly [calmMs: number, left: number])[] = [[20_000, 0.99], [10_000, 0.98], [5000, 0.97], [2000, 0.95], [0, 0.93]];
+
+/** After a block. */
+export interface Setback {
+  /** The rate that was rejected. */
+  rate: number;
+  /** Since the block before. */
+  calmMs: number;
+}
+
+export class Edge {
+  readonly kind = 'edge';
+  /** The least that was rejected, while nothing says that the limit changed. */
+  private refused: number | undefined;
+  /** The rate before the last step of the climb. */
+  private held = 0;
+  /** The last climb ended just below what was refused. */
+  private reached = false;
+  /** What the rate was before the climb whose last step is on trial. */
+  private fallback: number | undefined;
+
+  /** Until the next climb. */
+  waitMs(otherwiseMs: number): number {
+    return this.reached ? REACHED_MS : otherwiseMs;
+  }
+
+  /**
+   * The next step from `rate`; `first`: a climb begins with it. Undefined: no edge is known. 'moved': the rate is past what was refused.
+   * 'reached': the climb is over.
+   */
+  step(rate: number, first: boolean): number | 'moved' | 'reached' | undefined {
+    this.held = rate;
+    if (first) this.reached = false;
+    if (this.refused === undefined) return undefined;
+    if (rate >= this.refused) {
+      this.refused = undefined;
+      return 'moved';
+    }
+    if (this.refused - rate > NEAR * this.refused) return (rate + this.refused) / 2;
+    if (first) return (1 + NEAR) * this.refused;
+    this.reached = true;
+    return 'reached';
+  }
+
+  refuse(rate: number): void {
+    this.refused = rate;
+  }
+
+  /** A block has begun and ended: no climb goes on. Returns the rate before the climb whose last step is on trial. */
+  interrupt(): number | undefined {
+    const { fallback } = this;
+    this.fallback = undefined;
+    this.reached = false;
+    return fallback;
+  }
+
+  /** What is gone on with where a step on trial did not hold; undefined: it is on trial no longer. */
+  afterTrial(fallback: number | undefined, { rate, calmMs }: Setback): number | undefined {
+    if (fallback === undefined || calmMs >= TRIAL_MS) return undefined;
+    this.refused = rate;
+    return Math.min(fallback, cutAfter(calmMs) * rate);
+  }
+
+  /** After a short block: the last step that held, if it was a climb from `base`, or a little less than what did not. */
+  after({ rate, calmMs }: Setback, base: number | undefined): number {
+    this.refused = rate;
+    if (base === undefined) return cutAfter(calmMs) * rate;
+    this.fallback = base;
+    return Math.min(Math.max(base, BELOW * this.held), rate);
+  }
+}
+
+export function cutAfter(calmMs: number): number {
+  return CUTS.find(([least]) => calmMs >= least)![1];
+}
