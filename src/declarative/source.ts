@@ -19,11 +19,12 @@ import { GroupLock } from './runtime/group-lock.js';
 import type { Interval } from './runtime/interval.js';
 import { list, text, valuesAt, type Kit } from './runtime/kit.js';
 import { emptyParts } from './runtime/options.js';
+import { PageCache } from './runtime/page-cache.js';
 import { queryPropertiesOf, requester, type Requester } from './runtime/requester.js';
 import { retriever, type RetrieverParts } from './runtime/retriever.js';
 import { declarativeStream, unreadable, type StreamParts } from './runtime/stream.js';
 import { replaced, type Twins } from './runtime/twins.js';
-import { allStreams, hasFetchedStreams, nameOf, partsOf, staticStreams } from './streams.js';
+import { allStreams, hasFetchedStreams, identityOf, nameOf, partsOf, staticStreams } from './streams.js';
 import { DateTextError, parseDuration } from './templates/datetime.js';
 import { Templates } from './templates/template.js';
 
@@ -85,6 +86,7 @@ class Builder {
   private readonly known = new Map<string, string>();
   private readonly locks = new Map<string, GroupLock>();
   private readonly intervals = new Map<string, Interval>();
+  private readonly pages = new PageCache();
 
   constructor(
     private readonly kit: Kit,
@@ -107,7 +109,7 @@ class Builder {
     this.open(written);
     const definitions = hasFetchedStreams(kit.manifest) ? await allStreams(streamsInput, (component) => this.fetchAll(component)) : written;
     const chosen = this.choose(definitions);
-    for (const json of chosen) this.known.set(identity(json), nameOf(json));
+    for (const json of chosen) this.known.set(identityOf(json), nameOf(json));
     for (const json of chosen) await this.add(json, nameOf(json), true);
     return {
       name: kit.manifest.name, kit, intervals: this.intervals, client: this.client, streams: this.streams, changes: undefined, definitions: new Map(chosen.map((json) => [nameOf(json), json])),
@@ -185,6 +187,8 @@ class Builder {
       schemaOf: (stream) => schemas.get(stream) ?? schemaOf(stream, { manifest: kit.manifest, config: kit.config, templates: kit.templates }),
       parentName: (parent, child) => this.parentName(parent, child),
       lockOf: (stream) => this.locks.get(stream),
+      addWalk: (make) => this.streams.push(make()),
+      pages: this.pages,
     };
     return declarativeStream(json, name, stored, streamParts);
   }
@@ -194,14 +198,14 @@ class Builder {
     for (const each of list(json['retriever'] as JsonObject, 'partition_router').map((component) => replaced(this.kit, component))) {
       for (const parent of list(each, 'parent_stream_configs').map((component) => replaced(this.kit, component))) {
         const stream = parent['stream'] as JsonObject;
-        const name = this.known.get(identity(stream));
+        const name = this.known.get(identityOf(stream));
         if (name !== undefined) await this.add(stream, name, false);
       }
     }
   }
 
   private parentName(parent: JsonObject, child: string): string {
-    const id = identity(parent);
+    const id = identityOf(parent);
     const known = this.known.get(id);
     if (known !== undefined) return known;
     const taken = new Set(this.known.values());
@@ -242,7 +246,7 @@ class Builder {
   }
 
   private authenticator(component: JsonObject | undefined): Authenticator {
-    const id = component ? identity(component) : '';
+    const id = component ? identityOf(component) : '';
     const known = this.authenticators.get(id);
     if (known) return known;
     const made = authenticator(this.kit, component, this.sendPlain, (login) => this.login(login));
@@ -278,8 +282,8 @@ class Builder {
     const names = checked.length > 0 ? checked : definitions.map(nameOf);
     let json = partsOf(definitions.find((each) => names.includes(nameOf(each))) ?? definitions[0]!)[0]!;
     for (let parent = firstParent(json); parent; parent = firstParent(json)) json = parent;
-    const known = this.streams.find((stream) => stream.name === this.known.get(identity(json)));
-    const stream = known ?? declarativeStream(json, nameOf(json), false, { kit: this.kit, retrieverParts: this.parts, schemaOf: () => ({}), parentName: (parent, child) => this.parentName(parent, child), lockOf: () => undefined });
+    const known = this.streams.find((stream) => stream.name === this.known.get(identityOf(json)));
+    const stream = known ?? declarativeStream(json, nameOf(json), false, { kit: this.kit, retrieverParts: this.parts, schemaOf: () => ({}), parentName: (parent, child) => this.parentName(parent, child), lockOf: () => undefined, addWalk() {}, pages: this.pages });
     let slice: string | undefined;
     if (stream.division.kind === 'slices' && 'list' in stream.division.of) [slice] = await stream.division.of.list();
     let serverTimeMs: number | undefined;
@@ -306,9 +310,4 @@ function secondsOf(kit: Kit, component: JsonObject, duration: string): number {
     if (!(error instanceof DateTextError)) throw error;
     throw new ConfigError('api_retention_period is no duration', { code: 'bad_duration', place: placeOf(kit.manifest, component), expected: 'an ISO 8601 duration like P30D', found: duration });
   }
-}
-
-/** The same component, whatever parameters were handed down to it on the way. */
-function identity(component: JsonObject): string {
-  return JSON.stringify(component, (key, value: unknown) => (key === '$parameters' || key === 'schema_loader' ? undefined : isObject(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value));
 }

@@ -148,3 +148,8 @@ function assign(target: Json, path: string[], value: Json, create: boolean): voi
     }
   }
 }
+
+/** The same component, whatever parameters were handed down to it on the way. */
+export function identityOf(component: JsonObject): string {
+  return JSON.stringify(component, (key, value: unknown) => (key === '$parameters' || key === 'schema_loader' ? undefined : isObject(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value));
+}

@@ -90,6 +90,8 @@ export class ApiClient {
   private readonly origin: string;
   private readonly prefix: string;
   readonly meter = new LatencyMeter();
+  /** The server's own clock at its last answer. */
+  serverTimeMs: number | undefined;
   /** Something answered at this address: what fails now may pass. Before that, an address is more likely wrong. */
   private answered = false;
 
@@ -126,6 +128,7 @@ export class ApiClient {
       try {
         response = await this.send(request);
         this.answered = true;
+        this.serverTimeMs = response.serverTimeMs ?? this.serverTimeMs;
         signs = (request.dialect ?? this.options.dialect)(response);
         if (!signs.rejection) verdict = (request.judge ?? this.options.judge)(response, request);
       } catch (error) {

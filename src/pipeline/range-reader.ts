@@ -137,7 +137,7 @@ export class RangeReader extends Reader {
     await this.context.memory.reserve(reserved, this.context.signal);
     try {
       const weight = () => this.planner.expectedPages();
-      const ticket = await this.context.permits.admit(this.stream.endpoint, weight, this.context.signal);
+      const ticket = await this.ticket(weight);
       request = this.takeMostUrgent();
       const page = await this.stream.page({ ...this.axis.request(request), signal: this.context.signal, weight, ticket });
       const bytes = this.arrived(request, page);

@@ -2,6 +2,7 @@
 import type { Batch, Counts, PreparedRows, StateWrite } from '../destination/contract.js';
 import { addCounts } from '../destination/contract.js';
 import { FatalError, PausedError } from '../errors.js';
+import type { Ticket } from '../gate/gate.js';
 import { LIMITS } from '../limits.js';
 import type { DataRecord } from '../protocol/catalog.js';
 import { SLICES_PREFIX, type OpenSlices } from '../state/checkpoint.js';
@@ -117,6 +118,11 @@ export abstract class Reader implements Pending {
       out.push({ child, key: SLICES_PREFIX + identity, open: slices.map((slice) => [slice, null]) });
     }
     return out;
+  }
+
+  /** The permit of a page's first request; undefined where the stream asks for its own. */
+  protected async ticket(weight: () => number): Promise<Ticket | undefined> {
+    return this.stream.selfAdmitting ? undefined : this.context.permits.admit(this.stream.endpoint, weight, this.context.signal);
   }
 
   protected childrenFull(extra: number): boolean {

@@ -139,7 +139,7 @@ export class SliceReader extends Reader {
     await this.context.memory.reserve(reserved, this.context.signal);
     try {
       const weight = () => Infinity;
-      const ticket = await this.context.permits.admit(this.stream.endpoint, weight, this.context.signal);
+      const ticket = await this.ticket(weight);
       const page = await this.stream.page({ gte: this.meta.since ?? null, lt: null, cursor: work.cursor, slice: work.slice, signal: this.context.signal, weight, ticket });
       const bytes = this.arrived(work, page);
       this.context.memory.release(reserved - bytes);

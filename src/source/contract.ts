@@ -116,6 +116,8 @@ export interface Stream {
   stored: boolean;
   /** The endpoint that its pages are counted against. */
   endpoint: string;
+  /** Some of its pages take no request, or several: it asks for permits itself, and is given no ticket. */
+  selfAdmitting?: boolean | undefined;
   /**
    * How it is read until that was done once, where that differs: the same rows from elsewhere. What came since is then read by this stream
    * itself, which follows by a cursor.

@@ -1,6 +1,6 @@
 /** Manifests over real HTTP: each pagination, authentication, error action, partition router and cursor. */
 import { createHmac } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/errors.js';
@@ -255,6 +255,27 @@ describe('partitions', () => {
     expect(ids(rows['levels'])).toHaveLength(20);
   });
 
+  test('children whose first page came with their parent: only what is missing is asked for', async () => {
+    const LINES = 12;
+    const lines = (invoice: number, after: number) => {
+      const all = range(invoice * 100, invoice * 100 + (invoice % 2 === 0 ? LINES : 3)).filter((id) => id > after);
+      return { data: all.slice(0, 5).map((id) => ({ id })), has_more: all.length > 5 };
+    };
+    const { rows, asked, summary } = await read(({ path: at, query }) => {
+      if (at === '/invoices') return { data: range(1, 9).map((id) => ({ id, ...(id === 8 ? {} : { lines: lines(id, -1) }) })) };
+      return lines(Number(at.split('/')[2]), Number(query['after'] ?? -1));
+    }, streamOf('invoices') + streamOf('lines', { path: 'invoices/{{ stream_partition.invoice }}/lines', retriever: `partition_router:
+  - {type: SubstreamPartitionRouter, parent_stream_configs: [{stream: "#/streams/0", parent_key: id, partition_field: invoice, lazy_read_pointer: [lines]}]}
+paginator:
+  type: DefaultPaginator
+  page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}
+  pagination_strategy: {type: CursorPagination, cursor_value: "{{ last_record['id'] }}", stop_condition: "{{ not response['has_more'] }}"}` }));
+    expect(summary.outcome).toBe('complete');
+    expect(ids(rows['lines'])).toEqual(range(1, 9).flatMap((invoice) => range(invoice * 100, invoice * 100 + (invoice % 2 === 0 ? LINES : 3))).toSorted((a, b) => a - b));
+    // Two more pages of each even invoice, and the first of the one that brought none.
+    expect(asked.filter((line) => line.includes('/lines'))).toHaveLength(4 * 2 + 1);
+  });
+
   test('two parents in one stream, every pair of two, and groups', async () => {
     const config = (field: string) => `{stream: "#/streams/0", parent_key: id, partition_field: ${field}}`;
     const router = (field: string) => `{type: SubstreamPartitionRouter, parent_stream_configs: [${config(field)}]}`;
@@ -267,6 +288,40 @@ describe('partitions', () => {
     expect(ids(rows['united'])).toEqual([10, 20, 30, 70, 80]);
     expect(ids(rows['pairs'])).toEqual([11, 12, 13, 21, 22, 23, 31, 32, 33]);
     expect(rows['groups']!.map((row) => row['all']).toSorted()).toEqual(['1-2', '3']);
+  });
+
+  test('pairs of long parents: paused again and again, each pair once, parents a page at a time, state within its bound', async () => {
+    const PAGE = 15;
+    const pager = `paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: page}, pagination_strategy: {type: PageIncrement, page_size: ${PAGE}}}`;
+    const config = (index: number, field: string) => `{type: SubstreamPartitionRouter, parent_stream_configs: [{stream: "#/streams/${index}", parent_key: id, partition_field: ${field}}]}`;
+    const answer: Answer = ({ path: at, query }) => {
+      const page = Number(query['page'] ?? 0);
+      if (at === '/teams') return data(range(page * PAGE, Math.min(35, (page + 1) * PAGE)));
+      if (at === '/roles') return data(range(page * PAGE, Math.min(25, (page + 1) * PAGE)));
+      return { data: [{ id: Number(query['a']) * 1000 + Number(query['b']) }] };
+    };
+    const server = await api(answer);
+    const own = connection({ url: server.url, streams: ['pairs'], manifest: manifestOf(streamOf('teams', { retriever: pager }) + streamOf('roles', { retriever: pager })
+      + streamOf('pairs', { requester: 'request_parameters: {a: "{{ stream_partition.a }}", b: "{{ stream_partition.b }}"}', retriever: `partition_router: [${config(0, 'a')}, ${config(1, 'b')}]` })) });
+    let most = 0;
+    for (let runs = 1; ; runs++) {
+      expect(runs).toBeLessThan(30);
+      const stop = new AbortController();
+      const asked = server.asked.length;
+      const watch = setInterval(() => {
+        if (server.asked.length - asked > 250) stop.abort();
+      }, 5);
+      const { summary, rows } = await own.sync(stop.signal);
+      clearInterval(watch);
+      most = Math.max(most, statSync(path.join(own.folder, 'out', '_headrace_state.json')).size);
+      if (summary.outcome !== 'complete') continue;
+      expect(ids(rows['pairs'])).toEqual(range(0, 35).flatMap((a) => range(0, 25).map((b) => a * 1000 + b)));
+      expect(runs).toBeGreaterThan(2);
+      const parents = server.asked.filter((line) => /teams|roles/.test(line)).length;
+      expect(parents).toBeLessThan(runs * 8 + 1);
+      expect(most).toBeLessThan(20_000);
+      return;
+    }
   });
 });
 

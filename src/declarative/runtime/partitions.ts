@@ -19,6 +19,8 @@ export interface ParentConfig {
   stream: JsonObject;
   /** Only parents that changed have children to read. */
   incremental: boolean;
+  /** What the API would answer to a part's first request, where the parent's record brings it along. */
+  firstAnswerIn: ((record: DataRecord) => unknown) | undefined;
   /** Parts that a parent's record opens; none where it lacks the key. `parent`: the part that the record itself came from. */
   partitionsOf(record: DataRecord, parent: Partition): Partition[];
 }
@@ -85,10 +87,11 @@ function parentConfig(kit: Kit, own: JsonObject): ParentConfig & { apply: Apply 
   const inject = injection(kit, fields(own, 'request_option'));
   const extraPaths = (Array.isArray(own['extra_fields']) ? own['extra_fields'] : []).map((path) => (path as Json[]).map((part) => text(kit, own, part)({})));
   const path = key.split('/');
-  if (Array.isArray(own['lazy_read_pointer']) && own['lazy_read_pointer'].length > 0) throw unsupported(kit, own, 'a lazy read of children from their parent\'s record', 'remove lazy_read_pointer');
+  const pointer = Array.isArray(own['lazy_read_pointer']) ? own['lazy_read_pointer'].map((part) => text(kit, own, part)({})) : [];
   return {
     stream: own['stream'] as JsonObject,
     incremental: own['incremental_dependency'] === true,
+    firstAnswerIn: pointer.length === 0 ? undefined : (record) => valueAt(record, pointer),
     apply: (parts, partition) => inject?.(parts, partition.fields[field]),
     partitionsOf(record, parent) {
       const value = Object.hasOwn(record, key) ? record[key] : valueAt(record, path);
@@ -126,12 +129,10 @@ export function unified({ fields: own, extra }: Partition, field: string): Parti
 }
 
 /** Groups of partitions as one, each field a list. */
-export function grouped(partitions: Partition[], size: number, unique: boolean): Partition[] {
-  const seen = new Set<string>();
-  const kept = unique ? partitions.filter((partition) => { const id = sliceText({ fields: { ...partition.fields, parent_slice: undefined }, extra: {} }); return !seen.has(id) && seen.add(id); }) : partitions;
+export function grouped(partitions: Partition[], size: number): Partition[] {
   const groups: Partition[] = [];
-  for (let at = 0; at < kept.length; at += size) {
-    const part = kept.slice(at, at + size);
+  for (let at = 0; at < partitions.length; at += size) {
+    const part = partitions.slice(at, at + size);
     const names = Object.keys(part[0]!.fields).filter((name) => name !== 'parent_slice');
     const extras = Object.keys(part[0]!.extra);
     groups.push({ fields: Object.fromEntries(names.map((name) => [name, part.map((each) => each.fields[name])])), extra: Object.fromEntries(extras.map((name) => [name, part.map((each) => each.extra[name])])) });

@@ -41,6 +41,8 @@ export interface Retriever {
   requester: Requester;
   paginator: Paginator;
   page(input: PageInput): Promise<PageOutput>;
+  /** A first page whose answer came with its parent; undefined where one answer does not make a page. */
+  pageOf?: ((document: unknown, slice: Dict) => PageOutput) | undefined;
 }
 
 /** A request and its answer, for who writes a connector. Secrets are still in it: redact what is shown. */
@@ -126,11 +128,18 @@ export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, s
   const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
   const chunked = propertyChunks(kit, replaced(kit, own['requester'] as JsonObject));
   const { requests, send } = exchanger(kit, String(stream['name'] ?? ''), own['requester'] as JsonObject, decoder(kit, fields(own, 'decoder')), parts);
+  const scopeOf = (slice: Dict, token: Json): Scope => ({ stream_slice: slice, next_page_token: token === null ? null : { next_page_token: token as never } });
+  const nextOf = (document: unknown, headers: ApiResponse['headers'], selected: Selected, token: Json, slice: Dict) =>
+    pages.next({ document, headers: headerDict(headers), size: selected.received.length, lastRecord: lastOf(selected), token, slice });
   return {
     requester: requests,
     paginator: pages,
+    pageOf: chunked ? undefined : (document, slice) => {
+      const selected = select([document], scopeOf(slice, pages.first));
+      return { ...selected, next: nextOf(document, {}, selected, pages.first, slice), serverTimeMs: undefined, bytes: 0, document };
+    },
     async page(input) {
-      const scope: Scope = { stream_slice: input.slice, next_page_token: input.token === null ? null : { next_page_token: input.token as never } };
+      const scope = scopeOf(input.slice, input.token);
       const ask = (properties: string | undefined, ticket: PageInput['ticket']) => send({
         ...input, ticket, scope: properties === undefined ? scope : { ...scope, query_properties: properties }, isFirst: input.token === pages.first,
         fill: (filled) => {
@@ -143,7 +152,7 @@ export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, s
       const selected = documents.length > 0 ? select(documents, scope) : { records: [], received: [] };
       for (const properties of documents.length > 0 ? others : []) mergeInto(selected.records, select((await ask(properties, undefined)).documents, scope).records, chunked!);
       const [document] = documents;
-      const next = documents.length === 0 ? null : pages.next({ document, headers: headerDict(response.headers), size: selected.received.length, lastRecord: lastOf(selected), token: input.token, slice: input.slice });
+      const next = documents.length === 0 ? null : nextOf(document, response.headers, selected, input.token, input.slice);
       return { ...selected, next, serverTimeMs: response.serverTimeMs, bytes: response.bytes, document };
     },
   };

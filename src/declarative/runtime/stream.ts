@@ -1,5 +1,6 @@
 /** A stream of a manifest as the engine reads it: how it divides, how it follows, and its one function, `page`. */
 import { FatalError, SkippableError } from '../../errors.js';
+import { parseJson, stringifyJson } from '../../json.js';
 import { hashString } from '../../random.js';
 import type { DataRecord, JsonSchema } from '../../protocol/catalog.js';
 import type { Division, Follow, Page, PageRequest, Slice, Stream } from '../../source/contract.js';
@@ -11,10 +12,14 @@ import type { GroupLock } from './group-lock.js';
 import { interval, type Interval, type Window } from './interval.js';
 import { asyncRetriever, isAsync } from './async-retriever.js';
 import { fields, type Kit } from './kit.js';
-import { grouped, merged, partitionOf, router, scopeOf, sliceText, unified, WHOLE, type ParentConfig, type Partition, type Router } from './partitions.js';
+import type { PageCache } from './page-cache.js';
+import { partitionStream } from './partition-walk.js';
+import { merged, partitionOf, router, scopeOf, sliceText, WHOLE, type ParentConfig, type Partition, type Router } from './partitions.js';
 import { retriever, type PageOutput, type Retriever, type RetrieverParts } from './retriever.js';
 
 const PAGE_ROWS = 100;
+/** Answers that parents brought and whose slices are not read yet. */
+const KEPT_BYTES = 8 * 1024 * 1024;
 /** Fields that change after a row was made: rows may move while they are read. */
 const MOVING_FIELD = /updat|modif|chang|edit|last|activity/i;
 /** Statuses that some APIs answer a page number with that lies past the end. */
@@ -27,6 +32,9 @@ export interface StreamParts {
   /** The engine's name of a parent stream, which is made where there is none. */
   parentName: (stream: JsonObject, child: string) => string;
   lockOf: (name: string) => GroupLock | undefined;
+  /** A stream that is read for its partitions alone. */
+  addWalk: (make: () => Stream) => void;
+  pages: PageCache;
 }
 
 /** Where a walk goes on: the window and its end, and the page token in it. Kept in state, so short. */
@@ -62,6 +70,7 @@ export function declarativeStream(json: JsonObject, name: string, stored: boolea
     follow: followOf(division, time, routing),
     stored,
     endpoint: retrieve.requester.endpoint,
+    selfAdmitting: parentOf(routing)?.parent.firstAnswerIn !== undefined,
     page: lock ? (request) => lock.during(name, () => read(request)) : read,
   };
 }
@@ -78,10 +87,22 @@ function divisionOf(name: string, retrieve: Retriever, time: Interval | undefine
     const single = parentOf(routing);
     if (single) {
       const { parent, lists } = single;
-      const slice = (record: DataRecord, from: Slice | undefined) => parent.partitionsOf(record, partitionOf(from)).flatMap((partition) => lists.map((other) => sliceText(merged(partition, other))));
+      const slice = (record: DataRecord, from: Slice | undefined) => {
+        const slices = parent.partitionsOf(record, partitionOf(from)).flatMap((partition) => lists.map((other) => sliceText(merged(partition, other))));
+        const answer = parent.firstAnswerIn?.(record);
+        if (slices.length === 1) reader.keep(slices[0]!, answer, parts.retrieverParts.client.serverTimeMs);
+        return slices;
+      };
       return { kind: 'slices', pageRows, of: { parent: parts.parentName(parent.stream, name), slice } };
     }
-    return { kind: 'slices', pageRows, of: { list: async () => (await partitionsOf(routing, parts)).map(sliceText) } };
+    if (isListed(routing)) return { kind: 'slices', pageRows, of: { list: async () => listed(routing).map(sliceText) } };
+    const walked = `_partitions_of_${name}`;
+    parts.addWalk(() => partitionStream(walked, routing, retrieve.requester.endpoint, {
+      streamOf: (parent) => declarativeStream(parent, nameOf(parent), false, { ...parts, addWalk() {} }),
+      routerOf: (parent) => router(parts.kit, (parent['retriever'] as JsonObject)['partition_router']),
+      cache: parts.pages,
+    }));
+    return { kind: 'slices', pageRows, of: { parent: walked, slice: (record) => String(record['slice']) } };
   }
   if (time?.hasStart) {
     // Dividing what was begun may read a page twice, which only a key makes harmless.
@@ -112,54 +133,18 @@ function parentOf(routing: Router): { parent: ParentConfig; lists: Partition[] }
   const parents = routing.routers.filter((each) => each.kind === 'parents');
   const lists = routing.routers.filter((each) => each.kind === 'list');
   if (parents.length !== 1 || parents[0]!.parents.length !== 1 || parents.length + lists.length !== routing.routers.length) return undefined;
-  return { parent: parents[0]!.parents[0]!, lists: lists.reduce<Partition[]>((all, each) => all.flatMap((a) => each.partitions().map((b) => merged(a, b))), [WHOLE]) };
+  return { parent: parents[0]!.parents[0]!, lists: listed({ kind: 'product', routers: lists, apply() {} }) };
 }
 
-/** Partitions that no single parent's pages bring: read ahead, parents and all. */
-async function partitionsOf(routing: Router, parts: StreamParts): Promise<Partition[]> {
-  switch (routing.kind) {
-    case 'none': return [WHOLE];
-    case 'list': return routing.partitions();
-    case 'grouped': return grouped(await partitionsOf(routing.of, parts), routing.size, routing.unique);
-    case 'union': {
-      const seen = new Map<string, Partition>();
-      for (const each of routing.routers) for (const partition of await partitionsOf(each, parts)) {
-        const one = unified(partition, routing.field);
-        const id = JSON.stringify(one.fields);
-        if (!seen.has(id)) seen.set(id, one);
-      }
-      return [...seen.values()];
-    }
-    case 'product': {
-      let all: Partition[] = [WHOLE];
-      for (const each of routing.routers) {
-        const more = await partitionsOf(each, parts);
-        all = all.flatMap((a) => more.map((b) => merged(a, b)));
-      }
-      return all;
-    }
-    case 'parents': {
-      const out: Partition[] = [];
-      for (const parent of routing.parents) {
-        const stream = declarativeStream(parent.stream, nameOf(parent.stream), false, parts);
-        for await (const { record, from } of recordsOf(stream, parent.stream, parts)) out.push(...parent.partitionsOf(record, from));
-      }
-      return out;
-    }
-  }
+/** Whether the configuration alone tells all partitions. */
+function isListed(routing: Router): boolean {
+  return routing.kind === 'list' || (routing.kind === 'product' && routing.routers.every(isListed));
 }
 
-async function* recordsOf(stream: Stream, json: JsonObject, parts: StreamParts): AsyncGenerator<{ record: DataRecord; from: Partition }> {
-  const component = json['retriever'] as JsonObject;
-  for (const partition of await partitionsOf(router(parts.kit, component['partition_router']), parts)) {
-    const slice = sliceText(partition);
-    for (let cursor: string | null = null, number = 0, more = true; more; number++) {
-      const page: Page = await stream.page({ gte: null, lt: null, cursor, ...(partition === WHOLE ? {} : { slice }), ...(stream.division.kind === 'numbered' ? { number } : {}), signal: new AbortController().signal, weight: () => Infinity });
-      for (const record of page.records) yield { record, from: partition };
-      cursor = page.next;
-      more = page.hasMore;
-    }
-  }
+function listed(routing: Router): Partition[] {
+  if (routing.kind === 'list') return routing.partitions();
+  if (routing.kind !== 'product') return [WHOLE];
+  return routing.routers.reduce<Partition[]>((all, each) => all.flatMap((a) => listed(each).map((b) => merged(a, b))), [WHOLE]);
 }
 
 const hasFilter = (json: JsonObject) => fields(fields(json['retriever'] as JsonObject, 'record_selector') ?? {}, 'record_filter') !== undefined;
@@ -177,6 +162,9 @@ function declaredOrder(json: JsonObject, field: string): 'ascending' | 'descendi
 class StreamReader {
   /** A chain walks the manifest's own windows one after the other. */
   walksWindows = false;
+  /** Answers that came with parents, by slice, as JSON. What does not fit is asked for. */
+  private readonly kept = new Map<Slice, { json: string; serverTimeMs: number | undefined }>();
+  private keptBytes = 0;
 
   constructor(
     private readonly retrieve: Retriever,
@@ -186,13 +174,33 @@ class StreamReader {
     readonly keyless: boolean,
   ) {}
 
+  /** The answer to a slice's first request, from its parent's record. */
+  keep(slice: Slice, answer: unknown, serverTimeMs: number | undefined): void {
+    // A first page with a filter of time would be another one.
+    if (answer === undefined || answer === null || this.time?.stepSeconds !== undefined) return;
+    const json = stringifyJson(answer);
+    if (this.keptBytes + json.length > KEPT_BYTES || this.kept.has(slice)) return;
+    this.kept.set(slice, { json, serverTimeMs });
+    this.keptBytes += json.length;
+  }
+
+  /** What was kept for this request; only once. */
+  private keptFor(request: PageRequest, partition: Partition): PageOutput | undefined {
+    const found = request.slice === undefined || request.cursor !== null ? undefined : this.kept.get(request.slice);
+    if (!found) return undefined;
+    this.kept.delete(request.slice!);
+    this.keptBytes -= found.json.length;
+    const page = request.gte === null ? this.retrieve.pageOf?.(parseJson(found.json), scopeOf(partition)) : undefined;
+    return page && { ...page, serverTimeMs: found.serverTimeMs };
+  }
+
   async page(request: PageRequest): Promise<Page> {
     const partition = partitionOf(request.slice);
     if (request.number !== undefined) return this.numbered(request, partition);
     const { paginator } = this.retrieve;
     const walk: Walk = request.cursor === null ? { t: paginator.first } : (JSON.parse(request.cursor) as Walk);
     const window = this.window(request, walk);
-    const output = await this.fetch(request, partition, walk.t, window);
+    const output = this.keptFor(request, partition) ?? (await this.fetch(request, partition, walk.t, window));
     const next = this.advance(output, walk, window, request);
     return this.result(output, next === null ? null : JSON.stringify(next), window);
   }
