@@ -32,6 +32,7 @@ export interface ConnectorInput {
   components?: string | undefined;
   baseUrl?: string | undefined;
   streams?: string[] | undefined;
+  files?: { folder: string; streams: string[] } | undefined;
   onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;
   observe?: ((event: AttemptEvent) => void) | undefined;
   onExchange?: ((exchange: Exchange) => void) | undefined;
@@ -41,7 +42,8 @@ export interface ConnectorInput {
 export async function openConnector(input: ConnectorInput): Promise<OpenedConnector> {
   const connection: ConnectionConfig = {
     name: 'airbyte', dataDir: '', destination: { type: 'ndjson', path: '', mode: 'append' }, onConfigChange: input.onConfigChange, onExchange: input.onExchange,
-    source: { connector: 'manifest', manifest: input.manifest, config: input.config, components: input.components, base_url: input.baseUrl, streams: input.streams, exclude: [] },
+    source: { connector: 'manifest', manifest: input.manifest, config: input.config, components: input.components, base_url: input.baseUrl, streams: input.streams, exclude: [], files: input.files?.folder },
+    fileStreams: input.files?.streams,
   };
   return (await openSource(connection, input.observe)) as OpenedConnector;
 }
@@ -49,6 +51,11 @@ export async function openConnector(input: ConnectorInput): Promise<OpenedConnec
 /** Twins that come with Headrace, and the user's own. */
 export async function twinsWith(components: string | undefined): Promise<Twins> {
   return components === undefined ? TWINS : { ...TWINS, ...(await loadTwins(components)) };
+}
+
+/** Streams whose files the platform wants. */
+export function streamsWithFiles(catalog: ConfiguredCatalog): string[] {
+  return catalog.streams.filter(({ include_files }) => include_files === true).map(({ stream }) => stream.name);
 }
 
 /** The catalog as Airbyte's `discover` prints it. */
@@ -64,7 +71,7 @@ export function airbyteTarget({ source }: OpenedConnector, catalog: ConfiguredCa
     spanOf: (stream, history) => spanOnAxis(stream.division, history, false),
     migrate: (stream, state) => migrated(source, stream, state),
   });
-  return airbyteDestination(output, codec, () => systemClock.now());
+  return airbyteDestination(output, codec, new Set(streamsWithFiles(catalog)), () => systemClock.now());
 }
 
 function migrated(source: DeclarativeSource, stream: string, state: JsonObject): JsonObject | undefined {

@@ -177,6 +177,7 @@ function storedConnection(name: string, { source, destination }: ConnectionSetti
   const dataDir = dataDirOf(flags, env, loaded);
   const own = { ...source };
   if (typeof own['components'] === 'string') throw refuse('source.components', 'no code', 'a module');
+  if (own['files'] !== undefined) throw refuse('source.files', 'no folder of the machine', 'one');
   if (typeof own['manifest'] === 'string') {
     const manifest = own['manifest'];
     if (!/^[\w-]+(?:\.ya?ml)?$/.test(manifest)) throw refuse('source.manifest', 'the name of a file in manifests_dir', 'another text');

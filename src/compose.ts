@@ -15,7 +15,9 @@ import { ConfigError } from './errors.js';
 import { SharedGate } from './budgets/shared-gate.js';
 import { BudgetStore } from './budgets/store.js';
 import type { CredentialGateOptions, GateMemory } from './gate/credential-gate.js';
-import type { GateStatus } from './gate/gate.js';
+import type { GateStatus, QuotaSource } from './gate/gate.js';
+import { ceilingsOfOne, InterchangeableGate } from './gate/interchangeable-gate.js';
+import { QuotaGate } from './gate/quota-gate.js';
 import type { ApiClient, AttemptEvent } from './http/client.js';
 import type { Exchange } from './declarative/runtime/retriever.js';
 import type { Permits } from './pipeline/context.js';
@@ -24,6 +26,7 @@ import type { WriteMode } from './protocol/catalog.js';
 import { connect } from './postgres/connect.js';
 import { systemRandom } from './random.js';
 import { readConfigFile, writeConfigFile } from './config/connector-file.js';
+import type { ManifestParts } from './declarative/open.js';
 import { manifestSourceSchema, type ManifestSourceConfig } from './declarative/settings.js';
 import type { Source } from './source/contract.js';
 
@@ -38,6 +41,8 @@ export interface ConnectionConfig {
   source: StripeConfig | ManifestSourceConfig;
   /** Where a renewed configuration of a manifest's connector is written back to. */
   sourceConfigFile?: string | undefined;
+  /** Streams whose files are wanted; all that have them where it is left out. */
+  fileStreams?: string[] | undefined;
   /** Told of a renewed configuration as well. */
   onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;
   /** Sees each request of a manifest and its answer, secrets and all. */
@@ -75,6 +80,7 @@ export interface ConnectionFlags {
   manifest?: string | undefined;
   sourceConfig?: string | undefined;
   components?: string | undefined;
+  files?: string | undefined;
 }
 
 /**
@@ -99,7 +105,7 @@ export function resolveConnection(name: string | undefined, flags: ConnectionFla
       const { source, destination } = loaded.config.connections[chosen]!;
       // A manifest is named as seen from the file that names it.
       if (typeof source['manifest'] === 'string') source['manifest'] = path.resolve(path.dirname(loaded.file), source['manifest']);
-      if (typeof source['components'] === 'string') source['components'] = path.resolve(path.dirname(loaded.file), source['components']);
+      for (const field of ['components', 'files']) if (typeof source[field] === 'string') source[field] = path.resolve(path.dirname(loaded.file), source[field]);
       return finish(chosen, source, destination, dataDir, flags, ['connections', chosen, 'source'], loaded.placeOf);
     }
     if (connector === undefined) {
@@ -130,6 +136,7 @@ function fromManifest(name: string | undefined, manifest: string, flags: Connect
   const config = flags.sourceConfig === undefined ? {} : readConfigFile(flags.sourceConfig);
   const source: Record<string, unknown> = { connector: 'manifest', manifest, config };
   if (flags.components !== undefined) source['components'] = flags.components;
+  if (flags.files !== undefined) source['files'] = flags.files;
   const dataDir = dataDirOf(flags, env, undefined);
   return { ...finish(name ?? (own || 'source'), source, { type: 'embedded', mode: 'upsert' }, dataDir, flags, ['source'], (at) => `${at.join('.')} (from flags)`), sourceConfigFile: flags.sourceConfig };
 }
@@ -181,47 +188,69 @@ export async function openDestination(connection: ConnectionConfig): Promise<Des
 }
 
 export async function openSource(connection: ConnectionConfig, observe?: (event: AttemptEvent) => void): Promise<OpenedSource> {
-  let gate: SharedGate | undefined;
+  /** One for each credential that the source uses: as a rule, one. */
+  const gates: { gate: SharedGate; credential: string | undefined }[] = [];
+  /** What calls when a request that had to wait may go. */
+  const waking: { onChange: () => void }[] = [];
+  const gateOf = (limits: CredentialGateOptions, credential: string | undefined) => {
+    const gate = new SharedGate(limits, systemClock);
+    gates.push({ gate, credential });
+    waking.push(gate);
+    return gate;
+  };
   const parts = {
-    gateFor: (limits: CredentialGateOptions) => (gate = new SharedGate(limits, systemClock)),
+    gateFor: (limits: CredentialGateOptions) => gateOf(limits, undefined),
+    gatesFor: ({ facts, ceilings = {} }: CredentialGateOptions, credentials: string[], quotas: QuotaSource) => {
+      const own = ceilingsOfOne(ceilings, credentials.length);
+      const members = credentials.map((credential) => new QuotaGate(gateOf({ ...(facts ? { facts } : {}), ceilings: own }, credential), credential, quotas, systemClock));
+      waking.push(...members);
+      return new InterchangeableGate(members, ceilings);
+    },
     clock: systemClock,
     random: systemRandom(),
     ...(observe ? { observe } : {}),
   };
   const { source, fingerprint, notes } = await openConnector(connection, parts);
   const { client } = source;
-  gate!.onChange = () => client.admission.pump();
+  const { gate } = client.admission;
+  for (const each of waking) each.onChange = () => client.admission.pump();
   return {
     source,
     notes,
     permits: {
       admit: (endpoint, weight, signal) => client.admission.admit({ endpoint, weight, signal }),
-      rateOf: (endpoint) => gate!.rateOf(endpoint),
+      rateOf: (endpoint) => gate.rateOf(endpoint),
       latencyMs: () => {
         const { latencyMs } = client.meter;
-        return latencyMs === undefined ? undefined : latencyMs + gate!.grantMs;
+        return latencyMs === undefined ? undefined : latencyMs + Math.max(...gates.map((each) => each.gate.grantMs));
       },
-      inFlightBound: () => Math.min(client.meter.inFlightBound(), gate!.concurrency()),
+      inFlightBound: () => Math.min(client.meter.inFlightBound(), gate.concurrency()),
     },
-    gateStatus: () => gate!.status(systemClock.monotonic()),
+    gateStatus: () => gate.status(systemClock.monotonic()),
     limits: {
       fingerprint,
-      recall: (memory) => gate!.recall(memory as GateMemory),
-      remember: () => ({ memory: gate!.remember(), views: gate!.status(systemClock.monotonic()).limits }),
+      // Credentials that stand in for each other have the same limits.
+      recall: (memory) => gates.forEach((each) => each.gate.recall(memory as GateMemory)),
+      remember: () => ({ memory: Object.assign({}, ...gates.map((each) => each.gate.remember())) as GateMemory, views: gate.status(systemClock.monotonic()).limits }),
     },
     shareBudget: async (destination, onError) => {
       if (!('target' in destination)) return async () => {};
       const member = `${hostname()}/${process.pid}/${newRunId()}`;
       const { target } = destination as PostgresDestination;
-      await gate!.attach(async () => BudgetStore.open(await connect(target, 'headrace budget'), fingerprint, member), member, onError);
-      return () => gate!.close();
+      for (const each of gates) {
+        const own = each.credential === undefined ? fingerprint : fingerprintOf(connection.source.base_url, each.credential);
+        await each.gate.attach(async () => BudgetStore.open(await connect(target, 'headrace budget'), own, member), member, onError);
+      }
+      return async () => {
+        await Promise.all(gates.map((each) => each.gate.close()));
+      };
     },
   };
 }
 
-type SourceParts = Parameters<typeof stripeSource>[1];
+type SourceParts = Parameters<typeof stripeSource>[1] & Pick<ManifestParts, 'gatesFor'>;
 
-async function openConnector({ source, sourceConfigFile, onConfigChange: tell, onExchange }: ConnectionConfig, parts: SourceParts): Promise<{ source: Source & { client: ApiClient }; fingerprint: string; notes: string[] }> {
+async function openConnector({ source, sourceConfigFile, fileStreams, onConfigChange: tell, onExchange }: ConnectionConfig, parts: SourceParts): Promise<{ source: Source & { client: ApiClient }; fingerprint: string; notes: string[] }> {
   if (source.connector === 'stripe') return { source: stripeSource(source, parts), fingerprint: fingerprintOf(source.base_url, source.api_key, source.account), notes: [] };
   // Its code is only loaded where a manifest is read.
   const { openManifest } = await import('./declarative/open.js');
@@ -229,7 +258,7 @@ async function openConnector({ source, sourceConfigFile, onConfigChange: tell, o
     if (sourceConfigFile !== undefined) writeConfigFile(sourceConfigFile, config);
     tell?.(config);
   };
-  const opened = await openManifest(source, { ...parts, onConfigChange, onExchange });
+  const opened = await openManifest(source, { ...parts, onConfigChange, onExchange, fileStreams });
   return { source: opened.source, fingerprint: fingerprintOf(source.base_url, ...opened.credential), notes: opened.notes };
 }
 

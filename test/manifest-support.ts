@@ -51,6 +51,8 @@ export interface ManifestInput {
   url?: string;
   streams?: string[];
   components?: string;
+  /** Folder for files, in the connection's own. */
+  files?: string;
 }
 
 export interface ManifestRun {
@@ -71,7 +73,7 @@ export function manifestConnection(input: ManifestInput): { sync: (signal?: Abor
     const config = JSON.parse(readFileSync(configFile, 'utf8')) as Row;
     const connection: ConnectionConfig = {
       name: 'test', sourceConfigFile: configFile, dataDir: folder, destination: { type: 'ndjson', path: path.join(folder, 'out'), mode: 'upsert' },
-      source: { connector: 'manifest', manifest: file, config, base_url: input.url, streams: input.streams, components: input.components, exclude: [] },
+      source: { connector: 'manifest', manifest: file, config, base_url: input.url, streams: input.streams, components: input.components, files: input.files && path.join(folder, input.files), exclude: [] },
     };
     const opened = await openSource(connection);
     const destination = await openDestination(connection);

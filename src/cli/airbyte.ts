@@ -1,9 +1,10 @@
 /** headrace airbyte: a manifest as a source of the Airbyte protocol. Nothing but messages goes to stdout, one a line. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../clock.js';
 import { newRunId } from '../compose.js';
-import { airbyteCatalog, airbyteSpecification, airbyteTarget, loadManifest, openConnector, readConfigFile, type OpenedConnector } from '../compose-manifest.js';
+import { airbyteCatalog, airbyteSpecification, airbyteTarget, loadManifest, openConnector, readConfigFile, streamsWithFiles, type OpenedConnector } from '../compose-manifest.js';
 import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../errors.js';
 import { redact } from '../log.js';
 import type { Progress, RunEvent } from '../pipeline/events.js';
@@ -95,7 +96,8 @@ export function read(_: unknown, flags: Flags): Promise<number> {
     const stop = () => controller.abort();
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
-    const opened = await open(flags, catalog.streams.map(({ stream }) => stream.name));
+    const withFiles = streamsWithFiles(catalog);
+    const opened = await open(flags, catalog.streams.map(({ stream }) => stream.name), withFiles.length > 0 ? { folder: stagingFolder(), streams: withFiles } : undefined);
     try {
       for (const message of opened.notes) await send({ type: 'LOG', log: { level: 'WARN', message } });
       const summary = await runSync({
@@ -123,6 +125,7 @@ export function read(_: unknown, flags: Flags): Promise<number> {
 }
 
 const ESTIMATE_EVERY_SECONDS = 10;
+const STAGING = '/staging/files';
 
 function everySecond(work: () => void): () => void {
   let cancel = () => {};
@@ -164,9 +167,14 @@ async function tell(event: RunEvent, streams: Set<string>): Promise<void> {
   }
 }
 
-async function open(flags: Flags, streams?: string[]): Promise<OpenedConnector & { stopTelling?: () => void }> {
+/** Where a platform looks for files: the folder that it names, or Airbyte's own default. */
+function stagingFolder(): string {
+  return process.env['AIRBYTE_STAGING_DIRECTORY'] ?? (existsSync(STAGING) ? STAGING : path.join(tmpdir(), 'airbyte-file-transfer'));
+}
+
+async function open(flags: Flags, streams?: string[], files?: { folder: string; streams: string[] }): Promise<OpenedConnector & { stopTelling?: () => void }> {
   return openConnector({
-    manifest: flags.manifest, config: readConfigFile(flags.config!), components: flags.components, baseUrl: flags.baseUrl, streams,
+    manifest: flags.manifest, config: readConfigFile(flags.config!), components: flags.components, baseUrl: flags.baseUrl, streams, files,
     onConfigChange: (config) => void send({ type: 'CONTROL', control: { type: 'CONNECTOR_CONFIG', emitted_at: systemClock.now(), connectorConfig: { config } } }, true),
   });
 }

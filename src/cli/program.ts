@@ -22,6 +22,7 @@ const connectionOptions = (command: Command): Command =>
   command
     .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
     .option('--manifest <file>', 'read by this Airbyte manifest, unchanged').option('--source-config <file>', 'its configuration (JSON or YAML)').option('--components <file>', 'twins of its Python classes')
+    .option('--files <folder>', 'fetch the files that records of the manifest\'s streams point to into this folder')
     .option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER (default: embedded)')
     .option('--schema <name>', 'schema for the tables (default: the connection\'s name)')
     .addOption(new Option('--mode <mode>', 'how rows land').choices(['upsert', 'append', 'replace']))

@@ -11,9 +11,6 @@ export interface StreamCoverage {
   problems: string[];
 }
 
-const NOT_RUN: Record<string, string> = {
-  RateLimitedMultipleTokenAuthenticator: 'several tokens with quotas of their own', FileUploader: 'files',
-};
 /** Classes that only translate an older state: without a twin, such a state is not taken over, and the stream runs. */
 const OPTIONAL = new Set(['CustomStateMigration']);
 
@@ -30,7 +27,6 @@ function find(value: Json, manifest: Manifest, twins: Twins, problems: Set<strin
   if (Array.isArray(value)) for (const item of value) find(item, manifest, twins, problems);
   if (!isObject(value)) return;
   const type = String(value['type'] ?? '');
-  if (Object.hasOwn(NOT_RUN, type)) problems.add(NOT_RUN[type]!);
   if (type.startsWith('Custom') && !OPTIONAL.has(type)) {
     try {
       twinOf({ manifest, twins } as Kit, value);

@@ -13,5 +13,8 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
   ['constant backoff on status 429', 'waits as the manifest says', 'the gate decides, from Retry-After, headers and what it learned', 'a constant is a guess'],
   ['state', 'one cursor, or one for each partition', 'the same, from a global cursor for substreams, and the ledger beside it', 'resuming exactly, and going back to Airbyte'],
   ['`IncrementingCountCursor`', 'reads on from the last number', 'reads the stream again', 'rare so far; nothing is lost'],
-  ['`lazy_read_pointer`, several tokens with quotas, files', 'supported', 'not supported: the stream says so, the others run', 'rare so far'],
+  ['`lazy_read_pointer`', 'children of the first sync come from the parent\'s record', 'in every sync that reads the parent; what no longer fits in memory is asked for', 'the same rows with fewer requests'],
+  ['several tokens with quotas', 'one token until its quota is used up, then the next', 'in turns, each with a gate of its own; a wait of more than an hour pauses the run, whatever `max_wait_time` says, and 2% of a quota is left to others, whatever reserve is set', 'all limits are filled together, and a paused run holds no process'],
+  ['combinations of several parents', 'all of them in memory', 'walked page by page, in memory and state that do not grow', 'parents of any length'],
+  ['groups of partitions', 'filled over the pages of parents', 'each page of parents begins a group', 'a page at a time is in memory'],
 ];

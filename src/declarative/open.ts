@@ -4,7 +4,6 @@ import path from 'node:path';
 import type { Clock } from '../clock.js';
 import { ceilingsOf } from '../config/ceilings.js';
 import { ConfigError, messageOf } from '../errors.js';
-import type { Ceilings, Gate, LimitFact } from '../gate/gate.js';
 import type { AttemptEvent } from '../http/client.js';
 import type { Random } from '../random.js';
 import { loadManifest, type Manifest } from './manifest/manifest.js';
@@ -13,17 +12,20 @@ import { connectorConfig, secretsIn, specificationOf } from './runtime/config.js
 import type { RetrieverParts } from './runtime/retriever.js';
 import type { Twins } from './runtime/twins.js';
 import type { ManifestSourceConfig } from './settings.js';
-import { declarativeSource, type DeclarativeSource } from './source.js';
+import { declarativeSource, type DeclarativeSource, type GateFor, type GatesFor } from './source.js';
 import { Templates } from './templates/template.js';
 import { TWINS } from './twins/registry.js';
 
 export interface ManifestParts {
-  gateFor: (limits: { facts: LimitFact[]; ceilings: Ceilings }) => Gate;
+  gateFor: GateFor;
+  gatesFor: GatesFor;
   clock: Clock;
   random: Random;
   observe?: ((event: AttemptEvent) => void) | undefined;
   onConfigChange?: ((config: JsonObject) => void) | undefined;
   onExchange?: RetrieverParts['onExchange'];
+  /** Streams whose files are wanted; all where it is left out. */
+  fileStreams?: string[] | undefined;
 }
 
 export interface OpenedManifest {
@@ -42,8 +44,15 @@ export async function openManifest(settings: ManifestSourceConfig, parts: Manife
   const own = ceilingsOf(settings);
   const ceilings = { ...own, maxConcurrency: own.maxConcurrency ?? maxConcurrency };
   const twins = { ...TWINS, ...(settings.components === undefined ? {} : await loadTwins(settings.components)) };
-  const source = await declarativeSource({ manifest, config, twins, baseUrl: settings.base_url, streams: settings.streams, exclude: settings.exclude, ceilings, ...parts });
+  const files = settings.files === undefined ? undefined : { folder: path.resolve(settings.files), streams: parts.fileStreams };
+  const source = await declarativeSource({ manifest, config, twins, baseUrl: settings.base_url, streams: settings.streams, exclude: settings.exclude, ceilings, files, ...parts });
+  if (!files) notes.push(...notesOnFiles(source));
   return { source, manifest, notes, credential: credentialOf(manifest, config) };
+}
+
+function notesOnFiles({ definitions }: DeclarativeSource): string[] {
+  const streams = [...definitions].filter(([, definition]) => definition['file_uploader'] !== undefined).map(([name]) => name);
+  return streams.length === 0 ? [] : [`records of ${streams.join(', ')} point to files, which are not fetched: name a folder for them (files in headrace.yaml, --files)`];
 }
 
 /** A module that exports `twins`, or is the twins by name. Runs code of the user's own choice. */

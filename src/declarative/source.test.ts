@@ -14,7 +14,7 @@ import { TWINS } from './twins/registry.js';
 
 async function open(manifest: Manifest, config: JsonObject) {
   let facts: LimitFact[] = [];
-  const source = await declarativeSource({ manifest, config, twins: TWINS, ceilings: {}, gateFor: (limits) => { facts = limits.facts; return new CredentialGate(); }, clock: systemClock, random: seededRandom(1) });
+  const source = await declarativeSource({ manifest, config, twins: TWINS, ceilings: {}, gateFor: (limits) => { facts = limits.facts; return new CredentialGate(); }, gatesFor: () => { throw new Error('no manifest here has several tokens'); }, clock: systemClock, random: seededRandom(1) });
   await source.close();
   return { source, facts };
 }

@@ -1,7 +1,7 @@
 /** A manifest as a source: the same to the engine as a connector written in TypeScript. */
 import type { Clock } from '../clock.js';
 import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../errors.js';
-import type { Ceilings, Gate, LimitFact } from '../gate/gate.js';
+import type { Ceilings, Gate, InterchangeableGates, LimitFact, QuotaSource } from '../gate/gate.js';
 import { Admission } from '../http/admission.js';
 import { ApiClient, type AttemptEvent } from '../http/client.js';
 import type { Dialect } from '../http/dialects/dialect.js';
@@ -12,21 +12,26 @@ import type { Account, Source, Stream } from '../source/contract.js';
 import { schemaOf } from './catalog.js';
 import { placeOf, type Manifest } from './manifest/manifest.js';
 import { isObject, type JsonObject } from './manifest/read.js';
-import { authenticator, type Authenticator, type SendPlain } from './runtime/auth.js';
+import { authenticator, chosenAuthenticator, type Authenticator, type SendPlain } from './runtime/auth.js';
 import { budgetFacts } from './runtime/api-budget.js';
 import { dynamicSchema } from './runtime/dynamic-schema.js';
 import { GroupLock } from './runtime/group-lock.js';
 import type { Interval } from './runtime/interval.js';
-import { list, text, valuesAt, type Kit } from './runtime/kit.js';
+import { fields, list, text, valuesAt, type Kit } from './runtime/kit.js';
 import { emptyParts } from './runtime/options.js';
 import { PageCache } from './runtime/page-cache.js';
 import { queryPropertiesOf, requester, type Requester } from './runtime/requester.js';
 import { retriever, type RetrieverParts } from './runtime/retriever.js';
 import { declarativeStream, unreadable, type StreamParts } from './runtime/stream.js';
+import { TokenRotation } from './runtime/token-rotation.js';
 import { replaced, type Twins } from './runtime/twins.js';
 import { allStreams, hasFetchedStreams, identityOf, nameOf, partsOf, staticStreams } from './streams.js';
 import { DateTextError, parseDuration } from './templates/datetime.js';
 import { Templates } from './templates/template.js';
+
+export type GateFor = (limits: { facts: LimitFact[]; ceilings: Ceilings }) => Gate;
+/** Of credentials that stand in for each other. */
+export type GatesFor = (limits: { facts: LimitFact[]; ceilings: Ceilings }, credentials: string[], quotas: QuotaSource) => InterchangeableGates;
 
 export interface DeclarativeInput {
   manifest: Manifest;
@@ -39,11 +44,14 @@ export interface DeclarativeInput {
   streams?: string[] | undefined;
   exclude?: string[] | undefined;
   ceilings: Ceilings;
-  gateFor: (limits: { facts: LimitFact[]; ceilings: Ceilings }) => Gate;
+  gateFor: GateFor;
+  gatesFor: GatesFor;
   clock: Clock;
   random: Random;
   observe?: ((event: AttemptEvent) => void) | undefined;
   onExchange?: RetrieverParts['onExchange'];
+  /** Where files go that records point to, and of which streams; all that have them where it is left out. */
+  files?: { folder: string; streams?: string[] | undefined } | undefined;
   /** A source that changed its own configuration: a refresh token that is good for one use. */
   onConfigChange?: ((config: JsonObject) => void) | undefined;
 }
@@ -135,15 +143,39 @@ class Builder {
       }
     }
     const base = requesters.find((each) => URL.canParse(each.base))?.base ?? 'http://localhost';
+    const facts = budgetFacts(kit, requesters);
+    const rotation = this.rotation(requesters, facts);
     this.client = new ApiClient({
       baseUrl: new URL(base).origin,
-      admission: new Admission(input.gateFor({ facts: budgetFacts(kit, requesters), ceilings: input.ceilings }), input.clock),
+      admission: new Admission(rotation?.gate ?? input.gateFor({ facts, ceilings: input.ceilings }), input.clock),
       clock: input.clock, random: input.random, headers: { accept: '*/*' }, dialect: this.dialect, judge: () => ({ kind: 'ok' }),
       ...(input.observe ? { observe: input.observe } : {}),
     });
     // A login must not wait for the limit that the request waiting for it holds.
     this.loginClient = new ApiClient({ baseUrl: new URL(base).origin, admission: new Admission(OPEN_GATE, input.clock), clock: input.clock, random: input.random, headers: { accept: 'application/json' }, dialect: DIALECTS['generic']!, judge: () => ({ kind: 'ok' }) });
     this.parts = { onExchange: input.onExchange, client: this.client, dialect: this.dialect, authenticator: (component) => this.authenticator(component) };
+  }
+
+  /** Several tokens that stand in for each other: then there is a gate for each. */
+  private rotation(requesters: Requester[], facts: LimitFact[]): TokenRotation | undefined {
+    const { kit, input } = this;
+    for (const { component } of requesters) {
+      const wanted = fields(component, 'authenticator');
+      if (!wanted) continue;
+      let own: JsonObject;
+      try {
+        own = chosenAuthenticator(kit, wanted);
+      } catch (error) {
+        // Its streams say so.
+        if (error instanceof ConfigError) continue;
+        throw error;
+      }
+      if (own['type'] !== 'RateLimitedMultipleTokenAuthenticator') continue;
+      const rotation = new TokenRotation(kit, own, { gateFor: (tokens, quotas) => input.gatesFor({ facts, ceilings: input.ceilings }, tokens, quotas), send: this.sendPlain, requesters });
+      this.authenticators.set(identityOf(own), rotation);
+      return rotation;
+    }
+    return undefined;
   }
 
   private choose(definitions: JsonObject[]): JsonObject[] {
@@ -189,6 +221,7 @@ class Builder {
       lockOf: (stream) => this.locks.get(stream),
       addWalk: (make) => this.streams.push(make()),
       pages: this.pages,
+      filesOf: (stream) => ((this.input.files?.streams?.includes(stream) ?? true) ? this.input.files?.folder : undefined),
     };
     return declarativeStream(json, name, stored, streamParts);
   }
@@ -246,7 +279,7 @@ class Builder {
   }
 
   private authenticator(component: JsonObject | undefined): Authenticator {
-    const id = component ? identityOf(component) : '';
+    const id = component ? identityOf(chosenAuthenticator(this.kit, component)) : '';
     const known = this.authenticators.get(id);
     if (known) return known;
     const made = authenticator(this.kit, component, this.sendPlain, (login) => this.login(login));
@@ -261,7 +294,7 @@ class Builder {
       decode: (body) => parseJson(body.toString('utf8')),
       judge: ({ status }) => (status >= 500 ? { kind: 'retry', reason: `status ${status}` } : { kind: 'ok' }),
     });
-    return { status: response.status, body: response.body };
+    return { status: response.status, body: response.body, serverTimeMs: response.serverTimeMs };
   };
 
   private async login(component: JsonObject): Promise<unknown> {
@@ -282,8 +315,9 @@ class Builder {
     const names = checked.length > 0 ? checked : definitions.map(nameOf);
     let json = partsOf(definitions.find((each) => names.includes(nameOf(each))) ?? definitions[0]!)[0]!;
     for (let parent = firstParent(json); parent; parent = firstParent(json)) json = parent;
-    const known = this.streams.find((stream) => stream.name === this.known.get(identityOf(json)));
-    const stream = known ?? declarativeStream(json, nameOf(json), false, { kit: this.kit, retrieverParts: this.parts, schemaOf: () => ({}), parentName: (parent, child) => this.parentName(parent, child), lockOf: () => undefined, addWalk() {}, pages: this.pages });
+    // Files are not fetched for a check.
+    const known = json['file_uploader'] === undefined ? this.streams.find((stream) => stream.name === this.known.get(identityOf(json))) : undefined;
+    const stream = known ?? declarativeStream(json, nameOf(json), false, { kit: this.kit, retrieverParts: this.parts, schemaOf: () => ({}), parentName: (parent, child) => this.parentName(parent, child), lockOf: () => undefined, addWalk() {}, pages: this.pages, filesOf: () => undefined });
     let slice: string | undefined;
     if (stream.division.kind === 'slices' && 'list' in stream.division.of) [slice] = await stream.division.of.list();
     let serverTimeMs: number | undefined;

@@ -147,3 +147,28 @@ export interface Gate {
   concurrency(): number;
   status(nowMs: number): GateStatus;
 }
+
+/** What an API says of one credential's pool of calls, when it is asked. */
+export interface QuotaStatus {
+  pool: string;
+  quota: number;
+  remaining: number;
+  /** Milliseconds from now. */
+  resetInMs: number;
+}
+
+/** Where the quotas of credentials are asked for. */
+export interface QuotaSource {
+  /** The pool that an endpoint's requests are counted in; undefined: none. */
+  poolOf: (endpoint: string) => string | undefined;
+  /** Undefined: no quota is kept for this credential. */
+  ask: (credential: string) => Promise<QuotaStatus[] | undefined>;
+}
+
+/** The gate of several credentials that stand in for each other. */
+export interface InterchangeableGates extends Gate {
+  /** Which of the credentials a request is to use, from 0. */
+  memberOf(ticket: Ticket): number;
+  /** Why this request cannot be made: its credential's quota cannot be read. */
+  failureOf(ticket: Ticket): unknown;
+}

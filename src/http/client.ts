@@ -26,7 +26,7 @@ export interface ApiRequest {
   /** Path and query, appended to the base URL. */
   path: string;
   /** What is sent instead of method, path and headers. */
-  outgoing?: () => Promise<OutgoingRequest>;
+  outgoing?: (ticket: Ticket) => Promise<OutgoingRequest>;
   /** Reads the body of an answer below 400, where it is not plain JSON. May throw RetriableError. */
   decode?: (body: Buffer) => unknown;
   /** The same as the client's, for this request alone. */
@@ -126,7 +126,7 @@ export class ApiClient {
       let verdict: Verdict | undefined;
       let signs: LimitSigns = { readings: [] };
       try {
-        response = await this.send(request);
+        response = await this.send(request, ticket);
         this.answered = true;
         this.serverTimeMs = response.serverTimeMs ?? this.serverTimeMs;
         signs = (request.dialect ?? this.options.dialect)(response);
@@ -194,8 +194,8 @@ export class ApiClient {
     return { kind: 'retry', reason: code ? `${code}: ${messageOf(error)}` : messageOf(error) };
   }
 
-  private async send(request: ApiRequest): Promise<ApiResponse> {
-    const made = await request.outgoing?.();
+  private async send(request: ApiRequest, ticket: Ticket): Promise<ApiResponse> {
+    const made = await request.outgoing?.(ticket);
     const url = made && new URL(made.url);
     const answer = await this.dispatcher.request({
       origin: url?.origin ?? this.origin,

@@ -17,6 +17,7 @@ export interface ConfiguredStream {
   cursor_field?: string[];
   destination_sync_mode?: string;
   primary_key?: string[][];
+  include_files?: boolean;
 }
 
 export interface ConfiguredCatalog {
@@ -40,7 +41,7 @@ export type AirbyteMessage =
   | { type: 'SPEC'; spec: Record<string, unknown> }
   | { type: 'CONNECTION_STATUS'; connectionStatus: { status: 'SUCCEEDED' | 'FAILED'; message?: string } }
   | { type: 'CATALOG'; catalog: { streams: AirbyteStream[] } }
-  | { type: 'RECORD'; record: { stream: string; namespace?: string; data: Record<string, unknown>; emitted_at: number } }
+  | { type: 'RECORD'; record: { stream: string; namespace?: string; data: Record<string, unknown>; emitted_at: number; file_reference?: { staging_file_url: string; source_file_relative_path: string; file_size_bytes: number } } }
   | { type: 'STATE'; state: AirbyteStateMessage }
   | { type: 'LOG'; log: { level: 'FATAL' | 'ERROR' | 'WARN' | 'INFO' | 'DEBUG'; message: string } }
   | { type: 'CONTROL'; control: { type: 'CONNECTOR_CONFIG'; emitted_at: number; connectorConfig: { config: Record<string, unknown> } } }

@@ -1,10 +1,11 @@
 /** Manifests over real HTTP: each pagination, authentication, error action, partition router and cursor. */
 import { createHmac } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/errors.js';
 import { manifestConnection, manifestOf, Reply, scripted, streamOf, type Answer, type ManifestInput, type ManifestRun, type Row, type Scripted } from '../manifest-support.js';
+import { headrace } from '../support.js';
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -170,6 +171,102 @@ const SESSION = `authenticator:
   login_requester: {type: HttpRequester, url_base: https://api.test, path: login, http_method: POST, request_body_json: {password: "{{ config.password }}"}}
   session_token_path: [session, id]
   request_authentication: {type: ApiKey, inject_into: {type: RequestOption, inject_into: header, field_name: X-Session}}`;
+
+describe('several tokens, each with quotas of its own', () => {
+  const WINDOW_S = 3;
+  const authenticator = (more = '') => `authenticator:
+  type: RateLimitedMultipleTokenAuthenticator
+  tokens: "{{ config.tokens }}"
+  auth_method: token
+  quota_status_source: {type: QuotaStatusSource, url: "https://api.test/quota", unavailable_status_codes: [404]}
+  quotas:
+    - {type: TokenQuota, name: search, remaining_path: [search, remaining], reset_path: [search, reset], limit_path: [search, limit], matchers: [{url_path_pattern: "^/search"}]}
+    - {type: TokenQuota, name: core, remaining_path: [core, remaining], reset_path: [core, reset], limit_path: [core, limit], remaining_header: X-Left, reset_header: X-Reset${more}}
+`;
+  const children = streamOf('items', { path: 'items', requester: `request_parameters: {item: "{{ stream_partition.item }}"}\n${authenticator()}`, retriever: `partition_router: {type: ListPartitionRouter, cursor_field: item, values: ${JSON.stringify(range(0, 90).map(String))}}` });
+
+  /** Counts by token and pool in windows of the wall clock; what comes over a quota is refused. */
+  function quotaServer(quotas: Record<string, { core: number; search: number }>, tracked: (token: string) => boolean = () => true) {
+    const used = new Map<string, number>();
+    const seen = { over: 0, asked: 0, byToken: {} as Record<string, number> };
+    const answer: Answer = ({ path: at, headers, query }) => {
+      const now = Date.now() / 1000;
+      const window = Math.floor(now / WINDOW_S);
+      const token = headers.authorization?.replace('token ', '') ?? '';
+      if (!Object.hasOwn(quotas, token)) return new Reply(401, {});
+      const left = (pool: 'core' | 'search') => Math.max(0, quotas[token]![pool] - (used.get(`${token} ${pool} ${window}`) ?? 0));
+      const reset = (window + 1) * WINDOW_S;
+      if (at === '/quota') {
+        seen.asked++;
+        return tracked(token) ? { core: { limit: quotas[token]!.core, remaining: left('core'), reset }, search: { limit: quotas[token]!.search, remaining: left('search'), reset } } : new Reply(404, {});
+      }
+      const pool = at.startsWith('/search') ? 'search' : 'core';
+      if (left(pool) === 0) {
+        seen.over++;
+        return new Reply(403, { message: 'quota' }, { 'x-left': '0', 'x-reset': String(reset) });
+      }
+      used.set(`${token} ${pool} ${window}`, (used.get(`${token} ${pool} ${window}`) ?? 0) + 1);
+      seen.byToken[token] = (seen.byToken[token] ?? 0) + 1;
+      const remaining = { 'x-left': String(left(pool)), 'x-reset': String(reset) };
+      return new Reply(200, { data: [{ id: Number(query['item'] ?? 1) }] }, remaining);
+    };
+    return { answer, seen };
+  }
+
+  test('all are used, none beyond its quota; what is used up waits for its reset and is asked about again', async () => {
+    const { answer, seen } = quotaServer({ 'tok-one': { core: 20, search: 1 }, 'tok-two': { core: 12, search: 1 } });
+    const { summary, rows } = await read(answer, children, { config: { tokens: 'tok-one, tok-two,tok-one' } });
+    expect(summary.outcome).toBe('complete');
+    expect(ids(rows['items'])).toEqual(range(0, 90));
+    expect(seen.over).toBe(0);
+    expect(seen.byToken['tok-one']!).toBeGreaterThan(20);
+    expect(seen.byToken['tok-two']!).toBeGreaterThan(12);
+    expect(seen.asked).toBeGreaterThan(2);
+  }, 60_000);
+
+  test('pools are told apart by what they match', async () => {
+    const { answer, seen } = quotaServer({ 'tok-one': { core: 1000, search: 3 }, 'tok-two': { core: 1000, search: 3 } });
+    const search = streamOf('found', { path: 'search', requester: `request_parameters: {item: "{{ stream_partition.item }}"}\n${authenticator()}`, retriever: `partition_router: {type: ListPartitionRouter, cursor_field: item, values: ${JSON.stringify(range(0, 10).map(String))}}` });
+    const { summary, rows } = await read(answer, children + search, { config: { tokens: 'tok-one,tok-two' } });
+    expect(summary.outcome).toBe('complete');
+    expect(ids(rows['items'])).toEqual(range(0, 90));
+    expect(ids(rows['found'])).toEqual(range(0, 10));
+    expect(seen.over).toBe(0);
+  }, 60_000);
+
+  test('a pool that somebody else used up: the status that says so turns to the other token', async () => {
+    const { answer, seen } = quotaServer({ 'tok-one': { core: 10, search: 1 }, 'tok-two': { core: 500, search: 1 } });
+    let stolen = false;
+    const { summary, rows } = await read((request) => {
+      const one = request.headers.authorization === 'token tok-one';
+      // Without a word of what is left.
+      if (one && request.path === '/items' && (stolen ||= seen.byToken['tok-one'] === 4)) return new Reply(429, {});
+      return answer(request);
+    }, children.replace('reset_header: X-Reset', 'reset_header: X-Reset, exhaustion_status_codes: [429]'), { config: { tokens: 'tok-one,tok-two' } });
+    expect(summary.outcome).toBe('complete');
+    expect(ids(rows['items'])).toEqual(range(0, 90));
+    expect(seen.byToken['tok-two']!).toBeGreaterThan(60);
+  }, 60_000);
+
+  test('an endpoint that keeps no quotas leaves its token to the gate alone', async () => {
+    const { answer, seen } = quotaServer({ 'tok-one': { core: 1000, search: 1 }, 'tok-two': { core: 1000, search: 1 } }, (token) => token !== 'tok-one');
+    const { summary } = await read(answer, children, { config: { tokens: 'tok-one,tok-two' } });
+    expect(summary.outcome).toBe('complete');
+    expect(summary.rows).toBe(90);
+    expect(seen.byToken['tok-one']! + seen.byToken['tok-two']!).toBeGreaterThanOrEqual(90);
+  });
+
+  test.each<[string, Row, Answer, string]>([
+    ['no token at all', { tokens: ' , ' }, () => data([]), 'no_token'],
+    ['a token that is refused', { tokens: 'bad-token-1' }, quotaServer({}).answer, 'quota_status'],
+    ['a quota that is not where the manifest says', { tokens: 'bad-token-1' }, ({ path: at }) => (at === '/quota' ? { search: { remaining: 1, reset: 1 } } : data([])), 'quota_status'],
+  ])('%s is an error that says what to do, and the token is in no message', async (_, config, answer, code) => {
+    const server = await api(answer);
+    const failed = connection({ manifest: manifestOf(children), config, url: server.url }).sync();
+    await expect(failed).rejects.toMatchObject({ code, exitCode: 2, next: expect.any(String) });
+    await failed.catch((error: Error) => expect(JSON.stringify({ ...error, message: error.message })).not.toContain('bad-token-1'));
+  });
+});
 
 describe('what an answer means', () => {
   const failing = (times: number, reply: () => Reply): Answer => { let left = times; return ({ path: at }) => (at === '/users' && left-- > 0 ? reply() : data([1, 2])); };
@@ -499,6 +596,94 @@ ${nested(streamOf('users', { path: 'changes', rest: `incremental_sync:
   await new Promise((resolve) => setTimeout(resolve, 2500));
   await own.sync();
   expect(asked.filter((path) => path === '/all').length).toBe(wholes + 1);
+});
+
+describe('files that records point to', () => {
+  const documents = (name = '"{{ record.id }}/{{ record.name }}"') => streamOf('documents', { rest: `file_uploader:
+  type: FileUploader
+  requester:
+    type: HttpRequester
+    url_base: "{{ download_target }}"
+    path: ""
+    authenticator: {type: BearerAuthenticator, api_token: "{{ config.key }}"}
+    error_handler: {type: DefaultErrorHandler, response_filters: [{http_codes: [404], action: IGNORE}]}
+  download_target_extractor: {type: DpathExtractor, field_path: [link]}
+${name === '' ? '' : `  filename_extractor: ${name}\n`}` });
+  const content = (id: number) => Buffer.from(`Zeile ${id} ä\n`.repeat(300));
+  const names = ['a.bin', '../../../escaped', 'sub/folder/b.bin', `${'x'.repeat(400)}.bin`, 'gone', 'no link'];
+  /** A manifest's own addresses are replaced by the testbed's; those in records are the API's, and real. */
+  async function library(): Promise<Scripted> {
+    const server: Scripted = await api(({ path: at, headers }) => {
+      if (at === '/documents') return { data: names.map((name, id) => ({ id, name, ...(name === 'no link' ? {} : { link: `${server.url}/content/${id}` }) })) };
+      const id = Number(at.split('/')[2]);
+      if (headers.authorization !== 'Bearer key-of-files') return new Reply(401, {});
+      return names[id] === 'gone' ? new Reply(404, {}) : new Reply(200, content(id).toString());
+    });
+    return server;
+  }
+
+  test('are stored in the folder that is named, whole, and nowhere else; the record tells where', async () => {
+    const server = await library();
+    const own = connection({ manifest: manifestOf(documents()), config: { key: 'key-of-files' }, url: server.url, files: 'files' });
+    const { summary, rows } = await own.sync();
+    expect(summary.problems).toEqual([]);
+    const at = path.join(own.folder, 'files');
+    for (const [id, name] of names.entries()) {
+      const reference = rows['documents']!.find((row) => row['id'] === id)!['file_reference'] as Row | null;
+      if (name === 'gone' || name === 'no link') {
+        expect(reference).toBeNull();
+        continue;
+      }
+      expect(reference).toMatchObject({ staging_file_url: path.join(at, String(reference!['source_file_relative_path'])), file_size_bytes: content(0).length });
+      expect(readFileSync(String(reference!['staging_file_url']))).toEqual(content(id));
+      expect(path.relative(at, String(reference!['staging_file_url']))).not.toContain('..');
+    }
+    expect(readdirSync(at, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).length).toBe(4);
+    expect(readdirSync(own.folder)).not.toContain('escaped');
+  });
+
+  test('without a name, a file is stored once however often it is read', async () => {
+    const server = await library();
+    const own = connection({ manifest: manifestOf(documents('')), config: { key: 'key-of-files' }, url: server.url, files: 'files' });
+    await own.sync();
+    await own.sync();
+    expect(readdirSync(path.join(own.folder, 'files/documents'))).toHaveLength(4);
+  });
+
+  test('without a folder they stay where they are, and that is said', async () => {
+    const server = await library();
+    const { rows, notes } = await connection({ manifest: manifestOf(documents()), config: { key: 'key-of-files' }, url: server.url }).sync();
+    expect(rows['documents']).toHaveLength(names.length);
+    expect(rows['documents']![0]).not.toHaveProperty('file_reference');
+    expect(notes.join()).toContain('documents');
+    expect(server.asked.filter((line) => line.includes('/content/'))).toHaveLength(0);
+  });
+
+  test('a folder that cannot be written fails the stream with its place, and nothing is half there', async () => {
+    const server = await library();
+    const own = connection({ manifest: manifestOf(documents()), config: { key: 'key-of-files' }, url: server.url, files: 'config.json/files' });
+    const { summary, rows } = await own.sync();
+    expect(summary.problems).toMatchObject([{ stream: 'documents', code: 'file_write' }]);
+    expect(rows['documents'] ?? []).toEqual([]);
+  });
+
+  test('airbyte read stores those of streams that the catalog wants them of, and tells of them beside the data', async () => {
+    const server = await library();
+    const { folder } = connection({ manifest: manifestOf(documents()), config: { key: 'key-of-files' } });
+    const file = (name: string) => path.join(folder, name);
+    const read = async (include_files: boolean) => {
+      writeFileSync(file('catalog.json'), JSON.stringify({ streams: [{ stream: { name: 'documents', json_schema: {}, supported_sync_modes: ['full_refresh'] }, sync_mode: 'full_refresh', include_files }] }));
+      const ran = await headrace(['airbyte', 'read', '--manifest', file('source-test.yaml'), '--config', file('config.json'), '--catalog', file('catalog.json'), '--base-url', server.url], { env: { AIRBYTE_STAGING_DIRECTORY: file('staging') } });
+      expect(ran.code).toBe(0);
+      return ran.stdout.trim().split('\n').map((line) => JSON.parse(line)).filter((message) => message.type === 'RECORD').map((message) => message.record);
+    };
+    const records = await read(true);
+    expect(records).toHaveLength(names.length);
+    expect(records[0]).toMatchObject({ data: { id: 0 }, file_reference: { source_file_relative_path: 'documents/0/a.bin', file_size_bytes: content(0).length } });
+    expect(records[0].data).not.toHaveProperty('file_reference');
+    expect(readFileSync(records[0].file_reference.staging_file_url)).toEqual(content(0));
+    expect((await read(false))[0]).not.toHaveProperty('file_reference');
+  }, 60_000);
 });
 
 describe('asynchronous jobs', () => {

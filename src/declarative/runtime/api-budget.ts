@@ -37,7 +37,8 @@ function ratesOf(kit: Kit, policy: JsonObject): { requests: number; windowMs: nu
   return rates.filter(({ requests, windowMs }) => requests > 0 && windowMs > 0);
 }
 
-function matchedBy(kit: Kit, policy: JsonObject, requesters: Requester[]): string[] {
+/** Endpoints of the requests that a component's `matchers` name; all where it has none. */
+export function matchedBy(kit: Kit, policy: JsonObject, requesters: Requester[]): string[] {
   const matchers = list(policy, 'matchers');
   const matches = (requester: Requester) => matchers.some((matcher) => {
     const { component } = requester;

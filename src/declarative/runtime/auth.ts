@@ -1,6 +1,8 @@
 /** Authenticators: what they add to a request, and the tokens that they fetch first. */
 import { createHmac, createPrivateKey, sign as signWith, constants } from 'node:crypto';
 import { ConfigError } from '../../errors.js';
+import type { LimitSigns, Ticket } from '../../gate/gate.js';
+import type { Dialect } from '../../http/dialects/dialect.js';
 import { registerSecret } from '../../log.js';
 import { placeOf } from '../manifest/manifest.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
@@ -10,10 +12,13 @@ import { injection, type RequestParts } from './options.js';
 import { replaced, twinOf } from './twins.js';
 
 /** Sends a request outside any stream: a login or a token. Errors name the endpoint. */
-export type SendPlain = (request: { method: string; url: string; headers: Record<string, string>; body: string | undefined }) => Promise<{ status: number; body: unknown }>;
+export type SendPlain = (request: { method: string; url: string; headers: Record<string, string>; body: string | undefined }) => Promise<{ status: number; body: unknown; serverTimeMs: number | undefined }>;
 
 export interface Authenticator {
-  apply(parts: RequestParts): Promise<void>;
+  /** `ticket`: the request's own permit, where several tokens have gates of their own. */
+  apply(parts: RequestParts, ticket?: Ticket): Promise<void>;
+  /** Adds what an answer says of the token's limits. */
+  signs?(response: Parameters<Dialect>[0], endpoint: string, signs: LimitSigns): LimitSigns;
   /** The token is no good any more. */
   refresh(): void;
 }
@@ -23,7 +28,7 @@ const EARLY_MS = 30_000;
 
 export function authenticator(kit: Kit, component: JsonObject | undefined, send: SendPlain, login: (requester: JsonObject) => Promise<unknown>): Authenticator {
   if (!component) return fixed(() => {});
-  const own = replaced(kit, component);
+  const own = chosenAuthenticator(kit, component);
   const secret = (value: Json | undefined) => {
     const found = text(kit, own, value)({});
     if (found.length > 0) registerSecret(found);
@@ -47,13 +52,7 @@ export function authenticator(kit: Kit, component: JsonObject | undefined, send:
       registerSecret(encoded);
       return fixed((parts) => header(parts, 'authorization', `Basic ${encoded}`));
     }
-    case 'SelectiveAuthenticator': {
-      const path = (own['authenticator_selection_path'] as Json[]).map(String);
-      const chosen = String(valueAt(kit.config, path) ?? '');
-      const options = own['authenticators'] as JsonObject;
-      if (!isObject(options[chosen])) throw new ConfigError('the configuration chooses no known way to authenticate', { code: 'auth_choice', place: `config ${path.join('.')}`, expected: Object.keys(options).join(', '), found: chosen || 'nothing', next: 'correct the configuration' });
-      return authenticator(kit, options[chosen], send, login);
-    }
+    case 'RateLimitedMultipleTokenAuthenticator': throw unsupported(kit, own, 'a second set of tokens with quotas', 'use one set for all streams of a manifest');
     case 'OAuthAuthenticator': return new OAuth(kit, own, send);
     case 'JwtAuthenticator': {
       const prefix = text(kit, own, own['header_prefix'] ?? '')({}) || (own['request_option'] ? '' : 'Bearer');
@@ -75,6 +74,17 @@ export function authenticator(kit: Kit, component: JsonObject | undefined, send:
     }
     default: throw unsupported(kit, own, `the authenticator ${String(own['type'])}`, 'use another way to authenticate');
   }
+}
+
+/** The one that the configuration selects. */
+export function chosenAuthenticator(kit: Kit, component: JsonObject): JsonObject {
+  const own = replaced(kit, component);
+  if (own['type'] !== 'SelectiveAuthenticator') return own;
+  const path = (own['authenticator_selection_path'] as Json[]).map(String);
+  const chosen = String(valueAt(kit.config, path) ?? '');
+  const options = own['authenticators'] as JsonObject;
+  if (!isObject(options[chosen])) throw new ConfigError('the configuration chooses no known way to authenticate', { code: 'auth_choice', place: `config ${path.join('.')}`, expected: Object.keys(options).join(', '), found: chosen || 'nothing', next: 'correct the configuration' });
+  return chosenAuthenticator(kit, options[chosen]);
 }
 
 function fixed(apply: (parts: RequestParts) => void): Authenticator {

@@ -108,7 +108,7 @@ function endpointOf(own: JsonObject): string {
 }
 
 /** The same path on another server. */
-function rebased(address: string, baseUrl: string | undefined): string {
+export function rebased(address: string, baseUrl: string | undefined): string {
   if (baseUrl === undefined || !URL.canParse(address)) return address;
   const { pathname, search } = new URL(address);
   return baseUrl.replace(/\/+$/, '') + pathname + search;

@@ -87,13 +87,14 @@ export function exchanger(kit: Kit, stream: string, component: JsonObject, decod
   const seen = (answer: ApiResponse) => (answer.status < 400 && Array.isArray(answer.body) ? { ...answer, body: answer.body[0] as unknown } : answer);
 
   /** A limit that only the manifest knows the sign of. */
-  const dialect: Dialect = (response) => {
+  const signsOf: Dialect = (response) => {
     const signs = parts.dialect(response);
     if (response.status < 400) return signs;
     const { action, waitMs } = handle(response as ApiResponse, place);
     if (action === 'RATE_LIMITED' || (response.status === 429 && action === 'RETRY')) return { ...signs, rejection: { ...signs.rejection, retryAfterMs: signs.rejection?.retryAfterMs ?? waitMs } };
     return { ...signs, rejection: undefined };
   };
+  const dialect: Dialect = (response) => auth.signs?.(response, requests.endpoint, signsOf(response)) ?? signsOf(response);
 
   return {
     requests,
@@ -109,10 +110,10 @@ export function exchanger(kit: Kit, stream: string, component: JsonObject, decod
           if (resolution.action === 'RESET_PAGINATION' && isFirst) return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
           return verdictOf(resolution, seen(answer), stream, place, () => auth.refresh());
         },
-        outgoing: async () => {
+        outgoing: async (permit) => {
           const filled = requests.parts(scope);
           const path = fill(filled);
-          await auth.apply(filled);
+          await auth.apply(filled, permit);
           return (sent = requests.finish(filled, scope, path));
         },
       });

@@ -8,6 +8,7 @@ import { primaryKeyOf } from '../catalog.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import { nameOf } from '../streams.js';
 import type { Dict } from '../templates/values.js';
+import { FILE_REFERENCE, FILE_REFERENCE_SCHEMA, fileFetcher, type FetchFiles } from './files.js';
 import type { GroupLock } from './group-lock.js';
 import { interval, type Interval, type Window } from './interval.js';
 import { asyncRetriever, isAsync } from './async-retriever.js';
@@ -35,6 +36,8 @@ export interface StreamParts {
   /** A stream that is read for its partitions alone. */
   addWalk: (make: () => Stream) => void;
   pages: PageCache;
+  /** The folder for files that records point to; undefined: they are left where they are. */
+  filesOf: (stream: string) => string | undefined;
 }
 
 /** Where a walk goes on: the window and its end, and the page token in it. Kept in state, so short. */
@@ -56,14 +59,17 @@ export function declarativeStream(json: JsonObject, name: string, stored: boolea
   const key = primaryKeyOf(json);
   // A key inside an object is no column: such rows are told apart by the page that they came on.
   const columns = key.every((field) => !field.includes('.')) ? key : [];
-  const reader = new StreamReader(retrieve, time, routing, columns.length === 0);
+  const folder = stored ? parts.filesOf(name) : undefined;
+  const uploader = fields(json, 'file_uploader');
+  const files = uploader && folder !== undefined ? fileFetcher(kit, name, uploader, folder, parts.retrieverParts) : undefined;
+  const reader = new StreamReader(retrieve, time, routing, columns.length === 0, files);
   const lock = parts.lockOf(nameOf(json));
   const read = (request: PageRequest) => reader.page(request);
   const division = divisionOf(name, retrieve, time, routing, reader, json, parts);
   return {
     interval: time,
     name,
-    schema: withKeys(schema() as JsonSchema, columns),
+    schema: withFiles(withKeys(schema() as JsonSchema, columns), files !== undefined),
     schemaIsHint: true,
     primaryKey: columns,
     division,
@@ -79,6 +85,10 @@ export function declarativeStream(json: JsonObject, name: string, stored: boolea
 function withKeys(schema: JsonSchema, key: string[]): JsonSchema {
   const missing = key.filter((field) => !schema.properties?.[field]);
   return missing.length === 0 ? schema : { ...schema, properties: { ...schema.properties, ...Object.fromEntries(missing.map((field) => [field, { type: 'string' as const }])) } };
+}
+
+function withFiles(schema: JsonSchema, hasFiles: boolean): JsonSchema {
+  return hasFiles ? { ...schema, properties: { ...schema.properties, [FILE_REFERENCE]: FILE_REFERENCE_SCHEMA } } : schema;
 }
 
 function divisionOf(name: string, retrieve: Retriever, time: Interval | undefined, routing: Router, reader: StreamReader, json: JsonObject, parts: StreamParts): Division {
@@ -172,6 +182,7 @@ class StreamReader {
     private readonly routing: Router,
     /** Rows have no key to be recognised by. */
     readonly keyless: boolean,
+    private readonly files: FetchFiles | undefined,
   ) {}
 
   /** The answer to a slice's first request, from its parent's record. */
@@ -202,7 +213,8 @@ class StreamReader {
     const window = this.window(request, walk);
     const output = this.keptFor(request, partition) ?? (await this.fetch(request, partition, walk.t, window));
     const next = this.advance(output, walk, window, request);
-    return this.result(output, next === null ? null : JSON.stringify(next), window);
+    const page = this.result(output, next === null ? null : JSON.stringify(next), window);
+    return this.withFiles(page, partition, request.signal);
   }
 
   /** Page `number`, whose token follows from it. */
@@ -220,7 +232,13 @@ class StreamReader {
       if (before && before.received.length >= size) throw error;
       return { records: [], next: null, hasMore: false, serverTimeMs: before?.serverTimeMs, bytes: 0 };
     }
-    return { records: output.records, received: output.received.length, next: null, hasMore: output.received.length >= size, serverTimeMs: output.serverTimeMs, bytes: output.bytes };
+    const page = { records: output.records, received: output.received.length, next: null, hasMore: output.received.length >= size, serverTimeMs: output.serverTimeMs, bytes: output.bytes };
+    return this.withFiles(page, partition, request.signal);
+  }
+
+  /** Records are taken with their files, or not at all. */
+  private async withFiles(page: Page, partition: Partition, signal: AbortSignal): Promise<Page> {
+    return this.files ? { ...page, received: page.received ?? page.records.length, records: await this.files(page.records, scopeOf(partition), signal) } : page;
   }
 
   private fetch(request: PageRequest, partition: Partition, token: Json, window: Window | undefined): Promise<PageOutput> {

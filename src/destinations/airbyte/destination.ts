@@ -33,8 +33,9 @@ interface Lines extends PreparedRows {
   lines: number;
 }
 
-export function airbyteDestination(output: AirbyteOutput, codec: StateCodec, now: () => number): Destination {
-  return { description: 'the Airbyte protocol on stdout', async check() {}, open: async (options) => new AirbyteSession(output, codec, now, options), async close() {} };
+/** `fileStreams`: their records tell where their files are, beside their data. */
+export function airbyteDestination(output: AirbyteOutput, codec: StateCodec, fileStreams: Set<string>, now: () => number): Destination {
+  return { description: 'the Airbyte protocol on stdout', async check() {}, open: async (options) => new AirbyteSession(output, codec, fileStreams, now, options), async close() {} };
 }
 
 class AirbyteSession implements DestinationSession {
@@ -52,6 +53,7 @@ class AirbyteSession implements DestinationSession {
   constructor(
     private readonly output: AirbyteOutput,
     private readonly codec: StateCodec,
+    private readonly fileStreams: Set<string>,
     private readonly now: () => number,
     options: OpenOptions,
   ) {
@@ -79,11 +81,17 @@ class AirbyteSession implements DestinationSession {
     for (const record of input.records) {
       if (record === null || typeof record !== 'object') bad++;
       else if (this.codec.wants(input.stream, record)) {
-        text += `{"type":"RECORD","record":{"stream":${JSON.stringify(input.stream)},"data":${stringifyJson(record)},"emitted_at":${emittedAt}}}\n`;
+        text += `{"type":"RECORD","record":{"stream":${JSON.stringify(input.stream)},${this.content(input.stream, record)},"emitted_at":${emittedAt}}}\n`;
         lines++;
       }
     }
     return { stream: input.stream, rows: input.records.length - bad, bytes: text.length + 256, quarantined: bad, text, lines } as Lines;
+  }
+
+  private content(stream: string, record: DataRecord): string {
+    if (!this.fileStreams.has(stream) || !isFileReference(record['file_reference'])) return `"data":${stringifyJson(record)}`;
+    const { file_reference, ...data } = record;
+    return `"data":${stringifyJson(data)},"file_reference":${stringifyJson(file_reference)}`;
   }
 
   async commit(batch: Batch): Promise<CommitReceipt> {
@@ -184,4 +192,8 @@ class AirbyteSession implements DestinationSession {
 
 function keyOf({ stream, key }: { stream: string; key: string }): string {
   return `${stream}\u0001${key}`;
+}
+
+function isFileReference(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'staging_file_url' in value;
 }
