@@ -57,16 +57,22 @@ function notesOnFiles({ definitions }: DeclarativeSource): string[] {
 
 /** A module that exports `twins`, or is the twins by name. Runs code of the user's own choice. */
 export async function loadTwins(file: string): Promise<Twins> {
+  const at = path.resolve(file);
   let module: Record<string, unknown>;
   try {
-    module = (await import(pathToFileURL(path.resolve(file)).href)) as Record<string, unknown>;
+    module = /\.[cm]?ts$/.test(file) ? await importTypeScript(at) : ((await import(pathToFileURL(at).href)) as Record<string, unknown>);
   } catch (error) {
-    const isTypeScript = /\.[cm]?ts$/.test(file);
-    throw new ConfigError('the components cannot be loaded', { code: 'components_failed', place: file, expected: 'a module that exports twins', found: messageOf(error).slice(0, 200), next: isTypeScript ? 'Node 20 runs no TypeScript: run headrace under tsx (NODE_OPTIONS="--import tsx"), or name the compiled .js file' : 'correct the module', cause: error });
+    throw new ConfigError('the components cannot be loaded', { code: 'components_failed', place: file, expected: 'a module that exports twins', found: messageOf(error).slice(0, 200), next: 'correct the module', cause: error });
   }
   const twins = module['twins'] ?? module['default'];
   if (!isObject(twins)) throw new ConfigError('the components name no twins', { code: 'components_failed', place: file, expected: 'export const twins = { ClassName: { … } }', found: Object.keys(module).join(', ') || 'no exports', next: 'see docs/guides/twins.md' });
   return twins as unknown as Twins;
+}
+
+/** Node 20 runs no TypeScript by itself. */
+async function importTypeScript(file: string): Promise<Record<string, unknown>> {
+  const { createJiti } = await import('jiti');
+  return createJiti(import.meta.url, { fsCache: false }).import(file);
 }
 
 /** What the connector's specification calls secret in a configuration. */

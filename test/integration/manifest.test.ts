@@ -738,13 +738,24 @@ describe('classes of Python', () => {
     expect(summary.problems).toMatchObject([{ stream: 'doubled', code: 'twin_missing', message: expect.stringContaining('Doubler'), next: expect.stringContaining('--components') }]);
   });
 
-  test('a twin from a module of the user\'s own', async () => {
+  test.each([
+    ['twins.mjs', 'export const twins = { Doubler: { transform: (record) => ({ ...record, id: record.id * 2 }) } };\n'],
+    ['twins.ts', `import { by, type Row } from './factor';\nenum Factor { two = 2 }\nexport const twins = { Doubler: { transform: (record: Row): Row => by(record, Factor.two) } };\n`],
+  ])('a twin from a module of the user\'s own: %s', async (file, code) => {
     const server = await api(() => data([1, 2]));
     const own = connection({ manifest: manifestOf(custom('doubled')), url: server.url });
-    const components = path.join(own.folder, 'twins.mjs');
-    writeFileSync(components, 'export const twins = { Doubler: { transform: (record) => ({ ...record, id: record.id * 2 }) } };\n');
+    const components = path.join(own.folder, file);
+    writeFileSync(components, code);
+    writeFileSync(path.join(own.folder, 'factor.ts'), 'export interface Row { id: number }\nexport const by = (record: Row, factor: number): Row => ({ ...record, id: record.id * factor });\n');
     const { rows } = await connection({ manifest: manifestOf(custom('doubled')), url: server.url, components }).sync();
     expect(ids(rows['doubled'])).toEqual([2, 4]);
+  });
+
+  test('a module that does not load is an error that names it', async () => {
+    const own = connection({ manifest: manifestOf(custom('doubled')) });
+    const components = path.join(own.folder, 'twins.ts');
+    writeFileSync(components, 'export const twins = {');
+    await expect(connection({ manifest: manifestOf(custom('doubled')), components }).sync()).rejects.toMatchObject({ code: 'components_failed', place: components });
   });
 });
 
