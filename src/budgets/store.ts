@@ -45,6 +45,7 @@ export interface Fence {
 export class BudgetStore {
   private readonly scope: string;
   private readonly member: string;
+  private readonly task: string;
   private beatMs = -Infinity;
 
   private constructor(
@@ -55,6 +56,7 @@ export class BudgetStore {
   ) {
     this.scope = client.escapeLiteral(scope);
     this.member = client.escapeLiteral(member);
+    this.task = fence ? client.escapeLiteral(fence.task) : 'null';
   }
 
   /** Throws FatalError `stale_attempt` where a later attempt of the same task has begun. */
@@ -74,28 +76,18 @@ export class BudgetStore {
   /** Takes the row; `keep` or `release` must follow. `clockMs`: this process's monotonic clock. */
   async lock(clockMs: number): Promise<LockedRow> {
     const heartbeat = clockMs - this.beatMs >= HEARTBEAT_MS;
-    const results = (await this.client.query(
-      `begin; ${heartbeat ? `
-       insert into _headrace.budget_member (scope, member, seen_at) values (${this.scope}, ${this.member}, clock_timestamp())
-         on conflict (scope, member) do update set seen_at = excluded.seen_at;` : 'select 1;'}
-       select b.owner, b.owner_until, case when b.owner = ${this.member} then null else b.state end as state from _headrace.budget b where b.scope = ${this.scope} for update;
-       select (extract(epoch from clock_timestamp()) * 1000)::float8 as now, (extract(epoch from pg_postmaster_start_time()) * 1000)::float8 as boot,
-         array(select member from _headrace.budget_member where scope = ${this.scope} and seen_at > clock_timestamp() - interval '${GONE_MS} milliseconds') as members
-         ${this.fence ? `, (select attempt from _headrace.budget_fence where scope = ${this.scope} and task = ${this.client.escapeLiteral(this.fence.task)})::float8 as attempt` : ''}`,
-    )) as unknown as pg.QueryResult[];
+    const results = (await this.client.query(`begin; select * from _headrace.budget_take(${this.scope}, ${this.member}, ${heartbeat}, '${GONE_MS} milliseconds', ${this.task})`)) as unknown as pg.QueryResult[];
     if (heartbeat) this.beatMs = clockMs;
-    const [row] = results[2]!.rows;
-    const [clock] = results[3]!.rows;
-    if (this.fence && clock.attempt > this.fence.attempt) {
+    const [row] = results[1]!.rows;
+    if (this.fence && row.task_attempt > this.fence.attempt) {
       await this.client.query('rollback');
-      throw new FatalError('a later attempt of this task has begun', { code: 'stale_attempt', place: this.fence.task, expected: `attempt ${clock.attempt}`, found: `attempt ${this.fence.attempt}`, next: 'let this process end; the later attempt continues' });
+      throw new FatalError('a later attempt of this task has begun', { code: 'stale_attempt', place: this.fence.task, expected: `attempt ${row.task_attempt}`, found: `attempt ${this.fence.attempt}`, next: 'let this process end; the later attempt continues' });
     }
-    return { nowMs: clock.now, bootMs: clock.boot, owner: row?.owner ?? null, ownerUntilMs: row?.owner_until ?? 0, members: new Set(clock.members), read: () => decode(row?.state ?? null) };
+    return { nowMs: row.now_ms, bootMs: row.boot_ms, owner: row.row_owner, ownerUntilMs: row.row_owner_until ?? 0, members: new Set(row.members), read: () => decode(row.row_state) };
   }
 
   async keep(owner: { untilMs: number } | null, state: SharedState): Promise<void> {
-    await this.client.query(
-      `update _headrace.budget set owner = ${owner ? this.member : 'null'}, owner_until = ${owner?.untilMs ?? 0}, state = '\\x${encode(state).toString('hex')}' where scope = ${this.scope}; commit`);
+    await this.client.query(`select _headrace.budget_keep(${this.scope}, ${owner ? this.member : 'null'}, ${owner?.untilMs ?? 0}, '\\x${encode(state).toString('hex')}'); commit`);
   }
 
   async release(): Promise<void> {

@@ -7,10 +7,14 @@
 const NEAR = 0.0075;
 /** How long the rate stays just below the edge before it is tried. */
 const REACHED_MS = 7000;
+/** It is tried less often where it is found again and again. */
+const MOST_DOUBLINGS = 2;
 /** So much below a step that held and is gone back to. */
 const BELOW = 0.99;
 /** A step that held may have lived on what the server had saved up: for so long it is on trial. */
 const TRIAL_MS = 8000;
+/** What is left of a rate that had held for long, when it is rejected soon after a step past it was. */
+const AFTERSHOCK = 0.98;
 /** What is left of the rate after a short block: the longer there was none, the less is it too high. */
 const CUTS: readonly (readonly [calmMs: number, left: number])[] = [[20_000, 0.99], [10_000, 0.98], [5000, 0.97], [2000, 0.95], [0, 0.93]];
 
@@ -30,12 +34,14 @@ export class Edge {
   private held = 0;
   /** The last climb ended just below what was refused. */
   private reached = false;
+  /** How often in a row the same edge was found again. */
+  private confirmed = 0;
   /** What the rate was before the climb whose last step is on trial. */
   private fallback: number | undefined;
 
   /** Until the next climb. */
   waitMs(otherwiseMs: number): number {
-    return this.reached ? REACHED_MS : otherwiseMs;
+    return this.reached ? REACHED_MS * 2 ** Math.min(this.confirmed, MOST_DOUBLINGS) : otherwiseMs;
   }
 
   /**
@@ -48,6 +54,7 @@ export class Edge {
     if (this.refused === undefined) return undefined;
     if (rate >= this.refused) {
       this.refused = undefined;
+      this.confirmed = 0;
       return 'moved';
     }
     if (this.refused - rate > NEAR * this.refused) return (rate + this.refused) / 2;
@@ -58,6 +65,13 @@ export class Edge {
 
   refuse(rate: number): void {
     this.refused = rate;
+    this.confirmed = 0;
+  }
+
+  /** A rate that was expected was refused, and almost held: a little less is gone on with. */
+  nearlyHeld(rate: number, left: number): void {
+    this.refuse(rate);
+    this.fallback = left;
   }
 
   /** A block has begun and ended: no climb goes on. Returns the rate before the climb whose last step is on trial. */
@@ -71,12 +85,15 @@ export class Edge {
   /** What is gone on with where a step on trial did not hold; undefined: it is on trial no longer. */
   afterTrial(fallback: number | undefined, { rate, calmMs }: Setback): number | undefined {
     if (fallback === undefined || calmMs >= TRIAL_MS) return undefined;
-    this.refused = rate;
-    return Math.min(fallback, cutAfter(calmMs) * rate);
+    this.refuse(rate);
+    // What it fell back to had held before the climb: the server has not recovered from the step yet.
+    return rate <= fallback ? AFTERSHOCK * rate : Math.min(fallback, cutAfter(calmMs) * rate);
   }
 
   /** After a short block: the last step that held, if it was a climb from `base`, or a little less than what did not. */
   after({ rate, calmMs }: Setback, base: number | undefined): number {
+    const isSame = base !== undefined && this.refused !== undefined && Math.abs(rate - this.refused) <= 2 * NEAR * this.refused;
+    this.confirmed = isSame ? this.confirmed + 1 : 0;
     this.refused = rate;
     if (base === undefined) return cutAfter(calmMs) * rate;
     this.fallback = base;

@@ -251,7 +251,7 @@ export class RateLearner {
     } else if (this.first) {
       if (quick && this.nearlyHeld(before)) {
         this.rate *= NEARLY;
-        this.edge.refuse(before);
+        this.edge.nearlyHeld(before, this.rate);
         this.first = false;
       } else if (quick ? this.blockedAtMs > this.cycleStartMs + 1500 : spanMs >= 1000 && accepted >= 8) {
         this.rate = Math.min(before, quick ? 0.85 * recent : 0.97 * sustained);

@@ -1,6 +1,7 @@
 /** Tables that Headrace keeps for itself, in schema `_headrace`. Forward only, under a lock; an older binary refuses a newer layout. */
 import type pg from 'pg';
 import { FatalError } from '../errors.js';
+import { BUDGET_LAYOUT } from './layouts/budget.js';
 import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
 import { SERVICE_LAYOUT } from './layouts/service.js';
 
@@ -55,6 +56,7 @@ const MIGRATIONS: string[] = [
   create index loan_run on _headrace.loan (connection, run);
   `,
   SERVICE_LAYOUT,
+  BUDGET_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {
