@@ -25,20 +25,24 @@ export function rateUnder(ban: BanRule, spreadMs = FIRST_SLACK * ban.windowMs): 
 /** When the latest accepted requests were sent: what came before a ban says what it allows. */
 export class AcceptedSends {
   readonly kind = 'accepted-sends';
-  private sends: { sentMs: number; cost: number }[] = [];
+  private times: number[] = [];
+  private costs: number[] = [];
 
   add(sentMs: number, cost: number): void {
-    this.sends.push({ sentMs, cost });
-    if (this.sends.length > 2 * KEPT_SENDS) this.sends.splice(0, KEPT_SENDS);
+    this.times.push(sentMs);
+    this.costs.push(cost);
+    if (this.times.length <= 2 * KEPT_SENDS) return;
+    this.times.splice(0, KEPT_SENDS);
+    this.costs.splice(0, KEPT_SENDS);
   }
 
   /** Accepted of what was sent in the window before the request that was rejected. */
   quotaBefore(rejectedSentMs: number): number {
-    const coveredMs = rejectedSentMs - Math.min(...this.sends.map(({ sentMs }) => sentMs));
+    const coveredMs = rejectedSentMs - Math.min(...this.times);
     // More than a ban's server allows: the rate of what is known of.
-    if (this.sends.length >= KEPT_SENDS && coveredMs < SUSPECTED_WINDOW_MS) return (this.sends.length * SUSPECTED_WINDOW_MS) / Math.max(1, coveredMs);
+    if (this.times.length >= KEPT_SENDS && coveredMs < SUSPECTED_WINDOW_MS) return (this.times.length * SUSPECTED_WINDOW_MS) / Math.max(1, coveredMs);
     let sum = 0;
-    for (const { sentMs, cost } of this.sends) if (sentMs > rejectedSentMs - SUSPECTED_WINDOW_MS - SUSPECTED_SLACK_MS && sentMs < rejectedSentMs) sum += cost;
+    for (const [at, sentMs] of this.times.entries()) if (sentMs > rejectedSentMs - SUSPECTED_WINDOW_MS - SUSPECTED_SLACK_MS && sentMs < rejectedSentMs) sum += this.costs[at]!;
     return Math.max(1, sum);
   }
 

@@ -13,7 +13,7 @@ import { SendLog } from './send-log.js';
 export const DEFAULT_LIMIT = 'requests';
 /** How far back `sentPerSecond` looks, and the window of a share. */
 const MEASURED_MS = 10_000;
-const RECENT_GRAIN_MS = 500;
+const RECENT_GRAIN_MS = 1000;
 /** Limits that one credential may have; a server that names a new one with every answer gets no further. */
 const MOST_LIMITS = 200;
 /** A search doubles its rate: the engine should have requests ready for it. */

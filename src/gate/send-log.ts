@@ -2,7 +2,7 @@
  * How much was sent when, oldest first; what has left the window is forgotten. Sends close to each other are kept as one, at the time of
  * the last of them, so that a window never looks emptier than it is and the log stays small at any rate.
  */
-const COMPACT_AT = 32;
+const COMPACT_AT = 8;
 
 export class SendLog {
   readonly kind = 'send-log';
