@@ -13,6 +13,8 @@ export const HORIZON_MS = 50;
 /** A grant that was not used until so long after its time is void, or sooner under a ceiling. */
 const LATE_MS = 40;
 const MOST_GRANTS = 64;
+/** Whose turn it is and does not come within so long of its time, loses it. */
+const TURN_MS = 30;
 
 interface Grant {
   id: number;
@@ -129,8 +131,15 @@ export class GrantPool {
     const granted: Grant[] = [];
     const before = this.held;
     this.held = undefined;
+    const turns = (state.turns ??= new Map());
+    const waits = (backMs: number) => turns.set(member, { sinceMs: turns.get(member)?.sinceMs ?? nowMs, backMs });
     for (const [key, request] of this.wanted) {
       const rate = state.gate.rateOf(request.endpoint);
+      if (rate * HORIZON_MS < 1000 && isAnothersTurn(turns, member, nowMs)) {
+        waits(nowMs + HORIZON_MS);
+        this.held = { reason: 'shared budget', limit: 'turn', sinceMs: before?.sinceMs ?? nowMs - offsetMs, untilMs: nowMs + HORIZON_MS - offsetMs };
+        continue;
+      }
       const want = Math.max(1, Math.min(MOST_GRANTS, Math.ceil((rate * HORIZON_MS) / 1000 / members)));
       let at = nowMs;
       for (let got = 0; got < want; ) {
@@ -143,15 +152,30 @@ export class GrantPool {
           continue;
         }
         if (at + verdict.waitMs > nowMs + HORIZON_MS) {
+          if (got === 0) waits(Number.isFinite(verdict.waitMs) ? at + verdict.waitMs : nowMs + HORIZON_MS);
           if (got === 0) this.held = { reason: verdict.reason, limit: verdict.limit, sinceMs: before?.limit === verdict.limit ? before.sinceMs : nowMs - offsetMs, untilMs: (Number.isFinite(verdict.waitMs) ? at + verdict.waitMs : nowMs + HORIZON_MS) - offsetMs };
           break;
         }
         at += Math.max(verdict.waitMs, 0.01);
       }
-      if (granted.some((grant) => matches(grant.request, request))) this.wanted.delete(key);
+      if (granted.some((grant) => matches(grant.request, request))) {
+        this.wanted.delete(key);
+        turns.delete(member);
+      }
     }
     return granted;
   }
+}
+
+/** Somebody waits for longer than this one, and is not late yet. */
+function isAnothersTurn(turns: NonNullable<SharedState['turns']>, member: string, nowMs: number): boolean {
+  const own = turns.get(member)?.sinceMs ?? Infinity;
+  for (const [other, { sinceMs, backMs }] of turns) {
+    if (other === member) continue;
+    if (nowMs > backMs + TURN_MS) turns.delete(other);
+    else if (sinceMs < own) return true;
+  }
+  return false;
 }
 
 function matches(a: GateRequest, b: GateRequest): boolean {

@@ -56,6 +56,9 @@ export class SharedGate implements Gate {
   /** Sent before the budget was shared. */
   private early: { atMs: number; request: GateRequest }[] = [];
   private failure: unknown;
+  /** Nobody else is there, and this process goes. */
+  private leaving = false;
+  private begun = false;
   /** Called when a request that had to wait may go. */
   onChange: () => void = () => {};
 
@@ -165,7 +168,9 @@ export class SharedGate implements Gate {
       if (!this.failure) {
         this.pool.giveBack();
         const row = await store.lock(this.clock.monotonic());
-        if (this.mode === 'owner' && row.owner === this.attached.member) await store.keep(null, this.state);
+        const isLast = [...row.members].every((name) => name === this.attached!.member);
+        this.leaving = isLast;
+        if (this.mode === 'owner' && row.owner === this.attached.member) await store.keep(null, { ...this.state, left: isLast });
         else if (this.mode === 'shared') await this.share(row);
         else await store.release();
         await store.leave();
@@ -270,7 +275,7 @@ export class SharedGate implements Gate {
     const now = this.clock.monotonic();
     this.offsetMs = row.nowMs - now;
     this.pool.cancelAll(state);
-    await store.keep({ untilMs: row.nowMs + OWNER_MS }, this.state);
+    await store.keep({ untilMs: row.nowMs + OWNER_MS }, this.state, this.begins());
     this.renewedMs = now;
     this.exchangeSoon(RENEW_MS);
   }
@@ -287,14 +292,22 @@ export class SharedGate implements Gate {
     const usable = found && age < FRESH_MS;
     const state = usable ? found : { ...this.state, gate: found ? new CredentialGate({ ...this.options, memory: { ...found.gate.remember(), ...this.options.memory } }) : this.state.gate };
     if (usable) state.gate.setCeilings(this.options.ceilings ?? {});
-    if (row.owner !== null || (usable && state.bootMs !== row.bootMs)) state.gate.hold(row.nowMs, UNKNOWN_MS);
+    if (row.owner !== null || (usable && state.bootMs !== row.bootMs && !state.left)) state.gate.hold(row.nowMs, UNKNOWN_MS);
     state.bootMs = row.bootMs;
+    state.left = false;
     // What this process sent before it came here counts as well.
     for (const { atMs, request } of this.early.splice(0)) {
       const at = atMs + row.nowMs - this.clock.monotonic();
       state.gate.answered(at, state.gate.sent(at, request), { kind: 'accepted', signs: { readings: [] }, serverTimeMs: undefined });
     }
     return state;
+  }
+
+  /** The first time: that somebody sends must not be forgotten where the one before said that nobody does. */
+  private begins(): boolean {
+    const isFirst = !this.begun;
+    this.begun = true;
+    return isFirst;
   }
 
   private async share(row: LockedRow, own?: SharedState): Promise<void> {
@@ -305,7 +318,8 @@ export class SharedGate implements Gate {
     this.pool.settle(state, row, member, this.offsetMs);
     const granted = this.pool.grant(state, row.nowMs, { member, members: this.members, offsetMs: this.offsetMs });
     this.state = state;
-    await store.keep(null, state);
+    state.left = this.leaving && state.open.size === 0;
+    await store.keep(null, state, this.begins());
     this.pool.add(granted);
     if (!this.exchanging) this.exchangeAt(now + HEARTBEAT_MS);
   }

@@ -23,6 +23,10 @@ export interface SharedState {
   nextId: number;
   /** When the database was started: what was granted shortly before a crash may be forgotten. */
   bootMs: number;
+  /** Processes that found no room, since when, and when they come again: where grants are scarce, they go in this order. */
+  turns?: Map<string, { sinceMs: number; backMs: number }> | undefined;
+  /** The last process left, and told of all that it had sent. */
+  left?: boolean | undefined;
 }
 
 export interface LockedRow {
@@ -86,8 +90,9 @@ export class BudgetStore {
     return { nowMs: row.now_ms, bootMs: row.boot_ms, owner: row.row_owner, ownerUntilMs: row.row_owner_until ?? 0, members: new Set(row.members), read: () => decode(row.row_state) };
   }
 
-  async keep(owner: { untilMs: number } | null, state: SharedState): Promise<void> {
-    await this.client.query(`select _headrace.budget_keep(${this.scope}, ${owner ? this.member : 'null'}, ${owner?.untilMs ?? 0}, '\\x${encode(state).toString('hex')}'); commit`);
+  /** `durable`: a crash of the database shall not forget it. */
+  async keep(owner: { untilMs: number } | null, state: SharedState, durable = false): Promise<void> {
+    await this.client.query(`${durable ? 'set local synchronous_commit = on; ' : ''}select _headrace.budget_keep(${this.scope}, ${owner ? this.member : 'null'}, ${owner?.untilMs ?? 0}, '\\x${encode(state).toString('hex')}'); commit`);
   }
 
   async release(): Promise<void> {

@@ -51,13 +51,16 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
   let meter: NodeJS.Timeout | undefined;
   let last: (() => Progress) | undefined;
   try {
+    // The API answers while the database starts.
+    const account = opened.source.check(controller.signal);
+    account.catch(() => {});
     const destination = await openDestination(connection);
     try {
       if (destination.notice) note(`note: ${destination.notice}`);
       const summary = await runSync({
         source: opened.source, destination, permits: opened.permits, gateStatus: opened.gateStatus, limits: opened.limits,
         shareBudget: () => opened.shareBudget(destination, (error) => emit({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` })),
-        connection: connection.name, runId: newRunId(),
+        account, connection: connection.name, runId: newRunId(),
         mode: connection.destination.mode, clock: systemClock, signal: controller.signal, planner: flags.planner ?? 'adaptive', emit,
         onProgress: (snapshot) => {
           view.start(snapshot);

@@ -31,6 +31,8 @@ export interface SyncOptions {
   limits?: LimitKeeper | undefined;
   /** Called once the destination is open; what it returns, at the end. */
   shareBudget?: (() => Promise<() => Promise<void>>) | undefined;
+  /** The check of the credential, where it was begun already. */
+  account?: Promise<Account> | undefined;
   connection: string;
   runId: string;
   mode: WriteMode;
@@ -52,7 +54,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
   const { source, destination, connection, runId, mode, signal, clock } = options;
   const startedMs = clock.monotonic();
   setMaxListeners(0, signal); // every request in flight and every reader listens
-  const account = await source.check(signal);
+  const account = await (options.account ?? source.check(signal));
   const targets = targetsOf(source.streams, mode);
   const session = await destination.open({ connection, runId, streams: targets, readOnly: false, startedMs: clock.now() });
   let limitMemory: LimitMemory | undefined;

@@ -26,6 +26,8 @@ export class Writer {
   private readonly sources = new Set<Pending>();
   private active = 0;
   private scheduled = false;
+  /** Nothing was committed yet: whoever waits for the first rows shall not wait for more of them. */
+  private isFirst = true;
   private cancelTimer: (() => void) | undefined;
 
   constructor(
@@ -62,7 +64,7 @@ export class Writer {
       const oldest = source.oldestMs();
       if (oldest === undefined) continue;
       const waitMs = oldest + LIMITS.batchDelayMs - now;
-      if (waitMs <= 0 || source.draining() || this.memory.full || source.pendingBytes() >= LIMITS.batchEagerBytes) due.push(source);
+      if (waitMs <= 0 || this.isFirst || source.draining() || this.memory.full || source.pendingBytes() >= LIMITS.batchEagerBytes) due.push(source);
       else nextMs = Math.min(nextMs, waitMs);
     }
     due.sort((a, b) => b.pendingBytes() - a.pendingBytes());
@@ -78,6 +80,7 @@ export class Writer {
 
   private async commit(taken: TakenBatch): Promise<void> {
     this.active++;
+    this.isFirst = false;
     try {
       taken.done(await this.session.commit(taken.batch));
     } catch (error) {
