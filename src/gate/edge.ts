@@ -7,6 +7,9 @@
 const NEAR = 0.0075;
 /** How long the rate stays just below the edge before it is tried. */
 const REACHED_MS = 7000;
+/** The same while a run begins, and how long that is. */
+const EARLY_MS = 4000;
+const EARLY_RUN_MS = 60_000;
 /** It is tried less often where it is found again and again. */
 const MOST_DOUBLINGS = 2;
 /** So much below a step that held and is gone back to. */
@@ -39,9 +42,9 @@ export class Edge {
   /** What the rate was before the climb whose last step is on trial. */
   private fallback: number | undefined;
 
-  /** Until the next climb. */
-  waitMs(otherwiseMs: number): number {
-    return this.reached ? REACHED_MS * 2 ** Math.min(this.confirmed, MOST_DOUBLINGS) : otherwiseMs;
+  /** Until the next climb. `runMs`: since the first request, where the rate was expected; what was refused early may be the fault of processes that had only just begun. */
+  waitMs(otherwiseMs: number, runMs: number): number {
+    return this.reached ? (runMs < EARLY_RUN_MS ? EARLY_MS : REACHED_MS) * 2 ** Math.min(this.confirmed, MOST_DOUBLINGS) : otherwiseMs;
   }
 
   /**

@@ -86,6 +86,7 @@ export class RateLearner {
   /** Longest wait for a window, of late. */
   private windowMs: number;
   private cycleStartMs = 0;
+  private startedMs = 0;
   /** No rejection has taught a rate yet. */
   private first = true;
   /** The first rate is the vendor's usual one. */
@@ -127,7 +128,7 @@ export class RateLearner {
 
   /** At the first request. */
   start(nowMs: number): void {
-    this.lastStepMs = this.cycleStartMs = nowMs;
+    this.startedMs = this.lastStepMs = this.cycleStartMs = nowMs;
     this.pacer.start(nowMs);
   }
 
@@ -293,7 +294,7 @@ export class RateLearner {
     }
     if (this.phase !== 'cruise' || !bound || this.rate >= ceiling) return;
     const gap = Math.max(LEAST_STEP_MS, 1.1 * this.windowMs);
-    const wait = this.step === 0 ? Math.max(this.edge.waitMs(this.probeEveryMs), gap) : gap;
+    const wait = this.step === 0 ? Math.max(this.edge.waitMs(this.probeEveryMs, this.expected ? nowMs - this.startedMs : Infinity), gap) : gap;
     if (sinceStep < wait || this.delivery.rate(nowMs, Math.min(Math.floor(sinceStep / 500) * 500, 4000)) <= 0.85 * this.rate) return;
     if (this.step === 0) {
       this.base = this.rate;
