@@ -144,11 +144,16 @@ class StripePages {
     };
   }
 
+  /** Seconds; nothing before is wanted. */
+  private get start(): number {
+    return this.config.start_date === undefined ? -Infinity : Date.parse(this.config.start_date) / 1000;
+  }
+
   private division({ shape, position }: StreamDefinition): Division {
     if (shape === 'chain') return { kind: 'chain', pageRows: PAGE_ROWS };
     if (shape !== 'range') return { kind: 'slices', pageRows: PAGE_ROWS, of: { parent: shape.parent, slice: (parent) => (parent['deleted'] === true ? undefined : String(parent['id'])) } };
     return {
-      kind: 'range', unit: 1, order: 'descending', pageRows: PAGE_ROWS,
+      kind: 'range', unit: 1, order: 'descending', pageRows: PAGE_ROWS, start: Number.isFinite(this.start) ? this.start : undefined,
       position: (record) => { const value = record[position]; return typeof value === 'number' ? value : Number.NaN; },
     };
   }
@@ -160,9 +165,8 @@ class StripePages {
       if (path.includes('{parent}')) path = path.replace('{parent}', encodeURIComponent(request.slice));
       else query.set('subscription', request.slice);
     }
-    const start = this.config.start_date === undefined ? null : Date.parse(this.config.start_date) / 1000;
-    const gte = request.gte ?? (definition.shape === 'range' ? start : null);
-    if (gte !== null) query.set('created[gte]', String(gte));
+    const gte = Math.max(request.gte ?? -Infinity, definition.shape === 'range' ? this.start : -Infinity);
+    if (gte > -Infinity) query.set('created[gte]', String(gte));
     if (request.lt !== null) query.set('created[lt]', String(request.lt));
     if (request.cursor !== null) query.set('starting_after', request.cursor);
     const { body, serverTimeMs, bytes } = await this.client.request({
