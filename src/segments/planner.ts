@@ -44,13 +44,13 @@ export interface PageVerdict {
 /** Equal segments run at most this many side by side, as the original did. */
 const UNIFORM_CHAINS = 15;
 /** A part with fewer expected pages than this is not worth a request of its own. */
-const LEAST_PAGES_TO_STEAL = 1.2;
+const LEAST_PAGES_TO_STEAL = 2;
 /** Chains allowed from the first page on; before it, nothing is known to divide by. */
 const FIRST_CHAINS = 12;
 /** Each page read allows this many more chains: one page says little of a long span, and a small stream is not worth many probes. */
 const CHAINS_PER_PAGE = 12;
 /** The same where only the range's own last page speaks for it. */
-const HEDGE_PAGES = 2;
+const HEDGE_PAGES = 3;
 const DENSE_RANK = 1e12;
 /** Expected rows assumed for an empty page's surroundings. */
 const EMPTY_PAGE_ROWS = 0.2;
