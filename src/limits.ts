@@ -15,6 +15,8 @@ export const LIMITS = {
   openRanges: 120,
   /** Closed ranges kept apart before neighbours are merged; bounds state as well. */
   closedRanges: 60,
+  /** What a request is taken to need until answers tell. */
+  firstLatencyMs: 300,
   /** Chains in flight when no limit is known to bound them: more only queues at the server. */
   unlimitedChains: 12,
   /** Parent pages whose children are still open, and the weight of their list; bounds the state of a child stream. */

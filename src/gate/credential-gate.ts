@@ -6,7 +6,7 @@ import { BudgetLedger } from './budget-ledger.js';
 import { ClockOffset } from './clock-offset.js';
 import type { Admission, Answer, Ceilings, Gate, GateRequest, GateStatus, LimitFact, LimitScope, LimitSigns, LimitView, Reading, Rejection, Ticket, WaitReason } from './gate.js';
 import { Governor, type GovernorMemory, type GovernorPrior, type GovernorReading, type GovernorTicket } from './governor.js';
-import { RateWindow } from './rate-window.js';
+import { RateWindow, windowOf } from './rate-window.js';
 import { SendLog } from './send-log.js';
 
 /** What the gate's own limit is called where nobody names it. */
@@ -301,11 +301,7 @@ export class CredentialGate implements Gate {
   }
 
   private endpointCeiling(endpoint: string): RateWindow | undefined {
-    const { maxEndpointRate } = this.ceilings;
-    if (!maxEndpointRate) return undefined;
-    let window = this.endpointCeilings.get(endpoint);
-    if (!window) this.endpointCeilings.set(endpoint, (window = new RateWindow(maxEndpointRate)));
-    return window;
+    return windowOf(this.endpointCeilings, endpoint, this.ceilings.maxEndpointRate);
   }
 
   private retuneShare(nowMs: number, share: number): void {

@@ -1,4 +1,6 @@
 /** What got through of late, and how long it took: what rates and the number of requests in flight are derived from. */
+import { LIMITS } from '../limits.js';
+
 const SLOT_MS = 500;
 const KEPT_SLOTS = 520;
 /** The latest half-minute is kept slot by slot, what was before it ten by ten. */
@@ -99,9 +101,9 @@ export class Delivery {
     }
   }
 
-  /** More in flight than this would only queue. `eager`: while the rate is still being sought. */
-  mostInFlight(eager: boolean): number {
-    if (this.latencyMs === undefined) return FIRST_IN_FLIGHT;
+  /** More in flight than this would only queue. `eager`: while the rate is still being sought. `knownRate`: per second, 0 where none is known. */
+  mostInFlight(eager: boolean, knownRate: number): number {
+    if (this.latencyMs === undefined) return Math.max(FIRST_IN_FLIGHT, Math.ceil((knownRate * LIMITS.firstLatencyMs) / 1000));
     return Math.ceil(((eager ? 4 : 2) * Math.max(0, ...this.capacity) * this.latencyMs) / 1000) + SPARE_IN_FLIGHT;
   }
 }

@@ -15,8 +15,6 @@ import type { WaitReason } from './gate.js';
 import { RateLearner, type RateMemory, type RatePrior } from './rate-learner.js';
 import { RollingLedger, type RollingReading } from './rolling-ledger.js';
 
-/** What a request is taken to need before one was answered often enough to tell. */
-const FIRST_LATENCY_MS = 300;
 const TICK_MS = 500;
 /** How far back `usedPerSecond` looks. */
 const USED_MS = 5000;
@@ -213,10 +211,7 @@ export class Governor {
   /** In flight at most, whatever else is known. With nothing known, one request finds out what its answer states. */
   mostInFlight(): number {
     if (!this.heard && !this.prior && !this.memory) return 1;
-    const known = this.prior ?? this.memory;
-    // A rate that is known needs so many before anything is known of the way.
-    const atFirst = known && this.delivery.latencyMs === undefined ? Math.ceil((this.rate.rate * FIRST_LATENCY_MS) / 1000) : 1;
-    return Math.min(this.concurrency.cap, Math.max(atFirst, this.delivery.mostInFlight(this.rate.phase === 'startup')));
+    return Math.max(1, Math.min(this.concurrency.cap, this.delivery.mostInFlight(this.rate.phase === 'startup', this.prior || this.memory ? this.rate.rate : 0)));
   }
 
   /** The server asks for a pause that is no rejection. */

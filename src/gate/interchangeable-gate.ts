@@ -3,7 +3,7 @@
  * that it learned. Invariant: what a user allows over all is kept over all of them.
  */
 import type { Admission, Answer, Ceilings, Gate, GateRequest, GateStatus, InterchangeableGates, LimitView, Ticket } from './gate.js';
-import { RateWindow } from './rate-window.js';
+import { RateWindow, windowOf } from './rate-window.js';
 
 interface MemberTicket extends Ticket {
   member: number;
@@ -104,11 +104,7 @@ export class InterchangeableGate implements InterchangeableGates {
   }
 
   private endpointCeiling(endpoint: string): RateWindow | undefined {
-    const { maxEndpointRate } = this.ceilings;
-    if (!maxEndpointRate) return undefined;
-    let window = this.endpointCeilings.get(endpoint);
-    if (!window) this.endpointCeilings.set(endpoint, (window = new RateWindow(maxEndpointRate)));
-    return window;
+    return windowOf(this.endpointCeilings, endpoint, this.ceilings.maxEndpointRate);
   }
 }
 

@@ -272,8 +272,7 @@ export class RateLearner {
       this.acceptedInCycle = 0;
     }
     this.rate = Math.max(LEAST_RATE, this.rate);
-    const banned = this.bannedAtMs === nowMs;
-    if (this.rate < 0.85 * base || climbed) this.probeEveryMs = Math.max(LEAST_STEP_MS, banned ? this.probeEveryMs : 0);
+    if (this.rate < 0.85 * base || climbed) this.probeEveryMs = Math.max(LEAST_STEP_MS, this.bannedAtMs === nowMs ? this.probeEveryMs : 0);
     else if (this.climbing) this.probeEveryMs = Math.min(Math.max(LAST_INTERVAL_MS, this.probeEveryMs), this.probeEveryMs * 2);
     this.climbing = false;
     this.step = 0;

@@ -93,3 +93,11 @@ export class RateWindow {
     this.tokensAt = nowMs;
   }
 }
+
+/** The window of one endpoint, opened with its first request; undefined where no rule counts endpoints. */
+export function windowOf(windows: Map<string, RateWindow>, endpoint: string, rule: RateRule | undefined): RateWindow | undefined {
+  if (!rule) return undefined;
+  let window = windows.get(endpoint);
+  if (!window) windows.set(endpoint, (window = new RateWindow(rule)));
+  return window;
+}

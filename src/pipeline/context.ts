@@ -2,6 +2,7 @@
 import type { Clock } from '../clock.js';
 import type { DestinationSession, StreamTarget } from '../destination/contract.js';
 import type { Ticket } from '../gate/gate.js';
+import { LIMITS } from '../limits.js';
 import type { WriteMode } from '../protocol/catalog.js';
 import type { Stream } from '../source/contract.js';
 import type { RunEvent } from './events.js';
@@ -34,8 +35,6 @@ export interface RunContext {
   note: (message: string) => void;
 }
 
-/** Assumed until a request was answered. */
-const FIRST_LATENCY_MS = 300;
 /** More chains than rate x latency, for the spread of latencies (measured: fewer idle the limit, more cost requests). */
 const CHAIN_MARGIN = 1.25;
 
@@ -43,7 +42,7 @@ const CHAIN_MARGIN = 1.25;
 export function chainsFor(stream: Stream, context: RunContext, unlimited: number, most: number): number {
   const rate = context.permits.rateOf(stream.endpoint);
   if (!Number.isFinite(rate)) return unlimited;
-  const latencyMs = context.permits.latencyMs() ?? FIRST_LATENCY_MS;
+  const latencyMs = context.permits.latencyMs() ?? LIMITS.firstLatencyMs;
   return Math.min(most, context.permits.inFlightBound(), Math.ceil((rate * latencyMs * CHAIN_MARGIN) / 1000) + 1);
 }
 
