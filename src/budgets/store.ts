@@ -13,7 +13,7 @@ export const GONE_MS = 2000;
 const HEARTBEAT_MS = 300;
 
 /** Raised with every change of what a gate is made of: one of another version's is not gone on with. */
-const LAYOUT = 4;
+const LAYOUT = 5;
 
 /** What the processes share. */
 export interface SharedState {

@@ -164,7 +164,7 @@ export class Governor {
   }
 
   sent(nowMs: number, cost: number): GovernorTicket {
-    const probe = this.rate.sent(this.bucket ? 0 : cost);
+    const probe = this.rate.sent(nowMs, this.bucket ? 0 : cost);
     this.bucket?.spend(nowMs, cost);
     this.rolling?.sent(nowMs, cost);
     this.inFlight++;
@@ -187,7 +187,7 @@ export class Governor {
     if (answer.kind === 'accepted') {
       const cost = answer.actualCost ?? ticket.cost;
       this.delivery.accepted(nowMs, cost, nowMs - ticket.sentMs);
-      this.rate.accepted(ticket.sentMs, cost);
+      this.rate.accepted(nowMs, ticket.sentMs, cost);
       this.acceptedInFlight.push(ticket.inFlight);
       if (this.acceptedInFlight.length > RANKED) this.acceptedInFlight.splice(0, RANKED / 2);
       if (ticket.probe) this.rate.probeAccepted(nowMs);
@@ -204,7 +204,7 @@ export class Governor {
     this.inFlight--;
     this.inFlightCost -= ticket.cost;
     this.sentCost -= ticket.cost;
-    if (!this.bucket) this.rate.unsent(ticket.cost);
+    if (!this.bucket) this.rate.unsent(ticket.sentMs, ticket.cost);
     if (ticket.probe) this.rate.probeLost(ticket.sentMs);
   }
 

@@ -3,7 +3,7 @@
  * new. `pacer.ts` keeps to it, `edge.ts` knows where the limit lies, `ban.ts` what a ban teaches. Invariants: requests sent before the last
  * cut cut nothing; while blocked, at most one probe is on its way; the rate never falls below LEAST_RATE.
  */
-import { AcceptedSends, rateUnder, type BanRule } from './ban.js';
+import { AcceptedSends, BanDistance, paceUnder, rateUnder, tighten, type BanRule } from './ban.js';
 import type { Delivery } from './delivery.js';
 import { cutAfter, Edge } from './edge.js';
 import { Pacer } from './pacer.js';
@@ -57,9 +57,7 @@ const UNTOLD_CUT = 0.9;
 const BAN_MS = 3000;
 /** How many bans we wait before we try more than what a ban taught. */
 const BANS_BETWEEN_PROBES = 30;
-/** A ban although the rule was kept: the way varies more than assumed, at most so many times more. */
-const MORE_SLACK = 1.5;
-const MOST_SLACK = 4;
+
 export class RateLearner {
   readonly kind = 'rate-learner';
   rate: number;
@@ -97,10 +95,11 @@ export class RateLearner {
   private ban: BanRule | undefined;
   /** The ban's quota before it was last raised. */
   private banBase: number | undefined;
-  /** A ban was taken for granted; the accepted requests of that cycle tell a window from it. */
+  /** A ban was taken for granted; what that cycle accepted tells a window from it. */
   private suspect: { accepted: number; cycleMs: number } | undefined;
   private acceptedInCycle = 0;
   private readonly accepts = new AcceptedSends();
+  private readonly distance: BanDistance;
   private rejectedSentMs = 0;
 
   constructor(
@@ -119,6 +118,7 @@ export class RateLearner {
       this.probeEveryMs = memory.probeEveryMs;
     }
     this.ban = memory?.ban ?? (prior?.banMs === undefined ? undefined : { quota: (prior.perSecond * prior.windowMs) / 1000, windowMs: prior.windowMs, banMs: prior.banMs, slack: 1 });
+    this.distance = new BanDistance(this.ban?.leastMs);
     if (this.ban) {
       this.rate = rateUnder(this.ban, this.delivery.spreadMs);
       this.probeEveryMs = Math.max(this.probeEveryMs, BANS_BETWEEN_PROBES * this.ban.banMs);
@@ -140,7 +140,7 @@ export class RateLearner {
   remember(): RateMemory | undefined {
     if (this.first) return undefined;
     // The base held; what is above it may be a step that has yet to be answered.
-    return { perSecond: Math.min(this.rate, this.base), windowMs: this.windowMs, ban: this.ban, probeEveryMs: this.probeEveryMs };
+    return { perSecond: Math.min(this.rate, this.base), windowMs: this.windowMs, ban: this.ban && { ...this.ban, leastMs: this.distance.leastMs }, probeEveryMs: this.probeEveryMs };
   }
 
   /** Milliseconds to wait for a probe; undefined: not blocked; Infinity: until an answer. */
@@ -151,23 +151,29 @@ export class RateLearner {
 
   /** Milliseconds until there are tokens, at the given rate. */
   waitMs(nowMs: number, cost: number, rate: number): number {
-    return this.pacer.waitMs(nowMs, cost, rate, rate === this.rate);
+    const isOwn = rate === this.rate;
+    if (!this.ban) return this.pacer.waitMs(nowMs, cost, rate, isOwn);
+    const { spreadMs } = this.delivery;
+    return Math.max(this.pacer.waitMs(nowMs, cost, isOwn ? paceUnder(this.ban, spreadMs) : rate, false), this.distance.waitMs(nowMs, cost, this.ban, spreadMs));
   }
 
   /** Returns whether this request is the probe of a block. */
-  sent(cost: number): boolean {
+  sent(nowMs: number, cost: number): boolean {
     this.pacer.sent(cost);
+    if (this.ban || this.phase === 'blocked') this.distance.sent(nowMs, cost);
     if (this.phase !== 'blocked') return false;
     this.probeOut = true;
     return true;
   }
 
   /** Counted as sent, and never was. */
-  unsent(cost: number): void {
+  unsent(sentMs: number, cost: number): void {
     this.pacer.unsent(cost, this.rate);
+    this.distance.unsent(sentMs, cost);
   }
 
-  accepted(sentMs: number, cost: number): void {
+  accepted(nowMs: number, sentMs: number, cost: number): void {
+    this.distance.accepted(sentMs, nowMs, cost);
     if (this.phase === 'blocked' && !this.probeOut) this.strayAccepted++;
     this.acceptedInCycle += cost;
     this.accepts.add(sentMs, cost);
@@ -243,12 +249,13 @@ export class RateLearner {
       this.probeEveryMs = LEAST_STEP_MS;
       this.rate = 0.97 * sustained;
     } else if (this.ban) {
-      this.banAgain(this.ban, nowMs, cycleMs, blockMs);
+      tighten(this.ban, { quota: this.climbing ? this.banBase : undefined, cycleMs, blockMs });
+      this.banned(nowMs, this.ban, 2 * this.probeEveryMs);
     } else if (this.first && this.looksLikeBan(blockMs)) {
       this.suspect = { accepted: this.acceptedInCycle, cycleMs };
-      this.learnBan(nowMs, blockMs);
+      this.banned(nowMs, this.accepts.ruleAfter(this.rejectedSentMs, blockMs), this.probeEveryMs);
     } else if (blockMs > BAN_MS && !this.first && !climbed && sustained < 0.85 * base && nowMs - this.bannedAtMs > 3 * blockMs && this.statedMs === 0) {
-      this.learnBan(nowMs, blockMs);
+      this.banned(nowMs, this.accepts.ruleAfter(this.rejectedSentMs, blockMs), this.probeEveryMs);
     } else if (this.first) {
       if (quick && this.nearlyHeld(before)) {
         this.rate *= NEARLY;
@@ -379,22 +386,11 @@ export class RateLearner {
     return Math.abs(this.acceptedInCycle - accepted) <= Math.max(2, 0.1 * accepted) && cycleMs < 3 * first;
   }
 
-  private learnBan(nowMs: number, blockMs: number): void {
+  private banned(nowMs: number, ban: BanRule, probeEveryMs: number): void {
     this.first = false;
     this.bannedAtMs = nowMs;
-    this.ban = this.accepts.ruleAfter(this.rejectedSentMs, blockMs);
-    this.rate = rateUnder(this.ban, this.delivery.spreadMs);
-    this.probeEveryMs = Math.max(this.probeEveryMs, BANS_BETWEEN_PROBES * blockMs);
-  }
-
-  private banAgain(ban: BanRule, nowMs: number, cycleMs: number, blockMs: number): void {
-    if (this.climbing && this.banBase !== undefined) ban.quota = this.banBase;
-    else if (cycleMs < 2 * blockMs) ban.quota *= 0.9;
-    else ban.slack = Math.min(MOST_SLACK, ban.slack * MORE_SLACK);
-    ban.banMs = Math.max(ban.banMs, Math.min(blockMs, 2 * ban.banMs));
-    this.first = false;
-    this.bannedAtMs = nowMs;
+    this.ban = ban;
     this.rate = rateUnder(ban, this.delivery.spreadMs);
-    this.probeEveryMs = Math.max(2 * this.probeEveryMs, BANS_BETWEEN_PROBES * ban.banMs);
+    this.probeEveryMs = Math.max(probeEveryMs, BANS_BETWEEN_PROBES * ban.banMs);
   }
 }

@@ -1,5 +1,5 @@
 /** Makes a gate whole again that was taken apart into plain data: by a store that several processes share. */
-import { AcceptedSends } from './ban.js';
+import { AcceptedSends, BanDistance } from './ban.js';
 import { BucketLedger } from './bucket-ledger.js';
 import { BudgetLedger } from './budget-ledger.js';
 import { ClockOffset } from './clock-offset.js';
@@ -17,7 +17,7 @@ import { RollingLedger } from './rolling-ledger.js';
 import { SendLog } from './send-log.js';
 
 const CLASSES: Record<string, object> = {
-  'accepted-sends': AcceptedSends.prototype, 'bucket-ledger': BucketLedger.prototype, 'budget-ledger': BudgetLedger.prototype, 'clock-offset': ClockOffset.prototype, 'concurrency-learner': ConcurrencyLearner.prototype,
+  'accepted-sends': AcceptedSends.prototype, 'ban-distance': BanDistance.prototype, 'bucket-ledger': BucketLedger.prototype, 'budget-ledger': BudgetLedger.prototype, 'clock-offset': ClockOffset.prototype, 'concurrency-learner': ConcurrencyLearner.prototype,
   'credential-gate': CredentialGate.prototype, delivery: Delivery.prototype, edge: Edge.prototype, 'epoch-ledger': EpochLedger.prototype, governor: Governor.prototype, 'last-second': LastSecond.prototype, pacer: Pacer.prototype, 'rate-learner': RateLearner.prototype,
   'rate-window': RateWindow.prototype, 'rolling-ledger': RollingLedger.prototype, 'send-log': SendLog.prototype,
 };
