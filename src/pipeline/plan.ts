@@ -59,7 +59,7 @@ async function planOne(stream: Stream, span: { gte: number; lt: number }, signal
   if (!first.hasMore) return { stream: stream.name, rows: first.records.length, requests: 1, exact: true, probes: 1 };
   if (first.total !== undefined) return { stream: stream.name, rows: first.total, requests: Math.ceil(first.total / division.pageRows), exact: true, probes: 1 };
   if (division.kind !== 'range' || isOneWay(division)) return { stream: stream.name, rows: undefined, requests: undefined, exact: false, probes: 1 };
-  const density = new DensityModel();
+  const density = new DensityModel(Infinity);
   const learn = (page: Page, top: number) => {
     const last = page.records.map(division.position).findLast((position) => !Number.isNaN(position));
     const width = last === undefined || !page.hasMore ? top - span.gte : top - last;

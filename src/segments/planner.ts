@@ -7,6 +7,7 @@
 import { FatalError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { DensityModel, segmentCountFromDensity } from './density.js';
+import { HEDGE_PAGES, LEAST_PAGES_TO_STEAL, shareKept } from './division.js';
 import { newRange, reduce, type Ledger, type LedgerEvent, type Range } from './ledger.js';
 
 export interface PlannerOptions {
@@ -43,14 +44,10 @@ export interface PageVerdict {
 
 /** Equal segments run at most this many side by side, as the original did. */
 const UNIFORM_CHAINS = 15;
-/** A part with fewer expected pages than this is not worth a request of its own. */
-const LEAST_PAGES_TO_STEAL = 2;
 /** Chains allowed from the first page on; before it, nothing is known to divide by. */
 const FIRST_CHAINS = 12;
 /** Each page read allows this many more chains: one page says little of a long span, and a small stream is not worth many probes. */
 const CHAINS_PER_PAGE = 12;
-/** The same where only the range's own last page speaks for it. */
-const HEDGE_PAGES = 3;
 const DENSE_RANK = 1e12;
 /** Expected rows assumed for an empty page's surroundings. */
 const EMPTY_PAGE_ROWS = 0.2;
@@ -78,7 +75,7 @@ export class Planner {
   private readonly live = new Map<number, LiveRange>();
   /** Ranges that somebody else reads. */
   private readonly lent = new Set<number>();
-  private readonly density = new DensityModel();
+  private readonly density: DensityModel;
   private readonly events: LedgerEvent[] = [];
   private cutDone: boolean;
   /** Pages read, of former runs too. */
@@ -91,6 +88,7 @@ export class Planner {
     private readonly options: PlannerOptions,
   ) {
     this.ledger = ledger;
+    this.density = new DensityModel(Math.max(1, ledger.span.lt - ledger.span.gte));
     for (const range of ledger.ranges.values()) if (range.open) this.enlist(range);
     for (const range of ledger.ranges.values()) this.pages += range.pages;
     this.cutDone = this.pages > 0 || ledger.ranges.size > 1;
@@ -364,8 +362,9 @@ export class Planner {
     }
     victim ??= otherwise?.();
     if (!victim) return undefined;
-    const half = Math.round(this.density.halfPoint(victim.gte, victim.top) / unit) * unit;
-    const at = Math.min(Math.max(half, victim.gte + unit), Math.floor(victim.top / unit) * unit);
+    const share = shareKept(this.expectedRows(victim) / this.options.pageRows);
+    const point = Math.round(this.density.pointBelow(share, victim.gte, victim.top) / unit) * unit;
+    const at = Math.min(Math.max(point, victim.gte + unit), Math.floor(victim.top / unit) * unit);
     return at > victim.gte ? this.split(victim, at) : undefined;
   }
 

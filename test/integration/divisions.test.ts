@@ -87,11 +87,20 @@ test('range whose order nobody promised, and which has none: read as one chain, 
   expect(await storedIds('things')).toEqual(idsOf(all));
 });
 
+test('a page that was read before is refused, not read as empty', async () => {
+  const once: Page = { records: rows(5), next: 'again', hasMore: true, serverTimeMs: T0 * 1000, bytes: 500 };
+  const broken = { ...stream('things', { kind: 'chain', pageRows: PAGE }, () => ({ records: [] }), { kind: 'reread' }), page: async () => once };
+  const summary = await sync([broken]);
+  expect(summary.outcome).not.toBe('complete');
+  expect(summary.problems).toMatchObject([{ code: 'page_reused' }]);
+});
+
 test('positions that move while they are read: a last sweep brings what moved', async () => {
   const all = rows(400);
   let asked = 0;
   const summary = await sync([stream('things', range('descending', true), (request) => {
-    const page = listed(all, (a, b) => b.at - a.at || (a.id < b.id ? -1 : 1), request);
+    // What was sent does not change any more.
+    const page = structuredClone(listed(all, (a, b) => b.at - a.at || (a.id < b.id ? -1 : 1), request));
     // Rows at the far end are touched while the read goes on: they jump past its end.
     if (++asked % 4 === 0) all[asked]!.at = T0 + 1;
     return page;
