@@ -11,6 +11,8 @@ export const LIVE_KEY = ['sk', 'live', 'headracetestbed'].join('_');
 export interface RunningTestbed {
   url: string;
   stats(): Promise<TestbedStats>;
+  /** Seconds that it has worked on a core. */
+  cpuSeconds(): number;
   stop(): void;
 }
 
@@ -21,7 +23,7 @@ export async function startTestbedProcess(options: string[], api: 'stripe' | 'in
     child.stdout.setEncoding('utf8').once('data', (text: string) => resolve(text.trim()));
     child.once('exit', (code) => reject(new Error(`the testbed ended with ${code}`)));
   });
-  return { url, stats: async () => (await (await fetch(`${url}/__testbed/stats`)).json()) as TestbedStats, stop: () => void child.kill('SIGKILL') };
+  return { url, stats: async () => (await (await fetch(`${url}/__testbed/stats`)).json()) as TestbedStats, cpuSeconds: () => cpuSeconds(child.pid!), stop: () => void child.kill('SIGKILL') };
 }
 
 export interface SyncResult {
@@ -68,6 +70,12 @@ export function startSync(folder: string, args: string[], onEvent?: (event: Reco
     });
   });
   return { child, done };
+}
+
+/** User and system time of a process, in Linux's ticks of 10 ms. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 export function peakRssMib(pid: number): number {

@@ -30,9 +30,11 @@ export interface TestbedRequest {
 
 export interface TestbedAnswer {
   status: number;
-  /** JSON text. */
-  body: string;
+  /** JSON. */
+  body: string | Buffer;
   headers?: Record<string, string>;
+  /** The body's memory may be used for another one. */
+  release?: () => void;
 }
 
 export interface TestbedApi {
@@ -113,8 +115,14 @@ async function serve(exchange: Exchange): Promise<void> {
   } catch (error) {
     answer = { status: 500, body: JSON.stringify({ error: { type: 'api_error', message: messageOf(error) } }) };
   }
-  const body = beside && answer.body.endsWith('}') ? `${answer.body.slice(0, -1)},${JSON.stringify(beside).slice(1)}` : answer.body;
+  if (answer.release) response.once('close', answer.release);
+  const body = beside ? withBeside(String(answer.body), beside) : answer.body;
   strikeBody(exchange, { ...answer, body, headers: { ...verdict.headers, ...answer.headers } });
+}
+
+/** What the limit tells in the body goes into the answer's object. */
+function withBeside(body: string, beside: Record<string, unknown>): string {
+  return body.endsWith('}') && Object.keys(beside).length > 0 ? `${body.slice(0, -1)},${JSON.stringify(beside).slice(1)}` : body;
 }
 
 const MOST_BODY = 1_000_000;
@@ -163,23 +171,26 @@ function strikeBefore({ response, dice }: Exchange): boolean {
 
 /** Faults that spoil the body. */
 function strikeBody({ response, dice, clock }: Exchange, answer: TestbedAnswer): void {
-  const half = answer.body.slice(0, Math.floor(answer.body.length / 2));
-  if (dice.strikes('json')) {
-    return send(response, { ...answer, body: half });
-  }
+  const body = bytesOf(answer.body);
+  const half = body.subarray(0, Math.floor(body.length / 2));
+  if (dice.strikes('json')) return send(response, { ...answer, body: half });
   const cut = dice.strikes('cut');
   if (cut || dice.strikes('stall')) {
-    response.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(answer.body), ...answer.headers });
+    response.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': body.length, ...answer.headers });
     response.write(half);
     if (cut) response.destroy();
     else clock.after(STALL_MS, () => response.destroy());
     return;
   }
-  send(response, answer);
+  send(response, { ...answer, body });
+}
+
+function bytesOf(body: string | Buffer): Buffer {
+  return typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
 }
 
 function send(response: ServerResponse, answer: TestbedAnswer): void {
-  const body = Buffer.from(answer.body, 'utf8');
+  const body = bytesOf(answer.body);
   response.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': body.length, ...answer.headers });
   response.end(body);
 }

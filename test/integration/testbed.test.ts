@@ -65,6 +65,7 @@ test.each(Object.keys(LIMIT_MODELS).filter((name) => name !== 'none').map((name)
     return { status: response.status, text: await response.text() };
   }));
   const stats = testbed.stats();
+  for (const { text } of statuses) expect(() => JSON.parse(text)).not.toThrow();
   expect(stats.requests).toBe(60);
   expect(stats.mostInWindow.global).toBe(60);
   const rejected = statuses.filter(({ status, text }) => status === 429 || text.includes('THROTTLED') || text.includes('SSS_REQUEST'));

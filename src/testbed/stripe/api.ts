@@ -1,9 +1,11 @@
 /** Stripe's HTTP API over generated rows: lists, objects, nested lists, events, errors. */
 import { hash32, hashString, seededRandom, type Random } from '../../random.js';
+import { BodyPool, type PooledBody } from '../bodies.js';
 import type { FaultDice } from '../faults.js';
 import type { TestbedAnswer, TestbedApi, TestbedRequest } from '../server.js';
 import { HISTORY_SECONDS, Timeline, type Shape } from '../shapes.js';
 import { CHILDREN, COLLECTIONS } from './objects.js';
+import { writeText } from './row-template.js';
 import { Rows } from './rows.js';
 
 export interface StripeData {
@@ -23,6 +25,7 @@ export interface StripeData {
 /** Events are kept for 30 days. */
 const EVENTS_SECONDS = 30 * 86_400;
 const MAX_NESTED = 10;
+const COMMA = 0x2c;
 const EVENT_TYPE: Record<string, string> = { added: 'created', changed: 'updated', deleted: 'deleted' };
 
 interface ChangeEvent {
@@ -44,6 +47,7 @@ export class StripeApi implements TestbedApi {
   readonly rows = new Map<string, Rows>();
   private readonly events: ChangeEvent[] = [];
   private readonly random: Random;
+  private readonly bodies = new BodyPool();
   private requests = 0;
 
   constructor(private readonly data: StripeData, withMalformed: boolean) {
@@ -68,7 +72,8 @@ export class StripeApi implements TestbedApi {
     try {
       this.authorize(request);
       if (dice.strikes('churn')) this.churn();
-      return { status: 200, body: this.route(request.url, dice), headers };
+      const body = this.route(request.url, dice);
+      return { status: 200, headers, ...(typeof body === 'string' ? { body } : body) };
     } catch (error) {
       if (!(error instanceof StripeError)) throw error;
       return { status: error.status, headers, body: JSON.stringify({ error: { type: error.type, message: error.message, ...error.more } }) };
@@ -100,7 +105,7 @@ export class StripeApi implements TestbedApi {
     if (denied) throw new StripeError(403, 'invalid_request_error', `The provided key '${key.slice(0, 8)}****' does not have the required permissions for this endpoint. Having the 'rak_${denied.replaceAll('/', '_')}_read' permission would allow this request to continue.`, { code: 'more_permissions_required' });
   }
 
-  private route(url: URL, dice: FaultDice): string {
+  private route(url: URL, dice: FaultDice): string | PooledBody {
     const path = url.pathname.replace(/^\/v1\//, '').replace(/\/$/, '');
     const query = url.searchParams;
     if (path === 'account') {
@@ -132,7 +137,7 @@ export class StripeApi implements TestbedApi {
     return this.withNested(rows, index);
   }
 
-  private list(rows: Rows, query: URLSearchParams, dice: FaultDice): string {
+  private list(rows: Rows, query: URLSearchParams, dice: FaultDice): string | PooledBody {
     const { collection } = rows;
     const limit = limitOf(query);
     let low = 0;
@@ -162,10 +167,17 @@ export class StripeApi implements TestbedApi {
     const more = found.length > limit;
     if (more) found.pop();
     if (before !== null) found.reverse();
-    const nested = NESTED[collection.path] !== undefined;
-    let body = '{"object":"list","data":[';
-    for (let k = 0; k < found.length; k++) body += (k > 0 ? ',' : '') + (nested ? this.withNested(rows, found[k]!) : rows.render(found[k]!));
-    return `${body}],"has_more":${more},"url":"/v1/${collection.path}"}`;
+    const head = '{"object":"list","data":[';
+    const tail = `],"has_more":${more},"url":"/v1/${collection.path}"}`;
+    if (NESTED[collection.path] !== undefined) return head + found.map((index) => this.withNested(rows, index)).join(',') + tail;
+    return this.bodies.fill((target) => {
+      let at = target.write(head, 0, 'latin1');
+      for (let k = 0; k < found.length && at >= 0; k++) {
+        if (k > 0) target[at++] = COMMA;
+        at = rows.write(target, at, found[k]!);
+      }
+      return at < 0 ? at : writeText(target, at, tail);
+    });
   }
 
   private cursor(rows: Rows, id: string, param: string, dice: FaultDice): number {

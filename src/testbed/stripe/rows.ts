@@ -2,6 +2,7 @@
 import { hash32, hashString } from '../../random.js';
 import type { Timeline } from '../shapes.js';
 import type { Collection } from './objects.js';
+import { RowTemplate, writeText, type Value } from './row-template.js';
 
 const INDEX_DIGITS = 6;
 const HASH_DIGITS = 8;
@@ -12,13 +13,11 @@ interface Change {
   deleted: boolean;
 }
 
-type Value = (index: number) => string | number;
-
 export class Rows {
   private readonly changes = new Map<number, Change>();
   /** Seconds of rows that came while the server ran. */
   private readonly added: number[] = [];
-  private readonly parts: (string | Value)[];
+  private readonly template: RowTemplate;
   private readonly salt: number;
   /** The row whose `created` is spoilt, or -1. */
   malformed = -1;
@@ -30,7 +29,7 @@ export class Rows {
     related: (path: string) => Rows,
   ) {
     this.salt = hashString(collection.path, seed);
-    this.parts = compile(JSON.stringify(collection.template), (name) => this.valueOf(name, related));
+    this.template = new RowTemplate(JSON.stringify(collection.template), (name) => this.valueOf(name, related));
   }
 
   /** Rows that ever were, deleted ones included. */
@@ -79,10 +78,13 @@ export class Rows {
 
   /** The row's JSON text. */
   render(index: number): string {
-    let json = '';
-    for (const part of this.parts) json += typeof part === 'string' ? part : part(index);
-    if (index === this.malformed) return json.replace(/"(created|date)":\d+/, '"$1":"yesterday"');
-    return json;
+    const json = this.template.render(index);
+    return index === this.malformed ? json.replace(/"(created|date)":\d+/, '"$1":"yesterday"') : json;
+  }
+
+  /** The same as bytes; returns where they end, or -1 where there is no room for them. */
+  write(target: Buffer, at: number, index: number): number {
+    return index === this.malformed ? writeText(target, at, this.render(index)) : this.template.write(target, at, index);
   }
 
   private hashOf(index: number): string {
@@ -108,16 +110,4 @@ export class Rows {
       }
     }
   }
-}
-
-/** Splits a template at its placeholders; numbers lose their quotes. */
-function compile(json: string, valueOf: (name: string) => Value): (string | Value)[] {
-  const parts: (string | Value)[] = [];
-  let at = 0;
-  for (const match of json.matchAll(/"«#([a-z:_]+)»"|«([a-z:_]+)»/g)) {
-    parts.push(json.slice(at, match.index), valueOf((match[1] ?? match[2])!));
-    at = match.index + match[0].length;
-  }
-  parts.push(json.slice(at));
-  return parts;
 }
