@@ -140,18 +140,15 @@ export class RangeReader extends Reader {
       const ticket = await this.ticket(weight);
       request = this.takeMostUrgent();
       const page = await this.stream.page({ ...this.axis.request(request), signal: this.context.signal, weight, ticket });
-      const bytes = this.arrived(request, page);
+      const asked = request;
+      const bytes = this.consume(page, () => this.arrived(asked, page));
       this.context.memory.release(reserved - bytes);
       held = 0;
     } catch (error) {
       request ??= this.waiting.shift()!;
       if (!this.broken) this.stumble(request, error);
     } finally {
-      if (held > 0) this.context.memory.release(held);
-      this.inFlight--;
-      this.pump();
-      this.context.kick();
-      this.settle();
+      this.fetched(held);
     }
   }
 

@@ -24,6 +24,9 @@ export interface QueuedPage {
   children: ChildOpening[];
 }
 
+/** In place of a page's records once they were taken. */
+const TAKEN: DataRecord[] = [];
+
 export abstract class Reader implements Pending {
   /** Counts of this run, by stream: a change stream fills several. */
   readonly counts: Record<string, Counts> = {};
@@ -87,6 +90,15 @@ export abstract class Reader implements Pending {
   /** Empties the queue; returns the bytes that it held. */
   protected abstract dropQueue(): number;
 
+  /** A fetch is over, however it ended. `held`: bytes that are still reserved for it. */
+  protected fetched(held: number): void {
+    if (held > 0) this.context.memory.release(held);
+    this.inFlight--;
+    this.pump();
+    this.context.kick();
+    this.settle();
+  }
+
   /** Ends the run when there is nothing left to do. */
   protected settle(): void {
     if (!this.finish || this.inFlight > 0 || !this.drained()) return;
@@ -95,6 +107,19 @@ export abstract class Reader implements Pending {
     this.finish = undefined;
     if (this.error === undefined) resolve();
     else reject(this.error);
+  }
+
+  /**
+   * Hands a page to `use` and takes its records out. The promises that waited for it are old by then, and dead ones keep what they were
+   * given until the next full collection: rows would pile up, and be copied (measured: a tenth of all work).
+   */
+  protected consume<T>(page: Page, use: (page: Page) => T): T {
+    if (page.records === TAKEN) throw new FatalError('a connector returned the same page twice', { code: 'page_reused', place: this.stream.name, expected: 'a page of its own for every request', found: 'one that was read before', next: 'report this to the author of the connector' });
+    try {
+      return use(page);
+    } finally {
+      page.records = TAKEN;
+    }
   }
 
   /** Rows of a page, encoded; groups go to their own streams. */

@@ -141,7 +141,7 @@ export class SliceReader extends Reader {
       const weight = () => Infinity;
       const ticket = await this.ticket(weight);
       const page = await this.stream.page({ gte: this.meta.since ?? null, lt: null, cursor: work.cursor, slice: work.slice, signal: this.context.signal, weight, ticket });
-      const bytes = this.arrived(work, page);
+      const bytes = this.consume(page, () => this.arrived(work, page));
       this.context.memory.release(reserved - bytes);
       held = 0;
     } catch (error) {
@@ -153,11 +153,7 @@ export class SliceReader extends Reader {
         this.fail(error);
       }
     } finally {
-      if (held > 0) this.context.memory.release(held);
-      this.inFlight--;
-      this.pump();
-      this.context.kick();
-      this.settle();
+      this.fetched(held);
     }
   }
 

@@ -88,6 +88,7 @@ export interface RecordGroup {
 }
 
 export interface Page {
+  /** The engine takes them out of the page: every request wants a Page of its own. */
   records: DataRecord[];
   /** How many the server sent, where some of them are none of the stream's. Default: all of `records`. */
   received?: number | undefined;

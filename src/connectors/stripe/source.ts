@@ -169,37 +169,37 @@ class StripePages {
     if (gte > -Infinity) query.set('created[gte]', String(gte));
     if (request.lt !== null) query.set('created[lt]', String(request.lt));
     if (request.cursor !== null) query.set('starting_after', request.cursor);
-    const { body, serverTimeMs, bytes } = await this.client.request({
+    const response = await this.client.request({
       path: `/v1/${path}?${query}`, endpoint: endpointOf(definition), signal: request.signal, weight: request.weight, ticket: request.ticket,
     });
-    const list = asList(body, path);
-    for (const record of list.data) await this.completeNested(record, request);
+    const { serverTimeMs, bytes } = response;
+    const list = asList(response.body, path);
+    response.body = undefined; // the rows are the page's alone
+    for (const record of list.data) {
+      for (const nested of incompleteLists(record)) await this.complete(nested, request);
+    }
     return { records: list.data, next: lastId(list), hasMore: list.has_more, serverTimeMs, bytes };
   }
 
   /** Lists nested in an object hold its first entries only; the rest is read by the list's own address. */
-  private async completeNested(record: DataRecord, request: PageRequest): Promise<void> {
-    for (const field in record) {
-      const list = record[field] as List | null;
-      if (list === null || typeof list !== 'object' || list.object !== 'list' || list.has_more !== true || typeof list.url !== 'string') continue;
-      for (let pages = 0; list.has_more && pages < LIMITS.nestedPages; pages++) {
-        const [path, query] = list.url.split('?');
-        const parameters = new URLSearchParams(query);
-        parameters.set('limit', String(PAGE_ROWS));
-        const after = lastId(list);
-        if (after !== null) parameters.set('starting_after', after);
-        let more: List;
-        try {
-          const { body } = await this.client.request({ path: `${path}?${parameters}`, endpoint: genericEndpoint(path!), signal: request.signal, weight: () => Infinity });
-          more = asList(body, path!);
-        } catch (error) {
-          if (!(error instanceof CursorGoneError)) throw error;
-          list.data = []; // an entry went away meanwhile: read the list from its start
-          continue;
-        }
-        list.data.push(...more.data);
-        list.has_more = more.has_more && more.data.length > 0;
+  private async complete(list: List, request: PageRequest): Promise<void> {
+    for (let pages = 0; list.has_more && pages < LIMITS.nestedPages; pages++) {
+      const [path, query] = list.url.split('?');
+      const parameters = new URLSearchParams(query);
+      parameters.set('limit', String(PAGE_ROWS));
+      const after = lastId(list);
+      if (after !== null) parameters.set('starting_after', after);
+      let more: List;
+      try {
+        const { body } = await this.client.request({ path: `${path}?${parameters}`, endpoint: genericEndpoint(path!), signal: request.signal, weight: () => Infinity });
+        more = asList(body, path!);
+      } catch (error) {
+        if (!(error instanceof CursorGoneError)) throw error;
+        list.data = []; // an entry went away meanwhile: read the list from its start
+        continue;
       }
+      list.data.push(...more.data);
+      list.has_more = more.has_more && more.data.length > 0;
     }
   }
 
@@ -290,7 +290,7 @@ class StripePages {
     const send: ApiRequest = { path: `/v1/${path}/${id}`, endpoint: `${endpointOf(definition)}/:id`, signal: request.signal, weight: () => Infinity };
     try {
       const { body, serverTimeMs } = await this.client.request(send);
-      await this.completeNested(body as DataRecord, request);
+      for (const nested of incompleteLists(body as DataRecord)) await this.complete(nested, request);
       return { record: body as DataRecord, serverTimeMs };
     } catch (error) {
       if (error instanceof SkippableError && error.code === 'stripe_missing') return {};
@@ -331,4 +331,16 @@ function asList(body: unknown, path: string): List {
     throw new RetriableError('Stripe\'s answer is no list', { code: 'not_a_list', place: `/v1/${path}`, expected: '{"object":"list","data":[…],"has_more":…}', found: JSON.stringify(body)?.slice(0, 120), next: 'check base_url' });
   }
   return list;
+}
+
+const NONE: List[] = [];
+
+/** Lists among a record's fields of which only the first entries came. */
+function incompleteLists(record: DataRecord): List[] {
+  let found = NONE;
+  for (const field in record) {
+    const list = record[field] as List | null;
+    if (typeof list === 'object' && list?.object === 'list' && list.has_more === true && typeof list.url === 'string') found = [...found, list];
+  }
+  return found;
 }

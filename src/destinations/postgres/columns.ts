@@ -91,9 +91,9 @@ const ESCAPES: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r'
 const UNSTORABLE = /\\u(?:0000|d[89a-f])/i;
 
 function escapeJson(value: unknown): string {
-  let json = stringifyJson(value);
-  if (UNSTORABLE.test(json)) json = stringifyJson(storable(value));
-  return json.includes('\\') ? json.replaceAll('\\', '\\\\') : json;
+  const json = stringifyJson(value);
+  if (!json.includes('\\')) return json;
+  return (UNSTORABLE.test(json) ? stringifyJson(storable(value)) : json).replaceAll('\\', '\\\\');
 }
 
 function storable(value: unknown): unknown {

@@ -8,6 +8,7 @@ import { LIMITS } from '../../limits.js';
 import { redact } from '../../log.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import type { DataRecord } from '../../protocol/catalog.js';
+import { CopyLines } from './copy-lines.js';
 import { asText, columnTypeOf, encode, escapeText, MISFIT, NULL, typeOfValue, widen, type Column, type ColumnType } from './columns.js';
 
 /** Columns that every table bears, in the order in which rows carry them. */
@@ -135,15 +136,15 @@ export class Table {
     const keyed = this.target.primaryKey.length > 0;
     const keys: string[] | undefined = keyed && (input.remember !== undefined || input.scope !== undefined) ? [] : undefined;
     const quarantine: QuarantinedRow[] = [];
-    const lines: string[] = [];
+    const lines = new CopyLines();
     for (const record of records) {
       const fault = this.encodeRow(record, lines, meta);
       if (fault !== undefined) quarantine.push(this.setAside(record, fault, input));
       else if (keys) keys.push(this.keyText(record));
     }
-    const copy = Buffer.from(lines.join(''), 'utf8');
+    const copy = lines.take();
     return {
-      stream: input.stream, table: this, rows: lines.length, bytes: copy.length + 256, quarantined: quarantine.length,
+      stream: input.stream, table: this, rows: lines.count, bytes: copy.length + 256, quarantined: quarantine.length,
       copy, width: this.columns.length, keys, generation: input.remember, quarantine,
       deleted: input.deleted ?? [], scope: input.scope, version: input.version, records: records.length,
     };
@@ -158,7 +159,7 @@ export class Table {
     return this.keyColumns().map((column) => `${alias}.${quoteIdentifier(column.name)}::text`).join(` || chr(1) || `);
   }
 
-  private encodeRow(record: DataRecord, lines: string[], meta: string): string | undefined {
+  private encodeRow(record: DataRecord, lines: CopyLines, meta: string): string | undefined {
     if (record === null || typeof record !== 'object' || Array.isArray(record)) return 'not an object';
     let line = '';
     for (const column of this.columns) {
