@@ -5,11 +5,12 @@
  * Presence is a shared advisory lock on a connection that lives as long as its process: no file to clean up after a kill. Who leaves
  * asks for the lock exclusively; getting it means that nobody else is there.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import type pg from 'pg';
 import { systemClock } from '../../clock.js';
 import { codeOf, FatalError, messageOf, RetriableError } from '../../errors.js';
@@ -18,6 +19,8 @@ import { registerSecret } from '../../log.js';
 import { connect, type PostgresTarget } from '../connect.js';
 import { describePostgresError } from '../errors.js';
 import { findBinaries, reachable, serverAccount, type Account } from './binaries.js';
+
+const run = promisify(execFile);
 
 /** Advisory lock of presence, an arbitrary constant of Headrace's own. */
 const PRESENCE_LOCK = 7_205_512_002;
@@ -61,7 +64,7 @@ export class EmbeddedServer {
     const account = serverAccount();
     const place = embeddedPlace(asked, account);
     const deadline = clock.monotonic() + LIMITS.serverStartMs;
-    const data = prepare(place.folder, account);
+    const data = await prepare(place.folder, account);
     let started: Started | undefined;
     let starts = 0;
     for (;;) {
@@ -116,7 +119,7 @@ export class EmbeddedServer {
 }
 
 /** Makes the folder and, once, the database cluster in it; returns the data directory. */
-function prepare(folder: string, account: Account | undefined): string {
+async function prepare(folder: string, account: Account | undefined): Promise<string> {
   const data = path.join(folder, 'data');
   if (existsSync(path.join(data, 'PG_VERSION'))) return data;
   mkdirSync(folder, { recursive: true });
@@ -135,10 +138,11 @@ function prepare(folder: string, account: Account | undefined): string {
   own(passwordFile);
   const { initdb } = findBinaries(account, folder);
   const args = ['-D', fresh, '-U', USER, '--pwfile', passwordFile, '--auth', 'scram-sha-256', '--encoding', 'UTF8', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--locale', 'C', '--no-sync', '--no-instructions', '-c', `scram_iterations=${SCRAM_ITERATIONS}`];
-  const run = spawnSync(initdb, args, { ...account, cwd: folder, encoding: 'utf8', env: serverEnv() });
-  if (run.status !== 0) {
+  try {
+    await run(initdb, args, { ...account, cwd: folder, env: serverEnv() });
+  } catch (error) {
     rmSync(fresh, { recursive: true, force: true });
-    const found = (run.error ? messageOf(run.error) : run.stderr).trim();
+    const found = ((error as { stderr?: string }).stderr || messageOf(error)).trim();
     if (/No space left/.test(found)) throw describePostgresError(Object.assign(new Error(found), { code: 'ENOSPC' }), folder);
     throw new FatalError('the embedded database could not be created', { code: 'embedded_initdb', place: folder, found, next: 'check that the folder is writable, or name a server with --to postgres://…' });
   }
