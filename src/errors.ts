@@ -67,7 +67,8 @@ export class PausedError extends HeadraceError {
   readonly exitCode = 75;
 }
 
-export const EXIT = { complete: 0, failed: 1, usage: 2, partial: 3, paused: 75 } as const;
+/** `interrupted`: stopped by SIGINT at once, by the shells' convention. */
+export const EXIT = { complete: 0, failed: 1, usage: 2, partial: 3, paused: 75, interrupted: 130 } as const;
 
 /** Renders an error for people: no stack unless `debug`. */
 export function describeError(error: unknown, debug = false): string {

@@ -16,7 +16,11 @@ export async function command(_args: unknown[], flags: { file: string; yes?: boo
   if (existsSync(flags.file)) throw new ConfigError(`${flags.file} is there already`, { code: 'config_exists', place: flags.file, expected: 'no file', found: 'one', next: 'edit it, or name another with --file' });
   const interactive = !flags.yes && process.stdin.isTTY === true;
   if (!flags.yes && !interactive) throw new ConfigError('init asks questions, and there is no terminal', { code: 'not_a_terminal', expected: 'a terminal', found: 'none', next: 'add --yes to take the defaults' });
-  const answers = interactive ? await ask(flags.to) : { name: 'stripe', destination: destinationOf(flags.to ?? 'embedded'), startDate: '' };
+  const answers = interactive ? await ask(flags.to).catch(nothingOnInterrupt) : { name: 'stripe', destination: destinationOf(flags.to ?? 'embedded'), startDate: '' };
+  if (!answers) {
+    note('Nothing was written.');
+    return EXIT.interrupted;
+  }
   const config = {
     version: 1,
     connections: {
@@ -37,6 +41,12 @@ async function ask(to: string | undefined): Promise<Answers> {
   const kind = to ?? (await select({ message: 'Where should rows go?', choices: [{ name: 'an embedded PostgreSQL, nothing to install', value: 'embedded' }, { name: 'a PostgreSQL server', value: 'postgres' }, { name: 'files of JSON lines', value: 'ndjson:data' }] }));
   const startDate = await input({ message: 'Read from which day on? (empty: everything)', validate: (text) => text === '' || DAY.test(text) || 'YYYY-MM-DD' });
   return { name, destination: destinationOf(kind), startDate };
+}
+
+/** Ctrl-C is an answer as well. */
+function nothingOnInterrupt(error: unknown): undefined {
+  if (error instanceof Error && error.name === 'ExitPromptError') return undefined;
+  throw error;
 }
 
 /** A server's URL goes by reference: it holds a password. */

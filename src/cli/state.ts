@@ -25,13 +25,14 @@ type Flags = ConnectionFlags & { json?: boolean };
 export async function show([name]: (string | undefined)[], flags: Flags): Promise<number> {
   return withSession(name, flags, true, async (session) => {
     const entries = await session.loadState();
+    const counts = await session.counts();
     const streams = [...new Set(entries.map((entry) => entry.stream))].filter((stream) => stream !== LIMITS_STREAM);
     const rows = streams.map((stream) => {
       const own = entries.filter((entry) => entry.stream === stream);
       const state = decodeStream(own)!;
       const sums = totals(state.ledger);
       const openSlices = [...state.slices.values()].reduce((sum, entry) => sum + entry.open.length, 0);
-      return { stream, generation: state.meta.generation, complete: state.meta.complete, ranges: state.ledger.ranges.size, open: sums.open + openSlices, rows: sums.rows, from: state.meta.span.gte, before: state.meta.span.lt, bytes: JSON.stringify(own).length };
+      return { stream, generation: state.meta.generation, complete: state.meta.complete, ranges: state.ledger.ranges.size, open: sums.open + openSlices, rows: counts[stream]?.inserted ?? 0, from: state.meta.span.gte, before: state.meta.span.lt, bytes: JSON.stringify(own).length };
     });
     if (flags.json) rows.forEach(json);
     else out(table(['stream', 'complete', 'ranges', 'open', 'rows', 'bytes of state'], rows.map((row) => [row.stream, row.complete ? 'yes' : 'no', row.ranges, row.open, row.rows, row.bytes])));

@@ -21,8 +21,6 @@ interface SyncFlags extends ConnectionFlags {
 const EXIT_OF: Record<RunOutcome, number> = { complete: EXIT.complete, failed: EXIT.failed, partial: EXIT.partial, paused: EXIT.paused };
 /** How often `--json` tells where the run stands. */
 const PROGRESS_MS = 1_000;
-/** Exit code of a process stopped by SIGINT, by convention. */
-const INTERRUPTED = 130;
 
 export async function command([name]: (string | undefined)[], flags: SyncFlags): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
@@ -112,7 +110,7 @@ function tellWait(wait: Wait, streams: string[]): void {
 /** The first signal pauses, the second stops at once; both leave a state that the next run continues from. */
 function pauseOnSignals(controller: AbortController, view: ProgressView): () => void {
   const onSignal = () => {
-    if (controller.signal.aborted) process.exit(INTERRUPTED);
+    if (controller.signal.aborted) process.exit(EXIT.interrupted);
     controller.abort();
     view.say('Pausing: what was fetched is being committed. Press Ctrl-C again to stop at once.');
   };

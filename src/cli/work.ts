@@ -11,9 +11,6 @@ export interface WorkFlags extends CoordinationFlags {
   json?: boolean;
 }
 
-/** Exit code of a process stopped by a second signal, by convention. */
-const INTERRUPTED = 130;
-
 export async function withCoordination(flags: WorkFlags, run: (coordination: Coordination, log: ServiceLog) => Promise<void>): Promise<number> {
   if (flags.slots < 1) throw new ConfigError('a worker without slots does nothing', { code: 'no_slots', place: '--slots', expected: '1 or more', found: String(flags.slots) });
   const tracing = await openTracing(process.env);
@@ -45,7 +42,7 @@ function stopSignal(own: Worker): Promise<void> {
   return new Promise((resolve) => {
     let asked = false;
     const onSignal = () => {
-      if (asked) process.exit(own.tasks.length > 0 ? INTERRUPTED : 0);
+      if (asked) process.exit(own.tasks.length > 0 ? EXIT.interrupted : 0);
       asked = true;
       resolve();
     };

@@ -1,0 +1,70 @@
+/** What people see and type on a terminal. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startStripeTestbed, TESTBED_LIVE_KEY } from '../../src/testbed/index.js';
+import { headrace, scratch } from '../support.js';
+import { HAS_TERMINAL, onTerminal } from '../terminal.js';
+
+const ENTER = '\r';
+const DOWN = '\u001b[B';
+const CONTROL_C = '\u0003';
+
+let work: { folder: string; drop: () => void };
+beforeEach(() => {
+  work = scratch();
+});
+afterEach(() => work.drop());
+
+describe.skipIf(!HAS_TERMINAL)('on a terminal (skipped without util-linux script)', () => {
+  test('init asks, refuses what cannot be, and writes what check understands', async () => {
+    const init = onTerminal(['init'], { cwd: work.folder });
+    await init.shows('Name of the connection');
+    init.types(`Not a name${ENTER}`);
+    await init.shows('beginning with a letter');
+    init.types(`${'\u007f'.repeat(10)}billing${ENTER}`);
+    await init.shows('Where should rows go?');
+    init.types(`${DOWN}${DOWN}${ENTER}`);
+    await init.shows('Read from which day on?');
+    init.types(`2024-05-01${ENTER}`);
+    expect(await init.ended).toMatchObject({ code: 0, screen: expect.stringContaining('Wrote headrace.yaml') });
+    const yaml = readFileSync(path.join(work.folder, 'headrace.yaml'), 'utf8');
+    for (const part of ['billing:', 'api_key: ${STRIPE_API_KEY}', 'start_date: 2024-05-01', 'type: ndjson', 'path: data']) expect(yaml).toContain(part);
+    const testbed = await startStripeTestbed({ rows: 5 });
+    try {
+      const check = await headrace(['check', 'billing', '--base-url', testbed.url], { cwd: work.folder, env: { STRIPE_API_KEY: TESTBED_LIVE_KEY } });
+      expect(check).toMatchObject({ code: 0, stdout: expect.stringContaining('the key works') });
+    } finally {
+      await testbed.close();
+    }
+  });
+
+  test('Ctrl-C leaves init without a file and without a trace', async () => {
+    const init = onTerminal(['init'], { cwd: work.folder });
+    await init.shows('Name of the connection');
+    init.types(CONTROL_C);
+    const { code, screen } = await init.ended;
+    expect(code).toBe(130);
+    expect(screen).not.toMatch(/at .*\.js:\d+|ExitPromptError/);
+    expect(existsSync(path.join(work.folder, 'headrace.yaml'))).toBe(false);
+  });
+
+  test('sync draws bars over the span; Ctrl-C pauses and says how to go on', async () => {
+    const testbed = await startStripeTestbed({ rows: 5000, latency: { medianMs: 50 }, limit: '20/s' });
+    try {
+      const args = ['sync', 'stripe', '--base-url', testbed.url, '--streams', 'customers'];
+      const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY };
+      const sync = onTerminal(args, { cwd: work.folder, env });
+      await sync.shows('customers');
+      await sync.shows('█');
+      sync.types(CONTROL_C);
+      const { code, screen } = await sync.ended;
+      expect(code).toBe(75);
+      expect(screen).toMatch(/Paused[\s\S]*headrace sync stripe/);
+      expect(screen).not.toContain(TESTBED_LIVE_KEY);
+      expect(await headrace(args, { cwd: work.folder, env })).toMatchObject({ code: 0, stdout: expect.stringMatching(/5,000 +0 +0 +0 +0 +0 +0 +5,000 +proven/) });
+    } finally {
+      await testbed.close();
+    }
+  });
+});
