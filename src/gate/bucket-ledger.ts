@@ -9,6 +9,9 @@ export interface BucketReading {
   restorePerSecond: number;
 }
 
+/** Points a second. A server that says that nothing is restored is asked again all the same. */
+const LEAST_RESTORE = 1e-3;
+
 export class BucketLedger {
   readonly kind = 'bucket-ledger';
   private available: number;
@@ -20,7 +23,7 @@ export class BucketLedger {
     this.available = reading.available - unseenCost;
     this.atMs = nowMs;
     this.max = reading.max;
-    this.restorePerSecond = reading.restorePerSecond;
+    this.restorePerSecond = Math.max(LEAST_RESTORE, reading.restorePerSecond);
   }
 
   /** Milliseconds until so many points are there. */
@@ -28,7 +31,7 @@ export class BucketLedger {
     this.refill(nowMs);
     // A request dearer than the whole bucket goes out alone, with the bucket full: the server will say what is wrong with it.
     const needed = Math.min(cost, this.max);
-    return this.available >= needed ? 0 : ((needed - this.available) * 1000) / Math.max(this.restorePerSecond, 1e-3);
+    return this.available >= needed ? 0 : ((needed - this.available) * 1000) / this.restorePerSecond;
   }
 
   spend(nowMs: number, cost: number): void {
@@ -49,7 +52,7 @@ export class BucketLedger {
     const most = reading.available + (reading.restorePerSecond * rttMs) / 1000;
     this.available = Math.max(Math.min(this.available, most), least);
     this.max = reading.max;
-    this.restorePerSecond = reading.restorePerSecond;
+    this.restorePerSecond = Math.max(LEAST_RESTORE, reading.restorePerSecond);
   }
 
   private refill(nowMs: number): void {

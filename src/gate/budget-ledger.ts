@@ -13,6 +13,7 @@ const LAST_RECHECK_MS = 900_000;
 /** Weight of the newest sample of what others use. */
 const SMOOTHING = 0.2;
 const SAMPLE_MS = 10_000;
+const ROUNDING = 1e-6;
 
 export interface BudgetReading {
   quota: number;
@@ -87,27 +88,31 @@ export class BudgetLedger {
       }
       return 0;
     }
-    if (this.remaining() - this.inFlightCost - this.reserve(nowMs) >= cost) return 0;
+    const most = this.quota - this.reserve(nowMs);
+    // A request dearer than all that may be spent goes out alone.
+    const needed = most > 0 ? Math.min(cost, most) : cost;
+    if (most - this.used - this.inFlightCost >= needed - ROUNDING) return 0;
     if (this.resetAtMs !== undefined) return this.resetAtMs - nowMs;
     // Without a reset, one request now and then finds out.
     this.heldUntilMs = nowMs + this.recheckMs;
     this.recheckMs = Math.min(LAST_RECHECK_MS, this.recheckMs * 2);
-    this.used = Math.max(0, this.quota - this.reserve(nowMs) - cost);
+    this.used = most - needed;
     return this.heldUntilMs - nowMs;
   }
 
   remaining(): number {
-    return Math.max(0, this.quota - this.used);
+    return Math.min(this.quota, Math.max(0, this.quota - this.used));
   }
 
   get total(): number | undefined {
     return Number.isFinite(this.quota) ? this.quota : undefined;
   }
 
+  /** Whole requests: of a few there is no fiftieth. */
   private reserve(nowMs: number): number {
     if (!Number.isFinite(this.quota)) return 0;
     const left = this.resetAtMs === undefined ? this.windowMs : Math.max(0, this.resetAtMs - nowMs);
-    return Math.min(this.quota, Math.max(RESERVE * this.quota, FOREIGN_MARGIN * this.foreignPerMs * left));
+    return Math.floor(Math.min(this.quota, Math.max(RESERVE * this.quota, FOREIGN_MARGIN * this.foreignPerMs * left)));
   }
 
   private sample(nowMs: number): void {

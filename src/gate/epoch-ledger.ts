@@ -47,10 +47,15 @@ export class EpochLedger {
   /** The present window was not confirmed by a reading yet. */
   private predicted = false;
 
-  /** Requests that may still be sent in this window, those in flight counted. */
-  room(nowMs: number, inFlightCost: number): number {
-    if (nowMs >= this.endsAt()) this.roll(nowMs, inFlightCost);
+  /** What may still be sent in this window, what is in flight counted. `cost`: of the request that asks. */
+  room(nowMs: number, inFlightCost: number, cost: number): number {
+    if (nowMs >= this.endsAt()) this.roll(nowMs, inFlightCost, cost);
     return this.quota - this.used - inFlightCost;
+  }
+
+  /** The same, for people. */
+  remaining(nowMs: number, inFlightCost: number): number {
+    return Math.max(0, this.quota - (nowMs < this.endsAt() ? this.used : 0) - inFlightCost);
   }
 
   /** Latest end of the present window, by our clock. */
@@ -76,7 +81,8 @@ export class EpochLedger {
     // A reset that is rounded as a delta may lie on either side of the true one.
     const slackMs = reading.grainMs > WHOLE_SECOND_MS ? reading.grainMs / 2 : 0;
     const latest = bounds.latest + slackMs;
-    const earliest = bounds.earliest - (slackMs || reading.grainMs);
+    // It had not ended when this request left, whatever is known of the clocks.
+    const earliest = Math.max(bounds.earliest - (slackMs || reading.grainMs), sentMs);
     // The order of the readings tells the windows apart, where the length of one is not stated.
     const grain = Math.min(reading.grainMs, (this.windowMs ?? Infinity) / 2);
     if (reading.windowMs !== undefined) this.windowMs = reading.windowMs;
@@ -134,17 +140,17 @@ export class EpochLedger {
   }
 
   /** The window has ended by the clock, and no reading has told of the next. */
-  private roll(nowMs: number, inFlightCost: number): void {
+  private roll(nowMs: number, inFlightCost: number, cost: number): void {
     if (this.windowMs === undefined) {
       this.resetAt = nowMs + LOOK_AGAIN_MS;
       // One request finds out.
-      if (inFlightCost === 0) this.used = Math.max(0, this.quota - 1);
+      if (inFlightCost === 0) this.used = Math.max(0, this.quota - cost);
       return;
     }
     const passed = Math.max(1, Math.ceil((nowMs - this.endsAt() + 1e-6) / this.windowMs));
     const by = passed * this.windowMs;
-    // The window may have ended a little earlier: what was answered since may count in the next.
-    this.keepBlindAfter(this.earliestEnd() + by - this.windowMs);
+    // The window may have ended a little earlier: what was answered since may count in the next, which is no longer than itself.
+    this.keepBlindAfter(Math.max(this.earliestEnd() + by, nowMs) - this.windowMs);
     this.serverResetMs += by;
     this.resetAt += by;
     this.resetEarliest += by;

@@ -147,7 +147,8 @@ export class Governor {
     let waitMs = this.bucket?.waitMs(nowMs, cost) ?? 0;
     let pace = this.rate.rate;
     if (this.epoch) {
-      if (this.epoch.room(nowMs, this.inFlightCost) < cost) return { waitMs: Math.max(waitMs, this.epoch.endsAt() - nowMs, 1), reason: 'quota of the window' };
+      // A request dearer than the whole quota goes out alone: the server will say what is wrong with it.
+      if (this.epoch.room(nowMs, this.inFlightCost, cost) < Math.min(cost, this.epoch.quota)) return { waitMs: Math.max(waitMs, this.epoch.endsAt() - nowMs, 1), reason: 'quota of the window' };
       pace = Math.max(LEAST_PACE, Math.min(pace, this.epoch.pace(nowMs, this.inFlightCost)));
     }
     if (this.rolling) {
@@ -246,7 +247,7 @@ export class Governor {
       perSecond: this.statedRate() ?? this.rate.rate,
       quota: stated?.quota ?? bucket?.max,
       windowMs,
-      remaining: epoch ? Math.max(0, epoch.room(nowMs, this.inFlightCost)) : undefined,
+      remaining: epoch?.remaining(nowMs, this.inFlightCost),
       endsInMs: epoch ? Math.max(0, epoch.endsAt() - nowMs) : undefined,
       concurrency: Number.isFinite(this.concurrency.cap) ? this.concurrency.cap : undefined,
       knownBy,

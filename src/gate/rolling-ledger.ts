@@ -42,7 +42,11 @@ export class RollingLedger {
 
   waitMs(nowMs: number, cost: number): number {
     const from = nowMs - this.spanMs();
-    const over = this.log.cost(from) + this.foreign + cost - this.quota;
+    // Dearer than all that a window holds: it goes out alone.
+    const needed = Math.min(cost, this.quota);
+    // What others used in a window that is over keeps nothing back but all requests save one, which finds out.
+    const foreign = nowMs - this.foreignAtMs > this.spanMs() ? Math.min(this.foreign, this.quota - needed) : this.foreign;
+    const over = this.log.cost(from) + foreign + needed - this.quota;
     if (over <= 0) return 0;
     return this.log.untilFree(over, from) ?? this.windowMs / 10;
   }

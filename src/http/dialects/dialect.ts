@@ -19,6 +19,7 @@ export const DAY_MS = 86_400_000;
 /** A reset in whole seconds, and one that is added to a `Date` in whole seconds. */
 export const EPOCH_GRAIN_MS = 1000;
 export const DELTA_GRAIN_MS = 2000;
+const MOST_NAME = 80;
 
 export function header(response: DialectResponse, name: string): string | undefined {
   const value = response.headers[name];
@@ -29,6 +30,11 @@ export function header(response: DialectResponse, name: string): string | undefi
 export function count(text: string | undefined): number | undefined {
   const match = /^\s*(\d{1,15}(?:\.\d+)?)\s*(?:[,;]|$)/.exec(text ?? '');
   return match ? Number(match[1]) : undefined;
+}
+
+/** What a server calls a limit, at a length that people can read. */
+export function nameOf(text: string): string {
+  return text.slice(0, MOST_NAME);
 }
 
 export function retryAfterOf(response: DialectResponse): number | undefined {

@@ -2,7 +2,7 @@
 import { parseDictionary, parseList } from 'structured-headers';
 import type { LimitSigns, Reading } from '../../gate/gate.js';
 import { DEFAULT_LIMIT } from '../../gate/credential-gate.js';
-import { BUDGET_WINDOW_MS, DELTA_GRAIN_MS, header, readings, retryAfterOf, windowReading, type DialectResponse } from './dialect.js';
+import { BUDGET_WINDOW_MS, DELTA_GRAIN_MS, header, nameOf, readings, retryAfterOf, windowReading, type DialectResponse } from './dialect.js';
 
 export function generic(response: DialectResponse): LimitSigns {
   const found = structured(response) ?? plainIetf(response) ?? lookalikes(response);
@@ -54,13 +54,15 @@ function plainIetf(response: DialectResponse): Reading[] | undefined {
 
 /** Header names that mean a limit, whatever the vendor puts around them: `x-acme-rate-limit-remaining`, `x-ratelimit-limit-minute`. */
 const LOOKALIKE = /^(?<prefix>.*?rate-?limits?(?:ing)?)-?(?<middle>.*?)(?:-?(?<part>limit|max|quota|remaining|left|available|reset(?:-?(?:at|time|after|in))?|interval-milliseconds))(?:-(?<suffix>second|minute|hour|day|requests))?$/;
+/** A longer name or value is no limit. */
+const MOST_TEXT = 100;
 const WINDOWS: Record<string, number> = { second: 1000, minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 
 function lookalikes(response: DialectResponse): Reading[] {
   const groups = new Map<string, { quota?: string; remaining?: string; reset?: string; windowMs?: number }>();
   for (const name of Object.keys(response.headers)) {
     const value = header(response, name);
-    if (value === undefined || value.length > 100) continue;
+    if (value === undefined || value.length > MOST_TEXT || name.length > MOST_TEXT) continue;
     // `x-rate-limit: 100` is the quota itself.
     const bare = /^(.*rate-?limit)$/.exec(name);
     const match = bare ? { prefix: bare[1]!, middle: '', part: 'limit', suffix: undefined } : LOOKALIKE.exec(name)?.groups;
@@ -90,7 +92,7 @@ function lookalikes(response: DialectResponse): Reading[] {
 function items(text: string | undefined): { name: string; parameters: Map<string, unknown> }[] {
   if (text === undefined) return [];
   try {
-    return parseList(text).flatMap(([value, parameters]) => (typeof value === 'string' || typeof value === 'object' && 'toString' in value && !Array.isArray(value) ? [{ name: String(value), parameters: parameters as Map<string, unknown> }] : []));
+    return parseList(text).flatMap(([value, parameters]) => (typeof value === 'string' || typeof value === 'object' && 'toString' in value && !Array.isArray(value) ? [{ name: nameOf(String(value)), parameters: parameters as Map<string, unknown> }] : []));
   } catch {
     return [];
   }

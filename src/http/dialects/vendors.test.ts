@@ -66,12 +66,16 @@ describe('dialects', () => {
 
   test('no response, however odd, makes a dialect fail or read what is no number', () => {
     const names = ['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset', 'retry-after', 'ratelimit', 'ratelimit-policy', 'ratelimit-limit', 'sforce-limit-info', 'x-hubspot-ratelimit-max', 'x-api-credits-limit', 'zendesk-ratelimit-x'];
-    const value = fc.oneof(fc.string(), fc.integer().map(String), fc.double().map(String), fc.array(fc.string(), { maxLength: 3 }), fc.constantFrom('"a";r=1;t=2', '"a";q=3;w=4', '1e400', '99999999999999999999'));
+    const value = fc.oneof(fc.string(), fc.integer().map(String), fc.double().map(String), fc.array(fc.string(), { maxLength: 3 }), fc.constantFrom('"a";r=1;t=2', '"a";q=3;w=4', '1e400', '99999999999999999999', '9'.repeat(400), `api-usage=1/${'9'.repeat(400)}`));
+    const amount = fc.oneof(fc.double(), fc.constantFrom(0, -1, 1e308, Infinity));
+    const points = fc.record({ extensions: fc.record({ cost: fc.record({ actualQueryCost: amount, throttleStatus: fc.record({ maximumAvailable: amount, currentlyAvailable: amount, restoreRate: amount }) }) }) });
     fc.assert(
-      fc.property(fc.constantFrom(...Object.keys(DIALECTS)), fc.dictionary(fc.constantFrom(...names), value), fc.constantFrom(200, 400, 403, 429, 500), fc.jsonValue(), fc.option(fc.constant(NOW), { nil: undefined }), (dialect, headers, status, body, serverTimeMs) => {
-        const { readings } = DIALECTS[dialect]!({ status, headers, body, serverTimeMs });
+      fc.property(fc.constantFrom(...Object.keys(DIALECTS)), fc.dictionary(fc.constantFrom(...names), value), fc.constantFrom(200, 400, 403, 429, 500), fc.oneof(fc.jsonValue(), points), fc.option(fc.constant(NOW), { nil: undefined }), (dialect, headers, status, body, serverTimeMs) => {
+        const { readings, rejection, holdMs, actualCost } = DIALECTS[dialect]!({ status, headers, body, serverTimeMs });
+        for (const number of [rejection?.retryAfterMs, holdMs, actualCost]) if (number !== undefined) expect(number).toBeLessThanOrEqual(Number.MAX_VALUE);
         for (const reading of readings) {
-          for (const [key, number] of Object.entries(reading)) if (typeof number === 'number') expect(Number.isFinite(number), key).toBe(true);
+          for (const [key, number] of Object.entries(reading)) if (typeof number === 'number') expect(Number.isFinite(number) && number >= 0, key).toBe(true);
+          expect(reading.limit.length).toBeLessThanOrEqual(100);
           if ('remaining' in reading) expect(reading.remaining).toBeLessThanOrEqual(reading.quota);
         }
       }),

@@ -1,7 +1,7 @@
 /** The vendors' own ways, each after its documentation. */
 import { DEFAULT_LIMIT } from '../../gate/credential-gate.js';
 import type { LimitSigns } from '../../gate/gate.js';
-import { at, BUDGET_WINDOW_MS, count, DAY_MS, header, parseReset, readings, retryAfterOf, textAt, windowReading, type Dialect, type DialectResponse } from './dialect.js';
+import { at, BUDGET_WINDOW_MS, count, DAY_MS, header, nameOf, parseReset, readings, retryAfterOf, textAt, windowReading, type Dialect, type DialectResponse } from './dialect.js';
 import { generic } from './generic.js';
 
 /** 429, and the label says which limit. https://docs.stripe.com/rate-limits */
@@ -51,7 +51,7 @@ export const shopify: Dialect = (response) => {
   const restorePerSecond = number(at(cost, 'throttleStatus', 'restoreRate'));
   const throttled = codesOf(response.body).includes('THROTTLED');
   return {
-    readings: max && available !== undefined && restorePerSecond ? [{ limit: DEFAULT_LIMIT, kind: 'bucket', available, max, restorePerSecond }] : [],
+    readings: max && available !== undefined && restorePerSecond ? [{ limit: DEFAULT_LIMIT, kind: 'bucket', available: Math.min(max, available), max, restorePerSecond }] : [],
     rejection: throttled || response.status === 429 ? { reason: 'rate', retryAfterMs: retryAfterOf(response) } : undefined,
     actualCost: throttled ? undefined : number(at(cost, 'actualQueryCost')),
   };
@@ -60,7 +60,7 @@ export const shopify: Dialect = (response) => {
 /** 5,000 an hour in headers; secondary limits in words alone. https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
 export const github: Dialect = (response) => {
   const reading = windowReading(response, {
-    limit: header(response, 'x-ratelimit-resource') ?? 'core', quota: header(response, 'x-ratelimit-limit'), remaining: header(response, 'x-ratelimit-remaining'), reset: header(response, 'x-ratelimit-reset'),
+    limit: nameOf(header(response, 'x-ratelimit-resource') ?? 'core'), quota: header(response, 'x-ratelimit-limit'), remaining: header(response, 'x-ratelimit-remaining'), reset: header(response, 'x-ratelimit-reset'),
     windowMs: header(response, 'x-ratelimit-resource') === 'search' ? 60_000 : BUDGET_WINDOW_MS,
   });
   const secondary = /secondary rate limit/i.test(textAt(response.body, 'message'));
@@ -82,7 +82,7 @@ export const zendesk: Dialect = (response) => {
   // `zendesk-ratelimit-incremental-exports: total=10; remaining=7; resets=40`
   const own = Object.keys(response.headers).filter((name) => name.startsWith('zendesk-ratelimit-')).map((name) => {
     const part = (key: string) => new RegExp(`(?:^|[;\\s])${key}=(\\d+)`).exec(header(response, name) ?? '')?.[1];
-    const reading = windowReading(response, { limit: name.slice('zendesk-ratelimit-'.length), quota: part('total'), remaining: part('remaining'), reset: part('resets') });
+    const reading = windowReading(response, { limit: nameOf(name.slice('zendesk-ratelimit-'.length)), quota: part('total'), remaining: part('remaining'), reset: part('resets') });
     return reading && { ...reading, scope: 'endpoint' as const };
   });
   return { readings: readings(over, ...own), rejection: rejectedWith(response, 429) };
@@ -152,7 +152,7 @@ export const klaviyo: Dialect = (response) => {
 
 /** Calls a day, `api-usage=18/15000`. https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_api_usage.htm */
 export const salesforce: Dialect = (response) => {
-  const usage = /api-usage=(\d+)\/(\d+)/.exec(header(response, 'sforce-limit-info') ?? '');
+  const usage = /api-usage=(\d{1,15})\/(\d{1,15})/.exec(header(response, 'sforce-limit-info') ?? '');
   const code = textAt(response.body, 0, 'errorCode') || textAt(response.body, 'errorCode');
   const message = textAt(response.body, 0, 'message');
   const concurrency = /concurrent/i.test(message);
@@ -176,5 +176,5 @@ function codesOf(body: unknown): string[] {
 }
 
 function number(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
 }
