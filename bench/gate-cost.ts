@@ -13,7 +13,7 @@ import { finish, printTable, round } from './lib/report.js';
 
 const PER_SECOND = 10_000;
 const SECONDS = 30;
-/** Leases before any is measured: a worker takes so many in ten seconds. */
+/** Leases, or round trips, before any is measured: a worker takes so many in ten seconds. */
 const WARM = 300;
 
 /** Virtual time: the gate is pure, so that only its own work is measured. */
@@ -55,39 +55,49 @@ const rows = cases.map(([name, make, answer]) => {
   cost(make, answer); // warm
   return [name, Math.min(...[0, 1, 2].map(() => cost(make, answer)))] as const;
 });
-/** Median milliseconds of a lease, with the state of a gate that has worked for a minute at 100/s. */
-async function lease(): Promise<number> {
+/** Median milliseconds of a lease, with the state of a gate that has worked for a minute at 100/s, and of a bare round trip to the same server. */
+async function lease(): Promise<{ leaseMs: number; roundTripMs: number }> {
   const { folder, drop } = scratch();
   const server = await EmbeddedServer.open(`${folder}/.headrace`);
   try {
     const client = await connect(server.target, 'bench');
     await migrate(client);
     await client.end();
-    const store = await BudgetStore.open(await connect(server.target, 'bench'), 'bench', 'one');
+    const store = await BudgetStore.open(await connect(server.target, 'bench', { pipeline: true }), 'bench', 'one');
     const gate = new CredentialGate({ facts: [{ name: 'global', scope: 'credential', usual: { requests: 100, windowMs: 1000 } }] });
     const request = { endpoint: 'a', cost: 1 };
     for (let now = 0; now < 60_000; now += 5) if (gate.check(now, request).go) gate.answered(now, gate.sent(now, request), plain);
     const row = await store.lock(performance.now());
     await store.keep(null, { gate, open: new Map(), nextId: 1, bootMs: row.bootMs });
-    const times: number[] = [];
-    for (let i = 0; i < WARM + 1000; i++) {
-      const started = performance.now();
+    const leaseMs = await median(async () => {
       const state = (await store.lock(performance.now())).read()!;
       await store.keep(null, state);
-      if (i >= WARM) times.push(performance.now() - started);
-    }
+    });
     await store.close();
-    return times.toSorted((a, b) => a - b)[times.length >> 1]!;
+    const bare = await connect(server.target, 'bench');
+    const roundTripMs = await median(() => bare.query('select 1'));
+    await bare.end();
+    return { leaseMs, roundTripMs };
   } finally {
     await server.close();
     drop();
   }
 }
 
-const leaseMs = await lease();
+async function median(work: () => Promise<unknown>): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < WARM + 1000; i++) {
+    const started = performance.now();
+    await work();
+    if (i >= WARM) times.push(performance.now() - started);
+  }
+  return times.toSorted((a, b) => a - b)[times.length >> 1]!;
+}
+
+const { leaseMs, roundTripMs } = await lease();
 printTable(['limits', 'microseconds a request'], rows.map(([name, us]) => [name, round(us, 2)]));
-console.log(`a lease: ${round(leaseMs, 2)} ms`);
+console.log(`a lease: ${round(leaseMs, 2)} ms; a bare round trip: ${round(roundTripMs, 2)} ms`);
 finish({
-  bench: 'gate-cost', figures: { microseconds_a_request: round(Math.max(...rows.map(([, us]) => us)), 2), lease_ms: round(leaseMs, 2) },
+  bench: 'gate-cost', figures: { microseconds_a_request: round(Math.max(...rows.map(([, us]) => us)), 2), lease_ms: round(leaseMs, 2), round_trip_ms: round(roundTripMs, 2) },
   targets: { microseconds_a_request: { atMost: 5 }, lease_ms: { atMost: 1 } },
 });

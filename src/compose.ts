@@ -239,7 +239,7 @@ export async function openSource(connection: ConnectionConfig, observe?: (event:
       const { target } = destination as PostgresDestination;
       for (const each of gates) {
         const own = each.credential === undefined ? fingerprint : fingerprintOf(connection.source.base_url, each.credential);
-        await each.gate.attach(async () => BudgetStore.open(await connect(target, 'headrace budget'), own, member), member, onError);
+        await each.gate.attach(async () => BudgetStore.open(await connect(target, 'headrace budget', { pipeline: true }), own, member), member, onError);
       }
       return async () => {
         await Promise.all(gates.map((each) => each.gate.close()));

@@ -18,7 +18,7 @@ const admission = new Admission(gate, systemClock);
 gate.onChange = () => admission.pump();
 if (target) {
   const member = `flood ${process.pid}`;
-  await gate.attach(async () => BudgetStore.open(await connect(target, member), scope, member), member, (error) => process.stderr.write(`budget: ${String(error)}\n`));
+  await gate.attach(async () => BudgetStore.open(await connect(target, member, { pipeline: true }), scope, member), member, (error) => process.stderr.write(`budget: ${String(error)}\n`));
 }
 let accepted = 0;
 let rejected = 0;

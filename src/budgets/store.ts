@@ -46,26 +46,42 @@ export interface Fence {
   attempt: number;
 }
 
+/** Statements that are planned once; several of them travel together. */
+const TAKE = {
+  begin: { name: 'begin', text: 'begin' },
+  beat: {
+    name: 'beat',
+    text: `insert into _headrace.budget_member as m (scope, member, seen_at) values ($1, $2, clock_timestamp())
+           on conflict (scope, member) do update set seen_at = excluded.seen_at`,
+  },
+  // What an owner wrote down itself, it has in its memory.
+  lock: { name: 'lock', text: 'select owner, owner_until, case when owner = $2 then null else state end as state from _headrace.budget where scope = $1 for update' },
+  // By a clock that is read once the row is ours.
+  look: {
+    name: 'look',
+    text: `select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms, extract(epoch from pg_postmaster_start_time())::float8 * 1000 as boot_ms,
+             array(select m.member from _headrace.budget_member m where m.scope = $1 and m.seen_at > clock_timestamp() - interval '${GONE_MS} milliseconds') as members,
+             (select f.attempt from _headrace.budget_fence f where f.scope = $1 and f.task = $2) as task_attempt`,
+  },
+};
+const KEEP = {
+  durably: { name: 'durably', text: 'set local synchronous_commit = on' },
+  write: { name: 'write', text: 'update _headrace.budget set owner = $2, owner_until = $3, state = $4 where scope = $1' },
+  commit: { name: 'commit', text: 'commit' },
+};
+
 export class BudgetStore {
-  private readonly scope: string;
-  private readonly member: string;
-  private readonly task: string;
   private beatMs = -Infinity;
 
   private constructor(
     private readonly client: pg.Client,
-    scope: string,
-    member: string,
+    private readonly scope: string,
+    private readonly member: string,
     private readonly fence: Fence | undefined,
-  ) {
-    this.scope = client.escapeLiteral(scope);
-    this.member = client.escapeLiteral(member);
-    this.task = fence ? client.escapeLiteral(fence.task) : 'null';
-  }
+  ) {}
 
-  /** Throws FatalError `stale_attempt` where a later attempt of the same task has begun. */
+  /** `client` is the store's own from now on, and pipelines: two round trips a lease. */
   static async open(client: pg.Client, scope: string, member: string, fence?: Fence): Promise<BudgetStore> {
-    const store = new BudgetStore(client, scope, member, fence);
     // Nobody shall wait for a process that stands still with the row in its hands.
     await client.query('set idle_in_transaction_session_timeout = 1000; set lock_timeout = 5000; set synchronous_commit = off');
     await client.query('insert into _headrace.budget (scope) values ($1) on conflict do nothing', [scope]);
@@ -74,37 +90,59 @@ export class BudgetStore {
         `insert into _headrace.budget_fence as f (scope, task, attempt) values ($1, $2, $3)
          on conflict (scope, task) do update set attempt = greatest(f.attempt, excluded.attempt)`, [scope, fence.task, fence.attempt]);
     }
-    return store;
+    return new BudgetStore(client, scope, member, fence);
   }
 
-  /** Takes the row; `keep` or `release` must follow. `clockMs`: this process's monotonic clock. */
+  /**
+   * Takes the row; `keep` or `release` must follow. `clockMs`: this process's monotonic clock. Throws FatalError `stale_attempt` where a later
+   * attempt of the same task has begun; after any other error, close the store.
+   */
   async lock(clockMs: number): Promise<LockedRow> {
+    const { scope, member, fence } = this;
     const heartbeat = clockMs - this.beatMs >= HEARTBEAT_MS;
-    const results = (await this.client.query(`begin; select * from _headrace.budget_take(${this.scope}, ${this.member}, ${heartbeat}, '${GONE_MS} milliseconds', ${this.task})`)) as unknown as pg.QueryResult[];
+    const results = await this.together([
+      TAKE.begin,
+      ...(heartbeat ? [{ ...TAKE.beat, values: [scope, member] }] : []),
+      { ...TAKE.lock, values: [scope, member] },
+      { ...TAKE.look, values: [scope, fence?.task ?? null] },
+    ]);
     if (heartbeat) this.beatMs = clockMs;
-    const [row] = results[1]!.rows;
-    if (this.fence && row.task_attempt > this.fence.attempt) {
+    const [row, seen] = results.slice(-2).map((result) => result.rows[0]);
+    if (fence && seen.task_attempt > fence.attempt) {
       await this.client.query('rollback');
-      throw new FatalError('a later attempt of this task has begun', { code: 'stale_attempt', place: this.fence.task, expected: `attempt ${row.task_attempt}`, found: `attempt ${this.fence.attempt}`, next: 'let this process end; the later attempt continues' });
+      throw new FatalError('a later attempt of this task has begun', { code: 'stale_attempt', place: fence.task, expected: `attempt ${seen.task_attempt}`, found: `attempt ${fence.attempt}`, next: 'let this process end; the later attempt continues' });
     }
-    return { nowMs: row.now_ms, bootMs: row.boot_ms, owner: row.row_owner, ownerUntilMs: row.row_owner_until ?? 0, members: new Set(row.members), read: () => decode(row.row_state) };
+    return { nowMs: seen.now_ms, bootMs: seen.boot_ms, owner: row.owner, ownerUntilMs: row.owner_until, members: new Set(seen.members), read: () => decode(row.state) };
   }
 
   /** `durable`: a crash of the database shall not forget it. */
   async keep(owner: { untilMs: number } | null, state: SharedState, durable = false): Promise<void> {
-    await this.client.query(`${durable ? 'set local synchronous_commit = on; ' : ''}select _headrace.budget_keep(${this.scope}, ${owner ? this.member : 'null'}, ${owner?.untilMs ?? 0}, '\\x${encode(state).toString('hex')}'); commit`);
+    await this.together([
+      ...(durable ? [KEEP.durably] : []),
+      { ...KEEP.write, values: [this.scope, owner ? this.member : null, owner?.untilMs ?? 0, encode(state)] },
+      KEEP.commit,
+    ]);
   }
 
   async release(): Promise<void> {
-    await this.client.query('commit');
+    await this.client.query(KEEP.commit);
   }
 
   async leave(): Promise<void> {
-    await this.client.query(`delete from _headrace.budget_member where scope = ${this.scope} and (member = ${this.member} or seen_at < clock_timestamp() - interval '1 hour')`);
+    await this.client.query("delete from _headrace.budget_member where scope = $1 and (member = $2 or seen_at < clock_timestamp() - interval '1 hour')", [this.scope, this.member]);
   }
 
   async close(): Promise<void> {
     await this.client.end();
+  }
+
+  /** Sends all of them at once. Throws the first error: what follows a failed statement fails as well. */
+  private async together(statements: pg.QueryConfig[]): Promise<pg.QueryResult[]> {
+    const results = await Promise.allSettled(statements.map((statement) => this.client.query(statement)));
+    return results.map((result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return result.value;
+    });
   }
 }
 

@@ -33,9 +33,12 @@ pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
   return Number.isSafeInteger(value) ? value : BigInt(text);
 });
 
-/** Opens one connection; its errors name the database. The application name is what `pg_stat_activity` shows. */
-export async function connect(target: PostgresTarget, applicationName: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionTimeoutMillis: 15_000, keepAlive: true, ...target.options, application_name: applicationName });
+/**
+ * Opens one connection; its errors name the database. The application name is what `pg_stat_activity` shows. `pipeline`: queries are sent
+ * without waiting for those before them.
+ */
+export async function connect(target: PostgresTarget, applicationName: string, options: { pipeline?: boolean } = {}): Promise<pg.Client> {
+  const client = new pg.Client({ connectionTimeoutMillis: 15_000, keepAlive: true, ...target.options, application_name: applicationName, ...options });
   // Without a listener a lost connection would end the process; the query under way reports it.
   client.on('error', () => {});
   try {

@@ -57,6 +57,8 @@ const MIGRATIONS: string[] = [
   `,
   SERVICE_LAYOUT,
   BUDGET_LAYOUT,
+  // A lease takes prepared statements now.
+  'drop function _headrace.budget_take(text, text, boolean, interval, text); drop function _headrace.budget_keep(text, text, double precision, bytea);',
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

@@ -27,6 +27,7 @@ afterAll(async () => {
   await destination.close();
 });
 
+const budgetClient = (name: string) => connect(destination.target, name, { pipeline: true });
 const between = (result: Flooded, from: number, to: number) => result.series.slice(from * 10, to * 10).reduce((a, b) => a + b, 0);
 
 async function flood(limit: string, dialect: string, processes: number, seconds: number, more: Record<string, unknown> = {}, whileRunning?: (floods: ReturnType<typeof startFlood>[]) => void) {
@@ -41,7 +42,7 @@ async function flood(limit: string, dialect: string, processes: number, seconds:
 
 test('a gate that another version of Headrace wrote is not gone on with', async () => {
   const scope = uniqueName();
-  const [store, client] = [await BudgetStore.open(await connect(destination.target, 'test'), scope, 'one'), await connect(destination.target, 'test')];
+  const [store, client] = [await BudgetStore.open(await budgetClient('test'), scope, 'one'), await connect(destination.target, 'test')];
   const read = async () => {
     const row = await store.lock(performance.now());
     await store.release();
@@ -83,7 +84,7 @@ describe('a budget that processes share', () => {
 });
 
 describe('the row', () => {
-  const open = async (scope: string, member: string, fence?: { task: string; attempt: number }) => BudgetStore.open(await connect(destination.target, member), scope, member, fence);
+  const open = async (scope: string, member: string, fence?: { task: string; attempt: number }) => BudgetStore.open(await budgetClient(member), scope, member, fence);
   const gate = () => new SharedGate({ facts: [{ name: 'requests', scope: 'credential', usual: { requests: 1000, windowMs: 1000 } }] }, systemClock);
   const request = { endpoint: 'a', cost: 1 };
 
@@ -132,7 +133,7 @@ describe('the row', () => {
 
   test('who vanishes without a word is taken over from, within two seconds or so', async () => {
     const scope = uniqueName();
-    const client = await connect(destination.target, 'first');
+    const client = await budgetClient('first');
     const first = gate();
     await first.attach(() => BudgetStore.open(client, scope, 'first'), 'first', () => {});
     first.sent(systemClock.monotonic(), request);
@@ -163,7 +164,7 @@ describe('the row', () => {
     const own = gate();
     const errors: unknown[] = [];
     await own.attach(async () => {
-      clients.push(await connect(destination.target, 'lossy'));
+      clients.push(await budgetClient('lossy'));
       return BudgetStore.open(clients.at(-1)!, scope, 'lossy');
     }, 'lossy', (error) => errors.push(error));
     await clients[0]!.end();
@@ -176,7 +177,7 @@ describe('the row', () => {
 
   test('without the store a process goes on alone, and says so', async () => {
     const scope = uniqueName();
-    const client = await connect(destination.target, 'lonely');
+    const client = await budgetClient('lonely');
     const own = gate();
     const errors: unknown[] = [];
     await own.attach(() => BudgetStore.open(client, scope, 'lonely'), 'lonely', (error) => errors.push(error));
