@@ -68,7 +68,7 @@ async function lease(): Promise<{ leaseMs: number; roundTripMs: number }> {
     const request = { endpoint: 'a', cost: 1 };
     for (let now = 0; now < 60_000; now += 5) if (gate.check(now, request).go) gate.answered(now, gate.sent(now, request), plain);
     const row = await store.lock(performance.now());
-    await store.keep(null, { gate, open: new Map(), nextId: 1, bootMs: row.bootMs });
+    await store.keep(null, { gate, open: new Map(), nextId: 1, askedAtMs: 0, bootMs: row.bootMs });
     const leaseMs = await median(async () => {
       const state = (await store.lock(performance.now())).read()!;
       await store.keep(null, state);

@@ -16,7 +16,7 @@ const MOST_GRANTS = 64;
 /** Whose turn it is and does not come within so long of its time, loses it. */
 const TURN_MS = 30;
 
-interface Grant {
+export interface Grant {
   id: number;
   request: GateRequest;
   atMs: number;
@@ -34,6 +34,8 @@ export class GrantPool {
   held: GateStatus['waiting'];
   private grants: Grant[] = [];
   private told: Told[] = [];
+  /** Told in an exchange that is not committed yet. */
+  private telling: Told[] = [];
   private readonly wanted = new Map<string, GateRequest>();
   /** By how much grants came too late to be used, since it was last told. */
   private lateMs = 0;
@@ -69,19 +71,31 @@ export class GrantPool {
     return this.held && this.held.untilMs > nowMs ? this.held : undefined;
   }
 
-  add(grants: Grant[]): void {
-    this.grants.push(...grants);
-  }
-
-  /** Nothing more is wanted, and what was not used is told so. */
-  giveBack(): void {
-    for (const grant of this.grants.splice(0)) this.told.push({ id: grant.id, atMs: grant.atMs, answer: undefined });
+  /** Nothing more is wanted. */
+  leave(): void {
+    this.giveBack(this.grants.splice(0));
     this.wanted.clear();
   }
 
-  /** The connection is lost: whether the grants still hold is unknown. */
+  /** Whether the grants still hold is unknown. */
   forget(): void {
-    this.grants = [];
+    this.giveBack(this.grants.splice(0));
+  }
+
+  /** The exchange is committed. */
+  kept(granted: Grant[]): void {
+    this.telling = [];
+    this.grants.push(...granted);
+  }
+
+  /** It failed, before or after the commit: what was told may have to be told again, and is understood once. */
+  notKept(granted: Grant[]): void {
+    this.told.unshift(...this.telling.splice(0));
+    this.giveBack(granted);
+  }
+
+  private giveBack(grants: Grant[]): void {
+    for (const { id, atMs } of grants) this.told.push({ id, atMs, answer: undefined });
   }
 
   /** This process has the gate to itself now. */
@@ -112,7 +126,8 @@ export class GrantPool {
   settle(state: SharedState, row: LockedRow, member: string, offsetMs: number): void {
     if (this.lateMs > 0 && this.wanted.size > 0) state.gate.late(this.lateMs);
     this.lateMs = 0;
-    for (const { id, atMs, answer } of this.told.splice(0)) {
+    this.telling = this.told.splice(0);
+    for (const { id, atMs, answer } of this.telling) {
       const open = state.open.get(id);
       if (!open || open.member !== member) continue;
       state.open.delete(id);
@@ -141,8 +156,9 @@ export class GrantPool {
         continue;
       }
       const want = Math.max(1, Math.min(MOST_GRANTS, Math.ceil((rate * HORIZON_MS) / 1000 / members)));
-      let at = nowMs;
+      let at = notBefore(state, nowMs);
       for (let got = 0; got < want; ) {
+        state.askedAtMs = at;
         const verdict = state.gate.check(at, request);
         if (verdict.go) {
           const id = state.nextId++;
@@ -165,6 +181,11 @@ export class GrantPool {
     }
     return granted;
   }
+}
+
+/** The gate keeps no past: whoever asks next asks for no earlier time, unless the clock was set. */
+export function notBefore(state: SharedState, nowMs: number): number {
+  return state.askedAtMs <= nowMs + HORIZON_MS ? Math.max(nowMs, state.askedAtMs) : nowMs;
 }
 
 /** Somebody waits for longer than this one, and is not late yet. */

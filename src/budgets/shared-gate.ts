@@ -10,8 +10,9 @@ import type { Clock } from '../clock.js';
 import { FatalError } from '../errors.js';
 import { CredentialGate, type CredentialGateOptions, type GateMemory } from '../gate/credential-gate.js';
 import type { Admission, Answer, Gate, GateRequest, GateStatus, Ticket } from '../gate/gate.js';
-import { GrantPool, HORIZON_MS } from './grant-pool.js';
-import type { BudgetStore, LockedRow, SharedState } from './store.js';
+import { DatabaseClock } from './database-clock.js';
+import { GrantPool, HORIZON_MS, notBefore, type Grant } from './grant-pool.js';
+import type { BudgetRow, LockedRow, SharedState } from './store.js';
 
 /** An owner writes down the gate this often, and is the owner for so long after. */
 const RENEW_MS = 250;
@@ -20,13 +21,17 @@ const OWNER_MS = 1000;
 const OWNER_SAFE_MS = 800;
 const HEARTBEAT_MS = 500;
 const LEAST_GAP_MS = 4;
+const CLOCK_SAMPLES = 3;
+/** A database that starts again is back within seconds. */
+const REOPEN_MS = 5000;
+const REOPEN_GAP_MS = 250;
 /** Answers are told at the latest after this. */
 const TELL_MS = 25;
 /** Requests that are remembered from before the budget is shared: a check of the account, and some. */
 const MOST_EARLY = 50;
 /** A state older than this is only a memory: the limits may have changed. */
 const FRESH_MS = 600_000;
-/** After an owner vanished, or the database crashed: what it sent last is unknown. */
+/** After an owner vanished, the database crashed, or its clock was set: what was sent last is unknown. */
 const UNKNOWN_MS = 1000;
 
 interface SharedTicket extends Ticket {
@@ -34,8 +39,8 @@ interface SharedTicket extends Ticket {
 }
 
 interface Attached {
-  store: BudgetStore;
-  open: () => Promise<BudgetStore>;
+  store: BudgetRow;
+  open: () => Promise<BudgetRow>;
   member: string;
   onError: (error: unknown) => void;
 }
@@ -44,8 +49,7 @@ export class SharedGate implements Gate {
   private state: SharedState;
   private mode: 'alone' | 'owner' | 'shared' = 'alone';
   private attached: Attached | undefined;
-  /** The database's clock less ours. */
-  private offsetMs = 0;
+  private readonly database = new DatabaseClock();
   private renewedMs = -Infinity;
   private members = 1;
   private readonly pool = new GrantPool();
@@ -59,6 +63,9 @@ export class SharedGate implements Gate {
   /** Nobody else is there, and this process goes. */
   private leaving = false;
   private begun = false;
+  private closing = false;
+  /** The database's clock was set: for how long what was sent last is unknown. */
+  private unsureMs = 0;
   /** Called when a request that had to wait may go. */
   onChange: () => void = () => {};
 
@@ -66,18 +73,18 @@ export class SharedGate implements Gate {
     private readonly options: CredentialGateOptions,
     private readonly clock: Clock,
   ) {
-    this.state = { gate: new CredentialGate(options), open: new Map(), nextId: 1, bootMs: 0 };
+    this.state = { gate: new CredentialGate(options), open: new Map(), nextId: 1, askedAtMs: 0, bootMs: 0 };
   }
 
   /** From now on the budget is shared through the store that `open` opens, again where it is lost. Nothing may be in flight. */
-  async attach(open: () => Promise<BudgetStore>, member: string, onError: (error: unknown) => void): Promise<void> {
+  async attach(open: () => Promise<BudgetRow>, member: string, onError: (error: unknown) => void): Promise<void> {
     const store = await open();
     this.attached = { store, open, member, onError };
-    const row = await store.lock(this.clock.monotonic());
-    this.offsetMs = row.nowMs - this.clock.monotonic();
+    await this.synchronise(store);
+    const row = await this.lock(store);
     const memory = this.state.gate.remember();
     const fresh = new CredentialGate({ ...this.options, memory });
-    this.state = { gate: fresh, open: new Map(), nextId: 1, bootMs: row.bootMs };
+    this.state = { gate: fresh, open: new Map(), nextId: 1, askedAtMs: 0, bootMs: row.bootMs };
     await this.take(row);
     this.early = [];
   }
@@ -89,7 +96,9 @@ export class SharedGate implements Gate {
         this.exchangeAt(nowMs);
         return { go: false, waitMs: RENEW_MS, reason: 'shared budget', limit: 'owner' };
       }
-      return this.state.gate.check(nowMs + this.offsetMs, request);
+      const at = nowMs + this.offsetMs;
+      const waitMs = notBefore(this.state, at) - at;
+      return waitMs > 0 ? { go: false, waitMs, reason: 'shared budget', limit: 'shared' } : this.state.gate.check(at, request);
     }
     this.pool.dropLate(nowMs, this.state.gate.toleranceMs());
     const grant = this.pool.find(request);
@@ -161,13 +170,14 @@ export class SharedGate implements Gate {
   /** Hands back what was not used, and leaves. */
   async close(): Promise<void> {
     this.timer?.cancel();
+    this.closing = true;
+    await this.exchanging;
     if (!this.attached) return;
     const { store } = this.attached;
     try {
-      await this.exchanging;
       if (!this.failure) {
-        this.pool.giveBack();
-        const row = await store.lock(this.clock.monotonic());
+        this.pool.leave();
+        const row = await this.lock(store);
         const isLast = [...row.members].every((name) => name === this.attached!.member);
         this.leaving = isLast;
         if (this.mode === 'owner' && row.owner === this.attached.member) await store.keep(null, { ...this.state, left: isLast });
@@ -212,7 +222,7 @@ export class SharedGate implements Gate {
     const { attached } = this;
     if (!attached) return;
     try {
-      await this.take(await attached.store.lock(this.clock.monotonic()));
+      await this.take(await this.lock(attached.store));
     } catch (error) {
       if (error instanceof FatalError) this.failure = error;
       else if (await this.reopen(attached)) return;
@@ -220,19 +230,24 @@ export class SharedGate implements Gate {
     }
   }
 
-  /** A connection that was lost is opened again; without one, on with what is known, alone. */
+  /** A connection that was lost is opened again, and until then nothing leaves: others may go on. In the end on with what is known, alone. */
   private async reopen(attached: Attached): Promise<boolean> {
     await attached.store.close().catch(() => {});
     this.pool.forget();
-    try {
-      attached.store = await attached.open();
-      this.mode = 'shared';
-      return true;
-    } catch {
-      this.attached = undefined;
-      this.mode = 'alone';
-      return false;
+    this.mode = 'shared';
+    for (const endMs = this.clock.monotonic() + REOPEN_MS; !this.closing; ) {
+      try {
+        attached.store = await attached.open();
+        await this.synchronise(attached.store);
+        return true;
+      } catch {
+        if (this.clock.monotonic() + REOPEN_GAP_MS > endMs) break;
+        await this.clock.sleep(REOPEN_GAP_MS);
+      }
     }
+    this.attached = undefined;
+    this.mode = 'alone';
+    return false;
   }
 
   /** Decides what this process is, and does its part while it holds the row. */
@@ -243,9 +258,8 @@ export class SharedGate implements Gate {
     const owns = row.owner === member;
     if (this.mode === 'owner' && owns) {
       if (!others) {
-        const now = this.clock.monotonic();
         await store.keep({ untilMs: row.nowMs + OWNER_MS }, this.state);
-        this.renewedMs = now;
+        this.renewedMs = this.database.earliest(row.nowMs);
         return;
       }
       // Somebody came: the gate goes into the row.
@@ -253,7 +267,7 @@ export class SharedGate implements Gate {
       await this.share(row, this.state);
       return;
     }
-    if (row.owner !== null && !owns && row.ownerUntilMs > row.nowMs) {
+    if (row.owner !== null && !owns && row.ownerUntilMs > row.nowMs && row.ownerUntilMs <= row.nowMs + 2 * OWNER_MS) {
       // It hands over within RENEW_MS, or is gone by then.
       this.mode = 'shared';
       const now = this.clock.monotonic();
@@ -272,12 +286,50 @@ export class SharedGate implements Gate {
     if (this.mode === 'shared') this.pool.settle(state, row, member, this.offsetMs);
     this.state = state;
     this.mode = 'owner';
-    const now = this.clock.monotonic();
-    this.offsetMs = row.nowMs - now;
     this.pool.cancelAll(state);
-    await store.keep({ untilMs: row.nowMs + OWNER_MS }, this.state, this.begins());
-    this.renewedMs = now;
+    await this.keep([], () => store.keep({ untilMs: row.nowMs + OWNER_MS }, state, this.begins()));
+    this.renewedMs = this.database.earliest(row.nowMs);
     this.exchangeSoon(RENEW_MS);
+  }
+
+  /** The database's clock less ours. */
+  private get offsetMs(): number {
+    return this.database.aheadMs;
+  }
+
+  private async lock(store: BudgetRow): Promise<LockedRow> {
+    const sentMs = this.clock.monotonic();
+    const row = await store.lock(sentMs);
+    const setMs = this.database.observe(row.nowMs, sentMs, this.clock.monotonic());
+    if (setMs !== 0) this.clockWasSet(row.nowMs, setMs);
+    return row;
+  }
+
+  /** What the gate counted of late lies in the future now, or seems long ago. */
+  private clockWasSet(nowMs: number, byMs: number): void {
+    if (byMs < -UNKNOWN_MS) this.state = { ...this.state, gate: new CredentialGate({ ...this.options, memory: this.state.gate.remember() }), open: new Map(), askedAtMs: 0 };
+    this.unsureMs = Math.min(UNKNOWN_MS, Math.abs(byMs));
+    this.state.gate.hold(nowMs, this.unsureMs);
+    this.pool.forget();
+  }
+
+  /** A grant's time must be right from the first one on, and the first row may come late. */
+  private async synchronise(store: BudgetRow): Promise<void> {
+    for (let i = 0; i < CLOCK_SAMPLES; i++) {
+      const sentMs = this.clock.monotonic();
+      const databaseMs = await store.clock();
+      this.database.observe(databaseMs, sentMs, this.clock.monotonic());
+    }
+  }
+
+  private async keep(granted: Grant[], write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+      this.pool.kept(granted);
+    } catch (error) {
+      this.pool.notKept(granted);
+      throw error;
+    }
   }
 
   private exchangeSoon(afterMs: number): void {
@@ -288,16 +340,23 @@ export class SharedGate implements Gate {
   /** The state of the row, or a new one; what cannot be known of it is waited out. */
   private adopt(row: LockedRow): SharedState {
     const found = row.read();
-    const age = found ? row.nowMs - found.gate.lastSentMs : Infinity;
-    const usable = found && age < FRESH_MS;
-    const state = usable ? found : { ...this.state, gate: found ? new CredentialGate({ ...this.options, memory: { ...found.gate.remember(), ...this.options.memory } }) : this.state.gate };
+    const age = found && found.gate.lastSentMs > -Infinity ? row.nowMs - found.gate.lastSentMs : 0;
+    const isOfFuture = age < -UNKNOWN_MS;
+    const usable = found && age < FRESH_MS && !isOfFuture;
+    let state = found ?? this.state;
+    if (found && !usable) {
+      const memory = { ...found.gate.remember(), ...this.options.memory };
+      state = { gate: new CredentialGate({ ...this.options, memory }), open: new Map(), nextId: Math.max(found.nextId, this.state.nextId), askedAtMs: 0, bootMs: row.bootMs };
+    }
     if (usable) state.gate.setCeilings(this.options.ceilings ?? {});
-    if (row.owner !== null || (usable && state.bootMs !== row.bootMs && !state.left)) state.gate.hold(row.nowMs, UNKNOWN_MS);
+    const isUnknown = row.owner !== null || isOfFuture || (usable && state.bootMs !== row.bootMs && !state.left);
+    state.gate.hold(row.nowMs, isUnknown ? UNKNOWN_MS : this.unsureMs);
+    this.unsureMs = 0;
     state.bootMs = row.bootMs;
     state.left = false;
     // What this process sent before it came here counts as well.
     for (const { atMs, request } of this.early.splice(0)) {
-      const at = atMs + row.nowMs - this.clock.monotonic();
+      const at = atMs + this.offsetMs;
       state.gate.answered(at, state.gate.sent(at, request), { kind: 'accepted', signs: { readings: [] }, serverTimeMs: undefined });
     }
     return state;
@@ -314,13 +373,11 @@ export class SharedGate implements Gate {
     const { store, member } = this.attached!;
     const state = own ?? this.adopt(row);
     const now = this.clock.monotonic();
-    this.offsetMs = row.nowMs - now;
     this.pool.settle(state, row, member, this.offsetMs);
     const granted = this.pool.grant(state, row.nowMs, { member, members: this.members, offsetMs: this.offsetMs });
     this.state = state;
     state.left = this.leaving && state.open.size === 0;
-    await store.keep(null, state, this.begins());
-    this.pool.add(granted);
+    await this.keep(granted, () => store.keep(null, state, this.begins()));
     if (!this.exchanging) this.exchangeAt(now + HEARTBEAT_MS);
   }
 

@@ -13,7 +13,7 @@ export const GONE_MS = 2000;
 const HEARTBEAT_MS = 300;
 
 /** Raised with every change of what a gate is made of: one of another version's is not gone on with. */
-const LAYOUT = 5;
+const LAYOUT = 6;
 
 /** What the processes share. */
 export interface SharedState {
@@ -21,6 +21,8 @@ export interface SharedState {
   /** Requests granted and not yet answered. */
   open: Map<number, { member: string; ticket: Ticket }>;
   nextId: number;
+  /** The latest time that the gate was asked about, by the database's clock. */
+  askedAtMs: number;
   /** When the database was started: what was granted shortly before a crash may be forgotten. */
   bootMs: number;
   /** Processes that found no room, since when, and when they come again: where grants are scarce, they go in this order. */
@@ -60,7 +62,7 @@ const TAKE = {
   look: {
     name: 'look',
     text: `select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms, extract(epoch from pg_postmaster_start_time())::float8 * 1000 as boot_ms,
-             array(select m.member from _headrace.budget_member m where m.scope = $1 and m.seen_at > clock_timestamp() - interval '${GONE_MS} milliseconds') as members,
+             array(select m.member from _headrace.budget_member m where m.scope = $1 and m.seen_at between clock_timestamp() - interval '${GONE_MS} milliseconds' and clock_timestamp() + interval '${GONE_MS} milliseconds') as members,
              (select f.attempt from _headrace.budget_fence f where f.scope = $1 and f.task = $2) as task_attempt`,
   },
 };
@@ -69,6 +71,9 @@ const KEEP = {
   write: { name: 'write', text: 'update _headrace.budget set owner = $2, owner_until = $3, state = $4 where scope = $1' },
   commit: { name: 'commit', text: 'commit' },
 };
+
+/** What a gate needs of the store. */
+export type BudgetRow = Pick<BudgetStore, 'clock' | 'lock' | 'keep' | 'release' | 'leave' | 'close'>;
 
 export class BudgetStore {
   private beatMs = -Infinity;
@@ -91,6 +96,11 @@ export class BudgetStore {
          on conflict (scope, task) do update set attempt = greatest(f.attempt, excluded.attempt)`, [scope, fence.task, fence.attempt]);
     }
     return new BudgetStore(client, scope, member, fence);
+  }
+
+  /** The database's clock, milliseconds. */
+  async clock(): Promise<number> {
+    return (await this.client.query('select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms')).rows[0].now_ms;
   }
 
   /**
@@ -146,12 +156,12 @@ export class BudgetStore {
   }
 }
 
-function encode(state: SharedState): Buffer {
+export function encode(state: SharedState): Buffer {
   // Small enough to lie in the row itself: writing it out of line costs four times as much.
   return deflateRawSync(serialize({ layout: LAYOUT, state }), { level: 1 });
 }
 
-function decode(bytes: Buffer | null): SharedState | undefined {
+export function decode(bytes: Buffer | null): SharedState | undefined {
   if (bytes === null) return undefined;
   try {
     const { layout, state } = deserialize(inflateRawSync(bytes)) as { layout?: number; state: SharedState };
