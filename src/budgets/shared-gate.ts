@@ -169,8 +169,8 @@ export class SharedGate implements Gate {
 
   /** Hands back what was not used, and leaves. */
   async close(): Promise<void> {
-    this.timer?.cancel();
     this.closing = true;
+    this.timer?.cancel();
     await this.exchanging;
     if (!this.attached) return;
     const { store } = this.attached;
@@ -194,7 +194,7 @@ export class SharedGate implements Gate {
   }
 
   private exchangeAt(atMs: number): void {
-    if (!this.attached || this.exchanging) return;
+    if (!this.attached || this.exchanging || this.closing) return;
     const earliest = Math.max(atMs, this.exchangedMs + LEAST_GAP_MS);
     if (this.timer && this.timer.atMs <= earliest) return;
     this.timer?.cancel();
@@ -300,13 +300,14 @@ export class SharedGate implements Gate {
   private async lock(store: BudgetRow): Promise<LockedRow> {
     const sentMs = this.clock.monotonic();
     const row = await store.lock(sentMs);
-    const setMs = this.database.observe(row.nowMs, sentMs, this.clock.monotonic());
-    if (setMs !== 0) this.clockWasSet(row.nowMs, setMs);
+    this.observe(row.nowMs, sentMs);
     return row;
   }
 
-  /** What the gate counted of late lies in the future now, or seems long ago. */
-  private clockWasSet(nowMs: number, byMs: number): void {
+  /** Where the database's clock was set, what the gate counted of late lies in the future now, or seems long ago. */
+  private observe(nowMs: number, sentMs: number): void {
+    const byMs = this.database.observe(nowMs, sentMs, this.clock.monotonic());
+    if (byMs === 0) return;
     if (byMs < -UNKNOWN_MS) this.state = { ...this.state, gate: new CredentialGate({ ...this.options, memory: this.state.gate.remember() }), open: new Map(), askedAtMs: 0 };
     this.unsureMs = Math.min(UNKNOWN_MS, Math.abs(byMs));
     this.state.gate.hold(nowMs, this.unsureMs);
@@ -317,8 +318,7 @@ export class SharedGate implements Gate {
   private async synchronise(store: BudgetRow): Promise<void> {
     for (let i = 0; i < CLOCK_SAMPLES; i++) {
       const sentMs = this.clock.monotonic();
-      const databaseMs = await store.clock();
-      this.database.observe(databaseMs, sentMs, this.clock.monotonic());
+      this.observe(await store.clock(), sentMs);
     }
   }
 

@@ -23,6 +23,9 @@ const LEAST_AIM_MS = 100;
 const WHOLE_SECOND_MS = 1000;
 /** With nothing known of the window's length, look again this often after its end. */
 const LOOK_AGAIN_MS = 500;
+/** Then a window may be this long, or as long as any was seen to last; what lasts longer is a budget. */
+const LEAST_KEPT_MS = 60_000;
+const MOST_KEPT_MS = 600_000;
 
 export class EpochLedger {
   readonly kind = 'epoch-ledger';
@@ -46,6 +49,8 @@ export class EpochLedger {
   private blind: { receivedMs: number; cost: number }[] = [];
   /** The present window was not confirmed by a reading yet. */
   private predicted = false;
+  /** Most that was ever left of a window. */
+  private longestLeftMs = 0;
 
   /** What may still be sent in this window, what is in flight counted. `cost`: of the request that asks. */
   room(nowMs: number, inFlightCost: number, cost: number): number {
@@ -86,6 +91,7 @@ export class EpochLedger {
     // The order of the readings tells the windows apart, where the length of one is not stated.
     const grain = Math.min(reading.grainMs, (this.windowMs ?? Infinity) / 2);
     if (reading.windowMs !== undefined) this.windowMs = reading.windowMs;
+    this.longestLeftMs = Math.max(this.longestLeftMs, latest - nowMs);
     const isBeside = ahead < -grain && this.predicted && this.isBesidePrediction(reading, slackMs > 0 && latest > nowMs, grain);
     if (ahead > grain) {
       this.keepBlindAfter(this.earliestEnd());
@@ -142,9 +148,13 @@ export class EpochLedger {
   /** The window has ended by the clock, and no reading has told of the next. */
   private roll(nowMs: number, inFlightCost: number, cost: number): void {
     if (this.windowMs === undefined) {
-      this.resetAt = nowMs + LOOK_AGAIN_MS;
-      // One request finds out.
-      if (inFlightCost === 0) this.used = Math.max(0, this.quota - cost);
+      const keptMs = Math.min(MOST_KEPT_MS, Math.max(LEAST_KEPT_MS, this.longestLeftMs));
+      this.keepBlindAfter(Math.max(this.earliestEnd(), nowMs - keptMs));
+      const blind = this.blindAfter(-Infinity);
+      const hasRoom = blind + Math.min(cost, this.quota) <= this.quota;
+      // One request finds out, as long as those that found out nothing leave room for it.
+      if (inFlightCost === 0) this.used = hasRoom ? Math.max(0, this.quota - cost) : this.quota;
+      this.resetAt = hasRoom ? nowMs + LOOK_AGAIN_MS : this.blind[0]!.receivedMs + keptMs + 1;
       return;
     }
     const passed = Math.max(1, Math.ceil((nowMs - this.endsAt() + 1e-6) / this.windowMs));

@@ -90,7 +90,7 @@ export class RateWindow {
 
   private refill(nowMs: number): void {
     this.tokens = Math.min(this.burst(), this.tokens + Math.max(0, nowMs - this.tokensAt) / this.spacingMs());
-    this.tokensAt = nowMs;
+    this.tokensAt = Math.max(this.tokensAt, nowMs);
   }
 }
 

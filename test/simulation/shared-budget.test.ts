@@ -138,8 +138,9 @@ class Database {
     for (const connection of [...this.connections]) if (connection.process === process) this.drop(connection);
   }
 
-  /** Forgets what was committed in the last moments, some of it or all. */
-  crash(downMs: number): void {
+  /** Forgets what was committed in the last moments, some of it or all. `setMs`: who takes over has another clock. */
+  crash(downMs: number, setMs: number): void {
+    this.aheadMs += setMs;
     this.settle(this.world.nowMs - this.world.between(0, FORGETS_MS));
     this.row = this.durable;
     this.commits = [];
@@ -356,7 +357,7 @@ describe('a budget that processes share, in virtual time', () => {
         world.in(at, () => {
           const chance = world.random.next();
           const one = victim();
-          if (chance < 0.1) database.crash(world.between(300, 2000));
+          if (chance < 0.1) database.crash(world.between(300, 2000), chance < 0.05 ? world.between(-3000, 3000) : 0);
           else if (chance < 0.4 && one) kill(one, database);
           else if (chance < 0.7 && one) one.stillUntilMs = world.nowMs + world.between(20, 3000);
           else if (one) database.cut(one);
