@@ -135,7 +135,7 @@ class Database {
   }
 
   cut(process: Process): void {
-    for (const connection of [...this.connections]) if (connection.process === process) this.drop(connection);
+    for (const connection of this.connections) if (connection.process === process) this.drop(connection);
   }
 
   /** Forgets what was committed in the last moments, some of it or all. `setMs`: who takes over has another clock. */
@@ -146,7 +146,7 @@ class Database {
     this.commits = [];
     this.holder = undefined;
     this.waiting = [];
-    for (const connection of [...this.connections]) this.drop(connection);
+    for (const connection of this.connections) this.drop(connection);
     this.upAtMs = this.world.nowMs + downMs;
     this.bootMs = this.upAtMs + this.aheadMs;
   }
