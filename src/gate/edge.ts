@@ -104,6 +104,20 @@ export class Edge {
   }
 }
 
-export function cutAfter(calmMs: number): number {
+function cutAfter(calmMs: number): number {
   return CUTS.find(([least]) => calmMs >= least)![1];
+}
+
+/** More than this share of what was on its way was rejected too: the limit lies far below. */
+const FAR_SHARE = 0.3;
+export const FAR_CUT = 0.8;
+/** Fewer answers do not tell. */
+const LEAST_STRAGGLERS = 3;
+const UNTOLD_CUT = 0.9;
+
+/** What is left after two rejections in a row: what became of the requests on their way tells how far below the limit lies. */
+export function cutAtOnce(accepted: number, rejected: number): number {
+  const all = accepted + rejected;
+  if (all < LEAST_STRAGGLERS) return UNTOLD_CUT;
+  return rejected > FAR_SHARE * all ? FAR_CUT : cutAfter(0);
 }

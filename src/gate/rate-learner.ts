@@ -5,7 +5,7 @@
  */
 import { AcceptedSends, BanDistance, paceUnder, rateUnder, tighten, type BanRule } from './ban.js';
 import type { Delivery } from './delivery.js';
-import { cutAfter, Edge } from './edge.js';
+import { cutAtOnce, Edge, FAR_CUT } from './edge.js';
 import { Pacer } from './pacer.js';
 
 /** What is known before the first request. */
@@ -48,15 +48,13 @@ const NEARLY = 0.97;
 const QUICK_MS = 500;
 /** Once the edge has moved, the steps begin with this one. */
 const MOVED_STEP = 2;
-/** More than this share of what was on its way was rejected too: the limit lies far below. */
-const FAR_SHARE = 0.3;
-const FAR_CUT = 0.8;
-/** Fewer answers do not tell. */
-const LEAST_STRAGGLERS = 3;
-const UNTOLD_CUT = 0.9;
 const BAN_MS = 3000;
 /** How many bans we wait before we try more than what a ban taught. */
 const BANS_BETWEEN_PROBES = 30;
+/** Nothing was sent for so long: there was nothing to send. */
+const PAUSE_MS = 500;
+/** A block that is over sooner speaks of windows of a second: probes come late. */
+const SHORT_WINDOW_MS = 2000;
 
 export class RateLearner {
   readonly kind = 'rate-learner';
@@ -101,6 +99,7 @@ export class RateLearner {
   private readonly accepts = new AcceptedSends();
   private readonly distance: BanDistance;
   private rejectedSentMs = 0;
+  private latestSentMs = -Infinity;
 
   constructor(
     private readonly delivery: Delivery,
@@ -161,6 +160,12 @@ export class RateLearner {
   sent(nowMs: number, cost: number): boolean {
     this.pacer.sent(cost);
     if (this.ban || this.phase === 'blocked') this.distance.sent(nowMs, cost);
+    // Until a rejection taught something, a pause is no part of what was tried.
+    if (this.first && this.phase !== 'blocked' && nowMs - this.latestSentMs > PAUSE_MS) {
+      this.cycleStartMs = nowMs;
+      this.acceptedInCycle = 0;
+    }
+    this.latestSentMs = Math.max(this.latestSentMs, nowMs);
     if (this.phase !== 'blocked') return false;
     this.probeOut = true;
     return true;
@@ -236,7 +241,6 @@ export class RateLearner {
     const spanMs = Math.max(nowMs - from, 100);
     const accepted = this.delivery.between(from, nowMs + 1000);
     const quick = blockMs < QUICK_MS;
-    const recent = this.delivery.between(this.blockedAtMs - 2000, this.blockedAtMs) / 2;
     const sustained = (accepted * 1000) / spanMs;
     const climbed = this.climbing && before > 1.3 * base;
     const cycleMs = nowMs - this.cycleStartMs;
@@ -262,13 +266,15 @@ export class RateLearner {
         this.edge.nearlyHeld(before, this.rate);
         this.first = false;
       } else if (quick ? this.blockedAtMs > this.cycleStartMs + 1500 : spanMs >= 1000 && accepted >= 8) {
-        this.rate = Math.min(before, quick ? 0.85 * recent : 0.97 * sustained);
+        // In a window of a second, what got through of a burst is what it allows.
+        const reached = quick ? this.delivery.rateBefore(this.blockedAtMs) : blockMs < SHORT_WINDOW_MS ? this.acceptedInCycle / Math.max(1, (this.blockedAtMs - this.cycleStartMs) / 1000) : 0;
+        this.rate = Math.min(before, Math.max(0.85 * reached, quick ? 0 : 0.97 * sustained));
         this.first = false;
       } else this.rate *= 0.7;
     } else if (quick && (fallen = this.edge.afterTrial(fallback, setback)) !== undefined) this.rate = fallen;
     else if (cycleMs < Math.max(1000, 3 * (this.delivery.latencyMs ?? 200)) || accepted < 8) {
       if (quick) this.edge.refuse(before);
-      this.rate *= quick ? this.cutAtOnce() : FAR_CUT;
+      this.rate *= quick ? cutAtOnce(this.strayAccepted, this.strayRejected) : FAR_CUT;
       keepCycle = true;
     } else if (climbed) this.rate = Math.min(before, quick ? 0.9 * this.delivery.rateBetween(this.blockedAtMs - 2000, this.blockedAtMs) : sustained);
     else if (quick) this.rate = this.edge.after(setback, this.climbing ? base : undefined);
@@ -322,13 +328,6 @@ export class RateLearner {
     this.step++;
     this.lastStepMs = nowMs;
     if (this.step > 4) this.probeEveryMs = LEAST_STEP_MS;
-  }
-
-  /** What is left after two rejections in a row: what became of the requests on their way tells how far below the limit lies. */
-  private cutAtOnce(): number {
-    const all = this.strayAccepted + this.strayRejected;
-    if (all < LEAST_STRAGGLERS) return UNTOLD_CUT;
-    return this.strayRejected > FAR_SHARE * all ? FAR_CUT : cutAfter(0);
   }
 
   /** The search is over for another reason than a rejection of the rate. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { gate } from '../../bench/lib/contenders.js';
 import { DIALECTS } from '../../src/http/dialects/vendors.js';
 import type { Random } from '../../src/random.js';
-import { deltaWindows, epochWindows, LIMIT_MODELS } from '../../src/testbed/limits.js';
+import { deltaWindows, epochWindows, LIMIT_MODELS, stripeLimits } from '../../src/testbed/limits.js';
 import { simulate, type VirtualResult } from './virtual-api.js';
 
 /** Most requests received in any window of this length. */
@@ -121,6 +121,16 @@ describe('limits that nobody states', () => {
     const [again] = simulate([gate({ memory: JSON.parse(JSON.stringify(first.gate.remember())) })], { model: LIMIT_MODELS['airtable']!.make(), dialect: DIALECTS['airtable']!, seconds: 300, seed: 3 }) as [VirtualResult];
     expect(again.bans).toBeLessThanOrEqual(1);
     expect(again.acceptedCost / (5 * 300)).toBeGreaterThan(0.7);
+  });
+
+  test('a pause before the work begins is no part of what the first rejection teaches', () => {
+    for (let run = 1; run <= 5; run++) {
+      const own = gate({ facts: [{ name: 'global', scope: 'credential', usual: { requests: 100, windowMs: 1000 } }] });
+      let sent = 0;
+      const late = { ...own, check: (nowMs: number, cost: number) => (sent > 0 && nowMs < 1500 ? 1500 - nowMs : own.check(nowMs, cost)), sent: (nowMs: number, cost: number) => (sent++, own.sent(nowMs, cost)) };
+      const [result] = simulate([late], { model: stripeLimits(40), dialect: DIALECTS['stripe']!, seconds: 20, seed: run }) as [VirtualResult];
+      expect(result.series.slice(4, 14).reduce((a, b) => a + b, 0) / 10, `run ${run}`).toBeGreaterThan(0.7 * 40);
+    }
   });
 
   test('what was learned is where the next run begins', () => {
