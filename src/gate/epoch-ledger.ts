@@ -52,7 +52,10 @@ export class EpochLedger {
   /** Most that was ever left of a window. */
   private longestLeftMs = 0;
 
-  /** What may still be sent in this window, what is in flight counted. `cost`: of the request that asks. */
+  /**
+   * What may still be sent in this window, what is in flight counted. `cost`: of the request that asks; one dearer than the whole quota goes
+   * out alone, with all of it free.
+   */
   room(nowMs: number, inFlightCost: number, cost: number): number {
     if (nowMs >= this.endsAt()) this.roll(nowMs, inFlightCost, cost);
     return this.quota - this.used - inFlightCost;

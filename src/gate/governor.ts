@@ -147,7 +147,6 @@ export class Governor {
     let waitMs = this.bucket?.waitMs(nowMs, cost) ?? 0;
     let pace = this.rate.rate;
     if (this.epoch) {
-      // A request dearer than the whole quota goes out alone: the server will say what is wrong with it.
       if (this.epoch.room(nowMs, this.inFlightCost, cost) < Math.min(cost, this.epoch.quota)) return { waitMs: Math.max(waitMs, this.epoch.endsAt() - nowMs, 1), reason: 'quota of the window' };
       pace = Math.max(LEAST_PACE, Math.min(pace, this.epoch.pace(nowMs, this.inFlightCost)));
     }
