@@ -6,6 +6,14 @@ export default defineConfig({
   root: path.join(import.meta.dirname, 'src', 'web'),
   base: '/',
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
-  build: { outDir: path.join(import.meta.dirname, 'dist', 'web'), emptyOutDir: true, target: 'es2022', cssTarget: ['chrome123', 'firefox120', 'safari17.5'], modulePreload: { polyfill: false }, assetsInlineLimit: 0, reportCompressedSize: false },
+  build: {
+    outDir: path.join(import.meta.dirname, 'dist', 'web'),
+    emptyOutDir: true,
+    target: 'es2022',
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    reportCompressedSize: false,
+  },
   logLevel: 'warn',
 });

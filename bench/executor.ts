@@ -1,7 +1,7 @@
 /**
- * Tasks run by a Restate server's endpoints behind Headrace's admission: 2,000 tasks, 50 partitions at caps 1 to 3 with connections at caps 1
- * and 2, while the server, the dispatchers and the endpoints are killed at random. Then the audit that scheduler-chaos makes: caps exceeded,
- * tasks lost, effects doubled. --tasks N, --seed N.
+ * Tasks run by a Restate server's endpoints behind Headrace's admission: 2,000 tasks, 50 partitions at caps 1 to 3 with
+ * connections at caps 1 and 2, while the server, the dispatchers and the endpoints are killed at random. Then the audit
+ * that scheduler-chaos makes: caps exceeded, tasks lost, effects doubled. --tasks N, --seed N.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
@@ -34,18 +34,38 @@ const { target } = database;
 const restate = await RestateServer.open(path.join(folder, 'restate'));
 const scheduler = await Scheduler.open(target, 2);
 const client = await connect(target, 'audit');
-await client.query(`${AUDIT_TABLES} create table effect (task bigint not null, attempt integer not null); ${TASK_AUDIT}`);
+await client.query(
+  `${AUDIT_TABLES} create table effect (task bigint not null, attempt integer not null); ${TASK_AUDIT}`,
+);
 for (let p = 0; p < PARTITIONS; p++) {
-  for (const n of [0, 1]) await scheduler.define({ id: `c${p}_${n}`, partition: `p${p}`, app: `app${p}`, limit: { requests: 2 * (1 + (p % 3)), frequencySeconds: 1 }, maxConcurrent: 1 + ((p + n) % 2) });
+  for (const n of [0, 1])
+    await scheduler.define({
+      id: `c${p}_${n}`,
+      partition: `p${p}`,
+      app: `app${p}`,
+      limit: { requests: 2 * (1 + (p % 3)), frequencySeconds: 1 },
+      maxConcurrent: 1 + ((p + n) % 2),
+    });
 }
-for (let n = 0; n < TASKS; n += 1000) await scheduler.enqueue(Array.from({ length: Math.min(1000, TASKS - n) }, () => ({ connection: `c${random.integer(PARTITIONS)}_${random.integer(2)}`, kind: 'bench', maxAttempts: 1000 })));
+for (let n = 0; n < TASKS; n += 1000)
+  await scheduler.enqueue(
+    Array.from({ length: Math.min(1000, TASKS - n) }, () => ({
+      connection: `c${random.integer(PARTITIONS)}_${random.integer(2)}`,
+      kind: 'bench',
+      maxAttempts: 1000,
+    })),
+  );
 
 const counts = { endpoint_kills: 0, dispatcher_kills: 0, server_kills: 0, refused: 0 };
 const processes = new Map<string, ChildProcess>();
 let running = true;
 function start(name: string, role: string, place: string): Promise<void> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [path.join(import.meta.dirname, 'lib', 'restate-worker.mjs'), role, JSON.stringify(target), place, '250'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn(
+      process.execPath,
+      [path.join(import.meta.dirname, 'lib', 'restate-worker.mjs'), role, JSON.stringify(target), place, '250'],
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    );
     processes.set(name, child);
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       if (text.includes('ready')) resolve();
@@ -57,7 +77,8 @@ function start(name: string, role: string, place: string): Promise<void> {
 const ports: number[] = [];
 for (let n = 0; n < ENDPOINTS; n++) ports.push(await freePort());
 await Promise.all(ports.map((port, n) => start(`endpoint ${n}`, 'endpoint', String(port))));
-// A server delivers to one address of a service: two endpoints stand behind one balancer in production, and take turns here.
+// A server delivers to one address of a service: two endpoints stand behind one balancer in production, and take turns
+// here.
 await restate.register(`http://127.0.0.1:${ports[0]}`);
 await Promise.all(Array.from({ length: DISPATCHERS }, (_, n) => start(`dispatcher ${n}`, 'dispatch', restate.ingress)));
 
@@ -80,25 +101,62 @@ while (left > 0 && performance.now() - startedMs < GIVE_UP_MS) {
       await restate.restart();
     } else await restate.register(`http://127.0.0.1:${ports[++at % ENDPOINTS]}`).catch(() => {});
   }
-  [{ n: left }] = (await client.query(`select count(*) as n from _headrace.task where state <> 'done'`)).rows as [{ n: number }];
+  [{ n: left }] = (await client.query(`select count(*) as n from _headrace.task where state <> 'done'`)).rows as [
+    { n: number },
+  ];
 }
 const seconds = (performance.now() - startedMs) / 1000;
-for (const row of (await client.query(`select id, state, attempt, worker, error from _headrace.task where state <> 'done' limit 5`)).rows) console.log('not done:', JSON.stringify(row));
+for (const row of (
+  await client.query(`select id, state, attempt, worker, error from _headrace.task where state <> 'done' limit 5`)
+).rows)
+  console.log('not done:', JSON.stringify(row));
 running = false;
 for (const child of processes.values()) child.kill('SIGKILL');
 await restate.kill();
 
 const found = await overruns(client);
-const [effects] = (await client.query('select count(*) as n, count(distinct task) as tasks from effect')).rows as [{ n: number; tasks: number }];
+const [effects] = (await client.query('select count(*) as n, count(distinct task) as tasks from effect')).rows as [
+  { n: number; tasks: number },
+];
 const oracle = (await client.query('select what from oracle')).rows.length;
 await client.end();
 await scheduler.close();
 await database.stop();
 drop();
-printTable(['50 partitions, Restate', 'starts', 'caps exceeded', 'tasks lost', 'effects doubled', 'took'], [[`${TASKS} tasks, disturbed`, found.starts / 2, found.over + oracle, TASKS - effects.tasks, effects.n - effects.tasks, `${round(seconds, 0)} s`]]);
-console.log(`disturbed by: ${Object.entries(counts).map(([name, n]) => `${n} ${name.replace('_', ' ')}`).join(', ')}`);
+printTable(
+  ['50 partitions, Restate', 'starts', 'caps exceeded', 'tasks lost', 'effects doubled', 'took'],
+  [
+    [
+      `${TASKS} tasks, disturbed`,
+      found.starts / 2,
+      found.over + oracle,
+      TASKS - effects.tasks,
+      effects.n - effects.tasks,
+      `${round(seconds, 0)} s`,
+    ],
+  ],
+);
+console.log(
+  `disturbed by: ${Object.entries(counts)
+    .map(([name, n]) => `${n} ${name.replace('_', ' ')}`)
+    .join(', ')}`,
+);
 finish({
-  bench: 'executor', figures: { tasks: TASKS, caps_exceeded: found.over + oracle, tasks_lost: Math.max(left, TASKS - effects.tasks), effects_doubled: effects.n - effects.tasks, ...counts },
-  targets: { caps_exceeded: { atMost: 0 }, tasks_lost: { atMost: 0 }, effects_doubled: { atMost: 0 }, endpoint_kills: { atLeast: 5 }, dispatcher_kills: { atLeast: 5 }, server_kills: { atLeast: 2 } },
+  bench: 'executor',
+  figures: {
+    tasks: TASKS,
+    caps_exceeded: found.over + oracle,
+    tasks_lost: Math.max(left, TASKS - effects.tasks),
+    effects_doubled: effects.n - effects.tasks,
+    ...counts,
+  },
+  targets: {
+    caps_exceeded: { atMost: 0 },
+    tasks_lost: { atMost: 0 },
+    effects_doubled: { atMost: 0 },
+    endpoint_kills: { atLeast: 5 },
+    dispatcher_kills: { atLeast: 5 },
+    server_kills: { atLeast: 2 },
+  },
 });
 process.exit();

@@ -1,6 +1,7 @@
 /**
- * One Stripe account with a limit of 100 requests a second, read by 1, 2 and 4 workers that are processes of their own: how much of the limit
- * is used, what is rejected, what is missing or double. Then 4 of them, one killed every 5 s. --customers N (default 8,000: one request each, a read of a minute and a half).
+ * One Stripe account with a limit of 100 requests a second, read by 1, 2 and 4 workers that are processes of their own:
+ * how much of the limit is used, what is rejected, what is missing or double. Then 4 of them, one killed every 5 s.
+ * --customers N (default 8,000: one request each, a read of a minute and a half).
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -14,7 +15,15 @@ import { taskOf } from '../src/tasks/kinds.js';
 import { LIVE_KEY, MAIN, scratch, startTestbedProcess } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';
 
-const { values } = parseArgs({ strict: false, options: { customers: { type: 'string' }, debug: { type: 'boolean' }, series: { type: 'boolean' }, only: { type: 'string' } } });
+const { values } = parseArgs({
+  strict: false,
+  options: {
+    customers: { type: 'string' },
+    debug: { type: 'boolean' },
+    series: { type: 'boolean' },
+    only: { type: 'string' },
+  },
+});
 const CUSTOMERS = Number(values['customers'] ?? 8000);
 const RATE = 100;
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -32,19 +41,54 @@ interface Result {
 
 async function read(workers: number, killEveryMs?: number): Promise<Result> {
   const { folder, drop } = scratch();
-  const testbed = await startTestbedProcess(['--rows', String(CUSTOMERS), '--collection', 'charges=60000', '--limit', `${RATE}/s`, '--latency', '40', '--seed', '7']);
+  const testbed = await startTestbedProcess([
+    '--rows',
+    String(CUSTOMERS),
+    '--collection',
+    'charges=60000',
+    '--limit',
+    `${RATE}/s`,
+    '--latency',
+    '40',
+    '--seed',
+    '7',
+  ]);
   const file = path.join(folder, 'headrace.yaml');
-  writeFileSync(file, JSON.stringify({
-    version: 1, data_dir: '.headrace',
-    connections: { shop: { max_concurrent_processes: workers, source: { connector: 'stripe', api_key: LIVE_KEY, base_url: testbed.url, streams: ['customers', 'tax_ids', 'charges'], rate_limit: { global: RATE, endpoint: RATE } } } },
-  }));
+  writeFileSync(
+    file,
+    JSON.stringify({
+      version: 1,
+      data_dir: '.headrace',
+      connections: {
+        shop: {
+          max_concurrent_processes: workers,
+          source: {
+            connector: 'stripe',
+            api_key: LIVE_KEY,
+            base_url: testbed.url,
+            streams: ['customers', 'tax_ids', 'charges'],
+            rate_limit: { global: RATE, endpoint: RATE },
+          },
+        },
+      },
+    }),
+  );
   const server = await EmbeddedServer.open(path.join(folder, '.headrace'));
   const scheduler = await Scheduler.open(server.target);
-  await scheduler.define({ id: 'shop', partition: 'stripe/shop', app: 'stripe', limit: { requests: RATE, frequencySeconds: 1 }, maxConcurrent: workers });
+  await scheduler.define({
+    id: 'shop',
+    partition: 'stripe/shop',
+    app: 'stripe',
+    limit: { requests: RATE, frequencySeconds: 1 },
+    maxConcurrent: workers,
+  });
   const children: ChildProcess[] = [];
   let running = true;
   const start = (slot: number) => {
-    const child = spawn(process.execPath, [MAIN, 'worker', '--slots', '1', '--config', file, '--json'], { stdio: ['ignore', values['debug'] ? 'inherit' : 'ignore', values['debug'] ? 'inherit' : 'ignore'], cwd: folder });
+    const child = spawn(process.execPath, [MAIN, 'worker', '--slots', '1', '--config', file, '--json'], {
+      stdio: ['ignore', values['debug'] ? 'inherit' : 'ignore', values['debug'] ? 'inherit' : 'ignore'],
+      cwd: folder,
+    });
     children[slot] = child;
     child.once('exit', () => {
       if (running) start(slot);
@@ -67,9 +111,19 @@ async function read(workers: number, killEveryMs?: number): Promise<Result> {
     }
     await sleep(250);
   }
-  if (values['series']) console.log(series.map((point, i) => (i === 0 ? 0 : Math.round((point.requests - series[i - 1]!.requests) / ((point.atMs - series[i - 1]!.atMs) / 1000)))).join(' '));
+  if (values['series'])
+    console.log(
+      series
+        .map((point, i) =>
+          i === 0
+            ? 0
+            : Math.round((point.requests - series[i - 1]!.requests) / ((point.atMs - series[i - 1]!.atMs) / 1000)),
+        )
+        .join(' '),
+    );
   // Who helped says so at its end.
-  for (let tries = 0; tries < 40 && (await listTasks(scheduler.pool, { states: ['running'] })).length > 0; tries++) await sleep(250);
+  for (let tries = 0; tries < 40 && (await listTasks(scheduler.pool, { states: ['running'] })).length > 0; tries++)
+    await sleep(250);
   running = false;
   for (const child of children) child.kill('SIGKILL');
   const stats = await testbed.stats();
@@ -78,8 +132,16 @@ async function read(workers: number, killEveryMs?: number): Promise<Result> {
   const last = series.findLast((point) => point.requests < stats.requests - RATE) ?? series.at(-1)!;
   const used = (last.requests - from.requests) / (((last.atMs - from.atMs) / 1000) * RATE);
   const client = await connect(server.target, 'bench');
-  const count = async (table: string) => (await client.query(`select count(*) as n, count(distinct id) as keys from shop.${table}`)).rows[0] as { n: number; keys: number };
-  const expected: Record<string, number> = { customers: CUSTOMERS, charges: 60_000, tax_ids: await taxIds(testbed.url) };
+  const count = async (table: string) =>
+    (await client.query(`select count(*) as n, count(distinct id) as keys from shop.${table}`)).rows[0] as {
+      n: number;
+      keys: number;
+    };
+  const expected: Record<string, number> = {
+    customers: CUSTOMERS,
+    charges: 60_000,
+    tax_ids: await taxIds(testbed.url),
+  };
   let missing = 0;
   let double = 0;
   for (const [table, rows] of Object.entries(expected)) {
@@ -87,13 +149,25 @@ async function read(workers: number, killEveryMs?: number): Promise<Result> {
     missing += rows - keys;
     double += n - keys;
   }
-  const [{ parts }] = (await client.query(`select coalesce(sum((result->>'parts')::int), 0)::int as parts from _headrace.task where kind = 'part'`)).rows as [{ parts: number }];
+  const [{ parts }] = (
+    await client.query(
+      `select coalesce(sum((result->>'parts')::int), 0)::int as parts from _headrace.task where kind = 'part'`,
+    )
+  ).rows as [{ parts: number }];
   await client.end();
   await scheduler.close();
   await server.close();
   testbed.stop();
   drop();
-  return { used, rejected: stats.rejections / stats.requests, missing, double, seconds: (last.atMs - from.atMs) / 1000, kills, parts };
+  return {
+    used,
+    rejected: stats.rejections / stats.requests,
+    missing,
+    double,
+    seconds: (last.atMs - from.atMs) / 1000,
+    kills,
+    parts,
+  };
 }
 
 let known: number | undefined;
@@ -108,12 +182,14 @@ async function taxIds(url: string): Promise<number> {
       await sleep(200);
     }
   };
-  for (let after = ''; ; ) {
+  for (let after = ''; ;) {
     const page = await get(`/v1/customers?limit=100${after}`);
-    const lists = await Promise.all(page.data.map(async ({ id }, n) => {
-      await sleep(n * 12);
-      return get(`/v1/customers/${id}/tax_ids?limit=100`);
-    }));
+    const lists = await Promise.all(
+      page.data.map(async ({ id }, n) => {
+        await sleep(n * 12);
+        return get(`/v1/customers/${id}/tax_ids?limit=100`);
+      }),
+    );
     for (const list of lists) known += list.data.length;
     if (!page.has_more) return known;
     after = `&starting_after=${page.data.at(-1)!.id}`;
@@ -123,10 +199,24 @@ async function taxIds(url: string): Promise<number> {
 const rows: (string | number)[][] = [];
 const figures: Record<string, number> = {};
 const targets: Record<string, { atMost: number } | { atLeast: number }> = {};
-for (const [name, workers, killEveryMs] of [['1 worker', 1], ['2 workers', 2], ['4 workers', 4], ['4, one killed every 5 s', 4, 5000]] as const) {
+for (const [name, workers, killEveryMs] of [
+  ['1 worker', 1],
+  ['2 workers', 2],
+  ['4 workers', 4],
+  ['4, one killed every 5 s', 4, 5000],
+] as const) {
   if (values['only'] !== undefined && values['only'] !== name) continue;
   const result = await read(workers, killEveryMs);
-  rows.push([name, `${round(result.used * 100, 1)}%`, `${round(result.rejected * 100, 2)}%`, result.missing, result.double, result.parts, result.kills, round(result.seconds, 0)]);
+  rows.push([
+    name,
+    `${round(result.used * 100, 1)}%`,
+    `${round(result.rejected * 100, 2)}%`,
+    result.missing,
+    result.double,
+    result.parts,
+    result.kills,
+    round(result.seconds, 0),
+  ]);
   const key = name.replaceAll(/[^a-z0-9]+/g, '_');
   figures[`${key}_used`] = round(result.used);
   figures[`${key}_rejected`] = round(result.rejected, 4);
@@ -138,6 +228,9 @@ for (const [name, workers, killEveryMs] of [['1 worker', 1], ['2 workers', 2], [
   targets[`${key}_double`] = { atMost: 0 };
   console.log(rows.at(-1)!.join('  '));
 }
-printTable(['one account at 100/s', 'of the limit', 'rejected', 'missing', 'double', 'parts lent', 'kills', 'seconds'], rows);
+printTable(
+  ['one account at 100/s', 'of the limit', 'rejected', 'missing', 'double', 'parts lent', 'kills', 'seconds'],
+  rows,
+);
 finish({ bench: 'fleet', figures, targets });
 process.exit();

@@ -1,6 +1,7 @@
 /**
- * What the gate costs: microseconds of a check, a send and an answer at 10,000 requests/s, with the limits of a busy credential; and
- * milliseconds of a lease, where processes share it in PostgreSQL: the row locked, read, written and committed.
+ * What the gate costs: microseconds of a check, a send and an answer at 10,000 requests/s, with the limits of a busy
+ * credential; and milliseconds of a lease, where processes share it in PostgreSQL: the row locked, read, written and
+ * committed.
  */
 import { CredentialGate } from '../src/gate/credential-gate.js';
 import { BudgetStore } from '../src/budgets/store.js';
@@ -25,7 +26,8 @@ function cost(make: () => CredentialGate, answer: (i: number, nowMs: number) => 
   const requests = [0, 1, 2, 3].map((i) => ({ endpoint: `endpoint ${i}`, cost: 1 }));
   const start = process.cpuUsage();
   for (let now = 0; now < SECONDS * 1000; now += 1000 / PER_SECOND) {
-    for (; first < inFlight.length && inFlight[first]!.atMs <= now; first++) gate.answered(now, inFlight[first]!.ticket, answer(sent, now));
+    for (; first < inFlight.length && inFlight[first]!.atMs <= now; first++)
+      gate.answered(now, inFlight[first]!.ticket, answer(sent, now));
     if (first > 10_000) {
       inFlight.splice(0, first);
       first = 0;
@@ -41,21 +43,48 @@ function cost(make: () => CredentialGate, answer: (i: number, nowMs: number) => 
 }
 
 const plain: Answer = { kind: 'accepted', signs: { readings: [] }, serverTimeMs: undefined };
-const facts = [{ name: 'global', scope: 'credential' as const, usual: { requests: PER_SECOND, windowMs: 1000 } }, { name: 'endpoint', scope: 'endpoint' as const, usual: { requests: PER_SECOND, windowMs: 1000 } }];
+const facts = [
+  { name: 'global', scope: 'credential' as const, usual: { requests: PER_SECOND, windowMs: 1000 } },
+  { name: 'endpoint', scope: 'endpoint' as const, usual: { requests: PER_SECOND, windowMs: 1000 } },
+];
 const epoch = (_i: number, nowMs: number): Answer => {
   const end = Math.ceil((nowMs + 1) / 10_000) * 10_000;
-  return { kind: 'accepted', signs: { readings: [{ kind: 'epoch', limit: 'requests', quota: 20 * PER_SECOND, remaining: 20 * PER_SECOND - Math.floor((nowMs % 10_000) * 10), resetMs: end, grainMs: 1000, windowMs: 10_000 }] }, serverTimeMs: Math.floor(nowMs / 1000) * 1000 };
+  return {
+    kind: 'accepted',
+    signs: {
+      readings: [
+        {
+          kind: 'epoch',
+          limit: 'requests',
+          quota: 20 * PER_SECOND,
+          remaining: 20 * PER_SECOND - Math.floor((nowMs % 10_000) * 10),
+          resetMs: end,
+          grainMs: 1000,
+          windowMs: 10_000,
+        },
+      ],
+    },
+    serverTimeMs: Math.floor(nowMs / 1000) * 1000,
+  };
 };
 const cases: [string, () => CredentialGate, (i: number, nowMs: number) => Answer][] = [
   ['learned, two limits', () => new CredentialGate({ facts }), () => plain],
   ['stated in headers', () => new CredentialGate({ facts: facts.slice(0, 1) }), epoch],
-  ['ceiling of the user', () => new CredentialGate({ facts: facts.slice(0, 1), ceilings: { maxRate: { requests: PER_SECOND, windowMs: 1000 } } }), () => plain],
+  [
+    'ceiling of the user',
+    () =>
+      new CredentialGate({ facts: facts.slice(0, 1), ceilings: { maxRate: { requests: PER_SECOND, windowMs: 1000 } } }),
+    () => plain,
+  ],
 ];
 const rows = cases.map(([name, make, answer]) => {
   cost(make, answer); // warm
   return [name, Math.min(...[0, 1, 2].map(() => cost(make, answer)))] as const;
 });
-/** Median milliseconds of a lease, with the state of a gate that has worked for a minute at 100/s, and of a bare round trip to the same server. */
+/**
+ * Median milliseconds of a lease, with the state of a gate that has worked for a minute at 100/s, and of a bare round
+ * trip to the same server.
+ */
 async function lease(): Promise<{ leaseMs: number; roundTripMs: number }> {
   const { folder, drop } = scratch();
   const server = await EmbeddedServer.open(`${folder}/.headrace`);
@@ -64,9 +93,12 @@ async function lease(): Promise<{ leaseMs: number; roundTripMs: number }> {
     await migrate(client);
     await client.end();
     const store = await BudgetStore.open(await connect(server.target, 'bench', { pipeline: true }), 'bench', 'one');
-    const gate = new CredentialGate({ facts: [{ name: 'global', scope: 'credential', usual: { requests: 100, windowMs: 1000 } }] });
+    const gate = new CredentialGate({
+      facts: [{ name: 'global', scope: 'credential', usual: { requests: 100, windowMs: 1000 } }],
+    });
     const request = { endpoint: 'a', cost: 1 };
-    for (let now = 0; now < 60_000; now += 5) if (gate.check(now, request).go) gate.answered(now, gate.sent(now, request), plain);
+    for (let now = 0; now < 60_000; now += 5)
+      if (gate.check(now, request).go) gate.answered(now, gate.sent(now, request), plain);
     const row = await store.lock(performance.now());
     await store.keep(null, { gate, open: new Map(), nextId: 1, askedAtMs: 0, bootMs: row.bootMs });
     const leaseMs = await median(async () => {
@@ -95,9 +127,17 @@ async function median(work: () => Promise<unknown>): Promise<number> {
 }
 
 const { leaseMs, roundTripMs } = await lease();
-printTable(['limits', 'microseconds a request'], rows.map(([name, us]) => [name, round(us, 2)]));
+printTable(
+  ['limits', 'microseconds a request'],
+  rows.map(([name, us]) => [name, round(us, 2)]),
+);
 console.log(`a lease: ${round(leaseMs, 2)} ms; a bare round trip: ${round(roundTripMs, 2)} ms`);
 finish({
-  bench: 'gate-cost', figures: { microseconds_a_request: round(Math.max(...rows.map(([, us]) => us)), 2), lease_ms: round(leaseMs, 2), round_trip_ms: round(roundTripMs, 2) },
+  bench: 'gate-cost',
+  figures: {
+    microseconds_a_request: round(Math.max(...rows.map(([, us]) => us)), 2),
+    lease_ms: round(leaseMs, 2),
+    round_trip_ms: round(roundTripMs, 2),
+  },
   targets: { microseconds_a_request: { atMost: 5 }, lease_ms: { atMost: 1 } },
 });

@@ -1,6 +1,7 @@
 /**
- * The gate over real HTTP: six kinds of server, 50 ms latency, one process and four that share their budget in PostgreSQL, utilisation of
- * what the server allows once the limit is known. Then one of four is killed. --seconds N (default 60), --only ROW.
+ * The gate over real HTTP: six kinds of server, 50 ms latency, one process and four that share their budget in
+ * PostgreSQL, utilisation of what the server allows once the limit is known. Then one of four is killed. --seconds N
+ * (default 60), --only ROW.
  */
 import { parseArgs } from 'node:util';
 import { connect } from '../src/postgres/connect.js';
@@ -30,14 +31,67 @@ interface Row {
   virtual: number;
 }
 
-const fact = (requests: number, windowMs = 1000, more = {}) => [{ name: 'requests', scope: 'credential', usual: { requests, windowMs }, ...more }];
+const fact = (requests: number, windowMs = 1000, more = {}) => [
+  { name: 'requests', scope: 'credential', usual: { requests, windowMs }, ...more },
+];
 const ROWS: Row[] = [
-  { key: 'token', name: 'token 100/s, no headers', limit: 'token', dialect: 'generic', perSecond: 100, facts: fact(100), window: 1, virtual: 99.6 },
-  { key: 'fixed', name: 'fixed 1667/10 s, headers', limit: 'intercom', dialect: 'intercom', perSecond: 166.7, window: 10, virtual: 98.9 },
-  { key: 'rolling', name: 'rolling 190/10 s, headers', limit: 'hubspot', dialect: 'hubspot', perSecond: 19, window: 10, virtual: 98.9 },
-  { key: 'sliding', name: 'sliding 100/1 s, none', limit: 'sliding', dialect: 'generic', perSecond: 100, facts: fact(100), window: 1, virtual: 91.9 },
-  { key: 'ietf', name: 'fixed 100/10 s, IETF fields', limit: 'ietf', dialect: 'generic', perSecond: 10, window: 10, virtual: 95 },
-  { key: 'ban', name: '5/s, then a 30 s ban, remembered', limit: 'airtable', dialect: 'airtable', perSecond: 5, facts: fact(5, 1000, { banMs: 30_000 }), window: 1, virtual: 90 },
+  {
+    key: 'token',
+    name: 'token 100/s, no headers',
+    limit: 'token',
+    dialect: 'generic',
+    perSecond: 100,
+    facts: fact(100),
+    window: 1,
+    virtual: 99.6,
+  },
+  {
+    key: 'fixed',
+    name: 'fixed 1667/10 s, headers',
+    limit: 'intercom',
+    dialect: 'intercom',
+    perSecond: 166.7,
+    window: 10,
+    virtual: 98.9,
+  },
+  {
+    key: 'rolling',
+    name: 'rolling 190/10 s, headers',
+    limit: 'hubspot',
+    dialect: 'hubspot',
+    perSecond: 19,
+    window: 10,
+    virtual: 98.9,
+  },
+  {
+    key: 'sliding',
+    name: 'sliding 100/1 s, none',
+    limit: 'sliding',
+    dialect: 'generic',
+    perSecond: 100,
+    facts: fact(100),
+    window: 1,
+    virtual: 91.9,
+  },
+  {
+    key: 'ietf',
+    name: 'fixed 100/10 s, IETF fields',
+    limit: 'ietf',
+    dialect: 'generic',
+    perSecond: 10,
+    window: 10,
+    virtual: 95,
+  },
+  {
+    key: 'ban',
+    name: '5/s, then a 30 s ban, remembered',
+    limit: 'airtable',
+    dialect: 'airtable',
+    perSecond: 5,
+    facts: fact(5, 1000, { banMs: 30_000 }),
+    window: 1,
+    virtual: 90,
+  },
 ];
 
 const { folder, drop } = scratch();
@@ -50,13 +104,28 @@ const table: (string | number)[][] = [];
 let run = 0;
 
 /** Accepted from one second to another. */
-const between = (results: Flooded[], from: number, to: number) => results.reduce((sum, { series }) => sum + series.slice(from * 10, to * 10).reduce((a, b) => a + b, 0), 0);
+const between = (results: Flooded[], from: number, to: number) =>
+  results.reduce((sum, { series }) => sum + series.slice(from * 10, to * 10).reduce((a, b) => a + b, 0), 0);
 
-async function together(row: Row, processes: number, killAt?: number): Promise<{ results: (Flooded | undefined)[]; rejections: number }> {
+async function together(
+  row: Row,
+  processes: number,
+  killAt?: number,
+): Promise<{ results: (Flooded | undefined)[]; rejections: number }> {
   const testbed = await tinyServer(row.limit, 50);
   try {
     const scope = `bench ${++run}`;
-    const floods = Array.from({ length: processes }, () => startFlood({ url: testbed.url, dialect: row.dialect, seconds, facts: row.facts, ceilings: row.ceilings, target: server.target, scope }));
+    const floods = Array.from({ length: processes }, () =>
+      startFlood({
+        url: testbed.url,
+        dialect: row.dialect,
+        seconds,
+        facts: row.facts,
+        ceilings: row.ceilings,
+        target: server.target,
+        scope,
+      }),
+    );
     await Promise.all(floods.map((flood) => flood.ready));
     if (killAt !== undefined) setTimeout(() => floods[0]!.child.kill('SIGKILL'), killAt * 1000);
     const results = await Promise.all(floods.map((flood) => flood.done));
@@ -73,19 +142,46 @@ for (const row of ROWS) {
   const [from, to] = [seconds - END - span, seconds - END];
   const one = await together(row, 1);
   const four = await together(row, 4);
-  const used = (results: (Flooded | undefined)[]) => (100 * between(results.filter((r) => r !== undefined), from, to)) / (row.perSecond * span);
+  const used = (results: (Flooded | undefined)[]) =>
+    (100 *
+      between(
+        results.filter((r) => r !== undefined),
+        from,
+        to,
+      )) /
+    (row.perSecond * span);
   const shares = four.results.map((result) => between([result!], from, to));
   const jain = shares.reduce((a, b) => a + b, 0) ** 2 / (shares.length * shares.reduce((a, b) => a + b * b, 0));
   const [single, shared] = [used(one.results), used(four.results)];
-  table.push([row.name, round(row.virtual, 1), round(single, 1), one.rejections, round(shared, 1), four.rejections, round(jain, 3)]);
-  Object.assign(figures, { [`${row.key}_one`]: round(single, 1), [`${row.key}_four_less_than_one`]: round(single - shared, 1), [`${row.key}_fairness`]: round(jain) });
-  Object.assign(targets, { [`${row.key}_one`]: { atLeast: row.virtual - 3 }, [`${row.key}_four_less_than_one`]: { atMost: 3 }, [`${row.key}_fairness`]: { atLeast: 0.95 } });
+  table.push([
+    row.name,
+    round(row.virtual, 1),
+    round(single, 1),
+    one.rejections,
+    round(shared, 1),
+    four.rejections,
+    round(jain, 3),
+  ]);
+  Object.assign(figures, {
+    [`${row.key}_one`]: round(single, 1),
+    [`${row.key}_four_less_than_one`]: round(single - shared, 1),
+    [`${row.key}_fairness`]: round(jain),
+  });
+  Object.assign(targets, {
+    [`${row.key}_one`]: { atLeast: row.virtual - 3 },
+    [`${row.key}_four_less_than_one`]: { atMost: 3 },
+    [`${row.key}_fairness`]: { atLeast: 0.95 },
+  });
 }
 
 if (values['only'] === undefined || values['only'] === 'killed') {
   // Under a ceiling nothing is learned meanwhile: what is missing is what the dead one held.
   const killAt = Math.floor(seconds / 2);
-  const { results } = await together({ ...ROWS[0]!, ceilings: { maxRate: { requests: 80, windowMs: 1000 } } }, 4, killAt);
+  const { results } = await together(
+    { ...ROWS[0]!, ceilings: { maxRate: { requests: 80, windowMs: 1000 } } },
+    4,
+    killAt,
+  );
   const left = results.filter((result) => result !== undefined);
   const settled = between(left, seconds - END - 8, seconds - END) / 8;
   const lost = Math.max(0, settled * 4 - between(left, killAt, killAt + 4));
@@ -93,7 +189,7 @@ if (values['only'] === undefined || values['only'] === 'killed') {
   targets['seconds_of_its_share_lost'] = { atMost: 2 };
   figures['rate_after_a_kill'] = round(settled, 1);
   targets['rate_after_a_kill'] = { atLeast: 72 };
-  table.push(['one of four killed, ceiling 80/s: the others\' rate after', '', '', '', round(settled, 1), '', '']);
+  table.push(["one of four killed, ceiling 80/s: the others' rate after", '', '', '', round(settled, 1), '', '']);
 }
 await client.end();
 await server.close();

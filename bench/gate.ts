@@ -1,6 +1,7 @@
 /**
- * The gate against every kind of server, in virtual time: utilisation and rejections in percent over 600 s and six seeds, beside what
- * others do. `blind`: nothing known; `expected`: the vendor's usual limit given. --seconds N, --seeds N, --only ROW.
+ * The gate against every kind of server, in virtual time: utilisation and rejections in percent over 600 s and six
+ * seeds, beside what others do. `blind`: nothing known; `expected`: the vendor's usual limit given. --seconds N,
+ * --seeds N, --only ROW.
  */
 import { parseArgs } from 'node:util';
 import type { LimitFact } from '../src/gate/gate.js';
@@ -12,7 +13,10 @@ import { aimd, awsAdaptive, bucketAt, gate, workers } from './lib/contenders.js'
 import { finish, printTable, round } from './lib/report.js';
 import { NETWORK, simulate, type Contender, type Network, type VirtualResult } from '../test/simulation/virtual-api.js';
 
-const { values } = parseArgs({ strict: false, options: { seconds: { type: 'string' }, seeds: { type: 'string' }, only: { type: 'string' } } });
+const { values } = parseArgs({
+  strict: false,
+  options: { seconds: { type: 'string' }, seeds: { type: 'string' }, only: { type: 'string' } },
+});
 const seconds = Number(values['seconds'] ?? 600);
 const seeds = Array.from({ length: Number(values['seeds'] ?? 6) }, (_, i) => i + 1);
 
@@ -33,23 +37,141 @@ interface Row {
 }
 
 /** Mean time of a request, to and fro: what a place among the concurrent ones is taken for. */
-const HELD_SECONDS = (0.15 * Math.exp(0.35 ** 2 / 2) + 2 * 0.03 * Math.exp(0.5 ** 2 / 2));
+const HELD_SECONDS = 0.15 * Math.exp(0.35 ** 2 / 2) + 2 * 0.03 * Math.exp(0.5 ** 2 / 2);
 const perSecond = (rate: number) => ({ usual: { requests: rate, windowMs: 1000 } });
-const steps = (text: number[][]) => (s: number) => text.reduce((sum, [from, to, rate]) => sum + Math.max(0, Math.min(s, to!) - from!) * rate!, 0);
+const steps = (text: number[][]) => (s: number) =>
+  text.reduce((sum, [from, to, rate]) => sum + Math.max(0, Math.min(s, to!) - from!) * rate!, 0);
 
 const ROWS: Row[] = [
-  { key: 'token', name: 'token 100/s, no headers', model: 'token', dialect: 'generic', capacity: (s) => 100 * s + 100, fact: perSecond(100), least: [98.9, 99.6], most: [0.18, 0.06] },
-  { key: 'fixed', name: 'fixed 1667/10 s, headers', model: 'intercom', dialect: 'intercom', capacity: (s) => 166.7 * s, fact: { usual: { requests: 1667, windowMs: 10_000 } }, least: [98.9, 98.9], most: [0, 0] },
-  { key: 'raised', name: 'the same raised x5', model: 'intercom-raised', dialect: 'intercom', capacity: (s) => 833.5 * s, fact: { usual: { requests: 1667, windowMs: 10_000 } }, least: [98.6, 98.6], most: [0, 0] },
-  { key: 'retry_after', name: 'fixed 700/60 s, Retry-After', model: 'retry-after', dialect: 'generic', capacity: (s) => (700 * s) / 60, fact: { usual: { requests: 700, windowMs: 60_000 } }, least: [98.5, 98.6], most: [0.66, 0.06] },
-  { key: 'rolling', name: 'rolling 190/10 s, HubSpot headers', model: 'hubspot', dialect: 'hubspot', capacity: (s) => 19 * s, fact: { usual: { requests: 190, windowMs: 10_000 } }, least: [98.4, 98.9], most: [0.01, 0.01] },
-  { key: 'sliding', name: 'sliding 100/1 s, none', model: 'sliding', dialect: 'generic', capacity: (s) => 100 * s, fact: perSecond(100), least: [91.9, 91.9], most: [0.07, 0.04] },
-  { key: 'concurrency', name: 'concurrency 15, unlabelled', model: 'concurrency', dialect: 'generic', capacity: (s) => (15 * s) / HELD_SECONDS, fact: perSecond(15 / HELD_SECONDS), least: [92.5, 91.4], most: [0.18, 0.23] },
-  { key: 'labelled', name: 'concurrency 20 + 100/s, labelled', model: 'stripe-concurrency', dialect: 'stripe', capacity: (s) => Math.min(100, 20 / HELD_SECONDS) * s, fact: perSecond(100), least: [98.9, 99.9], most: [0.05, 0.07] },
-  { key: 'cost', name: 'cost bucket (GraphQL)', model: 'shopify', dialect: 'shopify', capacity: (s) => 100 * s + 1000, fact: perSecond(100), cost: (random) => { const requested = 20 + random.integer(80); return { requested, actual: Math.ceil(requested * (0.4 + 0.6 * random.next())) }; }, least: [99.9, 99.9], most: [0, 0], mostStrict: 0.05 },
-  { key: 'changing', name: '100 -> 40 -> 150/s mid-run', model: 'changing', dialect: 'generic', capacity: steps([[0, 200, 100], [200, 400, 40], [400, 1e9, 150]]), fact: perSecond(100), least: [91, 91], most: [0.14, 0.12] },
-  { key: 'shared', name: 'another client takes 50/s for a while', model: 'shared', dialect: 'intercom', capacity: (s) => 166.7 * s, fact: { usual: { requests: 1667, windowMs: 10_000 } }, least: [99.1, 99.2], most: [0.04, 0.03] },
-  { key: 'ban', name: '5/s, then a 30 s ban', model: 'airtable', dialect: 'airtable', capacity: (s) => 5 * s, fact: { ...perSecond(5), banMs: 30_000 }, least: [60, 75], most: [6, 1] },
+  {
+    key: 'token',
+    name: 'token 100/s, no headers',
+    model: 'token',
+    dialect: 'generic',
+    capacity: (s) => 100 * s + 100,
+    fact: perSecond(100),
+    least: [98.9, 99.6],
+    most: [0.18, 0.06],
+  },
+  {
+    key: 'fixed',
+    name: 'fixed 1667/10 s, headers',
+    model: 'intercom',
+    dialect: 'intercom',
+    capacity: (s) => 166.7 * s,
+    fact: { usual: { requests: 1667, windowMs: 10_000 } },
+    least: [98.9, 98.9],
+    most: [0, 0],
+  },
+  {
+    key: 'raised',
+    name: 'the same raised x5',
+    model: 'intercom-raised',
+    dialect: 'intercom',
+    capacity: (s) => 833.5 * s,
+    fact: { usual: { requests: 1667, windowMs: 10_000 } },
+    least: [98.6, 98.6],
+    most: [0, 0],
+  },
+  {
+    key: 'retry_after',
+    name: 'fixed 700/60 s, Retry-After',
+    model: 'retry-after',
+    dialect: 'generic',
+    capacity: (s) => (700 * s) / 60,
+    fact: { usual: { requests: 700, windowMs: 60_000 } },
+    least: [98.5, 98.6],
+    most: [0.66, 0.06],
+  },
+  {
+    key: 'rolling',
+    name: 'rolling 190/10 s, HubSpot headers',
+    model: 'hubspot',
+    dialect: 'hubspot',
+    capacity: (s) => 19 * s,
+    fact: { usual: { requests: 190, windowMs: 10_000 } },
+    least: [98.4, 98.9],
+    most: [0.01, 0.01],
+  },
+  {
+    key: 'sliding',
+    name: 'sliding 100/1 s, none',
+    model: 'sliding',
+    dialect: 'generic',
+    capacity: (s) => 100 * s,
+    fact: perSecond(100),
+    least: [91.9, 91.9],
+    most: [0.07, 0.04],
+  },
+  {
+    key: 'concurrency',
+    name: 'concurrency 15, unlabelled',
+    model: 'concurrency',
+    dialect: 'generic',
+    capacity: (s) => (15 * s) / HELD_SECONDS,
+    fact: perSecond(15 / HELD_SECONDS),
+    least: [92.5, 91.4],
+    most: [0.18, 0.23],
+  },
+  {
+    key: 'labelled',
+    name: 'concurrency 20 + 100/s, labelled',
+    model: 'stripe-concurrency',
+    dialect: 'stripe',
+    capacity: (s) => Math.min(100, 20 / HELD_SECONDS) * s,
+    fact: perSecond(100),
+    least: [98.9, 99.9],
+    most: [0.05, 0.07],
+  },
+  {
+    key: 'cost',
+    name: 'cost bucket (GraphQL)',
+    model: 'shopify',
+    dialect: 'shopify',
+    capacity: (s) => 100 * s + 1000,
+    fact: perSecond(100),
+    cost: (random) => {
+      const requested = 20 + random.integer(80);
+      return { requested, actual: Math.ceil(requested * (0.4 + 0.6 * random.next())) };
+    },
+    least: [99.9, 99.9],
+    most: [0, 0],
+    mostStrict: 0.05,
+  },
+  {
+    key: 'changing',
+    name: '100 -> 40 -> 150/s mid-run',
+    model: 'changing',
+    dialect: 'generic',
+    capacity: steps([
+      [0, 200, 100],
+      [200, 400, 40],
+      [400, 1e9, 150],
+    ]),
+    fact: perSecond(100),
+    least: [91, 91],
+    most: [0.14, 0.12],
+  },
+  {
+    key: 'shared',
+    name: 'another client takes 50/s for a while',
+    model: 'shared',
+    dialect: 'intercom',
+    capacity: (s) => 166.7 * s,
+    fact: { usual: { requests: 1667, windowMs: 10_000 } },
+    least: [99.1, 99.2],
+    most: [0.04, 0.03],
+  },
+  {
+    key: 'ban',
+    name: '5/s, then a 30 s ban',
+    model: 'airtable',
+    dialect: 'airtable',
+    capacity: (s) => 5 * s,
+    fact: { ...perSecond(5), banMs: 30_000 },
+    least: [60, 75],
+    most: [6, 1],
+  },
 ];
 
 interface Cell {
@@ -64,7 +186,13 @@ function measure(row: Row, contender: () => Contender): Cell {
   let bans = 0;
   for (const seed of seeds) {
     const model = LIMIT_MODELS[row.model]!.make();
-    const [result] = simulate([contender()], { model, dialect: DIALECTS[row.dialect]!, seconds, seed, ...(row.cost ? { cost: row.cost } : {}) }) as [VirtualResult];
+    const [result] = simulate([contender()], {
+      model,
+      dialect: DIALECTS[row.dialect]!,
+      seconds,
+      seed,
+      ...(row.cost ? { cost: row.cost } : {}),
+    }) as [VirtualResult];
     utilisation += (100 * result.acceptedCost) / (row.capacity(seconds) - (model.othersTook?.() ?? 0)) / seeds.length;
     rejections += (100 * result.rejected) / Math.max(1, result.sent) / seeds.length;
     bans = Math.max(bans, result.bans);
@@ -84,7 +212,12 @@ for (const row of ROWS) {
   if (values['only'] !== undefined && values['only'] !== row.key) continue;
   const facts: LimitFact[] = [{ name: 'requests', scope: 'credential', ...row.fact }];
   const rate = (row.fact.usual!.requests * 1000) / row.fact.usual!.windowMs;
-  const others = values['only'] === undefined ? [() => workers(2), () => workers(10), () => workers(25), aimd, awsAdaptive, () => bucketAt(rate)].map((make) => measure(row, make)) : [];
+  const others =
+    values['only'] === undefined
+      ? [() => workers(2), () => workers(10), () => workers(25), aimd, awsAdaptive, () => bucketAt(rate)].map((make) =>
+          measure(row, make),
+        )
+      : [];
   const ours = { blind: measure(row, () => gate()), expected: measure(row, () => gate({ facts })) };
   table.push([row.name, ...others.map(show), show(ours.blind), show(ours.expected)]);
   for (const [index, how] of (['blind', 'expected'] as const).entries()) {
@@ -92,35 +225,59 @@ for (const row of ROWS) {
     figures[`${row.key}_${how}_rejections`] = round(ours[how].rejections, 2);
     // Nothing may be rejected where windows are stated; elsewhere a few seeds differ by this much.
     targets[`${row.key}_${how}_utilisation`] = { atLeast: round(row.least[index]! - NOISE.utilisation, 2) };
-    targets[`${row.key}_${how}_rejections`] = { atMost: row.most[index] === 0 ? row.mostStrict ?? 0 : round(row.most[index]! + NOISE.rejections, 2) };
+    targets[`${row.key}_${how}_rejections`] = {
+      atMost: row.most[index] === 0 ? (row.mostStrict ?? 0) : round(row.most[index]! + NOISE.rejections, 2),
+    };
   }
   if (row.key === 'ban') {
     figures['ban_blind_bans'] = ours.blind.bans;
     targets['ban_blind_bans'] = { atMost: 3 };
     // What one run met, the next one knows.
-    const remembered = mean(seeds.map((seed) => {
-      const met = gate();
-      simulate([met], { model: LIMIT_MODELS[row.model]!.make(), dialect: DIALECTS[row.dialect]!, seconds, seed });
-      const memory = JSON.parse(JSON.stringify(met.gate.remember())) as GateMemory;
-      const [result] = simulate([gate({ memory })], { model: LIMIT_MODELS[row.model]!.make(), dialect: DIALECTS[row.dialect]!, seconds, seed: seed + seeds.length }) as [VirtualResult];
-      return (100 * result.accepted) / row.capacity(seconds);
-    }));
+    const remembered = mean(
+      seeds.map((seed) => {
+        const met = gate();
+        simulate([met], { model: LIMIT_MODELS[row.model]!.make(), dialect: DIALECTS[row.dialect]!, seconds, seed });
+        const memory = JSON.parse(JSON.stringify(met.gate.remember())) as GateMemory;
+        const [result] = simulate([gate({ memory })], {
+          model: LIMIT_MODELS[row.model]!.make(),
+          dialect: DIALECTS[row.dialect]!,
+          seconds,
+          seed: seed + seeds.length,
+        }) as [VirtualResult];
+        return (100 * result.accepted) / row.capacity(seconds);
+      }),
+    );
     const possible = 100 * mostUnderBan(NETWORK);
-    table.push([`the same, remembered (possible: ${percent(possible)})`, ...others.map(() => ''), percent(remembered), '']);
+    table.push([
+      `the same, remembered (possible: ${percent(possible)})`,
+      ...others.map(() => ''),
+      percent(remembered),
+      '',
+    ]);
     figures['ban_remembered_utilisation'] = round(remembered, 1);
     figures['ban_possible_utilisation'] = round(possible, 1);
-    // Nine tenths are reached where the way hardly varies (gate-http); as it varies here, they are out of anybody's reach.
+    // Nine tenths are reached where the way hardly varies (gate-http); as it varies here, they are out of anybody's
+    // reach.
     targets['ban_remembered_utilisation'] = { atLeast: 84 };
   }
 }
 
-// A limit that is raised: how long until nine tenths of it are used; and one that falls: until nothing is rejected any more.
+// A limit that is raised: how long until nine tenths of it are used; and one that falls: until nothing is rejected any
+// more.
 if (values['only'] === undefined || values['only'] === 'changing') {
   let raised = 0;
   let dropped = 0;
   for (const seed of seeds) {
-    const [result] = simulate([gate()], { model: LIMIT_MODELS['changing']!.make(), dialect: DIALECTS['generic']!, seconds: 600, seed }) as [VirtualResult];
-    const reached = (from: number, level: number) => { for (let s = from; s < 596; s++) if (mean(result.series, s, s + 4) >= level) return s + 4 - from; return Infinity; };
+    const [result] = simulate([gate()], {
+      model: LIMIT_MODELS['changing']!.make(),
+      dialect: DIALECTS['generic']!,
+      seconds: 600,
+      seed,
+    }) as [VirtualResult];
+    const reached = (from: number, level: number) => {
+      for (let s = from; s < 596; s++) if (mean(result.series, s, s + 4) >= level) return s + 4 - from;
+      return Infinity;
+    };
     raised = Math.max(raised, reached(400, 135));
     dropped = Math.max(dropped, reached(202, 0.85 * 40));
   }
@@ -137,8 +294,9 @@ function mean(series: number[], from = 0, to = series.length): number {
 }
 
 /**
- * The most that anybody could use of a window of a second that bans for 30 s, who knew beforehand how the way varies: for each latency of
- * the request that the next one must keep clear of, the margin at which waiting longer costs as much as the bans that it saves.
+ * The most that anybody could use of a window of a second that bans for 30 s, who knew beforehand how the way varies:
+ * for each latency of the request that the next one must keep clear of, the margin at which waiting longer costs as
+ * much as the bans that it saves.
  */
 function mostUnderBan(network: Network): number {
   const quota = 5;

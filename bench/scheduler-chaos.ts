@@ -1,7 +1,8 @@
 /**
- * 60,000 tasks, 20 partitions at caps 1 to 3 with connections at caps 1 to 2, while workers are killed and stopped, their connections cut, the
- * database restarted and crashed, caps edited and urgent tasks put in. Then the audit: caps exceeded, tasks lost, effects doubled. The same
- * audit then watches pg-boss with group caps, undisturbed. --tasks N, --workers N, --seed N.
+ * 60,000 tasks, 20 partitions at caps 1 to 3 with connections at caps 1 to 2, while workers are killed and stopped,
+ * their connections cut, the database restarted and crashed, caps edited and urgent tasks put in. Then the audit: caps
+ * exceeded, tasks lost, effects doubled. The same audit then watches pg-boss with group caps, undisturbed. --tasks N,
+ * --workers N, --seed N.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
@@ -15,7 +16,15 @@ import { scratch } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';
 import { RestartableServer } from './lib/restartable-server.js';
 
-const { values } = parseArgs({ strict: false, options: { tasks: { type: 'string' }, workers: { type: 'string' }, seed: { type: 'string' }, limit: { type: 'string' } } });
+const { values } = parseArgs({
+  strict: false,
+  options: {
+    tasks: { type: 'string' },
+    workers: { type: 'string' },
+    seed: { type: 'string' },
+    limit: { type: 'string' },
+  },
+});
 const TASKS = Number(values['tasks'] ?? 60_000);
 const WORKERS = Number(values['workers'] ?? 10);
 const random = seededRandom(Number(values['seed'] ?? Date.now()));
@@ -41,14 +50,15 @@ async function insist<T>(work: () => Promise<T>): Promise<T> {
     }
   }
 }
-const sql = (text: string, parameters: unknown[] = []) => insist(async () => {
-  const client = await connect(target, 'audit');
-  try {
-    return (await client.query(text, parameters)).rows;
-  } finally {
-    await client.end();
-  }
-});
+const sql = (text: string, parameters: unknown[] = []) =>
+  insist(async () => {
+    const client = await connect(target, 'audit');
+    try {
+      return (await client.query(text, parameters)).rows;
+    } finally {
+      await client.end();
+    }
+  });
 
 const scheduler = await Scheduler.open(target, 2);
 const limitOf = (cap: number) => ({ requests: cap * 2, frequencySeconds: 1 });
@@ -56,9 +66,22 @@ await sql(`${AUDIT_TABLES}
   create table effect (task bigint not null, attempt integer not null);
 ${TASK_AUDIT}`);
 for (let p = 0; p < PARTITIONS; p++) {
-  for (const n of [0, 1]) await scheduler.define({ id: `c${p}_${n}`, partition: `p${p}`, app: `app${p}`, limit: limitOf(1 + (p % 3)), maxConcurrent: 1 + ((p + n) % 2) });
+  for (const n of [0, 1])
+    await scheduler.define({
+      id: `c${p}_${n}`,
+      partition: `p${p}`,
+      app: `app${p}`,
+      limit: limitOf(1 + (p % 3)),
+      maxConcurrent: 1 + ((p + n) % 2),
+    });
 }
-const tasksOf = (count: number, priority: () => number) => Array.from({ length: count }, () => ({ connection: `c${random.integer(PARTITIONS)}_${random.integer(2)}`, kind: 'bench', priority: priority(), maxAttempts: 1000 }));
+const tasksOf = (count: number, priority: () => number) =>
+  Array.from({ length: count }, () => ({
+    connection: `c${random.integer(PARTITIONS)}_${random.integer(2)}`,
+    kind: 'bench',
+    priority: priority(),
+    maxAttempts: 1000,
+  }));
 const first = Math.round(TASKS * (1 - LATER));
 for (let n = 0; n < first; n += 4000) await scheduler.enqueue(tasksOf(Math.min(4000, first - n), () => 0));
 
@@ -68,7 +91,11 @@ const stopped = new Set<ChildProcess>();
 let running = true;
 function startWorker(slot: number): void {
   if (!running) return;
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'lib', 'chaos-worker.mjs'), JSON.stringify(target), String(SLOTS)], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(
+    process.execPath,
+    [path.join(import.meta.dirname, 'lib', 'chaos-worker.mjs'), JSON.stringify(target), String(SLOTS)],
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  );
   workers[slot] = child;
   child.stdout!.setEncoding('utf8').on('data', (text: string) => (counts.refused += text.split('\n').length - 1));
   child.once('exit', () => {
@@ -91,13 +118,18 @@ async function disturb(): Promise<void> {
     counts.stop++;
     stopped.add(child);
     child.kill('SIGSTOP');
-    setTimeout(() => {
-      stopped.delete(child);
-      child.kill('SIGCONT');
-    }, 200 + random.next() * 3500);
+    setTimeout(
+      () => {
+        stopped.delete(child);
+        child.kill('SIGCONT');
+      },
+      200 + random.next() * 3500,
+    );
   } else if (dice < 0.7) {
     counts.cut++;
-    await sql(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'headrace scheduler' and pid <> pg_backend_pid() order by random() limit 1`);
+    await sql(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'headrace scheduler' and pid <> pg_backend_pid() order by random() limit 1`,
+    );
   } else if (dice < 0.83) {
     counts.edit++;
     await insist(() => scheduler.setLimit(`app${random.integer(PARTITIONS)}`, limitOf(1 + random.integer(3))));
@@ -137,23 +169,51 @@ while (left > 0 && performance.now() - startedMs < GIVE_UP_MS) {
 }
 const seconds = (performance.now() - startedMs) / 1000;
 for (const task of await sql(`select t.id, t.state, t.attempt, t.failures, t.run_at - now() as due, t.error, p as partition, c as connection
-  from _headrace.task t join _headrace.partition p on p.id = t.concurrency_partition_id join _headrace.connection c on c.id = t.connection_id where t.state <> 'done' limit 5`)) console.log('not done:', JSON.stringify(task));
+  from _headrace.task t join _headrace.partition p on p.id = t.concurrency_partition_id join _headrace.connection c on c.id = t.connection_id where t.state <> 'done' limit 5`))
+  console.log('not done:', JSON.stringify(task));
 running = false;
 for (const child of workers) child?.kill('SIGKILL');
 
 const client = await connect(target, 'audit');
 const found = await overruns(client);
-const [effects] = (await client.query(`select count(*) as n, count(distinct task) as tasks from effect`)).rows as [{ n: number; tasks: number }];
-const [state] = (await client.query(`select count(*) as n, count(*) filter (where state = 'done') as done from _headrace.task`)).rows as [{ n: number; done: number }];
+const [effects] = (await client.query(`select count(*) as n, count(distinct task) as tasks from effect`)).rows as [
+  { n: number; tasks: number },
+];
+const [state] = (
+  await client.query(`select count(*) as n, count(*) filter (where state = 'done') as done from _headrace.task`)
+).rows as [{ n: number; done: number }];
 const oracle = (await client.query('select what from oracle')).rows;
 await client.end();
-const [{ n: wrong }] = (await sql(`select count(*) as n from _headrace.partition p where running <> (select count(*) from _headrace.task t where t.concurrency_partition_id = p.id and t.state = 'running')`)) as [{ n: number }];
+const [{ n: wrong }] = (await sql(
+  `select count(*) as n from _headrace.partition p where running <> (select count(*) from _headrace.task t where t.concurrency_partition_id = p.id and t.state = 'running')`,
+)) as [{ n: number }];
 await scheduler.close();
 
-const rows: (string | number)[][] = [[`Headrace, ${state.n} tasks, disturbed`, found.starts / 2, found.over + oracle.length, state.n - state.done, effects.n - effects.tasks, `${round(seconds, 0)} s`]];
+const rows: (string | number)[][] = [
+  [
+    `Headrace, ${state.n} tasks, disturbed`,
+    found.starts / 2,
+    found.over + oracle.length,
+    state.n - state.done,
+    effects.n - effects.tasks,
+    `${round(seconds, 0)} s`,
+  ],
+];
 const figures: Record<string, number> = {
-  tasks: state.n, caps_exceeded: found.over + oracle.length, two_attempts_at_once: found.doubled, tasks_lost: state.n - state.done + (state.done - effects.tasks), effects_doubled: effects.n - effects.tasks, counters_wrong: wrong,
-  kills: counts.kill, stops: counts.stop, connections_cut: counts.cut, restarts: counts.restart, crashes: counts.crash, cap_edits: counts.edit, urgent_inserts: counts.urgent, stale_completions_refused: counts.refused,
+  tasks: state.n,
+  caps_exceeded: found.over + oracle.length,
+  two_attempts_at_once: found.doubled,
+  tasks_lost: state.n - state.done + (state.done - effects.tasks),
+  effects_doubled: effects.n - effects.tasks,
+  counters_wrong: wrong,
+  kills: counts.kill,
+  stops: counts.stop,
+  connections_cut: counts.cut,
+  restarts: counts.restart,
+  crashes: counts.crash,
+  cap_edits: counts.edit,
+  urgent_inserts: counts.urgent,
+  stale_completions_refused: counts.refused,
 };
 
 const boss = installPgBoss();
@@ -176,7 +236,17 @@ if (boss) {
   await new Promise<void>((resolve, reject) => {
     let open = 8;
     for (let n = 0; n < 8; n++) {
-      const child = spawn(boss.node, [path.join(import.meta.dirname, 'lib', 'pg-boss-claimer.mjs'), connectionOf(theirTarget), '1', '60', String(CAP)], { cwd: boss.folder, stdio: ['pipe', 'ignore', 'inherit'] });
+      const child = spawn(
+        boss.node,
+        [
+          path.join(import.meta.dirname, 'lib', 'pg-boss-claimer.mjs'),
+          connectionOf(theirTarget),
+          '1',
+          '60',
+          String(CAP),
+        ],
+        { cwd: boss.folder, stdio: ['pipe', 'ignore', 'inherit'] },
+      );
       child.stdin.end('go\n');
       child.once('error', reject).once('exit', () => --open === 0 && resolve());
     }
@@ -189,11 +259,21 @@ if (boss) {
 await server.stop();
 drop();
 printTable(['20 partitions', 'starts', 'caps exceeded', 'tasks lost', 'effects doubled', 'took'], rows);
-console.log(`disturbed by: ${Object.entries(counts).map(([name, n]) => `${n} ${name}`).join(', ')}`);
+console.log(
+  `disturbed by: ${Object.entries(counts)
+    .map(([name, n]) => `${n} ${name}`)
+    .join(', ')}`,
+);
 finish({
-  bench: 'scheduler-chaos', figures,
+  bench: 'scheduler-chaos',
+  figures,
   targets: {
-    tasks: { atLeast: TASKS }, caps_exceeded: { atMost: 0 }, two_attempts_at_once: { atMost: 0 }, tasks_lost: { atMost: 0 }, effects_doubled: { atMost: 0 }, counters_wrong: { atMost: 0 },
+    tasks: { atLeast: TASKS },
+    caps_exceeded: { atMost: 0 },
+    two_attempts_at_once: { atMost: 0 },
+    tasks_lost: { atMost: 0 },
+    effects_doubled: { atMost: 0 },
+    counters_wrong: { atMost: 0 },
     ...(boss ? { pg_boss_caps_exceeded_share: { atLeast: 0.001 } } : {}),
   },
 });

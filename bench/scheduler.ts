@@ -1,6 +1,7 @@
 /**
- * Claims and completions a second: 8 processes, 1,000 partitions of 100 tasks, one at a time and ten at a time, with pg-boss and its group
- * caps beside it; an empty claim while everything is saturated; the turns that small partitions wait for beside a large one.
+ * Claims and completions a second: 8 processes, 1,000 partitions of 100 tasks, one at a time and ten at a time, with
+ * pg-boss and its group caps beside it; an empty claim while everything is saturated; the turns that small partitions
+ * wait for beside a large one.
  * --seconds N for each run (default 12).
  */
 import { spawn } from 'node:child_process';
@@ -34,8 +35,18 @@ async function fresh(): Promise<PostgresTarget> {
 async function filled(): Promise<{ target: PostgresTarget; scheduler: Scheduler }> {
   const target = await fresh();
   const scheduler = await Scheduler.open(target, 2);
-  for (let p = 0; p < PARTITIONS; p++) await scheduler.define({ id: `c${p}`, partition: `p${p}`, app: 'bench', limit: { requests: 2 * CAP, frequencySeconds: 1 }, maxConcurrent: CAP });
-  for (let n = 0; n < TASKS; n += 10) await scheduler.enqueue(Array.from({ length: PARTITIONS * 10 }, (_, i) => ({ connection: `c${i % PARTITIONS}`, kind: 'bench' })));
+  for (let p = 0; p < PARTITIONS; p++)
+    await scheduler.define({
+      id: `c${p}`,
+      partition: `p${p}`,
+      app: 'bench',
+      limit: { requests: 2 * CAP, frequencySeconds: 1 },
+      maxConcurrent: CAP,
+    });
+  for (let n = 0; n < TASKS; n += 10)
+    await scheduler.enqueue(
+      Array.from({ length: PARTITIONS * 10 }, (_, i) => ({ connection: `c${i % PARTITIONS}`, kind: 'bench' })),
+    );
   await scheduler.pool.query('vacuum analyze _headrace.task');
   await scheduler.pool.query('vacuum analyze _headrace.partition');
   await scheduler.pool.query('vacuum analyze _headrace.connection');
@@ -44,13 +55,17 @@ async function filled(): Promise<{ target: PostgresTarget; scheduler: Scheduler 
 
 /** Pairs of claim and completion a second, over all processes. */
 async function race(command: string, args: string[], cwd: string): Promise<number> {
-  const children = Array.from({ length: PROCESSES }, () => spawn(command, args, { cwd, stdio: ['pipe', 'pipe', 'inherit'] }));
+  const children = Array.from({ length: PROCESSES }, () =>
+    spawn(command, args, { cwd, stdio: ['pipe', 'pipe', 'inherit'] }),
+  );
   const ready = children.map((child) => new Promise<void>((resolve) => child.stdout.once('data', () => resolve())));
   await Promise.all(ready);
   const outputs = children.map((child) => {
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-    return new Promise<{ done: number; seconds: number }>((resolve) => child.once('close', () => resolve(JSON.parse(text) as { done: number; seconds: number })));
+    return new Promise<{ done: number; seconds: number }>((resolve) =>
+      child.once('close', () => resolve(JSON.parse(text) as { done: number; seconds: number })),
+    );
   });
   for (const child of children) child.stdin.write('go\n');
   const results = await Promise.all(outputs);
@@ -60,7 +75,18 @@ async function race(command: string, args: string[], cwd: string): Promise<numbe
 const root = path.join(import.meta.dirname, '..');
 const ours = async (batch: number) => {
   const { target, scheduler } = await filled();
-  const rate = await race(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, 'lib', 'claimer.ts'), JSON.stringify(target), String(batch), String(seconds)], root);
+  const rate = await race(
+    process.execPath,
+    [
+      '--import',
+      'tsx',
+      path.join(import.meta.dirname, 'lib', 'claimer.ts'),
+      JSON.stringify(target),
+      String(batch),
+      String(seconds),
+    ],
+    root,
+  );
   await scheduler.close();
   return rate;
 };
@@ -74,7 +100,9 @@ async function emptyClaim(): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < 300; i++) {
     const { rows } = await client.query(`explain (analyze, format json) select * from _headrace.claim('w', 10)`);
-    const [{ 'Execution Time': ms, Plan: plan }] = rows[0]['QUERY PLAN'] as [{ 'Execution Time': number; Plan: { 'Actual Rows': number } }];
+    const [{ 'Execution Time': ms, Plan: plan }] = rows[0]['QUERY PLAN'] as [
+      { 'Execution Time': number; Plan: { 'Actual Rows': number } },
+    ];
     if (plan['Actual Rows'] !== 0) throw new Error('a claim above the cap');
     times.push(ms);
   }
@@ -83,13 +111,25 @@ async function emptyClaim(): Promise<number> {
   return times.toSorted((a, b) => a - b)[150]!;
 }
 
-/** One partition with 100,000 tasks among 99 with 10: how many rounds a small one waits for its last task, less its own ten. */
+/**
+ * One partition with 100,000 tasks among 99 with 10: how many rounds a small one waits for its last task, less its own
+ * ten.
+ */
 async function fairness(): Promise<number> {
   const target = await fresh();
   const scheduler = await Scheduler.open(target, 2);
-  for (let p = 0; p < 100; p++) await scheduler.define({ id: `c${p}`, partition: `p${p}`, app: 'bench', limit: { requests: 2, frequencySeconds: 1 }, maxConcurrent: 1 });
-  for (let n = 0; n < 10; n++) await scheduler.enqueue(Array.from({ length: 10_000 }, () => ({ connection: 'c0', kind: 'bench' })));
-  for (let p = 1; p < 100; p++) await scheduler.enqueue(Array.from({ length: 10 }, () => ({ connection: `c${p}`, kind: 'bench' })));
+  for (let p = 0; p < 100; p++)
+    await scheduler.define({
+      id: `c${p}`,
+      partition: `p${p}`,
+      app: 'bench',
+      limit: { requests: 2, frequencySeconds: 1 },
+      maxConcurrent: 1,
+    });
+  for (let n = 0; n < 10; n++)
+    await scheduler.enqueue(Array.from({ length: 10_000 }, () => ({ connection: 'c0', kind: 'bench' })));
+  for (let p = 1; p < 100; p++)
+    await scheduler.enqueue(Array.from({ length: 10 }, () => ({ connection: `c${p}`, kind: 'bench' })));
   await scheduler.join({ id: 'w', host: 'bench', pid: 0, version: 'bench', slots: 1 }, 3_600_000);
   const waits = new Map<string, number>();
   let most = 0;
@@ -110,8 +150,15 @@ const single = await ours(1);
 const tens = await ours(10);
 const empty = await emptyClaim();
 const rounds = await fairness();
-const rows: (string | number)[][] = [['Headrace', Math.round(single), Math.round(tens), `${round(empty)} ms`, round(rounds, 2)]];
-const figures: Record<string, number> = { claim_complete_per_second: round(single, 0), claim_complete_in_tens_per_second: round(tens, 0), empty_claim_ms: round(empty), small_partition_waits_rounds: round(rounds, 2) };
+const rows: (string | number)[][] = [
+  ['Headrace', Math.round(single), Math.round(tens), `${round(empty)} ms`, round(rounds, 2)],
+];
+const figures: Record<string, number> = {
+  claim_complete_per_second: round(single, 0),
+  claim_complete_in_tens_per_second: round(tens, 0),
+  empty_claim_ms: round(empty),
+  small_partition_waits_rounds: round(rounds, 2),
+};
 
 const boss = installPgBoss();
 if (boss) {
@@ -119,7 +166,19 @@ if (boss) {
   for (const batch of [1, 10]) {
     const connection = connectionOf(await fresh());
     runPgBoss(boss, 'pg-boss-fill.mjs', [connection, String(PARTITIONS), String(TASKS)]);
-    theirs.push(await race(boss.node, [path.join(import.meta.dirname, 'lib', 'pg-boss-claimer.mjs'), connection, String(batch), String(seconds), String(CAP)], boss.folder));
+    theirs.push(
+      await race(
+        boss.node,
+        [
+          path.join(import.meta.dirname, 'lib', 'pg-boss-claimer.mjs'),
+          connection,
+          String(batch),
+          String(seconds),
+          String(CAP),
+        ],
+        boss.folder,
+      ),
+    );
   }
   rows.push([`pg-boss ${boss.version}, group caps`, Math.round(theirs[0]!), Math.round(theirs[1]!), '', '']);
   figures['times_pg_boss'] = round(single / theirs[0]!, 2);
@@ -129,8 +188,17 @@ if (boss) {
 await admin.end();
 await server.close();
 drop();
-printTable(['8 processes, 1,000 partitions x 100 tasks', 'singly/s', 'in tens/s', 'empty claim', 'a small one waits, rounds'], rows);
+printTable(
+  ['8 processes, 1,000 partitions x 100 tasks', 'singly/s', 'in tens/s', 'empty claim', 'a small one waits, rounds'],
+  rows,
+);
 finish({
-  bench: 'scheduler', figures,
-  targets: { claim_complete_per_second: { atLeast: 1200 }, claim_complete_in_tens_per_second: { atLeast: 6000 }, empty_claim_ms: { atMost: 0.1 }, small_partition_waits_rounds: { atMost: 2 } },
+  bench: 'scheduler',
+  figures,
+  targets: {
+    claim_complete_per_second: { atLeast: 1200 },
+    claim_complete_in_tens_per_second: { atLeast: 6000 },
+    empty_claim_ms: { atMost: 0.1 },
+    small_partition_waits_rounds: { atMost: 2 },
+  },
 });

@@ -14,8 +14,13 @@ const LATENCY_SECONDS = 0.35;
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 /** Makespan over the bound, and requests over pages, per shape. */
 const TARGETS: Record<Shape, [number, number] | undefined> = {
-  uniform: [1.06, 1.03], growth: [1.07, 1.04], doubling: [1.07, 1.04], bulk: [1.25, 1.06],
-  'empty-years': [1.1, 1.05], campaigns: [1.16, 1.1], tiny: undefined,
+  uniform: [1.06, 1.03],
+  growth: [1.07, 1.04],
+  doubling: [1.07, 1.04],
+  bulk: [1.25, 1.06],
+  'empty-years': [1.1, 1.05],
+  campaigns: [1.16, 1.1],
+  tiny: undefined,
 };
 
 interface Outcome {
@@ -36,8 +41,14 @@ function firstAtOrAbove(sorted: Float64Array, value: number): number {
 
 function simulate(rows: Float64Array, strategy: 'adaptive' | 'uniform', rate: number, seed: number): Outcome {
   const random = seededRandom(seed);
-  const latency = () => LATENCY_SECONDS * Math.exp(0.3 * Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next()));
-  const planner = new Planner(openLedger({ gte: 0, lt: HISTORY_SECONDS }, 1), { unit: 1, pageRows: PAGE_ROWS, strategy });
+  const latency = () =>
+    LATENCY_SECONDS *
+    Math.exp(0.3 * Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next()));
+  const planner = new Planner(openLedger({ gte: 0, lt: HISTORY_SECONDS }, 1), {
+    unit: 1,
+    pageRows: PAGE_ROWS,
+    strategy,
+  });
   const chains = Math.ceil(rate * LATENCY_SECONDS * 1.25) + 1;
   const seen = new Uint8Array(rows.length);
   const arrivals: { at: number; range: number; low: number; high: number; gte: number }[] = [];
@@ -52,7 +63,10 @@ function simulate(rows: Float64Array, strategy: 'adaptive' | 'uniform', rate: nu
       waiting.push({ range: request.range, low: Math.max(low, top - PAGE_ROWS), high: top, gte: low });
     }
     planner.takeEvents();
-    if (waiting.length > 0 && (arrivals.length === 0 || Math.max(now, nextSlot) <= Math.min(...arrivals.map((a) => a.at)))) {
+    if (
+      waiting.length > 0 &&
+      (arrivals.length === 0 || Math.max(now, nextSlot) <= Math.min(...arrivals.map((a) => a.at)))
+    ) {
       now = Math.max(now, nextSlot);
       nextSlot = now + 1 / rate;
       waiting.sort((a, b) => planner.rank(b.range) - planner.rank(a.range));
@@ -93,7 +107,9 @@ for (const rate of [25, 100]) {
   for (const shape of SHAPES) {
     const rows = sampleSeconds(shape, ROWS, 3);
     const pages = Math.ceil(rows.length / PAGE_ROWS);
-    const bound = Math.max((pages - 1) / rate, (Math.ceil(longestSecond(rows) / PAGE_ROWS) - 1) * LATENCY_SECONDS) + LATENCY_SECONDS;
+    const bound =
+      Math.max((pages - 1) / rate, (Math.ceil(longestSecond(rows) / PAGE_ROWS) - 1) * LATENCY_SECONDS) +
+      LATENCY_SECONDS;
     for (const strategy of ['uniform', 'adaptive'] as const) {
       const runs = SEEDS.map((seed) => simulate(rows, strategy, rate, seed));
       const mean = (pick: (run: Outcome) => number) => runs.reduce((sum, run) => sum + pick(run), 0) / runs.length;

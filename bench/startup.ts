@@ -1,4 +1,7 @@
-/** How soon the program is there: --help, and the first row committed by a sync on an existing embedded database. Medians of several runs. */
+/**
+ * How soon the program is there: --help, and the first row committed by a sync on an existing embedded database.
+ * Medians of several runs.
+ */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -21,7 +24,10 @@ writeFileSync(path.join(folder, 'headrace.yaml'), configFor(testbed.url, ['coupo
 await startSync(folder, ['stripe']).done;
 const firsts: number[] = [];
 for (let i = 0; i < 3; i++) {
-  writeFileSync(path.join(folder, 'headrace.yaml'), configFor(testbed.url, ['customers'], { global: 100, endpoint: 25 }).replace('"stripe":', `"run${i}":`));
+  writeFileSync(
+    path.join(folder, 'headrace.yaml'),
+    configFor(testbed.url, ['customers'], { global: 100, endpoint: 25 }).replace('"stripe":', `"run${i}":`),
+  );
   const started = performance.now();
   let first = Number.NaN;
   await startSync(folder, [`run${i}`], (event) => {
@@ -31,5 +37,16 @@ for (let i = 0; i < 3; i++) {
 }
 testbed.stop();
 drop();
-printTable(['what', 'ms'], [['node alone', Math.round(node)], ['headrace --help', Math.round(help)], ['first row committed', Math.round(median(firsts))]]);
-finish({ bench: 'startup', figures: { help_ms: round(help, 0), help_over_node: round(help / node), first_row_ms: round(median(firsts), 0) }, targets: { help_ms: { atMost: 150 }, first_row_ms: { atMost: 1500 } } });
+printTable(
+  ['what', 'ms'],
+  [
+    ['node alone', Math.round(node)],
+    ['headrace --help', Math.round(help)],
+    ['first row committed', Math.round(median(firsts))],
+  ],
+);
+finish({
+  bench: 'startup',
+  figures: { help_ms: round(help, 0), help_over_node: round(help / node), first_row_ms: round(median(firsts), 0) },
+  targets: { help_ms: { atMost: 150 }, first_row_ms: { atMost: 1500 } },
+});

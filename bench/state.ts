@@ -11,8 +11,25 @@ const { values } = parseArgs({ strict: false, options: { rows: { type: 'string' 
 const results: [string, number, number][] = [];
 for (const rows of [20_000, Number(values['rows'] ?? 300_000)]) {
   const { folder, drop } = scratch();
-  const testbed = await startTestbedProcess(['--rows', String(rows), '--shape', 'campaigns', '--limit', 'none', '--latency', '40', '--collection', 'charges=2000']);
-  writeFileSync(path.join(folder, 'headrace.yaml'), configFor(testbed.url, ['customers', 'payment_methods'].slice(0, rows > 50_000 ? 1 : 2), { global: 3000, endpoint: 3000 }));
+  const testbed = await startTestbedProcess([
+    '--rows',
+    String(rows),
+    '--shape',
+    'campaigns',
+    '--limit',
+    'none',
+    '--latency',
+    '40',
+    '--collection',
+    'charges=2000',
+  ]);
+  writeFileSync(
+    path.join(folder, 'headrace.yaml'),
+    configFor(testbed.url, ['customers', 'payment_methods'].slice(0, rows > 50_000 ? 1 : 2), {
+      global: 3000,
+      endpoint: 3000,
+    }),
+  );
   const server = await EmbeddedServer.open(path.join(folder, '.headrace'));
   const client = await connect(server.target, 'bench');
   const largest: Record<string, number> = {};
@@ -22,7 +39,11 @@ for (const rows of [20_000, Number(values['rows'] ?? 300_000)]) {
     return result;
   });
   while (running) {
-    const found = await client.query(`select stream, sum(octet_length(key) + octet_length(value::text)) as bytes from _headrace.state group by 1`).catch(() => ({ rows: [] }));
+    const found = await client
+      .query(
+        `select stream, sum(octet_length(key) + octet_length(value::text)) as bytes from _headrace.state group by 1`,
+      )
+      .catch(() => ({ rows: [] }));
     for (const row of found.rows) largest[row.stream] = Math.max(largest[row.stream] ?? 0, Number(row.bytes));
   }
   const result = await done;
@@ -34,4 +55,8 @@ for (const rows of [20_000, Number(values['rows'] ?? 300_000)]) {
   drop();
 }
 printTable(['stream', 'customers', 'most bytes of state'], results);
-finish({ bench: 'state', figures: { most_bytes: Math.max(...results.map(([, , bytes]) => bytes)), streams_measured: results.length }, targets: { most_bytes: { atMost: 20_000 }, streams_measured: { atLeast: 3 } } });
+finish({
+  bench: 'state',
+  figures: { most_bytes: Math.max(...results.map(([, , bytes]) => bytes)), streams_measured: results.length },
+  targets: { most_bytes: { atMost: 20_000 }, streams_measured: { atLeast: 3 } },
+});

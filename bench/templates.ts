@@ -1,5 +1,6 @@
 /**
- * A render of each template, in nanoseconds: those of public manifests where they lie beside the project, else those of our own manifest.
+ * A render of each template, in nanoseconds: those of public manifests where they lie beside the project, else those of
+ * our own manifest.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -17,14 +18,27 @@ interface Case {
 }
 
 function publicCases(): Case[] {
-  const { contexts } = JSON.parse(readFileSync(path.join(SHARED, 'golden-jinja.meta.json'), 'utf8')) as { contexts: Dict[] };
-  const lines = readFileSync(path.join(SHARED, 'golden-jinja.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { template: string; ctx: number; config: Dict; parameters: Dict });
-  return lines.map(({ template, ctx, config, parameters }) => ({ template, context: { ...contexts[ctx]!, config, parameters } }));
+  const { contexts } = JSON.parse(readFileSync(path.join(SHARED, 'golden-jinja.meta.json'), 'utf8')) as {
+    contexts: Dict[];
+  };
+  const lines = readFileSync(path.join(SHARED, 'golden-jinja.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { template: string; ctx: number; config: Dict; parameters: Dict });
+  return lines.map(({ template, ctx, config, parameters }) => ({
+    template,
+    context: { ...contexts[ctx]!, config, parameters },
+  }));
 }
 
 function ownCases(): Case[] {
   const text = readFileSync(path.join(import.meta.dirname, '../test/manifests/source-intercom.yaml'), 'utf8');
-  const context: Dict = { config: { access_token: 't', start_date: '2024-01-01T00:00:00Z' }, parameters: { path: 'tags', records: 'data' }, response: { pages: { next: { starting_after: 'x' } }, data: [] }, stream_slice: { id: '1', start_time: 1, end_time: 2 } };
+  const context: Dict = {
+    config: { access_token: 't', start_date: '2024-01-01T00:00:00Z' },
+    parameters: { path: 'tags', records: 'data' },
+    response: { pages: { next: { starting_after: 'x' } }, data: [] },
+    stream_slice: { id: '1', start_time: 1, end_time: 2 },
+  };
   return [...text.matchAll(/"([^"\n]*\{\{[^"\n]*)"/g)].map(([, template]) => ({ template: template!, context }));
 }
 

@@ -11,7 +11,10 @@ try {
   const { task } = await headrace.runConnection(connection, { kind: 'sync' });
   console.log(`task ${task} waits for its turn`);
   for await (const { event, data } of events) {
-    if (event === 'run' && data.progress) console.log(`${data.progress.rows} rows, ${Math.round(data.progress.requests_per_second)} requests/s, ${data.progress.waits[0]?.reason ?? 'waits for nothing'}`);
+    if (event === 'run' && data.progress)
+      console.log(
+        `${data.progress.rows} rows, ${Math.round(data.progress.requests_per_second)} requests/s, ${data.progress.waits[0]?.reason ?? 'waits for nothing'}`,
+      );
     if (event === 'task' && data.id === task && ['done', 'dead', 'cancelled'].includes(data.state)) over.abort();
   }
   const { state, error, result } = await headrace.getTask(task);

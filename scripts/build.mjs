@@ -1,4 +1,5 @@
-// Compiles src/ to dist/, and the dashboard to dist/web/. The old output goes first, so that a deleted file cannot live on in a package.
+// Compiles src/ to dist/, and the dashboard to dist/web/. The old output goes first, so that a deleted file cannot live
+// on in a package.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,10 +17,15 @@ function newest(folder) {
   return Math.max(latest, statSync(folder).mtimeMs);
 }
 
-const inputs = Math.max(newest(path.join(root, 'src')), ...['tsconfig.build.json', 'vite.config.ts'].map((name) => statSync(path.join(root, name)).mtimeMs));
+const inputs = Math.max(
+  newest(path.join(root, 'src')),
+  ...['tsconfig.build.json', 'vite.config.ts'].map((name) => statSync(path.join(root, name)).mtimeMs),
+);
 if (!existsSync(stamp) || statSync(stamp).mtimeMs <= inputs) {
   rmSync(path.join(root, 'dist'), { recursive: true, force: true });
-  const tsc = createRequire(import.meta.url).resolve('typescript/package.json').replace(/package\.json$/, 'bin/tsc');
+  const tsc = createRequire(import.meta.url)
+    .resolve('typescript/package.json')
+    .replace(/package\.json$/, 'bin/tsc');
   const run = spawnSync(process.execPath, [tsc, '-p', path.join(root, 'tsconfig.build.json')], { stdio: 'inherit' });
   if (run.status !== 0) process.exit(run.status ?? 1);
   // Loaded only where there is something to build.

@@ -41,8 +41,21 @@ export interface ConnectorInput {
 /** A manifest opened for its own sake, without a destination. */
 export async function openConnector(input: ConnectorInput): Promise<OpenedConnector> {
   const connection: ConnectionConfig = {
-    name: 'airbyte', dataDir: '', destination: { type: 'ndjson', path: '', mode: 'append' }, onConfigChange: input.onConfigChange, onExchange: input.onExchange,
-    source: { connector: 'manifest', manifest: input.manifest, config: input.config, components: input.components, base_url: input.baseUrl, streams: input.streams, exclude: [], files: input.files?.folder },
+    name: 'airbyte',
+    dataDir: '',
+    destination: { type: 'ndjson', path: '', mode: 'append' },
+    onConfigChange: input.onConfigChange,
+    onExchange: input.onExchange,
+    source: {
+      connector: 'manifest',
+      manifest: input.manifest,
+      config: input.config,
+      components: input.components,
+      base_url: input.baseUrl,
+      streams: input.streams,
+      exclude: [],
+      files: input.files?.folder,
+    },
     fileStreams: input.files?.streams,
   };
   return (await openSource(connection, input.observe)) as OpenedConnector;
@@ -61,12 +74,26 @@ export function streamsWithFiles(catalog: ConfiguredCatalog): string[] {
 /** The catalog as Airbyte's `discover` prints it. */
 export function airbyteCatalog({ source }: OpenedConnector): AirbyteStream[] {
   const { kit } = source;
-  return [...source.definitions.values()].map((stream) => airbyteStream(stream, { manifest: kit.manifest, config: kit.config, templates: kit.templates, dynamicSchema: () => source.streams.find(({ name }) => name === stream['name'])?.schema as JsonObject | undefined }));
+  return [...source.definitions.values()].map((stream) =>
+    airbyteStream(stream, {
+      manifest: kit.manifest,
+      config: kit.config,
+      templates: kit.templates,
+      dynamicSchema: () => source.streams.find(({ name }) => name === stream['name'])?.schema as JsonObject | undefined,
+    }),
+  );
 }
 
-export function airbyteTarget({ source }: OpenedConnector, catalog: ConfiguredCatalog, states: AirbyteStreamState[], output: AirbyteOutput): Destination {
+export function airbyteTarget(
+  { source }: OpenedConnector,
+  catalog: ConfiguredCatalog,
+  states: AirbyteStreamState[],
+  output: AirbyteOutput,
+): Destination {
   const codec = new AirbyteStates({
-    source, catalog, states,
+    source,
+    catalog,
+    states,
     intervalOf: (stream) => source.intervals.get(stream),
     spanOf: (stream, history) => spanOnAxis(stream.division, history, false),
     migrate: (stream, state) => migrated(source, stream, state),
@@ -76,11 +103,16 @@ export function airbyteTarget({ source }: OpenedConnector, catalog: ConfiguredCa
 
 function migrated(source: DeclarativeSource, stream: string, state: JsonObject): JsonObject | undefined {
   const definition = source.definitions.get(stream);
-  const migrations = Array.isArray(definition?.['state_migrations']) ? (definition['state_migrations'] as JsonObject[]) : [];
+  const migrations = Array.isArray(definition?.['state_migrations'])
+    ? (definition['state_migrations'] as JsonObject[])
+    : [];
   let current: JsonObject | undefined;
   for (const component of migrations) {
     if (component['type'] !== 'CustomStateMigration') continue;
-    const next = twinOf(source.kit, component).migrateState?.(current ?? state, { component, config: source.kit.config });
+    const next = twinOf(source.kit, component).migrateState?.(current ?? state, {
+      component,
+      config: source.kit.config,
+    });
     if (next) current = next as JsonObject;
   }
   return current;

@@ -1,10 +1,24 @@
-/** The wiring for what is particular to the scheduler: its database, the connections of headrace.yaml as it knows them, and what its tasks do. */
+/**
+ * The wiring for what is particular to the scheduler: its database, the connections of headrace.yaml as it knows them,
+ * and what its tasks do.
+ */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { systemClock } from './clock.js';
 import { limitsOf } from './connectors/stripe/source.js';
-import { connectionFrom, connectorOf, dataDirOf, fingerprintOf, newRunId, openDestination, openSource, resolveConnection, type ConnectionConfig, type ConnectionFlags } from './compose.js';
+import {
+  connectionFrom,
+  connectorOf,
+  dataDirOf,
+  fingerprintOf,
+  newRunId,
+  openDestination,
+  openSource,
+  resolveConnection,
+  type ConnectionConfig,
+  type ConnectionFlags,
+} from './compose.js';
 import { loadConfig, validate, type LoadedConfig } from './config/load.js';
 import { connectionSchema, type ConnectionSettings, type FileConfig } from './config/schema.js';
 import { SecretBox, type IsSecret, type Settings } from './connections/secrets.js';
@@ -71,7 +85,11 @@ export async function openCoordination(flags: CoordinationFlags, env: NodeJS.Pro
   try {
     const scheduler = await Scheduler.open(target, 10);
     return {
-      scheduler, target, inbox: new WebhookInbox(scheduler), connections: new ConnectionStore(scheduler.pool, box), runs: new RunStore(scheduler.pool),
+      scheduler,
+      target,
+      inbox: new WebhookInbox(scheduler),
+      connections: new ConnectionStore(scheduler.pool, box),
+      runs: new RunStore(scheduler.pool),
       close: async () => {
         await scheduler.close();
         await server?.close();
@@ -89,24 +107,53 @@ export interface KnownConnection extends ConnectionSetup {
   webhookSecret: string | undefined;
 }
 
-/** Assumed of an API that nobody declared a limit of: two tasks at once, so that a short one need not wait for a long one. */
+/**
+ * Assumed of an API that nobody declared a limit of: two tasks at once, so that a short one need not wait for a long
+ * one.
+ */
 const UNDECLARED: AppSchema['rateLimit'] = { requests: 4, frequencySeconds: 1 };
 
 /** The connections of the file as the scheduler knows them. Throws ConfigError that names the place. */
-export function knownConnections(loaded: LoadedConfig, flags: CoordinationFlags, env: NodeJS.ProcessEnv): KnownConnection[] {
+export function knownConnections(
+  loaded: LoadedConfig,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): KnownConnection[] {
   return Object.entries(loaded.config.connections).map(([name, settings]) =>
-    known(resolveConnection(name, { ...flags, config: loaded.file }, env), settings, loaded.config.apps, loaded.placeOf(['connections', name, 'schedule'])));
+    known(
+      resolveConnection(name, { ...flags, config: loaded.file }, env),
+      settings,
+      loaded.config.apps,
+      loaded.placeOf(['connections', name, 'schedule']),
+    ),
+  );
 }
 
-function known(resolved: ConnectionConfig, settings: ConnectionSettings, apps: FileConfig['apps'], place: string): KnownConnection {
+function known(
+  resolved: ConnectionConfig,
+  settings: ConnectionSettings,
+  apps: FileConfig['apps'],
+  place: string,
+): KnownConnection {
   const app = settings.app ?? appOf(resolved);
   const { schedule, webhook_secret: webhookSecret } = settings;
-  const cadence: Cadence | undefined = schedule?.every !== undefined ? { everySeconds: secondsOf(schedule.every, place) } : schedule?.cron !== undefined ? { cron: schedule.cron, timeZone: schedule.time_zone } : undefined;
+  const cadence: Cadence | undefined =
+    schedule?.every !== undefined
+      ? { everySeconds: secondsOf(schedule.every, place) }
+      : schedule?.cron !== undefined
+        ? { cron: schedule.cron, timeZone: schedule.time_zone }
+        : undefined;
   if (cadence) assertCadence(cadence, place);
   registerSecret(webhookSecret);
   return {
-    id: resolved.name, app, limit: limitOf(app, resolved, apps), maxConcurrent: settings.max_concurrent_processes, partition: settings.partition ?? `${app}/${credentialOf(resolved)}`,
-    cadence, priority: schedule?.priority ?? 0, webhookSecret,
+    id: resolved.name,
+    app,
+    limit: limitOf(app, resolved, apps),
+    maxConcurrent: settings.max_concurrent_processes,
+    partition: settings.partition ?? `${app}/${credentialOf(resolved)}`,
+    cadence,
+    priority: schedule?.priority ?? 0,
+    webhookSecret,
   };
 }
 
@@ -115,7 +162,11 @@ function appOf({ source }: ConnectionConfig): string {
 }
 
 function credentialOf({ source }: ConnectionConfig): string {
-  return (source.connector === 'manifest' ? fingerprintOf(source.base_url, JSON.stringify(source.config)) : fingerprintOf(source.base_url, source.api_key, source.account)).slice(0, 12);
+  return (
+    source.connector === 'manifest'
+      ? fingerprintOf(source.base_url, JSON.stringify(source.config))
+      : fingerprintOf(source.base_url, source.api_key, source.account)
+  ).slice(0, 12);
 }
 
 function limitOf(app: string, { source }: ConnectionConfig, apps: FileConfig['apps']): AppSchema['rateLimit'] {
@@ -128,13 +179,23 @@ function limitOf(app: string, { source }: ConnectionConfig, apps: FileConfig['ap
 
 const NAMES_SECRET = /key|secret|token|password|passwd|dsn|credential/i;
 
-/** What is never shown of a connection: what its connector's specification calls a secret, and what has a secret's name. */
+/**
+ * What is never shown of a connection: what its connector's specification calls a secret, and what has a secret's name.
+ */
 export function secretsOf(specified: ReadonlySet<string>): IsSecret {
   return (path, value) => {
     const last = path.at(-1)!;
     if (path[0] === 'webhook_secret' || (path[0] === 'destination' && last === 'url')) return true;
     if (path[0] !== 'source' || value === '') return false;
-    return specified.has(value) || (path.length > 1 && path[1] !== 'streams' && path[1] !== 'exclude' && path[1] !== 'fields' && path.slice(1).some((name) => NAMES_SECRET.test(name))) || /\/\/[^/@]*@/.test(value);
+    return (
+      specified.has(value) ||
+      (path.length > 1 &&
+        path[1] !== 'streams' &&
+        path[1] !== 'exclude' &&
+        path[1] !== 'fields' &&
+        path.slice(1).some((name) => NAMES_SECRET.test(name))) ||
+      /\/\/[^/@]*@/.test(value)
+    );
   };
 }
 
@@ -146,7 +207,13 @@ export async function specifiedSecrets({ source }: ConnectionConfig): Promise<Re
 }
 
 /** Tells the scheduler of the file's connections and schedules; those that left the file are not run any more. */
-export async function announce({ scheduler, connections }: Coordination, known: KnownConnection[], loaded: LoadedConfig, flags: CoordinationFlags, env: NodeJS.ProcessEnv): Promise<void> {
+export async function announce(
+  { scheduler, connections }: Coordination,
+  known: KnownConnection[],
+  loaded: LoadedConfig,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
   const { file, config } = loaded;
   const origin = `${hostname()}:${path.resolve(file)}`;
   await scheduler.setFloor(config.concurrency_floor);
@@ -154,39 +221,80 @@ export async function announce({ scheduler, connections }: Coordination, known: 
     await scheduler.define(setup);
     await scheduler.repeat(setup.id, 'sync', cadence, { priority, origin });
   }
-  await scheduler.repeatOnly(known.filter(({ cadence }) => cadence).map(({ id }) => id), origin);
+  await scheduler.repeatOnly(
+    known.filter(({ cadence }) => cadence).map(({ id }) => id),
+    origin,
+  );
   const shown = [];
-  for (const { id } of known) shown.push({ id, settings: config.connections[id] as Settings, isSecret: secretsOf(await specifiedSecrets(resolveConnection(id, { ...flags, config: file }, env))) });
+  for (const { id } of known)
+    shown.push({
+      id,
+      settings: config.connections[id] as Settings,
+      isSecret: secretsOf(await specifiedSecrets(resolveConnection(id, { ...flags, config: file }, env))),
+    });
   await connections.publish(origin, shown);
 }
 
-/** What the API was given as a connection: checked, and as the scheduler wants it. Throws ConfigError that names the setting. */
-export async function storable(name: string, settings: Settings, flags: CoordinationFlags, env: NodeJS.ProcessEnv): Promise<{ known: KnownConnection; connection: ConnectionConfig; isSecret: IsSecret }> {
+/**
+ * What the API was given as a connection: checked, and as the scheduler wants it. Throws ConfigError that names the
+ * setting.
+ */
+export async function storable(
+  name: string,
+  settings: Settings,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): Promise<{ known: KnownConnection; connection: ConnectionConfig; isSecret: IsSecret }> {
   const loaded = readFile(flags, env);
   const parsed = validate(connectionSchema, settings, [], (at) => at.join('.'));
   const connection = storedConnection(name, parsed, loaded, flags, env);
-  return { known: known(connection, parsed, loaded?.config.apps ?? {}, 'schedule'), connection, isSecret: secretsOf(await specifiedSecrets(connection)) };
+  return {
+    known: known(connection, parsed, loaded?.config.apps ?? {}, 'schedule'),
+    connection,
+    isSecret: secretsOf(await specifiedSecrets(connection)),
+  };
 }
 
 /**
- * A connection that is kept in the database. Who may write one through the API shall not read the machine with it: no variable of the
- * environment, no code, no file but the manifests that were put there for it.
+ * A connection that is kept in the database. Who may write one through the API shall not read the machine with it: no
+ * variable of the environment, no code, no file but the manifests that were put there for it.
  */
-function storedConnection(name: string, { source, destination }: ConnectionSettings, loaded: LoadedConfig | undefined, flags: CoordinationFlags, env: NodeJS.ProcessEnv): ConnectionConfig {
-  const refuse = (place: string, expected: string, found: string) => new ConfigError('a connection of the API cannot have this', { code: 'not_storable', place, expected, found, next: 'write such a connection in headrace.yaml' });
+function storedConnection(
+  name: string,
+  { source, destination }: ConnectionSettings,
+  loaded: LoadedConfig | undefined,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): ConnectionConfig {
+  const refuse = (place: string, expected: string, found: string) =>
+    new ConfigError('a connection of the API cannot have this', {
+      code: 'not_storable',
+      place,
+      expected,
+      found,
+      next: 'write such a connection in headrace.yaml',
+    });
   const dataDir = dataDirOf(flags, env, loaded);
   const own = { ...source };
   if (typeof own['components'] === 'string') throw refuse('source.components', 'no code', 'a module');
   if (own['files'] !== undefined) throw refuse('source.files', 'no folder of the machine', 'one');
   if (typeof own['manifest'] === 'string') {
     const manifest = own['manifest'];
-    if (!/^[\w-]+(?:\.ya?ml)?$/.test(manifest)) throw refuse('source.manifest', 'the name of a file in manifests_dir', 'another text');
-    const folder = loaded ? path.resolve(path.dirname(loaded.file), loaded.config.manifests_dir) : path.resolve('manifests');
+    if (!/^[\w-]+(?:\.ya?ml)?$/.test(manifest))
+      throw refuse('source.manifest', 'the name of a file in manifests_dir', 'another text');
+    const folder = loaded
+      ? path.resolve(path.dirname(loaded.file), loaded.config.manifests_dir)
+      : path.resolve('manifests');
     own['manifest'] = path.join(folder, /\.ya?ml$/.test(manifest) ? manifest : `${manifest}.yaml`);
   }
   let into = destination;
   if (destination.type === 'ndjson') {
-    if (!/^[\w-]+(?:\/[\w-]+)*$/.test(destination.path)) throw refuse('destination.path', 'a folder below the data folder, such as exports/acme', destination.path.slice(0, 80));
+    if (!/^[\w-]+(?:\/[\w-]+)*$/.test(destination.path))
+      throw refuse(
+        'destination.path',
+        'a folder below the data folder, such as exports/acme',
+        destination.path.slice(0, 80),
+      );
     into = { ...destination, path: path.join(dataDir, 'files', destination.path) };
   }
   return connectionFrom(name, own, into, dataDir);
@@ -205,11 +313,28 @@ export interface WorkerSetup {
   claims?: boolean | undefined;
 }
 
-export function newWorker({ coordination, slots, flags, env, observe, onRunEvent, executor, claims = true }: WorkerSetup): Worker {
+export function newWorker({
+  coordination,
+  slots,
+  flags,
+  env,
+  observe,
+  onRunEvent,
+  executor,
+  claims = true,
+}: WorkerSetup): Worker {
   const { scheduler, target } = coordination;
   return new Worker({
-    scheduler, target, info: { host: hostname(), pid: process.pid, version: VERSION, slots }, newId: () => `${hostname()}/${process.pid}/${randomBytes(4).toString('hex')}`,
-    handle: executor?.handle ?? taskHandler(coordination, flags, env, onRunEvent), claims, housekeeping: () => coordination.runs.prune(), clock: systemClock, random: systemRandom(), observe,
+    scheduler,
+    target,
+    info: { host: hostname(), pid: process.pid, version: VERSION, slots },
+    newId: () => `${hostname()}/${process.pid}/${randomBytes(4).toString('hex')}`,
+    handle: executor?.handle ?? taskHandler(coordination, flags, env, onRunEvent),
+    claims,
+    housekeeping: () => coordination.runs.prune(),
+    clock: systemClock,
+    random: systemRandom(),
+    observe,
   });
 }
 
@@ -218,21 +343,46 @@ export async function restate(): Promise<typeof import('./executors/restate/inde
   try {
     return await import('./executors/restate/index.js');
   } catch (cause) {
-    throw new ConfigError('what speaks to Restate is not installed', { code: 'restate_missing', expected: '@restatedev/restate-sdk', found: messageOf(cause).split('\n')[0], next: 'npm install @restatedev/restate-sdk', cause });
+    throw new ConfigError('what speaks to Restate is not installed', {
+      code: 'restate_missing',
+      expected: '@restatedev/restate-sdk',
+      found: messageOf(cause).split('\n')[0],
+      next: 'npm install @restatedev/restate-sdk',
+      cause,
+    });
   }
 }
 
-function taskHandler({ inbox, scheduler, connections }: Coordination, flags: CoordinationFlags, env: NodeJS.ProcessEnv, onRunEvent: WorkerSetup['onRunEvent']): TaskHandler {
+function taskHandler(
+  { inbox, scheduler, connections }: Coordination,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+  onRunEvent: WorkerSetup['onRunEvent'],
+): TaskHandler {
   return async (task, { signal }) => {
     const payload = payloadOf(task.kind, task.payload);
     const access = await accessTo(task.connection, connections, flags, env);
     switch (task.kind as TaskKind) {
-      case 'check': return checkTask(access, signal);
-      case 'verify': return verifyTask(access, (payload as PayloadOf<'verify'>).samples, signal, systemClock, systemRandom());
-      case 'changes': return changesTask(access, inbox, signal, systemClock);
-      case 'part': return partTask(task, access, systemClock, signal, (event) => onRunEvent?.(task, event));
+      case 'check':
+        return checkTask(access, signal);
+      case 'verify':
+        return verifyTask(access, (payload as PayloadOf<'verify'>).samples, signal, systemClock, systemRandom());
+      case 'changes':
+        return changesTask(access, inbox, signal, systemClock);
+      case 'part':
+        return partTask(task, access, systemClock, signal, (event) => onRunEvent?.(task, event));
       default: {
-        const recorder = new RunRecorder(scheduler.pool, { connection: task.connection, kind: task.kind, task: task.id, attempt: task.attempt, worker: `${hostname()}/${process.pid}` }, systemClock);
+        const recorder = new RunRecorder(
+          scheduler.pool,
+          {
+            connection: task.connection,
+            kind: task.kind,
+            task: task.id,
+            attempt: task.attempt,
+            worker: `${hostname()}/${process.pid}`,
+          },
+          systemClock,
+        );
         const emit = (event: RunEvent) => {
           recorder.take(event);
           onRunEvent?.(task, event);
@@ -240,8 +390,14 @@ function taskHandler({ inbox, scheduler, connections }: Coordination, flags: Coo
         let failure: string | undefined;
         try {
           return await runTask(task, access, {
-            clock: systemClock, signal, emit, onProgress: (snapshot: () => Progress) => recorder.watch(snapshot),
-            spread: async (run, number) => void (await scheduler.enqueue([{ ...taskOf(task.connection, 'part', { run, number }), parent: task.id }])),
+            clock: systemClock,
+            signal,
+            emit,
+            onProgress: (snapshot: () => Progress) => recorder.watch(snapshot),
+            spread: async (run, number) =>
+              void (await scheduler.enqueue([
+                { ...taskOf(task.connection, 'part', { run, number }), parent: task.id },
+              ])),
           });
         } catch (error) {
           failure = messageOf(error);
@@ -254,29 +410,58 @@ function taskHandler({ inbox, scheduler, connections }: Coordination, flags: Coo
   };
 }
 
-/** A connection by its name: of the file, else made through the API. Read anew each time, so that an edit counts from the next task on. */
-export async function findConnection(name: string, connections: ConnectionStore, flags: CoordinationFlags, env: NodeJS.ProcessEnv): Promise<ConnectionConfig> {
+/**
+ * A connection by its name: of the file, else made through the API. Read anew each time, so that an edit counts from
+ * the next task on.
+ */
+export async function findConnection(
+  name: string,
+  connections: ConnectionStore,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): Promise<ConnectionConfig> {
   const loaded = readFile(flags, env);
   if (loaded && Object.hasOwn(loaded.config.connections, name)) return resolveConnection(name, flags, env);
   const stored = await connections.open(name);
   if (!stored) return resolveConnection(name, flags, env);
-  const connection = storedConnection(name, validate(connectionSchema, stored, [], (at) => `${name}: ${at.join('.')}`), loaded, flags, env);
+  const connection = storedConnection(
+    name,
+    validate(connectionSchema, stored, [], (at) => `${name}: ${at.join('.')}`),
+    loaded,
+    flags,
+    env,
+  );
   // A token that is good for one use must outlive the process that got it.
   const onConfigChange = (config: Record<string, unknown>) => {
-    void specifiedSecrets(connection).then((specified) => connections.renew(name, config, secretsOf(specified)))
-      .catch((error: unknown) => process.emitWarning(redact(`the renewed configuration of ${name} could not be stored: ${messageOf(error)}`)));
+    void specifiedSecrets(connection)
+      .then((specified) => connections.renew(name, config, secretsOf(specified)))
+      .catch((error: unknown) =>
+        process.emitWarning(redact(`the renewed configuration of ${name} could not be stored: ${messageOf(error)}`)),
+      );
   };
   return { ...connection, onConfigChange };
 }
 
-export async function accessTo(name: string, connections: ConnectionStore, flags: CoordinationFlags, env: NodeJS.ProcessEnv): Promise<ConnectionAccess> {
+export async function accessTo(
+  name: string,
+  connections: ConnectionStore,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): Promise<ConnectionAccess> {
   return accessOf(await findConnection(name, connections, flags, env));
 }
 
 export function accessOf(connection: ConnectionConfig): ConnectionAccess {
   return {
-    name: connection.name, newRunId, mode: connection.destination.mode,
-    openSource: (streams) => openSource(streams === undefined ? connection : ({ ...connection, source: { ...connection.source, streams } } as ConnectionConfig)),
+    name: connection.name,
+    newRunId,
+    mode: connection.destination.mode,
+    openSource: (streams) =>
+      openSource(
+        streams === undefined
+          ? connection
+          : ({ ...connection, source: { ...connection.source, streams } } as ConnectionConfig),
+      ),
     openDestination: () => openDestination(connection),
   };
 }

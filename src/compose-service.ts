@@ -2,7 +2,15 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { systemClock } from './clock.js';
-import { accessOf, accessTo, storable, taskOf, type Coordination, type CoordinationFlags, type KnownConnection } from './compose-scheduler.js';
+import {
+  accessOf,
+  accessTo,
+  storable,
+  taskOf,
+  type Coordination,
+  type CoordinationFlags,
+  type KnownConnection,
+} from './compose-scheduler.js';
 import { stripeConfigSchema } from './connectors/stripe/config.js';
 import { TokenStore } from './connections/tokens.js';
 import { manifestSourceSchema } from './declarative/settings.js';
@@ -31,7 +39,10 @@ const PAGES = path.join(import.meta.dirname, 'web');
 
 /** What source settings are, for who fills in a form. */
 export function connectorSettings(): ConnectionDesk['connectors'] {
-  return [stripeConfigSchema, manifestSourceSchema].map((schema) => ({ name: schema.shape.connector.value, settings: z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown> }));
+  return [stripeConfigSchema, manifestSourceSchema].map((schema) => ({
+    name: schema.shape.connector.value,
+    settings: z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>,
+  }));
 }
 
 export function serviceParts({ coordination, flags, env, known, token, onError }: ServiceOptions): Service {
@@ -40,7 +51,16 @@ export function serviceParts({ coordination, flags, env, known, token, onError }
   const secrets = new Map(known.map(({ id, webhookSecret }) => [id, webhookSecret]));
   return {
     parts: {
-      clock: systemClock, version: VERSION, scheduler, connections, runs, tokens: new TokenStore(scheduler.pool), feed, onError, token, pages: PAGES,
+      clock: systemClock,
+      version: VERSION,
+      scheduler,
+      connections,
+      runs,
+      tokens: new TokenStore(scheduler.pool),
+      feed,
+      onError,
+      token,
+      pages: PAGES,
       desk: {
         storable: async (name, settings) => {
           const { known: setup, connection, isSecret } = await storable(name, settings, flags, env);

@@ -1,5 +1,6 @@
 /**
- * Errors are typed by what the reader can do about them. Each says where, what was expected, what was found and the next step.
+ * Errors are typed by what the reader can do about them. Each says where, what was expected, what was found and the
+ * next step.
  */
 export interface ErrorDetail {
   /** Stable identifier, snake_case: `config_invalid`, `stripe_key_rejected`. */

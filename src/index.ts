@@ -1,12 +1,34 @@
 /** Public API. */
 export { systemClock, type Clock } from './clock.js';
-export { newRunId, openDestination, openSource, resolveConnection, type ConnectionConfig, type ConnectionFlags } from './compose.js';
-export { ConfigError, CursorGoneError, describeError, EXIT, FatalError, HeadraceError, PausedError, RetriableError, SkippableError, SliceGoneError } from './errors.js';
+export {
+  newRunId,
+  openDestination,
+  openSource,
+  resolveConnection,
+  type ConnectionConfig,
+  type ConnectionFlags,
+} from './compose.js';
+export {
+  ConfigError,
+  CursorGoneError,
+  describeError,
+  EXIT,
+  FatalError,
+  HeadraceError,
+  PausedError,
+  RetriableError,
+  SkippableError,
+  SliceGoneError,
+} from './errors.js';
 export type { Ceilings, LimitFact, LimitView, Reading } from './gate/gate.js';
 export type { Progress, RunEvent, RunOutcome, RunSummary, StreamProof } from './pipeline/events.js';
 export { runSync, type SyncOptions } from './pipeline/sync.js';
 export type { Twin, TwinInput, Twins } from './declarative/runtime/twins.js';
-export { maxConcurrentProcessesPerConcurrencyPartition, maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema, type AppSchema } from './scheduler/cap.js';
+export {
+  maxConcurrentProcessesPerConcurrencyPartition,
+  maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema,
+  type AppSchema,
+} from './scheduler/cap.js';
 export { LeaseLostError, Scheduler, type ClaimedTask, type NewTask, type Settlement } from './scheduler/scheduler.js';
 export { Worker, type TaskHandler, type WorkerEvent, type WorkerOptions } from './scheduler/worker.js';
 export { segmentCountFromDensity } from './segments/density.js';

@@ -6,7 +6,9 @@ const LONG_DIGITS = 16;
 
 export function parseJson(text: string): unknown {
   if (!hasLongInteger(text)) return JSON.parse(text);
-  return parseLossless(text, undefined, (digits) => (/^-?\d+$/.test(digits) && !isSafeNumber(digits) ? BigInt(digits) : Number(digits)));
+  return parseLossless(text, undefined, (digits) =>
+    /^-?\d+$/.test(digits) && !isSafeNumber(digits) ? BigInt(digits) : Number(digits),
+  );
 }
 
 /** JSON.stringify that writes bigint as digits. */
@@ -20,7 +22,10 @@ export function stringifyJson(value: unknown): string {
   }
 }
 
-/** A run of 16 digits covers one of every 16 places: only those are looked at, and their neighbours where one is a digit. */
+/**
+ * A run of 16 digits covers one of every 16 places: only those are looked at, and their neighbours where one is a
+ * digit.
+ */
 function hasLongInteger(text: string): boolean {
   for (let at = LONG_DIGITS - 1; at < text.length; at += LONG_DIGITS) {
     if (!isDigit(text, at)) continue;

@@ -1,10 +1,15 @@
 /** Every bound in one place, each with its reason. Units go last in the names. */
 export const LIMITS = {
-  /** Pages fetched or being fetched and not yet committed, in bytes as received; holds memory whatever the size of the data. */
+  /**
+   * Pages fetched or being fetched and not yet committed, in bytes as received; holds memory whatever the size of the
+   * data.
+   */
   bufferedBytes: 24 * 1024 * 1024,
   /** What a page is expected to weigh before the first one has arrived. */
   firstPageBytes: 256 * 1024,
-  /** One transaction's worth of rows: large enough to amortise a commit, small enough to commit several side by side. */
+  /**
+   * One transaction's worth of rows: large enough to amortise a commit, small enough to commit several side by side.
+   */
   batchBytes: 4 * 1024 * 1024,
   /** A batch smaller than this waits for more pages, but no longer than batchDelayMs. */
   batchEagerBytes: 1024 * 1024,
@@ -55,7 +60,10 @@ export const LIMITS = {
   /** Configuration and state files. */
   configBytes: 1024 * 1024,
   stateFileBytes: 64 * 1024 * 1024,
-  /** Rows of one stream in one run that may go to quarantine before the stream is stopped: more is a wrong schema, not a bad row. */
+  /**
+   * Rows of one stream in one run that may go to quarantine before the stream is stopped: more is a wrong schema, not a
+   * bad row.
+   */
   quarantinedRows: 10_000,
   /** Objects that one page of changes may ask for. */
   changedObjects: 100,

@@ -28,20 +28,29 @@ export class Reply {
 /** Each answer bears the headers of a wide limit, so that the gate does not hold a test up. */
 export async function scripted(answer: Answer): Promise<Scripted> {
   const asked: string[] = [];
-  const testbed = await startTestbed({
-    endpointOf: (url) => url.pathname,
-    answer: (request): TestbedAnswer => {
-      asked.push(`${request.method} ${request.url.pathname}${request.url.search}`);
-      const query = Object.fromEntries(request.url.searchParams);
-      let json: Row = {};
-      try {
-        json = JSON.parse(request.body ?? '{}') as Row;
-      } catch { /* a form */ }
-      const made = answer({ ...request, path: request.url.pathname, query, json });
-      const reply = made instanceof Reply ? made : new Reply(200, made);
-      return { status: reply.status, body: typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body), headers: { date: new Date().toUTCString(), ...reply.headers } };
+  const testbed = await startTestbed(
+    {
+      endpointOf: (url) => url.pathname,
+      answer: (request): TestbedAnswer => {
+        asked.push(`${request.method} ${request.url.pathname}${request.url.search}`);
+        const query = Object.fromEntries(request.url.searchParams);
+        let json: Row = {};
+        try {
+          json = JSON.parse(request.body ?? '{}') as Row;
+        } catch {
+          /* a form */
+        }
+        const made = answer({ ...request, path: request.url.pathname, query, json });
+        const reply = made instanceof Reply ? made : new Reply(200, made);
+        return {
+          status: reply.status,
+          body: typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body),
+          headers: { date: new Date().toUTCString(), ...reply.headers },
+        };
+      },
     },
-  }, { limit: 'intercom' });
+    { limit: 'intercom' },
+  );
   return { ...testbed, asked };
 }
 
@@ -63,7 +72,11 @@ export interface ManifestRun {
 }
 
 /** A connection in a folder of its own; `sync` may be called again. */
-export function manifestConnection(input: ManifestInput): { sync: (signal?: AbortSignal) => Promise<ManifestRun>; folder: string; drop: () => void } {
+export function manifestConnection(input: ManifestInput): {
+  sync: (signal?: AbortSignal) => Promise<ManifestRun>;
+  folder: string;
+  drop: () => void;
+} {
   const { folder, drop } = scratch();
   const file = path.join(folder, 'source-test.yaml');
   const configFile = path.join(folder, 'config.json');
@@ -72,17 +85,48 @@ export function manifestConnection(input: ManifestInput): { sync: (signal?: Abor
   const sync = async (signal = new AbortController().signal): Promise<ManifestRun> => {
     const config = JSON.parse(readFileSync(configFile, 'utf8')) as Row;
     const connection: ConnectionConfig = {
-      name: 'test', sourceConfigFile: configFile, dataDir: folder, destination: { type: 'ndjson', path: path.join(folder, 'out'), mode: 'upsert' },
-      source: { connector: 'manifest', manifest: file, config, base_url: input.url, streams: input.streams, components: input.components, files: input.files && path.join(folder, input.files), exclude: [] },
+      name: 'test',
+      sourceConfigFile: configFile,
+      dataDir: folder,
+      destination: { type: 'ndjson', path: path.join(folder, 'out'), mode: 'upsert' },
+      source: {
+        connector: 'manifest',
+        manifest: file,
+        config,
+        base_url: input.url,
+        streams: input.streams,
+        components: input.components,
+        files: input.files && path.join(folder, input.files),
+        exclude: [],
+      },
     };
     const opened = await openSource(connection);
     const destination = await openDestination(connection);
     try {
-      const summary = await runSync({ source: opened.source, destination, permits: opened.permits, gateStatus: opened.gateStatus, connection: 'test', runId: newRunId(), mode: 'upsert', clock: systemClock, signal });
+      const summary = await runSync({
+        source: opened.source,
+        destination,
+        permits: opened.permits,
+        gateStatus: opened.gateStatus,
+        connection: 'test',
+        runId: newRunId(),
+        mode: 'upsert',
+        clock: systemClock,
+        signal,
+      });
       const rows: Record<string, Row[]> = {};
       for (const stream of opened.source.streams) {
         const at = path.join(folder, 'out', `${stream.name}.ndjson`);
-        if (existsSync(at)) rows[stream.name] = readFileSync(at, 'utf8').trim().split('\n').filter(Boolean).map((line) => Object.fromEntries(Object.entries(JSON.parse(line) as Row).filter(([key]) => !key.startsWith('_headrace'))));
+        if (existsSync(at))
+          rows[stream.name] = readFileSync(at, 'utf8')
+            .trim()
+            .split('\n')
+            .filter(Boolean)
+            .map((line) =>
+              Object.fromEntries(
+                Object.entries(JSON.parse(line) as Row).filter(([key]) => !key.startsWith('_headrace')),
+              ),
+            );
       }
       return { summary, rows, config: JSON.parse(readFileSync(configFile, 'utf8')) as Row, notes: opened.notes };
     } finally {
@@ -99,8 +143,12 @@ export function manifestOf(streams: string, more = ''): string {
 }
 
 /** One stream; `retriever` and `rest` are lines of YAML. */
-export function streamOf(name: string, parts: { path?: string; requester?: string; retriever?: string; selector?: string; rest?: string } = {}): string {
-  const lines = (text: string | undefined, indent: string) => (text ? `${text.trim().replaceAll(/^/gm, indent)}\n` : '');
+export function streamOf(
+  name: string,
+  parts: { path?: string; requester?: string; retriever?: string; selector?: string; rest?: string } = {},
+): string {
+  const lines = (text: string | undefined, indent: string) =>
+    text ? `${text.trim().replaceAll(/^/gm, indent)}\n` : '';
   return `- type: DeclarativeStream
   name: ${name}
   primary_key: id

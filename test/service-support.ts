@@ -1,7 +1,14 @@
 /** A service in this process, on a database of its own: the server, and a worker where one is wanted. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { announce, knownConnections, newWorker, openCoordination, readFile, type Coordination } from '../src/compose-scheduler.js';
+import {
+  announce,
+  knownConnections,
+  newWorker,
+  openCoordination,
+  readFile,
+  type Coordination,
+} from '../src/compose-scheduler.js';
 import { serviceParts } from '../src/compose-service.js';
 import { HeadraceClient } from '../src/client/index.js';
 import { TokenStore } from '../src/connections/tokens.js';
@@ -31,7 +38,13 @@ export interface TestServiceOptions {
   pages?: string;
 }
 
-export async function startService({ file, token, worker = true, slots = 4, pages }: TestServiceOptions = {}): Promise<TestService> {
+export async function startService({
+  file,
+  token,
+  worker = true,
+  slots = 4,
+  pages,
+}: TestServiceOptions = {}): Promise<TestService> {
   const database = await freshDatabase();
   const databaseUrl = urlOf(database.target);
   const { folder, drop } = scratch();
@@ -44,12 +57,35 @@ export async function startService({ file, token, worker = true, slots = 4, page
   const loaded = readFile(flags, env)!;
   const known = knownConnections(loaded, flags, env);
   await announce(coordination, known, loaded, flags, env);
-  const service = serviceParts({ coordination, flags, env, known, token, onError: (error) => troubles.push(error instanceof Error ? (error.stack ?? error.message) : String(error)) });
-  const listening = await listen(webApp({ ...service.parts, ...(pages === undefined ? {} : { pages }) }), '127.0.0.1', 0);
-  const own = newWorker({ coordination, slots, flags, env, observe: (event) => event.type === 'trouble' && troubles.push(event.message) });
+  const service = serviceParts({
+    coordination,
+    flags,
+    env,
+    known,
+    token,
+    onError: (error) => troubles.push(error instanceof Error ? (error.stack ?? error.message) : String(error)),
+  });
+  const listening = await listen(
+    webApp({ ...service.parts, ...(pages === undefined ? {} : { pages }) }),
+    '127.0.0.1',
+    0,
+  );
+  const own = newWorker({
+    coordination,
+    slots,
+    flags,
+    env,
+    observe: (event) => event.type === 'trouble' && troubles.push(event.message),
+  });
   if (worker) own.start();
   return {
-    url: listening.url, client: new HeadraceClient({ url: listening.url, token }), coordination, tokens: new TokenStore(coordination.scheduler.pool), folder, troubles, databaseUrl,
+    url: listening.url,
+    client: new HeadraceClient({ url: listening.url, token }),
+    coordination,
+    tokens: new TokenStore(coordination.scheduler.pool),
+    folder,
+    troubles,
+    databaseUrl,
     close: async () => {
       if (worker) await own.drain(10_000);
       await service.close();

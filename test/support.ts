@@ -8,7 +8,11 @@ import path from 'node:path';
 import { systemClock } from '../src/clock.js';
 import { newRunId, openSource, type ConnectionConfig } from '../src/compose.js';
 import { stripeConfigSchema, type StripeConfig } from '../src/connectors/stripe/config.js';
-import { embeddedDestination, postgresDestination, type PostgresDestination } from '../src/destinations/postgres/destination.js';
+import {
+  embeddedDestination,
+  postgresDestination,
+  type PostgresDestination,
+} from '../src/destinations/postgres/destination.js';
 import type { Destination } from '../src/destination/contract.js';
 import type { RunEvent, RunSummary } from '../src/pipeline/events.js';
 import { runSync } from '../src/pipeline/sync.js';
@@ -55,7 +59,10 @@ export function inDatabase(target: PostgresTarget, database: string): PostgresTa
 
 /** What a user would write for it. */
 export function urlOf({ options }: PostgresTarget): string {
-  return options.connectionString ?? `postgres://${options.user}:${encodeURIComponent(String(options.password))}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`;
+  return (
+    options.connectionString ??
+    `postgres://${options.user}:${encodeURIComponent(String(options.password))}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`
+  );
 }
 
 export async function query(destination: PostgresDestination, sql: string): Promise<Record<string, any>[]> {
@@ -87,13 +94,33 @@ export interface SyncInput {
 
 /** A Stripe sync in this process, at a limit that does not slow tests down. */
 export async function syncStripe(input: SyncInput): Promise<RunSummary> {
-  const config = stripeConfigSchema.parse({ connector: 'stripe', api_key: input.key ?? TESTBED_LIVE_KEY, base_url: input.url, rate_limit: { global: 2000, endpoint: 2000 }, ...input.source }) as StripeConfig;
-  const connection: ConnectionConfig = { name: input.connection, source: config, destination: { type: 'embedded', mode: input.mode ?? 'upsert' }, dataDir: '' };
+  const config = stripeConfigSchema.parse({
+    connector: 'stripe',
+    api_key: input.key ?? TESTBED_LIVE_KEY,
+    base_url: input.url,
+    rate_limit: { global: 2000, endpoint: 2000 },
+    ...input.source,
+  }) as StripeConfig;
+  const connection: ConnectionConfig = {
+    name: input.connection,
+    source: config,
+    destination: { type: 'embedded', mode: input.mode ?? 'upsert' },
+    dataDir: '',
+  };
   const { source, permits, gateStatus } = await openSource(connection);
   try {
     return await runSync({
-      source, permits, gateStatus, destination: input.destination, connection: input.connection, runId: newRunId(), mode: input.mode ?? 'upsert', clock: systemClock,
-      signal: input.signal ?? new AbortController().signal, planner: input.planner ?? 'adaptive', ...(input.emit ? { emit: input.emit } : {}),
+      source,
+      permits,
+      gateStatus,
+      destination: input.destination,
+      connection: input.connection,
+      runId: newRunId(),
+      mode: input.mode ?? 'upsert',
+      clock: systemClock,
+      signal: input.signal ?? new AbortController().signal,
+      planner: input.planner ?? 'adaptive',
+      ...(input.emit ? { emit: input.emit } : {}),
     });
   } finally {
     await source.close();
@@ -107,10 +134,18 @@ export interface Ran {
 }
 
 /** Runs the built program. */
-export function headrace(args: string[], options: { env?: Record<string, string>; cwd?: string; signalAfter?: { ms: number; signal: NodeJS.Signals } } = {}): Promise<Ran> {
+export function headrace(
+  args: string[],
+  options: { env?: Record<string, string>; cwd?: string; signalAfter?: { ms: number; signal: NodeJS.Signals } } = {},
+): Promise<Ran> {
   const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1', ...options.env };
-  for (const name of ['STRIPE_API_KEY', 'STRIPE_BASE_URL', 'HEADRACE_CONFIG', 'HEADRACE_DATA_DIR', 'FORCE_COLOR']) if (options.env?.[name] === undefined) delete env[name];
-  const child = spawn(process.execPath, [MAIN, ...args], { env, cwd: options.cwd ?? tmpdir(), stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const name of ['STRIPE_API_KEY', 'STRIPE_BASE_URL', 'HEADRACE_CONFIG', 'HEADRACE_DATA_DIR', 'FORCE_COLOR'])
+    if (options.env?.[name] === undefined) delete env[name];
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env,
+    cwd: options.cwd ?? tmpdir(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
@@ -123,7 +158,10 @@ export function headrace(args: string[], options: { env?: Record<string, string>
 export function assertCommand(words: string[]): void {
   let command: Command = buildProgram();
   const rest = [...words];
-  for (let found: Command | undefined; (found = command.commands.find((each) => each.name() === rest[0])); rest.shift()) command = found;
+  for (let found: Command | undefined; (found = command.commands.find((each) => each.name() === rest[0])); rest.shift())
+    command = found;
   if (command.name() === 'headrace') throw new Error(`there is no command ${words.join(' ')}`);
-  for (const word of rest) if (word.startsWith('--') && !command.options.some(({ long }) => long === word)) throw new Error(`headrace ${words.join(' ')}: there is no option ${word}`);
+  for (const word of rest)
+    if (word.startsWith('--') && !command.options.some(({ long }) => long === word))
+      throw new Error(`headrace ${words.join(' ')}: there is no option ${word}`);
 }

@@ -1,6 +1,7 @@
 /**
- * Who ran beside whom, from a log that triggers write: the same audit for any queue in PostgreSQL. A start is logged in the transaction that
- * makes it, after its locks were taken, an end before its transaction commits: so an overlap in the log was one.
+ * Who ran beside whom, from a log that triggers write: the same audit for any queue in PostgreSQL. A start is logged in
+ * the transaction that makes it, after its locks were taken, an end before its transaction commits: so an overlap in
+ * the log was one.
  */
 import type pg from 'pg';
 
@@ -37,7 +38,9 @@ export async function overruns(client: pg.Client): Promise<Overruns> {
   const running = new Map<string, Set<string>>();
   const caps = new Map<string, number>();
   const out: Overruns = { starts: 0, over: 0, doubled: 0 };
-  const { rows } = await client.query<{ grp: string; task: string; change: number; cap: number | null }>('select grp, task, change, cap from audit_log order by at, seq');
+  const { rows } = await client.query<{ grp: string; task: string; change: number; cap: number | null }>(
+    'select grp, task, change, cap from audit_log order by at, seq',
+  );
   for (const { grp, task, change, cap } of rows) {
     if (cap !== null) caps.set(grp, cap);
     let tasks = running.get(grp);

@@ -1,4 +1,5 @@
-// A worker as headrace runs it, whose tasks leave one row each: `chaos-worker.mjs TARGET_JSON SLOTS`. Says what was refused.
+// A worker as headrace runs it, whose tasks leave one row each: `chaos-worker.mjs TARGET_JSON SLOTS`. Says what was
+// refused.
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../dist/clock.js';
 import { Pool } from '../../dist/postgres/pool.js';
@@ -13,6 +14,14 @@ const scheduler = new Scheduler(new Pool(target, 'headrace scheduler', 4));
 const random = systemRandom();
 
 const worker = new Worker({
-  scheduler, target, info: { host: 'bench', pid: process.pid, version: 'bench', slots: Number(slots) }, newId: () => randomUUID(), handle: leaveRow(scheduler, random, 7.5, 0.005), clock: systemClock, random, leaseMs: 1500, pollMs: 200,
+  scheduler,
+  target,
+  info: { host: 'bench', pid: process.pid, version: 'bench', slots: Number(slots) },
+  newId: () => randomUUID(),
+  handle: leaveRow(scheduler, random, 7.5, 0.005),
+  clock: systemClock,
+  random,
+  leaseMs: 1500,
+  pollMs: 200,
 });
 worker.start();

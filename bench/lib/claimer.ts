@@ -1,4 +1,7 @@
-/** A process that claims and completes until there is nothing left: `claimer.ts TARGET_JSON BATCH SECONDS`. Prints what it did, as JSON. */
+/**
+ * A process that claims and completes until there is nothing left: `claimer.ts TARGET_JSON BATCH SECONDS`. Prints what
+ * it did, as JSON.
+ */
 import { randomUUID } from 'node:crypto';
 import type { PostgresTarget } from '../../src/postgres/connect.js';
 import { Pool } from '../../src/postgres/pool.js';

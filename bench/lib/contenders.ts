@@ -1,4 +1,7 @@
-/** Our gate, and what others do about rate limits: fixed workers, AIMD, the AWS SDK's adaptive retry, a bucket at the documented rate. */
+/**
+ * Our gate, and what others do about rate limits: fixed workers, AIMD, the AWS SDK's adaptive retry, a bucket at the
+ * documented rate.
+ */
 import { CredentialGate, type CredentialGateOptions } from '../../src/gate/credential-gate.js';
 import { systemRandom } from '../../src/random.js';
 import type { Ticket } from '../../src/gate/gate.js';
@@ -13,26 +16,39 @@ export function gate(options: CredentialGateOptions = {}): Contender & { gate: C
       return verdict.go ? 0 : verdict.waitMs;
     },
     sent: (nowMs, cost) => own.sent(nowMs, { endpoint: '', cost }),
-    answered: (nowMs, ticket, { signs, serverTimeMs }) => own.answered(nowMs, ticket as Ticket, { kind: signs.rejection ? 'rejected' : 'accepted', signs, serverTimeMs }),
+    answered: (nowMs, ticket, { signs, serverTimeMs }) =>
+      own.answered(nowMs, ticket as Ticket, { kind: signs.rejection ? 'rejected' : 'accepted', signs, serverTimeMs }),
   };
 }
 
 /** So many requests at once; who is rejected waits as told, else for a second, two, four … */
 export function workers(count: number): Contender {
   const random = systemRandom();
-  const free: { untilMs: number; attempt: number }[] = Array.from({ length: count }, () => ({ untilMs: 0, attempt: 0 }));
+  const free: { untilMs: number; attempt: number }[] = Array.from({ length: count }, () => ({
+    untilMs: 0,
+    attempt: 0,
+  }));
   return {
     check(nowMs) {
       if (free.length === 0) return Infinity;
       return Math.max(0, Math.min(...free.map((worker) => worker.untilMs)) - nowMs);
     },
     sent(nowMs) {
-      return free.splice(free.findIndex((worker) => worker.untilMs <= nowMs), 1)[0];
+      return free.splice(
+        free.findIndex((worker) => worker.untilMs <= nowMs),
+        1,
+      )[0];
     },
     answered(nowMs, ticket, { accepted, signs }) {
       const worker = ticket as (typeof free)[number];
       if (accepted) free.push({ untilMs: nowMs, attempt: 0 });
-      else free.push({ untilMs: nowMs + (signs.rejection?.retryAfterMs ?? Math.min(60_000, 1000 * 2 ** worker.attempt) * (0.5 + random.next() / 2)), attempt: worker.attempt + 1 });
+      else
+        free.push({
+          untilMs:
+            nowMs +
+            (signs.rejection?.retryAfterMs ?? Math.min(60_000, 1000 * 2 ** worker.attempt) * (0.5 + random.next() / 2)),
+          attempt: worker.attempt + 1,
+        });
     },
   };
 }

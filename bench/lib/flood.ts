@@ -1,6 +1,7 @@
 /**
- * One process that sends as fast as the gate lets it: `flood.ts JSON`, with {url, dialect, seconds, facts, ceilings, memory, inFlight,
- * target?, scope?}. Prints one JSON line: accepted and rejected answers, accepted in each tenth of a second, and what it learned.
+ * One process that sends as fast as the gate lets it: `flood.ts JSON`, with {url, dialect, seconds, facts, ceilings,
+ * memory, inFlight, target?, scope?}. Prints one JSON line: accepted and rejected answers, accepted in each tenth of a
+ * second, and what it learned.
  */
 import { setMaxListeners } from 'node:events';
 import { systemClock } from '../../src/clock.js';
@@ -18,7 +19,11 @@ const admission = new Admission(gate, systemClock);
 gate.onChange = () => admission.pump();
 if (target) {
   const member = `flood ${process.pid}`;
-  await gate.attach(async () => BudgetStore.open(await connect(target, member, { pipeline: true }), scope, member), member, (error) => process.stderr.write(`budget: ${String(error)}\n`));
+  await gate.attach(
+    async () => BudgetStore.open(await connect(target, member, { pipeline: true }), scope, member),
+    member,
+    (error) => process.stderr.write(`budget: ${String(error)}\n`),
+  );
 }
 let accepted = 0;
 let rejected = 0;
@@ -27,7 +32,13 @@ const controller = new AbortController();
 setMaxListeners(0, controller.signal);
 const startedMs = systemClock.monotonic();
 const client = new ApiClient({
-  baseUrl: url, admission, clock: systemClock, random: systemRandom(), headers: {}, dialect: DIALECTS[dialect]!, judge: () => ({ kind: 'ok' }),
+  baseUrl: url,
+  admission,
+  clock: systemClock,
+  random: systemRandom(),
+  headers: {},
+  dialect: DIALECTS[dialect]!,
+  judge: () => ({ kind: 'ok' }),
   observe: ({ outcome }) => {
     const now = systemClock.monotonic();
     if (outcome === 'limited') rejected++;
@@ -43,7 +54,12 @@ systemClock.after(seconds * 1000, () => controller.abort());
 const worker = async () => {
   while (!controller.signal.aborted) {
     try {
-      await client.request({ path: '/', endpoint: 'e', signal: controller.signal, ...(cost ? { headers: { 'x-testbed-cost': cost.text }, cost: cost.requested } : {}) });
+      await client.request({
+        path: '/',
+        endpoint: 'e',
+        signal: controller.signal,
+        ...(cost ? { headers: { 'x-testbed-cost': cost.text }, cost: cost.requested } : {}),
+      });
     } catch {
       if (!controller.signal.aborted) await systemClock.sleep(20, controller.signal);
     }
@@ -53,5 +69,7 @@ await Promise.all(Array.from({ length: inFlight ?? 64 }, worker));
 const learned = gate.remember();
 await gate.close();
 await client.close();
-process.stdout.write(`${JSON.stringify({ accepted, rejected, series: Array.from({ length: seconds * 10 }, (_, i) => series[i] ?? 0), memory: learned })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ accepted, rejected, series: Array.from({ length: seconds * 10 }, (_, i) => series[i] ?? 0), memory: learned })}\n`,
+);
 process.exit(0);

@@ -13,7 +13,10 @@ export interface Flooded {
 
 /** A server of one tiny answer. */
 export function tinyServer(limit: string, latencyMs: number): Promise<Testbed> {
-  return startTestbed({ endpointOf: () => 'e', answer: () => ({ status: 200, body: '{"ok":true}' }) }, { limit, latency: { medianMs: latencyMs, sigma: 0.1 } });
+  return startTestbed(
+    { endpointOf: () => 'e', answer: () => ({ status: 200, body: '{"ok":true}' }) },
+    { limit, latency: { medianMs: latencyMs, sigma: 0.1 } },
+  );
 }
 
 export interface Flood {
@@ -24,7 +27,11 @@ export interface Flood {
 }
 
 export function startFlood(options: Record<string, unknown>): Flood {
-  const child = spawn(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, 'flood.ts'), JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', path.join(import.meta.dirname, 'flood.ts'), JSON.stringify(options)],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   let text = '';
   let ready: () => void;
   const isReady = new Promise<void>((resolve) => (ready = resolve));
@@ -32,9 +39,11 @@ export function startFlood(options: Record<string, unknown>): Flood {
     text += chunk;
     if (text.includes('ready')) ready();
   });
-  const done = new Promise<Flooded | undefined>((resolve) => child.once('close', () => {
-    const line = text.split('\n').find((candidate) => candidate.startsWith('{'));
-    resolve(line === undefined ? undefined : (JSON.parse(line) as Flooded));
-  }));
+  const done = new Promise<Flooded | undefined>((resolve) =>
+    child.once('close', () => {
+      const line = text.split('\n').find((candidate) => candidate.startsWith('{'));
+      resolve(line === undefined ? undefined : (JSON.parse(line) as Flooded));
+    }),
+  );
   return { child, ready: isReady, done };
 }

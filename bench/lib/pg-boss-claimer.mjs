@@ -1,4 +1,5 @@
-// As claimer.ts, with pg-boss: `pg-boss-claimer.mjs CONNECTION_JSON BATCH SECONDS CAP`, run in a folder where pg-boss is installed.
+// As claimer.ts, with pg-boss: `pg-boss-claimer.mjs CONNECTION_JSON BATCH SECONDS CAP`, run in a folder where pg-boss
+// is installed.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -22,7 +23,10 @@ while (performance.now() < endMs && idle < 20) {
     continue;
   }
   idle = 0;
-  await boss.complete('bench', jobs.map((job) => job.id));
+  await boss.complete(
+    'bench',
+    jobs.map((job) => job.id),
+  );
   done += jobs.length;
   lastMs = performance.now();
 }

@@ -8,6 +8,10 @@ const { PgBoss } = await import(pathToFileURL(createRequire(path.join(process.cw
 const boss = new PgBoss({ ...JSON.parse(connection), max: 2, supervise: false, schedule: false });
 await boss.start();
 await boss.createQueue('bench', { retryLimit: 20, retryDelay: 0, expireInSeconds: 3600 });
-for (let group = 0; group < Number(groups); group++) await boss.insert('bench', Array.from({ length: Number(each) }, () => ({ data: {}, group: { id: `g${group}` } })));
+for (let group = 0; group < Number(groups); group++)
+  await boss.insert(
+    'bench',
+    Array.from({ length: Number(each) }, () => ({ data: {}, group: { id: `g${group}` } })),
+  );
 await boss.stop({ graceful: false });
 process.exit(0);

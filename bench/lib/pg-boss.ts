@@ -1,4 +1,7 @@
-/** pg-boss for comparison: a Node.js 22 and the library, both from npm, in a folder of their own beside the bench's results. */
+/**
+ * pg-boss for comparison: a Node.js 22 and the library, both from npm, in a folder of their own beside the bench's
+ * results.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -20,9 +23,15 @@ export function installPgBoss(): PgBoss | undefined {
   if (!existsSync(node) || !existsSync(path.join(FOLDER, 'node_modules', 'pg-boss'))) {
     mkdirSync(FOLDER, { recursive: true });
     writeFileSync(path.join(FOLDER, 'package.json'), '{"private": true}\n');
-    const installed = spawnSync('npm', ['install', '--force', '--no-audit', '--no-fund', '--prefix', FOLDER, `pg-boss@${VERSION}`, `${NODE}@22`], { encoding: 'utf8' });
+    const installed = spawnSync(
+      'npm',
+      ['install', '--force', '--no-audit', '--no-fund', '--prefix', FOLDER, `pg-boss@${VERSION}`, `${NODE}@22`],
+      { encoding: 'utf8' },
+    );
     if (installed.status !== 0) {
-      process.stderr.write(`pg-boss cannot be installed here, on without it: ${installed.stderr.split('\n').find((line) => line.includes('error')) ?? ''}\n`);
+      process.stderr.write(
+        `pg-boss cannot be installed here, on without it: ${installed.stderr.split('\n').find((line) => line.includes('error')) ?? ''}\n`,
+      );
       return undefined;
     }
   }
@@ -35,7 +44,11 @@ export function connectionOf(target: PostgresTarget): string {
 
 /** Runs a script of pg-boss's own to its end. */
 export function runPgBoss({ folder, node }: PgBoss, script: string, args: string[]): string {
-  const ran = spawnSync(node, [path.join(import.meta.dirname, script), ...args], { cwd: folder, encoding: 'utf8', maxBuffer: 1 << 28 });
+  const ran = spawnSync(node, [path.join(import.meta.dirname, script), ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
   if (ran.status !== 0) throw new Error(`pg-boss: ${ran.stderr.slice(0, 2000)}`);
   return ran.stdout;
 }

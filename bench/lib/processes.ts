@@ -17,13 +17,23 @@ export interface RunningTestbed {
 }
 
 /** Starts `headrace testbed API` with the given options. */
-export async function startTestbedProcess(options: string[], api: 'stripe' | 'intercom' = 'stripe'): Promise<RunningTestbed> {
-  const child = spawn(process.execPath, [MAIN, 'testbed', api, '--port', '0', ...options], { stdio: ['ignore', 'pipe', 'ignore'] });
+export async function startTestbedProcess(
+  options: string[],
+  api: 'stripe' | 'intercom' = 'stripe',
+): Promise<RunningTestbed> {
+  const child = spawn(process.execPath, [MAIN, 'testbed', api, '--port', '0', ...options], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout.setEncoding('utf8').once('data', (text: string) => resolve(text.trim()));
     child.once('exit', (code) => reject(new Error(`the testbed ended with ${code}`)));
   });
-  return { url, stats: async () => (await (await fetch(`${url}/__testbed/stats`)).json()) as TestbedStats, cpuSeconds: () => cpuSeconds(child.pid!), stop: () => void child.kill('SIGKILL') };
+  return {
+    url,
+    stats: async () => (await (await fetch(`${url}/__testbed/stats`)).json()) as TestbedStats,
+    cpuSeconds: () => cpuSeconds(child.pid!),
+    stop: () => void child.kill('SIGKILL'),
+  };
 }
 
 export interface SyncResult {
@@ -42,10 +52,18 @@ export interface SyncHandle {
 
 /** Starts `headrace sync stripe … --json`. */
 export function startSync(folder: string, args: string[], onEvent?: (event: Record<string, any>) => void): SyncHandle {
-  const env: NodeJS.ProcessEnv = { ...process.env, STRIPE_API_KEY: LIVE_KEY, HEADRACE_DATA_DIR: path.join(folder, '.headrace') };
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    STRIPE_API_KEY: LIVE_KEY,
+    HEADRACE_DATA_DIR: path.join(folder, '.headrace'),
+  };
   delete env['HEADRACE_CONFIG'];
   const started = performance.now();
-  const child = spawn(process.execPath, [MAIN, 'sync', ...args, '--json'], { env, cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [MAIN, 'sync', ...args, '--json'], {
+    env,
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const events: Record<string, any>[] = [];
   let rest = '';
   let stderr = '';
@@ -97,7 +115,20 @@ export function scratch(): { folder: string; drop: () => void } {
 /** A configuration file with Stripe's limits as this bench wants them. */
 export function configFor(url: string, streams: string[], rate: { global: number; endpoint: number }): string {
   return JSON.stringify({
-    version: 1, data_dir: '.headrace',
-    connections: { stripe: { source: { connector: 'stripe', api_key: LIVE_KEY, base_url: url, streams, rate_limit: rate, max_rate: rate.global, max_endpoint_rate: rate.endpoint } } },
+    version: 1,
+    data_dir: '.headrace',
+    connections: {
+      stripe: {
+        source: {
+          connector: 'stripe',
+          api_key: LIVE_KEY,
+          base_url: url,
+          streams,
+          rate_limit: rate,
+          max_rate: rate.global,
+          max_endpoint_rate: rate.endpoint,
+        },
+      },
+    },
   });
 }

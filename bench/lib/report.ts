@@ -14,7 +14,13 @@ const { values } = parseArgs({ strict: false, options: { json: { type: 'boolean'
 export function printTable(header: string[], rows: (string | number)[][]): void {
   const all = [header, ...rows.map((row) => row.map(String))];
   const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
-  for (const row of all) console.log(row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ').trimEnd());
+  for (const row of all)
+    console.log(
+      row
+        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+        .join('  ')
+        .trimEnd(),
+    );
 }
 
 /** Prints the verdict and sets the exit code: 1 when a target is missed. */
@@ -24,8 +30,13 @@ export function finish(report: Report): void {
     if (value === undefined || Number.isNaN(value)) return true;
     return 'atMost' in bound ? value > bound.atMost : value < bound.atLeast;
   });
-  for (const [name, bound] of missed) console.log(`missed: ${name} = ${report.figures[name]}, ${JSON.stringify(bound)}`);
-  console.log(missed.length === 0 ? 'all targets met' : `${missed.length} of ${Object.keys(report.targets).length} targets missed`);
+  for (const [name, bound] of missed)
+    console.log(`missed: ${name} = ${report.figures[name]}, ${JSON.stringify(bound)}`);
+  console.log(
+    missed.length === 0
+      ? 'all targets met'
+      : `${missed.length} of ${Object.keys(report.targets).length} targets missed`,
+  );
   if (values['json']) console.log(JSON.stringify({ ...report, met: missed.length === 0 }));
   process.exitCode = missed.length === 0 ? 0 : 1;
 }

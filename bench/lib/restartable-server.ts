@@ -1,4 +1,7 @@
-/** An embedded PostgreSQL whose process the bench owns, so that it can stop it, kill it and start it again at the same place. */
+/**
+ * An embedded PostgreSQL whose process the bench owns, so that it can stop it, kill it and start it again at the same
+ * place.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, chownSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +29,10 @@ export class RestartableServer {
     const account = serverAccount();
     if (account) chownSync(sockets, account.uid, account.gid);
     const password = readFileSync(path.join(place, 'password'), 'utf8').trim();
-    const server = new RestartableServer(place, sockets, { ...target, options: { host: sockets, user: target.options.user, password, database: target.options.database } });
+    const server = new RestartableServer(place, sockets, {
+      ...target,
+      options: { host: sockets, user: target.options.user, password, database: target.options.database },
+    });
     await server.start();
     return server;
   }
@@ -48,7 +54,12 @@ export class RestartableServer {
   private async start(): Promise<void> {
     const account = serverAccount();
     const { postgres } = findBinaries(account, this.folder);
-    this.process = spawn(postgres, ['-D', path.join(this.folder, 'data'), '-k', this.sockets], { ...account, cwd: '/', stdio: 'ignore', env: { LC_ALL: 'C', TZ: 'UTC' } });
+    this.process = spawn(postgres, ['-D', path.join(this.folder, 'data'), '-k', this.sockets], {
+      ...account,
+      cwd: '/',
+      stdio: 'ignore',
+      env: { LC_ALL: 'C', TZ: 'UTC' },
+    });
     for (let tries = 0; ; tries++) {
       try {
         return await (await connect(this.target, 'bench')).end();

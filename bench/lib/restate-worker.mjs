@@ -1,5 +1,5 @@
-// One process of a Restate fleet, whose tasks leave one row each: `restate-worker.mjs dispatch TARGET_JSON INGRESS` or `endpoint TARGET_JSON
-// PORT`. Says what was refused.
+// One process of a Restate fleet, whose tasks leave one row each: `restate-worker.mjs dispatch TARGET_JSON INGRESS` or
+// `endpoint TARGET_JSON PORT`. Says what was refused.
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../dist/clock.js';
 import { restateExecutor, serveRestate } from '../../dist/executors/restate/index.js';
@@ -16,8 +16,18 @@ const random = systemRandom();
 
 const isEndpoint = role === 'endpoint';
 const worker = new Worker({
-  scheduler, target, info: { host: 'bench', pid: process.pid, version: 'bench', slots: isEndpoint ? 20 : 60 }, newId: () => `${role}/${randomUUID()}`, handle: isEndpoint ? leaveRow(scheduler, random, Number(workMs)) : restateExecutor({ scheduler, clock: systemClock, ingress: place }).handle,
-  claims: !isEndpoint, clock: systemClock, random, leaseMs: 2000, pollMs: 200,
+  scheduler,
+  target,
+  info: { host: 'bench', pid: process.pid, version: 'bench', slots: isEndpoint ? 20 : 60 },
+  newId: () => `${role}/${randomUUID()}`,
+  handle: isEndpoint
+    ? leaveRow(scheduler, random, Number(workMs))
+    : restateExecutor({ scheduler, clock: systemClock, ingress: place }).handle,
+  claims: !isEndpoint,
+  clock: systemClock,
+  random,
+  leaseMs: 2000,
+  pollMs: 200,
 });
 worker.start();
 if (isEndpoint) await serveRestate({ worker, port: Number(place) });

@@ -8,7 +8,9 @@ import path from 'node:path';
 /** Undefined where this platform has none, or it is not installed: what needs it is skipped, by name. */
 export function restateBinary(): string | undefined {
   try {
-    const manifest = createRequire(import.meta.url).resolve(`@restatedev/restate-server-${process.platform}-${process.arch}/package.json`);
+    const manifest = createRequire(import.meta.url).resolve(
+      `@restatedev/restate-server-${process.platform}-${process.arch}/package.json`,
+    );
     const binary = path.join(path.dirname(manifest), 'bin', 'restate-server');
     return existsSync(binary) ? binary : undefined;
   } catch {
@@ -39,7 +41,11 @@ export class RestateServer {
 
   static async open(folder: string): Promise<RestateServer> {
     mkdirSync(folder, { recursive: true });
-    const server = new RestateServer(folder, { ingress: await freePort(), admin: await freePort(), node: await freePort() });
+    const server = new RestateServer(folder, {
+      ingress: await freePort(),
+      admin: await freePort(),
+      node: await freePort(),
+    });
     await server.start();
     return server;
   }
@@ -53,7 +59,11 @@ export class RestateServer {
   async register(url: string): Promise<void> {
     this.endpoints.add(url);
     for (let tries = 0; ; tries++) {
-      const answer = await fetch(`http://127.0.0.1:${this.ports.admin}/deployments`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ uri: url, force: true }) }).catch(() => undefined);
+      const answer = await fetch(`http://127.0.0.1:${this.ports.admin}/deployments`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ uri: url, force: true }),
+      }).catch(() => undefined);
       const text = await answer?.text();
       if (answer?.ok) return;
       if (tries > 100) throw new Error(`the endpoint could not be registered: ${text ?? 'no answer'}\n${this.log()}`);
@@ -80,12 +90,22 @@ export class RestateServer {
     this.process = spawn(restateBinary()!, ['--base-dir', path.join(this.folder, 'data'), '--node-name', 'headrace'], {
       stdio: ['ignore', log, log],
       env: {
-        RESTATE_DISABLE_TELEMETRY: 'true', RESTATE_INGRESS__BIND_ADDRESS: `127.0.0.1:${ingress}`, RESTATE_ADMIN__BIND_ADDRESS: `127.0.0.1:${admin}`, RESTATE_BIND_ADDRESS: `127.0.0.1:${node}`, RESTATE_ADVERTISED_ADDRESS: `http://127.0.0.1:${node}`,
-        RESTATE_DEFAULT_NUM_PARTITIONS: '2', RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE: '256MB', RESTATE_LOG_FILTER: 'error',
+        RESTATE_DISABLE_TELEMETRY: 'true',
+        RESTATE_INGRESS__BIND_ADDRESS: `127.0.0.1:${ingress}`,
+        RESTATE_ADMIN__BIND_ADDRESS: `127.0.0.1:${admin}`,
+        RESTATE_BIND_ADDRESS: `127.0.0.1:${node}`,
+        RESTATE_ADVERTISED_ADDRESS: `http://127.0.0.1:${node}`,
+        RESTATE_DEFAULT_NUM_PARTITIONS: '2',
+        RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE: '256MB',
+        RESTATE_LOG_FILTER: 'error',
       },
     });
     for (let tries = 0; ; tries++) {
-      if ((await fetch(`http://127.0.0.1:${admin}/health`).catch(() => undefined))?.ok && (await fetch(`${this.ingress}/restate/health`).catch(() => undefined))?.ok) return;
+      if (
+        (await fetch(`http://127.0.0.1:${admin}/health`).catch(() => undefined))?.ok &&
+        (await fetch(`${this.ingress}/restate/health`).catch(() => undefined))?.ok
+      )
+        return;
       if (tries > 300) throw new Error(`Restate did not start:\n${this.log()}`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

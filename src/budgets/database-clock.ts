@@ -1,6 +1,7 @@
 /**
- * The database's clock as one process knows it: each answer bounds how far it is ahead of our monotonic one, and the intervals of many
- * answers narrow each other. Invariant: while neither clock is set, and they part by no more than DRIFT, the truth lies within.
+ * The database's clock as one process knows it: each answer bounds how far it is ahead of our monotonic one, and the
+ * intervals of many answers narrow each other. Invariant: while neither clock is set, and they part by no more than
+ * DRIFT, the truth lies within.
  */
 /** A clock that is being corrected runs up to 500 ppm fast or slow. */
 const DRIFT = 1e-3;
@@ -10,7 +11,10 @@ export class DatabaseClock {
   private highMs = Infinity;
   private atMs = 0;
 
-  /** `databaseMs` was read after `sentMs` and before `receivedMs` of ours. Returns by how much it was set, 0 where it was not. */
+  /**
+   * `databaseMs` was read after `sentMs` and before `receivedMs` of ours. Returns by how much it was set, 0 where it
+   * was not.
+   */
   observe(databaseMs: number, sentMs: number, receivedMs: number): number {
     const driftMs = DRIFT * Math.max(0, receivedMs - this.atMs);
     const low = databaseMs - receivedMs;
@@ -26,7 +30,10 @@ export class DatabaseClock {
     return setMs;
   }
 
-  /** How far it is ahead of ours, at least; 0 where nothing is known: a time of the database's comes late rather than early. */
+  /**
+   * How far it is ahead of ours, at least; 0 where nothing is known: a time of the database's comes late rather than
+   * early.
+   */
   get aheadMs(): number {
     return Number.isFinite(this.lowMs) ? this.lowMs : 0;
   }

@@ -1,8 +1,9 @@
 /**
- * What one process holds of a shared gate: grants it may still use, answers it has not told yet, and what it wants next. Times of grants
- * are by this process's monotonic clock; the gate's are by the database's, `offsetMs` later.
+ * What one process holds of a shared gate: grants it may still use, answers it has not told yet, and what it wants
+ * next. Times of grants are by this process's monotonic clock; the gate's are by the database's, `offsetMs` later.
  *
- * Invariants: a grant is counted by the gate before it is here, leaves once, and is told of once: as used, or as given back.
+ * Invariants: a grant is counted by the gate before it is here, leaves once, and is told of once: as used, or as given
+ * back.
  */
 import { FatalError } from '../errors.js';
 import type { Answer, GateRequest, GateStatus } from '../gate/gate.js';
@@ -51,7 +52,8 @@ export class GrantPool {
   /** @throws FatalError `no_grant`: `check` was not asked. */
   use(request: GateRequest): Grant {
     const index = this.grants.findIndex((candidate) => matches(candidate.request, request));
-    if (index < 0) throw new FatalError('a request left without a grant', { code: 'no_grant', place: request.endpoint });
+    if (index < 0)
+      throw new FatalError('a request left without a grant', { code: 'no_grant', place: request.endpoint });
     return this.grants.splice(index, 1)[0]!;
   }
 
@@ -141,8 +143,15 @@ export class GrantPool {
     }
   }
 
-  /** Takes what the gate has for the next moments; an even part of it where others want some too. `nowMs` is the database's. */
-  grant(state: SharedState, nowMs: number, { member, members, offsetMs }: { member: string; members: number; offsetMs: number }): Grant[] {
+  /**
+   * Takes what the gate has for the next moments; an even part of it where others want some too. `nowMs` is the
+   * database's.
+   */
+  grant(
+    state: SharedState,
+    nowMs: number,
+    { member, members, offsetMs }: { member: string; members: number; offsetMs: number },
+  ): Grant[] {
     const granted: Grant[] = [];
     const before = this.held;
     this.held = undefined;
@@ -152,12 +161,17 @@ export class GrantPool {
       const rate = state.gate.rateOf(request.endpoint);
       if (rate * HORIZON_MS < 1000 && isAnothersTurn(turns, member, nowMs)) {
         waits(nowMs + HORIZON_MS);
-        this.held = { reason: 'shared budget', limit: 'turn', sinceMs: before?.sinceMs ?? nowMs - offsetMs, untilMs: nowMs + HORIZON_MS - offsetMs };
+        this.held = {
+          reason: 'shared budget',
+          limit: 'turn',
+          sinceMs: before?.sinceMs ?? nowMs - offsetMs,
+          untilMs: nowMs + HORIZON_MS - offsetMs,
+        };
         continue;
       }
       const want = Math.max(1, Math.min(MOST_GRANTS, Math.ceil((rate * HORIZON_MS) / 1000 / members)));
       let at = notBefore(state, nowMs);
-      for (let got = 0; got < want; ) {
+      for (let got = 0; got < want;) {
         state.askedAtMs = at;
         const verdict = state.gate.check(at, request);
         if (verdict.go) {
@@ -169,7 +183,13 @@ export class GrantPool {
         }
         if (at + verdict.waitMs > nowMs + HORIZON_MS) {
           if (got === 0) waits(Number.isFinite(verdict.waitMs) ? at + verdict.waitMs : nowMs + HORIZON_MS);
-          if (got === 0) this.held = { reason: verdict.reason, limit: verdict.limit, sinceMs: before?.limit === verdict.limit ? before.sinceMs : nowMs - offsetMs, untilMs: (Number.isFinite(verdict.waitMs) ? at + verdict.waitMs : nowMs + HORIZON_MS) - offsetMs };
+          if (got === 0)
+            this.held = {
+              reason: verdict.reason,
+              limit: verdict.limit,
+              sinceMs: before?.limit === verdict.limit ? before.sinceMs : nowMs - offsetMs,
+              untilMs: (Number.isFinite(verdict.waitMs) ? at + verdict.waitMs : nowMs + HORIZON_MS) - offsetMs,
+            };
           break;
         }
         at += Math.max(verdict.waitMs, 0.01);

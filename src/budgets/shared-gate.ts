@@ -1,10 +1,11 @@
 /**
- * The gate of a credential that several processes use. Whoever is alone owns the gate and runs it in its own memory; where there are
- * more, they run the same gate in turns under the row's lock, and each takes grants for the next moments: a time to send at, and a time
- * after which the grant is void. Without a database it is the process's own gate.
+ * The gate of a credential that several processes use. Whoever is alone owns the gate and runs it in its own memory;
+ * where there are more, they run the same gate in turns under the row's lock, and each takes grants for the next
+ * moments: a time to send at, and a time after which the grant is void. Without a database it is the process's own
+ * gate.
  *
- * Invariants: a grant is counted by the gate before it can be used, and used at most once; nobody sends on what it owned once it may have
- * lost it; a process that is gone loses its grants within GONE_MS.
+ * Invariants: a grant is counted by the gate before it can be used, and used at most once; nobody sends on what it
+ * owned once it may have lost it; a process that is gone loses its grants within GONE_MS.
  */
 import type { Clock } from '../clock.js';
 import { FatalError } from '../errors.js';
@@ -76,7 +77,10 @@ export class SharedGate implements Gate {
     this.state = { gate: new CredentialGate(options), open: new Map(), nextId: 1, askedAtMs: 0, bootMs: 0 };
   }
 
-  /** From now on the budget is shared through the store that `open` opens, again where it is lost. Nothing may be in flight. */
+  /**
+   * From now on the budget is shared through the store that `open` opens, again where it is lost. Nothing may be in
+   * flight.
+   */
   async attach(open: () => Promise<BudgetRow>, member: string, onError: (error: unknown) => void): Promise<void> {
     const store = await open();
     this.attached = { store, open, member, onError };
@@ -98,16 +102,26 @@ export class SharedGate implements Gate {
       }
       const at = nowMs + this.offsetMs;
       const waitMs = notBefore(this.state, at) - at;
-      return waitMs > 0 ? { go: false, waitMs, reason: 'shared budget', limit: 'shared' } : this.state.gate.check(at, request);
+      return waitMs > 0
+        ? { go: false, waitMs, reason: 'shared budget', limit: 'shared' }
+        : this.state.gate.check(at, request);
     }
     this.pool.dropLate(nowMs, this.state.gate.toleranceMs());
     const grant = this.pool.find(request);
-    if (grant) return grant.atMs <= nowMs ? { go: true } : { go: false, waitMs: grant.atMs - nowMs, reason: 'rate limit', limit: 'shared' };
+    if (grant)
+      return grant.atMs <= nowMs
+        ? { go: true }
+        : { go: false, waitMs: grant.atMs - nowMs, reason: 'rate limit', limit: 'shared' };
     this.pool.want(request);
     const { held } = this.pool;
     const waitMs = held && held.untilMs > nowMs ? Math.min(held.untilMs - nowMs, HORIZON_MS) : 0;
     this.exchangeAt(nowMs + waitMs);
-    return { go: false, waitMs: held && held.untilMs > nowMs ? held.untilMs - nowMs : HORIZON_MS, reason: held?.reason ?? 'shared budget', limit: held?.limit ?? 'shared' };
+    return {
+      go: false,
+      waitMs: held && held.untilMs > nowMs ? held.untilMs - nowMs : HORIZON_MS,
+      reason: held?.reason ?? 'shared budget',
+      limit: held?.limit ?? 'shared',
+    };
   }
 
   sent(nowMs: number, request: GateRequest): Ticket {
@@ -115,7 +129,10 @@ export class SharedGate implements Gate {
     if (!this.attached && this.early.length < MOST_EARLY) this.early.push({ atMs: nowMs, request });
     if (this.mode !== 'shared') {
       const id = this.state.nextId++;
-      this.state.open.set(id, { member: this.attached?.member ?? '', ticket: this.state.gate.sent(nowMs + this.offsetMs, request) });
+      this.state.open.set(id, {
+        member: this.attached?.member ?? '',
+        ticket: this.state.gate.sent(nowMs + this.offsetMs, request),
+      });
       return { request, id } as SharedTicket;
     }
     const grant = this.pool.use(request);
@@ -156,7 +173,18 @@ export class SharedGate implements Gate {
   status(nowMs: number): GateStatus {
     const status = this.state.gate.status(nowMs + this.offsetMs);
     const { waiting } = status;
-    return { ...status, requests: this.requests, waiting: this.mode === 'shared' ? this.pool.heldAt(nowMs) : waiting && { ...waiting, sinceMs: waiting.sinceMs - this.offsetMs, untilMs: waiting.untilMs - this.offsetMs } };
+    return {
+      ...status,
+      requests: this.requests,
+      waiting:
+        this.mode === 'shared'
+          ? this.pool.heldAt(nowMs)
+          : waiting && {
+              ...waiting,
+              sinceMs: waiting.sinceMs - this.offsetMs,
+              untilMs: waiting.untilMs - this.offsetMs,
+            },
+    };
   }
 
   recall(memory: GateMemory): void {
@@ -180,7 +208,8 @@ export class SharedGate implements Gate {
         const row = await this.lock(store);
         const isLast = [...row.members].every((name) => name === this.attached!.member);
         this.leaving = isLast;
-        if (this.mode === 'owner' && row.owner === this.attached.member) await store.keep(null, { ...this.state, left: isLast });
+        if (this.mode === 'owner' && row.owner === this.attached.member)
+          await store.keep(null, { ...this.state, left: isLast });
         else if (this.mode === 'shared') await this.share(row);
         else await store.release();
         await store.leave();
@@ -230,12 +259,15 @@ export class SharedGate implements Gate {
     }
   }
 
-  /** A connection that was lost is opened again, and until then nothing leaves: others may go on. In the end on with what is known, alone. */
+  /**
+   * A connection that was lost is opened again, and until then nothing leaves: others may go on. In the end on with
+   * what is known, alone.
+   */
   private async reopen(attached: Attached): Promise<boolean> {
     await attached.store.close().catch(() => {});
     this.pool.forget();
     this.mode = 'shared';
-    for (const endMs = this.clock.monotonic() + REOPEN_MS; !this.closing; ) {
+    for (const endMs = this.clock.monotonic() + REOPEN_MS; !this.closing;) {
       try {
         attached.store = await attached.open();
         await this.synchronise(attached.store);
@@ -308,7 +340,13 @@ export class SharedGate implements Gate {
   private observe(nowMs: number, sentMs: number): void {
     const byMs = this.database.observe(nowMs, sentMs, this.clock.monotonic());
     if (byMs === 0) return;
-    if (byMs < -UNKNOWN_MS) this.state = { ...this.state, gate: new CredentialGate({ ...this.options, memory: this.state.gate.remember() }), open: new Map(), askedAtMs: 0 };
+    if (byMs < -UNKNOWN_MS)
+      this.state = {
+        ...this.state,
+        gate: new CredentialGate({ ...this.options, memory: this.state.gate.remember() }),
+        open: new Map(),
+        askedAtMs: 0,
+      };
     this.unsureMs = Math.min(UNKNOWN_MS, Math.abs(byMs));
     this.state.gate.hold(nowMs, this.unsureMs);
     this.pool.forget();
@@ -346,7 +384,13 @@ export class SharedGate implements Gate {
     let state = found ?? this.state;
     if (found && !usable) {
       const memory = { ...found.gate.remember(), ...this.options.memory };
-      state = { gate: new CredentialGate({ ...this.options, memory }), open: new Map(), nextId: Math.max(found.nextId, this.state.nextId), askedAtMs: 0, bootMs: row.bootMs };
+      state = {
+        gate: new CredentialGate({ ...this.options, memory }),
+        open: new Map(),
+        nextId: Math.max(found.nextId, this.state.nextId),
+        askedAtMs: 0,
+        bootMs: row.bootMs,
+      };
     }
     if (usable) state.gate.setCeilings(this.options.ceilings ?? {});
     const isUnknown = row.owner !== null || isOfFuture || (usable && state.bootMs !== row.bootMs && !state.left);
@@ -357,7 +401,11 @@ export class SharedGate implements Gate {
     // What this process sent before it came here counts as well.
     for (const { atMs, request } of this.early.splice(0)) {
       const at = atMs + this.offsetMs;
-      state.gate.answered(at, state.gate.sent(at, request), { kind: 'accepted', signs: { readings: [] }, serverTimeMs: undefined });
+      state.gate.answered(at, state.gate.sent(at, request), {
+        kind: 'accepted',
+        signs: { readings: [] },
+        serverTimeMs: undefined,
+      });
     }
     return state;
   }
@@ -380,5 +428,4 @@ export class SharedGate implements Gate {
     await this.keep(granted, () => store.keep(null, state, this.begins()));
     if (!this.exchanging) this.exchangeAt(now + HEARTBEAT_MS);
   }
-
 }

@@ -1,4 +1,6 @@
-/** Where processes that use one credential meet: a row of the coordination database, read and written under its lock. */
+/**
+ * Where processes that use one credential meet: a row of the coordination database, read and written under its lock.
+ */
 import { deserialize, serialize } from 'node:v8';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type pg from 'pg';
@@ -25,7 +27,9 @@ export interface SharedState {
   askedAtMs: number;
   /** When the database was started: what was granted shortly before a crash may be forgotten. */
   bootMs: number;
-  /** Processes that found no room, since when, and when they come again: where grants are scarce, they go in this order. */
+  /**
+   * Processes that found no room, since when, and when they come again: where grants are scarce, they go in this order.
+   */
   turns?: Map<string, { sinceMs: number; backMs: number }> | undefined;
   /** The last process left, and told of all that it had sent. */
   left?: boolean | undefined;
@@ -57,7 +61,10 @@ const TAKE = {
            on conflict (scope, member) do update set seen_at = excluded.seen_at`,
   },
   // What an owner wrote down itself, it has in its memory.
-  lock: { name: 'lock', text: 'select owner, owner_until, case when owner = $2 then null else state end as state from _headrace.budget where scope = $1 for update' },
+  lock: {
+    name: 'lock',
+    text: 'select owner, owner_until, case when owner = $2 then null else state end as state from _headrace.budget where scope = $1 for update',
+  },
   // By a clock that is read once the row is ours.
   look: {
     name: 'look',
@@ -68,7 +75,10 @@ const TAKE = {
 };
 const KEEP = {
   durably: { name: 'durably', text: 'set local synchronous_commit = on' },
-  write: { name: 'write', text: 'update _headrace.budget set owner = $2, owner_until = $3, state = $4 where scope = $1' },
+  write: {
+    name: 'write',
+    text: 'update _headrace.budget set owner = $2, owner_until = $3, state = $4 where scope = $1',
+  },
   commit: { name: 'commit', text: 'commit' },
 };
 
@@ -88,24 +98,29 @@ export class BudgetStore {
   /** `client` is the store's own from now on, and pipelines: two round trips a lease. */
   static async open(client: pg.Client, scope: string, member: string, fence?: Fence): Promise<BudgetStore> {
     // Nobody shall wait for a process that stands still with the row in its hands.
-    await client.query('set idle_in_transaction_session_timeout = 1000; set lock_timeout = 5000; set synchronous_commit = off');
+    await client.query(
+      'set idle_in_transaction_session_timeout = 1000; set lock_timeout = 5000; set synchronous_commit = off',
+    );
     await client.query('insert into _headrace.budget (scope) values ($1) on conflict do nothing', [scope]);
     if (fence) {
       await client.query(
         `insert into _headrace.budget_fence as f (scope, task, attempt) values ($1, $2, $3)
-         on conflict (scope, task) do update set attempt = greatest(f.attempt, excluded.attempt)`, [scope, fence.task, fence.attempt]);
+         on conflict (scope, task) do update set attempt = greatest(f.attempt, excluded.attempt)`,
+        [scope, fence.task, fence.attempt],
+      );
     }
     return new BudgetStore(client, scope, member, fence);
   }
 
   /** The database's clock, milliseconds. */
   async clock(): Promise<number> {
-    return (await this.client.query('select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms')).rows[0].now_ms;
+    return (await this.client.query('select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms')).rows[0]
+      .now_ms;
   }
 
   /**
-   * Takes the row; `keep` or `release` must follow. `clockMs`: this process's monotonic clock. Throws FatalError `stale_attempt` where a later
-   * attempt of the same task has begun; after any other error, close the store.
+   * Takes the row; `keep` or `release` must follow. `clockMs`: this process's monotonic clock. Throws FatalError
+   * `stale_attempt` where a later attempt of the same task has begun; after any other error, close the store.
    */
   async lock(clockMs: number): Promise<LockedRow> {
     const { scope, member, fence } = this;
@@ -120,9 +135,22 @@ export class BudgetStore {
     const [row, seen] = results.slice(-2).map((result) => result.rows[0]);
     if (fence && seen.task_attempt > fence.attempt) {
       await this.client.query('rollback');
-      throw new FatalError('a later attempt of this task has begun', { code: 'stale_attempt', place: fence.task, expected: `attempt ${seen.task_attempt}`, found: `attempt ${fence.attempt}`, next: 'let this process end; the later attempt continues' });
+      throw new FatalError('a later attempt of this task has begun', {
+        code: 'stale_attempt',
+        place: fence.task,
+        expected: `attempt ${seen.task_attempt}`,
+        found: `attempt ${fence.attempt}`,
+        next: 'let this process end; the later attempt continues',
+      });
     }
-    return { nowMs: seen.now_ms, bootMs: seen.boot_ms, owner: row.owner, ownerUntilMs: row.owner_until, members: new Set(seen.members), read: () => decode(row.state) };
+    return {
+      nowMs: seen.now_ms,
+      bootMs: seen.boot_ms,
+      owner: row.owner,
+      ownerUntilMs: row.owner_until,
+      members: new Set(seen.members),
+      read: () => decode(row.state),
+    };
   }
 
   /** `durable`: a crash of the database shall not forget it. */
@@ -139,7 +167,10 @@ export class BudgetStore {
   }
 
   async leave(): Promise<void> {
-    await this.client.query("delete from _headrace.budget_member where scope = $1 and (member = $2 or seen_at < clock_timestamp() - interval '1 hour')", [this.scope, this.member]);
+    await this.client.query(
+      "delete from _headrace.budget_member where scope = $1 and (member = $2 or seen_at < clock_timestamp() - interval '1 hour')",
+      [this.scope, this.member],
+    );
   }
 
   async close(): Promise<void> {

@@ -1,10 +1,21 @@
-/** headrace airbyte: a manifest as a source of the Airbyte protocol. Nothing but messages goes to stdout, one a line. */
+/**
+ * headrace airbyte: a manifest as a source of the Airbyte protocol. Nothing but messages goes to stdout, one a line.
+ */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../clock.js';
 import { newRunId } from '../compose.js';
-import { airbyteCatalog, airbyteSpecification, airbyteTarget, loadManifest, openConnector, readConfigFile, streamsWithFiles, type OpenedConnector } from '../compose-manifest.js';
+import {
+  airbyteCatalog,
+  airbyteSpecification,
+  airbyteTarget,
+  loadManifest,
+  openConnector,
+  readConfigFile,
+  streamsWithFiles,
+  type OpenedConnector,
+} from '../compose-manifest.js';
 import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../errors.js';
 import { redact } from '../log.js';
 import type { Progress, RunEvent } from '../pipeline/events.js';
@@ -39,11 +50,30 @@ async function send(message: AirbyteMessage, secret = false): Promise<void> {
   await write(`${secret ? text : redact(text)}\n`);
 }
 
-const failureOf = (error: unknown): FailureType => (error instanceof HeadraceError ? (error.exitCode === EXIT.usage ? 'config_error' : error.name === 'RetriableError' ? 'transient_error' : 'system_error') : 'system_error');
+const failureOf = (error: unknown): FailureType =>
+  error instanceof HeadraceError
+    ? error.exitCode === EXIT.usage
+      ? 'config_error'
+      : error.name === 'RetriableError'
+        ? 'transient_error'
+        : 'system_error'
+    : 'system_error';
 
 async function sendError(error: unknown, debug: boolean, stream?: string): Promise<void> {
   const message = messageOf(error);
-  await send({ type: 'TRACE', trace: { type: 'ERROR', emitted_at: systemClock.now(), error: { message, internal_message: describeError(error, debug), failure_type: failureOf(error), ...(stream === undefined ? {} : { stream_descriptor: { name: stream } }) } } });
+  await send({
+    type: 'TRACE',
+    trace: {
+      type: 'ERROR',
+      emitted_at: systemClock.now(),
+      error: {
+        message,
+        internal_message: describeError(error, debug),
+        failure_type: failureOf(error),
+        ...(stream === undefined ? {} : { stream_descriptor: { name: stream } }),
+      },
+    },
+  });
 }
 
 /** What goes wrong is a message too, and an exit code. */
@@ -73,7 +103,10 @@ export async function check(_: unknown, flags: Flags): Promise<number> {
     }
     await send({ type: 'CONNECTION_STATUS', connectionStatus: { status: 'SUCCEEDED' } });
   } catch (error) {
-    await send({ type: 'CONNECTION_STATUS', connectionStatus: { status: 'FAILED', message: describeError(error, flags.debug ?? false) } });
+    await send({
+      type: 'CONNECTION_STATUS',
+      connectionStatus: { status: 'FAILED', message: describeError(error, flags.debug ?? false) },
+    });
   }
   return EXIT.complete;
 }
@@ -90,19 +123,37 @@ export function discover(_: unknown, flags: Flags): Promise<number> {
 export function read(_: unknown, flags: Flags): Promise<number> {
   return guarded(flags.debug ?? false, async () => {
     const catalog = readJson(flags.catalog!, '--catalog') as unknown as ConfiguredCatalog;
-    if (!Array.isArray(catalog.streams)) throw new ConfigError('the catalog has no streams', { code: 'bad_catalog', place: flags.catalog, expected: '{"streams": [{"stream": …, "sync_mode": …}]}', found: Object.keys(catalog).join(', ') || 'nothing' });
+    if (!Array.isArray(catalog.streams))
+      throw new ConfigError('the catalog has no streams', {
+        code: 'bad_catalog',
+        place: flags.catalog,
+        expected: '{"streams": [{"stream": …, "sync_mode": …}]}',
+        found: Object.keys(catalog).join(', ') || 'nothing',
+      });
     const states = flags.state === undefined ? [] : statesOf(readJson(flags.state, '--state'), flags.state);
     const controller = new AbortController();
     const stop = () => controller.abort();
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
     const withFiles = streamsWithFiles(catalog);
-    const opened = await open(flags, catalog.streams.map(({ stream }) => stream.name), withFiles.length > 0 ? { folder: stagingFolder(), streams: withFiles } : undefined);
+    const opened = await open(
+      flags,
+      catalog.streams.map(({ stream }) => stream.name),
+      withFiles.length > 0 ? { folder: stagingFolder(), streams: withFiles } : undefined,
+    );
     try {
       for (const message of opened.notes) await send({ type: 'LOG', log: { level: 'WARN', message } });
       const summary = await runSync({
-        source: opened.source, destination: airbyteTarget(opened, catalog, states, { write }), permits: opened.permits, gateStatus: opened.gateStatus, connection: 'airbyte', runId: newRunId(), mode: 'append',
-        clock: systemClock, signal: controller.signal, emit: (event) => void tell(event, new Set(catalog.streams.map(({ stream }) => stream.name))),
+        source: opened.source,
+        destination: airbyteTarget(opened, catalog, states, { write }),
+        permits: opened.permits,
+        gateStatus: opened.gateStatus,
+        connection: 'airbyte',
+        runId: newRunId(),
+        mode: 'append',
+        clock: systemClock,
+        signal: controller.signal,
+        emit: (event) => void tell(event, new Set(catalog.streams.map(({ stream }) => stream.name))),
         onProgress: (snapshot) => {
           let seconds = 0;
           opened.stopTelling = everySecond(() => {
@@ -111,7 +162,20 @@ export function read(_: unknown, flags: Flags): Promise<number> {
           });
         },
       });
-      for (const problem of summary.problems) await send({ type: 'TRACE', trace: { type: 'ERROR', emitted_at: systemClock.now(), error: { message: problem.message, internal_message: `${problem.code}: ${problem.message}${problem.next ? `; ${problem.next}` : ''}`, failure_type: problem.status === 'skipped' ? 'config_error' : 'system_error', stream_descriptor: { name: problem.stream } } } });
+      for (const problem of summary.problems)
+        await send({
+          type: 'TRACE',
+          trace: {
+            type: 'ERROR',
+            emitted_at: systemClock.now(),
+            error: {
+              message: problem.message,
+              internal_message: `${problem.code}: ${problem.message}${problem.next ? `; ${problem.next}` : ''}`,
+              failure_type: problem.status === 'skipped' ? 'config_error' : 'system_error',
+              stream_descriptor: { name: problem.stream },
+            },
+          },
+        });
       for (const message of summary.notes) await send({ type: 'LOG', log: { level: 'INFO', message } });
       if (summary.outcome === 'paused') return EXIT.paused;
       return summary.problems.length > 0 ? EXIT.failed : EXIT.complete;
@@ -143,7 +207,19 @@ function everySecond(work: () => void): () => void {
 function tellEstimates(progress: Progress, streams: Stream[]): void {
   for (const { name, status, rows, expectedPages } of progress.streams) {
     const division = streams.find((stream) => stream.name === name && stream.stored)?.division;
-    if (status === 'reading' && division && expectedPages > 0) void send({ type: 'TRACE', trace: { type: 'ESTIMATE', emitted_at: systemClock.now(), estimate: { name, type: 'STREAM', row_estimate: Math.ceil(rows + expectedPages * (division.kind === 'slices' ? 1 : division.pageRows)) } } });
+    if (status === 'reading' && division && expectedPages > 0)
+      void send({
+        type: 'TRACE',
+        trace: {
+          type: 'ESTIMATE',
+          emitted_at: systemClock.now(),
+          estimate: {
+            name,
+            type: 'STREAM',
+            row_estimate: Math.ceil(rows + expectedPages * (division.kind === 'slices' ? 1 : division.pageRows)),
+          },
+        },
+      });
   }
 }
 
@@ -151,16 +227,32 @@ function tellEstimates(progress: Progress, streams: Stream[]): void {
 function tellLimits({ waits, streams }: Progress): void {
   const now = systemClock.now();
   for (const wait of waits.filter(({ limit }) => limit !== undefined)) {
-    for (const { name, status } of streams) if (status === 'reading') void write(`${JSON.stringify(rateLimitedStatus(name, now, now + wait.ms))}\n`);
+    for (const { name, status } of streams)
+      if (status === 'reading') void write(`${JSON.stringify(rateLimitedStatus(name, now, now + wait.ms))}\n`);
   }
 }
 
-const STATUS = { reading: 'STARTED', complete: 'COMPLETE', paused: 'INCOMPLETE', failed: 'INCOMPLETE', skipped: 'INCOMPLETE' } as const;
+const STATUS = {
+  reading: 'STARTED',
+  complete: 'COMPLETE',
+  paused: 'INCOMPLETE',
+  failed: 'INCOMPLETE',
+  skipped: 'INCOMPLETE',
+} as const;
 const running = new Set<string>();
 
 async function tell(event: RunEvent, streams: Set<string>): Promise<void> {
-  const status = async (name: string, value: 'STARTED' | 'RUNNING' | 'COMPLETE' | 'INCOMPLETE') => send({ type: 'TRACE', trace: { type: 'STREAM_STATUS', emitted_at: systemClock.now(), stream_status: { stream_descriptor: { name }, status: value } } });
-  if (event.type === 'stream' && streams.has(event.stream) && event.status in STATUS) await status(event.stream, STATUS[event.status as keyof typeof STATUS]);
+  const status = async (name: string, value: 'STARTED' | 'RUNNING' | 'COMPLETE' | 'INCOMPLETE') =>
+    send({
+      type: 'TRACE',
+      trace: {
+        type: 'STREAM_STATUS',
+        emitted_at: systemClock.now(),
+        stream_status: { stream_descriptor: { name }, status: value },
+      },
+    });
+  if (event.type === 'stream' && streams.has(event.stream) && event.status in STATUS)
+    await status(event.stream, STATUS[event.status as keyof typeof STATUS]);
   if (event.type === 'committed' && streams.has(event.stream) && !running.has(event.stream)) {
     running.add(event.stream);
     await status(event.stream, 'RUNNING');
@@ -169,13 +261,32 @@ async function tell(event: RunEvent, streams: Set<string>): Promise<void> {
 
 /** Where a platform looks for files: the folder that it names, or Airbyte's own default. */
 function stagingFolder(): string {
-  return process.env['AIRBYTE_STAGING_DIRECTORY'] ?? (existsSync(STAGING) ? STAGING : path.join(tmpdir(), 'airbyte-file-transfer'));
+  return (
+    process.env['AIRBYTE_STAGING_DIRECTORY'] ??
+    (existsSync(STAGING) ? STAGING : path.join(tmpdir(), 'airbyte-file-transfer'))
+  );
 }
 
-async function open(flags: Flags, streams?: string[], files?: { folder: string; streams: string[] }): Promise<OpenedConnector & { stopTelling?: () => void }> {
+async function open(
+  flags: Flags,
+  streams?: string[],
+  files?: { folder: string; streams: string[] },
+): Promise<OpenedConnector & { stopTelling?: () => void }> {
   return openConnector({
-    manifest: flags.manifest, config: readConfigFile(flags.config!), components: flags.components, baseUrl: flags.baseUrl, streams, files,
-    onConfigChange: (config) => void send({ type: 'CONTROL', control: { type: 'CONNECTOR_CONFIG', emitted_at: systemClock.now(), connectorConfig: { config } } }, true),
+    manifest: flags.manifest,
+    config: readConfigFile(flags.config!),
+    components: flags.components,
+    baseUrl: flags.baseUrl,
+    streams,
+    files,
+    onConfigChange: (config) =>
+      void send(
+        {
+          type: 'CONTROL',
+          control: { type: 'CONNECTOR_CONFIG', emitted_at: systemClock.now(), connectorConfig: { config } },
+        },
+        true,
+      ),
   });
 }
 
@@ -183,7 +294,13 @@ function readJson(file: string, flag: string): Record<string, unknown> | unknown
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
   } catch (error) {
-    throw new ConfigError(`${flag} cannot be read`, { code: 'bad_file', place: file, expected: 'JSON', found: messageOf(error).slice(0, 160), next: 'check the path and the file' });
+    throw new ConfigError(`${flag} cannot be read`, {
+      code: 'bad_file',
+      place: file,
+      expected: 'JSON',
+      found: messageOf(error).slice(0, 160),
+      next: 'check the path and the file',
+    });
   }
 }
 
@@ -191,13 +308,28 @@ function readJson(file: string, flag: string): Record<string, unknown> | unknown
 function statesOf(found: unknown, file: string): AirbyteStreamState[] {
   const list = Array.isArray(found) ? found : [found];
   return list.flatMap((item): AirbyteStreamState[] => {
-    const message = item as { type?: string; stream?: AirbyteStreamState; state?: { stream?: AirbyteStreamState }; data?: Record<string, unknown>; global?: { stream_states?: AirbyteStreamState[] } };
+    const message = item as {
+      type?: string;
+      stream?: AirbyteStreamState;
+      state?: { stream?: AirbyteStreamState };
+      data?: Record<string, unknown>;
+      global?: { stream_states?: AirbyteStreamState[] };
+    };
     if (message.stream?.stream_descriptor) return [message.stream];
     if (message.state?.stream?.stream_descriptor) return [message.state.stream];
     if (Array.isArray(message.global?.stream_states)) return message.global.stream_states;
     const legacy = message.data ?? (message.type === undefined ? (item as Record<string, unknown>) : undefined);
-    if (legacy && Object.values(legacy).every((value) => typeof value === 'object' && value !== null)) return Object.entries(legacy).map(([name, state]) => ({ stream_descriptor: { name }, stream_state: state as Record<string, unknown> }));
-    throw new ConfigError('the state is of no known form', { code: 'bad_state', place: file, expected: '[{"type": "STREAM", "stream": {…}}]', found: JSON.stringify(item).slice(0, 120) });
+    if (legacy && Object.values(legacy).every((value) => typeof value === 'object' && value !== null))
+      return Object.entries(legacy).map(([name, state]) => ({
+        stream_descriptor: { name },
+        stream_state: state as Record<string, unknown>,
+      }));
+    throw new ConfigError('the state is of no known form', {
+      code: 'bad_state',
+      place: file,
+      expected: '[{"type": "STREAM", "stream": {…}}]',
+      found: JSON.stringify(item).slice(0, 120),
+    });
   });
 }
 
@@ -208,9 +340,15 @@ export async function build([manifest]: (string | undefined)[], flags: Flags): P
   mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folder, 'manifest.yaml'), readFileSync(loaded.file));
   const executable = path.join(folder, loaded.name);
-  writeFileSync(executable, `#!/bin/sh\n# ${loaded.name} for platforms of the Airbyte protocol, run by Headrace ${VERSION}.\nhere=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)\ncommand=$1\nshift\nexec "\${HEADRACE:-headrace}" airbyte "$command" --manifest "$here/manifest.yaml" "$@"\n`);
+  writeFileSync(
+    executable,
+    `#!/bin/sh\n# ${loaded.name} for platforms of the Airbyte protocol, run by Headrace ${VERSION}.\nhere=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)\ncommand=$1\nshift\nexec "\${HEADRACE:-headrace}" airbyte "$command" --manifest "$here/manifest.yaml" "$@"\n`,
+  );
   chmodSync(executable, 0o755);
-  writeFileSync(path.join(folder, 'Dockerfile'), `FROM node:20-slim\nRUN npm install --global headrace@${VERSION}\nCOPY manifest.yaml ${loaded.name} /airbyte/\nENV AIRBYTE_ENTRYPOINT=/airbyte/${loaded.name}\nENTRYPOINT ["/airbyte/${loaded.name}"]\nLABEL io.airbyte.name=${loaded.name}\nLABEL io.airbyte.version=${String(loaded.root['version'] ?? VERSION)}\n`);
+  writeFileSync(
+    path.join(folder, 'Dockerfile'),
+    `FROM node:20-slim\nRUN npm install --global headrace@${VERSION}\nCOPY manifest.yaml ${loaded.name} /airbyte/\nENV AIRBYTE_ENTRYPOINT=/airbyte/${loaded.name}\nENTRYPOINT ["/airbyte/${loaded.name}"]\nLABEL io.airbyte.name=${loaded.name}\nLABEL io.airbyte.version=${String(loaded.root['version'] ?? VERSION)}\n`,
+  );
   out(folder);
   note(`${loaded.name}: ${executable} spec | check | discover | read; docker build ${folder}`);
   return EXIT.complete;

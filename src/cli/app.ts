@@ -13,11 +13,24 @@ export async function list(_: unknown[], flags: Flags): Promise<number> {
     if (flags.json) for (const app of apps) json({ type: 'app', ...app });
     else if (apps.length === 0) note('No app yet: headrace serve makes those of headrace.yaml known.');
     else {
-      out(table(['app', 'limit', 'concurrency partition', 'cap', 'running', 'waiting', ''], apps.flatMap(({ app, rateLimit, frequencySeconds, partitions }) => {
-        const limit = `${rateLimit.toLocaleString('en-US')} in ${frequencySeconds.toLocaleString('en-US')} s`;
-        if (partitions.length === 0) return [[app, limit, '', '', '', '', '']];
-        return partitions.map(({ partition, cap, running, waiting, paused }) => [app, limit, partition, cap, running, waiting, paused ? 'paused' : '']);
-      })));
+      out(
+        table(
+          ['app', 'limit', 'concurrency partition', 'cap', 'running', 'waiting', ''],
+          apps.flatMap(({ app, rateLimit, frequencySeconds, partitions }) => {
+            const limit = `${rateLimit.toLocaleString('en-US')} in ${frequencySeconds.toLocaleString('en-US')} s`;
+            if (partitions.length === 0) return [[app, limit, '', '', '', '', '']];
+            return partitions.map(({ partition, cap, running, waiting, paused }) => [
+              app,
+              limit,
+              partition,
+              cap,
+              running,
+              waiting,
+              paused ? 'paused' : '',
+            ]);
+          }),
+        ),
+      );
     }
     return EXIT.complete;
   } finally {
@@ -30,22 +43,55 @@ export async function setLimit([app, limit]: [string, string], flags: Flags): Pr
   const coordination = await openCoordination(flags, process.env);
   try {
     const known = await listApps(coordination.scheduler.pool);
-    if (!known.some((each) => each.app === app)) throw new ConfigError(`there is no app ${app}`, { code: 'unknown_app', expected: known.map((each) => each.app).join(', ') || 'an app; start headrace serve once', found: app, next: 'see headrace app list' });
+    if (!known.some((each) => each.app === app))
+      throw new ConfigError(`there is no app ${app}`, {
+        code: 'unknown_app',
+        expected: known.map((each) => each.app).join(', ') || 'an app; start headrace serve once',
+        found: app,
+        next: 'see headrace app list',
+      });
     const changed = await coordination.scheduler.setLimit(app, parsed);
-    if (flags.json) json({ type: 'limit_set', app, rateLimit: parsed.requests, frequencySeconds: parsed.frequencySeconds, ...changed });
-    else out(`${app}: at most ${changed.cap} tasks at once in each of ${changed.partitions} partitions, from the next claim on; ${changed.tasks} rows follow`);
+    if (flags.json)
+      json({
+        type: 'limit_set',
+        app,
+        rateLimit: parsed.requests,
+        frequencySeconds: parsed.frequencySeconds,
+        ...changed,
+      });
+    else
+      out(
+        `${app}: at most ${changed.cap} tasks at once in each of ${changed.partitions} partitions, from the next claim on; ${changed.tasks} rows follow`,
+      );
     return EXIT.complete;
   } finally {
     await coordination.close();
   }
 }
 
-const SECONDS: Record<string, number> = { s: 1, sec: 1, second: 1, m: 60, min: 60, minute: 60, h: 3600, hour: 3600, d: 86_400, day: 86_400 };
+const SECONDS: Record<string, number> = {
+  s: 1,
+  sec: 1,
+  second: 1,
+  m: 60,
+  min: 60,
+  minute: 60,
+  h: 3600,
+  hour: 3600,
+  d: 86_400,
+  day: 86_400,
+};
 
 /** `100/s`, `10000/min`, `300000/day`, `600/10s`. */
 function parseLimit(text: string): { requests: number; frequencySeconds: number } {
   const found = /^(\d{1,13})\/(\d{0,8})([a-z]+)$/i.exec(text.replaceAll('_', ''));
   const unit = found && SECONDS[found[3]!.toLowerCase()];
-  if (!found || !unit) throw new ConfigError('the limit cannot be read', { code: 'bad_rate_limit', place: 'LIMIT', expected: 'requests and a time, such as 100/s, 10000/min, 600/10s or 300000/day', found: text });
+  if (!found || !unit)
+    throw new ConfigError('the limit cannot be read', {
+      code: 'bad_rate_limit',
+      place: 'LIMIT',
+      expected: 'requests and a time, such as 100/s, 10000/min, 600/10s or 300000/day',
+      found: text,
+    });
   return { requests: Number(found[1]), frequencySeconds: Number(found[2] || 1) * unit };
 }

@@ -3,7 +3,10 @@ import { openDestination, openSource, resolveConnection, type ConnectionFlags } 
 import { EXIT } from '../errors.js';
 import { json, note, out } from './output.js';
 
-export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean }): Promise<number> {
+export async function command(
+  [name]: (string | undefined)[],
+  flags: ConnectionFlags & { json?: boolean },
+): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
   const { source, notes } = await openSource(connection);
   for (const message of notes) note(`note: ${message}`);
@@ -14,7 +17,13 @@ export async function command([name]: (string | undefined)[], flags: ConnectionF
     try {
       if (destination.notice) note(`note: ${destination.notice}`);
       await destination.check();
-      if (flags.json) json({ connection: connection.name, account: account.id, destination: destination.description, status: 'succeeded' });
+      if (flags.json)
+        json({
+          connection: connection.name,
+          account: account.id,
+          destination: destination.description,
+          status: 'succeeded',
+        });
       else out(`${connection.name}: the destination can be written to (${destination.description})`);
     } finally {
       await destination.close();

@@ -5,7 +5,10 @@ import { ConfigError } from '../errors.js';
 export function completion(program: Command, shell: string): void {
   const paths = new Map<string, string[]>();
   const walk = (command: Command, path: string) => {
-    const words = [...command.commands.map((child) => child.name()), ...command.options.map((option) => option.long ?? '')].filter(Boolean);
+    const words = [
+      ...command.commands.map((child) => child.name()),
+      ...command.options.map((option) => option.long ?? ''),
+    ].filter(Boolean);
     paths.set(path, [...words, '--help']);
     for (const child of command.commands) walk(child, path ? `${path} ${child.name()}` : child.name());
   };
@@ -41,11 +44,29 @@ ${cases.replaceAll('words=', 'choices=')}
 compdef _headrace headrace
 `;
     case 'fish':
-      return [...paths].flatMap(([path, words]) => {
-        const condition = path === '' ? '__fish_use_subcommand' : path.split(' ').map((part) => `__fish_seen_subcommand_from ${part}`).join('; and ');
-        return words.map((word) => (word.startsWith('--') ? `complete -c headrace -n '${condition}' -l ${word.slice(2)}` : `complete -c headrace -n '${condition}' -f -a ${word}`));
-      }).join('\n') + '\n';
+      return (
+        [...paths]
+          .flatMap(([path, words]) => {
+            const condition =
+              path === ''
+                ? '__fish_use_subcommand'
+                : path
+                    .split(' ')
+                    .map((part) => `__fish_seen_subcommand_from ${part}`)
+                    .join('; and ');
+            return words.map((word) =>
+              word.startsWith('--')
+                ? `complete -c headrace -n '${condition}' -l ${word.slice(2)}`
+                : `complete -c headrace -n '${condition}' -f -a ${word}`,
+            );
+          })
+          .join('\n') + '\n'
+      );
     default:
-      throw new ConfigError(`no completion for ${shell}`, { code: 'unknown_shell', expected: 'bash, zsh or fish', found: shell });
+      throw new ConfigError(`no completion for ${shell}`, {
+        code: 'unknown_shell',
+        expected: 'bash, zsh or fish',
+        found: shell,
+      });
   }
 }

@@ -2,7 +2,15 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../clock.js';
-import { compareManifests, lintConnector, loadManifest, openConnector, readConfigFile, twinsWith, type Finding } from '../compose-manifest.js';
+import {
+  compareManifests,
+  lintConnector,
+  loadManifest,
+  openConnector,
+  readConfigFile,
+  twinsWith,
+  type Finding,
+} from '../compose-manifest.js';
 import { ConfigError, EXIT, messageOf } from '../errors.js';
 import type { DataRecord } from '../protocol/catalog.js';
 import type { Page, Stream } from '../source/contract.js';
@@ -34,10 +42,21 @@ const MOST_WINDOWS = 20;
 export async function test([file]: (string | undefined)[], flags: TestFlags): Promise<number> {
   const requests: string[] = [];
   const opened = await openConnector({
-    manifest: file!, config: readConfigFile(flags.config), components: flags.components, baseUrl: flags.baseUrl, streams: flags.streams,
+    manifest: file!,
+    config: readConfigFile(flags.config),
+    components: flags.components,
+    baseUrl: flags.baseUrl,
+    streams: flags.streams,
     onExchange: ({ stream, method, url, headers, body, status, answer }) => {
       if (flags.json) json({ type: 'exchange', stream, method, url, headers, body, status, answer: shown(answer) });
-      else requests.push(`  > ${method} ${url}${body === undefined ? '' : `\n    ${body.slice(0, SHOWN)}`}\n    ${Object.entries(headers).map(([name, value]) => `${name}: ${value}`).join('; ')}\n  < ${status} ${shown(answer)}`);
+      else
+        requests.push(
+          `  > ${method} ${url}${body === undefined ? '' : `\n    ${body.slice(0, SHOWN)}`}\n    ${Object.entries(
+            headers,
+          )
+            .map(([name, value]) => `${name}: ${value}`)
+            .join('; ')}\n  < ${status} ${shown(answer)}`,
+        );
     },
   });
   const tell = (title: string, result: string) => {
@@ -53,9 +72,22 @@ export async function test([file]: (string | undefined)[], flags: TestFlags): Pr
       const result = await readSome(stream, opened.source.streams, flags.records, signal);
       results.push(result);
       if (flags.json) json({ type: 'stream', ...result });
-      else tell(`stream ${stream.name}`, [`${result.status}, ${result.records.length} records${result.error ? `: ${result.error}` : ''}`, ...result.remarks.map((remark) => `  ${remark}`)].join('\n  '));
+      else
+        tell(
+          `stream ${stream.name}`,
+          [
+            `${result.status}, ${result.records.length} records${result.error ? `: ${result.error}` : ''}`,
+            ...result.remarks.map((remark) => `  ${remark}`),
+          ].join('\n  '),
+        );
     }
-    if (!flags.json) out(`\n${table(['stream', 'status', 'records', 'remarks'], results.map(({ stream, status, records, remarks }) => [stream, status, records.length, remarks.length]))}`);
+    if (!flags.json)
+      out(
+        `\n${table(
+          ['stream', 'status', 'records', 'remarks'],
+          results.map(({ stream, status, records, remarks }) => [stream, status, records.length, remarks.length]),
+        )}`,
+      );
     return results.some(({ status }) => status === 'failed') ? EXIT.partial : EXIT.complete;
   } finally {
     await opened.source.close();
@@ -68,7 +100,9 @@ async function readSome(stream: Stream, all: Stream[], most: number, signal: Abo
     for (const slice of await firstSlices(stream, all, signal)) {
       let cursor: string | null = null;
       for (let pages = 0; result.records.length < most && pages < MOST_PARENTS; pages++) {
-        const page: Page = await (pages === 0 ? first(stream, slice, signal) : ask(stream, { cursor, slice, number: pages }, signal));
+        const page: Page = await (pages === 0
+          ? first(stream, slice, signal)
+          : ask(stream, { cursor, slice, number: pages }, signal));
         result.records.push(...page.records.slice(0, most - result.records.length));
         if (!page.hasMore) break;
         cursor = page.next;
@@ -105,7 +139,11 @@ const firstPages = new Map<string, Promise<Page>>();
 
 function first(stream: Stream, slice: string | undefined, signal: AbortSignal): Promise<Page> {
   const key = `${stream.name} ${slice ?? ''}`;
-  const known = firstPages.get(key) ?? (stream.division.kind === 'range' ? newest(stream, signal) : ask(stream, { cursor: null, slice, number: 0 }, signal));
+  const known =
+    firstPages.get(key) ??
+    (stream.division.kind === 'range'
+      ? newest(stream, signal)
+      : ask(stream, { cursor: null, slice, number: 0 }, signal));
   firstPages.set(key, known);
   return known;
 }
@@ -117,32 +155,64 @@ async function newest(stream: Stream, signal: AbortSignal): Promise<Page> {
   const window = division.kind === 'range' ? division.window : undefined;
   let page: Page;
   for (let lt = now, tries = 0; ; lt -= window!, tries++) {
-    page = await stream.page({ gte: window === undefined ? null : lt - window, lt, cursor: null, signal, weight: () => Infinity });
+    page = await stream.page({
+      gte: window === undefined ? null : lt - window,
+      lt,
+      cursor: null,
+      signal,
+      weight: () => Infinity,
+    });
     if (page.records.length > 0 || window === undefined || tries >= MOST_WINDOWS) return page;
   }
 }
 
-function ask(stream: Stream, { cursor, slice, number }: { cursor: string | null; slice: string | undefined; number: number }, signal: AbortSignal): Promise<Page> {
-  return stream.page({ gte: null, lt: null, cursor, ...(slice === undefined ? {} : { slice }), ...(stream.division.kind === 'numbered' ? { number } : {}), signal, weight: () => Infinity });
+function ask(
+  stream: Stream,
+  { cursor, slice, number }: { cursor: string | null; slice: string | undefined; number: number },
+  signal: AbortSignal,
+): Promise<Page> {
+  return stream.page({
+    gte: null,
+    lt: null,
+    cursor,
+    ...(slice === undefined ? {} : { slice }),
+    ...(stream.division.kind === 'numbered' ? { number } : {}),
+    signal,
+    weight: () => Infinity,
+  });
 }
 
 function remarksOn(stream: Stream, records: DataRecord[]): string[] {
   const remarks: string[] = [];
-  for (const field of stream.primaryKey) if (records.some((record) => record[field] === undefined || record[field] === null)) remarks.push(`records without ${field}, which is of the primary key`);
+  for (const field of stream.primaryKey)
+    if (records.some((record) => record[field] === undefined || record[field] === null))
+      remarks.push(`records without ${field}, which is of the primary key`);
   const keys = records.map((record) => JSON.stringify(stream.primaryKey.map((field) => String(record[field]))));
-  if (stream.primaryKey.length > 0 && new Set(keys).size < keys.length) remarks.push('two records have the same primary key');
+  if (stream.primaryKey.length > 0 && new Set(keys).size < keys.length)
+    remarks.push('two records have the same primary key');
   const known = stream.schema.properties ?? {};
-  const unknown = [...new Set(records.flatMap((record) => Object.keys(record)))].filter((field) => !Object.hasOwn(known, field));
-  if (unknown.length > 0) remarks.push(`fields that the schema does not have: ${unknown.slice(0, 12).join(', ')}${unknown.length > 12 ? ` and ${unknown.length - 12} more` : ''}`);
+  const unknown = [...new Set(records.flatMap((record) => Object.keys(record)))].filter(
+    (field) => !Object.hasOwn(known, field),
+  );
+  if (unknown.length > 0)
+    remarks.push(
+      `fields that the schema does not have: ${unknown.slice(0, 12).join(', ')}${unknown.length > 12 ? ` and ${unknown.length - 12} more` : ''}`,
+    );
   return remarks;
 }
 
 function shown(answer: unknown): string {
-  const text = JSON.stringify(Array.isArray(answer) && answer.length === 1 ? answer[0] : answer, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)) ?? '';
+  const text =
+    JSON.stringify(Array.isArray(answer) && answer.length === 1 ? answer[0] : answer, (_, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value,
+    ) ?? '';
   return text.length > SHOWN ? `${text.slice(0, SHOWN)} … (${text.length} characters)` : text;
 }
 
-export async function lint([folder]: (string | undefined)[], flags: { components?: string; previous?: string; json?: boolean }): Promise<number> {
+export async function lint(
+  [folder]: (string | undefined)[],
+  flags: { components?: string; previous?: string; json?: boolean },
+): Promise<number> {
   const at = path.resolve(folder!);
   const file = existsSync(at) && statSync(at).isFile() ? at : path.join(at, 'manifest.yaml');
   const beside = (name: string) => {
@@ -151,17 +221,30 @@ export async function lint([folder]: (string | undefined)[], flags: { components
   };
   let findings: Finding[];
   try {
-    findings = lintConnector({ manifest: loadManifest(file), twins: await twinsWith(flags.components), metadata: beside('metadata.yaml'), changelog: beside('CHANGELOG.md'), previous: flags.previous });
+    findings = lintConnector({
+      manifest: loadManifest(file),
+      twins: await twinsWith(flags.components),
+      metadata: beside('metadata.yaml'),
+      changelog: beside('CHANGELOG.md'),
+      previous: flags.previous,
+    });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    findings = [{ level: 'error', where: error.place ?? 'manifest', message: `${error.message}: expected ${error.expected ?? 'something else'}, found ${error.found ?? 'this'}` }];
+    findings = [
+      {
+        level: 'error',
+        where: error.place ?? 'manifest',
+        message: `${error.message}: expected ${error.expected ?? 'something else'}, found ${error.found ?? 'this'}`,
+      },
+    ];
   }
   const errors = findings.filter(({ level }) => level === 'error').length;
   for (const finding of findings) {
     if (flags.json) json(finding);
     else out(`${finding.level}: ${finding.where}: ${finding.message}`);
   }
-  if (!flags.json) out(findings.length === 0 ? 'nothing to remark' : `${errors} errors, ${findings.length - errors} warnings`);
+  if (!flags.json)
+    out(findings.length === 0 ? 'nothing to remark' : `${errors} errors, ${findings.length - errors} warnings`);
   return errors > 0 ? EXIT.failed : EXIT.complete;
 }
 
@@ -171,11 +254,25 @@ export async function diff([old, next]: (string | undefined)[], flags: { json?: 
   const stuck = changes.filter(({ blocksReturn }) => blocksReturn);
   if (flags.json) {
     for (const change of changes) json(change);
-    json({ type: 'summary', breaking: broken, compatible: changes.length - broken, return_is_safe: stuck.length === 0 });
+    json({
+      type: 'summary',
+      breaking: broken,
+      compatible: changes.length - broken,
+      return_is_safe: stuck.length === 0,
+    });
     return broken > 0 ? EXIT.failed : EXIT.complete;
   }
-  for (const { kind, where, what } of changes.toSorted((a, b) => (a.kind < b.kind ? -1 : 1))) out(`${kind}: ${where}: ${what}`);
-  out(changes.length === 0 ? 'nothing that users see has changed' : `${broken} breaking, ${changes.length - broken} compatible`);
-  out(stuck.length === 0 ? 'going back is safe' : `going back is not safe: ${stuck.map(({ where, what }) => `${where} (${what})`).join('; ')}`);
+  for (const { kind, where, what } of changes.toSorted((a, b) => (a.kind < b.kind ? -1 : 1)))
+    out(`${kind}: ${where}: ${what}`);
+  out(
+    changes.length === 0
+      ? 'nothing that users see has changed'
+      : `${broken} breaking, ${changes.length - broken} compatible`,
+  );
+  out(
+    stuck.length === 0
+      ? 'going back is safe'
+      : `going back is not safe: ${stuck.map(({ where, what }) => `${where} (${what})`).join('; ')}`,
+  );
   return broken > 0 ? EXIT.failed : EXIT.complete;
 }

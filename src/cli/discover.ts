@@ -4,14 +4,35 @@ import { EXIT } from '../errors.js';
 import type { Division, Follow } from '../source/contract.js';
 import { json, out, table } from './output.js';
 
-export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean }): Promise<number> {
+export async function command(
+  [name]: (string | undefined)[],
+  flags: ConnectionFlags & { json?: boolean },
+): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
   const { source } = await openSource(connection);
   const streams = source.streams.filter((stream) => stream.stored);
   if (flags.json) {
-    for (const stream of streams) json({ name: stream.name, json_schema: stream.schema, source_defined_primary_key: stream.primaryKey.map((field) => [field]), division: divisionText(stream.division), follows: followText(stream.follow) });
+    for (const stream of streams)
+      json({
+        name: stream.name,
+        json_schema: stream.schema,
+        source_defined_primary_key: stream.primaryKey.map((field) => [field]),
+        division: divisionText(stream.division),
+        follows: followText(stream.follow),
+      });
   } else {
-    out(table(['stream', 'key', 'fields', 'divided', 'follows changes'], streams.map((stream) => [stream.name, stream.primaryKey.join(', '), Object.keys(stream.schema.properties ?? {}).length, divisionText(stream.division), followText(stream.follow)])));
+    out(
+      table(
+        ['stream', 'key', 'fields', 'divided', 'follows changes'],
+        streams.map((stream) => [
+          stream.name,
+          stream.primaryKey.join(', '),
+          Object.keys(stream.schema.properties ?? {}).length,
+          divisionText(stream.division),
+          followText(stream.follow),
+        ]),
+      ),
+    );
   }
   await source.close();
   return EXIT.complete;
@@ -19,10 +40,14 @@ export async function command([name]: (string | undefined)[], flags: ConnectionF
 
 export function divisionText(division: Division): string {
   switch (division.kind) {
-    case 'range': return 'by time';
-    case 'slices': return 'parent' in division.of ? `for each of ${division.of.parent}` : 'by slices';
-    case 'numbered': return 'by page number';
-    case 'chain': return 'one chain';
+    case 'range':
+      return 'by time';
+    case 'slices':
+      return 'parent' in division.of ? `for each of ${division.of.parent}` : 'by slices';
+    case 'numbered':
+      return 'by page number';
+    case 'chain':
+      return 'one chain';
   }
 }
 
@@ -33,8 +58,11 @@ function spanText(seconds: number): string {
 
 export function followText(follow: Follow): string {
   switch (follow.kind) {
-    case 'events': return 'by events';
-    case 'cursor': return `by date, ${spanText(follow.lookback)} back`;
-    case 'reread': return 'read again';
+    case 'events':
+      return 'by events';
+    case 'cursor':
+      return `by date, ${spanText(follow.lookback)} back`;
+    case 'reread':
+      return 'read again';
   }
 }

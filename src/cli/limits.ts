@@ -18,8 +18,13 @@ const FOUND: Record<LimitView['knownBy'], string> = {
   configuration: 'set in the configuration',
 };
 
-/** What is known of each limit of the connection's credential, from the last run, else what the connector starts from. */
-export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean }): Promise<number> {
+/**
+ * What is known of each limit of the connection's credential, from the last run, else what the connector starts from.
+ */
+export async function command(
+  [name]: (string | undefined)[],
+  flags: ConnectionFlags & { json?: boolean },
+): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
   const { source, gateStatus, limits } = await openSource(connection);
   try {
@@ -32,11 +37,20 @@ export async function command([name]: (string | undefined)[], flags: ConnectionF
     }
     const views = stored?.views ?? gateStatus().limits;
     if (flags.json) {
-      for (const view of views) json({ type: 'limit', connection: connection.name, savedAt: stored?.savedAt, ...view, perSecond: Number.isFinite(view.perSecond) ? view.perSecond : null });
+      for (const view of views)
+        json({
+          type: 'limit',
+          connection: connection.name,
+          savedAt: stored?.savedAt,
+          ...view,
+          perSecond: Number.isFinite(view.perSecond) ? view.perSecond : null,
+        });
       return EXIT.complete;
     }
     if (!stored) note('No run has used this credential yet: this is what the first one starts from.');
-    out(table(['limit', 'counts', 'rate', 'quota', 'left', 'at once', 'rejections', 'how it is known'], views.map(row)));
+    out(
+      table(['limit', 'counts', 'rate', 'quota', 'left', 'at once', 'rejections', 'how it is known'], views.map(row)),
+    );
     if (stored) note(`as of ${stored.savedAt}; the next run begins there`);
     return EXIT.complete;
   } finally {
@@ -45,17 +59,36 @@ export async function command([name]: (string | undefined)[], flags: ConnectionF
 }
 
 function row(view: LimitView): (string | number)[] {
-  const window = view.windowMs === undefined || view.windowMs === 0 ? '' : ` in ${view.windowMs >= 3_600_000 ? `${Number((view.windowMs / 3_600_000).toPrecision(3))} h` : `${Number((view.windowMs / 1000).toPrecision(3))} s`}`;
+  const window =
+    view.windowMs === undefined || view.windowMs === 0
+      ? ''
+      : ` in ${view.windowMs >= 3_600_000 ? `${Number((view.windowMs / 3_600_000).toPrecision(3))} h` : `${Number((view.windowMs / 1000).toPrecision(3))} s`}`;
   return [
-    view.name, view.scope === 'endpoint' ? 'one endpoint' : 'all requests', Number.isFinite(view.perSecond) && view.knownBy !== 'searching' ? rateText(view.perSecond) : '',
-    view.quota === undefined ? '' : `${count(view.quota)}${window}`, view.remaining === undefined ? '' : count(view.remaining), view.concurrency ?? '', view.rejections, FOUND[view.knownBy],
+    view.name,
+    view.scope === 'endpoint' ? 'one endpoint' : 'all requests',
+    Number.isFinite(view.perSecond) && view.knownBy !== 'searching' ? rateText(view.perSecond) : '',
+    view.quota === undefined ? '' : `${count(view.quota)}${window}`,
+    view.remaining === undefined ? '' : count(view.remaining),
+    view.concurrency ?? '',
+    view.rejections,
+    FOUND[view.knownBy],
   ];
 }
 
 /** Undefined where the destination knows nothing of Headrace yet, or of this credential. */
-async function lastKnown(destination: Destination, connection: string, fingerprint: string): Promise<StoredLimits | undefined> {
+async function lastKnown(
+  destination: Destination,
+  connection: string,
+  fingerprint: string,
+): Promise<StoredLimits | undefined> {
   try {
-    const session = await destination.open({ connection, runId: newRunId(), streams: [], readOnly: true, startedMs: systemClock.now() });
+    const session = await destination.open({
+      connection,
+      runId: newRunId(),
+      streams: [],
+      readOnly: true,
+      startedMs: systemClock.now(),
+    });
     try {
       return storedLimits(await session.loadState()).get(fingerprint);
     } finally {

@@ -1,4 +1,7 @@
-/** Where output goes: data on stdout, everything else on stderr, all of it redacted, and nothing in it steers the terminal. */
+/**
+ * Where output goes: data on stdout, everything else on stderr, all of it redacted, and nothing in it steers the
+ * terminal.
+ */
 import pc from 'picocolors';
 import { redact } from '../log.js';
 
@@ -7,9 +10,16 @@ export { duration } from '../duration.js';
 const ESCAPE = '\u001b';
 const COLOUR = /^\[[\d;]*m/;
 
-/** What an API or somebody's name for something says, as a terminal may be given it: line ends, tabs and colours steer nothing. */
+/**
+ * What an API or somebody's name for something says, as a terminal may be given it: line ends, tabs and colours steer
+ * nothing.
+ */
 export function printable(text: string): string {
-  return redact(text).replaceAll('\r\n', '\n').replaceAll(/(?![\n\t])\p{Cc}/gu, (control, at: number, whole: string) => (control === ESCAPE && COLOUR.test(whole.slice(at + 1, at + 20)) ? control : '\u{fffd}'));
+  return redact(text)
+    .replaceAll('\r\n', '\n')
+    .replaceAll(/(?![\n\t])\p{Cc}/gu, (control, at: number, whole: string) =>
+      control === ESCAPE && COLOUR.test(whole.slice(at + 1, at + 20)) ? control : '\u{fffd}',
+    );
 }
 
 export function out(text: string): void {
@@ -26,10 +36,16 @@ export function json(value: unknown): void {
 
 /** Columns as wide as they must be; numbers to the right. */
 export function table(header: string[], rows: (string | number)[][]): string {
-  const text = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : cell.replaceAll(/\s+/g, ' '))));
+  const text = rows.map((row) =>
+    row.map((cell) => (typeof cell === 'number' ? count(cell) : cell.replaceAll(/\s+/g, ' '))),
+  );
   const widths = header.map((title, i) => Math.max(title.length, ...text.map((row) => (row[i] ?? '').length)));
   const right = header.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number'));
-  const line = (cells: string[]) => cells.map((cell, i) => (right[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('  ').trimEnd();
+  const line = (cells: string[]) =>
+    cells
+      .map((cell, i) => (right[i] ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join('  ')
+      .trimEnd();
   return [pc.bold(line(header)), ...text.map(line)].join('\n');
 }
 
@@ -37,4 +53,3 @@ export function table(header: string[], rows: (string | number)[][]): string {
 export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
-

@@ -4,17 +4,33 @@ import { EXIT } from '../errors.js';
 import { planSync } from '../pipeline/plan.js';
 import { count, duration, json, out, table } from './output.js';
 
-export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean }): Promise<number> {
+export async function command(
+  [name]: (string | undefined)[],
+  flags: ConnectionFlags & { json?: boolean },
+): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
   const { source, permits, gateStatus } = await openSource(connection);
   try {
     const plan = await planSync(source, permits, gateStatus().limitPerSecond, new AbortController().signal);
     if (flags.json) json({ type: 'plan', connection: connection.name, ...plan });
     else {
-      const about = (value: number | undefined, exact: boolean) => (value === undefined ? 'unknown' : exact ? count(value) : `about ${count(Number(value.toPrecision(2)))}`);
-      out(table(['stream', 'rows', 'requests', 'note'], plan.streams.map((stream) => [stream.stream, about(stream.rows, stream.exact), about(stream.requests, stream.exact), stream.error ?? '']) ));
+      const about = (value: number | undefined, exact: boolean) =>
+        value === undefined ? 'unknown' : exact ? count(value) : `about ${count(Number(value.toPrecision(2)))}`;
+      out(
+        table(
+          ['stream', 'rows', 'requests', 'note'],
+          plan.streams.map((stream) => [
+            stream.stream,
+            about(stream.rows, stream.exact),
+            about(stream.requests, stream.exact),
+            stream.error ?? '',
+          ]),
+        ),
+      );
       const unknown = plan.streams.filter((stream) => stream.requests === undefined).length;
-      out(`\n${unknown > 0 ? 'at least' : 'about'} ${count(plan.requests)} requests, ${duration(plan.seconds * 1000)} at the limit${unknown > 0 ? `, and ${unknown} streams of which nothing can be told beforehand` : ''}; nothing was stored`);
+      out(
+        `\n${unknown > 0 ? 'at least' : 'about'} ${count(plan.requests)} requests, ${duration(plan.seconds * 1000)} at the limit${unknown > 0 ? `, and ${unknown} streams of which nothing can be told beforehand` : ''}; nothing was stored`,
+      );
     }
   } finally {
     await source.close();

@@ -4,27 +4,35 @@ import { describeError, EXIT, HeadraceError } from '../errors.js';
 import { json, note } from './output.js';
 import { VERSION } from '../version.js';
 
-const list = (value: string) => value.split(',').map((part) => part.trim()).filter(Boolean);
+const list = (value: string) =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean);
 
 function whole(value: string): number {
   const number = Number(value);
-  if (!Number.isInteger(number) || number < 0) throw new CommanderError(EXIT.usage, 'headrace.badNumber', `error: expected a whole number, found ${value}`);
+  if (!Number.isInteger(number) || number < 0)
+    throw new CommanderError(EXIT.usage, 'headrace.badNumber', `error: expected a whole number, found ${value}`);
   return number;
 }
 
 function positive(value: string): number {
   const number = Number(value);
-  if (!(number > 0)) throw new CommanderError(EXIT.usage, 'headrace.badNumber', `error: expected a number above 0, found ${value}`);
+  if (!(number > 0))
+    throw new CommanderError(EXIT.usage, 'headrace.badNumber', `error: expected a number above 0, found ${value}`);
   return number;
 }
 
 const connectionOptions = (command: Command): Command =>
   command
     .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
-    .option('--manifest <file>', 'read by this Airbyte manifest, unchanged').option('--source-config <file>', 'its configuration (JSON or YAML)').option('--components <file>', 'twins of its Python classes')
-    .option('--files <folder>', 'fetch the files that records of the manifest\'s streams point to into this folder')
+    .option('--manifest <file>', 'read by this Airbyte manifest, unchanged')
+    .option('--source-config <file>', 'its configuration (JSON or YAML)')
+    .option('--components <file>', 'twins of its Python classes')
+    .option('--files <folder>', "fetch the files that records of the manifest's streams point to into this folder")
     .option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER (default: embedded)')
-    .option('--schema <name>', 'schema for the tables (default: the connection\'s name)')
+    .option('--schema <name>', "schema for the tables (default: the connection's name)")
     .addOption(new Option('--mode <mode>', 'how rows land').choices(['upsert', 'append', 'replace']))
     .option('--streams <names>', 'read these streams only, separated by commas', list)
     .option('--exclude <names>', 'leave these streams out', list)
@@ -41,112 +49,266 @@ const ceilingOptions = (command: Command): Command =>
 
 export function buildProgram(): Command {
   const program = new Command('headrace')
-    .description('Copies data out of rate-limited APIs into a database: at the limit, never over it, with proof that nothing was lost.')
+    .description(
+      'Copies data out of rate-limited APIs into a database: at the limit, never over it, with proof that nothing was lost.',
+    )
     .version(VERSION)
     .option('--debug', 'show stack traces')
     .showSuggestionAfterError()
     .configureHelp({ sortSubcommands: false })
-    .addHelpText('after', '\nExit codes: 0 complete, 1 failed, 2 usage or configuration, 3 partial, 75 paused and resumable.\nStart with: headrace demo');
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 complete, 1 failed, 2 usage or configuration, 3 partial, 75 paused and resumable.\nStart with: headrace demo',
+    );
 
-  program.command('demo').description('sync a simulated Stripe account, kill it half-way, resume, and prove the result')
+  program
+    .command('demo')
+    .description('sync a simulated Stripe account, kill it half-way, resume, and prove the result')
     .option('--rows <n>', 'customers of the simulated account', whole, 100_000)
     .option('--keep', 'keep the database in .headrace/demo for headrace query')
     .action(run(() => import('./demo.js')));
 
-  program.command('init').description('write headrace.yaml')
-    .option('-f, --file <file>', 'where to write', 'headrace.yaml').option('-y, --yes', 'take the defaults, ask nothing').option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER')
+  program
+    .command('init')
+    .description('write headrace.yaml')
+    .option('-f, --file <file>', 'where to write', 'headrace.yaml')
+    .option('-y, --yes', 'take the defaults, ask nothing')
+    .option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER')
     .action(run(() => import('./init.js')));
 
-  connectionOptions(program.command('check').argument('[connection]', 'a connection of headrace.yaml, or stripe')).description('prove the key and the destination')
-    .option('--json', 'machine-readable output').action(run(() => import('./check.js')));
+  connectionOptions(program.command('check').argument('[connection]', 'a connection of headrace.yaml, or stripe'))
+    .description('prove the key and the destination')
+    .option('--json', 'machine-readable output')
+    .action(run(() => import('./check.js')));
 
-  connectionOptions(program.command('discover').argument('[connection]')).description('list the streams, how each is divided and how it follows changes')
-    .option('--json', 'machine-readable output').action(run(() => import('./discover.js')));
+  connectionOptions(program.command('discover').argument('[connection]'))
+    .description('list the streams, how each is divided and how it follows changes')
+    .option('--json', 'machine-readable output')
+    .action(run(() => import('./discover.js')));
 
-  connectionOptions(program.command('plan').argument('[connection]')).description('a dry run: probe each stream, then tell rows, requests and time to expect')
-    .option('--json', 'machine-readable output').action(run(() => import('./plan.js')));
+  connectionOptions(program.command('plan').argument('[connection]'))
+    .description('a dry run: probe each stream, then tell rows, requests and time to expect')
+    .option('--json', 'machine-readable output')
+    .action(run(() => import('./plan.js')));
 
-  ceilingOptions(connectionOptions(program.command('sync').argument('[connection]'))).description('copy every stream into the destination; Ctrl-C pauses, the same command continues')
-    .addOption(new Option('--planner <planner>', 'how streams are divided').choices(['adaptive', 'uniform']).default('adaptive'))
-    .option('--json', 'one event a line on stdout').option('-q, --quiet', 'no progress').option('--metrics <file>', 'keep Prometheus metrics in this file, once a second')
+  ceilingOptions(connectionOptions(program.command('sync').argument('[connection]')))
+    .description('copy every stream into the destination; Ctrl-C pauses, the same command continues')
+    .addOption(
+      new Option('--planner <planner>', 'how streams are divided').choices(['adaptive', 'uniform']).default('adaptive'),
+    )
+    .option('--json', 'one event a line on stdout')
+    .option('-q, --quiet', 'no progress')
+    .option('--metrics <file>', 'keep Prometheus metrics in this file, once a second')
     .action(run(() => import('./sync.js')));
 
-  connectionOptions(program.command('verify').argument('[connection]')).description('prove the stored rows against the ledger, and on request against the API')
-    .option('--api', 'compare sampled ranges with the API').option('--samples <n>', 'samples for each stream', whole, 5).option('--json', 'machine-readable output')
+  connectionOptions(program.command('verify').argument('[connection]'))
+    .description('prove the stored rows against the ledger, and on request against the API')
+    .option('--api', 'compare sampled ranges with the API')
+    .option('--samples <n>', 'samples for each stream', whole, 5)
+    .option('--json', 'machine-readable output')
     .action(run(() => import('./verify.js')));
 
-  connectionOptions(program.command('limits').argument('[connection]')).description('what is known of the API\'s limits, and how it was found out')
-    .option('--json', 'one limit a line').action(run(() => import('./limits.js')));
+  connectionOptions(program.command('limits').argument('[connection]'))
+    .description("what is known of the API's limits, and how it was found out")
+    .option('--json', 'one limit a line')
+    .action(run(() => import('./limits.js')));
 
   const state = program.command('state').description('look at, save, restore or reset what a connection knows');
-  connectionOptions(state.command('show').argument('[connection]')).description('each stream\'s ledger in short').option('--json', 'machine-readable output').action(run(() => import('./state.js'), 'show'));
-  connectionOptions(state.command('export').argument('[connection]')).description('the state as JSON on stdout').action(run(() => import('./state.js'), 'exportState'));
-  connectionOptions(state.command('import').argument('<file>').argument('[connection]')).description('replace the state by an exported one').action(run(() => import('./state.js'), 'importState'));
-  connectionOptions(state.command('reset').argument('[connection]')).description('read a stream again, whole or in part; rows stay')
-    .requiredOption('--stream <name>', 'which stream').option('--from <position>', 'first unix second of a range', whole).option('--before <position>', 'end of the range, exclusive', whole)
+  connectionOptions(state.command('show').argument('[connection]'))
+    .description("each stream's ledger in short")
+    .option('--json', 'machine-readable output')
+    .action(run(() => import('./state.js'), 'show'));
+  connectionOptions(state.command('export').argument('[connection]'))
+    .description('the state as JSON on stdout')
+    .action(run(() => import('./state.js'), 'exportState'));
+  connectionOptions(state.command('import').argument('<file>').argument('[connection]'))
+    .description('replace the state by an exported one')
+    .action(run(() => import('./state.js'), 'importState'));
+  connectionOptions(state.command('reset').argument('[connection]'))
+    .description('read a stream again, whole or in part; rows stay')
+    .requiredOption('--stream <name>', 'which stream')
+    .option('--from <position>', 'first unix second of a range', whole)
+    .option('--before <position>', 'end of the range, exclusive', whole)
     .action(run(() => import('./state.js'), 'reset'));
 
   const connector = program.command('connector').description('tools for who writes manifests');
-  connector.command('test').argument('<manifest>').description('check, discover, and read a few records of each stream; requests and answers are shown, secrets masked')
-    .requiredOption('--config <file>', 'the connector\'s configuration (JSON or YAML)').option('--components <file>', 'twins of its Python classes').option('--base-url <url>', 'where the API is (a proxy, a testbed)')
-    .option('--streams <names>', 'these streams only, separated by commas', list).option('--records <n>', 'records of each stream', whole, 5).option('--json', 'machine-readable output')
+  connector
+    .command('test')
+    .argument('<manifest>')
+    .description(
+      'check, discover, and read a few records of each stream; requests and answers are shown, secrets masked',
+    )
+    .requiredOption('--config <file>', "the connector's configuration (JSON or YAML)")
+    .option('--components <file>', 'twins of its Python classes')
+    .option('--base-url <url>', 'where the API is (a proxy, a testbed)')
+    .option('--streams <names>', 'these streams only, separated by commas', list)
+    .option('--records <n>', 'records of each stream', whole, 5)
+    .option('--json', 'machine-readable output')
     .action(run(() => import('./connector.js'), 'test'));
-  connector.command('lint').argument('<folder>', 'with manifest.yaml, and metadata.yaml and CHANGELOG.md where they are').description('the specification\'s own rules, and versions that agree')
-    .option('--components <file>', 'twins of its Python classes').option('--previous <version>', 'the version that is published now').option('--json', 'one finding a line')
+  connector
+    .command('lint')
+    .argument('<folder>', 'with manifest.yaml, and metadata.yaml and CHANGELOG.md where they are')
+    .description("the specification's own rules, and versions that agree")
+    .option('--components <file>', 'twins of its Python classes')
+    .option('--previous <version>', 'the version that is published now')
+    .option('--json', 'one finding a line')
     .action(run(() => import('./connector.js'), 'lint'));
-  connector.command('diff').argument('<old>').argument('<new>').description('what a new manifest breaks for who uses the old one, and whether going back is safe')
-    .option('--json', 'one change a line').action(run(() => import('./connector.js'), 'diff'));
-  program.command('connectors').argument('[folder]', 'with manifests').description('what runs: native connectors, and manifests whole or in part')
-    .option('--components <file>', 'twins of Python classes').option('--json', 'one connector a line').action(run(() => import('./connectors.js')));
+  connector
+    .command('diff')
+    .argument('<old>')
+    .argument('<new>')
+    .description('what a new manifest breaks for who uses the old one, and whether going back is safe')
+    .option('--json', 'one change a line')
+    .action(run(() => import('./connector.js'), 'diff'));
+  program
+    .command('connectors')
+    .argument('[folder]', 'with manifests')
+    .description('what runs: native connectors, and manifests whole or in part')
+    .option('--components <file>', 'twins of Python classes')
+    .option('--json', 'one connector a line')
+    .action(run(() => import('./connectors.js')));
 
   const airbyte = program.command('airbyte').description('run a manifest as a source of the Airbyte protocol');
-  const airbyteOptions = (command: Command) => command.requiredOption('--manifest <file>', 'the connector\'s manifest').option('--components <file>', 'twins of its Python classes');
-  const withConfig = (command: Command) => airbyteOptions(command).requiredOption('--config <file>', 'the connector\'s configuration (JSON or YAML)').option('--base-url <url>', 'where the API is (a proxy, a testbed)');
-  airbyteOptions(airbyte.command('spec')).description('what the connector must be told').action(run(() => import('./airbyte.js'), 'spec'));
-  withConfig(airbyte.command('check')).description('prove the configuration').action(run(() => import('./airbyte.js'), 'check'));
-  withConfig(airbyte.command('discover')).description('print the catalog').action(run(() => import('./airbyte.js'), 'discover'));
-  withConfig(airbyte.command('read')).description('records and states on stdout; SIGTERM pauses').requiredOption('--catalog <file>', 'the configured catalog').option('--state <file>', 'the last state').action(run(() => import('./airbyte.js'), 'read'));
-  airbyte.command('build').argument('<manifest>').description('a folder with an executable and a Dockerfile').option('--out <folder>', 'where to write').action(run(() => import('./airbyte.js'), 'build'));
+  const airbyteOptions = (command: Command) =>
+    command
+      .requiredOption('--manifest <file>', "the connector's manifest")
+      .option('--components <file>', 'twins of its Python classes');
+  const withConfig = (command: Command) =>
+    airbyteOptions(command)
+      .requiredOption('--config <file>', "the connector's configuration (JSON or YAML)")
+      .option('--base-url <url>', 'where the API is (a proxy, a testbed)');
+  airbyteOptions(airbyte.command('spec'))
+    .description('what the connector must be told')
+    .action(run(() => import('./airbyte.js'), 'spec'));
+  withConfig(airbyte.command('check'))
+    .description('prove the configuration')
+    .action(run(() => import('./airbyte.js'), 'check'));
+  withConfig(airbyte.command('discover'))
+    .description('print the catalog')
+    .action(run(() => import('./airbyte.js'), 'discover'));
+  withConfig(airbyte.command('read'))
+    .description('records and states on stdout; SIGTERM pauses')
+    .requiredOption('--catalog <file>', 'the configured catalog')
+    .option('--state <file>', 'the last state')
+    .action(run(() => import('./airbyte.js'), 'read'));
+  airbyte
+    .command('build')
+    .argument('<manifest>')
+    .description('a folder with an executable and a Dockerfile')
+    .option('--out <folder>', 'where to write')
+    .action(run(() => import('./airbyte.js'), 'build'));
 
-  const coordinated = (command: Command): Command => command.option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
-    .option('--database <url>', 'PostgreSQL of the scheduler (default: $DATABASE_URL, else the embedded database)').option('--data-dir <folder>', 'folder of the embedded database').option('--json', 'machine-readable output');
+  const coordinated = (command: Command): Command =>
+    command
+      .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
+      .option('--database <url>', 'PostgreSQL of the scheduler (default: $DATABASE_URL, else the embedded database)')
+      .option('--data-dir <folder>', 'folder of the embedded database')
+      .option('--json', 'machine-readable output');
   const slots = ['--slots <n>', 'tasks at once', whole, 4] as const;
-  coordinated(program.command('serve')).description('the service: dashboard, API, schedules, webhooks and a worker; Ctrl-C stops resumably')
-    .option('--host <address>', 'where to listen', '127.0.0.1').option('--port <n>', 'port (0: any free one)', whole, 8787).option(...slots).action(run(() => import('./serve.js')));
-  coordinated(program.command('worker')).description('join the workers of a fleet').option(...slots)
-    .option('--dispatch <url>', 'hand tasks to the Restate server at this ingress instead of running them').option('--endpoint <port>', 'run what a Restate server delivers to this port (0: any free one), and claim nothing', whole)
-    .option('--endpoint-host <address>', 'where that port listens', '127.0.0.1').action(run(() => import('./worker.js')));
+  coordinated(program.command('serve'))
+    .description('the service: dashboard, API, schedules, webhooks and a worker; Ctrl-C stops resumably')
+    .option('--host <address>', 'where to listen', '127.0.0.1')
+    .option('--port <n>', 'port (0: any free one)', whole, 8787)
+    .option(...slots)
+    .action(run(() => import('./serve.js')));
+  coordinated(program.command('worker'))
+    .description('join the workers of a fleet')
+    .option(...slots)
+    .option('--dispatch <url>', 'hand tasks to the Restate server at this ingress instead of running them')
+    .option(
+      '--endpoint <port>',
+      'run what a Restate server delivers to this port (0: any free one), and claim nothing',
+      whole,
+    )
+    .option('--endpoint-host <address>', 'where that port listens', '127.0.0.1')
+    .action(run(() => import('./worker.js')));
   const app = program.command('app').description('rate limits of apps, and how many tasks may run for each');
-  coordinated(app.command('list')).description('limits, concurrency partitions, caps, what runs and what waits').action(run(() => import('./app.js'), 'list'));
-  coordinated(app.command('set-limit').argument('<app>').argument('<limit>', 'such as 100/s, 10000/min or 300000/day')).description('edit a limit; caps follow at once').action(run(() => import('./app.js'), 'setLimit'));
+  coordinated(app.command('list'))
+    .description('limits, concurrency partitions, caps, what runs and what waits')
+    .action(run(() => import('./app.js'), 'list'));
+  coordinated(app.command('set-limit').argument('<app>').argument('<limit>', 'such as 100/s, 10000/min or 300000/day'))
+    .description('edit a limit; caps follow at once')
+    .action(run(() => import('./app.js'), 'setLimit'));
   const task = program.command('task').description('tasks of the scheduler');
-  coordinated(task.command('list')).description('what runs, waits, failed and ended').option('--connection <name>', 'of this connection alone').option('--state <states>', 'in these states: queued, delayed, paused, running, done, dead, cancelled', list).option('--limit <n>', 'at most so many', whole, 50)
+  coordinated(task.command('list'))
+    .description('what runs, waits, failed and ended')
+    .option('--connection <name>', 'of this connection alone')
+    .option('--state <states>', 'in these states: queued, delayed, paused, running, done, dead, cancelled', list)
+    .option('--limit <n>', 'at most so many', whole, 50)
     .action(run(() => import('./task.js'), 'list'));
-  coordinated(task.command('enqueue').argument('<connection>').argument('<kind>', 'sync, full, rescrape, check or verify')).description('ask for a task; one that waits for the same is joined')
-    .option('--stream <name>', 'which stream (rescrape)').option('--from <position>', 'first unix second of a part', whole).option('--before <position>', 'end of the part, exclusive', whole).option('--samples <n>', 'samples of each stream (verify)', whole)
-    .option('--parts <n>', 'workers that share a read (sync, full)', whole).option('--priority <n>', 'higher goes first', Number).option('--wait', 'until it ended; its outcome is the exit code').action(run(() => import('./task.js'), 'enqueue'));
-  for (const [name, about] of [['pause', 'keep from running; what runs commits and stops'], ['resume', 'let run again'], ['cancel', 'end, whatever is left'], ['retry', 'begin dead letters anew']] as const) {
-    coordinated(task.command(name).argument('[ids...]')).description(about).option('--connection <name>', 'all of a connection').option('--partition <id>', 'all of a concurrency partition').action(run(() => import('./task.js'), name));
+  coordinated(
+    task.command('enqueue').argument('<connection>').argument('<kind>', 'sync, full, rescrape, check or verify'),
+  )
+    .description('ask for a task; one that waits for the same is joined')
+    .option('--stream <name>', 'which stream (rescrape)')
+    .option('--from <position>', 'first unix second of a part', whole)
+    .option('--before <position>', 'end of the part, exclusive', whole)
+    .option('--samples <n>', 'samples of each stream (verify)', whole)
+    .option('--parts <n>', 'workers that share a read (sync, full)', whole)
+    .option('--priority <n>', 'higher goes first', Number)
+    .option('--wait', 'until it ended; its outcome is the exit code')
+    .action(run(() => import('./task.js'), 'enqueue'));
+  for (const [name, about] of [
+    ['pause', 'keep from running; what runs commits and stops'],
+    ['resume', 'let run again'],
+    ['cancel', 'end, whatever is left'],
+    ['retry', 'begin dead letters anew'],
+  ] as const) {
+    coordinated(task.command(name).argument('[ids...]'))
+      .description(about)
+      .option('--connection <name>', 'all of a connection')
+      .option('--partition <id>', 'all of a concurrency partition')
+      .action(run(() => import('./task.js'), name));
   }
 
   const token = program.command('token').description('who may use the API and the dashboard');
-  coordinated(token.command('create').argument('<name>', 'who or what it is for')).description('make a token and print it, once').requiredOption('--role <role>', 'read, operate (run, pause, edit limits) or admin (connections, tokens)')
-    .option('--expires-in <days>', 'days (default: it does not expire)', whole).action(run(() => import('./token.js'), 'create'));
-  coordinated(token.command('list')).description('tokens, without what is secret of them').action(run(() => import('./token.js'), 'list'));
-  coordinated(token.command('revoke').argument('<id>')).description('it stops working at once').action(run(() => import('./token.js'), 'revoke'));
+  coordinated(token.command('create').argument('<name>', 'who or what it is for'))
+    .description('make a token and print it, once')
+    .requiredOption('--role <role>', 'read, operate (run, pause, edit limits) or admin (connections, tokens)')
+    .option('--expires-in <days>', 'days (default: it does not expire)', whole)
+    .action(run(() => import('./token.js'), 'create'));
+  coordinated(token.command('list'))
+    .description('tokens, without what is secret of them')
+    .action(run(() => import('./token.js'), 'list'));
+  coordinated(token.command('revoke').argument('<id>'))
+    .description('it stops working at once')
+    .action(run(() => import('./token.js'), 'revoke'));
 
-  program.command('query').argument('<sql>', 'a statement').description('SQL on the embedded database')
-    .option('--data-dir <folder>', 'folder of the embedded database', '.headrace').option('--json', 'one row a line').option('--write', 'allow changes')
+  program
+    .command('query')
+    .argument('<sql>', 'a statement')
+    .description('SQL on the embedded database')
+    .option('--data-dir <folder>', 'folder of the embedded database', '.headrace')
+    .option('--json', 'one row a line')
+    .option('--write', 'allow changes')
     .action(run(() => import('./query.js')));
 
-  program.command('testbed').argument('<api>', 'stripe or intercom').description('a simulated API on this machine, with limits and faults')
-    .option('--port <n>', 'port (0: any free one)', whole, 4010).option('--rows <n>', 'customers or conversations', whole, 1000).option('--shape <shape>', 'how rows lie in time', 'growth')
-    .option('--latency <ms>', 'median latency', whole, 0).option('--limit <limit>', 'such as 100/s, or 100/s,endpoint=25/s, or a model: stripe-live, hubspot, sliding… (default: the vendor\'s own; docs/reference/testbed.md lists all)').option('--faults <list>', 'faults, each with an optional rate: 500:0.02,reset', '')
+  program
+    .command('testbed')
+    .argument('<api>', 'stripe or intercom')
+    .description('a simulated API on this machine, with limits and faults')
+    .option('--port <n>', 'port (0: any free one)', whole, 4010)
+    .option('--rows <n>', 'customers or conversations', whole, 1000)
+    .option('--shape <shape>', 'how rows lie in time', 'growth')
+    .option('--latency <ms>', 'median latency', whole, 0)
+    .option(
+      '--limit <limit>',
+      "such as 100/s, or 100/s,endpoint=25/s, or a model: stripe-live, hubspot, sliding… (default: the vendor's own; docs/reference/testbed.md lists all)",
+    )
+    .option('--faults <list>', 'faults, each with an optional rate: 500:0.02,reset', '')
     .option('--seed <n>', 'seed of data and faults', whole, 1)
-    .option('--collection <path=rows>', 'rows of one collection, such as charges=5000 (repeatable)', (value: string, all: string[]) => [...all, value], [] as string[])
+    .option(
+      '--collection <path=rows>',
+      'rows of one collection, such as charges=5000 (repeatable)',
+      (value: string, all: string[]) => [...all, value],
+      [] as string[],
+    )
     .action(run(() => import('./testbed.js')));
 
-  program.command('completion').argument('<shell>', 'bash, zsh or fish').description('a completion script for your shell')
+  program
+    .command('completion')
+    .argument('<shell>', 'bash, zsh or fish')
+    .description('a completion script for your shell')
     .action(async (shell: string) => (await import('./completion.js')).completion(program, shell));
   return program;
 }
@@ -158,7 +320,10 @@ function run(load: () => Promise<CommandModule>, name = 'command'): (...args: un
   return async (...args) => {
     const command = args.at(-1) as Command;
     const module = await load();
-    const code = await (module[name] as (args: unknown[], options: Record<string, unknown>) => Promise<number>)(args.slice(0, -2), command.optsWithGlobals());
+    const code = await (module[name] as (args: unknown[], options: Record<string, unknown>) => Promise<number>)(
+      args.slice(0, -2),
+      command.optsWithGlobals(),
+    );
     process.exitCode = code;
   };
 }
@@ -174,7 +339,10 @@ export async function main(argv: string[]): Promise<void> {
     await program.parseAsync(argv);
   } catch (error) {
     if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 || error.code === 'commander.helpDisplayed' || error.code === 'commander.version' ? 0 : EXIT.usage;
+      process.exitCode =
+        error.exitCode === 0 || error.code === 'commander.helpDisplayed' || error.code === 'commander.version'
+          ? 0
+          : EXIT.usage;
       if (error.code === 'headrace.badNumber') process.stderr.write(`${error.message}\n`);
       return;
     }
@@ -186,7 +354,8 @@ export async function main(argv: string[]): Promise<void> {
 }
 
 function jsonOf(error: unknown): Record<string, unknown> {
-  if (!(error instanceof HeadraceError)) return { code: 'unexpected', message: error instanceof Error ? error.message : String(error) };
+  if (!(error instanceof HeadraceError))
+    return { code: 'unexpected', message: error instanceof Error ? error.message : String(error) };
   const { code, message, place, expected, found, next } = error;
   return { code, message, place, expected, found, next };
 }

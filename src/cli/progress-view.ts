@@ -59,12 +59,17 @@ export class ProgressView {
 /** The drawing, a line a stream and one for the whole. */
 export function render(progress: Progress, columns: number): string[] {
   const order = { reading: 0, failed: 1, skipped: 1, paused: 1, waiting: 2, complete: 3 };
-  const streams = progress.streams.toSorted((a, b) => order[a.status] - order[b.status] || b.expectedPages - a.expectedPages);
+  const streams = progress.streams.toSorted(
+    (a, b) => order[a.status] - order[b.status] || b.expectedPages - a.expectedPages,
+  );
   const shown = streams.slice(0, MOST_LINES);
   const width = Math.max(...shown.map((stream) => stream.name.length), 8);
   const lines = shown.map((stream) => streamLine(stream, width).slice(0, columns + 40));
   const rest = streams.length - shown.length;
-  if (rest > 0) lines.push(pc.dim(`  and ${rest} more (${streams.filter((stream) => stream.status === 'complete').length} complete)`));
+  if (rest > 0)
+    lines.push(
+      pc.dim(`  and ${rest} more (${streams.filter((stream) => stream.status === 'complete').length} complete)`),
+    );
   lines.push(pc.bold(totalLine(progress)));
   lines.push(...limitLines(progress));
   for (const wait of progress.waits) lines.push(pc.yellow(`  waiting${timeText(wait)}: ${reasonText(wait)}`));
@@ -72,8 +77,21 @@ export function render(progress: Progress, columns: number): string[] {
 }
 
 function streamLine(stream: StreamProgress, width: number): string {
-  const marks = { reading: pc.cyan('▸'), complete: pc.green('✓'), failed: pc.red('✗'), skipped: pc.yellow('–'), paused: pc.yellow('‖'), waiting: pc.dim('·') };
-  const detail = stream.error ?? (stream.openSlices > 0 ? `${count(stream.openSlices)} open` : stream.openRanges > 1 ? `${stream.openRanges} ranges` : '');
+  const marks = {
+    reading: pc.cyan('▸'),
+    complete: pc.green('✓'),
+    failed: pc.red('✗'),
+    skipped: pc.yellow('–'),
+    paused: pc.yellow('‖'),
+    waiting: pc.dim('·'),
+  };
+  const detail =
+    stream.error ??
+    (stream.openSlices > 0
+      ? `${count(stream.openSlices)} open`
+      : stream.openRanges > 1
+        ? `${stream.openRanges} ranges`
+        : '');
   return `${marks[stream.status]} ${stream.name.padEnd(width)} ${bar(stream)} ${count(stream.rows).padStart(11)} rows  ${pc.dim(detail)}`;
 }
 
@@ -86,11 +104,18 @@ export function bar(stream: Pick<StreamProgress, 'done' | 'status' | 'openSlices
       filled[cell]! += Math.max(0, Math.min(to * BAR_CELLS, cell + 1) - Math.max(from * BAR_CELLS, cell));
     }
   }
-  return filled.map((share) => (share > 0.99 ? pc.cyan('█') : share > 0.5 ? pc.cyan('▓') : share > 0.001 ? pc.cyan('▒') : pc.dim('░'))).join('');
+  return filled
+    .map((share) =>
+      share > 0.99 ? pc.cyan('█') : share > 0.5 ? pc.cyan('▓') : share > 0.001 ? pc.cyan('▒') : pc.dim('░'),
+    )
+    .join('');
 }
 
 function totalLine(progress: Progress): string {
-  const limit = progress.limitPerSecond === undefined ? '' : ` (${Math.round((100 * progress.requestsPerSecond) / progress.limitPerSecond)}% of the limit)`;
+  const limit =
+    progress.limitPerSecond === undefined
+      ? ''
+      : ` (${Math.round((100 * progress.requestsPerSecond) / progress.limitPerSecond)}% of the limit)`;
   const left = progress.leftMs === undefined ? '' : `, ${duration(progress.leftMs)} left`;
   return `${count(progress.rows)} rows, ${count(progress.rowsPerSecond)}/s; ${count(progress.requests)} requests, ${progress.requestsPerSecond.toFixed(1)}/s${limit}, ${progress.rejections} rejected${rejectionText(progress.rejectedFor)}; ${duration(progress.elapsedMs)}${left}`;
 }
@@ -100,17 +125,25 @@ const MOST_LIMITS = 4;
 
 /** How much of each limit is used, and how the limit was found out. */
 function limitLines(progress: Progress): string[] {
-  const used = progress.limits.filter((limit) => limit.usedPerSecond > 0 || (limit.percent ?? 0) > 0).toSorted((a, b) => (b.percent ?? 0) - (a.percent ?? 0));
+  const used = progress.limits
+    .filter((limit) => limit.usedPerSecond > 0 || (limit.percent ?? 0) > 0)
+    .toSorted((a, b) => (b.percent ?? 0) - (a.percent ?? 0));
   return used.slice(0, MOST_LIMITS).map((limit) => {
-    const known = limit.perSecond === undefined ? 'limit still unknown' : `${limit.percent}% of ${rateText(limit.perSecond)}`;
-    const left = limit.remaining === undefined || limit.quota === undefined ? '' : `, ${count(limit.remaining)} of ${count(limit.quota)} left`;
+    const known =
+      limit.perSecond === undefined ? 'limit still unknown' : `${limit.percent}% of ${rateText(limit.perSecond)}`;
+    const left =
+      limit.remaining === undefined || limit.quota === undefined
+        ? ''
+        : `, ${count(limit.remaining)} of ${count(limit.quota)} left`;
     return pc.dim(`  limit ${limit.name}: ${known}${left} (${limit.knownBy})`);
   });
 }
 
 export function rateText(perSecond: number): string {
   if (perSecond >= 1) return `${Number(perSecond.toPrecision(3))}/s`;
-  return perSecond * 3600 >= 1 ? `${Number((perSecond * 3600).toPrecision(3))}/h` : `${Number((perSecond * 86_400).toPrecision(3))}/day`;
+  return perSecond * 3600 >= 1
+    ? `${Number((perSecond * 3600).toPrecision(3))}/h`
+    : `${Number((perSecond * 86_400).toPrecision(3))}/day`;
 }
 
 /** What remains, else how long it has lasted: nobody may know when a ban ends. */

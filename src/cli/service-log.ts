@@ -1,4 +1,7 @@
-/** What a service tells: lines for people on stderr, or JSON on stdout with the ids of task, attempt and run; all of it redacted. */
+/**
+ * What a service tells: lines for people on stderr, or JSON on stdout with the ids of task, attempt and run; all of it
+ * redacted.
+ */
 import pc from 'picocolors';
 import { pino, type Logger } from 'pino';
 import { systemClock } from '../clock.js';
@@ -28,15 +31,33 @@ export class ServiceLog {
     private readonly tracing?: Tracing | undefined,
   ) {
     const level = env['HEADRACE_LOG_LEVEL'] ?? 'info';
-    if (!(LEVELS as readonly string[]).includes(level)) throw new ConfigError('there is no such level', { code: 'bad_log_level', place: 'HEADRACE_LOG_LEVEL', expected: LEVELS.join(', '), found: level });
+    if (!(LEVELS as readonly string[]).includes(level))
+      throw new ConfigError('there is no such level', {
+        code: 'bad_log_level',
+        place: 'HEADRACE_LOG_LEVEL',
+        expected: LEVELS.join(', '),
+        found: level,
+      });
     this.level = level as Level;
     // Written at once: what a process says last is what one looks for after its end.
-    this.logger = json ? pino({ base: null, level, messageKey: 'message', timestamp: () => `,"at":"${now()}"`, formatters: { level: (label) => ({ level: label }) } }, { write: (line) => void process.stdout.write(redact(line)) }) : undefined;
+    this.logger = json
+      ? pino(
+          {
+            base: null,
+            level,
+            messageKey: 'message',
+            timestamp: () => `,"at":"${now()}"`,
+            formatters: { level: (label) => ({ level: label }) },
+          },
+          { write: (line) => void process.stdout.write(redact(line)) },
+        )
+      : undefined;
   }
 
   tell(level: Level, fields: Record<string, unknown> & { type: string }, text: string): void {
     if (this.logger) this.logger[level](fields, text);
-    else if (LEVELS.indexOf(level) >= LEVELS.indexOf(this.level)) note(`${pc.dim(now())} ${level === 'warn' ? pc.yellow(text) : level === 'error' ? pc.red(text) : text}`);
+    else if (LEVELS.indexOf(level) >= LEVELS.indexOf(this.level))
+      note(`${pc.dim(now())} ${level === 'warn' ? pc.yellow(text) : level === 'error' ? pc.red(text) : text}`);
   }
 
   trouble(message: string): void {
@@ -45,20 +66,37 @@ export class ServiceLog {
 
   worker(event: WorkerEvent): void {
     switch (event.type) {
-      case 'joined': return this.tell('info', { ...event }, `joined as ${event.worker}`);
+      case 'joined':
+        return this.tell('info', { ...event }, `joined as ${event.worker}`);
       case 'task_started': {
         this.tracing?.began(event.task);
-        return this.tell('info', { type: 'task_started', ...this.ids(event.task), kind: event.task.kind }, `${event.task.connection}: ${event.task.kind} begins (task ${event.task.id}, attempt ${event.task.attempt})`);
+        return this.tell(
+          'info',
+          { type: 'task_started', ...this.ids(event.task), kind: event.task.kind },
+          `${event.task.connection}: ${event.task.kind} begins (task ${event.task.id}, attempt ${event.task.attempt})`,
+        );
       }
       case 'task_settled': {
         const { task, state, error, result } = event;
         this.tracing?.ended(task, state, error);
         const text = `${task.connection}: ${task.kind} ${state === 'done' ? pc.green('done') : state} (task ${task.id})${error === undefined ? '' : `: ${error}`}`;
-        this.tell(state === 'dead' ? 'error' : error === undefined ? 'info' : 'warn', { type: 'task_settled', ...this.ids(task), kind: task.kind, state, ...(error === undefined ? {} : { error }), ...(result === undefined ? {} : { result }) }, text);
+        this.tell(
+          state === 'dead' ? 'error' : error === undefined ? 'info' : 'warn',
+          {
+            type: 'task_settled',
+            ...this.ids(task),
+            kind: task.kind,
+            state,
+            ...(error === undefined ? {} : { error }),
+            ...(result === undefined ? {} : { result }),
+          },
+          text,
+        );
         this.runs.delete(task.id);
         return;
       }
-      case 'trouble': return this.trouble(event.message);
+      case 'trouble':
+        return this.trouble(event.message);
     }
   }
 
@@ -68,7 +106,11 @@ export class ServiceLog {
     if (event.type === 'started') this.runs.set(task.id, event.runId);
     if (!this.logger || event.type === 'committed' || event.type === 'split') return;
     const text = event.type === 'note' ? event.message : event.type;
-    this.tell(event.type === 'wait' || event.type === 'retry' ? 'debug' : 'info', { ...event, ...this.ids(task) }, text);
+    this.tell(
+      event.type === 'wait' || event.type === 'retry' ? 'debug' : 'info',
+      { ...event, ...this.ids(task) },
+      text,
+    );
   }
 
   private ids({ id, attempt, connection }: ClaimedTask): Record<string, unknown> {

@@ -17,7 +17,9 @@ import { json, note, out, table } from './output.js';
 const fileSchema = z.strictObject({
   headrace_state: z.literal(1),
   connection: z.string(),
-  entries: z.array(z.strictObject({ stream: z.string().min(1), key: z.string().min(1), value: z.unknown() })).max(100_000),
+  entries: z
+    .array(z.strictObject({ stream: z.string().min(1), key: z.string().min(1), value: z.unknown() }))
+    .max(100_000),
 });
 
 type Flags = ConnectionFlags & { json?: boolean };
@@ -32,10 +34,26 @@ export async function show([name]: (string | undefined)[], flags: Flags): Promis
       const state = decodeStream(own)!;
       const sums = totals(state.ledger);
       const openSlices = [...state.slices.values()].reduce((sum, entry) => sum + entry.open.length, 0);
-      return { stream, generation: state.meta.generation, complete: state.meta.complete, ranges: state.ledger.ranges.size, open: sums.open + openSlices, rows: counts[stream]?.inserted ?? 0, from: state.meta.span.gte, before: state.meta.span.lt, bytes: JSON.stringify(own).length };
+      return {
+        stream,
+        generation: state.meta.generation,
+        complete: state.meta.complete,
+        ranges: state.ledger.ranges.size,
+        open: sums.open + openSlices,
+        rows: counts[stream]?.inserted ?? 0,
+        from: state.meta.span.gte,
+        before: state.meta.span.lt,
+        bytes: JSON.stringify(own).length,
+      };
     });
     if (flags.json) rows.forEach(json);
-    else out(table(['stream', 'complete', 'ranges', 'open', 'rows', 'bytes of state'], rows.map((row) => [row.stream, row.complete ? 'yes' : 'no', row.ranges, row.open, row.rows, row.bytes])));
+    else
+      out(
+        table(
+          ['stream', 'complete', 'ranges', 'open', 'rows', 'bytes of state'],
+          rows.map((row) => [row.stream, row.complete ? 'yes' : 'no', row.ranges, row.open, row.rows, row.bytes]),
+        ),
+      );
     return EXIT.complete;
   });
 }
@@ -51,7 +69,9 @@ export async function exportState([name]: (string | undefined)[], flags: Flags):
 export async function importState([file, name]: (string | undefined)[], flags: Flags): Promise<number> {
   const state = readStateFile(file!);
   for (const stream of new Set(state.entries.map((entry) => entry.stream))) {
-    decodeStream(state.entries.filter((entry) => entry.stream === stream).map(({ key, value }) => ({ key, version: 1, value })));
+    decodeStream(
+      state.entries.filter((entry) => entry.stream === stream).map(({ key, value }) => ({ key, version: 1, value })),
+    );
   }
   return withSession(name, flags, false, async (session, connection) => {
     if (state.connection !== connection) note(`note: the state was exported from connection ${state.connection}`);
@@ -62,17 +82,25 @@ export async function importState([file, name]: (string | undefined)[], flags: F
       there.delete(id);
       return { stream, key, expect, value };
     });
-    for (const entry of there.values()) writes.push({ stream: entry.stream, key: entry.key, expect: entry.version, value: null });
+    for (const entry of there.values())
+      writes.push({ stream: entry.stream, key: entry.key, expect: entry.version, value: null });
     await session.writeState(writes);
     note(`${state.entries.length} entries imported`);
     return EXIT.complete;
   });
 }
 
-export async function reset([name]: (string | undefined)[], flags: Flags & { stream: string; from?: number; before?: number }): Promise<number> {
+export async function reset(
+  [name]: (string | undefined)[],
+  flags: Flags & { stream: string; from?: number; before?: number },
+): Promise<number> {
   return withSession(name, flags, false, async (session, _connection, streams) => {
     await resetStream(session, streams, flags.stream, flags.from, flags.before);
-    note(flags.from === undefined && flags.before === undefined ? `${flags.stream} will be read again from the start; its rows stay` : `that part of ${flags.stream} will be read again; its rows stay`);
+    note(
+      flags.from === undefined && flags.before === undefined
+        ? `${flags.stream} will be read again from the start; its rows stay`
+        : `that part of ${flags.stream} will be read again; its rows stay`,
+    );
     return EXIT.complete;
   });
 }
@@ -83,23 +111,47 @@ function readStateFile(file: string): z.infer<typeof fileSchema> {
     if (statSync(file).size > LIMITS.stateFileBytes) throw new Error(`larger than ${LIMITS.stateFileBytes} bytes`);
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new ConfigError('the state file cannot be read', { code: 'state_file', place: file, found: messageOf(cause), next: 'name a file that headrace state export wrote', cause });
+    throw new ConfigError('the state file cannot be read', {
+      code: 'state_file',
+      place: file,
+      found: messageOf(cause),
+      next: 'name a file that headrace state export wrote',
+      cause,
+    });
   }
   let raw: unknown;
   try {
     raw = JSON.parse(text);
   } catch (cause) {
-    throw new ConfigError('the state file is not JSON', { code: 'state_file', place: file, expected: 'what headrace state export wrote', found: messageOf(cause), next: 'export it again', cause });
+    throw new ConfigError('the state file is not JSON', {
+      code: 'state_file',
+      place: file,
+      expected: 'what headrace state export wrote',
+      found: messageOf(cause),
+      next: 'export it again',
+      cause,
+    });
   }
   return validate(fileSchema, raw, [], (path) => `${file} (${path.join('.')})`);
 }
 
-async function withSession(name: string | undefined, flags: Flags, readOnly: boolean, work: (session: DestinationSession, connection: string, streams: Stream[]) => Promise<number>): Promise<number> {
+async function withSession(
+  name: string | undefined,
+  flags: Flags,
+  readOnly: boolean,
+  work: (session: DestinationSession, connection: string, streams: Stream[]) => Promise<number>,
+): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
   const { source } = await openSource(connection);
   const destination = await openDestination(connection);
   try {
-    const session = await destination.open({ connection: connection.name, runId: newRunId(), streams: [], readOnly, startedMs: systemClock.now() });
+    const session = await destination.open({
+      connection: connection.name,
+      runId: newRunId(),
+      streams: [],
+      readOnly,
+      startedMs: systemClock.now(),
+    });
     try {
       const code = await work(session, connection.name, source.streams);
       if (!readOnly) await session.finishRun('state', {});

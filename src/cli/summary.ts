@@ -6,10 +6,33 @@ import { rejectionText } from './progress-view.js';
 
 export function proofTable(proofs: StreamProof[]): string {
   return table(
-    ['stream', 'pages', 'rows read', 'inserted', 'updated', 'unchanged', 'quarantined', 'gaps', 'overlaps', 'open', 'stored', 'proof'],
+    [
+      'stream',
+      'pages',
+      'rows read',
+      'inserted',
+      'updated',
+      'unchanged',
+      'quarantined',
+      'gaps',
+      'overlaps',
+      'open',
+      'stored',
+      'proof',
+    ],
     proofs.map((proof) => [
-      proof.stream, proof.pages, proof.counts.read, proof.counts.inserted, proof.counts.updated, proof.counts.unchanged, proof.counts.quarantined,
-      proof.gaps, proof.overlaps, proof.open, proof.stored, proof.faults.length === 0 ? 'proven' : proof.faults.join('; '),
+      proof.stream,
+      proof.pages,
+      proof.counts.read,
+      proof.counts.inserted,
+      proof.counts.updated,
+      proof.counts.unchanged,
+      proof.counts.quarantined,
+      proof.gaps,
+      proof.overlaps,
+      proof.open,
+      proof.stored,
+      proof.faults.length === 0 ? 'proven' : proof.faults.join('; '),
     ]),
   );
 }
@@ -23,7 +46,9 @@ export function summaryText(summary: RunSummary, resume: string): string {
   }
   for (const text of summary.notes) lines.push(`note: ${text}`);
   const rate = summary.seconds > 0 ? `, ${count(summary.rows / summary.seconds)} rows/s` : '';
-  lines.push(`${outcome(summary)} in ${duration(summary.seconds * 1000)}: ${count(summary.rows)} rows, ${count(summary.requests)} requests, ${summary.rejections} rejected${rejectionText(summary.rejectedFor)}${rate}`);
+  lines.push(
+    `${outcome(summary)} in ${duration(summary.seconds * 1000)}: ${count(summary.rows)} rows, ${count(summary.requests)} requests, ${summary.rejections} rejected${rejectionText(summary.rejectedFor)}${rate}`,
+  );
   if (summary.outcome === 'paused') lines.push(`Everything that was fetched is committed. Continue with: ${resume}`);
   if (summary.outcome === 'partial') lines.push(`Run it again to go on where it stopped: ${resume}`);
   return lines.join('\n');
@@ -31,9 +56,15 @@ export function summaryText(summary: RunSummary, resume: string): string {
 
 function outcome({ outcome, proofs }: RunSummary): string {
   switch (outcome) {
-    case 'complete': return pc.green(`Complete: ${proofs.length} ${proofs.length === 1 ? 'stream' : 'streams'}, gaps 0, overlaps 0, every row accounted for,`);
-    case 'partial': return pc.yellow('Partial');
-    case 'paused': return pc.yellow('Paused');
-    case 'failed': return pc.red('Failed');
+    case 'complete':
+      return pc.green(
+        `Complete: ${proofs.length} ${proofs.length === 1 ? 'stream' : 'streams'}, gaps 0, overlaps 0, every row accounted for,`,
+      );
+    case 'partial':
+      return pc.yellow('Partial');
+    case 'paused':
+      return pc.yellow('Paused');
+    case 'failed':
+      return pc.red('Failed');
   }
 }

@@ -1,6 +1,13 @@
 /** headrace sync */
 import { systemClock } from '../clock.js';
-import { newRunId, openDestination, openSource, resolveConnection, type ConnectionConfig, type ConnectionFlags } from '../compose.js';
+import {
+  newRunId,
+  openDestination,
+  openSource,
+  resolveConnection,
+  type ConnectionConfig,
+  type ConnectionFlags,
+} from '../compose.js';
 import { EXIT, messageOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../pipeline/events.js';
@@ -18,7 +25,12 @@ interface SyncFlags extends ConnectionFlags {
   planner?: 'adaptive' | 'uniform';
 }
 
-const EXIT_OF: Record<RunOutcome, number> = { complete: EXIT.complete, failed: EXIT.failed, partial: EXIT.partial, paused: EXIT.paused };
+const EXIT_OF: Record<RunOutcome, number> = {
+  complete: EXIT.complete,
+  failed: EXIT.failed,
+  partial: EXIT.partial,
+  paused: EXIT.paused,
+};
 /** How often `--json` tells where the run stands. */
 const PROGRESS_MS = 1_000;
 
@@ -30,7 +42,10 @@ export async function command([name]: (string | undefined)[], flags: SyncFlags):
 }
 
 /** One run with progress and signals; used by the demo as well. */
-export async function syncConnection(connection: ConnectionConfig, flags: Pick<SyncFlags, 'json' | 'quiet' | 'planner' | 'metrics'>): Promise<RunSummary> {
+export async function syncConnection(
+  connection: ConnectionConfig,
+  flags: Pick<SyncFlags, 'json' | 'quiet' | 'planner' | 'metrics'>,
+): Promise<RunSummary> {
   const controller = new AbortController();
   const view = new ProgressView(!flags.quiet && !flags.json);
   const signals = pauseOnSignals(controller, view);
@@ -42,7 +57,8 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
   const opened = await openSource(connection, (attempt) => {
     if (attempt.outcome === 'ok' || attempt.outcome === 'error') return;
     emit({ type: 'retry', endpoint: attempt.endpoint, reason: attempt.reason ?? '', status: attempt.status });
-    if ((attempt.waitMs ?? 0) > LIMITS.visibleWaitMs) emit({ type: 'wait', reason: attempt.reason ?? '', ms: attempt.waitMs! });
+    if ((attempt.waitMs ?? 0) > LIMITS.visibleWaitMs)
+      emit({ type: 'wait', reason: attempt.reason ?? '', ms: attempt.waitMs! });
   });
   for (const message of opened.notes) emit({ type: 'note', message });
   let ticker: NodeJS.Timeout | undefined;
@@ -56,10 +72,23 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
     try {
       if (destination.notice) note(`note: ${destination.notice}`);
       const summary = await runSync({
-        source: opened.source, destination, permits: opened.permits, gateStatus: opened.gateStatus, limits: opened.limits,
-        shareBudget: () => opened.shareBudget(destination, (error) => emit({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` })),
-        account, connection: connection.name, runId: newRunId(),
-        mode: connection.destination.mode, clock: systemClock, signal: controller.signal, planner: flags.planner ?? 'adaptive', emit,
+        source: opened.source,
+        destination,
+        permits: opened.permits,
+        gateStatus: opened.gateStatus,
+        limits: opened.limits,
+        shareBudget: () =>
+          opened.shareBudget(destination, (error) =>
+            emit({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` }),
+          ),
+        account,
+        connection: connection.name,
+        runId: newRunId(),
+        mode: connection.destination.mode,
+        clock: systemClock,
+        signal: controller.signal,
+        planner: flags.planner ?? 'adaptive',
+        emit,
         onProgress: (snapshot) => {
           view.start(snapshot);
           last = snapshot;
@@ -76,14 +105,21 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
               }
             }, PROGRESS_MS);
           }
-          if (flags.json) ticker = setInterval(() => {
-            const progress = snapshot();
-            for (const wait of progress.waits) {
-              if (!waits.has(wait.reason)) tellWait(wait, snapshot().streams.filter((stream) => stream.status === 'reading').map((stream) => stream.name));
-              waits.set(wait.reason, wait.ms);
-            }
-            json({ at: new Date(systemClock.now()).toISOString(), type: 'progress', ...progress });
-          }, PROGRESS_MS);
+          if (flags.json)
+            ticker = setInterval(() => {
+              const progress = snapshot();
+              for (const wait of progress.waits) {
+                if (!waits.has(wait.reason))
+                  tellWait(
+                    wait,
+                    snapshot()
+                      .streams.filter((stream) => stream.status === 'reading')
+                      .map((stream) => stream.name),
+                  );
+                waits.set(wait.reason, wait.ms);
+              }
+              json({ at: new Date(systemClock.now()).toISOString(), type: 'progress', ...progress });
+            }, PROGRESS_MS);
         },
       });
       if (flags.metrics !== undefined && last) writeMetrics(flags.metrics, metricsText(connection.name, last()));
@@ -103,7 +139,14 @@ export async function syncConnection(connection: ConnectionConfig, flags: Pick<S
 /** For machines: the wait, and Airbyte's status of each stream that it holds up. */
 function tellWait(wait: Wait, streams: string[]): void {
   const now = systemClock.now();
-  json({ at: new Date(now).toISOString(), type: 'wait', reason: wait.reason, limit: wait.limit, ms: wait.ms, until: new Date(now + wait.ms).toISOString() });
+  json({
+    at: new Date(now).toISOString(),
+    type: 'wait',
+    reason: wait.reason,
+    limit: wait.limit,
+    ms: wait.ms,
+    until: new Date(now + wait.ms).toISOString(),
+  });
   if (wait.limit !== undefined) for (const stream of streams) json(rateLimitedStatus(stream, now, now + wait.ms));
 }
 

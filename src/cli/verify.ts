@@ -9,23 +9,51 @@ import { systemRandom } from '../random.js';
 import { json, out, table } from './output.js';
 import { proofTable } from './summary.js';
 
-export async function command([name]: (string | undefined)[], flags: ConnectionFlags & { json?: boolean; api?: boolean; samples?: number }): Promise<number> {
+export async function command(
+  [name]: (string | undefined)[],
+  flags: ConnectionFlags & { json?: boolean; api?: boolean; samples?: number },
+): Promise<number> {
   const connection = resolveConnection(name, flags, process.env);
   const { source } = await openSource(connection);
   const destination = await openDestination(connection);
   try {
     const { mode } = connection.destination;
     const streams = targetsOf(source.streams, mode === 'replace' ? 'upsert' : mode);
-    const session = await destination.open({ connection: connection.name, runId: newRunId(), streams, readOnly: true, startedMs: systemClock.now() });
+    const session = await destination.open({
+      connection: connection.name,
+      runId: newRunId(),
+      streams,
+      readOnly: true,
+      startedMs: systemClock.now(),
+    });
     try {
       const proofs = await verifyLedger(session, source, mode);
-      const samples = flags.api ? await verifyAgainstApi(session, source, flags.samples ?? 5, systemRandom(), new AbortController().signal) : [];
-      const proven = proofs.length > 0 && proofs.every((proof) => proof.faults.length === 0) && samples.every((sample) => sample.missing.length === 0);
+      const samples = flags.api
+        ? await verifyAgainstApi(session, source, flags.samples ?? 5, systemRandom(), new AbortController().signal)
+        : [];
+      const proven =
+        proofs.length > 0 &&
+        proofs.every((proof) => proof.faults.length === 0) &&
+        samples.every((sample) => sample.missing.length === 0);
       if (flags.json) json({ type: 'verify', connection: connection.name, proven, proofs, samples });
       else {
         out(proofTable(proofs));
-        if (flags.api) out(`\n${table(['stream', 'listed', 'missing', 'no longer listed'], samples.map((sample) => [sample.stream, sample.listed, sample.missing.length, sample.extra.length]))}`);
-        out(proven ? pc.green(`\nProven: ${proofs.length} streams`) : pc.yellow(proofs.length === 0 ? '\nNothing was synced yet' : '\nNot proven: see the last column; headrace sync goes on where it stopped'));
+        if (flags.api)
+          out(
+            `\n${table(
+              ['stream', 'listed', 'missing', 'no longer listed'],
+              samples.map((sample) => [sample.stream, sample.listed, sample.missing.length, sample.extra.length]),
+            )}`,
+          );
+        out(
+          proven
+            ? pc.green(`\nProven: ${proofs.length} streams`)
+            : pc.yellow(
+                proofs.length === 0
+                  ? '\nNothing was synced yet'
+                  : '\nNot proven: see the last column; headrace sync goes on where it stopped',
+              ),
+        );
       }
       return proven ? EXIT.complete : EXIT.partial;
     } finally {

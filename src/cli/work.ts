@@ -1,5 +1,11 @@
 /** What `serve` and `worker` share: the database, the log, and a worker that ends well on a signal. */
-import { newWorker, openCoordination, type Coordination, type CoordinationFlags, type WorkerSetup } from '../compose-scheduler.js';
+import {
+  newWorker,
+  openCoordination,
+  type Coordination,
+  type CoordinationFlags,
+  type WorkerSetup,
+} from '../compose-scheduler.js';
 import { ConfigError, EXIT } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { Worker } from '../scheduler/worker.js';
@@ -11,8 +17,17 @@ export interface WorkFlags extends CoordinationFlags {
   json?: boolean;
 }
 
-export async function withCoordination(flags: WorkFlags, run: (coordination: Coordination, log: ServiceLog) => Promise<void>): Promise<number> {
-  if (flags.slots < 1) throw new ConfigError('a worker without slots does nothing', { code: 'no_slots', place: '--slots', expected: '1 or more', found: String(flags.slots) });
+export async function withCoordination(
+  flags: WorkFlags,
+  run: (coordination: Coordination, log: ServiceLog) => Promise<void>,
+): Promise<number> {
+  if (flags.slots < 1)
+    throw new ConfigError('a worker without slots does nothing', {
+      code: 'no_slots',
+      place: '--slots',
+      expected: '1 or more',
+      found: String(flags.slots),
+    });
   const tracing = await openTracing(process.env);
   const log = new ServiceLog(flags.json === true, process.env, tracing);
   const coordination = await openCoordination(flags, process.env);
@@ -25,15 +40,32 @@ export async function withCoordination(flags: WorkFlags, run: (coordination: Coo
   }
 }
 
-export function workerOf(coordination: Coordination, flags: WorkFlags, log: ServiceLog, how: Pick<WorkerSetup, 'executor' | 'claims'> = {}): Worker {
-  return newWorker({ coordination, slots: flags.slots, flags, env: process.env, observe: (event) => log.worker(event), onRunEvent: (task, event) => log.run(task, event), ...how });
+export function workerOf(
+  coordination: Coordination,
+  flags: WorkFlags,
+  log: ServiceLog,
+  how: Pick<WorkerSetup, 'executor' | 'claims'> = {},
+): Worker {
+  return newWorker({
+    coordination,
+    slots: flags.slots,
+    flags,
+    env: process.env,
+    observe: (event) => log.worker(event),
+    onRunEvent: (task, event) => log.run(task, event),
+    ...how,
+  });
 }
 
 /** Until a signal: then no new tasks, and those under way commit what they fetched and go back to the queue. */
 export async function work(own: Worker, log: ServiceLog): Promise<void> {
   own.start();
   await stopSignal(own);
-  log.tell('info', { type: 'draining', tasks: own.tasks.map(({ id }) => id) }, `stopping: ${own.tasks.length} tasks commit what they fetched; once more to stop at once`);
+  log.tell(
+    'info',
+    { type: 'draining', tasks: own.tasks.map(({ id }) => id) },
+    `stopping: ${own.tasks.length} tasks commit what they fetched; once more to stop at once`,
+  );
   await own.drain(LIMITS.drainMs);
   log.tell('info', { type: 'stopped' }, 'stopped');
 }

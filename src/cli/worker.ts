@@ -6,21 +6,54 @@ import { ConfigError } from '../errors.js';
 import { isLoopback } from '../server/loopback.js';
 import { withCoordination, work, workerOf, type WorkFlags } from './work.js';
 
-export async function command(_: unknown[], flags: WorkFlags & { dispatch?: string; endpoint?: number; endpointHost: string }): Promise<number> {
+export async function command(
+  _: unknown[],
+  flags: WorkFlags & { dispatch?: string; endpoint?: number; endpointHost: string },
+): Promise<number> {
   const { dispatch, endpoint, endpointHost } = flags;
-  if (dispatch !== undefined && endpoint !== undefined) throw new ConfigError('a worker either hands tasks on or takes them', { code: 'bad_roles', place: '--dispatch, --endpoint', expected: 'one of both', found: 'both' });
+  if (dispatch !== undefined && endpoint !== undefined)
+    throw new ConfigError('a worker either hands tasks on or takes them', {
+      code: 'bad_roles',
+      place: '--dispatch, --endpoint',
+      expected: 'one of both',
+      found: 'both',
+    });
   const identityKeys = (process.env['RESTATE_IDENTITY_KEYS'] ?? '').split(',').filter((key) => key !== '');
   if (endpoint !== undefined && !isLoopback(endpointHost) && identityKeys.length === 0) {
-    throw new ConfigError('beyond this machine, deliveries must be signed', { code: 'identity_missing', place: '--endpoint-host', expected: 'RESTATE_IDENTITY_KEYS: public keys of the Restate server', found: 'none', next: 'turn request identity on at the server, and export its public key' });
+    throw new ConfigError('beyond this machine, deliveries must be signed', {
+      code: 'identity_missing',
+      place: '--endpoint-host',
+      expected: 'RESTATE_IDENTITY_KEYS: public keys of the Restate server',
+      found: 'none',
+      next: 'turn request identity on at the server, and export its public key',
+    });
   }
   return withCoordination(flags, async (coordination, log) => {
     const { scheduler } = coordination;
     const onTrouble = (message: string) => log.trouble(message);
-    const executor = dispatch === undefined ? undefined : (await restate()).restateExecutor({ scheduler, clock: systemClock, ingress: dispatch, token: process.env['RESTATE_TOKEN'], onTrouble });
-    const what = executor ? `handing tasks to ${executor.description}` : endpoint === undefined ? `${flags.slots} tasks at once` : `${flags.slots} tasks at once, as they are delivered`;
+    const executor =
+      dispatch === undefined
+        ? undefined
+        : (await restate()).restateExecutor({
+            scheduler,
+            clock: systemClock,
+            ingress: dispatch,
+            token: process.env['RESTATE_TOKEN'],
+            onTrouble,
+          });
+    const what = executor
+      ? `handing tasks to ${executor.description}`
+      : endpoint === undefined
+        ? `${flags.slots} tasks at once`
+        : `${flags.slots} tasks at once, as they are delivered`;
     log.tell('info', { type: 'working', slots: flags.slots }, `working on ${scheduler.pool.description}, ${what}`);
     const own = workerOf(coordination, flags, log, { executor, claims: endpoint === undefined });
-    const serving = endpoint === undefined ? undefined : await (await restate()).serveRestate({ worker: own, port: endpoint, host: endpointHost, identityKeys, onTrouble });
+    const serving =
+      endpoint === undefined
+        ? undefined
+        : await (
+            await restate()
+          ).serveRestate({ worker: own, port: endpoint, host: endpointHost, identityKeys, onTrouble });
     if (serving) log.tell('info', { type: 'endpoint', url: serving.url }, `deliveries to ${pc.bold(serving.url)}`);
     try {
       await work(own, log);

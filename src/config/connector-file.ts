@@ -11,9 +11,21 @@ export function readConfigFile(file: string): Record<string, unknown> {
     if (statSync(file).size > LIMITS.configBytes) throw new Error('it is too large');
     found = parseYaml(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new ConfigError('the configuration of the connector cannot be read', { code: 'config_unreadable', place: file, expected: 'JSON or YAML', found: messageOf(error).split('\n')[0], next: 'check the path and the file' });
+    throw new ConfigError('the configuration of the connector cannot be read', {
+      code: 'config_unreadable',
+      place: file,
+      expected: 'JSON or YAML',
+      found: messageOf(error).split('\n')[0],
+      next: 'check the path and the file',
+    });
   }
-  if (typeof found !== 'object' || found === null || Array.isArray(found)) throw new ConfigError('the configuration of the connector is no mapping', { code: 'config_unreadable', place: file, expected: '{"api_key": …}', found: Array.isArray(found) ? 'a list' : typeof found });
+  if (typeof found !== 'object' || found === null || Array.isArray(found))
+    throw new ConfigError('the configuration of the connector is no mapping', {
+      code: 'config_unreadable',
+      place: file,
+      expected: '{"api_key": …}',
+      found: Array.isArray(found) ? 'a list' : typeof found,
+    });
   return found as Record<string, unknown>;
 }
 

@@ -19,15 +19,30 @@ export interface LoadedConfig {
 
 export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadedConfig {
   if (!existsSync(file)) {
-    throw new ConfigError(`there is no ${file} here`, { code: 'config_missing', expected: 'a configuration file', found: 'none', next: 'run headrace init, or headrace sync stripe with STRIPE_API_KEY set' });
+    throw new ConfigError(`there is no ${file} here`, {
+      code: 'config_missing',
+      expected: 'a configuration file',
+      found: 'none',
+      next: 'run headrace init, or headrace sync stripe with STRIPE_API_KEY set',
+    });
   }
-  if (statSync(file).size > LIMITS.configBytes) throw new ConfigError(`${file} is too large`, { code: 'config_too_large', expected: `at most ${LIMITS.configBytes} bytes` });
+  if (statSync(file).size > LIMITS.configBytes)
+    throw new ConfigError(`${file} is too large`, {
+      code: 'config_too_large',
+      expected: `at most ${LIMITS.configBytes} bytes`,
+    });
   const counter = new LineCounter();
   const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: counter });
   const [fault] = document.errors;
   if (fault) {
     const at = fault.linePos?.[0];
-    throw new ConfigError(`${file} is not valid YAML`, { code: 'bad_yaml', place: at ? `${file}:${at.line}:${at.col}` : file, found: fault.message.split('\n')[0], next: 'correct that line', cause: fault });
+    throw new ConfigError(`${file} is not valid YAML`, {
+      code: 'bad_yaml',
+      place: at ? `${file}:${at.line}:${at.col}` : file,
+      found: fault.message.split('\n')[0],
+      next: 'correct that line',
+      cause: fault,
+    });
   }
   const placeOf = (path: PropertyKey[]) => place(file, document, counter, path);
   const raw = resolveEnv(document.toJS({ maxAliasCount: 100 }), env, [], placeOf);
@@ -35,27 +50,54 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadedConfig {
 }
 
 /** Parses with a schema; a mismatch becomes a ConfigError that names place, expectation and finding. */
-export function validate<S extends z.ZodType>(schema: S, value: unknown, base: PropertyKey[], placeOf: (path: PropertyKey[]) => string): z.infer<S> {
+export function validate<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  base: PropertyKey[],
+  placeOf: (path: PropertyKey[]) => string,
+): z.infer<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const fault = schemaFault(result.error, value);
   const path = [...base, ...fault.path];
-  throw new ConfigError(fault.unknown ? `unknown setting ${fault.found}` : `setting ${path.join('.') || '(all)'} is wrong`, {
-    code: 'config_invalid', place: placeOf(fault.unknown ? [...path, fault.unknown[0]!] : path), expected: fault.unknown ? 'a setting of docs/reference/configuration.md' : fault.expected, found: fault.found, next: 'see docs/reference/configuration.md',
-  });
+  throw new ConfigError(
+    fault.unknown ? `unknown setting ${fault.found}` : `setting ${path.join('.') || '(all)'} is wrong`,
+    {
+      code: 'config_invalid',
+      place: placeOf(fault.unknown ? [...path, fault.unknown[0]!] : path),
+      expected: fault.unknown ? 'a setting of docs/reference/configuration.md' : fault.expected,
+      found: fault.found,
+      next: 'see docs/reference/configuration.md',
+    },
+  );
 }
 
-function resolveEnv(value: unknown, env: NodeJS.ProcessEnv, path: PropertyKey[], placeOf: (path: PropertyKey[]) => string): unknown {
+function resolveEnv(
+  value: unknown,
+  env: NodeJS.ProcessEnv,
+  path: PropertyKey[],
+  placeOf: (path: PropertyKey[]) => string,
+): unknown {
   if (typeof value === 'string') {
     return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g, (_, name: string, fallback?: string) => {
       const found = env[name] || fallback;
-      if (found === undefined) throw new ConfigError(`environment variable ${name} is not set`, { code: 'env_missing', place: placeOf(path), expected: `a value for ${name}`, found: 'none', next: `export ${name}=… and run again` });
+      if (found === undefined)
+        throw new ConfigError(`environment variable ${name} is not set`, {
+          code: 'env_missing',
+          place: placeOf(path),
+          expected: `a value for ${name}`,
+          found: 'none',
+          next: `export ${name}=… and run again`,
+        });
       if (SECRET_NAME.test(name) || SECRET_NAME.test(String(path.at(-1)))) registerSecret(found);
       return found;
     });
   }
   if (Array.isArray(value)) return value.map((inner, i) => resolveEnv(inner, env, [...path, i], placeOf));
-  if (value !== null && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, resolveEnv(inner, env, [...path, key], placeOf)]));
+  if (value !== null && typeof value === 'object')
+    return Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => [key, resolveEnv(inner, env, [...path, key], placeOf)]),
+    );
   return value;
 }
 
@@ -64,7 +106,9 @@ function place(file: string, document: Document, counter: LineCounter, path: Pro
     const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
     const key = path[length - 1];
     const pair = isMap(parent) ? parent.items.find((item) => String(item.key) === String(key)) : undefined;
-    const offset = (pair?.key as { range?: [number, number, number] } | undefined)?.range?.[0] ?? (document.getIn(path.slice(0, length), true) as { range?: [number] } | undefined)?.range?.[0];
+    const offset =
+      (pair?.key as { range?: [number, number, number] } | undefined)?.range?.[0] ??
+      (document.getIn(path.slice(0, length), true) as { range?: [number] } | undefined)?.range?.[0];
     if (offset !== undefined) {
       const { line, col } = counter.linePos(offset);
       return `${file}:${line}:${col} (${path.join('.')})`;

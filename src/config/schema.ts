@@ -3,13 +3,34 @@ import { z } from 'zod';
 
 export const WRITE_MODES = ['upsert', 'append', 'replace'] as const;
 
-const schemaName = z.string().min(1).max(63).optional().describe('Schema for the tables. Default: the name of the connection.');
-const mode = z.enum(WRITE_MODES).default('upsert').describe('upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof.');
+const schemaName = z
+  .string()
+  .min(1)
+  .max(63)
+  .optional()
+  .describe('Schema for the tables. Default: the name of the connection.');
+const mode = z
+  .enum(WRITE_MODES)
+  .default('upsert')
+  .describe(
+    'upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof.',
+  );
 
 export const destinationSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('embedded'), schema: schemaName, mode }).describe('PostgreSQL that Headrace starts below its data folder.'),
-  z.strictObject({ type: z.literal('postgres'), url: z.string().min(1).describe('postgres://user:password@host:5432/database; write the password as ${ENV}.'), schema: schemaName, mode }).describe('Any PostgreSQL 14 or newer.'),
-  z.strictObject({ type: z.literal('ndjson'), path: z.string().min(1).describe('Folder for the files.'), mode }).describe('Files of JSON lines, one a stream.'),
+  z
+    .strictObject({ type: z.literal('embedded'), schema: schemaName, mode })
+    .describe('PostgreSQL that Headrace starts below its data folder.'),
+  z
+    .strictObject({
+      type: z.literal('postgres'),
+      url: z.string().min(1).describe('postgres://user:password@host:5432/database; write the password as ${ENV}.'),
+      schema: schemaName,
+      mode,
+    })
+    .describe('Any PostgreSQL 14 or newer.'),
+  z
+    .strictObject({ type: z.literal('ndjson'), path: z.string().min(1).describe('Folder for the files.'), mode })
+    .describe('Files of JSON lines, one a stream.'),
 ]);
 
 export type DestinationConfig = z.infer<typeof destinationSchema>;
@@ -20,10 +41,19 @@ const appName = z.string().regex(/^[a-z][a-z0-9_.-]{0,62}$/, 'a name of a-z, 0-9
 
 export const scheduleSchema = z
   .strictObject({
-    every: every.optional().describe('Interval of headrace serve, such as 15m or 6h. Runs that were missed are not made up for.'),
+    every: every
+      .optional()
+      .describe('Interval of headrace serve, such as 15m or 6h. Runs that were missed are not made up for.'),
     cron: z.string().min(9).max(120).optional().describe('Or a cron expression: minute hour day month weekday.'),
     time_zone: z.string().max(60).default('UTC').describe('Zone of the cron expression, such as Europe/Berlin.'),
-    priority: z.int().min(-1000).max(1000).default(0).describe('Higher goes first among the tasks of a concurrency partition; each step counts as a minute of waiting.'),
+    priority: z
+      .int()
+      .min(-1000)
+      .max(1000)
+      .default(0)
+      .describe(
+        'Higher goes first among the tasks of a concurrency partition; each step counts as a minute of waiting.',
+      ),
   })
   .refine((schedule) => (schedule.every === undefined) !== (schedule.cron === undefined), 'either every or cron');
 
@@ -32,14 +62,31 @@ export const appSchema = z.strictObject({
   frequency_seconds: z.int().min(1).max(31_536_000).default(1).describe('Length of that window in seconds.'),
 });
 
-export const connectionName = z.string().regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a name of a-z, 0-9, _ and -, at most 40 characters, beginning with a letter');
+export const connectionName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a name of a-z, 0-9, _ and -, at most 40 characters, beginning with a letter');
 
 export const connectionSchema = z.strictObject({
   schedule: scheduleSchema.optional().describe('When headrace serve runs it by itself.'),
   app: appName.optional().describe('The API whose limit it shares. Default: the name of its connector or manifest.'),
-  partition: z.string().min(1).max(200).optional().describe('Concurrency partition: what shares one rate limit. Default: one for each credential of an app.'),
-  max_concurrent_processes: z.int().min(1).max(1000).default(4).describe('Tasks of this connection at once (max_concurrent_processes_per_connection).'),
-  webhook_secret: z.string().min(6).max(500).optional().describe('Signing secret of the webhook endpoint; write it as ${ENV}. Turns on /webhooks/NAME of headrace serve.'),
+  partition: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe('Concurrency partition: what shares one rate limit. Default: one for each credential of an app.'),
+  max_concurrent_processes: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(4)
+    .describe('Tasks of this connection at once (max_concurrent_processes_per_connection).'),
+  webhook_secret: z
+    .string()
+    .min(6)
+    .max(500)
+    .optional()
+    .describe('Signing secret of the webhook endpoint; write it as ${ENV}. Turns on /webhooks/NAME of headrace serve.'),
   source: z.looseObject({ connector: z.string().min(1).describe('Which connector reads: stripe.') }),
   destination: destinationSchema.default({ type: 'embedded', mode: 'upsert' }),
 });
@@ -47,10 +94,28 @@ export const connectionSchema = z.strictObject({
 export const fileSchema = z.strictObject({
   version: z.literal(1).default(1).describe('Layout of this file.'),
   data_dir: z.string().min(1).default('.headrace').describe('Folder of the embedded database, relative to this file.'),
-  database: z.string().min(1).optional().describe('PostgreSQL of the scheduler, for a fleet on several machines. Default: $DATABASE_URL, else the embedded database.'),
-  manifests_dir: z.string().min(1).default('manifests').describe('Folder, relative to this file, of the manifests that connections made through the API may name.'),
-  concurrency_floor: z.int().min(1).max(100).default(1).describe('Least cap that is stored for a concurrency partition: 2 lets a short task run beside a long one.'),
-  apps: z.record(appName, appSchema).default({}).describe('Rate limits of apps, where the connector does not know them. Edits by headrace app set-limit win.'),
+  database: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'PostgreSQL of the scheduler, for a fleet on several machines. Default: $DATABASE_URL, else the embedded database.',
+    ),
+  manifests_dir: z
+    .string()
+    .min(1)
+    .default('manifests')
+    .describe('Folder, relative to this file, of the manifests that connections made through the API may name.'),
+  concurrency_floor: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(1)
+    .describe('Least cap that is stored for a concurrency partition: 2 lets a short task run beside a long one.'),
+  apps: z
+    .record(appName, appSchema)
+    .default({})
+    .describe('Rate limits of apps, where the connector does not know them. Edits by headrace app set-limit win.'),
   connections: z.record(connectionName, connectionSchema),
 });
 

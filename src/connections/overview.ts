@@ -40,7 +40,8 @@ const STATE = `case when c.running > 0 then 'running' when c.paused or p.paused 
     when coalesce(t.last_outcome, '') in ('failed', 'killed') or exists (select 1 from _headrace.task d where d.connection_id = c.id and d.state = 'dead') then 'failing'
     when c.head is not null then 'waiting' when t.last_run_id is null then 'new' else 'idle' end`;
 
-const joined = (configs: string) => `from ${configs} k join _headrace.connection c on c.id = k.id join _headrace.partition p on p.id = c.partition_id left join _headrace.connection_total t on t.connection_id = c.id`;
+const joined = (configs: string) =>
+  `from ${configs} k join _headrace.connection c on c.id = k.id join _headrace.partition p on p.id = c.partition_id left join _headrace.connection_total t on t.connection_id = c.id`;
 
 const VIEW = `k.id, p.app, p.id as partition, k.managed_by as "managedBy", ${STATE} as state, c.paused or p.paused as paused, c.running, c.cap as "maxConcurrentProcesses",
   (select count(*) from _headrace.task d where d.connection_id = c.id and d.state = 'dead') as dead,
@@ -54,24 +55,63 @@ const MORE = `left join lateral (select connection_id, every_seconds, cron, time
 const PAGE = `(select * from _headrace.connection_config where ($1::text is null or id > $1) and ($2::text is null or position(lower($2) in id) > 0) order by id limit $3)`;
 
 /** By name. `after`: the last one of the page before. `search`: part of a name. */
-export async function listConnections(pool: Pool, { after, limit, search, state }: { after?: string | undefined; limit: number; search?: string | undefined; state?: string | undefined }): Promise<ConnectionView[]> {
+export async function listConnections(
+  pool: Pool,
+  {
+    after,
+    limit,
+    search,
+    state,
+  }: { after?: string | undefined; limit: number; search?: string | undefined; state?: string | undefined },
+): Promise<ConnectionView[]> {
   const parameters = [after ?? null, search ?? null];
-  if (state === undefined) return pool.query<ConnectionView & Record<string, unknown>>(`select ${VIEW} ${joined(PAGE)} ${MORE} order by k.id`, [...parameters, limit], 'list_connections');
-  return pool.query<ConnectionView & Record<string, unknown>>(`select ${VIEW} ${joined(PAGE)} ${MORE} where ${STATE} = $4 order by k.id limit $5`, [...parameters, null, state, limit]);
+  if (state === undefined)
+    return pool.query<ConnectionView & Record<string, unknown>>(
+      `select ${VIEW} ${joined(PAGE)} ${MORE} order by k.id`,
+      [...parameters, limit],
+      'list_connections',
+    );
+  return pool.query<ConnectionView & Record<string, unknown>>(
+    `select ${VIEW} ${joined(PAGE)} ${MORE} where ${STATE} = $4 order by k.id limit $5`,
+    [...parameters, null, state, limit],
+  );
 }
 
 /** `secrets` are sealed. */
-export async function findConnectionView(pool: Pool, id: string): Promise<(ConnectionDetail & { secrets: Buffer | null }) | undefined> {
-  const [row] = await pool.query<ConnectionDetail & { secrets: Buffer | null } & Record<string, unknown>>(`select ${VIEW}, k.config as settings, k.secrets ${joined('_headrace.connection_config')} ${MORE} where k.id = $1`, [id], 'find_connection');
+export async function findConnectionView(
+  pool: Pool,
+  id: string,
+): Promise<(ConnectionDetail & { secrets: Buffer | null }) | undefined> {
+  const [row] = await pool.query<ConnectionDetail & { secrets: Buffer | null } & Record<string, unknown>>(
+    `select ${VIEW}, k.config as settings, k.secrets ${joined('_headrace.connection_config')} ${MORE} where k.id = $1`,
+    [id],
+    'find_connection',
+  );
   return row;
 }
 
 /** How many connections are in which state, how many tasks, and who works. */
-export async function countAll(pool: Pool): Promise<{ connections: Partial<Record<ConnectionState, number>>; tasks: Record<string, number>; workers: number; slots: number; partitions: number }> {
+export async function countAll(pool: Pool): Promise<{
+  connections: Partial<Record<ConnectionState, number>>;
+  tasks: Record<string, number>;
+  workers: number;
+  slots: number;
+  partitions: number;
+}> {
   const [states, tasks, [others]] = await Promise.all([
-    pool.query<{ state: ConnectionState; n: number }>(`select ${STATE} as state, count(*) as n ${joined('_headrace.connection_config')} group by 1`),
-    pool.query<{ state: string; n: number }>(`select state, count(*) as n from _headrace.task where state in ('queued', 'delayed', 'paused', 'running', 'dead') group by 1`),
-    pool.query<{ workers: number; slots: number; partitions: number }>(`select (select count(*) from _headrace.worker where lease_until > now()) as workers, (select coalesce(sum(slots), 0) from _headrace.worker where lease_until > now()) as slots, (select count(*) from _headrace.partition) as partitions`),
+    pool.query<{ state: ConnectionState; n: number }>(
+      `select ${STATE} as state, count(*) as n ${joined('_headrace.connection_config')} group by 1`,
+    ),
+    pool.query<{ state: string; n: number }>(
+      `select state, count(*) as n from _headrace.task where state in ('queued', 'delayed', 'paused', 'running', 'dead') group by 1`,
+    ),
+    pool.query<{ workers: number; slots: number; partitions: number }>(
+      `select (select count(*) from _headrace.worker where lease_until > now()) as workers, (select coalesce(sum(slots), 0) from _headrace.worker where lease_until > now()) as slots, (select count(*) from _headrace.partition) as partitions`,
+    ),
   ]);
-  return { connections: Object.fromEntries(states.map(({ state, n }) => [state, n])), tasks: Object.fromEntries(tasks.map(({ state, n }) => [state, n])), ...others! };
+  return {
+    connections: Object.fromEntries(states.map(({ state, n }) => [state, n])),
+    tasks: Object.fromEntries(tasks.map(({ state, n }) => [state, n])),
+    ...others!,
+  };
 }

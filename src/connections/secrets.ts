@@ -1,4 +1,7 @@
-/** Secrets of stored connections: taken out of a configuration, sealed with a key from the environment, and put back where it is used. */
+/**
+ * Secrets of stored connections: taken out of a configuration, sealed with a key from the environment, and put back
+ * where it is used.
+ */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { ConfigError } from '../errors.js';
 import { registerSecret } from '../log.js';
@@ -44,7 +47,13 @@ export function joinSecrets(shown: Settings, secrets: Record<string, string>): S
     if (value === SECRET_MASK) {
       const secret = secrets[JSON.stringify(path)];
       if (secret === undefined) {
-        throw new ConfigError(`there is no stored secret to keep for ${path.join('.')}`, { code: 'secret_missing', place: path.join('.'), expected: 'the secret itself', found: `${SECRET_MASK}, which stands for a stored one`, next: 'write the secret' });
+        throw new ConfigError(`there is no stored secret to keep for ${path.join('.')}`, {
+          code: 'secret_missing',
+          place: path.join('.'),
+          expected: 'the secret itself',
+          found: `${SECRET_MASK}, which stands for a stored one`,
+          next: 'write the secret',
+        });
       }
       registerSecret(secret);
       return secret;
@@ -60,14 +69,23 @@ export function joinSecrets(shown: Settings, secrets: Record<string, string>): S
 export class SecretBox {
   private constructor(private readonly keys: Buffer[]) {}
 
-  /** `text`: one key or several with commas between them, each 32 bytes as hex or base64, the newest first. Undefined: there is none. */
+  /**
+   * `text`: one key or several with commas between them, each 32 bytes as hex or base64, the newest first. Undefined:
+   * there is none.
+   */
   static from(text: string | undefined): SecretBox | undefined {
     if (text === undefined || text.trim() === '') return undefined;
     const keys = text.split(',').map((part) => {
       const key = part.trim();
       const bytes = /^[0-9a-f]{64}$/i.test(key) ? Buffer.from(key, 'hex') : Buffer.from(key, 'base64');
       if (bytes.length !== KEY_BYTES) {
-        throw new ConfigError('HEADRACE_SECRET_KEY is no key', { code: 'bad_secret_key', place: 'HEADRACE_SECRET_KEY', expected: `${KEY_BYTES} bytes as hex or base64`, found: `a text of ${key.length} characters`, next: 'make one: openssl rand -hex 32' });
+        throw new ConfigError('HEADRACE_SECRET_KEY is no key', {
+          code: 'bad_secret_key',
+          place: 'HEADRACE_SECRET_KEY',
+          expected: `${KEY_BYTES} bytes as hex or base64`,
+          found: `a text of ${key.length} characters`,
+          next: 'make one: openssl rand -hex 32',
+        });
       }
       registerSecret(key);
       return bytes;
@@ -87,13 +105,29 @@ export class SecretBox {
   /** Throws ConfigError where no key opens it. */
   open(sealed: Buffer, owner: string): Record<string, string> {
     const key = this.keys.find((candidate) => keyId(candidate).equals(sealed.subarray(0, KEY_ID_BYTES)));
-    if (!key) throw new ConfigError('the secrets were sealed with another key', { code: 'wrong_secret_key', place: owner, expected: 'the HEADRACE_SECRET_KEY that they were stored with', found: 'a different one', next: 'put the older key behind the newer one: HEADRACE_SECRET_KEY=new,old' });
+    if (!key)
+      throw new ConfigError('the secrets were sealed with another key', {
+        code: 'wrong_secret_key',
+        place: owner,
+        expected: 'the HEADRACE_SECRET_KEY that they were stored with',
+        found: 'a different one',
+        next: 'put the older key behind the newer one: HEADRACE_SECRET_KEY=new,old',
+      });
     const nonceEnd = KEY_ID_BYTES + NONCE_BYTES;
-    const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(KEY_ID_BYTES, nonceEnd)).setAAD(Buffer.from(owner)).setAuthTag(sealed.subarray(nonceEnd, nonceEnd + TAG_BYTES));
+    const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(KEY_ID_BYTES, nonceEnd))
+      .setAAD(Buffer.from(owner))
+      .setAuthTag(sealed.subarray(nonceEnd, nonceEnd + TAG_BYTES));
     try {
-      return JSON.parse(Buffer.concat([decipher.update(sealed.subarray(nonceEnd + TAG_BYTES)), decipher.final()]).toString('utf8')) as Record<string, string>;
+      return JSON.parse(
+        Buffer.concat([decipher.update(sealed.subarray(nonceEnd + TAG_BYTES)), decipher.final()]).toString('utf8'),
+      ) as Record<string, string>;
     } catch (cause) {
-      throw new ConfigError('the stored secrets are damaged, or another connection\'s', { code: 'secrets_damaged', place: owner, next: 'write the secrets of this connection again', cause });
+      throw new ConfigError("the stored secrets are damaged, or another connection's", {
+        code: 'secrets_damaged',
+        place: owner,
+        next: 'write the secrets of this connection again',
+        cause,
+      });
     }
   }
 }

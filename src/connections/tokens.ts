@@ -34,12 +34,16 @@ export class TokenStore {
   async create(name: string, role: Role, expiresAt: Date | undefined): Promise<TokenView & { token: string }> {
     const token = `hr_${randomBytes(24).toString('base64url')}`;
     const [row] = await this.pool.query<TokenView & Record<string, unknown>>(
-      `insert into _headrace.token (id, name, role, digest, expires_at) values ($1, $2, $3, $4, $5) returning ${VIEW}`, [randomBytes(6).toString('hex'), name, role, digestOf(token), expiresAt ?? null]);
+      `insert into _headrace.token (id, name, role, digest, expires_at) values ($1, $2, $3, $4, $5) returning ${VIEW}`,
+      [randomBytes(6).toString('hex'), name, role, digestOf(token), expiresAt ?? null],
+    );
     return { ...row!, token };
   }
 
   async list(): Promise<TokenView[]> {
-    return this.pool.query<TokenView & Record<string, unknown>>(`select ${VIEW} from _headrace.token order by created_at, id`);
+    return this.pool.query<TokenView & Record<string, unknown>>(
+      `select ${VIEW} from _headrace.token order by created_at, id`,
+    );
   }
 
   /** False: there is none. */
@@ -50,7 +54,9 @@ export class TokenStore {
   /** Undefined: unknown or expired. */
   async roleOf(token: string): Promise<Role | undefined> {
     const [row] = await this.pool.query<{ id: string; role: Role; stale: boolean }>(
-      `select id, role, last_used_at is null or last_used_at < now() - interval '${USED_EVERY}' as stale from _headrace.token where digest = $1 and (expires_at is null or expires_at > now())`, [digestOf(token)]);
+      `select id, role, last_used_at is null or last_used_at < now() - interval '${USED_EVERY}' as stale from _headrace.token where digest = $1 and (expires_at is null or expires_at > now())`,
+      [digestOf(token)],
+    );
     if (row?.stale) await this.pool.query('update _headrace.token set last_used_at = now() where id = $1', [row.id]);
     return row?.role;
   }

@@ -19,7 +19,13 @@ export function coverageOf(manifest: Manifest, twins: Twins): StreamCoverage[] {
   return streams.map((stream) => {
     const problems = new Set<string>();
     find(stream, manifest, twins, problems);
-    return { stream: stream['type'] === 'DynamicDeclarativeStream' ? `${String(stream['name'] ?? 'dynamic')} (made by configuration)` : nameOf(stream), problems: [...problems] };
+    return {
+      stream:
+        stream['type'] === 'DynamicDeclarativeStream'
+          ? `${String(stream['name'] ?? 'dynamic')} (made by configuration)`
+          : nameOf(stream),
+      problems: [...problems],
+    };
   });
 }
 
@@ -34,5 +40,6 @@ function find(value: Json, manifest: Manifest, twins: Twins, problems: Set<strin
       problems.add(`class ${String(value['class_name']).split('.').at(-1)} has no twin`);
     }
   }
-  for (const [key, inner] of Object.entries(value)) if (key !== '$parameters' && key !== 'schema' && inner !== null) find(inner, manifest, twins, problems);
+  for (const [key, inner] of Object.entries(value))
+    if (key !== '$parameters' && key !== 'schema' && inner !== null) find(inner, manifest, twins, problems);
 }

@@ -44,15 +44,32 @@ export async function openManifest(settings: ManifestSourceConfig, parts: Manife
   const own = ceilingsOf(settings);
   const ceilings = { ...own, maxConcurrency: own.maxConcurrency ?? maxConcurrency };
   const twins = { ...TWINS, ...(settings.components === undefined ? {} : await loadTwins(settings.components)) };
-  const files = settings.files === undefined ? undefined : { folder: path.resolve(settings.files), streams: parts.fileStreams };
-  const source = await declarativeSource({ manifest, config, twins, baseUrl: settings.base_url, streams: settings.streams, exclude: settings.exclude, ceilings, files, ...parts });
+  const files =
+    settings.files === undefined ? undefined : { folder: path.resolve(settings.files), streams: parts.fileStreams };
+  const source = await declarativeSource({
+    manifest,
+    config,
+    twins,
+    baseUrl: settings.base_url,
+    streams: settings.streams,
+    exclude: settings.exclude,
+    ceilings,
+    files,
+    ...parts,
+  });
   if (!files) notes.push(...notesOnFiles(source));
   return { source, manifest, notes, credential: credentialOf(manifest, config) };
 }
 
 function notesOnFiles({ definitions }: DeclarativeSource): string[] {
-  const streams = [...definitions].filter(([, definition]) => definition['file_uploader'] !== undefined).map(([name]) => name);
-  return streams.length === 0 ? [] : [`records of ${streams.join(', ')} point to files, which are not fetched: name a folder for them (files in headrace.yaml, --files)`];
+  const streams = [...definitions]
+    .filter(([, definition]) => definition['file_uploader'] !== undefined)
+    .map(([name]) => name);
+  return streams.length === 0
+    ? []
+    : [
+        `records of ${streams.join(', ')} point to files, which are not fetched: name a folder for them (files in headrace.yaml, --files)`,
+      ];
 }
 
 /** A module that exports `twins`, or is the twins by name. Runs code of the user's own choice. */
@@ -60,12 +77,28 @@ export async function loadTwins(file: string): Promise<Twins> {
   const at = path.resolve(file);
   let module: Record<string, unknown>;
   try {
-    module = /\.[cm]?ts$/.test(file) ? await importTypeScript(at) : ((await import(pathToFileURL(at).href)) as Record<string, unknown>);
+    module = /\.[cm]?ts$/.test(file)
+      ? await importTypeScript(at)
+      : ((await import(pathToFileURL(at).href)) as Record<string, unknown>);
   } catch (error) {
-    throw new ConfigError('the components cannot be loaded', { code: 'components_failed', place: file, expected: 'a module that exports twins', found: messageOf(error).slice(0, 200), next: 'correct the module', cause: error });
+    throw new ConfigError('the components cannot be loaded', {
+      code: 'components_failed',
+      place: file,
+      expected: 'a module that exports twins',
+      found: messageOf(error).slice(0, 200),
+      next: 'correct the module',
+      cause: error,
+    });
   }
   const twins = module['twins'] ?? module['default'];
-  if (!isObject(twins)) throw new ConfigError('the components name no twins', { code: 'components_failed', place: file, expected: 'export const twins = { ClassName: { … } }', found: Object.keys(module).join(', ') || 'no exports', next: 'see docs/guides/twins.md' });
+  if (!isObject(twins))
+    throw new ConfigError('the components name no twins', {
+      code: 'components_failed',
+      place: file,
+      expected: 'export const twins = { ClassName: { … } }',
+      found: Object.keys(module).join(', ') || 'no exports',
+      next: 'see docs/guides/twins.md',
+    });
   return twins as unknown as Twins;
 }
 

@@ -23,14 +23,21 @@ export function staticStreams(input: StreamsInput): JsonObject[] {
   const streams: JsonObject[] = [];
   for (const entry of objects(manifest.root['streams'])) {
     if (entry['type'] !== 'ConditionalStreams') streams.push(entry);
-    else if (templates.condition(entry['condition'] as string | boolean, { config: config as Dict, parameters: parametersOf(entry) })) streams.push(...objects(entry['streams']));
+    else if (
+      templates.condition(entry['condition'] as string | boolean, {
+        config: config as Dict,
+        parameters: parametersOf(entry),
+      })
+    )
+      streams.push(...objects(entry['streams']));
   }
   for (const dynamic of dynamicStreams(manifest)) {
     const resolver = dynamic['components_resolver'] as JsonObject;
     if (resolver['type'] === 'HttpComponentsResolver') continue;
-    const values = resolver['type'] === 'ParametrizedComponentsResolver'
-      ? objects((resolver['stream_parameters'] as JsonObject)['list_of_parameters_for_stream'])
-      : configuredComponents(resolver, input);
+    const values =
+      resolver['type'] === 'ParametrizedComponentsResolver'
+        ? objects((resolver['stream_parameters'] as JsonObject)['list_of_parameters_for_stream'])
+        : configuredComponents(resolver, input);
     streams.push(...fillIn(dynamic, values, input));
   }
   return unique(streams, manifest);
@@ -41,23 +48,30 @@ export async function allStreams(input: StreamsInput, fetch: FetchComponents): P
   const streams = [...staticStreams(input)];
   for (const dynamic of dynamicStreams(input.manifest)) {
     const resolver = dynamic['components_resolver'] as JsonObject;
-    if (resolver['type'] === 'HttpComponentsResolver') streams.push(...fillIn(dynamic, await fetch(resolver['retriever'] as JsonObject), input));
+    if (resolver['type'] === 'HttpComponentsResolver')
+      streams.push(...fillIn(dynamic, await fetch(resolver['retriever'] as JsonObject), input));
   }
   return unique(streams, input.manifest);
 }
 
 export function hasFetchedStreams(manifest: Manifest): boolean {
-  return dynamicStreams(manifest).some((dynamic) => (dynamic['components_resolver'] as JsonObject)['type'] === 'HttpComponentsResolver');
+  return dynamicStreams(manifest).some(
+    (dynamic) => (dynamic['components_resolver'] as JsonObject)['type'] === 'HttpComponentsResolver',
+  );
 }
 
 /** Streams written out in a manifest, conditional ones included, whatever the configuration. */
 export function writtenStreams(manifest: Manifest): JsonObject[] {
-  return objects(manifest.root['streams']).flatMap((entry) => (entry['type'] === 'ConditionalStreams' ? objects(entry['streams']) : [entry]));
+  return objects(manifest.root['streams']).flatMap((entry) =>
+    entry['type'] === 'ConditionalStreams' ? objects(entry['streams']) : [entry],
+  );
 }
 
 /** The streams that one which delegates by its state is made of, what it is at first last; else the stream itself. */
 export function partsOf(stream: JsonObject): JsonObject[] {
-  return stream['type'] === 'StateDelegatingStream' ? [stream['incremental_stream'] as JsonObject, stream['full_refresh_stream'] as JsonObject] : [stream];
+  return stream['type'] === 'StateDelegatingStream'
+    ? [stream['incremental_stream'] as JsonObject, stream['full_refresh_stream'] as JsonObject]
+    : [stream];
 }
 
 export function nameOf(stream: JsonObject): string {
@@ -83,7 +97,14 @@ function unique(streams: JsonObject[], manifest: Manifest): JsonObject[] {
   const seen = new Set<string>();
   for (const stream of streams) {
     const name = nameOf(stream);
-    if (seen.has(name)) throw new ConfigError(`two streams are named ${name}`, { code: 'manifest_duplicate_stream', place: placeOf(manifest, stream), expected: 'a name for each stream', found: `${name} twice`, next: 'check what the dynamic streams are made from' });
+    if (seen.has(name))
+      throw new ConfigError(`two streams are named ${name}`, {
+        code: 'manifest_duplicate_stream',
+        place: placeOf(manifest, stream),
+        expected: 'a name for each stream',
+        found: `${name} twice`,
+        next: 'check what the dynamic streams are made from',
+      });
     seen.add(name);
   }
   return streams;
@@ -91,24 +112,52 @@ function unique(streams: JsonObject[], manifest: Manifest): JsonObject[] {
 
 /** Every combination of the entries that the configuration holds at the pointers. */
 function configuredComponents(resolver: JsonObject, { config, templates }: StreamsInput): JsonObject[] {
-  const configs = Array.isArray(resolver['stream_config']) ? objects(resolver['stream_config']) : [resolver['stream_config'] as JsonObject];
+  const configs = Array.isArray(resolver['stream_config'])
+    ? objects(resolver['stream_config'])
+    : [resolver['stream_config'] as JsonObject];
   let combinations: JsonObject[] = [{}];
   for (const [index, entry] of configs.entries()) {
-    const pointer = (entry['configs_pointer'] as Json[]).map((part) => String(templates.string(String(part), { config: config as Dict, parameters: parametersOf(entry) })));
-    const found = pointer.reduce<Json | undefined>((at, key) => (isObject(at) ? at[key] : Array.isArray(at) ? at[Number(key)] : undefined), config) ?? [];
-    const items = [...(Array.isArray(found) ? found : [found]), ...(Array.isArray(entry['default_values']) ? entry['default_values'] : [])];
-    combinations = combinations.flatMap((base) => items.map((item, at) => (isObject(item) ? { ...base, ...item } : { ...base, [`source_config_${index}`]: [at, item] })));
-    if (combinations.length > LIMITS.dynamicStreams) throw new ConfigError('the configuration makes too many streams', { code: 'too_many_streams', expected: `at most ${LIMITS.dynamicStreams}`, found: `${combinations.length}` });
+    const pointer = (entry['configs_pointer'] as Json[]).map((part) =>
+      String(templates.string(String(part), { config: config as Dict, parameters: parametersOf(entry) })),
+    );
+    const found =
+      pointer.reduce<Json | undefined>(
+        (at, key) => (isObject(at) ? at[key] : Array.isArray(at) ? at[Number(key)] : undefined),
+        config,
+      ) ?? [];
+    const items = [
+      ...(Array.isArray(found) ? found : [found]),
+      ...(Array.isArray(entry['default_values']) ? entry['default_values'] : []),
+    ];
+    combinations = combinations.flatMap((base) =>
+      items.map((item, at) =>
+        isObject(item) ? { ...base, ...item } : { ...base, [`source_config_${index}`]: [at, item] },
+      ),
+    );
+    if (combinations.length > LIMITS.dynamicStreams)
+      throw new ConfigError('the configuration makes too many streams', {
+        code: 'too_many_streams',
+        expected: `at most ${LIMITS.dynamicStreams}`,
+        found: `${combinations.length}`,
+      });
   }
   return combinations;
 }
 
-function fillIn(dynamic: JsonObject, values: JsonObject[], { manifest, config, templates }: StreamsInput): JsonObject[] {
+function fillIn(
+  dynamic: JsonObject,
+  values: JsonObject[],
+  { manifest, config, templates }: StreamsInput,
+): JsonObject[] {
   const template = dynamic['stream_template'] as JsonObject;
   const mappings = objects((dynamic['components_resolver'] as JsonObject)['components_mapping']);
   return values.map((componentValues) => {
     const made = structuredClone(template);
-    const context = { config: config as Dict, components_values: componentValues as Dict, stream_template_config: template as Dict };
+    const context = {
+      config: config as Dict,
+      components_values: componentValues as Dict,
+      stream_template_config: template as Dict,
+    };
     for (const mapping of mappings) {
       const scope = { ...context, parameters: parametersOf(mapping) };
       if (mapping['condition'] !== undefined && !templates.condition(mapping['condition'] as string, scope)) continue;
@@ -118,7 +167,11 @@ function fillIn(dynamic: JsonObject, values: JsonObject[], { manifest, config, t
       assign(made, path, keepsText ? value : asYaml(value), mapping['create_or_update'] === true);
     }
     const name = made['name'] ?? dynamic['name'];
-    return propagateParameters({ ...made, type: made['type'] ?? 'DeclarativeStream', ...(name === undefined ? {} : { name }) }, manifest.origins, manifest.file);
+    return propagateParameters(
+      { ...made, type: made['type'] ?? 'DeclarativeStream', ...(name === undefined ? {} : { name }) },
+      manifest.origins,
+      manifest.file,
+    );
   });
 }
 
@@ -151,5 +204,11 @@ function assign(target: Json, path: string[], value: Json, create: boolean): voi
 
 /** The same component, whatever parameters were handed down to it on the way. */
 export function identityOf(component: JsonObject): string {
-  return JSON.stringify(component, (key, value: unknown) => (key === '$parameters' || key === 'schema_loader' ? undefined : isObject(value) ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) : value));
+  return JSON.stringify(component, (key, value: unknown) =>
+    key === '$parameters' || key === 'schema_loader'
+      ? undefined
+      : isObject(value)
+        ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+        : value,
+  );
 }

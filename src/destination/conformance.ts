@@ -1,6 +1,6 @@
 /**
- * What every destination must do, as cases that any test runner can run: `for (const c of destinationConformance(make)) test(c.name, c.run)`.
- * `make` gives a destination that holds nothing yet; each case closes it.
+ * What every destination must do, as cases that any test runner can run: `for (const c of destinationConformance(make))
+ * test(c.name, c.run)`. `make` gives a destination that holds nothing yet; each case closes it.
  */
 import assert from 'node:assert/strict';
 import { LedgerConflictError } from '../errors.js';
@@ -14,7 +14,14 @@ export interface ConformanceCase {
 
 const SCHEMA: JsonSchema = {
   type: 'object',
-  properties: { id: { type: 'string' }, created: { type: ['integer', 'null'] }, amount: { type: ['number', 'null'] }, paid: { type: ['boolean', 'null'] }, note: { type: ['string', 'null'] }, nested: { type: ['object', 'array', 'null'] } },
+  properties: {
+    id: { type: 'string' },
+    created: { type: ['integer', 'null'] },
+    amount: { type: ['number', 'null'] },
+    paid: { type: ['boolean', 'null'] },
+    note: { type: ['string', 'null'] },
+    nested: { type: ['object', 'array', 'null'] },
+  },
 };
 
 const VERSION = 1_700_000_000_000;
@@ -37,11 +44,19 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
       name,
       run: async () => {
         const destination = await make();
-        const session = await destination.open({ connection: 'conformance', runId: 'run1', streams: [target(mode)], readOnly: false, startedMs: VERSION });
+        const session = await destination.open({
+          connection: 'conformance',
+          runId: 'run1',
+          streams: [target(mode)],
+          readOnly: false,
+          startedMs: VERSION,
+        });
         try {
           await run({
-            destination, session,
-            prepare: (records, version = VERSION) => session.prepare({ stream: 'things', records: records as DataRecord[], page: '1.1.1', version }),
+            destination,
+            session,
+            prepare: (records, version = VERSION) =>
+              session.prepare({ stream: 'things', records: records as DataRecord[], page: '1.1.1', version }),
             commit: (rows, state = [], firstLoad = false) => session.commit({ rows, state, firstLoad } satisfies Batch),
           });
         } finally {
@@ -50,7 +65,15 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
         }
       },
     });
-  const row = (id: string, more: DataRecord = {}): DataRecord => ({ id, created: 1, amount: 2.5, paid: true, note: 'a', nested: { x: [1] }, ...more });
+  const row = (id: string, more: DataRecord = {}): DataRecord => ({
+    id,
+    created: 1,
+    amount: 2.5,
+    paid: true,
+    note: 'a',
+    nested: { x: [1] },
+    ...more,
+  });
   const entry = (key: string, expect: number, value: unknown): StateWrite => ({ stream: 'things', key, expect, value });
 
   define('rows and the state that they imply are committed together', async ({ session, prepare, commit }) => {
@@ -65,7 +88,10 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
     await assert.rejects(commit([prepare([row('b')])], [entry('range/1', 0, 2)]), LedgerConflictError);
     await assert.rejects(commit([prepare([row('c')])], [entry('range/1', 7, 2)]), LedgerConflictError);
     assert.equal((await session.stored('things')).keys, 1);
-    assert.deepEqual((await session.loadState()).map((e) => e.value), [1]);
+    assert.deepEqual(
+      (await session.loadState()).map((e) => e.value),
+      [1],
+    );
     assert.equal((await session.counts())['things']?.read, 1);
   });
 
@@ -79,9 +105,18 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
   define('state survives a new session', async ({ destination, session, prepare, commit }) => {
     await commit([prepare([row('a')])], [entry('range/1', 0, 'kept')]);
     await session.close();
-    const again = await destination.open({ connection: 'conformance', runId: 'run2', streams: [target()], readOnly: false, startedMs: VERSION });
+    const again = await destination.open({
+      connection: 'conformance',
+      runId: 'run2',
+      streams: [target()],
+      readOnly: false,
+      startedMs: VERSION,
+    });
     try {
-      assert.deepEqual((await again.loadState()).map((e) => e.value), ['kept']);
+      assert.deepEqual(
+        (await again.loadState()).map((e) => e.value),
+        ['kept'],
+      );
       assert.equal((await again.counts())['things']?.read, 1);
     } finally {
       await again.close();
@@ -89,41 +124,65 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
   });
 
   define('a second run of the connection is told who holds it', async ({ destination }) => {
-    await assert.rejects(destination.open({ connection: 'conformance', runId: 'run2', streams: [target()], readOnly: false, startedMs: VERSION }), (error: Error & { code?: string; found?: string }) => {
-      assert.equal(error.code, 'connection_locked');
-      assert.match(error.found ?? '', new RegExp(`run1.*${process.pid}`));
-      return true;
-    });
+    await assert.rejects(
+      destination.open({
+        connection: 'conformance',
+        runId: 'run2',
+        streams: [target()],
+        readOnly: false,
+        startedMs: VERSION,
+      }),
+      (error: Error & { code?: string; found?: string }) => {
+        assert.equal(error.code, 'connection_locked');
+        assert.match(error.found ?? '', new RegExp(`run1.*${process.pid}`));
+        return true;
+      },
+    );
   });
 
-  define('delivering a page twice leaves the destination as delivering it once', async ({ session, prepare, commit }) => {
-    if (!session.capabilities.keys) return;
-    await commit([prepare([row('a'), row('b')])], [], true);
-    const second = await commit([prepare([row('a'), row('b')])], [], true);
-    assert.deepEqual([second.counts['things']?.inserted, second.counts['things']?.unchanged], [0, 2]);
-    assert.equal((await session.stored('things')).keys, 2);
-  });
+  define(
+    'delivering a page twice leaves the destination as delivering it once',
+    async ({ session, prepare, commit }) => {
+      if (!session.capabilities.keys) return;
+      await commit([prepare([row('a'), row('b')])], [], true);
+      const second = await commit([prepare([row('a'), row('b')])], [], true);
+      assert.deepEqual([second.counts['things']?.inserted, second.counts['things']?.unchanged], [0, 2]);
+      assert.equal((await session.stored('things')).keys, 2);
+    },
+  );
 
-  define('a key that stands twice in one batch is stored once, the later read of it', async ({ session, prepare, commit }) => {
-    if (!session.capabilities.keys) return;
-    const receipt = await commit([prepare([row('a', { note: 'new' })], VERSION + 5), prepare([row('a', { note: 'old' })], VERSION)], [], true);
-    assert.deepEqual([receipt.counts['things']?.inserted, receipt.counts['things']?.unchanged], [1, 1]);
-    assert.equal((await session.lookup('things', [{ id: 'a' }]))[0]?.['note'], 'new');
-  });
+  define(
+    'a key that stands twice in one batch is stored once, the later read of it',
+    async ({ session, prepare, commit }) => {
+      if (!session.capabilities.keys) return;
+      const receipt = await commit(
+        [prepare([row('a', { note: 'new' })], VERSION + 5), prepare([row('a', { note: 'old' })], VERSION)],
+        [],
+        true,
+      );
+      assert.deepEqual([receipt.counts['things']?.inserted, receipt.counts['things']?.unchanged], [1, 1]);
+      assert.equal((await session.lookup('things', [{ id: 'a' }]))[0]?.['note'], 'new');
+    },
+  );
 
-  define('the read that the server answered later wins, in whatever order they come', async ({ session, prepare, commit }) => {
-    if (!session.capabilities.keys) return;
-    await commit([prepare([row('a', { note: 'second' })], VERSION + 10)]);
-    const late = await commit([prepare([row('a', { note: 'first' })], VERSION)]);
-    assert.equal(late.counts['things']?.updated, 0);
-    assert.equal((await session.lookup('things', [{ id: 'a' }]))[0]?.['note'], 'second');
-    const third = await commit([prepare([row('a', { note: 'third' })], VERSION + 20)]);
-    assert.equal(third.counts['things']?.updated, 1);
-    assert.equal((await session.lookup('things', [{ id: 'a' }]))[0]?.['note'], 'third');
-  });
+  define(
+    'the read that the server answered later wins, in whatever order they come',
+    async ({ session, prepare, commit }) => {
+      if (!session.capabilities.keys) return;
+      await commit([prepare([row('a', { note: 'second' })], VERSION + 10)]);
+      const late = await commit([prepare([row('a', { note: 'first' })], VERSION)]);
+      assert.equal(late.counts['things']?.updated, 0);
+      assert.equal((await session.lookup('things', [{ id: 'a' }]))[0]?.['note'], 'second');
+      const third = await commit([prepare([row('a', { note: 'third' })], VERSION + 20)]);
+      assert.equal(third.counts['things']?.updated, 1);
+      assert.equal((await session.lookup('things', [{ id: 'a' }]))[0]?.['note'], 'third');
+    },
+  );
 
   define('a row that does not fit is set aside, and the page goes on', async ({ session, prepare, commit }) => {
-    const bad = session.capabilities.keys ? [row('b', { created: 'yesterday' }), { created: 1 }, 'no object'] : ['no object'];
+    const bad = session.capabilities.keys
+      ? [row('b', { created: 'yesterday' }), { created: 1 }, 'no object']
+      : ['no object'];
     const receipt = await commit([prepare([row('a'), ...bad, row('z')])]);
     const counts = receipt.counts['things']!;
     assert.deepEqual([counts.read, counts.inserted, counts.quarantined], [2 + bad.length, 2, bad.length]);
@@ -139,22 +198,41 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
     assert.ok(b);
   });
 
-  define('awkward values arrive: NUL, surrogates, escapes, large integers, long and look-alike names', async ({ session, prepare, commit }) => {
-    if (!session.capabilities.keys) return;
-    const long = 'x'.repeat(80);
-    const record = row('k', { note: 'tab\tline\nback\\slash \u0000 nul \ud800 half', nested: { deep: ['\u0000', '\\u0000', '\ud83d\ude00', 9007199254740993n] }, Note: 'upper', [long]: 1, [`${long}y`]: 2 });
-    const receipt = await commit([prepare([record])]);
-    assert.equal(receipt.counts['things']?.quarantined, 0);
-    const [stored] = await session.lookup('things', [{ id: 'k' }]);
-    assert.equal(stored?.['note'], 'tab\tline\nback\\slash \ufffd nul \ufffd half');
-    assert.deepEqual([stored?.['Note'], stored?.[long], stored?.[`${long}y`]], ['upper', 1, 2]);
-    assert.deepEqual((stored?.['nested'] as { deep: unknown[] } | undefined)?.deep.slice(0, 3), ['\ufffd', '\\u0000', '\ud83d\ude00']);
-  });
+  define(
+    'awkward values arrive: NUL, surrogates, escapes, large integers, long and look-alike names',
+    async ({ session, prepare, commit }) => {
+      if (!session.capabilities.keys) return;
+      const long = 'x'.repeat(80);
+      const record = row('k', {
+        note: 'tab\tline\nback\\slash \u0000 nul \ud800 half',
+        nested: { deep: ['\u0000', '\\u0000', '\ud83d\ude00', 9007199254740993n] },
+        Note: 'upper',
+        [long]: 1,
+        [`${long}y`]: 2,
+      });
+      const receipt = await commit([prepare([record])]);
+      assert.equal(receipt.counts['things']?.quarantined, 0);
+      const [stored] = await session.lookup('things', [{ id: 'k' }]);
+      assert.equal(stored?.['note'], 'tab\tline\nback\\slash \ufffd nul \ufffd half');
+      assert.deepEqual([stored?.['Note'], stored?.[long], stored?.[`${long}y`]], ['upper', 1, 2]);
+      assert.deepEqual((stored?.['nested'] as { deep: unknown[] } | undefined)?.deep.slice(0, 3), [
+        '\ufffd',
+        '\\u0000',
+        '\ud83d\ude00',
+      ]);
+    },
+  );
 
   define('deletions become tombstones, and a later read lifts them', async ({ session, prepare, commit }) => {
     if (!session.capabilities.keys) return;
     await commit([prepare([row('a'), row('b')])]);
-    const gone = session.prepare({ stream: 'things', records: [], page: 'x', version: VERSION + 1, deleted: [{ id: 'a' }] });
+    const gone = session.prepare({
+      stream: 'things',
+      records: [],
+      page: 'x',
+      version: VERSION + 1,
+      deleted: [{ id: 'a' }],
+    });
     assert.equal((await commit([gone])).counts['things']?.deleted, 1);
     assert.deepEqual(await session.stored('things'), { keys: 2, deleted: 1 });
     await commit([prepare([row('a')], VERSION + 2)]);
@@ -164,37 +242,61 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
   define('rows of a scope that are no longer listed become tombstones', async ({ session, prepare, commit }) => {
     if (!session.capabilities.keys) return;
     await commit([prepare([row('a'), row('b'), row('c', { note: 'other' })])]);
-    await commit([session.prepare({ stream: 'things', records: [row('b')], page: 'x', version: VERSION + 1, scope: { field: 'note', value: 'a' } })]);
+    await commit([
+      session.prepare({
+        stream: 'things',
+        records: [row('b')],
+        page: 'x',
+        version: VERSION + 1,
+        scope: { field: 'note', value: 'a' },
+      }),
+    ]);
     assert.deepEqual(await session.stored('things'), { keys: 3, deleted: 1 });
   });
 
   define('what a re-read did not see becomes a tombstone', async ({ session, prepare, commit }) => {
     if (!session.capabilities.keys) return;
     await commit([prepare([row('a'), row('b')])]);
-    await commit([session.prepare({ stream: 'things', records: [row('b')], page: 'x', version: VERSION + 1, remember: 2 })]);
+    await commit([
+      session.prepare({ stream: 'things', records: [row('b')], page: 'x', version: VERSION + 1, remember: 2 }),
+    ]);
     assert.equal(await session.forgetUnseen('things', 2, undefined), 1);
     assert.deepEqual(await session.stored('things'), { keys: 2, deleted: 1 });
   });
 
   define('batches commit side by side', async ({ session, prepare, commit }) => {
-    const batches = Array.from({ length: 8 }, (_, i) => commit([prepare(Array.from({ length: 50 }, (_unused, k) => row(`${i}-${k}`)))], [entry(`range/${i}`, 0, i)], i % 2 === 0));
+    const batches = Array.from({ length: 8 }, (_, i) =>
+      commit(
+        [prepare(Array.from({ length: 50 }, (_unused, k) => row(`${i}-${k}`)))],
+        [entry(`range/${i}`, 0, i)],
+        i % 2 === 0,
+      ),
+    );
     await Promise.all(batches);
     assert.equal((await session.stored('things')).keys, 400);
     assert.equal((await session.loadState()).length, 8);
     assert.equal((await session.counts())['things']?.inserted, 400);
   });
 
-  define('mode append keeps every read', async ({ session, prepare, commit }) => {
-    await commit([prepare([row('a')])]);
-    await commit([prepare([row('a')])]);
-    assert.equal((await session.stored('things')).keys, 2);
-  }, 'append');
+  define(
+    'mode append keeps every read',
+    async ({ session, prepare, commit }) => {
+      await commit([prepare([row('a')])]);
+      await commit([prepare([row('a')])]);
+      assert.equal((await session.stored('things')).keys, 2);
+    },
+    'append',
+  );
 
-  define('mode replace shows nothing before it is published', async ({ session, prepare, commit }) => {
-    await session.restart('things');
-    await commit([prepare([row('a'), row('b')])]);
-    assert.equal((await session.stored('things')).keys, 2);
-    await session.publish('things');
-  }, 'replace');
+  define(
+    'mode replace shows nothing before it is published',
+    async ({ session, prepare, commit }) => {
+      await session.restart('things');
+      await commit([prepare([row('a'), row('b')])]);
+      assert.equal((await session.stored('things')).keys, 2);
+      await session.publish('things');
+    },
+    'replace',
+  );
   return cases;
 }

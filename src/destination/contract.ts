@@ -1,6 +1,7 @@
 /**
- * What a destination is. It accepts batches and answers with receipts; rows and the state that they imply are committed together, so
- * that state never mentions a row that is not there. State entries are opaque to it: compare-and-set by version.
+ * What a destination is. It accepts batches and answers with receipts; rows and the state that they imply are committed
+ * together, so that state never mentions a row that is not there. State entries are opaque to it: compare-and-set by
+ * version.
  */
 import type { DataRecord, JsonSchema, WriteMode } from '../protocol/catalog.js';
 
@@ -93,7 +94,9 @@ export interface Loan {
   stale: boolean;
 }
 
-/** Where processes that read one connection together meet. The leader holds the connection; borrowers work beside it. */
+/**
+ * Where processes that read one connection together meet. The leader holds the connection; borrowers work beside it.
+ */
 export interface LoanBook {
   /** The leader begins: what an earlier run lent is its own again, and later commits of those borrowers are refused. */
   recall(): Promise<void>;
@@ -125,7 +128,11 @@ export interface DestinationSession {
   /** Rows of a stream as they are stored: keys there are, tombstones among them. */
   stored(stream: string): Promise<{ keys: number; deleted: number }>;
   /** Tombstones rows of a finished re-read that it did not see: those with `field` in [gte, lt), or all. */
-  forgetUnseen(stream: string, generation: number, within: { field: string; gte: number | null; lt: number } | undefined): Promise<number>;
+  forgetUnseen(
+    stream: string,
+    generation: number,
+    within: { field: string; gte: number | null; lt: number } | undefined,
+  ): Promise<number>;
   /** Begins a stream in mode `replace` anew: an empty table out of sight, counters at zero. */
   restart(stream: string): Promise<void>;
   /** Makes a stream in mode `replace` visible: its new table takes the place of the old one. */
@@ -145,7 +152,10 @@ export interface OpenOptions {
   streams: StreamTarget[];
   /** Only look: take no lock, create nothing. */
   readOnly: boolean;
-  /** Work beside the run that holds the connection: no lock is taken. Only batches without state, or of entries that are this one's own. */
+  /**
+   * Work beside the run that holds the connection: no lock is taken. Only batches without state, or of entries that are
+   * this one's own.
+   */
   beside?: boolean | undefined;
   /** Wall clock, milliseconds, to tell others since when. */
   startedMs: number;

@@ -5,12 +5,18 @@ import { BanDistance, paceUnder, rateUnder, type BanRule } from './ban.js';
 const RULE: BanRule = { quota: 5, windowMs: 1000, banMs: 30_000, slack: 1 };
 
 /** Sends as soon as the distance allows; returns when the server received each request, in the order sent. */
-function drive(distance: BanDistance, requests: number, seed: number, way: (random: () => number) => { up: number; rest: number }, spreadMs: number): { sent: number[]; received: number[] } {
+function drive(
+  distance: BanDistance,
+  requests: number,
+  seed: number,
+  way: (random: () => number) => { up: number; rest: number },
+  spreadMs: number,
+): { sent: number[]; received: number[] } {
   const random = seededRandom(seed);
   const sent: number[] = [];
   const received: number[] = [];
   const answers: { atMs: number; sentMs: number }[] = [];
-  for (let now = 0; sent.length < requests; ) {
+  for (let now = 0; sent.length < requests;) {
     const waitMs = distance.waitMs(now, 1, RULE, spreadMs);
     const answer = answers.toSorted((a, b) => a.atMs - b.atMs)[0];
     if (waitMs <= 0) {
@@ -33,9 +39,16 @@ describe('the distance that keeps clear of a ban', () => {
   test('no window receives more than the quota, however late requests arrive, where the fastest answer is known', () => {
     for (let seed = 1; seed <= 200; seed++) {
       const distance = new BanDistance(60);
-      const { received } = drive(distance, 100, seed, (random) => ({ up: 10 + (random() < 0.1 ? 400 : 60) * random(), rest: 50 + 300 * random() }), 5000);
+      const { received } = drive(
+        distance,
+        100,
+        seed,
+        (random) => ({ up: 10 + (random() < 0.1 ? 400 : 60) * random(), rest: 50 + 300 * random() }),
+        5000,
+      );
       const inOrder = received.toSorted((a, b) => a - b);
-      for (let i = 5; i < inOrder.length; i++) expect(inOrder[i]! - inOrder[i - 5]!).toBeGreaterThanOrEqual(1000 - 1e-3);
+      for (let i = 5; i < inOrder.length; i++)
+        expect(inOrder[i]! - inOrder[i - 5]!).toBeGreaterThanOrEqual(1000 - 1e-3);
     }
   });
 

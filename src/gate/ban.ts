@@ -1,4 +1,7 @@
-/** Servers that shut out for a while whoever exceeds them: what a ban teaches, and which rate keeps clear of the next one. */
+/**
+ * Servers that shut out for a while whoever exceeds them: what a ban teaches, and which rate keeps clear of the next
+ * one.
+ */
 
 /** A server that shuts out for `banMs` whoever sends more than `quota` in a window of `windowMs`. */
 export interface BanRule {
@@ -30,7 +33,10 @@ export function rateUnder(ban: BanRule, spreadMs = FIRST_SLACK * ban.windowMs): 
   return (ban.quota * 1000) / (ban.windowMs + Math.min(ban.windowMs, ban.slack * spreadMs));
 }
 
-/** A ban although the rule was kept: back to the quota before it was raised, else less of it, else the way varies more than assumed. */
+/**
+ * A ban although the rule was kept: back to the quota before it was raised, else less of it, else the way varies more
+ * than assumed.
+ */
 export function tighten(ban: BanRule, found: { quota: number | undefined; cycleMs: number; blockMs: number }): void {
   if (found.quota !== undefined) ban.quota = found.quota;
   else if (found.cycleMs < 2 * found.blockMs) ban.quota *= LESS_QUOTA;
@@ -39,9 +45,10 @@ export function tighten(ban: BanRule, found: { quota: number | undefined; cycleM
 }
 
 /**
- * How far apart requests must leave so that the server never receives more than the quota in a window. A request that was answered late may
- * have been received late, by as much as its answer was slower than the fastest; one that was not answered yet, by as much as the way
- * varies. So the distance follows what is known of the request that the next one must keep clear of, instead of the worst for all.
+ * How far apart requests must leave so that the server never receives more than the quota in a window. A request that
+ * was answered late may have been received late, by as much as its answer was slower than the fastest; one that was not
+ * answered yet, by as much as the way varies. So the distance follows what is known of the request that the next one
+ * must keep clear of, instead of the worst for all.
  */
 export class BanDistance {
   readonly kind = 'ban-distance';
@@ -91,7 +98,10 @@ export class BanDistance {
 
   /** Milliseconds until a request keeps clear of the window. */
   waitMs(nowMs: number, cost: number, ban: BanRule, spreadMs = FIRST_SLACK * ban.windowMs): number {
-    const at = Math.min(this.sends.length - 1, this.sends.length - Math.max(1, Math.floor(ban.quota)) + Math.ceil(cost) - 1);
+    const at = Math.min(
+      this.sends.length - 1,
+      this.sends.length - Math.max(1, Math.floor(ban.quota)) + Math.ceil(cost) - 1,
+    );
     if (at < 0) return 0;
     const mostMs = Math.min(ban.windowMs, ban.slack * spreadMs);
     const latencyMs = this.latencies[at]!;
@@ -100,7 +110,9 @@ export class BanDistance {
   }
 }
 
-/** Evenly spread requests beside their distance: where a window has more of them than are kept, evenness alone must do. */
+/**
+ * Evenly spread requests beside their distance: where a window has more of them than are kept, evenness alone must do.
+ */
 export function paceUnder(ban: BanRule, spreadMs: number | undefined): number {
   return ban.quota > KEPT_SENDS ? rateUnder(ban, spreadMs) : rateUnder(ban, 0);
 }
@@ -123,9 +135,12 @@ export class AcceptedSends {
   quotaBefore(rejectedSentMs: number): number {
     const coveredMs = rejectedSentMs - Math.min(...this.times);
     // More than a ban's server allows: the rate of what is known of.
-    if (this.times.length >= KEPT_SENDS && coveredMs < SUSPECTED_WINDOW_MS) return (this.times.length * SUSPECTED_WINDOW_MS) / Math.max(1, coveredMs);
+    if (this.times.length >= KEPT_SENDS && coveredMs < SUSPECTED_WINDOW_MS)
+      return (this.times.length * SUSPECTED_WINDOW_MS) / Math.max(1, coveredMs);
     let sum = 0;
-    for (const [at, sentMs] of this.times.entries()) if (sentMs > rejectedSentMs - SUSPECTED_WINDOW_MS - SUSPECTED_SLACK_MS && sentMs < rejectedSentMs) sum += this.costs[at]!;
+    for (const [at, sentMs] of this.times.entries())
+      if (sentMs > rejectedSentMs - SUSPECTED_WINDOW_MS - SUSPECTED_SLACK_MS && sentMs < rejectedSentMs)
+        sum += this.costs[at]!;
     return Math.max(1, sum);
   }
 

@@ -1,6 +1,7 @@
 /**
- * A bucket of points that refills, as a GraphQL API tells it. Invariant: our idea of what is available is never above what the server
- * last said plus what it restored since, and never below what it said less everything that this reading could not know of yet.
+ * A bucket of points that refills, as a GraphQL API tells it. Invariant: our idea of what is available is never above
+ * what the server last said plus what it restored since, and never below what it said less everything that this reading
+ * could not know of yet.
  */
 
 export interface BucketReading {
@@ -29,7 +30,8 @@ export class BucketLedger {
   /** Milliseconds until so many points are there. */
   waitMs(nowMs: number, cost: number): number {
     this.refill(nowMs);
-    // A request dearer than the whole bucket goes out alone, with the bucket full: the server will say what is wrong with it.
+    // A request dearer than the whole bucket goes out alone, with the bucket full: the server will say what is wrong
+    // with it.
     const needed = Math.min(cost, this.max);
     return this.available >= needed ? 0 : ((needed - this.available) * 1000) / this.restorePerSecond;
   }
@@ -56,7 +58,10 @@ export class BucketLedger {
   }
 
   private refill(nowMs: number): void {
-    this.available = Math.min(this.max, this.available + (this.restorePerSecond * Math.max(0, nowMs - this.atMs)) / 1000);
+    this.available = Math.min(
+      this.max,
+      this.available + (this.restorePerSecond * Math.max(0, nowMs - this.atMs)) / 1000,
+    );
     this.atMs = Math.max(this.atMs, nowMs);
   }
 }

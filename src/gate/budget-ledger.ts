@@ -1,6 +1,6 @@
 /**
- * A quota of an hour or more: spent as fast as the short limits allow, down to a reserve for what others use of it. Invariant: nothing is
- * admitted while what is known to be left, less what is in flight, would fall below the reserve.
+ * A quota of an hour or more: spent as fast as the short limits allow, down to a reserve for what others use of it.
+ * Invariant: nothing is admitted while what is known to be left, less what is in flight, would fall below the reserve.
  */
 const RESERVE = 0.02;
 /** What others are expected to use until the reset, and some. */
@@ -40,9 +40,12 @@ export class BudgetLedger {
 
   merge(reading: BudgetReading, resetAtMs: number | undefined, nowMs: number): void {
     const used = reading.quota - reading.remaining;
-    const later = resetAtMs !== undefined && this.resetAtMs !== undefined && resetAtMs > this.resetAtMs + RESET_GRAIN_MS;
-    const refilled = resetAtMs === undefined && used + this.inFlightCost < this.used - Math.max(1, NEW_WINDOW * reading.quota);
-    const earlier = resetAtMs !== undefined && this.resetAtMs !== undefined && resetAtMs < this.resetAtMs - RESET_GRAIN_MS;
+    const later =
+      resetAtMs !== undefined && this.resetAtMs !== undefined && resetAtMs > this.resetAtMs + RESET_GRAIN_MS;
+    const refilled =
+      resetAtMs === undefined && used + this.inFlightCost < this.used - Math.max(1, NEW_WINDOW * reading.quota);
+    const earlier =
+      resetAtMs !== undefined && this.resetAtMs !== undefined && resetAtMs < this.resetAtMs - RESET_GRAIN_MS;
     if (earlier && nowMs < this.resetAtMs!) return;
     if (later || refilled || this.quota === Infinity) {
       this.used = used;
@@ -51,7 +54,8 @@ export class BudgetLedger {
     } else this.used = Math.max(this.used, used);
     this.quota = reading.quota;
     this.windowMs = reading.windowMs;
-    if (resetAtMs !== undefined) this.resetAtMs = later || this.resetAtMs === undefined ? resetAtMs : Math.max(this.resetAtMs, resetAtMs);
+    if (resetAtMs !== undefined)
+      this.resetAtMs = later || this.resetAtMs === undefined ? resetAtMs : Math.max(this.resetAtMs, resetAtMs);
     this.sample(nowMs);
   }
 

@@ -1,6 +1,7 @@
 /**
- * How far the server's clock is ahead of ours. `Date` has whole seconds, so each response bounds the offset by an interval, and the
- * intervals of many responses narrow each other. Invariant: while both clocks run evenly, the true offset lies in [lowMs, highMs].
+ * How far the server's clock is ahead of ours. `Date` has whole seconds, so each response bounds the offset by an
+ * interval, and the intervals of many responses narrow each other. Invariant: while both clocks run evenly, the true
+ * offset lies in [lowMs, highMs].
  */
 const DATE_GRAIN_MS = 1000;
 

@@ -1,6 +1,6 @@
 /**
- * Finds how many requests a server takes at once. Invariants: the cap never falls below 1; a rejection of a request sent before the last
- * cut cuts nothing; after a raise was refused, the next is tried after twice the time.
+ * Finds how many requests a server takes at once. Invariants: the cap never falls below 1; a rejection of a request
+ * sent before the last cut cuts nothing; after a raise was refused, the next is tried after twice the time.
  */
 const FIRST_INTERVAL_MS = 5000;
 const LAST_INTERVAL_MS = 120_000;
@@ -53,7 +53,8 @@ export class ConcurrencyLearner {
       this.step *= STEP_GROWTH;
       this.raisedMs = nowMs;
       this.changedMs = nowMs;
-    } else if (this.raisedMs !== undefined && nowMs - this.raisedMs > this.intervalMs && this.step === 1) this.raisedMs = undefined;
+    } else if (this.raisedMs !== undefined && nowMs - this.raisedMs > this.intervalMs && this.step === 1)
+      this.raisedMs = undefined;
   }
 
   /** It was not this. */

@@ -6,7 +6,11 @@ const STRIPE: LimitFact[] = [
   { name: 'global', scope: 'credential', usual: { requests: 100, windowMs: 1000 } },
   { name: 'endpoint', scope: 'endpoint', usual: { requests: 25, windowMs: 1000 } },
 ];
-const answer = (kind: Answer['kind'], signs: Partial<LimitSigns> = {}): Answer => ({ kind, signs: { readings: [], ...signs }, serverTimeMs: undefined });
+const answer = (kind: Answer['kind'], signs: Partial<LimitSigns> = {}): Answer => ({
+  kind,
+  signs: { readings: [], ...signs },
+  serverTimeMs: undefined,
+});
 const accepted = answer('accepted');
 const at = (endpoint: string, cost = 1) => ({ endpoint, cost });
 
@@ -35,7 +39,11 @@ describe('the gate of a credential', () => {
 
   test('a rejection that names an endpoint holds that endpoint alone, another one holds everything', () => {
     const gate = new CredentialGate({ facts: STRIPE });
-    gate.answered(10, gate.sent(0, at('a')), answer('rejected', { rejection: { limit: 'endpoint', scope: 'endpoint', reason: 'rate' } }));
+    gate.answered(
+      10,
+      gate.sent(0, at('a')),
+      answer('rejected', { rejection: { limit: 'endpoint', scope: 'endpoint', reason: 'rate' } }),
+    );
     expect(gate.check(30, at('a')).go).toBe(false);
     expect(gate.check(30, at('b')).go).toBe(true);
     gate.answered(50, gate.sent(40, at('b')), answer('rejected', { rejection: { limit: 'global', reason: 'rate' } }));
@@ -77,7 +85,13 @@ describe('the gate of a credential', () => {
 
   test('points of a bucket are spent by cost, and refunded by what it really was', () => {
     const gate = new CredentialGate();
-    const bucket = (available: number) => ({ kind: 'bucket' as const, limit: 'requests', available, max: 100, restorePerSecond: 10 });
+    const bucket = (available: number) => ({
+      kind: 'bucket' as const,
+      limit: 'requests',
+      available,
+      max: 100,
+      restorePerSecond: 10,
+    });
     gate.answered(0, gate.sent(0, at('a', 50)), answer('accepted', { readings: [bucket(50)], actualCost: 50 }));
     const second = gate.sent(0, at('a', 50));
     expect(gate.check(0, at('a', 20))).toMatchObject({ go: false, reason: 'points of the bucket' });
@@ -87,7 +101,22 @@ describe('the gate of a credential', () => {
 
   test('a long budget is spent down to its reserve, and then waits for its reset', () => {
     const gate = new CredentialGate();
-    const hour = (remaining: number): Answer => ({ kind: 'accepted', signs: { readings: [{ kind: 'budget', limit: 'core', quota: 1000, remaining, windowMs: 3_600_000, resetMs: 1_800_000_000_000 + 1_000_000 }] }, serverTimeMs: 1_800_000_000_000 });
+    const hour = (remaining: number): Answer => ({
+      kind: 'accepted',
+      signs: {
+        readings: [
+          {
+            kind: 'budget',
+            limit: 'core',
+            quota: 1000,
+            remaining,
+            windowMs: 3_600_000,
+            resetMs: 1_800_000_000_000 + 1_000_000,
+          },
+        ],
+      },
+      serverTimeMs: 1_800_000_000_000,
+    });
     gate.answered(10, gate.sent(0, at('a')), hour(21));
     expect(gate.check(600, at('a')).go).toBe(true);
     gate.answered(700, gate.sent(600, at('a')), hour(20));
@@ -122,7 +151,9 @@ describe('the gate of a credential', () => {
 
   test('what an earlier run learned is taken over before the first request, and never while one is under way', () => {
     const gate = new CredentialGate();
-    const memory = { requests: { rate: { perSecond: 80, windowMs: 1000, probeEveryMs: 8000 }, blame: 'rate' as const } };
+    const memory = {
+      requests: { rate: { perSecond: 80, windowMs: 1000, probeEveryMs: 8000 }, blame: 'rate' as const },
+    };
     const ticket = gate.sent(0, at('a'));
     gate.recall(memory);
     expect(gate.rateOf('a')).toBeLessThan(20);
@@ -135,7 +166,16 @@ describe('the gate of a credential', () => {
   test('a server that names ever new limits is only listened to so long', () => {
     const gate = new CredentialGate();
     for (let i = 0; i < 1000; i++) {
-      gate.answered(i, gate.sent(i, at(`e${i}`)), answer('accepted', { readings: [{ kind: 'rolling', limit: `l${i}`, quota: 10, remaining: 9, windowMs: 1000 }, { kind: 'budget', limit: `b${i}`, quota: 10, remaining: 9, windowMs: 3_600_000 }] }));
+      gate.answered(
+        i,
+        gate.sent(i, at(`e${i}`)),
+        answer('accepted', {
+          readings: [
+            { kind: 'rolling', limit: `l${i}`, quota: 10, remaining: 9, windowMs: 1000 },
+            { kind: 'budget', limit: `b${i}`, quota: 10, remaining: 9, windowMs: 3_600_000 },
+          ],
+        }),
+      );
     }
     expect(gate.status(1000).limits.length).toBeLessThan(500);
   });

@@ -1,11 +1,32 @@
 /**
- * The gate of one credential: a request may leave when every limit that counts it has room for it (AND), and no ceiling of the user
- * forbids it. Limits come from the connector's facts, from readings, and from rejections that name one.
+ * The gate of one credential: a request may leave when every limit that counts it has room for it (AND), and no ceiling
+ * of the user forbids it. Limits come from the connector's facts, from readings, and from rejections that name one.
  */
 import { BudgetLedger } from './budget-ledger.js';
 import { ClockOffset } from './clock-offset.js';
-import type { Admission, Answer, Ceilings, Gate, GateRequest, GateStatus, LimitFact, LimitScope, LimitSigns, LimitView, Reading, Rejection, Ticket, WaitReason } from './gate.js';
-import { Governor, type GovernorMemory, type GovernorPrior, type GovernorReading, type GovernorTicket } from './governor.js';
+import type {
+  Admission,
+  Answer,
+  Ceilings,
+  Gate,
+  GateRequest,
+  GateStatus,
+  LimitFact,
+  LimitScope,
+  LimitSigns,
+  LimitView,
+  Reading,
+  Rejection,
+  Ticket,
+  WaitReason,
+} from './gate.js';
+import {
+  Governor,
+  type GovernorMemory,
+  type GovernorPrior,
+  type GovernorReading,
+  type GovernorTicket,
+} from './governor.js';
 import { RateWindow, windowOf } from './rate-window.js';
 import { SendLog } from './send-log.js';
 
@@ -80,7 +101,12 @@ export class CredentialGate implements Gate {
     const verdict = this.verdict(nowMs, request);
     if (!verdict.go && Number.isFinite(verdict.waitMs)) {
       const { reason, limit, waitMs } = verdict;
-      this.held = { reason, limit, sinceMs: this.held?.limit === limit && this.held.reason === reason ? this.held.sinceMs : nowMs, untilMs: nowMs + waitMs };
+      this.held = {
+        reason,
+        limit,
+        sinceMs: this.held?.limit === limit && this.held.reason === reason ? this.held.sinceMs : nowMs,
+        untilMs: nowMs + waitMs,
+      };
     }
     return verdict;
   }
@@ -95,7 +121,10 @@ export class CredentialGate implements Gate {
     this.ceiling?.sent(nowMs);
     this.endpointCeiling(request.endpoint)?.sent(nowMs);
     this.share?.sent(nowMs);
-    const governed = this.limitsOf(request.endpoint).map((limit) => ({ limit, ticket: limit.governor.sent(nowMs, request.cost) }));
+    const governed = this.limitsOf(request.endpoint).map((limit) => ({
+      limit,
+      ticket: limit.governor.sent(nowMs, request.cost),
+    }));
     const budgets = [...this.budgets.values()];
     for (const budget of budgets) budget.sent(request.cost);
     const ticket: OpenTicket = { request, governed, budgets };
@@ -111,7 +140,10 @@ export class CredentialGate implements Gate {
     const explained = this.widenCeiling(answer, request);
     const { rejection } = signs;
     if (answer.kind === 'rejected') this.countRejection(rejection);
-    const blamed = answer.kind === 'rejected' && rejection?.reason !== 'budget' ? this.blamed(nowMs, request, rejection, governed) : undefined;
+    const blamed =
+      answer.kind === 'rejected' && rejection?.reason !== 'budget'
+        ? this.blamed(nowMs, request, rejection, governed)
+        : undefined;
     // A limit that a reading names for the first time has no ticket of this request: it counts from the next.
     for (const reading of signs.readings) if (reading.kind !== 'budget') this.limitOfReading(reading, request.endpoint);
     for (const { limit, ticket: own } of governed) {
@@ -125,11 +157,19 @@ export class CredentialGate implements Gate {
         explained,
       });
     }
-    const refused = answer.kind === 'rejected' && rejection?.reason === 'budget' ? this.budget(rejection.limit ?? DEFAULT_LIMIT) : undefined;
+    const refused =
+      answer.kind === 'rejected' && rejection?.reason === 'budget'
+        ? this.budget(rejection.limit ?? DEFAULT_LIMIT)
+        : undefined;
     for (const budget of budgets) if (budget !== refused) budget.answered(request.cost);
     if (refused) refused.refused(nowMs, budgets.includes(refused) ? request.cost : 0, rejection?.retryAfterMs);
     for (const reading of signs.readings) {
-      if (reading.kind === 'budget') this.budget(reading.limit).merge(reading, reading.resetMs === undefined || !this.offset.known ? undefined : this.offset.bounds(reading.resetMs).latest, nowMs);
+      if (reading.kind === 'budget')
+        this.budget(reading.limit).merge(
+          reading,
+          reading.resetMs === undefined || !this.offset.known ? undefined : this.offset.bounds(reading.resetMs).latest,
+          nowMs,
+        );
     }
     const holdMs = answer.kind === 'rejected' ? undefined : signs.holdMs;
     if (holdMs !== undefined) this.base.governor.hold(nowMs, holdMs);
@@ -147,7 +187,8 @@ export class CredentialGate implements Gate {
   /** What the user allows now; windows whose rule stays keep what they counted. */
   setCeilings(ceilings: Ceilings): void {
     const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-    if (!same(ceilings.maxRate, this.ceilings.maxRate)) this.ceiling = ceilings.maxRate && new RateWindow(ceilings.maxRate);
+    if (!same(ceilings.maxRate, this.ceilings.maxRate))
+      this.ceiling = ceilings.maxRate && new RateWindow(ceilings.maxRate);
     if (!same(ceilings.maxEndpointRate, this.ceilings.maxEndpointRate)) this.endpointCeilings = new Map();
     if (ceilings.share !== this.ceilings.share) this.share = undefined;
     this.ceilings = ceilings;
@@ -173,7 +214,11 @@ export class CredentialGate implements Gate {
   }
 
   rateOf(endpoint: string): number {
-    let rate = Math.min(this.ceiling?.rate() ?? Infinity, this.endpointCeiling(endpoint)?.rate() ?? Infinity, this.share?.rate() ?? Infinity);
+    let rate = Math.min(
+      this.ceiling?.rate() ?? Infinity,
+      this.endpointCeiling(endpoint)?.rate() ?? Infinity,
+      this.share?.rate() ?? Infinity,
+    );
     for (const { governor } of this.limitsOf(endpoint)) rate = Math.min(rate, aim(governor));
     return rate;
   }
@@ -181,7 +226,8 @@ export class CredentialGate implements Gate {
   /** Requests at once that are known to be allowed; Infinity where no such limit was met. */
   concurrency(): number {
     let cap = this.ceilings.maxConcurrency ?? Infinity;
-    for (const { governor, scope } of this.limits.values()) if (scope === 'credential') cap = Math.min(cap, governor.concurrency.cap);
+    for (const { governor, scope } of this.limits.values())
+      if (scope === 'credential') cap = Math.min(cap, governor.concurrency.cap);
     return cap;
   }
 
@@ -189,7 +235,11 @@ export class CredentialGate implements Gate {
     const since = Math.min(MEASURED_MS, Math.max(1000, nowMs - (this.startedMs ?? nowMs)));
     return {
       sentPerSecond: (this.recent.cost(nowMs - MEASURED_MS) * 1000) / since,
-      limitPerSecond: Math.min(this.ceiling?.rate() ?? Infinity, this.share?.rate() ?? Infinity, this.base.governor.rate.settled ? this.base.governor.view(nowMs).perSecond : Infinity),
+      limitPerSecond: Math.min(
+        this.ceiling?.rate() ?? Infinity,
+        this.share?.rate() ?? Infinity,
+        this.base.governor.rate.settled ? this.base.governor.view(nowMs).perSecond : Infinity,
+      ),
       requests: this.requests,
       rejections: this.rejections,
       rejectedFor: { ...this.rejectedFor },
@@ -221,7 +271,8 @@ export class CredentialGate implements Gate {
     const hold = (waitMs: number, reason: WaitReason, limit: string) => {
       if (waitMs > 0 && waitMs > (worst?.waitMs ?? 0)) worst = { waitMs, reason, limit };
     };
-    if (this.inFlight >= (this.ceilings.maxConcurrency ?? Infinity)) hold(Infinity, 'ceiling of the configuration', 'max_concurrency');
+    if (this.inFlight >= (this.ceilings.maxConcurrency ?? Infinity))
+      hold(Infinity, 'ceiling of the configuration', 'max_concurrency');
     if (this.ceiling) hold(this.ceiling.waitMs(nowMs), 'ceiling of the configuration', 'max_rate');
     const own = this.endpointCeiling(request.endpoint);
     if (own) hold(own.waitMs(nowMs), 'ceiling of the configuration', 'max_endpoint_rate');
@@ -240,7 +291,9 @@ export class CredentialGate implements Gate {
   private limitsOf(endpoint: string): Limit[] {
     let found = this.matching.get(endpoint);
     if (!found) {
-      if (this.limits.size < MOST_LIMITS) for (const fact of this.endpointFacts) if (fact.endpoints?.includes(endpoint) ?? true) this.open(fact.name, 'endpoint', endpoint, fact);
+      if (this.limits.size < MOST_LIMITS)
+        for (const fact of this.endpointFacts)
+          if (fact.endpoints?.includes(endpoint) ?? true) this.open(fact.name, 'endpoint', endpoint, fact);
       found = [...this.limits.values()].filter((limit) => limit.endpoint === '' || limit.endpoint === endpoint);
       if (this.matching.size < MOST_LIMITS) this.matching.set(endpoint, found);
     }
@@ -252,8 +305,19 @@ export class CredentialGate implements Gate {
     const known = this.limits.get(key);
     if (known) return known;
     const { usual, concurrency, banMs } = fact ?? {};
-    const prior = usual && { perSecond: (usual.requests * 1000) / usual.windowMs, windowMs: usual.windowMs, banMs, concurrency };
-    const limit: Limit = { name, scope, endpoint, prior, governor: new Governor(this.offset, prior, Object.hasOwn(this.memory, key) ? this.memory[key] : undefined) };
+    const prior = usual && {
+      perSecond: (usual.requests * 1000) / usual.windowMs,
+      windowMs: usual.windowMs,
+      banMs,
+      concurrency,
+    };
+    const limit: Limit = {
+      name,
+      scope,
+      endpoint,
+      prior,
+      governor: new Governor(this.offset, prior, Object.hasOwn(this.memory, key) ? this.memory[key] : undefined),
+    };
     this.limits.set(key, limit);
     this.matching.clear();
     return limit;
@@ -268,13 +332,22 @@ export class CredentialGate implements Gate {
   private readingsOf(signs: LimitSigns, limit: Limit): GovernorReading[] {
     const out: GovernorReading[] = [];
     for (const reading of signs.readings) {
-      if (reading.kind !== 'budget' && (reading.limit === limit.name || (reading.limit === DEFAULT_LIMIT && limit === this.base))) out.push(reading);
+      if (
+        reading.kind !== 'budget' &&
+        (reading.limit === limit.name || (reading.limit === DEFAULT_LIMIT && limit === this.base))
+      )
+        out.push(reading);
     }
     return out;
   }
 
   /** The limit that a rejection is about: the one it names, else the one that is used most for what it allows. */
-  private blamed(nowMs: number, request: GateRequest, rejection: Rejection | undefined, governed: OpenTicket['governed']): Limit | undefined {
+  private blamed(
+    nowMs: number,
+    request: GateRequest,
+    rejection: Rejection | undefined,
+    governed: OpenTicket['governed'],
+  ): Limit | undefined {
     const named = governed.find(({ limit }) => limit.name === rejection?.limit)?.limit;
     if (named) return named;
     if (rejection?.scope === 'endpoint' && rejection.limit !== undefined && this.limits.size < MOST_LIMITS) {
@@ -308,10 +381,14 @@ export class CredentialGate implements Gate {
     const view = this.base.governor.view(nowMs);
     if (view.knownBy === 'searching') return;
     // In the first window its length is unknown: it is at least what remains of it.
-    const perSecond = view.knownBy === 'headers' && view.windowMs === undefined ? (view.quota! * 1000) / Math.max(1000, view.endsInMs ?? 0) : view.perSecond;
+    const perSecond =
+      view.knownBy === 'headers' && view.windowMs === undefined
+        ? (view.quota! * 1000) / Math.max(1000, view.endsInMs ?? 0)
+        : view.perSecond;
     const requests = Math.max(1, Math.floor((perSecond * share * MEASURED_MS) / 1000));
     if (!this.share) this.share = new RateWindow({ requests, windowMs: MEASURED_MS });
-    else if (requests < this.share.requests || view.windowMs !== undefined || view.knownBy !== 'headers') this.share.retune(requests);
+    else if (requests < this.share.requests || view.windowMs !== undefined || view.knownBy !== 'headers')
+      this.share.retune(requests);
   }
 
   /** The longest block of a limit: probes end none of them. */
@@ -320,7 +397,12 @@ export class CredentialGate implements Gate {
     for (const { name, endpoint, governor } of this.limits.values()) {
       const { block } = governor.rate;
       if (!block || (longest && longest.sinceMs <= block.sinceMs)) continue;
-      longest = { reason: block.stated ? 'Retry-After' : 'backoff after a rejection', limit: endpoint === '' ? name : `${name} ${endpoint}`, sinceMs: block.sinceMs, untilMs: block.untilMs };
+      longest = {
+        reason: block.stated ? 'Retry-After' : 'backoff after a rejection',
+        limit: endpoint === '' ? name : `${name} ${endpoint}`,
+        sinceMs: block.sinceMs,
+        untilMs: block.untilMs,
+      };
     }
     return longest;
   }
@@ -328,13 +410,18 @@ export class CredentialGate implements Gate {
   private countRejection(rejection: Rejection | undefined): void {
     this.rejections++;
     const said = [rejection?.limit, rejection?.reason].filter(Boolean).join(' ') || 'unlabelled';
-    if (Object.hasOwn(this.rejectedFor, said) || Object.keys(this.rejectedFor).length < MOST_LIMITS) this.rejectedFor[said] = (this.rejectedFor[said] ?? 0) + 1;
+    if (Object.hasOwn(this.rejectedFor, said) || Object.keys(this.rejectedFor).length < MOST_LIMITS)
+      this.rejectedFor[said] = (this.rejectedFor[said] ?? 0) + 1;
   }
 
-  /** A rejection although the ceiling was kept, and used nearly up: the way varies more than assumed. Returns whether that explains it. */
+  /**
+   * A rejection although the ceiling was kept, and used nearly up: the way varies more than assumed. Returns whether
+   * that explains it.
+   */
   private widenCeiling(answer: Answer, request: GateRequest): boolean {
     const { rejection } = answer.signs;
-    if (answer.kind !== 'rejected' || rejection?.reason === 'concurrency' || rejection?.reason === 'budget') return false;
+    if (answer.kind !== 'rejected' || rejection?.reason === 'concurrency' || rejection?.reason === 'budget')
+      return false;
     const ceiling = rejection?.scope === 'endpoint' ? this.endpointCeiling(request.endpoint) : this.ceiling;
     return ceiling?.rejected() ?? false;
   }
@@ -347,13 +434,35 @@ export class CredentialGate implements Gate {
     }
     for (const [name, budget] of this.budgets) {
       out.push({
-        name, scope: 'credential', perSecond: budget.total === undefined || budget.windowMs === 0 ? Infinity : (budget.total * 1000) / budget.windowMs,
-        quota: budget.total, windowMs: budget.windowMs, remaining: budget.remaining(), resetMs: budget.resetAtMs, knownBy: budget.total === undefined ? 'rejections' : 'headers', usedPerSecond: this.base.governor.view(nowMs).usedPerSecond, rejections: budget.rejections,
+        name,
+        scope: 'credential',
+        perSecond:
+          budget.total === undefined || budget.windowMs === 0 ? Infinity : (budget.total * 1000) / budget.windowMs,
+        quota: budget.total,
+        windowMs: budget.windowMs,
+        remaining: budget.remaining(),
+        resetMs: budget.resetAtMs,
+        knownBy: budget.total === undefined ? 'rejections' : 'headers',
+        usedPerSecond: this.base.governor.view(nowMs).usedPerSecond,
+        rejections: budget.rejections,
       });
     }
     const { maxRate, maxEndpointRate } = this.ceilings;
-    for (const [name, rule, scope] of [['max_rate', maxRate, 'credential'], ['max_endpoint_rate', maxEndpointRate, 'endpoint']] as const) {
-      if (rule) out.push({ name, scope, perSecond: (rule.requests * 1000) / rule.windowMs, quota: rule.requests, windowMs: rule.windowMs, knownBy: 'configuration', usedPerSecond: this.base.governor.view(nowMs).usedPerSecond, rejections: 0 });
+    for (const [name, rule, scope] of [
+      ['max_rate', maxRate, 'credential'],
+      ['max_endpoint_rate', maxEndpointRate, 'endpoint'],
+    ] as const) {
+      if (rule)
+        out.push({
+          name,
+          scope,
+          perSecond: (rule.requests * 1000) / rule.windowMs,
+          quota: rule.requests,
+          windowMs: rule.windowMs,
+          knownBy: 'configuration',
+          usedPerSecond: this.base.governor.view(nowMs).usedPerSecond,
+          rejections: 0,
+        });
     }
     return out;
   }

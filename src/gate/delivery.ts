@@ -13,7 +13,10 @@ const LATENCY_SAMPLES = 8;
 const SPREAD_SAMPLES = 40;
 const LEAST_SPREAD_SAMPLES = 20;
 const LATENCY_EVERY_MS = 5000;
-/** The latency may fall at once and rises slowly, so that a queue of our own making does not look like distance (BBR's minimum RTT). */
+/**
+ * The latency may fall at once and rises slowly, so that a queue of our own making does not look like distance (BBR's
+ * minimum RTT).
+ */
 const LATENCY_RISE = 1.005;
 /** In flight before the latency is known. */
 const FIRST_IN_FLIGHT = 16;
@@ -25,7 +28,10 @@ export class Delivery {
   readonly kind = 'delivery';
   /** Accepted cost by slot number. */
   private readonly slots = new Map<number, number>();
-  /** The same of what is longer ago, by groups of slots: processes that share the gate hand all of this on with every lease. */
+  /**
+   * The same of what is longer ago, by groups of slots: processes that share the gate hand all of this on with every
+   * lease.
+   */
   private readonly older = new Map<number, number>();
   /** Accepted since the latency was last looked at. */
   private fresh = 0;
@@ -56,11 +62,17 @@ export class Delivery {
   /** Per second, from `fromMs` to `toMs`; of the slots at both ends the share that lies within. */
   rateBetween(fromMs: number, toMs: number): number {
     let sum = 0;
-    for (const [slot, cost] of this.slots) sum += cost * Math.max(0, Math.min(1, (toMs - slot * SLOT_MS) / SLOT_MS) - Math.max(0, (fromMs - slot * SLOT_MS) / SLOT_MS));
+    for (const [slot, cost] of this.slots)
+      sum +=
+        cost *
+        Math.max(0, Math.min(1, (toMs - slot * SLOT_MS) / SLOT_MS) - Math.max(0, (fromMs - slot * SLOT_MS) / SLOT_MS));
     return ((sum + this.olderBetween(fromMs, toMs)) * 1000) / (toMs - fromMs);
   }
 
-  /** Per second before a rejection: in two seconds, or in the last alone where there was hardly anything to send before it. */
+  /**
+   * Per second before a rejection: in two seconds, or in the last alone where there was hardly anything to send before
+   * it.
+   */
   rateBefore(atMs: number): number {
     const last = this.rateBetween(atMs - 1000, atMs);
     return this.rateBetween(atMs - 2000, atMs - 1000) < HARDLY * last ? last : this.between(atMs - 2000, atMs) / 2;
@@ -69,7 +81,13 @@ export class Delivery {
   private olderBetween(fromMs: number, toMs: number): number {
     const groupMs = COARSE * SLOT_MS;
     let sum = 0;
-    for (const [group, cost] of this.older) sum += cost * Math.max(0, Math.min(1, (toMs - group * groupMs) / groupMs) - Math.max(0, (fromMs - group * groupMs) / groupMs));
+    for (const [group, cost] of this.older)
+      sum +=
+        cost *
+        Math.max(
+          0,
+          Math.min(1, (toMs - group * groupMs) / groupMs) - Math.max(0, (fromMs - group * groupMs) / groupMs),
+        );
     return sum;
   }
 
@@ -84,7 +102,10 @@ export class Delivery {
     this.forget(Math.floor(nowMs / SLOT_MS));
     this.capacity.push(this.rate(nowMs, SLOT_MS));
     if (this.capacity.length > CAPACITY_SLOTS) this.capacity.shift();
-    if (this.fresh >= LATENCY_SAMPLES && (this.latencyMs === undefined || nowMs - this.sampledAtMs >= LATENCY_EVERY_MS)) {
+    if (
+      this.fresh >= LATENCY_SAMPLES &&
+      (this.latencyMs === undefined || nowMs - this.sampledAtMs >= LATENCY_EVERY_MS)
+    ) {
       const sorted = this.recent.toSorted((a, b) => a - b);
       const at = (share: number) => sorted[Math.floor(sorted.length * share)]! / 10;
       if (sorted.length >= LEAST_SPREAD_SAMPLES) this.spreadMs = at(0.9) - at(0.1);
@@ -109,9 +130,13 @@ export class Delivery {
     }
   }
 
-  /** More in flight than this would only queue. `eager`: while the rate is still being sought. `knownRate`: per second, 0 where none is known. */
+  /**
+   * More in flight than this would only queue. `eager`: while the rate is still being sought. `knownRate`: per second,
+   * 0 where none is known.
+   */
   mostInFlight(eager: boolean, knownRate: number): number {
-    if (this.latencyMs === undefined) return Math.max(FIRST_IN_FLIGHT, Math.ceil((knownRate * LIMITS.firstLatencyMs) / 1000));
+    if (this.latencyMs === undefined)
+      return Math.max(FIRST_IN_FLIGHT, Math.ceil((knownRate * LIMITS.firstLatencyMs) / 1000));
     return Math.ceil(((eager ? 4 : 2) * Math.max(0, ...this.capacity) * this.latencyMs) / 1000) + SPARE_IN_FLIGHT;
   }
 }

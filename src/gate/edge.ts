@@ -1,6 +1,7 @@
 /**
- * Where a learned limit lies: what was refused, and what held below it. Steps upwards go half the way; near enough, the climb is over, and
- * the next one goes past it, since what was refused may be allowed by then. Invariant: a step never passes the edge before it was reached.
+ * Where a learned limit lies: what was refused, and what held below it. Steps upwards go half the way; near enough, the
+ * climb is over, and the next one goes past it, since what was refused may be allowed by then. Invariant: a step never
+ * passes the edge before it was reached.
  */
 
 /** The edge is looked for by halves, until what was refused is no more than this above what holds. */
@@ -19,7 +20,13 @@ const TRIAL_MS = 8000;
 /** What is left of a rate that had held for long, when it is rejected soon after a step past it was. */
 const AFTERSHOCK = 0.98;
 /** What is left of the rate after a short block: the longer there was none, the less is it too high. */
-const CUTS: readonly (readonly [calmMs: number, left: number])[] = [[20_000, 0.99], [10_000, 0.98], [5000, 0.97], [2000, 0.95], [0, 0.93]];
+const CUTS: readonly (readonly [calmMs: number, left: number])[] = [
+  [20_000, 0.99],
+  [10_000, 0.98],
+  [5000, 0.97],
+  [2000, 0.95],
+  [0, 0.93],
+];
 
 /** After a block. */
 export interface Setback {
@@ -42,14 +49,19 @@ export class Edge {
   /** What the rate was before the climb whose last step is on trial. */
   private fallback: number | undefined;
 
-  /** Until the next climb. `runMs`: since the first request, where the rate was expected; what was refused early may be the fault of processes that had only just begun. */
+  /**
+   * Until the next climb. `runMs`: since the first request, where the rate was expected; what was refused early may be
+   * the fault of processes that had only just begun.
+   */
   waitMs(otherwiseMs: number, runMs: number): number {
-    return this.reached ? (runMs < EARLY_RUN_MS ? EARLY_MS : REACHED_MS) * 2 ** Math.min(this.confirmed, MOST_DOUBLINGS) : otherwiseMs;
+    return this.reached
+      ? (runMs < EARLY_RUN_MS ? EARLY_MS : REACHED_MS) * 2 ** Math.min(this.confirmed, MOST_DOUBLINGS)
+      : otherwiseMs;
   }
 
   /**
-   * The next step from `rate`; `first`: a climb begins with it. Undefined: no edge is known. 'moved': the rate is past what was refused.
-   * 'reached': the climb is over.
+   * The next step from `rate`; `first`: a climb begins with it. Undefined: no edge is known. 'moved': the rate is past
+   * what was refused. 'reached': the climb is over.
    */
   step(rate: number, first: boolean): number | 'moved' | 'reached' | undefined {
     this.held = rate;
@@ -93,9 +105,12 @@ export class Edge {
     return rate <= fallback ? AFTERSHOCK * rate : Math.min(fallback, cutAfter(calmMs) * rate);
   }
 
-  /** After a short block: the last step that held, if it was a climb from `base`, or a little less than what did not. */
+  /**
+   * After a short block: the last step that held, if it was a climb from `base`, or a little less than what did not.
+   */
   after({ rate, calmMs }: Setback, base: number | undefined): number {
-    const isSame = base !== undefined && this.refused !== undefined && Math.abs(rate - this.refused) <= 2 * NEAR * this.refused;
+    const isSame =
+      base !== undefined && this.refused !== undefined && Math.abs(rate - this.refused) <= 2 * NEAR * this.refused;
     this.confirmed = isSame ? this.confirmed + 1 : 0;
     this.refused = rate;
     if (base === undefined) return cutAfter(calmMs) * rate;
@@ -115,7 +130,10 @@ export const FAR_CUT = 0.8;
 const LEAST_STRAGGLERS = 3;
 const UNTOLD_CUT = 0.9;
 
-/** What is left after two rejections in a row: what became of the requests on their way tells how far below the limit lies. */
+/**
+ * What is left after two rejections in a row: what became of the requests on their way tells how far below the limit
+ * lies.
+ */
 export function cutAtOnce(accepted: number, rejected: number): number {
   const all = accepted + rejected;
   if (all < LEAST_STRAGGLERS) return UNTOLD_CUT;

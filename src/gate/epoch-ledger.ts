@@ -1,7 +1,8 @@
 /**
- * A quota per fixed window, as `limit`, `remaining` and `reset` tell it. Invariants: what is admitted in one window of the server never
- * exceeds its quota while nobody else uses it, whatever the order in which readings arrive, whatever the offset of the clocks, and
- * wherever the windows begin. A stale reading can only be lower than the highest one of its window, so the highest is what counts.
+ * A quota per fixed window, as `limit`, `remaining` and `reset` tell it. Invariants: what is admitted in one window of
+ * the server never exceeds its quota while nobody else uses it, whatever the order in which readings arrive, whatever
+ * the offset of the clocks, and wherever the windows begin. A stale reading can only be lower than the highest one of
+ * its window, so the highest is what counts.
  */
 
 /** `limit`, `remaining` and `reset` of one response. */
@@ -10,7 +11,10 @@ export interface EpochReading {
   remaining: number;
   /** When the window ends by the server's clock, milliseconds since the epoch. */
   resetMs: number;
-  /** Readings of one window may name ends that lie this far apart (a delta in whole seconds, added to a `Date` in whole seconds). */
+  /**
+   * Readings of one window may name ends that lie this far apart (a delta in whole seconds, added to a `Date` in whole
+   * seconds).
+   */
   grainMs: number;
   /** Length of the window, where the server tells. */
   windowMs?: number | undefined;
@@ -45,7 +49,10 @@ export class EpochLedger {
   private oldSentMs = -Infinity;
   /** End of the present window, at the earliest by our clock. */
   private resetEarliest = -Infinity;
-  /** Answers of this window that brought no reading: a reading counts those alone that were answered before its request was sent. */
+  /**
+   * Answers of this window that brought no reading: a reading counts those alone that were answered before its request
+   * was sent.
+   */
   private blind: { receivedMs: number; cost: number }[] = [];
   /** The present window was not confirmed by a reading yet. */
   private predicted = false;
@@ -53,8 +60,8 @@ export class EpochLedger {
   private longestLeftMs = 0;
 
   /**
-   * What may still be sent in this window, what is in flight counted. `cost`: of the request that asks; one dearer than the whole quota goes
-   * out alone, with all of it free.
+   * What may still be sent in this window, what is in flight counted. `cost`: of the request that asks; one dearer than
+   * the whole quota goes out alone, with all of it free.
    */
   room(nowMs: number, inFlightCost: number, cost: number): number {
     if (nowMs >= this.endsAt()) this.roll(nowMs, inFlightCost, cost);
@@ -68,7 +75,9 @@ export class EpochLedger {
 
   /** Latest end of the present window, by our clock. */
   endsAt(): number {
-    return this.windowMs !== undefined && this.beganHigh < Infinity ? Math.min(this.resetAt, this.beganHigh + this.windowMs) : this.resetAt;
+    return this.windowMs !== undefined && this.beganHigh < Infinity
+      ? Math.min(this.resetAt, this.beganHigh + this.windowMs)
+      : this.resetAt;
   }
 
   /** Requests per second that spread what is left over what remains of the window. */
@@ -95,7 +104,8 @@ export class EpochLedger {
     const grain = Math.min(reading.grainMs, (this.windowMs ?? Infinity) / 2);
     if (reading.windowMs !== undefined) this.windowMs = reading.windowMs;
     this.longestLeftMs = Math.max(this.longestLeftMs, latest - nowMs);
-    const isBeside = ahead < -grain && this.predicted && this.isBesidePrediction(reading, slackMs > 0 && latest > nowMs, grain);
+    const isBeside =
+      ahead < -grain && this.predicted && this.isBesidePrediction(reading, slackMs > 0 && latest > nowMs, grain);
     if (ahead > grain) {
       this.keepBlindAfter(this.earliestEnd());
       if (this.serverResetMs > -Infinity) {
@@ -162,7 +172,8 @@ export class EpochLedger {
     }
     const passed = Math.max(1, Math.ceil((nowMs - this.endsAt() + 1e-6) / this.windowMs));
     const by = passed * this.windowMs;
-    // The window may have ended a little earlier: what was answered since may count in the next, which is no longer than itself.
+    // The window may have ended a little earlier: what was answered since may count in the next, which is no longer
+    // than itself.
     this.keepBlindAfter(Math.max(this.earliestEnd() + by, nowMs) - this.windowMs);
     this.serverResetMs += by;
     this.resetAt += by;
@@ -173,7 +184,10 @@ export class EpochLedger {
     this.predicted = true;
   }
 
-  /** What is newer than all that was seen is the window of now, unless it is over: resets were rounded, or windows counted as one. */
+  /**
+   * What is newer than all that was seen is the window of now, unless it is over: resets were rounded, or windows
+   * counted as one.
+   */
   private isBesidePrediction(reading: EpochReading, isRounded: boolean, grain: number): boolean {
     const apart = reading.resetMs - this.observedResetMs;
     return apart > grain && (isRounded || (this.windowMs !== undefined && apart < this.windowMs - grain));

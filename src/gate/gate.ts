@@ -10,8 +10,8 @@ export interface RateRule {
 export type LimitScope = 'credential' | 'endpoint';
 
 /**
- * What a connector knows of its API's limits: facts from the vendor's documentation, never tuning. They are where the gate starts; headers
- * and rejections correct them.
+ * What a connector knows of its API's limits: facts from the vendor's documentation, never tuning. They are where the
+ * gate starts; headers and rejections correct them.
  */
 export interface LimitFact {
   /** Shown to people; readings and rejections of the dialect use the same name. */
@@ -43,7 +43,10 @@ export type Reading = { limit: string; scope?: LimitScope | undefined } & (
   | { kind: 'epoch'; quota: number; remaining: number; resetMs: number; grainMs: number; windowMs?: number | undefined }
   | { kind: 'bucket'; available: number; max: number; restorePerSecond: number }
   | { kind: 'rolling'; quota: number; remaining: number; windowMs: number }
-  /** An hour or more: spent at the speed of the short limits, down to a reserve. `resetMs` by the server's clock, where it tells. */
+  /**
+   * An hour or more: spent at the speed of the short limits, down to a reserve. `resetMs` by the server's clock, where
+   * it tells.
+   */
   | { kind: 'budget'; quota: number; remaining: number; windowMs: number; resetMs?: number | undefined }
 );
 

@@ -1,10 +1,10 @@
 /**
- * One limit and everything known of it: what the server states (ledgers), what its rejections teach (rate and concurrency), and what holds
- * requests back now. Order of trust: Retry-After, which is a floor; then ledgers; then the reason that a rejection names; then what
- * rejections taught; then the vendor's usual limit; the latency only brakes.
+ * One limit and everything known of it: what the server states (ledgers), what its rejections teach (rate and
+ * concurrency), and what holds requests back now. Order of trust: Retry-After, which is a floor; then ledgers; then the
+ * reason that a rejection names; then what rejections taught; then the vendor's usual limit; the latency only brakes.
  *
- * Invariants: an admitted request had room in every ledger that is known; one rejected burst cuts once; after a block one probe goes
- * first; every `sent` is matched by one `answered`, or what is in flight leaks.
+ * Invariants: an admitted request had room in every ledger that is known; one rejected burst cuts once; after a block
+ * one probe goes first; every `sent` is matched by one `answered`, or what is in flight leaks.
  */
 import { BucketLedger, type BucketReading } from './bucket-ledger.js';
 import type { ClockOffset } from './clock-offset.js';
@@ -33,9 +33,7 @@ const RANKED = 300;
 const UNUSUALLY_MANY = 0.93;
 
 export type GovernorReading =
-  | ({ kind: 'epoch' } & EpochReading)
-  | ({ kind: 'bucket' } & BucketReading)
-  | ({ kind: 'rolling' } & RollingReading);
+  ({ kind: 'epoch' } & EpochReading) | ({ kind: 'bucket' } & BucketReading) | ({ kind: 'rolling' } & RollingReading);
 
 /** What this governor must know of a request under way. */
 export interface GovernorTicket {
@@ -139,15 +137,20 @@ export class Governor {
     this.catchUp(nowMs);
     if (nowMs < this.floorMs) return { waitMs: this.floorMs - nowMs, reason: 'Retry-After' };
     const blockedMs = this.rate.blockedFor(nowMs);
-    if (blockedMs !== undefined && blockedMs > 0) return { waitMs: blockedMs, reason: this.rate.blockStated ? 'Retry-After' : 'backoff after a rejection' };
+    if (blockedMs !== undefined && blockedMs > 0)
+      return { waitMs: blockedMs, reason: this.rate.blockStated ? 'Retry-After' : 'backoff after a rejection' };
     if (this.inFlight >= this.mostInFlight()) {
       this.concurrencyBound++;
-      return { waitMs: Infinity, reason: this.concurrency.cap <= this.inFlight ? 'concurrency limit' : 'requests in flight' };
+      return {
+        waitMs: Infinity,
+        reason: this.concurrency.cap <= this.inFlight ? 'concurrency limit' : 'requests in flight',
+      };
     }
     let waitMs = this.bucket?.waitMs(nowMs, cost) ?? 0;
     let pace = this.rate.rate;
     if (this.epoch) {
-      if (this.epoch.room(nowMs, this.inFlightCost, cost) < Math.min(cost, this.epoch.quota)) return { waitMs: Math.max(waitMs, this.epoch.endsAt() - nowMs, 1), reason: 'quota of the window' };
+      if (this.epoch.room(nowMs, this.inFlightCost, cost) < Math.min(cost, this.epoch.quota))
+        return { waitMs: Math.max(waitMs, this.epoch.endsAt() - nowMs, 1), reason: 'quota of the window' };
       pace = Math.max(LEAST_PACE, Math.min(pace, this.epoch.pace(nowMs, this.inFlightCost)));
     }
     if (this.rolling) {
@@ -171,7 +174,14 @@ export class Governor {
     this.inFlightCost += cost;
     this.sentCost += cost;
     this.latestSentMs = Math.max(this.latestSentMs, nowMs);
-    return { sentMs: nowMs, cost, inFlight: this.inFlight, costBefore: this.inFlightCost - cost, sentBefore: this.sentCost, probe };
+    return {
+      sentMs: nowMs,
+      cost,
+      inFlight: this.inFlight,
+      costBefore: this.inFlightCost - cost,
+      sentBefore: this.sentCost,
+      probe,
+    };
   }
 
   answered(nowMs: number, ticket: GovernorTicket, answer: GovernorAnswer): void {
@@ -211,7 +221,13 @@ export class Governor {
   /** In flight at most, whatever else is known. With nothing known, one request finds out what its answer states. */
   mostInFlight(): number {
     if (!this.heard && !this.prior && !this.memory) return 1;
-    return Math.max(1, Math.min(this.concurrency.cap, this.delivery.mostInFlight(this.rate.phase === 'startup', this.prior || this.memory ? this.rate.rate : 0)));
+    return Math.max(
+      1,
+      Math.min(
+        this.concurrency.cap,
+        this.delivery.mostInFlight(this.rate.phase === 'startup', this.prior || this.memory ? this.rate.rate : 0),
+      ),
+    );
   }
 
   /** The server asks for a pause that is no rejection. */
@@ -239,7 +255,15 @@ export class Governor {
     const { epoch, bucket, rolling } = this;
     const stated = epoch ?? rolling;
     const windowMs = stated?.windowMs;
-    let knownBy: Knowledge = this.taught ? 'rejections' : this.memory?.rate || this.memory?.concurrency ? 'memory' : this.prior ? 'prior' : this.rate.settled ? 'rejections' : 'searching';
+    let knownBy: Knowledge = this.taught
+      ? 'rejections'
+      : this.memory?.rate || this.memory?.concurrency
+        ? 'memory'
+        : this.prior
+          ? 'prior'
+          : this.rate.settled
+            ? 'rejections'
+            : 'searching';
     if (stated) knownBy = 'headers';
     if (bucket) knownBy = 'body';
     return {
@@ -262,7 +286,12 @@ export class Governor {
     for (const reading of answer.readings) {
       if (reading.kind === 'epoch') {
         this.epoch ??= new EpochLedger();
-        this.epoch.merge(reading, this.offset.known ? this.offset.bounds(reading.resetMs) : { earliest: -Infinity, latest: nowMs }, ticket.sentMs, nowMs);
+        this.epoch.merge(
+          reading,
+          this.offset.known ? this.offset.bounds(reading.resetMs) : { earliest: -Infinity, latest: nowMs },
+          ticket.sentMs,
+          nowMs,
+        );
         epochSeen = true;
         if (reading.remaining <= 0) spoke = true;
       } else if (reading.kind === 'rolling') {
@@ -275,7 +304,10 @@ export class Governor {
       } else {
         const unseen = ticket.costBefore + (this.sentCost - ticket.sentBefore);
         if (this.bucket) {
-          this.bucket.refund(nowMs, answer.kind === 'accepted' ? ticket.cost - (answer.actualCost ?? ticket.cost) : ticket.cost);
+          this.bucket.refund(
+            nowMs,
+            answer.kind === 'accepted' ? ticket.cost - (answer.actualCost ?? ticket.cost) : ticket.cost,
+          );
           this.bucket.merge(reading, unseen, nowMs - ticket.sentMs, nowMs);
         } else this.bucket = new BucketLedger(reading, unseen, nowMs);
         spoke = true;
@@ -303,8 +335,13 @@ export class Governor {
     this.taught = true;
     this.rolling?.widen();
     if (answer.reason === 'concurrency') return this.tooMany(nowMs, ticket);
-    if (answer.explained && (answer.retryAfterMs ?? 0) < RATE_WAIT_MS) return this.hold(nowMs, Math.max(answer.retryAfterMs ?? 0, EXPLAINED_MS));
-    const speaksOfRate = answer.reason === 'rate' || (answer.retryAfterMs ?? 0) >= RATE_WAIT_MS || this.prior?.banMs !== undefined || ticket.inFlight === 1;
+    if (answer.explained && (answer.retryAfterMs ?? 0) < RATE_WAIT_MS)
+      return this.hold(nowMs, Math.max(answer.retryAfterMs ?? 0, EXPLAINED_MS));
+    const speaksOfRate =
+      answer.reason === 'rate' ||
+      (answer.retryAfterMs ?? 0) >= RATE_WAIT_MS ||
+      this.prior?.banMs !== undefined ||
+      ticket.inFlight === 1;
     if (speaksOfRate) {
       if (answer.reason === undefined) this.blameRate();
       return this.rate.rejected(nowMs, ticket.sentMs, answer.retryAfterMs);
@@ -314,7 +351,11 @@ export class Governor {
       return this.rate.rejected(nowMs, ticket.sentMs, answer.retryAfterMs);
     }
     // Still rejected far below the first suspect: it is the rate after all.
-    if (this.concurrency.firstSuspect > 0 && ticket.inFlight <= 0.72 * this.concurrency.firstSuspect && nowMs - this.concurrency.trialStartMs < 20_000) {
+    if (
+      this.concurrency.firstSuspect > 0 &&
+      ticket.inFlight <= 0.72 * this.concurrency.firstSuspect &&
+      nowMs - this.concurrency.trialStartMs < 20_000
+    ) {
       this.blameRate();
       return this.rate.rejected(nowMs, ticket.sentMs, answer.retryAfterMs);
     }
@@ -379,7 +420,15 @@ export class Governor {
       this.rate.tick(nowMs, rateBound > 0 && (this.rate.phase === 'startup' || concurrencyBound <= rateBound), ceiling);
     }
     // Perhaps it was the rate: the cap is lifted now and then, ever more rarely.
-    if (this.blame === 'unknown' && this.concurrency.cap < Infinity && this.concurrency.firstSuspect > 0 && nowMs - this.concurrency.trialStartMs > 15_000 && nowMs > this.releaseAfterMs && this.rate.phase === 'cruise' && this.prior?.concurrency === undefined) {
+    if (
+      this.blame === 'unknown' &&
+      this.concurrency.cap < Infinity &&
+      this.concurrency.firstSuspect > 0 &&
+      nowMs - this.concurrency.trialStartMs > 15_000 &&
+      nowMs > this.releaseAfterMs &&
+      this.rate.phase === 'cruise' &&
+      this.prior?.concurrency === undefined
+    ) {
       this.savedCap = this.concurrency.cap;
       this.blameRate();
       this.rate.restartAt(this.delivery.rate(nowMs, 10_000), nowMs);

@@ -1,8 +1,18 @@
 /**
- * Several credentials of which each request may use any: it goes to one that has room, in turns. Each has a gate of its own and the limits
- * that it learned. Invariant: what a user allows over all is kept over all of them.
+ * Several credentials of which each request may use any: it goes to one that has room, in turns. Each has a gate of its
+ * own and the limits that it learned. Invariant: what a user allows over all is kept over all of them.
  */
-import type { Admission, Answer, Ceilings, Gate, GateRequest, GateStatus, InterchangeableGates, LimitView, Ticket } from './gate.js';
+import type {
+  Admission,
+  Answer,
+  Ceilings,
+  Gate,
+  GateRequest,
+  GateStatus,
+  InterchangeableGates,
+  LimitView,
+  Ticket,
+} from './gate.js';
 import { RateWindow, windowOf } from './rate-window.js';
 
 interface MemberTicket extends Ticket {
@@ -62,7 +72,11 @@ export class InterchangeableGate implements InterchangeableGates {
   }
 
   rateOf(endpoint: string): number {
-    return Math.min(this.ceiling?.rate() ?? Infinity, this.endpointCeiling(endpoint)?.rate() ?? Infinity, sum(this.members.map((gate) => gate.rateOf(endpoint))));
+    return Math.min(
+      this.ceiling?.rate() ?? Infinity,
+      this.endpointCeiling(endpoint)?.rate() ?? Infinity,
+      sum(this.members.map((gate) => gate.rateOf(endpoint))),
+    );
   }
 
   concurrency(): number {
@@ -72,7 +86,9 @@ export class InterchangeableGate implements InterchangeableGates {
   status(nowMs: number): GateStatus {
     const all = this.members.map((gate) => gate.status(nowMs));
     const rejectedFor: Record<string, number> = {};
-    for (const status of all) for (const [reason, count] of Object.entries(status.rejectedFor)) rejectedFor[reason] = (rejectedFor[reason] ?? 0) + count;
+    for (const status of all)
+      for (const [reason, count] of Object.entries(status.rejectedFor))
+        rejectedFor[reason] = (rejectedFor[reason] ?? 0) + count;
     const waits = all.flatMap(({ waiting }) => waiting ?? []);
     return {
       sentPerSecond: sum(all.map((status) => status.sentPerSecond)),
@@ -81,8 +97,13 @@ export class InterchangeableGate implements InterchangeableGates {
       rejectedFor,
       requests: sum(all.map((status) => status.requests)),
       // As long as one has room, nothing waits.
-      waiting: waits.length < all.length ? undefined : waits.reduce((first, wait) => (wait.untilMs < first.untilMs ? wait : first)),
-      limits: all.flatMap(({ limits }, member) => limits.map((view): LimitView => ({ ...view, name: `token ${member + 1}: ${view.name}` }))),
+      waiting:
+        waits.length < all.length
+          ? undefined
+          : waits.reduce((first, wait) => (wait.untilMs < first.untilMs ? wait : first)),
+      limits: all.flatMap(({ limits }, member) =>
+        limits.map((view): LimitView => ({ ...view, name: `token ${member + 1}: ${view.name}` })),
+      ),
     };
   }
 
@@ -95,7 +116,12 @@ export class InterchangeableGate implements InterchangeableGates {
   }
 
   private heldByCeiling(nowMs: number, { endpoint }: GateRequest): Admission | undefined {
-    const held = (waitMs: number, limit: string): Admission => ({ go: false, waitMs, reason: 'ceiling of the configuration', limit });
+    const held = (waitMs: number, limit: string): Admission => ({
+      go: false,
+      waitMs,
+      reason: 'ceiling of the configuration',
+      limit,
+    });
     if (this.inFlight >= (this.ceilings.maxConcurrency ?? Infinity)) return held(Infinity, 'max_concurrency');
     const waitMs = this.ceiling?.waitMs(nowMs) ?? 0;
     const ownMs = this.endpointCeiling(endpoint)?.waitMs(nowMs) ?? 0;
@@ -112,7 +138,9 @@ export class InterchangeableGate implements InterchangeableGates {
 export function ceilingsOfOne(ceilings: Ceilings, count: number): Ceilings {
   const part = (rule: Ceilings['maxRate']) => rule && { requests: rule.requests, windowMs: rule.windowMs * count };
   return {
-    ...ceilings, maxRate: part(ceilings.maxRate), maxEndpointRate: part(ceilings.maxEndpointRate),
+    ...ceilings,
+    maxRate: part(ceilings.maxRate),
+    maxEndpointRate: part(ceilings.maxEndpointRate),
     maxConcurrency: ceilings.maxConcurrency === undefined ? undefined : Math.ceil(ceilings.maxConcurrency / count),
   };
 }

@@ -1,4 +1,7 @@
-/** What was sent within the last second, to 10 ms: a burst that catches up on a pause must not make a second of more than the rate. */
+/**
+ * What was sent within the last second, to 10 ms: a burst that catches up on a pause must not make a second of more
+ * than the rate.
+ */
 const SLOT_MS = 10;
 const SLOTS = 100;
 

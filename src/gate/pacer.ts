@@ -1,6 +1,6 @@
 /**
- * A token bucket: requests leave evenly at a rate, and what a pause left over may be made up for a little. Invariants: tokens never exceed
- * one burst; at its own rate no second has more than the rate.
+ * A token bucket: requests leave evenly at a rate, and what a pause left over may be made up for a little. Invariants:
+ * tokens never exceed one burst; at its own rate no second has more than the rate.
  */
 import { LastSecond } from './last-second.js';
 
@@ -22,7 +22,10 @@ export class Pacer {
     this.tokensAtMs = nowMs;
   }
 
-  /** Milliseconds until there are tokens at `rate`. `even`: it is the rate itself; the pace of a stated window may be made up for. */
+  /**
+   * Milliseconds until there are tokens at `rate`. `even`: it is the rate itself; the pace of a stated window may be
+   * made up for.
+   */
   waitMs(nowMs: number, cost: number, rate: number, even: boolean): number {
     const isEven = even && rate >= LEAST_EVEN_RATE;
     const burst = burstOf(rate, isEven);

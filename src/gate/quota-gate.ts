@@ -1,9 +1,20 @@
 /**
- * A credential with quotas that its API tells on request: pools of calls, each for some endpoints, until a reset. Invariant: of a pool
- * nothing is admitted while what is left, less what is in flight, is not above the reserve for what others use.
+ * A credential with quotas that its API tells on request: pools of calls, each for some endpoints, until a reset.
+ * Invariant: of a pool nothing is admitted while what is left, less what is in flight, is not above the reserve for
+ * what others use.
  */
 import type { Clock } from '../clock.js';
-import type { Admission, Answer, Gate, GateRequest, GateStatus, LimitView, QuotaSource, Reading, Ticket } from './gate.js';
+import type {
+  Admission,
+  Answer,
+  Gate,
+  GateRequest,
+  GateStatus,
+  LimitView,
+  QuotaSource,
+  Reading,
+  Ticket,
+} from './gate.js';
 
 /** Of a quota, for what others use of it. */
 const RESERVE = 0.02;
@@ -11,7 +22,6 @@ const RESERVE = 0.02;
 const ASK_AGAIN_MS = 5000;
 /** Servers state a reset in whole seconds, and their clock as well. */
 const GRAIN_MS = 1000;
-
 
 class Pool {
   private quota = Infinity;
@@ -54,7 +64,17 @@ class Pool {
 
   view(name: string, nowMs: number, wallMs: number): LimitView {
     const { quota, resetAtMs } = this;
-    return { name, scope: 'credential', perSecond: Infinity, quota, remaining: this.remaining, resetMs: Number.isFinite(resetAtMs) ? wallMs + resetAtMs - nowMs : undefined, usedPerSecond: 0, knownBy: 'body', rejections: this.rejections };
+    return {
+      name,
+      scope: 'credential',
+      perSecond: Infinity,
+      quota,
+      remaining: this.remaining,
+      resetMs: Number.isFinite(resetAtMs) ? wallMs + resetAtMs - nowMs : undefined,
+      usedPerSecond: 0,
+      knownBy: 'body',
+      rejections: this.rejections,
+    };
   }
 }
 
@@ -82,7 +102,8 @@ export class QuotaGate implements Gate {
 
   check(nowMs: number, request: GateRequest): Admission {
     const name = this.quotas.poolOf(request.endpoint);
-    if (name === undefined || this.state === 'untracked' || this.failure !== undefined) return this.inner.check(nowMs, request);
+    if (name === undefined || this.state === 'untracked' || this.failure !== undefined)
+      return this.inner.check(nowMs, request);
     const pool = this.pool(name);
     const isOver = nowMs >= pool.resetAtMs;
     if (this.state === 'unknown' || (isOver && nowMs - this.askedMs >= ASK_AGAIN_MS)) this.ask(nowMs);
@@ -111,7 +132,11 @@ export class QuotaGate implements Gate {
       ...answer,
       // A quota that is used up says nothing of the rate.
       kind: isUsedUp ? 'lost' : answer.kind,
-      signs: { ...signs, readings: signs.readings.filter(({ limit }) => !isOwn(limit)), rejection: isUsedUp ? undefined : signs.rejection },
+      signs: {
+        ...signs,
+        readings: signs.readings.filter(({ limit }) => !isOwn(limit)),
+        rejection: isUsedUp ? undefined : signs.rejection,
+      },
     });
   }
 
@@ -125,10 +150,18 @@ export class QuotaGate implements Gate {
 
   status(nowMs: number): GateStatus {
     const status = this.inner.status(nowMs);
-    const views = this.state === 'known' ? [...this.pools].map(([name, pool]) => pool.view(name, nowMs, this.clock.now())) : [];
+    const views =
+      this.state === 'known' ? [...this.pools].map(([name, pool]) => pool.view(name, nowMs, this.clock.now())) : [];
     const full = this.state === 'known' && views.length > 0 && views.every(({ remaining }) => remaining === 0);
     const untilMs = Math.min(...[...this.pools.values()].map(({ resetAtMs }) => resetAtMs));
-    return { ...status, limits: [...status.limits, ...views], waiting: full && untilMs > nowMs ? { reason: 'quota used up', limit: views[0]!.name, sinceMs: nowMs, untilMs } : status.waiting };
+    return {
+      ...status,
+      limits: [...status.limits, ...views],
+      waiting:
+        full && untilMs > nowMs
+          ? { reason: 'quota used up', limit: views[0]!.name, sinceMs: nowMs, untilMs }
+          : status.waiting,
+    };
   }
 
   private merge(nowMs: number, reading: Reading, serverTimeMs: number | undefined): void {
@@ -141,16 +174,23 @@ export class QuotaGate implements Gate {
     if (this.asking) return;
     this.asking = true;
     this.askedMs = nowMs;
-    this.quotas.ask(this.credential).then((found) => {
-      this.state = found ? 'known' : 'untracked';
-      const now = this.clock.monotonic();
-      for (const { pool, quota, remaining, resetInMs } of found ?? []) this.pool(pool).merge(quota, remaining, now + resetInMs + GRAIN_MS, true, now);
-    }, (error: unknown) => {
-      this.failure = error;
-    }).finally(() => {
-      this.asking = false;
-      this.onChange();
-    });
+    this.quotas
+      .ask(this.credential)
+      .then(
+        (found) => {
+          this.state = found ? 'known' : 'untracked';
+          const now = this.clock.monotonic();
+          for (const { pool, quota, remaining, resetInMs } of found ?? [])
+            this.pool(pool).merge(quota, remaining, now + resetInMs + GRAIN_MS, true, now);
+        },
+        (error: unknown) => {
+          this.failure = error;
+        },
+      )
+      .finally(() => {
+        this.asking = false;
+        this.onChange();
+      });
   }
 
   private pool(name: string): Pool {

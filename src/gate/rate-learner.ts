@@ -1,7 +1,8 @@
 /**
- * Finds the rate that a server accepts and keeps to it: a search upwards, and one cut for each rejection that tells something
- * new. `pacer.ts` keeps to it, `edge.ts` knows where the limit lies, `ban.ts` what a ban teaches. Invariants: requests sent before the last
- * cut cut nothing; while blocked, at most one probe is on its way; the rate never falls below LEAST_RATE.
+ * Finds the rate that a server accepts and keeps to it: a search upwards, and one cut for each rejection that tells
+ * something new. `pacer.ts` keeps to it, `edge.ts` knows where the limit lies, `ban.ts` what a ban teaches. Invariants:
+ * requests sent before the last cut cut nothing; while blocked, at most one probe is on its way; the rate never falls
+ * below LEAST_RATE.
  */
 import { AcceptedSends, BanDistance, paceUnder, rateUnder, tighten, type BanRule } from './ban.js';
 import type { Delivery } from './delivery.js';
@@ -116,7 +117,11 @@ export class RateLearner {
       this.first = false;
       this.probeEveryMs = memory.probeEveryMs;
     }
-    this.ban = memory?.ban ?? (prior?.banMs === undefined ? undefined : { quota: (prior.perSecond * prior.windowMs) / 1000, windowMs: prior.windowMs, banMs: prior.banMs, slack: 1 });
+    this.ban =
+      memory?.ban ??
+      (prior?.banMs === undefined
+        ? undefined
+        : { quota: (prior.perSecond * prior.windowMs) / 1000, windowMs: prior.windowMs, banMs: prior.banMs, slack: 1 });
     this.distance = new BanDistance(this.ban?.leastMs);
     if (this.ban) {
       this.rate = rateUnder(this.ban, this.delivery.spreadMs);
@@ -139,7 +144,12 @@ export class RateLearner {
   remember(): RateMemory | undefined {
     if (this.first) return undefined;
     // The base held; what is above it may be a step that has yet to be answered.
-    return { perSecond: Math.min(this.rate, this.base), windowMs: this.windowMs, ban: this.ban && { ...this.ban, leastMs: this.distance.leastMs }, probeEveryMs: this.probeEveryMs };
+    return {
+      perSecond: Math.min(this.rate, this.base),
+      windowMs: this.windowMs,
+      ban: this.ban && { ...this.ban, leastMs: this.distance.leastMs },
+      probeEveryMs: this.probeEveryMs,
+    };
   }
 
   /** Milliseconds to wait for a probe; undefined: not blocked; Infinity: until an answer. */
@@ -153,7 +163,10 @@ export class RateLearner {
     const isOwn = rate === this.rate;
     if (!this.ban) return this.pacer.waitMs(nowMs, cost, rate, isOwn);
     const { spreadMs } = this.delivery;
-    return Math.max(this.pacer.waitMs(nowMs, cost, isOwn ? paceUnder(this.ban, spreadMs) : rate, false), this.distance.waitMs(nowMs, cost, this.ban, spreadMs));
+    return Math.max(
+      this.pacer.waitMs(nowMs, cost, isOwn ? paceUnder(this.ban, spreadMs) : rate, false),
+      this.distance.waitMs(nowMs, cost, this.ban, spreadMs),
+    );
   }
 
   /** Returns whether this request is the probe of a block. */
@@ -200,7 +213,8 @@ export class RateLearner {
   /** A rejection while blocked, of a request that was on its way already: its floor counts. */
   alsoRejected(nowMs: number, waitMs: number | undefined): void {
     this.strayRejected++;
-    if (this.phase === 'blocked' && waitMs !== undefined && !this.probeOut) this.blockedUntilMs = Math.max(this.blockedUntilMs, nowMs + waitMs);
+    if (this.phase === 'blocked' && waitMs !== undefined && !this.probeOut)
+      this.blockedUntilMs = Math.max(this.blockedUntilMs, nowMs + waitMs);
   }
 
   probeRejected(nowMs: number, waitMs: number | undefined): void {
@@ -220,7 +234,9 @@ export class RateLearner {
 
   /** The present block; undefined where there is none. */
   get block(): { sinceMs: number; untilMs: number; stated: boolean } | undefined {
-    return this.phase === 'blocked' ? { sinceMs: this.blockedAtMs, untilMs: this.blockedUntilMs, stated: this.blockStated } : undefined;
+    return this.phase === 'blocked'
+      ? { sinceMs: this.blockedAtMs, untilMs: this.blockedUntilMs, stated: this.blockStated }
+      : undefined;
   }
 
   /** The probe never came back: another one may go. */
@@ -258,7 +274,14 @@ export class RateLearner {
     } else if (this.first && this.looksLikeBan(blockMs)) {
       this.suspect = { accepted: this.acceptedInCycle, cycleMs };
       this.banned(nowMs, this.accepts.ruleAfter(this.rejectedSentMs, blockMs), this.probeEveryMs);
-    } else if (blockMs > BAN_MS && !this.first && !climbed && sustained < 0.85 * base && nowMs - this.bannedAtMs > 3 * blockMs && this.statedMs === 0) {
+    } else if (
+      blockMs > BAN_MS &&
+      !this.first &&
+      !climbed &&
+      sustained < 0.85 * base &&
+      nowMs - this.bannedAtMs > 3 * blockMs &&
+      this.statedMs === 0
+    ) {
       this.banned(nowMs, this.accepts.ruleAfter(this.rejectedSentMs, blockMs), this.probeEveryMs);
     } else if (this.first) {
       if (quick && this.nearlyHeld(before)) {
@@ -267,7 +290,11 @@ export class RateLearner {
         this.first = false;
       } else if (quick ? this.blockedAtMs > this.cycleStartMs + 1500 : spanMs >= 1000 && accepted >= 8) {
         // In a window of a second, what got through of a burst is what it allows.
-        const reached = quick ? this.delivery.rateBefore(this.blockedAtMs) : blockMs < SHORT_WINDOW_MS ? this.acceptedInCycle / Math.max(1, (this.blockedAtMs - this.cycleStartMs) / 1000) : 0;
+        const reached = quick
+          ? this.delivery.rateBefore(this.blockedAtMs)
+          : blockMs < SHORT_WINDOW_MS
+            ? this.acceptedInCycle / Math.max(1, (this.blockedAtMs - this.cycleStartMs) / 1000)
+            : 0;
         this.rate = Math.min(before, Math.max(0.85 * reached, quick ? 0 : 0.97 * sustained));
         this.first = false;
       } else this.rate *= 0.7;
@@ -276,7 +303,11 @@ export class RateLearner {
       if (quick) this.edge.refuse(before);
       this.rate *= quick ? cutAtOnce(this.strayAccepted, this.strayRejected) : FAR_CUT;
       keepCycle = true;
-    } else if (climbed) this.rate = Math.min(before, quick ? 0.9 * this.delivery.rateBetween(this.blockedAtMs - 2000, this.blockedAtMs) : sustained);
+    } else if (climbed)
+      this.rate = Math.min(
+        before,
+        quick ? 0.9 * this.delivery.rateBetween(this.blockedAtMs - 2000, this.blockedAtMs) : sustained,
+      );
     else if (quick) this.rate = this.edge.after(setback, this.climbing ? base : undefined);
     else if (this.climbing) this.rate = Math.min(before, Math.max(base, sustained) * (1 - STEP));
     else this.rate = Math.min(before * 0.97, sustained * (1 - STEP));
@@ -285,8 +316,10 @@ export class RateLearner {
       this.acceptedInCycle = 0;
     }
     this.rate = Math.max(LEAST_RATE, this.rate);
-    if (this.rate < 0.85 * base || climbed) this.probeEveryMs = Math.max(LEAST_STEP_MS, this.bannedAtMs === nowMs ? this.probeEveryMs : 0);
-    else if (this.climbing) this.probeEveryMs = Math.min(Math.max(LAST_INTERVAL_MS, this.probeEveryMs), this.probeEveryMs * 2);
+    if (this.rate < 0.85 * base || climbed)
+      this.probeEveryMs = Math.max(LEAST_STEP_MS, this.bannedAtMs === nowMs ? this.probeEveryMs : 0);
+    else if (this.climbing)
+      this.probeEveryMs = Math.min(Math.max(LAST_INTERVAL_MS, this.probeEveryMs), this.probeEveryMs * 2);
     this.climbing = false;
     this.step = 0;
     this.phase = 'cruise';
@@ -306,8 +339,15 @@ export class RateLearner {
     }
     if (this.phase !== 'cruise' || !bound || this.rate >= ceiling) return;
     const gap = Math.max(LEAST_STEP_MS, 1.1 * this.windowMs);
-    const wait = this.step === 0 ? Math.max(this.edge.waitMs(this.probeEveryMs, this.expected ? nowMs - this.startedMs : Infinity), gap) : gap;
-    if (sinceStep < wait || this.delivery.rate(nowMs, Math.min(Math.floor(sinceStep / 500) * 500, 4000)) <= 0.85 * this.rate) return;
+    const wait =
+      this.step === 0
+        ? Math.max(this.edge.waitMs(this.probeEveryMs, this.expected ? nowMs - this.startedMs : Infinity), gap)
+        : gap;
+    if (
+      sinceStep < wait ||
+      this.delivery.rate(nowMs, Math.min(Math.floor(sinceStep / 500) * 500, 4000)) <= 0.85 * this.rate
+    )
+      return;
     if (this.step === 0) {
       this.base = this.rate;
       this.banBase = this.ban?.quota;
@@ -324,7 +364,10 @@ export class RateLearner {
     const growth = 1 + Math.min(1, STEP * STEP_GROWTH ** this.step);
     if (this.ban) this.ban.quota *= growth;
     // Below a known edge by half the way, also where a cut was far too deep.
-    this.rate = Math.min(ceiling, this.ban ? rateUnder(this.ban, this.delivery.spreadMs) : typeof next === 'number' ? next : this.rate * growth);
+    this.rate = Math.min(
+      ceiling,
+      this.ban ? rateUnder(this.ban, this.delivery.spreadMs) : typeof next === 'number' ? next : this.rate * growth,
+    );
     this.step++;
     this.lastStepMs = nowMs;
     if (this.step > 4) this.probeEveryMs = LEAST_STEP_MS;
@@ -371,7 +414,11 @@ export class RateLearner {
   /** At a rate that was expected, and almost all of it got through: the expectation is right, and the way varied. */
   private nearlyHeld(rate: number): boolean {
     const seconds = Math.min(1, (this.blockedAtMs - this.cycleStartMs) / 1000);
-    return this.expected && seconds >= 0.5 && this.delivery.between(this.blockedAtMs - 1000, this.blockedAtMs) >= 0.8 * rate * seconds;
+    return (
+      this.expected &&
+      seconds >= 0.5 &&
+      this.delivery.between(this.blockedAtMs - 1000, this.blockedAtMs) >= 0.8 * rate * seconds
+    );
   }
 
   /** A long block that nobody announced, after less than a window of that length would have been worth. */

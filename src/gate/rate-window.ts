@@ -1,6 +1,7 @@
 /**
- * The requests that one limit counts. Invariant: no window of `rule.windowMs` on the server's side receives more than `rule.requests`,
- * as long as requests need the same time up to within `jitterMs`: a server window holds only sends of an interval of window + jitter.
+ * The requests that one limit counts. Invariant: no window of `rule.windowMs` on the server's side receives more than
+ * `rule.requests`, as long as requests need the same time up to within `jitterMs`: a server window holds only sends of
+ * an interval of window + jitter.
  */
 import type { RateRule } from './gate.js';
 import { SendLog } from './send-log.js';
@@ -48,7 +49,10 @@ export class RateWindow {
     this.latestMs = nowMs;
   }
 
-  /** Rejected although it kept the rule, and used it nearly up: the way varies more than assumed. Otherwise another limit was met; returns whether this one was. */
+  /**
+   * Rejected although it kept the rule, and used it nearly up: the way varies more than assumed. Otherwise another
+   * limit was met; returns whether this one was.
+   */
   rejected(): boolean {
     if (this.log.cost(this.latestMs - this.rule.windowMs - this.jitterMs) < TIGHT * this.rule.requests) return false;
     this.jitterMs = Math.min(this.jitterMs * MORE_JITTER, this.rule.windowMs * MOST_JITTER);
@@ -95,7 +99,11 @@ export class RateWindow {
 }
 
 /** The window of one endpoint, opened with its first request; undefined where no rule counts endpoints. */
-export function windowOf(windows: Map<string, RateWindow>, endpoint: string, rule: RateRule | undefined): RateWindow | undefined {
+export function windowOf(
+  windows: Map<string, RateWindow>,
+  endpoint: string,
+  rule: RateRule | undefined,
+): RateWindow | undefined {
   if (!rule) return undefined;
   let window = windows.get(endpoint);
   if (!window) windows.set(endpoint, (window = new RateWindow(rule)));

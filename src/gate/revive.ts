@@ -17,9 +17,23 @@ import { RollingLedger } from './rolling-ledger.js';
 import { SendLog } from './send-log.js';
 
 const CLASSES: Record<string, object> = {
-  'accepted-sends': AcceptedSends.prototype, 'ban-distance': BanDistance.prototype, 'bucket-ledger': BucketLedger.prototype, 'budget-ledger': BudgetLedger.prototype, 'clock-offset': ClockOffset.prototype, 'concurrency-learner': ConcurrencyLearner.prototype,
-  'credential-gate': CredentialGate.prototype, delivery: Delivery.prototype, edge: Edge.prototype, 'epoch-ledger': EpochLedger.prototype, governor: Governor.prototype, 'last-second': LastSecond.prototype, pacer: Pacer.prototype, 'rate-learner': RateLearner.prototype,
-  'rate-window': RateWindow.prototype, 'rolling-ledger': RollingLedger.prototype, 'send-log': SendLog.prototype,
+  'accepted-sends': AcceptedSends.prototype,
+  'ban-distance': BanDistance.prototype,
+  'bucket-ledger': BucketLedger.prototype,
+  'budget-ledger': BudgetLedger.prototype,
+  'clock-offset': ClockOffset.prototype,
+  'concurrency-learner': ConcurrencyLearner.prototype,
+  'credential-gate': CredentialGate.prototype,
+  delivery: Delivery.prototype,
+  edge: Edge.prototype,
+  'epoch-ledger': EpochLedger.prototype,
+  governor: Governor.prototype,
+  'last-second': LastSecond.prototype,
+  pacer: Pacer.prototype,
+  'rate-learner': RateLearner.prototype,
+  'rate-window': RateWindow.prototype,
+  'rolling-ledger': RollingLedger.prototype,
+  'send-log': SendLog.prototype,
 };
 
 /** Gives every part of a structured clone its class back, in place. */

@@ -1,6 +1,7 @@
 /**
- * A quota over the window before each request, as `limit`, `remaining` and the window's length tell it. Invariant: no window of the server
- * receives more than the quota less what others use, as long as requests need the same time up to within `jitterMs`.
+ * A quota over the window before each request, as `limit`, `remaining` and the window's length tell it. Invariant: no
+ * window of the server receives more than the quota less what others use, as long as requests need the same time up to
+ * within `jitterMs`.
  */
 import { SendLog } from './send-log.js';
 
@@ -45,7 +46,8 @@ export class RollingLedger {
     // Dearer than all that a window holds: it goes out alone.
     const needed = Math.min(cost, this.quota);
     // What others used in a window that is over keeps nothing back but all requests save one, which finds out.
-    const foreign = nowMs - this.foreignAtMs > this.spanMs() ? Math.min(this.foreign, this.quota - needed) : this.foreign;
+    const foreign =
+      nowMs - this.foreignAtMs > this.spanMs() ? Math.min(this.foreign, this.quota - needed) : this.foreign;
     const over = this.log.cost(from) + foreign + needed - this.quota;
     if (over <= 0) return 0;
     return this.log.untilFree(over, from) ?? this.windowMs / 10;

@@ -1,6 +1,7 @@
 /**
- * How much was sent when, oldest first; what has left the window is forgotten. Sends close to each other are kept as one, at the time of
- * the last of them, so that a window never looks emptier than it is and the log stays small at any rate.
+ * How much was sent when, oldest first; what has left the window is forgotten. Sends close to each other are kept as
+ * one, at the time of the last of them, so that a window never looks emptier than it is and the log stays small at any
+ * rate.
  */
 const COMPACT_AT = 8;
 
@@ -39,7 +40,9 @@ export class SendLog {
     return this.total;
   }
 
-  /** Milliseconds until `amount` has left a window that begins at `fromMs` now; undefined where less than that is in it. */
+  /**
+   * Milliseconds until `amount` has left a window that begins at `fromMs` now; undefined where less than that is in it.
+   */
   untilFree(amount: number, fromMs: number): number | undefined {
     let freed = 0;
     for (let at = this.first; at < this.times.length; at++) {

@@ -11,7 +11,11 @@ test('who waits for an answer goes before the backfill, then the stream with the
   const admission = new Admission(gate, systemClock);
   const order: string[] = [];
   const free = (ticket: Ticket) => {
-    gate.answered(systemClock.monotonic(), ticket, { kind: 'accepted', signs: { readings: [] }, serverTimeMs: undefined });
+    gate.answered(systemClock.monotonic(), ticket, {
+      kind: 'accepted',
+      signs: { readings: [] },
+      serverTimeMs: undefined,
+    });
     admission.pump();
   };
   const first = await admission.admit({ endpoint: 'a', weight: () => 1, signal });
@@ -30,8 +34,15 @@ test('a limit that asks for hours ends the request, and says until when', async 
   const gate = new CredentialGate();
   const admission = new Admission(gate, systemClock);
   const ticket = await admission.admit({ endpoint: 'a', weight: () => 1, signal });
-  gate.answered(systemClock.monotonic(), ticket, { kind: 'rejected', signs: { readings: [], rejection: { limit: 'daily', reason: 'budget', retryAfterMs: 7_200_000 } }, serverTimeMs: undefined });
-  await expect(admission.admit({ endpoint: 'a', weight: () => 1, signal })).rejects.toMatchObject({ code: 'quota_used_up', expected: expect.stringContaining('daily') });
+  gate.answered(systemClock.monotonic(), ticket, {
+    kind: 'rejected',
+    signs: { readings: [], rejection: { limit: 'daily', reason: 'budget', retryAfterMs: 7_200_000 } },
+    serverTimeMs: undefined,
+  });
+  await expect(admission.admit({ endpoint: 'a', weight: () => 1, signal })).rejects.toMatchObject({
+    code: 'quota_used_up',
+    expected: expect.stringContaining('daily'),
+  });
 });
 
 test('who leaves while waiting is never granted', async () => {

@@ -1,4 +1,7 @@
-/** Requests that wait for the gate. Grants go to the endpoint whose remaining work is longest, so that no stream finishes alone. */
+/**
+ * Requests that wait for the gate. Grants go to the endpoint whose remaining work is longest, so that no stream
+ * finishes alone.
+ */
 import type { Clock } from '../clock.js';
 import { PausedError, RetriableError } from '../errors.js';
 import type { Gate, Ticket } from '../gate/gate.js';
@@ -33,8 +36,9 @@ export class Admission {
   ) {}
 
   /**
-   * Resolves when the request may be sent; it counts as sent from then on, so send it at once. Rejects with PausedError when the signal
-   * aborts first, and with RetriableError where a limit asks for a longer wait than a process should sit through.
+   * Resolves when the request may be sent; it counts as sent from then on, so send it at once. Rejects with PausedError
+   * when the signal aborts first, and with RetriableError where a limit asks for a longer wait than a process should
+   * sit through.
    */
   admit(request: AdmissionRequest): Promise<Ticket> {
     return new Promise((resolve, reject) => {
@@ -82,9 +86,15 @@ export class Admission {
         } else if (Number.isFinite(verdict.waitMs) && verdict.waitMs > LIMITS.retryAfterMs) {
           const until = new Date(this.clock.now() + verdict.waitMs).toISOString();
           for (const waiter of waiters.splice(0)) {
-            waiter.refuse(new RetriableError('a limit of the API is used up for long', {
-              code: 'quota_used_up', place: endpoint, expected: `room in limit "${verdict.limit}"`, found: `${verdict.reason}, until about ${until}`, next: 'run again after that time; the sync continues where it stopped',
-            }));
+            waiter.refuse(
+              new RetriableError('a limit of the API is used up for long', {
+                code: 'quota_used_up',
+                place: endpoint,
+                expected: `room in limit "${verdict.limit}"`,
+                found: `${verdict.reason}, until about ${until}`,
+                next: 'run again after that time; the sync continues where it stopped',
+              }),
+            );
           }
         } else leastWaitMs = Math.min(leastWaitMs, verdict.waitMs, LOOK_AGAIN_MS);
       }

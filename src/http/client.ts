@@ -111,7 +111,10 @@ export class ApiClient {
     return this.options.admission;
   }
 
-  /** Sends until an answer counts, at most LIMITS.attempts times. Throws the connector's error, RetriableError or PausedError. */
+  /**
+   * Sends until an answer counts, at most LIMITS.attempts times. Throws the connector's error, RetriableError or
+   * PausedError.
+   */
   async request(request: ApiRequest): Promise<ApiResponse> {
     const { admission, clock } = this.options;
     let { ticket } = request;
@@ -120,7 +123,13 @@ export class ApiClient {
     const firstMs = clock.monotonic();
     while (attempt <= (this.answered ? LIMITS.attempts : LIMITS.firstAttempts)) {
       const retry = attempt > 1 || last !== '';
-      ticket ??= await admission.admit({ endpoint: request.endpoint, cost: request.cost, weight: retry ? () => Infinity : (request.weight ?? (() => 0)), interactive: request.interactive, signal: request.signal });
+      ticket ??= await admission.admit({
+        endpoint: request.endpoint,
+        cost: request.cost,
+        weight: retry ? () => Infinity : (request.weight ?? (() => 0)),
+        interactive: request.interactive,
+        signal: request.signal,
+      });
       const startedMs = clock.monotonic();
       let response: ApiResponse | undefined;
       let verdict: Verdict | undefined;
@@ -135,14 +144,26 @@ export class ApiClient {
         verdict = this.verdictOfFailure(error, request);
       }
       const endedMs = clock.monotonic();
-      admission.gate.answered(endedMs, ticket, { kind: signs.rejection ? 'rejected' : response ? 'accepted' : 'lost', signs, serverTimeMs: response?.serverTimeMs });
+      admission.gate.answered(endedMs, ticket, {
+        kind: signs.rejection ? 'rejected' : response ? 'accepted' : 'lost',
+        signs,
+        serverTimeMs: response?.serverTimeMs,
+      });
       ticket = undefined;
       admission.pump();
       const latencyMs = endedMs - startedMs;
       const note = (outcome: AttemptEvent['outcome'], reason?: string, waitMs?: number) =>
-        this.options.observe?.({ endpoint: request.endpoint, status: response?.status ?? 0, latencyMs, outcome, reason, waitMs });
+        this.options.observe?.({
+          endpoint: request.endpoint,
+          status: response?.status ?? 0,
+          latencyMs,
+          outcome,
+          reason,
+          waitMs,
+        });
       if (!verdict) {
-        // A rejection is no failure: the gate decides when the next attempt may leave, and for how long it is worth trying.
+        // A rejection is no failure: the gate decides when the next attempt may leave, and for how long it is worth
+        // trying.
         last = `status ${response?.status}: rate limited`;
         note('limited', reasonOf(signs), signs.rejection?.retryAfterMs);
         if (endedMs - firstMs > LIMITS.rejectedMs) break;
@@ -161,7 +182,10 @@ export class ApiClient {
       last = verdict.reason;
       if ((verdict.retryAfterMs ?? 0) > LIMITS.retryAfterMs) {
         throw new RetriableError('the API asks to wait longer than an hour', {
-          code: 'retry_after_too_long', place: request.endpoint, found: `Retry-After ${Math.round(verdict.retryAfterMs! / 1000)} s`, next: 'run again after that time; the sync continues where it stopped',
+          code: 'retry_after_too_long',
+          place: request.endpoint,
+          found: `Retry-After ${Math.round(verdict.retryAfterMs! / 1000)} s`,
+          next: 'run again after that time; the sync continues where it stopped',
         });
       }
       const waitMs = Math.max(verdict.retryAfterMs ?? 0, this.backoffMs(attempt - 1));
@@ -169,7 +193,13 @@ export class ApiClient {
       await clock.sleep(waitMs, request.signal);
     }
     throw new RetriableError('the API did not answer usefully', {
-      code: 'attempts_exhausted', place: `${this.origin}${this.prefix}${request.path.split('?')[0]}`, expected: 'a complete JSON answer', found: `${attempt - 1} attempts, the last: ${last}`, next: this.answered ? 'run the same command again; it continues where it stopped' : 'check base_url, the network and the proxy settings',
+      code: 'attempts_exhausted',
+      place: `${this.origin}${this.prefix}${request.path.split('?')[0]}`,
+      expected: 'a complete JSON answer',
+      found: `${attempt - 1} attempts, the last: ${last}`,
+      next: this.answered
+        ? 'run the same command again; it continues where it stopped'
+        : 'check base_url, the network and the proxy settings',
     });
   }
 
@@ -178,17 +208,26 @@ export class ApiClient {
   }
 
   private backoffMs(attempt: number): number {
-    return Math.min(LIMITS.backoffLastMs, LIMITS.backoffFirstMs * 2 ** (attempt - 1)) * (0.5 + this.options.random.next());
+    return (
+      Math.min(LIMITS.backoffLastMs, LIMITS.backoffFirstMs * 2 ** (attempt - 1)) * (0.5 + this.options.random.next())
+    );
   }
 
   private verdictOfFailure(error: unknown, request: ApiRequest): Verdict {
-    if (request.signal.aborted) return { kind: 'error', error: new PausedError('stopped during a request', { code: 'stopped' }) };
+    if (request.signal.aborted)
+      return { kind: 'error', error: new PausedError('stopped during a request', { code: 'stopped' }) };
     if (error instanceof HeadraceError && !(error instanceof RetriableError)) return { kind: 'error', error };
     const code = codeOf(error);
     if (code && TLS_ERRORS.test(code)) {
       return {
         kind: 'error',
-        error: new FatalError('the API\'s certificate is not trusted', { code: 'tls_untrusted', place: this.origin, found: code, next: 'set NODE_EXTRA_CA_CERTS to a file with the certificate authority', cause: error }),
+        error: new FatalError("the API's certificate is not trusted", {
+          code: 'tls_untrusted',
+          place: this.origin,
+          found: code,
+          next: 'set NODE_EXTRA_CA_CERTS to a file with the certificate authority',
+          cause: error,
+        }),
       };
     }
     return { kind: 'retry', reason: code ? `${code}: ${messageOf(error)}` : messageOf(error) };
@@ -201,7 +240,12 @@ export class ApiClient {
       origin: url?.origin ?? this.origin,
       path: url ? url.pathname + url.search : this.prefix + request.path,
       method: (made?.method ?? request.method ?? 'GET') as Dispatcher.HttpMethod,
-      headers: { accept: 'application/json', 'user-agent': 'headrace', ...this.options.headers, ...(made?.headers ?? request.headers) },
+      headers: {
+        accept: 'application/json',
+        'user-agent': 'headrace',
+        ...this.options.headers,
+        ...(made?.headers ?? request.headers),
+      },
       ...(made?.body === undefined ? {} : { body: made.body }),
       signal: request.signal,
     });
@@ -211,7 +255,12 @@ export class ApiClient {
       bytes += chunk.length;
       if (bytes > LIMITS.responseBytes) {
         answer.body.destroy();
-        throw new FatalError('an answer is larger than Headrace accepts', { code: 'response_too_large', place: request.endpoint, expected: `at most ${LIMITS.responseBytes} bytes`, found: 'more' });
+        throw new FatalError('an answer is larger than Headrace accepts', {
+          code: 'response_too_large',
+          place: request.endpoint,
+          expected: `at most ${LIMITS.responseBytes} bytes`,
+          found: 'more',
+        });
       }
       chunks.push(chunk);
     }
@@ -234,13 +283,18 @@ export class ApiClient {
     const type = String(headers['content-type'] ?? '');
     const isJson = /\bjson\b/i.test(type);
     if (!isJson && status < 400) {
-      throw new RetriableError(`the answer is ${type || 'of no content type'}, not JSON`, { code: 'wrong_content_type' });
+      throw new RetriableError(`the answer is ${type || 'of no content type'}, not JSON`, {
+        code: 'wrong_content_type',
+      });
     }
     try {
       return parseJson(text);
     } catch (error) {
       if (status >= 400) return undefined;
-      throw new RetriableError(`the answer is not valid JSON: ${messageOf(error)}`, { code: 'invalid_json', cause: error });
+      throw new RetriableError(`the answer is not valid JSON: ${messageOf(error)}`, {
+        code: 'invalid_json',
+        cause: error,
+      });
     }
   }
 }

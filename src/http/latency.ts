@@ -1,6 +1,7 @@
 /**
- * What requests take and how many get through, for deciding how many to have in flight. The latency is a median that may fall at once but
- * rises slowly, so that a queue of our own making does not look like distance (the reasoning of BBR's minimum RTT).
+ * What requests take and how many get through, for deciding how many to have in flight. The latency is a median that
+ * may fall at once but rises slowly, so that a queue of our own making does not look like distance (the reasoning of
+ * BBR's minimum RTT).
  */
 const SAMPLES = 16;
 const RISE = 1.005;

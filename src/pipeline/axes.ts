@@ -17,7 +17,12 @@ export interface Axis {
 const FIRST_WINDOW_PAGES = 2;
 
 export function axisOf(division: Division, chain: boolean): Axis {
-  if (division.kind === 'range' && !chain) return division.order === 'ascending' ? ascending(division) : division.order === 'unordered' ? unordered(division) : descending(division);
+  if (division.kind === 'range' && !chain)
+    return division.order === 'ascending'
+      ? ascending(division)
+      : division.order === 'unordered'
+        ? unordered(division)
+        : descending(division);
   if (division.kind === 'numbered') return numbered();
   return chainAxis(division.pageRows);
 }
@@ -29,9 +34,17 @@ export const isOneWay = ({ order }: RangeDivision): boolean => order === 'ascend
 
 function descending(division: RangeDivision): Axis {
   return {
-    unit: division.unit, pageRows: division.pageRows, divisible: true, seekable: true,
+    unit: division.unit,
+    pageRows: division.pageRows,
+    divisible: true,
+    seekable: true,
     request: ({ cursor, filter }) => ({ cursor, gte: filter.gte, lt: filter.lt }),
-    read: (page, _range, keyOf) => ({ positions: page.records.map(division.position), keys: page.records.map(keyOf), hasMore: page.hasMore, nextCursor: page.next }),
+    read: (page, _range, keyOf) => ({
+      positions: page.records.map(division.position),
+      keys: page.records.map(keyOf),
+      hasMore: page.hasMore,
+      nextCursor: page.next,
+    }),
   };
 }
 
@@ -39,16 +52,31 @@ function descending(division: RangeDivision): Axis {
 function ascending(division: RangeDivision): Axis {
   const { unit } = division;
   return {
-    unit, pageRows: division.pageRows, divisible: true, seekable: true,
-    request: ({ cursor, filter }) => ({ cursor, gte: -filter.lt + unit, lt: filter.gte === null ? null : -filter.gte + unit }),
-    read: (page, _range, keyOf) => ({ positions: page.records.map((record) => -division.position(record)), keys: page.records.map(keyOf), hasMore: page.hasMore, nextCursor: page.next }),
+    unit,
+    pageRows: division.pageRows,
+    divisible: true,
+    seekable: true,
+    request: ({ cursor, filter }) => ({
+      cursor,
+      gte: -filter.lt + unit,
+      lt: filter.gte === null ? null : -filter.gte + unit,
+    }),
+    read: (page, _range, keyOf) => ({
+      positions: page.records.map((record) => -division.position(record)),
+      keys: page.records.map(keyOf),
+      hasMore: page.hasMore,
+      nextCursor: page.next,
+    }),
   };
 }
 
 /** A window is walked to its end by its cursor; where its rows lie tells nothing. */
 function unordered({ unit, pageRows }: RangeDivision): Axis {
   return {
-    unit, pageRows, divisible: false, seekable: false,
+    unit,
+    pageRows,
+    divisible: false,
+    seekable: false,
     request: ({ cursor, filter }) => ({ cursor, gte: filter.gte, lt: filter.lt }),
     read: anywhere,
   };
@@ -57,12 +85,22 @@ function unordered({ unit, pageRows }: RangeDivision): Axis {
 /** Rows without a position, those counted that a filter of ours dropped. */
 function anywhere(page: Page): PageRead {
   const rows = page.received ?? page.records.length;
-  return { positions: Array.from({ length: rows }, () => Number.NaN), keys: Array.from({ length: rows }, () => null), hasMore: page.hasMore, nextCursor: page.next };
+  return {
+    positions: Array.from({ length: rows }, () => Number.NaN),
+    keys: Array.from({ length: rows }, () => null),
+    hasMore: page.hasMore,
+    nextCursor: page.next,
+  };
 }
 
 /** Where a span of the stream lies on its axis, from and to whole units. */
-export function spanOnAxis(division: Division, history: { gte: number; lt: number }, chain: boolean): { gte: number; lt: number } {
-  if (division.kind !== 'range' || chain) return division.kind === 'numbered' ? { gte: 0, lt: FIRST_WINDOW_PAGES } : { gte: 0, lt: 1 };
+export function spanOnAxis(
+  division: Division,
+  history: { gte: number; lt: number },
+  chain: boolean,
+): { gte: number; lt: number } {
+  if (division.kind !== 'range' || chain)
+    return division.kind === 'numbered' ? { gte: 0, lt: FIRST_WINDOW_PAGES } : { gte: 0, lt: 1 };
   const { unit, start } = division;
   const gte = Math.min(start ?? history.gte, history.lt - 1);
   const span = { gte: Math.floor(gte / unit) * unit, lt: Math.ceil(history.lt / unit) * unit };
@@ -71,9 +109,20 @@ export function spanOnAxis(division: Division, history: { gte: number; lt: numbe
 
 function chainAxis(pageRows: number): Axis {
   return {
-    unit: 1, pageRows, divisible: false, seekable: false,
+    unit: 1,
+    pageRows,
+    divisible: false,
+    seekable: false,
     request: ({ cursor }) => ({ cursor, gte: null, lt: null }),
-    read: (page, _range, keyOf) => (page.received === undefined ? { positions: page.records.map(() => Number.NaN), keys: page.records.map(keyOf), hasMore: page.hasMore, nextCursor: page.next } : anywhere(page)),
+    read: (page, _range, keyOf) =>
+      page.received === undefined
+        ? {
+            positions: page.records.map(() => Number.NaN),
+            keys: page.records.map(keyOf),
+            hasMore: page.hasMore,
+            nextCursor: page.next,
+          }
+        : anywhere(page),
   };
 }
 
@@ -81,11 +130,19 @@ function chainAxis(pageRows: number): Axis {
 function numbered(): Axis {
   const numberOf = (range: RangeRequest) => (range.cursor === null ? range.filter.lt - 1 : Number(range.cursor));
   return {
-    unit: 1, pageRows: 1, divisible: true, seekable: true,
+    unit: 1,
+    pageRows: 1,
+    divisible: true,
+    seekable: true,
     request: (range) => ({ cursor: null, gte: null, lt: null, number: numberOf(range) }),
     read(_page, range) {
       const number = numberOf(range);
-      return { positions: [number], keys: [String(number)], hasMore: number > (range.filter.gte ?? 0), nextCursor: String(number - 1) };
+      return {
+        positions: [number],
+        keys: [String(number)],
+        hasMore: number > (range.filter.gte ?? 0),
+        nextCursor: String(number - 1),
+      };
     },
   };
 }

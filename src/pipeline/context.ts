@@ -35,7 +35,9 @@ export interface RunContext {
   note: (message: string) => void;
 }
 
-/** More chains than rate x latency, for the spread of latencies (measured: fewer idle the limit, more cost requests). */
+/**
+ * More chains than rate x latency, for the spread of latencies (measured: fewer idle the limit, more cost requests).
+ */
 const CHAIN_MARGIN = 1.25;
 
 /** Little's law: as many chains as keep the endpoint's limit busy, no more. */
@@ -48,7 +50,9 @@ export function chainsFor(stream: Stream, context: RunContext, unlimited: number
 
 /** What the destination is told of the streams that are stored. */
 export function targetsOf(streams: Stream[], mode: WriteMode): StreamTarget[] {
-  return streams.filter((stream) => stream.stored).map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
+  return streams
+    .filter((stream) => stream.stored)
+    .map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
 }
 
 /** The stream whose rows open this one's slices. */

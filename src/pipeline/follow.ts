@@ -1,10 +1,19 @@
-/** Decides, from what is stored, what a run has to read of a stream: everything, the rest, what came since, or nothing. */
+/**
+ * Decides, from what is stored, what a run has to read of a stream: everything, the rest, what came since, or nothing.
+ */
 import type { StateEntry, StateWrite } from '../destination/contract.js';
 import { ConfigError } from '../errors.js';
 import type { WriteMode } from '../protocol/catalog.js';
 import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../segments/ledger.js';
 import type { Division, Stream } from '../source/contract.js';
-import { decodeStream, encodeRange, META_KEY, rangeKey, type StreamMeta, type StreamState } from '../state/checkpoint.js';
+import {
+  decodeStream,
+  encodeRange,
+  META_KEY,
+  rangeKey,
+  type StreamMeta,
+  type StreamState,
+} from '../state/checkpoint.js';
 import { axisOf, isOneWay, spanOnAxis } from './axes.js';
 
 /** Rows may show up in a list a little late. */
@@ -51,18 +60,34 @@ export function openStream(input: OpenInput): OpenedStream {
   const { follow, division } = stream;
   if (state.meta.first && follow.kind === 'cursor' && division.kind === 'range') {
     // The span of another stream says nothing on this one's axis: only when it was read counts.
-    return beginAs({ ...stream, division: { ...division, start: undefined } }, { gte: (state.meta.readTo ?? history.gte) - follow.lookback, lt: history.lt }, state, 'extend', false, true);
+    return beginAs(
+      { ...stream, division: { ...division, start: undefined } },
+      { gte: (state.meta.readTo ?? history.gte) - follow.lookback, lt: history.lt },
+      state,
+      'extend',
+      false,
+      true,
+    );
   }
   const changed = follow.kind === 'events' && !input.changesLost;
   if (input.childrenMissing && division.kind === 'slices') return begin(input, state, 'reread');
-  if (input.childrenMissing && (changed || follow.kind === 'cursor' || division.kind !== 'range')) return isClosed(state.ledger) ? extend(input, state) : begin(input, state, 'load');
+  if (input.childrenMissing && (changed || follow.kind === 'cursor' || division.kind !== 'range'))
+    return isClosed(state.ledger) ? extend(input, state) : begin(input, state, 'load');
   if (!state.meta.complete) return begin(input, state, 'load');
   if (follow.kind === 'cursor' && division.kind === 'slices') {
     // Rows may show up late: where the last run began, less the lookback, is where this one goes on.
     const since = (state.meta.readTo ?? history.gte) - follow.lookback;
     const meta: StreamMeta = { ...state.meta, mode: 'extend', complete: false, since, readTo: history.lt };
     const write: StateWrite = { stream: stream.name, key: META_KEY, expect: state.metaVersion, value: meta };
-    return { ...state, meta, metaVersion: state.metaVersion + 1, slices: new Map(), writes: [write], restart: false, needsParents: follow.parents !== 'changed' };
+    return {
+      ...state,
+      meta,
+      metaVersion: state.metaVersion + 1,
+      slices: new Map(),
+      writes: [write],
+      restart: false,
+      needsParents: follow.parents !== 'changed',
+    };
   }
   if ((changed || follow.kind === 'cursor') && division.kind === 'range' && !state.meta.chain) {
     // Events tell of changes; not every API has one for every new object, so what is new is listed as well.
@@ -70,13 +95,19 @@ export function openStream(input: OpenInput): OpenedStream {
     const span = spanOnAxis(division, history, false);
     const known = division.order === 'ascending' ? -state.meta.span.gte : state.meta.span.lt;
     const from = known - lookback;
-    return division.order === 'ascending' ? extendTo(stream, state, { gte: span.gte, lt: -from + division.unit }, division.unit) : extendTo(stream, state, { gte: from, lt: span.lt }, division.unit);
+    return division.order === 'ascending'
+      ? extendTo(stream, state, { gte: span.gte, lt: -from + division.unit }, division.unit)
+      : extendTo(stream, state, { gte: from, lt: span.lt }, division.unit);
   }
   return changed ? resume(state) : begin(input, state, 'reread');
 }
 
 /** Everything, compared with what is stored; or, of a stream that is divided by time, a part. */
-function readAgain(input: OpenInput, state: StreamState, { request, part }: NonNullable<OpenInput['again']>): OpenedStream {
+function readAgain(
+  input: OpenInput,
+  state: StreamState,
+  { request, part }: NonNullable<OpenInput['again']>,
+): OpenedStream {
   const { stream, mode } = input;
   let opened: OpenedStream;
   if (part) opened = reopen(stream, stream.name, state, part.gte, part.lt);
@@ -111,12 +142,30 @@ function begin({ stream, history }: OpenInput, state: StreamState | undefined, m
   return beginAs(stream, history, state, mode, chain);
 }
 
-export function beginAs(stream: Stream, history: { gte: number; lt: number }, state: Pick<StreamState, 'meta' | 'metaVersion' | 'versions' | 'slices'> | undefined, mode: StreamMeta['mode'], chain: boolean, bounded = false): OpenedStream {
+export function beginAs(
+  stream: Stream,
+  history: { gte: number; lt: number },
+  state: Pick<StreamState, 'meta' | 'metaVersion' | 'versions' | 'slices'> | undefined,
+  mode: StreamMeta['mode'],
+  chain: boolean,
+  bounded = false,
+): OpenedStream {
   const axis = axisOf(stream.division, chain);
-  const ledger = stream.division.kind === 'slices' ? { span: { gte: 0, lt: 1 }, nextId: 1, ranges: new Map() } : windowed(openLedger(spanOnAxis(stream.division, history, chain), axis.unit), stream.division, chain);
-  // What follows an earlier run ends where that one ended; a history has no end, since a row may be older than its account.
+  const ledger =
+    stream.division.kind === 'slices'
+      ? { span: { gte: 0, lt: 1 }, nextId: 1, ranges: new Map() }
+      : windowed(openLedger(spanOnAxis(stream.division, history, chain), axis.unit), stream.division, chain);
+  // What follows an earlier run ends where that one ended; a history has no end, since a row may be older than its
+  // account.
   if (bounded) for (const range of ledger.ranges.values()) range.filter = { ...range.filter, gte: ledger.span.gte };
-  const meta: StreamMeta = { generation: (state?.meta.generation ?? 0) + 1, mode, span: ledger.span, complete: false, ...(chain ? { chain } : {}), ...(stream.division.kind === 'range' ? {} : { readTo: history.lt }) };
+  const meta: StreamMeta = {
+    generation: (state?.meta.generation ?? 0) + 1,
+    mode,
+    span: ledger.span,
+    complete: false,
+    ...(chain ? { chain } : {}),
+    ...(stream.division.kind === 'range' ? {} : { readTo: history.lt }),
+  };
   const writes: StateWrite[] = [{ stream: stream.name, key: META_KEY, expect: state?.metaVersion ?? 0, value: meta }];
   const versions = new Map<number, number>();
   for (const [id, version] of state?.versions ?? []) {
@@ -127,12 +176,24 @@ export function beginAs(stream: Stream, history: { gte: number; lt: number }, st
     writes.push({ stream: stream.name, key: rangeKey(id), expect, value: encodeRange(range) });
     versions.set(id, expect + 1);
   }
-  for (const [key, { version }] of state?.slices ?? []) writes.push({ stream: stream.name, key, expect: version, value: null });
-  return { meta, metaVersion: (state?.metaVersion ?? 0) + 1, ledger, versions, slices: new Map(), writes, restart: false, needsParents: stream.division.kind === 'slices' };
+  for (const [key, { version }] of state?.slices ?? [])
+    writes.push({ stream: stream.name, key, expect: version, value: null });
+  return {
+    meta,
+    metaVersion: (state?.metaVersion ?? 0) + 1,
+    ledger,
+    versions,
+    slices: new Map(),
+    writes,
+    restart: false,
+    needsParents: stream.division.kind === 'slices',
+  };
 }
 
 function windowed(ledger: Ledger, division: Division, chain: boolean): Ledger {
-  return division.kind === 'range' && division.order === 'unordered' && division.window !== undefined && !chain ? cutIntoWindows(ledger, division.window, division.unit) : ledger;
+  return division.kind === 'range' && division.order === 'unordered' && division.window !== undefined && !chain
+    ? cutIntoWindows(ledger, division.window, division.unit)
+    : ledger;
 }
 
 /** Everything that is known once more, and what came since. */
@@ -144,20 +205,59 @@ function extend({ stream, history }: OpenInput, state: StreamState): OpenedStrea
   return extendTo(stream, state, { gte: Math.min(gte, now.gte), lt: Math.max(lt, now.lt) }, unit);
 }
 
-/** Opens the part of a finished stream between two positions (unix seconds); what is left out is the span's own end. Throws ConfigError. */
-export function reopen(stream: Stream | undefined, name: string, state: StreamState | undefined, from: number | undefined, before: number | undefined): OpenedStream {
+/**
+ * Opens the part of a finished stream between two positions (unix seconds); what is left out is the span's own end.
+ * Throws ConfigError.
+ */
+export function reopen(
+  stream: Stream | undefined,
+  name: string,
+  state: StreamState | undefined,
+  from: number | undefined,
+  before: number | undefined,
+): OpenedStream {
   if (!state || stream?.division.kind !== 'range' || isOneWay(stream.division)) {
-    throw new ConfigError(`stream ${name} is not divided by time`, { code: 'not_a_range', place: '--from, --before', expected: 'a stream that headrace discover lists as divided by time', found: name, next: 'reset the whole stream: leave --from and --before out' });
+    throw new ConfigError(`stream ${name} is not divided by time`, {
+      code: 'not_a_range',
+      place: '--from, --before',
+      expected: 'a stream that headrace discover lists as divided by time',
+      found: name,
+      next: 'reset the whole stream: leave --from and --before out',
+    });
   }
-  if (!isClosed(state.ledger)) throw new ConfigError(`stream ${name} is not finished`, { code: 'stream_open', expected: 'a complete stream', found: 'open ranges', next: 'run headrace sync first' });
-  const part = { gte: Math.max(from ?? state.ledger.span.gte, state.ledger.span.gte), lt: Math.min(before ?? state.ledger.span.lt, state.ledger.span.lt) };
-  if (part.gte >= part.lt) throw new ConfigError('the range is empty', { code: 'empty_range', place: '--from, --before', expected: `a part of [${state.ledger.span.gte}, ${state.ledger.span.lt})`, found: `[${part.gte}, ${part.lt})` });
+  if (!isClosed(state.ledger))
+    throw new ConfigError(`stream ${name} is not finished`, {
+      code: 'stream_open',
+      expected: 'a complete stream',
+      found: 'open ranges',
+      next: 'run headrace sync first',
+    });
+  const part = {
+    gte: Math.max(from ?? state.ledger.span.gte, state.ledger.span.gte),
+    lt: Math.min(before ?? state.ledger.span.lt, state.ledger.span.lt),
+  };
+  if (part.gte >= part.lt)
+    throw new ConfigError('the range is empty', {
+      code: 'empty_range',
+      place: '--from, --before',
+      expected: `a part of [${state.ledger.span.gte}, ${state.ledger.span.lt})`,
+      found: `[${part.gte}, ${part.lt})`,
+    });
   return extendTo(stream, state, part, stream.division.unit);
 }
 
 /** Opens a part of the span again, and what came since. */
-function extendTo({ name: stream, division }: Stream, state: StreamState, part: { gte: number; lt: number }, unit: number): OpenedStream {
-  const ledger = windowed(reduce(state.ledger, { type: 'reopened', ...part, unit }, unit), division, state.meta.chain ?? false);
+function extendTo(
+  { name: stream, division }: Stream,
+  state: StreamState,
+  part: { gte: number; lt: number },
+  unit: number,
+): OpenedStream {
+  const ledger = windowed(
+    reduce(state.ledger, { type: 'reopened', ...part, unit }, unit),
+    division,
+    state.meta.chain ?? false,
+  );
   const meta: StreamMeta = { ...state.meta, mode: 'extend', span: ledger.span, complete: false };
   const writes: StateWrite[] = [{ stream, key: META_KEY, expect: state.metaVersion, value: meta }];
   const versions = new Map(state.versions);
@@ -169,5 +269,14 @@ function extendTo({ name: stream, division }: Stream, state: StreamState, part: 
     if (range) versions.set(id, expect + 1);
     else versions.delete(id);
   }
-  return { meta, metaVersion: state.metaVersion + 1, ledger, versions, slices: state.slices, writes, restart: false, needsParents: false };
+  return {
+    meta,
+    metaVersion: state.metaVersion + 1,
+    ledger,
+    versions,
+    slices: state.slices,
+    writes,
+    restart: false,
+    needsParents: false,
+  };
 }

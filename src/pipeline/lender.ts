@@ -1,7 +1,8 @@
 /**
- * The leader's side of a read that several processes share. Who has nothing to do asks; the leader splits a part off the fullest range and
- * lends it. What is lent stays one entry of the ledger for each range: a borrower commits its pages under those entries' versions, and a
- * leader that takes a part back raises them first, so that what the borrower still has under way is refused.
+ * The leader's side of a read that several processes share. Who has nothing to do asks; the leader splits a part off
+ * the fullest range and lends it. What is lent stays one entry of the ledger for each range: a borrower commits its
+ * pages under those entries' versions, and a leader that takes a part back raises them first, so that what the borrower
+ * still has under way is refused.
  */
 import type { Clock } from '../clock.js';
 import type { DestinationSession, Loan, LoanBook, StateEntry, StateWrite } from '../destination/contract.js';
@@ -45,7 +46,9 @@ export class Lender {
         }
       } catch (error) {
         // What stays lent ends the run as an error of its own where the database is gone for good.
-        this.note(`parts lent to other workers cannot be looked after: ${error instanceof Error ? error.message : String(error)}`);
+        this.note(
+          `parts lent to other workers cannot be looked after: ${error instanceof Error ? error.message : String(error)}`,
+        );
         await this.clock.sleep(1_000, this.over.signal);
       }
       await this.clock.sleep(POLL_MS, this.over.signal);
@@ -55,8 +58,17 @@ export class Lender {
   /** From the stream with most left to read. */
   private async lend(loan: Loan): Promise<void> {
     const readers = [...this.runs.values()]
-      .filter((run) => run.status === 'reading' && run.reader instanceof RangeReader && run.children.every((child) => child.children.length === 0))
-      .map((run) => ({ run, reader: run.reader as RangeReader, pages: (run.reader as RangeReader).planner.expectedPages() }))
+      .filter(
+        (run) =>
+          run.status === 'reading' &&
+          run.reader instanceof RangeReader &&
+          run.children.every((child) => child.children.length === 0),
+      )
+      .map((run) => ({
+        run,
+        reader: run.reader as RangeReader,
+        pages: (run.reader as RangeReader).planner.expectedPages(),
+      }))
       .toSorted((a, b) => b.pages - a.pages);
     for (const { run, reader } of readers) {
       const lent = await reader.lend(LIMITS.lentPages);
@@ -74,18 +86,33 @@ export class Lender {
       const own = entries.filter((entry) => entry.stream === stream);
       const ranges = [...(decodeStream(own)?.ledger.ranges.values() ?? [])].filter((each) => isOurs(each.id));
       const versions = new Map(own.map((entry) => [entry.key, entry.version]));
-      const children = (run?.children ?? []).map((child) => ({ child, open: entries.filter((entry) => entry.stream === child.stream.name && isOurs(parentRangeOf(entry))) }));
-      const isDone = state === 'returned' && ranges.every((each) => !each.open) && children.every(({ open }) => open.length === 0);
+      const children = (run?.children ?? []).map((child) => ({
+        child,
+        open: entries.filter((entry) => entry.stream === child.stream.name && isOurs(parentRangeOf(entry))),
+      }));
+      const isDone =
+        state === 'returned' && ranges.every((each) => !each.open) && children.every(({ open }) => open.length === 0);
       try {
-        if (!isDone) await this.session.writeState([...own.filter((entry) => ranges.some((each) => entry.key === `range/${each.id}`)), ...children.flatMap(({ open }) => open)].map(raised));
+        if (!isDone)
+          await this.session.writeState(
+            [
+              ...own.filter((entry) => ranges.some((each) => entry.key === `range/${each.id}`)),
+              ...children.flatMap(({ open }) => open),
+            ].map(raised),
+          );
       } catch (error) {
         if (error instanceof LedgerConflictError && tries < FENCE_TRIES) continue;
         throw error;
       }
       const step = isDone ? 0 : 1;
       if (run?.reader instanceof RangeReader) {
-        for (const { child, open } of children) if (child.reader instanceof SliceReader) for (const entry of open) child.reader.opened(entry.key, entry.version + step, entry.value as OpenSlices);
-        run.reader.takeBack(range, ranges.map((each) => ({ range: each, version: versions.get(`range/${each.id}`)! + step })));
+        for (const { child, open } of children)
+          if (child.reader instanceof SliceReader)
+            for (const entry of open) child.reader.opened(entry.key, entry.version + step, entry.value as OpenSlices);
+        run.reader.takeBack(
+          range,
+          ranges.map((each) => ({ range: each, version: versions.get(`range/${each.id}`)! + step })),
+        );
       }
       await this.book.end(id);
       return;

@@ -28,7 +28,9 @@ export interface StoredLimits extends KnownLimits {
 
 /** Entries of a connection, by fingerprint. */
 export function storedLimits(entries: StateEntry[]): Map<string, StoredLimits> {
-  const found = entries.filter((entry) => entry.stream === LIMITS_STREAM && typeof (entry.value as StoredLimits | null)?.memory === 'object');
+  const found = entries.filter(
+    (entry) => entry.stream === LIMITS_STREAM && typeof (entry.value as StoredLimits | null)?.memory === 'object',
+  );
   return new Map(found.map((entry) => [entry.key, entry.value as StoredLimits]));
 }
 
@@ -43,7 +45,8 @@ export class LimitMemory {
     private readonly clock: Clock,
     entries: StateEntry[],
   ) {
-    this.version = entries.find((entry) => entry.stream === LIMITS_STREAM && entry.key === keeper.fingerprint)?.version ?? 0;
+    this.version =
+      entries.find((entry) => entry.stream === LIMITS_STREAM && entry.key === keeper.fingerprint)?.version ?? 0;
     const stored = storedLimits(entries).get(keeper.fingerprint);
     if (stored) keeper.recall(stored.memory);
     this.schedule();
@@ -67,7 +70,14 @@ export class LimitMemory {
     this.writing = this.writing.then(async () => {
       const value: StoredLimits = { ...this.keeper.remember(), savedAt: new Date(this.clock.now()).toISOString() };
       try {
-        await this.session.writeState([{ stream: LIMITS_STREAM, key: this.keeper.fingerprint, expect: this.version, value: JSON.parse(JSON.stringify(value)) }]);
+        await this.session.writeState([
+          {
+            stream: LIMITS_STREAM,
+            key: this.keeper.fingerprint,
+            expect: this.version,
+            value: JSON.parse(JSON.stringify(value)),
+          },
+        ]);
         this.version++;
       } catch (error) {
         if (!(error instanceof LedgerConflictError)) this.cancel.timer?.();

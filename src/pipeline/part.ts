@@ -47,12 +47,23 @@ const LOOK_MS = 400;
 export async function runPart(options: PartOptions): Promise<PartSummary> {
   const { source, destination, connection, run, borrower, mode, clock, signal } = options;
   setMaxListeners(0, signal);
-  const session = await destination.open({ connection, runId: run, streams: targetsOf(source.streams, mode), readOnly: false, beside: true, startedMs: clock.now() });
+  const session = await destination.open({
+    connection,
+    runId: run,
+    streams: targetsOf(source.streams, mode),
+    readOnly: false,
+    beside: true,
+    startedMs: clock.now(),
+  });
   const summary: PartSummary = { parts: 0, rows: 0, pages: 0, isOver: false };
   let leave: (() => Promise<void>) | undefined;
   try {
     const book = session.loans;
-    if (!book) throw new FatalError('this destination is written by one process at a time', { code: 'not_shared', place: destination.description });
+    if (!book)
+      throw new FatalError('this destination is written by one process at a time', {
+        code: 'not_shared',
+        place: destination.description,
+      });
     leave = await options.shareBudget?.();
     while (!signal.aborted) {
       const loan = await borrow(book, options, run, borrower);
@@ -72,8 +83,16 @@ export async function runPart(options: PartOptions): Promise<PartSummary> {
   }
 }
 
-/** Asks until something is lent; undefined: nobody leads the run any more, or this process shall stop. It must not hold the slot that a next leader needs. */
-async function borrow(book: LoanBook, { clock, signal }: PartOptions, run: string, borrower: string): Promise<Loan | undefined> {
+/**
+ * Asks until something is lent; undefined: nobody leads the run any more, or this process shall stop. It must not hold
+ * the slot that a next leader needs.
+ */
+async function borrow(
+  book: LoanBook,
+  { clock, signal }: PartOptions,
+  run: string,
+  borrower: string,
+): Promise<Loan | undefined> {
   let id: number | undefined;
   while (!signal.aborted && (await book.isLed(run))) {
     id ??= await book.ask(run, borrower);
@@ -86,7 +105,12 @@ async function borrow(book: LoanBook, { clock, signal }: PartOptions, run: strin
   return undefined;
 }
 
-async function readLoan(loan: Loan, session: DestinationSession, book: LoanBook, options: PartOptions): Promise<{ rows: number; pages: number }> {
+async function readLoan(
+  loan: Loan,
+  session: DestinationSession,
+  book: LoanBook,
+  options: PartOptions,
+): Promise<{ rows: number; pages: number }> {
   const { source, clock, signal } = options;
   const stop = new AbortController();
   setMaxListeners(0, stop.signal);
@@ -96,15 +120,23 @@ async function readLoan(loan: Loan, session: DestinationSession, book: LoanBook,
   const watching = watch();
   try {
     const [range, ...children] = await opened(loan, session, source, { ...options, signal: stop.signal });
-    const reading = [range.run().finally(() => children.forEach((child) => child.parentEnded())), ...children.map((child) => child.run())];
+    const reading = [
+      range.run().finally(() => children.forEach((child) => child.parentEnded())),
+      ...children.map((child) => child.run()),
+    ];
     // One that fails stops the others: nobody commits any more when the part is given back.
     for (const each of reading) each.catch(() => stop.abort());
     const ends = await Promise.allSettled(reading);
-    const failure = ends.map((end) => (end.status === 'rejected' ? (end.reason as unknown) : undefined)).find((reason) => reason !== undefined && !(reason instanceof PausedError));
+    const failure = ends
+      .map((end) => (end.status === 'rejected' ? (end.reason as unknown) : undefined))
+      .find((reason) => reason !== undefined && !(reason instanceof PausedError));
     // What is not ours any more its new owner reads on.
     if (failure !== undefined && !recalled) throw failure;
     if (ends.every((end) => end.status === 'fulfilled')) await range.apply(mergesOf(range.ledger));
-    return [range, ...children].reduce((sum, reader) => ({ rows: sum.rows + reader.rows, pages: sum.pages + reader.pages }), { rows: 0, pages: 0 });
+    return [range, ...children].reduce(
+      (sum, reader) => ({ rows: sum.rows + reader.rows, pages: sum.pages + reader.pages }),
+      { rows: 0, pages: 0 },
+    );
   } finally {
     stop.abort();
     signal.removeEventListener('abort', onAbort);
@@ -125,7 +157,12 @@ async function readLoan(loan: Loan, session: DestinationSession, book: LoanBook,
 }
 
 /** The reader of the lent range, and those of the children that its rows open. */
-async function opened(loan: Loan, session: DestinationSession, source: Source, options: PartOptions): Promise<[RangeReader, ...SliceReader[]]> {
+async function opened(
+  loan: Loan,
+  session: DestinationSession,
+  source: Source,
+  options: PartOptions,
+): Promise<[RangeReader, ...SliceReader[]]> {
   const { permits, clock, signal } = options;
   const entries = await session.loadState();
   const stateOf = (stream: string) => decodeStream(entries.filter((entry) => entry.stream === stream));
@@ -133,18 +170,41 @@ async function opened(loan: Loan, session: DestinationSession, source: Source, o
   const known = source.streams.find((candidate) => candidate.name === loan.stream);
   const stream = known && readBy(known, state?.meta);
   const range = state?.ledger.ranges.get(loan.range);
-  if (!stream || !state || !range) throw new FatalError(`part ${loan.range} of ${loan.stream} is not there`, { code: 'loan_misfit', expected: 'a range of the ledger', found: 'none' });
+  if (!stream || !state || !range)
+    throw new FatalError(`part ${loan.range} of ${loan.stream} is not there`, {
+      code: 'loan_misfit',
+      expected: 'a range of the ledger',
+      found: 'none',
+    });
   const memory = new ByteBudget(LIMITS.bufferedBytes);
   const writer = new Writer(session, memory, clock);
-  const context: RunContext = { session, permits, memory, clock, signal, emit: options.emit ?? (() => {}), kick: () => writer.kick(), planner: 'adaptive', note: () => {} };
+  const context: RunContext = {
+    session,
+    permits,
+    memory,
+    clock,
+    signal,
+    emit: options.emit ?? (() => {}),
+    kick: () => writer.kick(),
+    planner: 'adaptive',
+    note: () => {},
+  };
   const children: SliceReader[] = [];
   const reader: { of?: RangeReader } = {};
   for (const child of source.streams.filter((candidate) => parentOf(candidate) === loan.stream)) {
     const own = stateOf(child.name);
-    if (own && !own.meta.complete) children.push(new SliceReader(child, context, [], own.meta, new Map(), () => reader.of?.pump()));
+    if (own && !own.meta.complete)
+      children.push(new SliceReader(child, context, [], own.meta, new Map(), () => reader.of?.pump()));
   }
   const ledger = { span: state.meta.span, nextId: loan.firstId, ranges: new Map([[range.id, range]]) };
-  reader.of = new RangeReader(stream, context, children, state.meta, ledger, new Map([[range.id, state.versions.get(range.id)!]]));
+  reader.of = new RangeReader(
+    stream,
+    context,
+    children,
+    state.meta,
+    ledger,
+    new Map([[range.id, state.versions.get(range.id)!]]),
+  );
   for (const each of [reader.of, ...children]) writer.add(each);
   return [reader.of, ...children];
 }

@@ -28,37 +28,85 @@ const PROBES = [0.75, 0.5, 0.25, 0.9];
 /** Measured cost of dividing (bench segments). */
 const DIVISION_COST = 1.03;
 
-export async function planSync(source: Source, permits: Permits, globalRate: number, signal: AbortSignal): Promise<Plan> {
+export async function planSync(
+  source: Source,
+  permits: Permits,
+  globalRate: number,
+  signal: AbortSignal,
+): Promise<Plan> {
   const account = await source.check(signal);
   const lt = Math.floor(account.serverTimeMs / 1000);
   const gte = account.createdMs === undefined ? lt - 10 * 365 * 86_400 : Math.floor(account.createdMs / 1000);
   const plans = new Map<string, StreamPlan>();
   const roots = source.streams.filter((stream) => stream.division.kind !== 'slices');
-  await Promise.all(roots.map(async (stream) => {
-    plans.set(stream.name, await planOne(stream, { gte, lt }, signal).catch((error) => {
-      if (!(error instanceof SkippableError)) throw error;
-      return { stream: stream.name, rows: undefined, requests: undefined, exact: false, probes: 1, error: error.message };
-    }));
-  }));
+  await Promise.all(
+    roots.map(async (stream) => {
+      plans.set(
+        stream.name,
+        await planOne(stream, { gte, lt }, signal).catch((error) => {
+          if (!(error instanceof SkippableError)) throw error;
+          return {
+            stream: stream.name,
+            rows: undefined,
+            requests: undefined,
+            exact: false,
+            probes: 1,
+            error: error.message,
+          };
+        }),
+      );
+    }),
+  );
   for (const stream of source.streams) {
     if (stream.division.kind !== 'slices' || !('parent' in stream.division.of)) continue;
     const parent = plans.get(stream.division.of.parent);
-    plans.set(stream.name, { stream: stream.name, rows: undefined, requests: parent?.rows, exact: parent?.exact ?? false, probes: 0, ...(parent?.error ? { error: 'its parent cannot be read' } : {}) });
+    plans.set(stream.name, {
+      stream: stream.name,
+      rows: undefined,
+      requests: parent?.rows,
+      exact: parent?.exact ?? false,
+      probes: 0,
+      ...(parent?.error ? { error: 'its parent cannot be read' } : {}),
+    });
   }
-  const streams = source.streams.filter((stream) => stream.stored || plans.get(stream.name)?.requests).map((stream) => plans.get(stream.name)!);
+  const streams = source.streams
+    .filter((stream) => stream.stored || plans.get(stream.name)?.requests)
+    .map((stream) => plans.get(stream.name)!);
   const requests = streams.reduce((sum, plan) => sum + (plan.requests ?? 1), 0);
-  const slowest = Math.max(0, ...source.streams.map((stream) => (plans.get(stream.name)?.requests ?? 0) / permits.rateOf(stream.endpoint)));
-  return { streams, requests: Math.ceil(requests), seconds: Math.max(slowest, Number.isFinite(globalRate) ? requests / globalRate : 0) };
+  const slowest = Math.max(
+    0,
+    ...source.streams.map((stream) => (plans.get(stream.name)?.requests ?? 0) / permits.rateOf(stream.endpoint)),
+  );
+  return {
+    streams,
+    requests: Math.ceil(requests),
+    seconds: Math.max(slowest, Number.isFinite(globalRate) ? requests / globalRate : 0),
+  };
 }
 
 async function planOne(stream: Stream, span: { gte: number; lt: number }, signal: AbortSignal): Promise<StreamPlan> {
   const ask = (lt: number | null): Promise<Page> =>
-    stream.page({ gte: null, lt, cursor: null, ...(stream.division.kind === 'numbered' ? { number: 0 } : {}), signal, weight: () => 0 });
+    stream.page({
+      gte: null,
+      lt,
+      cursor: null,
+      ...(stream.division.kind === 'numbered' ? { number: 0 } : {}),
+      signal,
+      weight: () => 0,
+    });
   const { division } = stream;
   const first = await ask(division.kind === 'range' && !isOneWay(division) ? span.lt : null);
   if (!first.hasMore) return { stream: stream.name, rows: first.records.length, requests: 1, exact: true, probes: 1 };
-  if (first.total !== undefined) return { stream: stream.name, rows: first.total, requests: Math.ceil(first.total / division.pageRows), exact: true, probes: 1 };
-  if (division.kind !== 'range' || isOneWay(division)) return { stream: stream.name, rows: undefined, requests: undefined, exact: false, probes: 1 };
+  if (first.total !== undefined)
+    return {
+      stream: stream.name,
+      rows: first.total,
+      requests: Math.ceil(first.total / division.pageRows),
+      exact: true,
+      probes: 1,
+    };
+  if (division.kind !== 'range' || isOneWay(division))
+    return { stream: stream.name, rows: undefined, requests: undefined, exact: false, probes: 1 };
   const density = new DensityModel(Infinity);
   const learn = (page: Page, top: number) => {
     const last = page.records.map(division.position).findLast((position) => !Number.isNaN(position));
@@ -75,5 +123,11 @@ async function planOne(stream: Stream, span: { gte: number; lt: number }, signal
     probes++;
   }
   const rows = Math.round(first.records.length + density.rowsIn(span.gte, top));
-  return { stream: stream.name, rows, requests: Math.ceil((rows / division.pageRows) * DIVISION_COST), exact: false, probes };
+  return {
+    stream: stream.name,
+    rows,
+    requests: Math.ceil((rows / division.pageRows) * DIVISION_COST),
+    exact: false,
+    probes,
+  };
 }

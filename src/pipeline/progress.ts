@@ -40,11 +40,20 @@ export class ProgressMeter {
     const gate = this.gateStatus();
     const streams = runs.map((run) => run.progress());
     return {
-      runId: this.runId, elapsedMs: now - this.startedMs, rows, rowsPerSecond: now === first.atMs ? 0 : (rows - first.rows) / seconds,
-      requests: gate.requests, rejections: gate.rejections, rejectedFor: gate.rejectedFor, requestsPerSecond: gate.sentPerSecond,
+      runId: this.runId,
+      elapsedMs: now - this.startedMs,
+      rows,
+      rowsPerSecond: now === first.atMs ? 0 : (rows - first.rows) / seconds,
+      requests: gate.requests,
+      rejections: gate.rejections,
+      rejectedFor: gate.rejectedFor,
+      requestsPerSecond: gate.sentPerSecond,
       limitPerSecond: Number.isFinite(gate.limitPerSecond) ? gate.limitPerSecond : undefined,
-      limits: gate.limits.map(useOf), waits: this.waits(gate, now), leftMs: this.stopped ? 0 : this.left(runs, (pages - first.pages) / seconds, gate),
-      bufferedBytes: this.memory.inUse, streams,
+      limits: gate.limits.map(useOf),
+      waits: this.waits(gate, now),
+      leftMs: this.stopped ? 0 : this.left(runs, (pages - first.pages) / seconds, gate),
+      bufferedBytes: this.memory.inUse,
+      streams,
     };
   }
 
@@ -52,7 +61,8 @@ export class ProgressMeter {
     const waits: Wait[] = [];
     if (gate.waiting) {
       const { reason, limit, sinceMs, untilMs } = gate.waiting;
-      if (Math.max(untilMs - now, now - sinceMs) > LIMITS.visibleWaitMs) waits.push({ reason, limit, ms: Math.max(0, untilMs - now), forMs: Math.max(0, now - sinceMs) });
+      if (Math.max(untilMs - now, now - sinceMs) > LIMITS.visibleWaitMs)
+        waits.push({ reason, limit, ms: Math.max(0, untilMs - now), forMs: Math.max(0, now - sinceMs) });
     }
     if (this.memory.full) waits.push({ reason: 'destination', ms: 0 });
     return waits;
@@ -75,6 +85,18 @@ function useOf(limit: LimitView): LimitUse {
   const known = Number.isFinite(limit.perSecond) && limit.knownBy !== 'searching';
   const { name, usedPerSecond, remaining, quota, knownBy } = limit;
   // A budget is used up over its window, whatever the rate of now.
-  const percent = !known ? undefined : remaining !== undefined && quota !== undefined ? (100 * (quota - remaining)) / quota : (100 * usedPerSecond) / limit.perSecond;
-  return { name, perSecond: known ? limit.perSecond : undefined, usedPerSecond, percent: percent === undefined ? undefined : Math.min(100, Math.round(percent)), remaining, quota, knownBy };
+  const percent = !known
+    ? undefined
+    : remaining !== undefined && quota !== undefined
+      ? (100 * (quota - remaining)) / quota
+      : (100 * usedPerSecond) / limit.perSecond;
+  return {
+    name,
+    perSecond: known ? limit.perSecond : undefined,
+    usedPerSecond,
+    percent: percent === undefined ? undefined : Math.min(100, Math.round(percent)),
+    remaining,
+    quota,
+    knownBy,
+  };
 }

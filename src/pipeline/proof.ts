@@ -1,4 +1,7 @@
-/** The proof at the end: the ledger has no gap and no overlap, every row read is accounted for, and the destination holds what its receipts say. */
+/**
+ * The proof at the end: the ledger has no gap and no overlap, every row read is accounted for, and the destination
+ * holds what its receipts say.
+ */
 import { noCounts, type Counts, type DestinationSession } from '../destination/contract.js';
 import type { WriteMode } from '../protocol/catalog.js';
 import { coverFaults, totals, type Ledger } from '../segments/ledger.js';
@@ -16,7 +19,11 @@ export interface ProofInput {
   before: number;
 }
 
-export async function prove(session: DestinationSession, input: ProofInput, all: Record<string, Counts>): Promise<StreamProof> {
+export async function prove(
+  session: DestinationSession,
+  input: ProofInput,
+  all: Record<string, Counts>,
+): Promise<StreamProof> {
   const { stream, ledger } = input;
   const counts = all[stream.name] ?? noCounts();
   const faults: string[] = [];
@@ -30,11 +37,23 @@ export async function prove(session: DestinationSession, input: ProofInput, all:
   if (accounted !== counts.read) faults.push(`${counts.read} rows were read, ${accounted} are accounted for`);
   const stored = await session.stored(stream.name);
   if (session.capabilities.keys || input.mode === 'append') {
-    if (stored.keys !== counts.inserted + input.before) faults.push(`receipts say ${counts.inserted + input.before} rows are stored, the destination holds ${stored.keys}`);
+    if (stored.keys !== counts.inserted + input.before)
+      faults.push(
+        `receipts say ${counts.inserted + input.before} rows are stored, the destination holds ${stored.keys}`,
+      );
   }
   return {
-    stream: stream.name, pages: sums.pages, rows: sums.rows, ranges: ledger?.ranges.size ?? 0, span: ledger?.span ?? { gte: 0, lt: 0 },
-    gaps: cover.filter((fault) => fault.startsWith('gap')).length, overlaps: cover.filter((fault) => fault.startsWith('overlap')).length,
-    open, counts, stored: stored.keys, tombstones: stored.deleted, faults,
+    stream: stream.name,
+    pages: sums.pages,
+    rows: sums.rows,
+    ranges: ledger?.ranges.size ?? 0,
+    span: ledger?.span ?? { gte: 0, lt: 0 },
+    gaps: cover.filter((fault) => fault.startsWith('gap')).length,
+    overlaps: cover.filter((fault) => fault.startsWith('overlap')).length,
+    open,
+    counts,
+    stored: stored.keys,
+    tombstones: stored.deleted,
+    faults,
   };
 }

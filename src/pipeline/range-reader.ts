@@ -59,10 +59,19 @@ export class RangeReader extends Reader {
     public ledger: Ledger,
     private readonly versions: Map<number, number>,
   ) {
-    super(stream, context, children, meta.mode === 'load' && meta.generation === 1, meta.mode === 'reread' ? meta.generation : undefined);
+    super(
+      stream,
+      context,
+      children,
+      meta.mode === 'load' && meta.generation === 1,
+      meta.mode === 'reread' ? meta.generation : undefined,
+    );
     this.axis = axisOf(stream.division, meta.chain ?? false);
     this.planner = new Planner(ledger, {
-      unit: this.axis.unit, pageRows: this.axis.pageRows, strategy: this.axis.divisible ? context.planner : 'none', seekable: this.axis.seekable,
+      unit: this.axis.unit,
+      pageRows: this.axis.pageRows,
+      strategy: this.axis.divisible ? context.planner : 'none',
+      seekable: this.axis.seekable,
     });
   }
 
@@ -79,7 +88,10 @@ export class RangeReader extends Reader {
     }
   }
 
-  /** Splits a part off for another process to read; resolves once that is committed. Undefined where nothing is worth it. */
+  /**
+   * Splits a part off for another process to read; resolves once that is committed. Undefined where nothing is worth
+   * it.
+   */
   async lend(leastPages: number): Promise<Lent | undefined> {
     if (this.error !== undefined || this.meta.chain) return undefined;
     const range = this.planner.lend(leastPages);
@@ -107,8 +119,15 @@ export class RangeReader extends Reader {
       this.rows += range.rows;
       this.pages += range.pages;
     }
-    this.ledger = { ...this.ledger, ranges: all, nextId: Math.max(this.ledger.nextId, ...ranges.map(({ range }) => range.id + 1)) };
-    this.planner.takeBack(id, ranges.map(({ range }) => range));
+    this.ledger = {
+      ...this.ledger,
+      ranges: all,
+      nextId: Math.max(this.ledger.nextId, ...ranges.map(({ range }) => range.id + 1)),
+    };
+    this.planner.takeBack(
+      id,
+      ranges.map(({ range }) => range),
+    );
     this.pump();
     this.settle();
   }
@@ -139,7 +158,12 @@ export class RangeReader extends Reader {
       const weight = () => this.planner.expectedPages();
       const ticket = await this.ticket(weight);
       request = this.takeMostUrgent();
-      const page = await this.stream.page({ ...this.axis.request(request), signal: this.context.signal, weight, ticket });
+      const page = await this.stream.page({
+        ...this.axis.request(request),
+        signal: this.context.signal,
+        weight,
+        ticket,
+      });
       const asked = request;
       const bytes = this.consume(page, () => this.arrived(asked, page));
       this.context.memory.release(reserved - bytes);
@@ -165,18 +189,32 @@ export class RangeReader extends Reader {
     if (this.broken) return 0;
     this.serverTimeMs = Math.max(this.serverTimeMs ?? 0, page.serverTimeMs ?? 0) || this.serverTimeMs;
     if (page.total !== undefined) this.total = page.total;
-    if (this.stream.division.kind === 'numbered' && (page.received ?? page.records.length) < this.stream.division.pageRows) this.shortPage = true;
+    if (
+      this.stream.division.kind === 'numbered' &&
+      (page.received ?? page.records.length) < this.stream.division.pageRows
+    )
+      this.shortPage = true;
     const read = this.axis.read(page, request, (record) => keyOf(this.stream, record));
     const verdict = this.planner.arrived(request.range, read);
     if (this.planner.orderBroken && !this.meta.chain) {
-      throw new OrderBrokenError('the rows are not in the order that the stream declares', { code: 'order_broken', place: this.stream.name });
+      throw new OrderBrokenError('the rows are not in the order that the stream declares', {
+        code: 'order_broken',
+        place: this.stream.name,
+      });
     }
     const numbered = this.stream.division.kind === 'numbered';
     const kept = numbered || !verdict.keep ? page.records : verdict.keep.map((index) => page.records[index]!);
     const event = { ...verdict.event, rows: kept.length };
     const identity = `${this.meta.generation}.${request.range}.${this.planner.pagesOf(request.range)}`;
     const { rows, bytes } = this.prepare(page, kept, identity);
-    this.queue.push({ kind: 'page', event, rows, bytes, sinceMs: this.context.clock.monotonic(), children: this.openings(kept, identity) });
+    this.queue.push({
+      kind: 'page',
+      event,
+      rows,
+      bytes,
+      sinceMs: this.context.clock.monotonic(),
+      children: this.openings(kept, identity),
+    });
     this.bytesWaiting += bytes;
     this.noteSplits();
     return bytes;
@@ -215,8 +253,8 @@ export class RangeReader extends Reader {
   }
 
   /**
-   * The longest run of queued items, in order, whose ranges no other commit is writing. A split is in the same transaction as, or an
-   * earlier one than, its thief's first page.
+   * The longest run of queued items, in order, whose ranges no other commit is writing. A split is in the same
+   * transaction as, or an earlier one than, its thief's first page.
    */
   take(maxBytes: number): TakenBatch | undefined {
     const taken: (PageItem | SplitItem)[] = [];
@@ -229,7 +267,9 @@ export class RangeReader extends Reader {
     let bytes = 0;
     for (const item of this.queue) {
       const ranges = item.kind === 'page' ? [item.event.range] : [item.event.victim, item.event.thief];
-      const fits = (bytes === 0 || bytes + item.bytes <= maxBytes) && (touched.size < mostRanges || ranges.every((id) => touched.has(id)));
+      const fits =
+        (bytes === 0 || bytes + item.bytes <= maxBytes) &&
+        (touched.size < mostRanges || ranges.every((id) => touched.has(id)));
       if (!fits || ranges.some((id) => this.locked.has(id) || blocked.has(id))) {
         for (const id of ranges) blocked.add(id);
         left.push(item);
@@ -263,12 +303,21 @@ export class RangeReader extends Reader {
   /** Closed neighbours become one, now and then: it bounds the state. Only ranges that no commit is writing. */
   private mergesBeside(ledger: Ledger, touched: Set<number>): LedgerEvent[] {
     if (this.merging) return [];
-    const free = new Map([...ledger.ranges].filter(([id, range]) => !range.open && !this.locked.has(id) && !touched.has(id)));
+    const free = new Map(
+      [...ledger.ranges].filter(([id, range]) => !range.open && !this.locked.has(id) && !touched.has(id)),
+    );
     if (free.size <= LIMITS.closedRanges) return [];
     return mergesOf({ ...ledger, ranges: free });
   }
 
-  private batch(taken: (PageItem | SplitItem)[], events: LedgerEvent[], touched: Set<number>, ledger: Ledger, bytes: number, merges: boolean): TakenBatch {
+  private batch(
+    taken: (PageItem | SplitItem)[],
+    events: LedgerEvent[],
+    touched: Set<number>,
+    ledger: Ledger,
+    bytes: number,
+    merges: boolean,
+  ): TakenBatch {
     for (const id of touched) this.locked.add(id);
     this.merging ||= merges;
     const pages = taken.filter((item): item is PageItem => item.kind === 'page');
@@ -304,7 +353,8 @@ export class RangeReader extends Reader {
     for (const id of touched) {
       const range = ledger.ranges.get(id);
       const expect = this.versions.get(id) ?? 0;
-      if (range || expect > 0) writes.push({ stream: this.stream.name, key: rangeKey(id), expect, value: range ? encodeRange(range) : null });
+      if (range || expect > 0)
+        writes.push({ stream: this.stream.name, key: rangeKey(id), expect, value: range ? encodeRange(range) : null });
     }
     return writes;
   }
@@ -322,7 +372,8 @@ export class RangeReader extends Reader {
     let after = before;
     for (const event of events) after = reduce(after, event, this.axis.unit);
     const touched = new Set<number>();
-    for (const id of new Set([...before.ranges.keys(), ...after.ranges.keys()])) if (before.ranges.get(id) !== after.ranges.get(id)) touched.add(id);
+    for (const id of new Set([...before.ranges.keys(), ...after.ranges.keys()]))
+      if (before.ranges.get(id) !== after.ranges.get(id)) touched.add(id);
     const writes = this.writes(touched, after);
     if (metaWrite) writes.push(metaWrite);
     if (writes.length > 0) await this.context.session.writeState(writes);

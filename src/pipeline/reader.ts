@@ -54,7 +54,9 @@ export abstract class Reader implements Pending {
   run(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.finish = { resolve, reject };
-      this.context.signal.addEventListener('abort', () => this.fail(new PausedError('paused', { code: 'paused' })), { once: true });
+      this.context.signal.addEventListener('abort', () => this.fail(new PausedError('paused', { code: 'paused' })), {
+        once: true,
+      });
       if (this.context.signal.aborted) this.fail(new PausedError('paused', { code: 'paused' }));
       this.pump();
       this.settle();
@@ -80,7 +82,10 @@ export abstract class Reader implements Pending {
     this.settle();
   }
 
-  /** A commit failed. Everything still queued is given up: it may follow on the pages that were lost, and is read again by the next run. */
+  /**
+   * A commit failed. Everything still queued is given up: it may follow on the pages that were lost, and is read again
+   * by the next run.
+   */
   protected breakOff(error: unknown): void {
     this.broken = true;
     this.context.memory.release(this.dropQueue());
@@ -110,11 +115,19 @@ export abstract class Reader implements Pending {
   }
 
   /**
-   * Hands a page to `use` and takes its records out. The promises that waited for it are old by then, and dead ones keep what they were
-   * given until the next full collection: rows would pile up, and be copied (measured: a tenth of all work).
+   * Hands a page to `use` and takes its records out. The promises that waited for it are old by then, and dead ones
+   * keep what they were given until the next full collection: rows would pile up, and be copied (measured: a tenth of
+   * all work).
    */
   protected consume<T>(page: Page, use: (page: Page) => T): T {
-    if (page.records === TAKEN) throw new FatalError('a connector returned the same page twice', { code: 'page_reused', place: this.stream.name, expected: 'a page of its own for every request', found: 'one that was read before', next: 'report this to the author of the connector' });
+    if (page.records === TAKEN)
+      throw new FatalError('a connector returned the same page twice', {
+        code: 'page_reused',
+        place: this.stream.name,
+        expected: 'a page of its own for every request',
+        found: 'one that was read before',
+        next: 'report this to the author of the connector',
+      });
     try {
       return use(page);
     } finally {
@@ -126,8 +139,16 @@ export abstract class Reader implements Pending {
   protected prepare(page: Page, kept: DataRecord[], identity: string): { rows: PreparedRows[]; bytes: number } {
     this.lastServerMs = Math.max(this.lastServerMs, page.serverTimeMs ?? 0);
     const version = page.serverTimeMs ?? (this.lastServerMs || this.context.clock.now());
-    const groups: RecordGroup[] = page.groups ?? (this.stream.stored ? [{ stream: this.stream.name, records: kept }] : []);
-    const rows = groups.map((group) => this.context.session.prepare({ ...group, page: identity, version: group.serverTimeMs ?? version, remember: page.groups ? undefined : this.remember }));
+    const groups: RecordGroup[] =
+      page.groups ?? (this.stream.stored ? [{ stream: this.stream.name, records: kept }] : []);
+    const rows = groups.map((group) =>
+      this.context.session.prepare({
+        ...group,
+        page: identity,
+        version: group.serverTimeMs ?? version,
+        remember: page.groups ? undefined : this.remember,
+      }),
+    );
     this.pageBytes = this.pageBytes * 0.8 + Math.max(page.bytes, 1024) * 0.2;
     return { rows, bytes: rows.reduce((sum, part) => sum + part.bytes, 512) };
   }
@@ -147,7 +168,9 @@ export abstract class Reader implements Pending {
 
   /** The permit of a page's first request; undefined where the stream asks for its own. */
   protected async ticket(weight: () => number): Promise<Ticket | undefined> {
-    return this.stream.selfAdmitting ? undefined : this.context.permits.admit(this.stream.endpoint, weight, this.context.signal);
+    return this.stream.selfAdmitting
+      ? undefined
+      : this.context.permits.admit(this.stream.endpoint, weight, this.context.signal);
   }
 
   protected childrenFull(extra: number): boolean {
@@ -156,7 +179,8 @@ export abstract class Reader implements Pending {
 
   protected batchOf(pages: QueuedPage[], state: StateWrite[]): Batch {
     for (const page of pages) {
-      for (const { child, key, open } of page.children) state.push({ stream: child.stream.name, key, expect: 0, value: open });
+      for (const { child, key, open } of page.children)
+        state.push({ stream: child.stream.name, key, expect: 0, value: open });
     }
     return { rows: pages.flatMap((page) => page.rows), state, firstLoad: this.firstLoad };
   }
@@ -174,12 +198,24 @@ export abstract class Reader implements Pending {
       child.announced--;
       child.opened(key, 1, open);
     }
-    if (pages.length > 0) this.context.emit({ type: 'committed', stream: this.stream.name, rows, bytes: pages.reduce((sum, page) => sum + page.bytes, 0) });
+    if (pages.length > 0)
+      this.context.emit({
+        type: 'committed',
+        stream: this.stream.name,
+        rows,
+        bytes: pages.reduce((sum, page) => sum + page.bytes, 0),
+      });
     const quarantined = Object.values(this.counts).reduce((sum, count) => sum + count.quarantined, 0);
     if (quarantined > LIMITS.quarantinedRows) {
-      this.fail(new FatalError('too many rows do not fit their table', {
-        code: 'quarantine_full', place: this.stream.name, expected: `at most ${LIMITS.quarantinedRows} in a run`, found: String(quarantined), next: 'look at _headrace_quarantine for the reason',
-      }));
+      this.fail(
+        new FatalError('too many rows do not fit their table', {
+          code: 'quarantine_full',
+          place: this.stream.name,
+          expected: `at most ${LIMITS.quarantinedRows} in a run`,
+          found: String(quarantined),
+          next: 'look at _headrace_quarantine for the reason',
+        }),
+      );
     }
   }
 }

@@ -6,13 +6,34 @@ import { decodeStream } from '../state/checkpoint.js';
 import { reopen } from './follow.js';
 
 /**
- * `from` and `before` are positions (unix seconds); what is left out is the span's own end, and without both the stream begins anew. Throws
- * ConfigError.
+ * `from` and `before` are positions (unix seconds); what is left out is the span's own end, and without both the stream
+ * begins anew. Throws ConfigError.
  */
-export async function resetStream(session: DestinationSession, streams: Stream[], name: string, from: number | undefined, before: number | undefined): Promise<void> {
+export async function resetStream(
+  session: DestinationSession,
+  streams: Stream[],
+  name: string,
+  from: number | undefined,
+  before: number | undefined,
+): Promise<void> {
   const own = (await session.loadState()).filter((entry) => entry.stream === name);
-  if (own.length === 0) throw new ConfigError(`stream ${name} has no state`, { code: 'unknown_stream', place: 'stream', expected: 'a stream that was synced', found: name, next: 'see headrace state show, or the ledger of the connection' });
+  if (own.length === 0)
+    throw new ConfigError(`stream ${name} has no state`, {
+      code: 'unknown_stream',
+      place: 'stream',
+      expected: 'a stream that was synced',
+      found: name,
+      next: 'see headrace state show, or the ledger of the connection',
+    });
   const whole = from === undefined && before === undefined;
-  const writes: StateWrite[] = whole ? own.map(({ key, version }) => ({ stream: name, key, expect: version, value: null })) : reopen(streams.find((stream) => stream.name === name), name, decodeStream(own), from, before).writes;
+  const writes: StateWrite[] = whole
+    ? own.map(({ key, version }) => ({ stream: name, key, expect: version, value: null }))
+    : reopen(
+        streams.find((stream) => stream.name === name),
+        name,
+        decodeStream(own),
+        from,
+        before,
+      ).writes;
   await session.writeState(writes);
 }

@@ -1,6 +1,7 @@
 /**
- * Reads a stream of independent slices: children of a parent's records, or a list. Its ledger is the list of slices still open, one
- * entry for each page of parents; a slice opens with its parent's commit and closes with its own last page.
+ * Reads a stream of independent slices: children of a parent's records, or a list. Its ledger is the list of slices
+ * still open, one entry for each page of parents; a slice opens with its parent's commit and closes with its own last
+ * page.
  */
 import { CursorGoneError, SliceGoneError } from '../errors.js';
 import { LIMITS } from '../limits.js';
@@ -52,7 +53,13 @@ export class SliceReader extends Reader {
     /** Called when a slice closed: its parent may read on. */
     private readonly onRoom: () => void,
   ) {
-    super(stream, context, children, meta.mode === 'load' && meta.generation === 1, meta.mode === 'reread' ? meta.generation : undefined);
+    super(
+      stream,
+      context,
+      children,
+      meta.mode === 'load' && meta.generation === 1,
+      meta.mode === 'reread' ? meta.generation : undefined,
+    );
     for (const [key, entry] of slices) this.opened(key, entry.version, entry.open);
   }
 
@@ -78,7 +85,9 @@ export class SliceReader extends Reader {
   }
 
   private holdsEnough(coming: number): boolean {
-    return this.entries.size + this.announced + coming >= LIMITS.openSlicePages || this.openBytes >= LIMITS.openSliceBytes;
+    return (
+      this.entries.size + this.announced + coming >= LIMITS.openSlicePages || this.openBytes >= LIMITS.openSliceBytes
+    );
   }
 
   get openSlices(): number {
@@ -140,14 +149,23 @@ export class SliceReader extends Reader {
     try {
       const weight = () => Infinity;
       const ticket = await this.ticket(weight);
-      const page = await this.stream.page({ gte: this.meta.since ?? null, lt: null, cursor: work.cursor, slice: work.slice, signal: this.context.signal, weight, ticket });
+      const page = await this.stream.page({
+        gte: this.meta.since ?? null,
+        lt: null,
+        cursor: work.cursor,
+        slice: work.slice,
+        signal: this.context.signal,
+        weight,
+        ticket,
+      });
       const bytes = this.consume(page, () => this.arrived(work, page));
       this.context.memory.release(reserved - bytes);
       held = 0;
     } catch (error) {
       if (this.broken) return;
       if (error instanceof SliceGoneError) this.enqueue(work, [], [], 64, undefined);
-      else if (error instanceof CursorGoneError && work.cursor !== null && work.empty < LIMITS.rewalks) this.ready.unshift({ ...work, cursor: null, empty: work.empty + 1 });
+      else if (error instanceof CursorGoneError && work.cursor !== null && work.empty < LIMITS.rewalks)
+        this.ready.unshift({ ...work, cursor: null, empty: work.empty + 1 });
       else {
         this.ready.unshift(work);
         this.fail(error);
@@ -179,9 +197,23 @@ export class SliceReader extends Reader {
     return bytes;
   }
 
-  private enqueue(work: Work, rows: QueuedPage['rows'], records: DataRecord[], bytes: number, next: string | null | undefined): void {
+  private enqueue(
+    work: Work,
+    rows: QueuedPage['rows'],
+    records: DataRecord[],
+    bytes: number,
+    next: string | null | undefined,
+  ): void {
     const children = this.openings(records, `${work.slice}.${work.cursor ?? ''}`, work.slice);
-    this.queue.push({ key: work.key, slice: work.slice, next, rows, bytes, sinceMs: this.context.clock.monotonic(), children });
+    this.queue.push({
+      key: work.key,
+      slice: work.slice,
+      next,
+      rows,
+      bytes,
+      sinceMs: this.context.clock.monotonic(),
+      children,
+    });
     this.bytesWaiting += bytes;
     if (next !== undefined) this.ready.unshift({ ...work, cursor: next, empty: 0 });
   }
@@ -209,7 +241,12 @@ export class SliceReader extends Reader {
     this.queue = left;
     this.bytesWaiting -= bytes;
     for (const key of after.keys()) this.locked.add(key);
-    const state = [...after].map(([key, open]) => ({ stream: this.stream.name, key, expect: this.entries.get(key)!.version, value: open.size === 0 ? null : [...open] }));
+    const state = [...after].map(([key, open]) => ({
+      stream: this.stream.name,
+      key,
+      expect: this.entries.get(key)!.version,
+      value: open.size === 0 ? null : [...open],
+    }));
     return {
       batch: this.batchOf(taken, state),
       bytes,

@@ -71,7 +71,10 @@ export class StreamRun {
       this.become('complete');
     } catch (error) {
       this.error = error;
-      this.become(error instanceof PausedError ? 'paused' : error instanceof SkippableError ? 'skipped' : 'failed', error);
+      this.become(
+        error instanceof PausedError ? 'paused' : error instanceof SkippableError ? 'skipped' : 'failed',
+        error,
+      );
       if (this.reader instanceof SliceReader && !(error instanceof PausedError)) {
         this.reader.onBlocked = () => this.abandon(this.reader as SliceReader);
         this.onRoom();
@@ -85,14 +88,20 @@ export class StreamRun {
     }
   }
 
-  /** Its parents go on without it, once it is stored that this stream is to be begun anew: before, each of them opens its slices. */
+  /**
+   * Its parents go on without it, once it is stored that this stream is to be begun anew: before, each of them opens
+   * its slices.
+   */
   private abandon(reader: SliceReader): void {
     reader.onBlocked = () => {};
     this.meta = { ...this.meta, abandoned: true };
-    void this.context.session.writeState([this.metaWrite()]).then(() => {
-      reader.abandoned = true;
-      this.onRoom();
-    }, (error: unknown) => reader.fail(error));
+    void this.context.session.writeState([this.metaWrite()]).then(
+      () => {
+        reader.abandoned = true;
+        this.onRoom();
+      },
+      (error: unknown) => reader.fail(error),
+    );
   }
 
   /** Its parent did not come to its end: closing what is open does not make this stream complete. */
@@ -101,9 +110,19 @@ export class StreamRun {
   progress(): StreamProgress {
     const { reader } = this;
     const base = { name: this.stream.name, status: this.status, rows: this.rows, pages: this.pages };
-    const error = this.error === undefined || this.status === 'paused' ? {} : { error: this.error instanceof Error ? this.error.message : String(this.error) };
+    const error =
+      this.error === undefined || this.status === 'paused'
+        ? {}
+        : { error: this.error instanceof Error ? this.error.message : String(this.error) };
     if (reader instanceof SliceReader) {
-      return { ...base, ...error, expectedPages: reader.openSlices, done: [], openRanges: 0, openSlices: reader.openSlices };
+      return {
+        ...base,
+        ...error,
+        expectedPages: reader.openSlices,
+        done: [],
+        openRanges: 0,
+        openSlices: reader.openSlices,
+      };
     }
     const { span, ranges } = reader.ledger;
     const width = span.lt - span.gte;
@@ -111,7 +130,14 @@ export class StreamRun {
       const from = range.open ? range.top + 1 : range.gte;
       return from < range.lt ? [{ from: (from - span.gte) / width, to: (range.lt - span.gte) / width }] : [];
     });
-    return { ...base, ...error, expectedPages: this.status === 'reading' ? reader.planner.expectedPages() : 0, done, openRanges: totals(reader.ledger).open, openSlices: 0 };
+    return {
+      ...base,
+      ...error,
+      expectedPages: this.status === 'reading' ? reader.planner.expectedPages() : 0,
+      done,
+      openRanges: totals(reader.ledger).open,
+      openSlices: 0,
+    };
   }
 
   private async read(): Promise<void> {
@@ -122,7 +148,8 @@ export class StreamRun {
         await this.runReader(this.reader);
       } catch (error) {
         // Parts that others read cannot be taken from them here: the next attempt begins alone.
-        if (!(error instanceof OrderBrokenError) || (this.reader instanceof RangeReader && this.reader.isShared)) throw error;
+        if (!(error instanceof OrderBrokenError) || (this.reader instanceof RangeReader && this.reader.isShared))
+          throw error;
         this.context.note(`${this.stream.name}: rows came out of order; it is read again as one chain`);
         await this.replaceLedger();
         continue;
@@ -133,32 +160,58 @@ export class StreamRun {
       swept ||= more.why === 'sweep';
       again ||= more.why === 'shift';
       const events = [{ type: 'reopened' as const, gte: more.gte, lt: more.lt, unit: this.reader.axis.unit }];
-      this.meta = { ...this.meta, span: { gte: Math.min(this.meta.span.gte, more.gte), lt: Math.max(this.meta.span.lt, more.lt) } };
+      this.meta = {
+        ...this.meta,
+        span: { gte: Math.min(this.meta.span.gte, more.gte), lt: Math.max(this.meta.span.lt, more.lt) },
+      };
       await this.reader.apply(events, this.metaWrite());
       this.renewReader();
     }
   }
 
-  /** Pages past the window that was read, a shift under numbered pages, or the sweep of a stream whose positions move. */
-  private moreToRead(reader: RangeReader, swept: boolean, again: boolean): { gte: number; lt: number; why: 'window' | 'shift' | 'sweep' } | undefined {
+  /**
+   * Pages past the window that was read, a shift under numbered pages, or the sweep of a stream whose positions move.
+   */
+  private moreToRead(
+    reader: RangeReader,
+    swept: boolean,
+    again: boolean,
+  ): { gte: number; lt: number; why: 'window' | 'shift' | 'sweep' } | undefined {
     const { division } = this.stream;
     const { span } = reader.ledger;
     if (division.kind === 'numbered') {
       const pages = reader.total === undefined ? undefined : Math.ceil(reader.total / division.pageRows);
       if (pages !== undefined && pages > span.lt) return { gte: span.lt, lt: pages, why: 'window' };
-      if (pages === undefined && !reader.shortPage && reader.pages > 0) return { gte: span.lt, lt: span.lt * 2, why: 'window' };
+      if (pages === undefined && !reader.shortPage && reader.pages > 0)
+        return { gte: span.lt, lt: span.lt * 2, why: 'window' };
       const distinct = reader.counts[this.stream.name]?.inserted ?? 0;
-      if (reader.total !== undefined && this.meta.mode === 'load' && !again && this.earlier.rows + reader.rows > 0 && this.insertedSoFar(distinct) < reader.total) {
-        this.context.note(`${this.stream.name}: pages shifted while they were read (${this.insertedSoFar(distinct)} of ${reader.total} rows); read once more`);
+      if (
+        reader.total !== undefined &&
+        this.meta.mode === 'load' &&
+        !again &&
+        this.earlier.rows + reader.rows > 0 &&
+        this.insertedSoFar(distinct) < reader.total
+      ) {
+        this.context.note(
+          `${this.stream.name}: pages shifted while they were read (${this.insertedSoFar(distinct)} of ${reader.total} rows); read once more`,
+        );
         return { gte: 0, lt: span.lt, why: 'shift' };
       }
       return undefined;
     }
-    if (division.kind === 'range' && division.moves && !swept && !this.meta.chain && reader.serverTimeMs !== undefined) {
+    if (
+      division.kind === 'range' &&
+      division.moves &&
+      !swept &&
+      !this.meta.chain &&
+      reader.serverTimeMs !== undefined
+    ) {
       const now = Math.floor(reader.serverTimeMs / 1000) + division.unit;
       const length = Math.max(division.unit, now - this.history.lt);
       const from = this.history.lt - length;
-      return division.order === 'ascending' ? { gte: -now, lt: -from + division.unit, why: 'sweep' } : { gte: from, lt: now, why: 'sweep' };
+      return division.order === 'ascending'
+        ? { gte: -now, lt: -from + division.unit, why: 'sweep' }
+        : { gte: from, lt: now, why: 'sweep' };
     }
     return undefined;
   }
@@ -179,12 +232,21 @@ export class StreamRun {
 
   private async finish(): Promise<void> {
     const { reader, stream, context } = this;
-    if (this.incomplete) throw new SkippableError('its parent stream could not be read to its end', { code: 'parent_incomplete', place: stream.name, next: 'run again when the parent can be read' });
+    if (this.incomplete)
+      throw new SkippableError('its parent stream could not be read to its end', {
+        code: 'parent_incomplete',
+        place: stream.name,
+        next: 'run again when the parent can be read',
+      });
     if (this.meta.mode === 'reread' && stream.stored && context.session.capabilities.keys) {
       const gone = await context.session.forgetUnseen(stream.name, this.meta.generation, undefined);
       if (gone > 0) context.note(`${stream.name}: ${gone} rows are gone from the source and were marked deleted`);
     }
-    this.meta = { ...this.meta, complete: true, ...(reader instanceof RangeReader && reader.total !== undefined ? { total: reader.total } : {}) };
+    this.meta = {
+      ...this.meta,
+      complete: true,
+      ...(reader instanceof RangeReader && reader.total !== undefined ? { total: reader.total } : {}),
+    };
     if (reader instanceof RangeReader) await reader.apply(mergesOf(reader.ledger), this.metaWrite());
     else await context.session.writeState([this.metaWrite()]);
   }
@@ -206,7 +268,13 @@ export class StreamRun {
 
   private async replaceLedger(): Promise<void> {
     const reader = this.reader as RangeReader;
-    const fresh = beginAs(this.stream, this.history, { meta: this.meta, metaVersion: this.metaVersion, versions: reader.versionsNow, slices: new Map() }, this.meta.mode, true);
+    const fresh = beginAs(
+      this.stream,
+      this.history,
+      { meta: this.meta, metaVersion: this.metaVersion, versions: reader.versionsNow, slices: new Map() },
+      this.meta.mode,
+      true,
+    );
     await this.context.session.writeState(fresh.writes);
     this.meta = fresh.meta;
     this.metaVersion = fresh.metaVersion;
@@ -217,7 +285,14 @@ export class StreamRun {
   private renewReader(): void {
     const reader = this.reader as RangeReader;
     this.keepTotals();
-    this.reader = new RangeReader(this.stream, this.context, this.childReaders(), this.meta, reader.ledger, reader.versionsNow);
+    this.reader = new RangeReader(
+      this.stream,
+      this.context,
+      this.childReaders(),
+      this.meta,
+      reader.ledger,
+      reader.versionsNow,
+    );
     this.reader.total = reader.total;
     this.reader.shortPage = reader.shortPage;
   }
@@ -228,7 +303,8 @@ export class StreamRun {
   }
 
   private newReader(opened: OpenedStream): RangeReader | SliceReader {
-    if (this.stream.division.kind === 'slices') return new SliceReader(this.stream, this.context, this.childReaders(), opened.meta, opened.slices, this.onRoom);
+    if (this.stream.division.kind === 'slices')
+      return new SliceReader(this.stream, this.context, this.childReaders(), opened.meta, opened.slices, this.onRoom);
     return new RangeReader(this.stream, this.context, this.childReaders(), opened.meta, opened.ledger, opened.versions);
   }
 
@@ -242,7 +318,11 @@ export class StreamRun {
 
   private become(status: StreamStatus, error?: unknown): void {
     this.status = status;
-    this.context.emit({ type: 'stream', stream: this.stream.name, status, ...(error instanceof Error ? { message: error.message } : {}) });
+    this.context.emit({
+      type: 'stream',
+      stream: this.stream.name,
+      status,
+      ...(error instanceof Error ? { message: error.message } : {}),
+    });
   }
 }
-

@@ -40,8 +40,12 @@ export interface SyncOptions {
   /** Aborting pauses the run: what was fetched is committed, and a later run goes on. */
   signal: AbortSignal;
   planner?: 'adaptive' | 'uniform';
-  /** Streams to read again although they are complete: all of them, or one, or a part of one. Asked once, done once: `request` tells. */
-  again?: { request: string; stream?: string | undefined; gte?: number | undefined; lt?: number | undefined } | undefined;
+  /**
+   * Streams to read again although they are complete: all of them, or one, or a part of one. Asked once, done once:
+   * `request` tells.
+   */
+  again?:
+    { request: string; stream?: string | undefined; gte?: number | undefined; lt?: number | undefined } | undefined;
   emit?: ((event: RunEvent) => void) | undefined;
   /** Receives a function that takes a snapshot, for who draws progress. */
   onProgress?: ((snapshot: () => Progress) => void) | undefined;
@@ -56,7 +60,13 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
   setMaxListeners(0, signal); // every request in flight and every reader listens
   const account = await (options.account ?? source.check(signal));
   const targets = targetsOf(source.streams, mode);
-  const session = await destination.open({ connection, runId, streams: targets, readOnly: false, startedMs: clock.now() });
+  const session = await destination.open({
+    connection,
+    runId,
+    streams: targets,
+    readOnly: false,
+    startedMs: clock.now(),
+  });
   let limitMemory: LimitMemory | undefined;
   let lender: Lender | undefined;
   let leaveBudget: (() => Promise<void>) | undefined;
@@ -69,14 +79,28 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
       notes.push(message);
       emit({ type: 'note', message });
     };
-    const context: RunContext = { session, permits: options.permits, memory, clock, signal, emit, kick: () => writer.kick(), planner: options.planner ?? 'adaptive', note };
+    const context: RunContext = {
+      session,
+      permits: options.permits,
+      memory,
+      clock,
+      signal,
+      emit,
+      kick: () => writer.kick(),
+      planner: options.planner ?? 'adaptive',
+      note,
+    };
     emit({ type: 'started', runId, connection, account: account.id, streams: targets.map((target) => target.name) });
 
     await session.loans?.recall();
     const entries = await session.loadState();
     limitMemory = options.limits && new LimitMemory(options.limits, session, clock, entries);
     leaveBudget = await options.shareBudget?.();
-    const changes = openChanges(options.again?.stream === undefined ? source : { ...source, changes: undefined }, entries, account);
+    const changes = openChanges(
+      options.again?.stream === undefined ? source : { ...source, changes: undefined },
+      entries,
+      account,
+    );
     if (changes.notice) note(changes.notice);
     if (changes.before.length > 0) await session.writeState(changes.before);
     const runs = await planStreams(options, context, writer, entries, account, changes.lost);
@@ -103,13 +127,23 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
 }
 
 /**
- * Opens every stream's ledger, children before their parents, and writes what begins anew: a family in one transaction, or a crash
- * between would leave children that wait for parents which are not read again.
+ * Opens every stream's ledger, children before their parents, and writes what begins anew: a family in one transaction,
+ * or a crash between would leave children that wait for parents which are not read again.
  */
-async function planStreams(options: SyncOptions, context: RunContext, writer: Writer, entries: StateEntry[], account: Account, changesLost: (stream: string) => boolean): Promise<Map<string, StreamRun>> {
+async function planStreams(
+  options: SyncOptions,
+  context: RunContext,
+  writer: Writer,
+  entries: StateEntry[],
+  account: Account,
+  changesLost: (stream: string) => boolean,
+): Promise<Map<string, StreamRun>> {
   const { source, mode } = options;
   const lt = Math.floor(account.serverTimeMs / 1000);
-  const history = { gte: Math.min(account.createdMs === undefined ? EARLIEST_SECOND : Math.floor(account.createdMs / 1000), lt - 1), lt };
+  const history = {
+    gte: Math.min(account.createdMs === undefined ? EARLIEST_SECOND : Math.floor(account.createdMs / 1000), lt - 1),
+    lt,
+  };
   const byStream = new Map<string, StateEntry[]>();
   for (const entry of entries) byStream.set(entry.stream, [...(byStream.get(entry.stream) ?? []), entry]);
   const runs = new Map<string, StreamRun>();
@@ -117,22 +151,37 @@ async function planStreams(options: SyncOptions, context: RunContext, writer: Wr
     const known = runs.get(stream.name);
     if (known) return known;
     const children: StreamRun[] = [];
-    for (const child of source.streams.filter((candidate) => parentOf(candidate) === stream.name)) children.push(await open(child, writes));
+    for (const child of source.streams.filter((candidate) => parentOf(candidate) === stream.name))
+      children.push(await open(child, writes));
     const own = byStream.get(stream.name) ?? [];
     const reader = readerOf(stream, own, lt);
     const opened = openStream({
-      stream: reader, mode, history, entries: own, changesLost: changesLost(stream.name), again: askedFor(stream.name, options.again),
+      stream: reader,
+      mode,
+      history,
+      entries: own,
+      changesLost: changesLost(stream.name),
+      again: askedFor(stream.name, options.again),
       childrenMissing: children.some((child) => child.pending && child.needsParents) && byStream.has(stream.name),
     });
     // What is written is the same object.
     if (reader !== stream) Object.assign(opened.meta, { first: true, readTo: lt });
-    if (opened.meta.mode === 'load' && opened.writes.length > 0 && stream.stored && !opened.restart) await noteRowsFromElsewhere(context.session, stream.name, opened.meta);
+    if (opened.meta.mode === 'load' && opened.writes.length > 0 && stream.stored && !opened.restart)
+      await noteRowsFromElsewhere(context.session, stream.name, opened.meta);
     if (opened.restart && stream.stored) await context.session.restart(stream.name);
     writes.push(...opened.writes);
     let run: StreamRun;
     const parent = () => [...runs.values()].find((candidate) => candidate.children.includes(run));
     // A child that has all it needs is not fed again when its parent is read for its own sake.
-    run = new StreamRun(reader, children.filter((child) => child.pending), context, writer, opened, history, () => parent()?.reader.pump());
+    run = new StreamRun(
+      reader,
+      children.filter((child) => child.pending),
+      context,
+      writer,
+      opened,
+      history,
+      () => parent()?.reader.pump(),
+    );
     runs.set(stream.name, run);
     return run;
   };
@@ -147,17 +196,29 @@ async function planStreams(options: SyncOptions, context: RunContext, writer: Wr
 function askedFor(stream: string, again: SyncOptions['again']): OpenInput['again'] {
   if (!again || (again.stream !== undefined && again.stream !== stream)) return undefined;
   const { request, gte, lt } = again;
-  return { request, part: again.stream === undefined || (gte === undefined && lt === undefined) ? undefined : { gte, lt } };
+  return {
+    request,
+    part: again.stream === undefined || (gte === undefined && lt === undefined) ? undefined : { gte, lt },
+  };
 }
 
-/** Rows that are there already, from another connection or a state that was reset, are no part of this ledger's proof. */
+/**
+ * Rows that are there already, from another connection or a state that was reset, are no part of this ledger's proof.
+ */
 async function noteRowsFromElsewhere(session: DestinationSession, stream: string, meta: StreamMeta): Promise<void> {
   const { keys } = await session.stored(stream);
   const before = keys - ((await session.counts())[stream]?.inserted ?? 0);
   if (before > 0) meta.before = before;
 }
 
-async function conclude(options: SyncOptions, session: DestinationSession, runs: Map<string, StreamRun>, notes: string[], meter: ProgressMeter, startedMs: number): Promise<RunSummary> {
+async function conclude(
+  options: SyncOptions,
+  session: DestinationSession,
+  runs: Map<string, StreamRun>,
+  notes: string[],
+  meter: ProgressMeter,
+  startedMs: number,
+): Promise<RunSummary> {
   const { mode, clock, gateStatus } = options;
   const list = [...runs.values()];
   const counts = await session.counts();
@@ -166,20 +227,49 @@ async function conclude(options: SyncOptions, session: DestinationSession, runs:
     if (!run.stream.stored || run.stream === options.source.changes) continue;
     const { reader } = run;
     const ledger = reader instanceof RangeReader ? reader.ledger : undefined;
-    const proof = await prove(session, { stream: run.stream, mode, ledger, openSlices: reader instanceof SliceReader ? reader.openSlices : 0, complete: run.meta.complete, before: run.meta.before ?? 0 }, counts);
+    const proof = await prove(
+      session,
+      {
+        stream: run.stream,
+        mode,
+        ledger,
+        openSlices: reader instanceof SliceReader ? reader.openSlices : 0,
+        complete: run.meta.complete,
+        before: run.meta.before ?? 0,
+      },
+      counts,
+    );
     proofs.push(proof);
     if (proof.faults.length === 0 && mode === 'replace' && run.rows > 0) await session.publish(run.stream.name);
-    if (proof.counts.quarantined > 0) notes.push(`${proof.stream}: ${proof.counts.quarantined} rows are in _headrace_quarantine`);
+    if (proof.counts.quarantined > 0)
+      notes.push(`${proof.stream}: ${proof.counts.quarantined} rows are in _headrace_quarantine`);
   }
-  const problems = list.filter((run) => run.error !== undefined && run.status !== 'paused').map((run) => ({
-    stream: run.stream.name, status: run.status, message: messageOf(run.error),
-    code: run.error instanceof HeadraceError ? run.error.code : 'unexpected', next: run.error instanceof HeadraceError ? run.error.next : undefined,
-  }));
+  const problems = list
+    .filter((run) => run.error !== undefined && run.status !== 'paused')
+    .map((run) => ({
+      stream: run.stream.name,
+      status: run.status,
+      message: messageOf(run.error),
+      code: run.error instanceof HeadraceError ? run.error.code : 'unexpected',
+      next: run.error instanceof HeadraceError ? run.error.next : undefined,
+    }));
   const status = gateStatus();
   const summary: RunSummary = {
-    runId: options.runId, connection: options.connection, outcome: outcomeOf(list, proofs.every((proof) => proof.faults.length === 0 && proof.counts.quarantined === 0)),
-    seconds: (clock.monotonic() - startedMs) / 1000, requests: status.requests, rejections: status.rejections, rejectedFor: status.rejectedFor,
-    rows: list.reduce((sum, run) => sum + run.rows, 0), pages: list.reduce((sum, run) => sum + run.pages, 0), proofs, problems, notes,
+    runId: options.runId,
+    connection: options.connection,
+    outcome: outcomeOf(
+      list,
+      proofs.every((proof) => proof.faults.length === 0 && proof.counts.quarantined === 0),
+    ),
+    seconds: (clock.monotonic() - startedMs) / 1000,
+    requests: status.requests,
+    rejections: status.rejections,
+    rejectedFor: status.rejectedFor,
+    rows: list.reduce((sum, run) => sum + run.rows, 0),
+    pages: list.reduce((sum, run) => sum + run.pages, 0),
+    proofs,
+    problems,
+    notes,
   };
   await session.finishRun(summary.outcome, { ...summary, progress: undefined });
   meter.stop();

@@ -22,7 +22,11 @@ export interface Sample {
   extra: string[];
 }
 
-export async function verifyLedger(session: DestinationSession, source: Source, mode: WriteMode): Promise<StreamProof[]> {
+export async function verifyLedger(
+  session: DestinationSession,
+  source: Source,
+  mode: WriteMode,
+): Promise<StreamProof[]> {
   const entries = await session.loadState();
   const counts = await session.counts();
   const proofs: StreamProof[] = [];
@@ -32,13 +36,32 @@ export async function verifyLedger(session: DestinationSession, source: Source, 
     if (!state) continue;
     const slices = readBy(stream, state.meta).division.kind === 'slices';
     const openSlices = [...state.slices.values()].reduce((sum, entry) => sum + entry.open.length, 0);
-    proofs.push(await prove(session, { stream, mode, ledger: slices ? undefined : state.ledger, openSlices, complete: state.meta.complete, before: state.meta.before ?? 0 }, counts));
+    proofs.push(
+      await prove(
+        session,
+        {
+          stream,
+          mode,
+          ledger: slices ? undefined : state.ledger,
+          openSlices,
+          complete: state.meta.complete,
+          before: state.meta.before ?? 0,
+        },
+        counts,
+      ),
+    );
   }
   return proofs;
 }
 
 /** One request a sample: what the API lists below a random position must be stored, and nothing else may be. */
-export async function verifyAgainstApi(session: DestinationSession, source: Source, samples: number, random: Random, signal: AbortSignal): Promise<Sample[]> {
+export async function verifyAgainstApi(
+  session: DestinationSession,
+  source: Source,
+  samples: number,
+  random: Random,
+  signal: AbortSignal,
+): Promise<Sample[]> {
   const entries = await session.loadState();
   const out: Sample[] = [];
   for (const stream of source.streams) {
@@ -48,7 +71,8 @@ export async function verifyAgainstApi(session: DestinationSession, source: Sour
     // What its `first` read lies on another axis.
     if (!state?.meta.complete || state.meta.first) continue;
     try {
-      for (let i = 0; i < samples; i++) out.push(await sampleOnce(session, stream, state, i === 0 ? 1 : random.next(), signal));
+      for (let i = 0; i < samples; i++)
+        out.push(await sampleOnce(session, stream, state, i === 0 ? 1 : random.next(), signal));
     } catch (error) {
       if (!(error instanceof SkippableError)) throw error;
     }
@@ -56,7 +80,13 @@ export async function verifyAgainstApi(session: DestinationSession, source: Sour
   return out;
 }
 
-async function sampleOnce(session: DestinationSession, stream: Stream, state: StreamState, share: number, signal: AbortSignal): Promise<Sample> {
+async function sampleOnce(
+  session: DestinationSession,
+  stream: Stream,
+  state: StreamState,
+  share: number,
+  signal: AbortSignal,
+): Promise<Sample> {
   const division = stream.division as Extract<Stream['division'], { kind: 'range' }>;
   const { span } = state.ledger;
   const lt = Math.floor(span.gte + (span.lt - span.gte) * share);
@@ -69,12 +99,19 @@ async function sampleOnce(session: DestinationSession, stream: Stream, state: St
   const missing = page.records.filter((_, i) => stored[i] === null).map(text);
   const field = positionField(stream, page.records);
   const listed = new Set(page.records.map(text));
-  const extra = field === undefined || gte >= lt ? [] : (await session.keysWithin(stream.name, field, gte, lt, page.records.length + 100)).map(text).filter((key) => !listed.has(key));
+  const extra =
+    field === undefined || gte >= lt
+      ? []
+      : (await session.keysWithin(stream.name, field, gte, lt, page.records.length + 100))
+          .map(text)
+          .filter((key) => !listed.has(key));
   return { stream: stream.name, gte, lt, listed: page.records.length, missing, extra };
 }
 
 /** The field that holds the position, found by its value. */
 function positionField(stream: Stream, records: Record<string, unknown>[]): string | undefined {
   const division = stream.division as Extract<Stream['division'], { kind: 'range' }>;
-  return Object.keys(stream.schema.properties ?? {}).find((field) => records.length > 0 && records.every((record) => record[field] === division.position(record)));
+  return Object.keys(stream.schema.properties ?? {}).find(
+    (field) => records.length > 0 && records.every((record) => record[field] === division.position(record)),
+  );
 }

@@ -64,7 +64,14 @@ export class Writer {
       const oldest = source.oldestMs();
       if (oldest === undefined) continue;
       const waitMs = oldest + LIMITS.batchDelayMs - now;
-      if (waitMs <= 0 || this.isFirst || source.draining() || this.memory.full || source.pendingBytes() >= LIMITS.batchEagerBytes) due.push(source);
+      if (
+        waitMs <= 0 ||
+        this.isFirst ||
+        source.draining() ||
+        this.memory.full ||
+        source.pendingBytes() >= LIMITS.batchEagerBytes
+      )
+        due.push(source);
       else nextMs = Math.min(nextMs, waitMs);
     }
     due.sort((a, b) => b.pendingBytes() - a.pendingBytes());

@@ -17,10 +17,19 @@ export function targetFromUrl(url: string): PostgresTarget {
   try {
     parsed = new URL(url);
   } catch (cause) {
-    throw new ConfigError('not a PostgreSQL URL', { code: 'bad_database_url', expected: 'postgres://user:password@host:5432/database', found: 'something that is no URL', cause });
+    throw new ConfigError('not a PostgreSQL URL', {
+      code: 'bad_database_url',
+      expected: 'postgres://user:password@host:5432/database',
+      found: 'something that is no URL',
+      cause,
+    });
   }
   if (!/^postgres(ql)?:$/.test(parsed.protocol)) {
-    throw new ConfigError('not a PostgreSQL URL', { code: 'bad_database_url', expected: 'postgres://user:password@host:5432/database', found: `${parsed.protocol}//…` });
+    throw new ConfigError('not a PostgreSQL URL', {
+      code: 'bad_database_url',
+      expected: 'postgres://user:password@host:5432/database',
+      found: `${parsed.protocol}//…`,
+    });
   }
   if (parsed.password) registerSecret(decodeURIComponent(parsed.password));
   const description = `postgres://${parsed.username ? `${parsed.username}@` : ''}${parsed.host}${parsed.pathname}`;
@@ -34,11 +43,21 @@ pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
 });
 
 /**
- * Opens one connection; its errors name the database. The application name is what `pg_stat_activity` shows. `pipeline`: queries are sent
- * without waiting for those before them.
+ * Opens one connection; its errors name the database. The application name is what `pg_stat_activity` shows.
+ * `pipeline`: queries are sent without waiting for those before them.
  */
-export async function connect(target: PostgresTarget, applicationName: string, options: { pipeline?: boolean } = {}): Promise<pg.Client> {
-  const client = new pg.Client({ connectionTimeoutMillis: 15_000, keepAlive: true, ...target.options, application_name: applicationName, ...options });
+export async function connect(
+  target: PostgresTarget,
+  applicationName: string,
+  options: { pipeline?: boolean } = {},
+): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionTimeoutMillis: 15_000,
+    keepAlive: true,
+    ...target.options,
+    application_name: applicationName,
+    ...options,
+  });
   // Without a listener a lost connection would end the process; the query under way reports it.
   client.on('error', () => {});
   try {

@@ -7,28 +7,91 @@ export function describePostgresError(error: unknown, place: string): HeadraceEr
   const code = codeOf(error) ?? '';
   const found = messageOf(error);
   const cause = error;
-  if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'ETIMEDOUT' || code === 'ENOENT' || code === 'EHOSTUNREACH') {
-    return new ConfigError('the database cannot be reached', { code: 'database_unreachable', place, expected: 'a PostgreSQL server that listens there', found, next: 'check host, port and network, then run again', cause });
+  if (
+    code === 'ECONNREFUSED' ||
+    code === 'ENOTFOUND' ||
+    code === 'ETIMEDOUT' ||
+    code === 'ENOENT' ||
+    code === 'EHOSTUNREACH'
+  ) {
+    return new ConfigError('the database cannot be reached', {
+      code: 'database_unreachable',
+      place,
+      expected: 'a PostgreSQL server that listens there',
+      found,
+      next: 'check host, port and network, then run again',
+      cause,
+    });
   }
   if (code.startsWith('28')) {
-    return new ConfigError('the database refused the login', { code: 'database_login', place, found, next: 'check user and password in the URL', cause });
+    return new ConfigError('the database refused the login', {
+      code: 'database_login',
+      place,
+      found,
+      next: 'check user and password in the URL',
+      cause,
+    });
   }
   if (code === '3D000') {
-    return new ConfigError('the database does not exist', { code: 'database_missing', place, found, next: 'create it with createdb, or correct the URL', cause });
+    return new ConfigError('the database does not exist', {
+      code: 'database_missing',
+      place,
+      found,
+      next: 'create it with createdb, or correct the URL',
+      cause,
+    });
   }
   if (code === '42501' || code === '25006') {
     return new ConfigError(code === '25006' ? 'the database is read-only' : 'the database user may not do this', {
-      code: code === '25006' ? 'database_read_only' : 'database_permission', place, expected: 'a user that may create schemas and tables and write to them', found, next: code === '25006' ? 'name the primary server, not a replica' : 'grant CREATE on the database, or name another user', cause,
+      code: code === '25006' ? 'database_read_only' : 'database_permission',
+      place,
+      expected: 'a user that may create schemas and tables and write to them',
+      found,
+      next:
+        code === '25006'
+          ? 'name the primary server, not a replica'
+          : 'grant CREATE on the database, or name another user',
+      cause,
     });
   }
   if (code === '53100' || code === 'ENOSPC' || /No space left/i.test(found)) {
-    return new RetriableError('the database has no disk space left', { code: 'disk_full', place, found, next: 'free space, then run the same command; it continues where it stopped', cause });
+    return new RetriableError('the database has no disk space left', {
+      code: 'disk_full',
+      place,
+      found,
+      next: 'free space, then run the same command; it continues where it stopped',
+      cause,
+    });
   }
   if (code === '53300') {
-    return new RetriableError('the database has no free connection', { code: 'too_many_connections', place, found, next: 'close other sessions, or raise max_connections', cause });
+    return new RetriableError('the database has no free connection', {
+      code: 'too_many_connections',
+      place,
+      found,
+      next: 'close other sessions, or raise max_connections',
+      cause,
+    });
   }
-  if (code.startsWith('08') || code.startsWith('57') || code === 'ECONNRESET' || code === 'EPIPE' || /Connection terminated|not queryable/.test(found)) {
-    return new RetriableError('the connection to the database was lost', { code: 'database_lost', place, found, next: 'run the same command again; it continues where it stopped', cause });
+  if (
+    code.startsWith('08') ||
+    code.startsWith('57') ||
+    code === 'ECONNRESET' ||
+    code === 'EPIPE' ||
+    /Connection terminated|not queryable/.test(found)
+  ) {
+    return new RetriableError('the connection to the database was lost', {
+      code: 'database_lost',
+      place,
+      found,
+      next: 'run the same command again; it continues where it stopped',
+      cause,
+    });
   }
-  return new FatalError('the database reported an error', { code: `postgres_${code || 'error'}`, place, found, next: 'run again with --debug for the details', cause });
+  return new FatalError('the database reported an error', {
+    code: `postgres_${code || 'error'}`,
+    place,
+    found,
+    next: 'run again with --debug for the details',
+    cause,
+  });
 }

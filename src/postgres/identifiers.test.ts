@@ -11,14 +11,25 @@ test('quotes cannot be left', () => {
 });
 
 test('any set of names gets distinct identifiers of at most 63 bytes, equal but for case or after the 63rd byte too', () => {
-  fc.assert(fc.property(fc.uniqueArray(fc.oneof(fc.string({ maxLength: 90, unit: 'grapheme' }), fc.constantFrom('a', 'A', 'x'.repeat(70), `${'x'.repeat(70)}y`, `X${'x'.repeat(69)}`)), { maxLength: 12 }), (names) => {
-    const taken = new Set<string>();
-    for (const name of names) {
-      const fitted = fitIdentifier(name, taken);
-      expect(Buffer.byteLength(fitted)).toBeLessThanOrEqual(63);
-      expect(taken.has(fitted.toLowerCase())).toBe(false);
-      expect(() => quoteIdentifier(fitted)).not.toThrow();
-      taken.add(fitted.toLowerCase());
-    }
-  }));
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(
+        fc.oneof(
+          fc.string({ maxLength: 90, unit: 'grapheme' }),
+          fc.constantFrom('a', 'A', 'x'.repeat(70), `${'x'.repeat(70)}y`, `X${'x'.repeat(69)}`),
+        ),
+        { maxLength: 12 },
+      ),
+      (names) => {
+        const taken = new Set<string>();
+        for (const name of names) {
+          const fitted = fitIdentifier(name, taken);
+          expect(Buffer.byteLength(fitted)).toBeLessThanOrEqual(63);
+          expect(taken.has(fitted.toLowerCase())).toBe(false);
+          expect(() => quoteIdentifier(fitted)).not.toThrow();
+          taken.add(fitted.toLowerCase());
+        }
+      },
+    ),
+  );
 });

@@ -3,11 +3,16 @@ import { createHash } from 'node:crypto';
 import { ConfigError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 
-/** Quotes one identifier. NUL cannot be in one; longer names must be fitted first, since PostgreSQL would cut them silently. */
+/**
+ * Quotes one identifier. NUL cannot be in one; longer names must be fitted first, since PostgreSQL would cut them
+ * silently.
+ */
 export function quoteIdentifier(name: string): string {
   if (name === '' || name.includes('\0') || Buffer.byteLength(name) > LIMITS.identifierBytes) {
     throw new ConfigError(`not a name for PostgreSQL: ${JSON.stringify(name.slice(0, 80))}`, {
-      code: 'bad_identifier', expected: `1 to ${LIMITS.identifierBytes} bytes without NUL`, found: `${Buffer.byteLength(name)} bytes`,
+      code: 'bad_identifier',
+      expected: `1 to ${LIMITS.identifierBytes} bytes without NUL`,
+      found: `${Buffer.byteLength(name)} bytes`,
     });
   }
   return `"${name.replaceAll('"', '""')}"`;
@@ -18,8 +23,9 @@ export function qualified(schema: string, name: string): string {
 }
 
 /**
- * Names for columns or tables: every input gets its own name of at most 63 bytes, also where inputs differ only in case or after the
- * 63rd byte. Names that fit and stand alone stay as they are; the choice depends on the name and on those taken before.
+ * Names for columns or tables: every input gets its own name of at most 63 bytes, also where inputs differ only in case
+ * or after the 63rd byte. Names that fit and stand alone stay as they are; the choice depends on the name and on those
+ * taken before.
  */
 export function fitIdentifier(name: string, taken: ReadonlySet<string>): string {
   const clean = name.replaceAll('\0', '') || '_';

@@ -1,4 +1,7 @@
-/** Tables that Headrace keeps for itself, in schema `_headrace`. Forward only, under a lock; an older binary refuses a newer layout. */
+/**
+ * Tables that Headrace keeps for itself, in schema `_headrace`. Forward only, under a lock; an older binary refuses a
+ * newer layout.
+ */
 import type pg from 'pg';
 import { FatalError } from '../errors.js';
 import { BUDGET_LAYOUT } from './layouts/budget.js';
@@ -67,7 +70,9 @@ export async function migrate(client: pg.Client): Promise<void> {
   await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
   try {
     await client.query(`create schema if not exists ${INTERNAL_SCHEMA}`);
-    await client.query(`create table if not exists ${INTERNAL_SCHEMA}.migration (version integer primary key, applied_at timestamptz not null default now())`);
+    await client.query(
+      `create table if not exists ${INTERNAL_SCHEMA}.migration (version integer primary key, applied_at timestamptz not null default now())`,
+    );
     for (let version = (await layoutVersion(client)) + 1; version <= MIGRATIONS.length; version++) {
       await client.query('begin');
       try {
@@ -88,11 +93,17 @@ export async function migrate(client: pg.Client): Promise<void> {
 export async function layoutVersion(client: pg.Client): Promise<number> {
   const there = await client.query(`select to_regclass('${INTERNAL_SCHEMA}.migration') is not null as there`);
   if (!there.rows[0].there) return 0;
-  const { rows } = await client.query(`select coalesce(max(version), 0)::int as version from ${INTERNAL_SCHEMA}.migration`);
+  const { rows } = await client.query(
+    `select coalesce(max(version), 0)::int as version from ${INTERNAL_SCHEMA}.migration`,
+  );
   const version = rows[0].version as number;
   if (version > MIGRATIONS.length) {
     throw new FatalError('the database was written by a newer Headrace', {
-      code: 'layout_too_new', place: `schema ${INTERNAL_SCHEMA}`, expected: `layout ${MIGRATIONS.length} or older`, found: `layout ${version}`, next: 'update headrace',
+      code: 'layout_too_new',
+      place: `schema ${INTERNAL_SCHEMA}`,
+      expected: `layout ${MIGRATIONS.length} or older`,
+      found: `layout ${version}`,
+      next: 'update headrace',
     });
   }
   return version;

@@ -11,10 +11,20 @@ export class Pool {
     applicationName: string,
     max: number,
   ) {
-    // A claim that a crash of the server forgets would be given out twice: whatever the server's default, commits wait for the disk. And
-    // nobody shall wait long for a process that stands still with a lock in its hands.
-    const options = [target.options.options, '-c synchronous_commit=on -c idle_in_transaction_session_timeout=5000'].filter(Boolean).join(' ');
-    this.pool = new pg.Pool({ connectionTimeoutMillis: 15_000, keepAlive: true, idleTimeoutMillis: 30_000, ...target.options, options, application_name: applicationName, max });
+    // A claim that a crash of the server forgets would be given out twice: whatever the server's default, commits wait
+    // for the disk. And nobody shall wait long for a process that stands still with a lock in its hands.
+    const options = [target.options.options, '-c synchronous_commit=on -c idle_in_transaction_session_timeout=5000']
+      .filter(Boolean)
+      .join(' ');
+    this.pool = new pg.Pool({
+      connectionTimeoutMillis: 15_000,
+      keepAlive: true,
+      idleTimeoutMillis: 30_000,
+      ...target.options,
+      options,
+      application_name: applicationName,
+      max,
+    });
     // An idle connection that is lost is made again when it is needed.
     this.pool.on('error', () => {});
   }
@@ -24,9 +34,17 @@ export class Pool {
   }
 
   /** `name`: the statement is prepared once a connection under it; for long statements that are asked often. */
-  async query<Row extends pg.QueryResultRow = Record<string, unknown>>(sql: string, parameters: unknown[] = [], name?: string): Promise<Row[]> {
+  async query<Row extends pg.QueryResultRow = Record<string, unknown>>(
+    sql: string,
+    parameters: unknown[] = [],
+    name?: string,
+  ): Promise<Row[]> {
     try {
-      return (await this.pool.query<Row>(name === undefined ? { text: sql, values: parameters } : { name, text: sql, values: parameters })).rows;
+      return (
+        await this.pool.query<Row>(
+          name === undefined ? { text: sql, values: parameters } : { name, text: sql, values: parameters },
+        )
+      ).rows;
     } catch (error) {
       throw describePostgresError(error, this.target.description);
     }

@@ -1,4 +1,7 @@
-/** Airbyte's way to say that a stream waits for a limit (protocol: AirbyteStreamStatusTraceMessage). Times in milliseconds since the epoch. */
+/**
+ * Airbyte's way to say that a stream waits for a limit (protocol: AirbyteStreamStatusTraceMessage). Times in
+ * milliseconds since the epoch.
+ */
 export interface StreamStatusTrace {
   type: 'TRACE';
   trace: {
@@ -18,7 +21,11 @@ export function rateLimitedStatus(stream: string, nowMs: number, quotaResetMs: n
     trace: {
       type: 'STREAM_STATUS',
       emitted_at: nowMs,
-      stream_status: { stream_descriptor: { name: stream }, status: 'RUNNING', reasons: [{ type: 'RATE_LIMITED', rate_limited: { quota_reset: Math.ceil(quotaResetMs) } }] },
+      stream_status: {
+        stream_descriptor: { name: stream },
+        status: 'RUNNING',
+        reasons: [{ type: 'RATE_LIMITED', rate_limited: { quota_reset: Math.ceil(quotaResetMs) } }],
+      },
     },
   };
 }

@@ -1,6 +1,7 @@
 /**
- * Writes down what a run tells, in the coordination database, for whoever shows it. Trades detail for load: commits are folded into
- * snapshots, and a run that nobody watches writes one every few seconds. A recorder that cannot write never holds the run up.
+ * Writes down what a run tells, in the coordination database, for whoever shows it. Trades detail for load: commits are
+ * folded into snapshots, and a run that nobody watches writes one every few seconds. A recorder that cannot write never
+ * holds the run up.
  */
 import type { Clock } from '../clock.js';
 import { redact } from '../log.js';
@@ -27,7 +28,10 @@ const WAIT_AGAIN_MS = 15_000;
 const PARTS_SHOWN = 100;
 
 /** What is kept of an event; `committed` and `split` are in the snapshots. */
-type KeptEvent = Exclude<RunEvent, { type: 'committed' | 'split' | 'finished' }> | { type: 'finished'; outcome: string } | { type: 'retries'; endpoint: string; reason: string; status: number; count: number };
+type KeptEvent =
+  | Exclude<RunEvent, { type: 'committed' | 'split' | 'finished' }>
+  | { type: 'finished'; outcome: string }
+  | { type: 'retries'; endpoint: string; reason: string; status: number; count: number };
 
 export class RunRecorder {
   private run: string | undefined;
@@ -63,12 +67,15 @@ export class RunRecorder {
         this.writing = this.open();
         this.schedule(WATCHED_MS);
         return;
-      case 'committed': case 'split': return;
+      case 'committed':
+      case 'split':
+        return;
       case 'retry': {
         const key = `${event.endpoint} ${event.status} ${event.reason}`;
         const known = this.retries.get(key);
         if (known) known.count++;
-        else if (this.retries.size < LIMITS.runEventsKept) this.retries.set(key, { ...event, type: 'retries', count: 1 });
+        else if (this.retries.size < LIMITS.runEventsKept)
+          this.retries.set(key, { ...event, type: 'retries', count: 1 });
         return;
       }
       case 'wait': {
@@ -80,7 +87,8 @@ export class RunRecorder {
       case 'finished':
         this.summary = event.summary;
         return this.keep({ type: 'finished', outcome: event.summary.outcome });
-      default: return this.keep(event);
+      default:
+        return this.keep(event);
     }
   }
 
@@ -98,7 +106,11 @@ export class RunRecorder {
   private keep(event: KeptEvent, always = false): void {
     const ends = event.type === 'finished' || event.type === 'stream';
     if (!always && !ends && this.events >= LIMITS.runEventsKept) return;
-    if (++this.events === LIMITS.runEventsKept) event = { type: 'note', message: 'this run tells more than is kept; from here on only what becomes of its streams' };
+    if (++this.events === LIMITS.runEventsKept)
+      event = {
+        type: 'note',
+        message: 'this run tells more than is kept; from here on only what becomes of its streams',
+      };
     this.pending.push({ at: new Date(this.clock.now()).toISOString(), event });
   }
 
@@ -112,10 +124,17 @@ export class RunRecorder {
   private async open(): Promise<void> {
     const { connection, kind, task, attempt, worker } = this.identity;
     // What an earlier attempt left open ended without a word.
-    await this.pool.query(`update _headrace.run_record set finished_at = clock_timestamp(), updated_at = clock_timestamp(), outcome = 'killed' where connection_id = $1 and finished_at is null and started_at < to_timestamp($2::float8 / 1000)`, [connection, this.startedMs])
-      .then(() => this.pool.query(
-        `insert into _headrace.run_record (id, connection_id, task_id, attempt, kind, worker, started_at) values ($1, $2, $3, $4, $5, $6, to_timestamp($7::float8 / 1000)) on conflict do nothing`,
-        [this.run, connection, task ?? null, attempt ?? null, kind, worker ?? null, this.startedMs]))
+    await this.pool
+      .query(
+        `update _headrace.run_record set finished_at = clock_timestamp(), updated_at = clock_timestamp(), outcome = 'killed' where connection_id = $1 and finished_at is null and started_at < to_timestamp($2::float8 / 1000)`,
+        [connection, this.startedMs],
+      )
+      .then(() =>
+        this.pool.query(
+          `insert into _headrace.run_record (id, connection_id, task_id, attempt, kind, worker, started_at) values ($1, $2, $3, $4, $5, $6, to_timestamp($7::float8 / 1000)) on conflict do nothing`,
+          [this.run, connection, task ?? null, attempt ?? null, kind, worker ?? null, this.startedMs],
+        ),
+      )
       .catch(() => {});
   }
 
@@ -139,11 +158,23 @@ export class RunRecorder {
          update _headrace.run_record set updated_at = clock_timestamp(), progress = coalesce($10::jsonb, progress), summary = $11::jsonb, outcome = $8, finished_at = case when $7::int = 1 then clock_timestamp() end
          where id = $1 returning coalesce(watched_until > now(), false) as watched`,
         [
-          this.run, redact(JSON.stringify(events)), this.identity.connection, delta.rows, delta.requests, delta.rejections, last ? 1 : 0, last ? (this.summary?.outcome ?? 'failed') : null,
-          this.startedMs, progress === undefined ? null : redact(JSON.stringify(progress)), this.summary === undefined ? null : redact(JSON.stringify(this.summary)),
-        ]);
+          this.run,
+          redact(JSON.stringify(events)),
+          this.identity.connection,
+          delta.rows,
+          delta.requests,
+          delta.rejections,
+          last ? 1 : 0,
+          last ? (this.summary?.outcome ?? 'failed') : null,
+          this.startedMs,
+          progress === undefined ? null : redact(JSON.stringify(progress)),
+          this.summary === undefined ? null : redact(JSON.stringify(this.summary)),
+        ],
+      );
       this.told = { rows: sums.rows, requests: sums.requests, rejections: sums.rejections };
-      this.schedule(row?.watched ? WATCHED_MS : Math.min(UNWATCHED_MS, Math.max(WATCHED_MS, this.clock.now() - this.startedMs)));
+      this.schedule(
+        row?.watched ? WATCHED_MS : Math.min(UNWATCHED_MS, Math.max(WATCHED_MS, this.clock.now() - this.startedMs)),
+      );
       return true;
     } catch {
       // The run goes on; what could not be told is told next time, as far as there is room.
@@ -158,8 +189,15 @@ export class RunRecorder {
 function shown(progress: Progress): Progress {
   const round = (value: number) => Math.round(value * 1000) / 1000;
   return {
-    ...progress, elapsedMs: Math.round(progress.elapsedMs), rowsPerSecond: Math.round(progress.rowsPerSecond * 10) / 10, requestsPerSecond: round(progress.requestsPerSecond),
-    streams: progress.streams.map((stream) => ({ ...stream, expectedPages: Math.ceil(stream.expectedPages), done: merged(stream.done).map(({ from, to }) => ({ from: round(from), to: round(to) })) })),
+    ...progress,
+    elapsedMs: Math.round(progress.elapsedMs),
+    rowsPerSecond: Math.round(progress.rowsPerSecond * 10) / 10,
+    requestsPerSecond: round(progress.requestsPerSecond),
+    streams: progress.streams.map((stream) => ({
+      ...stream,
+      expectedPages: Math.ceil(stream.expectedPages),
+      done: merged(stream.done).map(({ from, to }) => ({ from: round(from), to: round(to) })),
+    })),
   };
 }
 
@@ -168,7 +206,8 @@ function merged(parts: Progress['streams'][number]['done']): Progress['streams']
   const out = parts.toSorted((a, b) => a.from - b.from).filter(({ from, to }) => to > from);
   const gapTo = (i: number) => out[i + 1]!.from - out[i]!.to;
   for (let least = 0.0005; ; least *= 2) {
-    for (let i = out.length - 2; i >= 0; i--) if (gapTo(i) <= least) out.splice(i, 2, { from: out[i]!.from, to: Math.max(out[i]!.to, out[i + 1]!.to) });
+    for (let i = out.length - 2; i >= 0; i--)
+      if (gapTo(i) <= least) out.splice(i, 2, { from: out[i]!.from, to: Math.max(out[i]!.to, out[i + 1]!.to) });
     if (out.length <= PARTS_SHOWN) return out;
   }
 }

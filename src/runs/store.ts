@@ -45,41 +45,69 @@ export class RunStore {
   constructor(private readonly pool: Pool) {}
 
   /** Newest first; `before` is the id of a run that was listed last. */
-  async list({ connection, outcome, before, limit }: { connection?: string | undefined; outcome?: string | undefined; before?: string | undefined; limit: number }): Promise<RunView[]> {
+  async list({
+    connection,
+    outcome,
+    before,
+    limit,
+  }: {
+    connection?: string | undefined;
+    outcome?: string | undefined;
+    before?: string | undefined;
+    limit: number;
+  }): Promise<RunView[]> {
     return this.pool.query<RunView & Record<string, unknown>>(
       `select ${VIEW} from _headrace.run_record r where ($1::text is null or r.connection_id = $1) and ($2::text is null or coalesce(r.outcome, 'running') = $2)
-         and ($3::text is null or (r.started_at, r.id) < (select started_at, id from _headrace.run_record where id = $3)) order by r.started_at desc, r.id desc limit $4`, [connection ?? null, outcome ?? null, before ?? null, limit]);
+         and ($3::text is null or (r.started_at, r.id) < (select started_at, id from _headrace.run_record where id = $3)) order by r.started_at desc, r.id desc limit $4`,
+      [connection ?? null, outcome ?? null, before ?? null, limit],
+    );
   }
 
   async find(id: string): Promise<RunDetail | undefined> {
-    const [row] = await this.pool.query<RunDetail & Record<string, unknown>>(`select ${VIEW}, r.progress, r.summary from _headrace.run_record r where r.id = $1`, [id]);
+    const [row] = await this.pool.query<RunDetail & Record<string, unknown>>(
+      `select ${VIEW}, r.progress, r.summary from _headrace.run_record r where r.id = $1`,
+      [id],
+    );
     return row;
   }
 
   /** Oldest first. */
   async events(run: string, after: number, limit: number): Promise<StoredEvent[]> {
     return this.pool.query<StoredEvent & Record<string, unknown>>(
-      `select e.id, e.run_id as run, r.connection_id as connection, ${timeText('e.at')} as at, e.event from _headrace.run_event e join _headrace.run_record r on r.id = e.run_id where e.run_id = $1 and e.id > $2 order by e.id limit $3`, [run, after, limit]);
+      `select e.id, e.run_id as run, r.connection_id as connection, ${timeText('e.at')} as at, e.event from _headrace.run_event e join _headrace.run_record r on r.id = e.run_id where e.run_id = $1 and e.id > $2 order by e.id limit $3`,
+      [run, after, limit],
+    );
   }
 
-  /** The latest of these runs' snapshots that came after `since` (by the database's clock, milliseconds), and a new `since`. Says that they are watched. */
+  /**
+   * The latest of these runs' snapshots that came after `since` (by the database's clock, milliseconds), and a new
+   * `since`. Says that they are watched.
+   */
   async watch(runs: string[] | undefined, sinceMs: number): Promise<RunDetail[]> {
-    await this.pool.query(`update _headrace.run_record set watched_until = now() + interval '${WATCH}' where finished_at is null and ($1::text[] is null or id = any($1)) and (watched_until is null or watched_until < now() + interval '${WATCH}' / 2)`, [runs ?? null]);
+    await this.pool.query(
+      `update _headrace.run_record set watched_until = now() + interval '${WATCH}' where finished_at is null and ($1::text[] is null or id = any($1)) and (watched_until is null or watched_until < now() + interval '${WATCH}' / 2)`,
+      [runs ?? null],
+    );
     return this.pool.query<RunDetail & Record<string, unknown>>(
-      `select ${VIEW}, r.progress, r.summary from _headrace.run_record r where r.updated_at > to_timestamp($2::float8 / 1000) and ($1::text[] is null or r.id = any($1)) order by r.updated_at limit 500`, [runs ?? null, sinceMs]);
+      `select ${VIEW}, r.progress, r.summary from _headrace.run_record r where r.updated_at > to_timestamp($2::float8 / 1000) and ($1::text[] is null or r.id = any($1)) order by r.updated_at limit 500`,
+      [runs ?? null, sinceMs],
+    );
   }
 
   /** Events since a moment, for all who watch. */
   async eventsSince(sinceMs: number): Promise<StoredEvent[]> {
     return this.pool.query<StoredEvent & Record<string, unknown>>(
-      `select e.id, e.run_id as run, r.connection_id as connection, ${timeText('e.at')} as at, e.event from _headrace.run_event e join _headrace.run_record r on r.id = e.run_id where e.stored_at > to_timestamp($1::float8 / 1000) order by e.id limit 2000`, [sinceMs]);
+      `select e.id, e.run_id as run, r.connection_id as connection, ${timeText('e.at')} as at, e.event from _headrace.run_event e join _headrace.run_record r on r.id = e.run_id where e.stored_at > to_timestamp($1::float8 / 1000) order by e.id limit 2000`,
+      [sinceMs],
+    );
   }
 
   /** Forgets what ended long ago, and ends what has no worker any more. */
   async prune(): Promise<void> {
     await this.pool.query(
       `update _headrace.run_record r set finished_at = clock_timestamp(), updated_at = clock_timestamp(), outcome = 'killed' where finished_at is null and updated_at < now() - interval '1 minute'
-         and not exists (select 1 from _headrace.task t where t.id = r.task_id and t.attempt = r.attempt and t.state = 'running')`);
+         and not exists (select 1 from _headrace.task t where t.id = r.task_id and t.attempt = r.attempt and t.state = 'running')`,
+    );
     await this.pool.query(`delete from _headrace.run_event where stored_at < now() - interval '${EVENTS_KEPT}'`);
     await this.pool.query(`delete from _headrace.run_record where finished_at < now() - interval '${KEPT}'`);
   }

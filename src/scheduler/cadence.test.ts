@@ -7,13 +7,20 @@ const at = (text: string) => Date.parse(text);
 
 describe('when a repeated task is due', () => {
   test('an interval keeps its phase, and what was missed is not made up for', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 100_000 }), fc.integer({ min: 0, max: 1e12 }), fc.integer({ min: -1e9, max: 1e9 }), (everySeconds, dueMs, lateMs) => {
-      const now = dueMs + lateMs;
-      const next = nextDue({ everySeconds }, dueMs, now);
-      expect(next).toBeGreaterThan(now);
-      expect((next - dueMs) % (everySeconds * 1000)).toBe(0);
-      expect(next - Math.max(now, dueMs - 1)).toBeLessThanOrEqual(Math.max(everySeconds * 1000, dueMs - now));
-    }));
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 100_000 }),
+        fc.integer({ min: 0, max: 1e12 }),
+        fc.integer({ min: -1e9, max: 1e9 }),
+        (everySeconds, dueMs, lateMs) => {
+          const now = dueMs + lateMs;
+          const next = nextDue({ everySeconds }, dueMs, now);
+          expect(next).toBeGreaterThan(now);
+          expect((next - dueMs) % (everySeconds * 1000)).toBe(0);
+          expect(next - Math.max(now, dueMs - 1)).toBeLessThanOrEqual(Math.max(everySeconds * 1000, dueMs - now));
+        },
+      ),
+    );
   });
 
   test.each([
@@ -25,7 +32,9 @@ describe('when a repeated task is due', () => {
     ['0 9 * * 1', 'America/New_York', '2026-11-21T00:00:00Z', '2026-11-23T14:00:00Z'],
     ['0 0 29 2 *', 'UTC', '2026-01-01T00:00:00Z', '2028-02-29T00:00:00Z'],
   ])('%s in %s after %s: %s', (cron, timeZone, after, expected) => {
-    expect(new Date(nextDue({ cron, timeZone }, 0, at(after))).toISOString()).toBe(new Date(at(expected)).toISOString());
+    expect(new Date(nextDue({ cron, timeZone }, 0, at(after))).toISOString()).toBe(
+      new Date(at(expected)).toISOString(),
+    );
   });
 
   test.each(['15m', '90s', '6h', '1d'])('%s is read', (text) => {
@@ -36,7 +45,14 @@ describe('when a repeated task is due', () => {
     expect(() => secondsOf(text, 'every')).toThrow(ConfigError);
   });
 
-  test.each([{ cron: '* * *' }, { cron: '61 * * * *' }, { cron: '0 0 31 2 *' }, { cron: '* * * * * *' }, { everySeconds: -5 }, { cron: '0 0 * * *', timeZone: 'Nowhere/Land' }])('%j is refused', (cadence) => {
+  test.each([
+    { cron: '* * *' },
+    { cron: '61 * * * *' },
+    { cron: '0 0 31 2 *' },
+    { cron: '* * * * * *' },
+    { everySeconds: -5 },
+    { cron: '0 0 * * *', timeZone: 'Nowhere/Land' },
+  ])('%j is refused', (cadence) => {
     expect(() => assertCadence(cadence, 'here')).toThrow(ConfigError);
   });
 });

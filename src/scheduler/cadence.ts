@@ -1,4 +1,6 @@
-/** When a repeated task is due next: an interval, or a cron expression in a time zone. Pure: the time is an argument. */
+/**
+ * When a repeated task is due next: an interval, or a cron expression in a time zone. Pure: the time is an argument.
+ */
 import { Cron } from 'croner';
 import { ConfigError } from '../errors.js';
 
@@ -12,19 +14,37 @@ export function assertCadence(cadence: Cadence, place: string): void {
   if ('everySeconds' in cadence) {
     const { everySeconds } = cadence;
     if (Number.isInteger(everySeconds) && everySeconds >= 1 && everySeconds <= MOST_SECONDS) return;
-    throw new ConfigError('the interval is no whole number of seconds', { code: 'bad_cadence', place, expected: `1 to ${MOST_SECONDS} seconds`, found: String(everySeconds), next: 'write every: 15m, 6h or 1d' });
+    throw new ConfigError('the interval is no whole number of seconds', {
+      code: 'bad_cadence',
+      place,
+      expected: `1 to ${MOST_SECONDS} seconds`,
+      found: String(everySeconds),
+      next: 'write every: 15m, 6h or 1d',
+    });
   }
   try {
     if (dueAfter(cadence, 0) !== undefined) return;
   } catch (cause) {
-    throw new ConfigError('the cron expression or its time zone cannot be read', { code: 'bad_cadence', place, expected: 'minute hour day month weekday, and a zone such as Europe/Berlin', found: `${cadence.cron} (${cadence.timeZone ?? 'UTC'})`, next: 'see docs/guides/scheduler.md', cause });
+    throw new ConfigError('the cron expression or its time zone cannot be read', {
+      code: 'bad_cadence',
+      place,
+      expected: 'minute hour day month weekday, and a zone such as Europe/Berlin',
+      found: `${cadence.cron} (${cadence.timeZone ?? 'UTC'})`,
+      next: 'see docs/guides/scheduler.md',
+      cause,
+    });
   }
-  throw new ConfigError('the cron expression names no time that ever comes', { code: 'bad_cadence', place, expected: 'a date that exists', found: cadence.cron });
+  throw new ConfigError('the cron expression names no time that ever comes', {
+    code: 'bad_cadence',
+    place,
+    expected: 'a date that exists',
+    found: cadence.cron,
+  });
 }
 
 /**
- * The first time after `nowMs` (milliseconds) at which a task is due, given when it was due last. An interval keeps its phase, and times
- * that were missed are not made up for: the next one brings all that they would have.
+ * The first time after `nowMs` (milliseconds) at which a task is due, given when it was due last. An interval keeps its
+ * phase, and times that were missed are not made up for: the next one brings all that they would have.
  */
 export function nextDue(cadence: Cadence, dueMs: number, nowMs: number): number {
   if (!('everySeconds' in cadence)) return dueAfter(cadence, nowMs) ?? nowMs + MOST_SECONDS * 1000;
@@ -32,7 +52,10 @@ export function nextDue(cadence: Cadence, dueMs: number, nowMs: number): number 
   return dueMs > nowMs ? dueMs : dueMs + (Math.floor((nowMs - dueMs) / every) + 1) * every;
 }
 
-function dueAfter({ cron, timeZone = 'UTC' }: { cron: string; timeZone?: string }, afterMs: number): number | undefined {
+function dueAfter(
+  { cron, timeZone = 'UTC' }: { cron: string; timeZone?: string },
+  afterMs: number,
+): number | undefined {
   return new Cron(cron, { timezone: timeZone, paused: true, mode: '5-part' }).nextRun(new Date(afterMs))?.getTime();
 }
 

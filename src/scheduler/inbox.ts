@@ -12,7 +12,10 @@ export class WebhookInbox {
   /** Stores an event and the task that will handle it, in one transaction; false where it was stored before. */
   async store(connection: string, event: StoredEvent, task: NewTask): Promise<boolean> {
     return this.scheduler.pool.transaction(async (client) => {
-      const { rowCount } = await client.query('insert into _headrace.webhook_event (connection_id, event_id, body) values ($1, $2, $3) on conflict do nothing', [connection, event.id, JSON.stringify(event.body)]);
+      const { rowCount } = await client.query(
+        'insert into _headrace.webhook_event (connection_id, event_id, body) values ($1, $2, $3) on conflict do nothing',
+        [connection, event.id, JSON.stringify(event.body)],
+      );
       if (rowCount === 0) return false;
       await this.scheduler.enqueue([task], client);
       return true;
@@ -21,10 +24,15 @@ export class WebhookInbox {
 
   async waiting(connection: string, count: number): Promise<StoredEvent[]> {
     return this.scheduler.pool.query<{ id: string; body: Record<string, unknown> }>(
-      'select event_id as id, body from _headrace.webhook_event where connection_id = $1 and handled_at is null order by received_at limit $2', [connection, count]);
+      'select event_id as id, body from _headrace.webhook_event where connection_id = $1 and handled_at is null order by received_at limit $2',
+      [connection, count],
+    );
   }
 
   async handled(connection: string, ids: string[]): Promise<void> {
-    await this.scheduler.pool.query('update _headrace.webhook_event set handled_at = now() where connection_id = $1 and event_id = any($2)', [connection, ids]);
+    await this.scheduler.pool.query(
+      'update _headrace.webhook_event set handled_at = now() where connection_id = $1 and event_id = any($2)',
+      [connection, ids],
+    );
   }
 }

@@ -1,6 +1,7 @@
 /**
- * The scheduler's port: enqueue, claim, heartbeat, complete, fail, setLimit, pause, cancel. A thin client: every decision is made by the
- * SQL functions of postgres/layouts/scheduler.ts under the lock of a partition, so that any number of processes agree.
+ * The scheduler's port: enqueue, claim, heartbeat, complete, fail, setLimit, pause, cancel. A thin client: every
+ * decision is made by the SQL functions of postgres/layouts/scheduler.ts under the lock of a partition, so that any
+ * number of processes agree.
  */
 import type pg from 'pg';
 import { codeOf, ConfigError, HeadraceError } from '../errors.js';
@@ -109,68 +110,112 @@ export class Scheduler {
   /** In order: each task's id, and whether it joined one that was waiting. */
   async enqueue(tasks: NewTask[], within?: pg.ClientBase): Promise<{ id: number; joined: boolean }[]> {
     if (tasks.length === 0) return [];
-    const rows = tasks.map(({ runAt, maxAttempts, ...task }) => ({ ...task, run_at: runAt?.toISOString(), max_attempts: maxAttempts }));
+    const rows = tasks.map(({ runAt, maxAttempts, ...task }) => ({
+      ...task,
+      run_at: runAt?.toISOString(),
+      max_attempts: maxAttempts,
+    }));
     return this.call('select id, joined from _headrace.enqueue($1)', [JSON.stringify(rows)], within);
   }
 
   async join(worker: WorkerInfo, leaseMs: number): Promise<void> {
     await this.call(
       `insert into _headrace.worker (id, host, pid, version, slots, started_at, seen_at, lease_until, presence)
-       select $1, $2, $3, $4, $5, n, n, n + make_interval(secs => $6::float8 / 1000), $7 from _headrace.now() n`, [worker.id, worker.host, worker.pid, worker.version, worker.slots, leaseMs, worker.presence ?? null]);
+       select $1, $2, $3, $4, $5, n, n, n + make_interval(secs => $6::float8 / 1000), $7 from _headrace.now() n`,
+      [worker.id, worker.host, worker.pid, worker.version, worker.slots, leaseMs, worker.presence ?? null],
+    );
   }
 
   /** At most `count` tasks, never more at once than partition and connection allow. Throws LeaseLostError. */
   claim(worker: string, count: number): Promise<ClaimedTask[]> {
-    return this.call('select id, attempt, kind, payload, connection_id as connection, concurrency_partition_id as partition, parent_id as parent, key, failures from _headrace.claim($1, $2)', [worker, count]);
+    return this.call(
+      'select id, attempt, kind, payload, connection_id as connection, concurrency_partition_id as partition, parent_id as parent, key, failures from _headrace.claim($1, $2)',
+      [worker, count],
+    );
   }
 
-  /** Takes an admitted attempt over from who claimed it; undefined: it is no longer to be had. Throws LeaseLostError. */
+  /**
+   * Takes an admitted attempt over from who claimed it; undefined: it is no longer to be had. Throws LeaseLostError.
+   */
   async adopt<Task extends TaskRef>(task: Task, worker: string): Promise<Task | undefined> {
-    const [row] = await this.call<{ attempt: number | null }>('select _headrace.adopt($1, $2, $3) as attempt', [task.id, task.attempt, worker]);
+    const [row] = await this.call<{ attempt: number | null }>('select _headrace.adopt($1, $2, $3) as attempt', [
+      task.id,
+      task.attempt,
+      worker,
+    ]);
     return row!.attempt === null ? undefined : { ...task, attempt: row!.attempt };
   }
 
   /** Of these attempts, those that are still held as they are. */
   async held(tasks: TaskRef[]): Promise<number[]> {
-    const rows = await this.call<{ id: number }>(`select t.id from unnest($1::bigint[], $2::int[]) i(id, attempt) join _headrace.task t on t.id = i.id and t.attempt = i.attempt and t.state = 'running'`, [tasks.map(({ id }) => id), tasks.map(({ attempt }) => attempt)]);
+    const rows = await this.call<{ id: number }>(
+      `select t.id from unnest($1::bigint[], $2::int[]) i(id, attempt) join _headrace.task t on t.id = i.id and t.attempt = i.attempt and t.state = 'running'`,
+      [tasks.map(({ id }) => id), tasks.map(({ attempt }) => attempt)],
+    );
     return rows.map(({ id }) => id);
   }
 
-  /** Prolongs the lease; returns the tasks that are still the worker's, and what is asked of each. Throws LeaseLostError. */
+  /**
+   * Prolongs the lease; returns the tasks that are still the worker's, and what is asked of each. Throws
+   * LeaseLostError.
+   */
   heartbeat(worker: string, leaseMs: number): Promise<(TaskRef & { stop: Stop | null })[]> {
-    return this.call('select id, attempt, stop from _headrace.heartbeat($1, make_interval(secs => $2::float8 / 1000))', [worker, leaseMs]);
+    return this.call(
+      'select id, attempt, stop from _headrace.heartbeat($1, make_interval(secs => $2::float8 / 1000))',
+      [worker, leaseMs],
+    );
   }
 
   /**
-   * Ends attempts; returns those that were still theirs, with the state that the task is in now. `within` a transaction, the task's effect
-   * and its end are one: roll back where the task is not among those returned.
+   * Ends attempts; returns those that were still theirs, with the state that the task is in now. `within` a
+   * transaction, the task's effect and its end are one: roll back where the task is not among those returned.
    */
-  async settle(tasks: (TaskRef & { settlement: Settlement })[], within?: pg.ClientBase): Promise<{ id: number; state: TaskState }[]> {
+  async settle(
+    tasks: (TaskRef & { settlement: Settlement })[],
+    within?: pg.ClientBase,
+  ): Promise<{ id: number; state: TaskState }[]> {
     const out: { id: number; state: TaskState }[] = [];
     for (const failed of [false, true]) {
       const group = tasks.filter(({ settlement }) => (settlement.state === 'failed') === failed);
       if (group.length === 0) continue;
       const json = (value: unknown) => (value === undefined ? null : JSON.stringify(value));
-      out.push(...(await this.call<{ id: number; state: TaskState }>(
-        'select id, state from _headrace.settle($1, $2, $3, $4, $5, $6::jsonb[], $7::jsonb[])',
-        [
-          group.map(({ id }) => id), group.map(({ attempt }) => attempt), group.map(({ settlement: { state } }) => (state === 'failed' ? 'again' : state)),
-          group.map(({ settlement }) => ('runAt' in settlement ? (settlement.runAt ?? null) : null)), failed,
-          group.map(({ settlement }) => json('error' in settlement ? settlement.error : undefined)), group.map(({ settlement }) => json('result' in settlement ? settlement.result : undefined)),
-        ], within)));
+      out.push(
+        ...(await this.call<{ id: number; state: TaskState }>(
+          'select id, state from _headrace.settle($1, $2, $3, $4, $5, $6::jsonb[], $7::jsonb[])',
+          [
+            group.map(({ id }) => id),
+            group.map(({ attempt }) => attempt),
+            group.map(({ settlement: { state } }) => (state === 'failed' ? 'again' : state)),
+            group.map(({ settlement }) => ('runAt' in settlement ? (settlement.runAt ?? null) : null)),
+            failed,
+            group.map(({ settlement }) => json('error' in settlement ? settlement.error : undefined)),
+            group.map(({ settlement }) => json('result' in settlement ? settlement.result : undefined)),
+          ],
+          within,
+        )),
+      );
     }
     return out;
   }
 
   /** Whether each was still this attempt's to complete. */
   async complete(tasks: TaskRef[], within?: pg.ClientBase): Promise<boolean[]> {
-    const settled = new Set((await this.settle(tasks.map(({ id, attempt }) => ({ id, attempt, settlement: { state: 'done' as const } })), within)).map(({ id }) => id));
+    const settled = new Set(
+      (
+        await this.settle(
+          tasks.map(({ id, attempt }) => ({ id, attempt, settlement: { state: 'done' as const } })),
+          within,
+        )
+      ).map(({ id }) => id),
+    );
     return tasks.map(({ id }) => settled.has(id));
   }
 
   /** Again after the backoff, or at `runAt`; a dead letter once its attempts are used up. */
   async fail(task: TaskRef, error: TaskError, runAt?: Date): Promise<TaskState | undefined> {
-    return (await this.settle([{ id: task.id, attempt: task.attempt, settlement: { state: 'failed', error, runAt } }]))[0]?.state;
+    return (
+      await this.settle([{ id: task.id, attempt: task.attempt, settlement: { state: 'failed', error, runAt } }])
+    )[0]?.state;
   }
 
   /** No more tasks for this worker; those that it runs it may finish. */
@@ -188,23 +233,49 @@ export class Scheduler {
   }
 
   /** Sets an app's limit; its partitions and all their rows follow in the same transaction, the next claim obeys. */
-  async setLimit(app: string, limit: AppSchema['rateLimit']): Promise<{ cap: number; partitions: number; tasks: number }> {
+  async setLimit(
+    app: string,
+    limit: AppSchema['rateLimit'],
+  ): Promise<{ cap: number; partitions: number; tasks: number }> {
     const cap = await this.capOf(limit);
-    const [changed] = await this.call<{ partitions: number; tasks: number }>('select partitions, tasks from _headrace.set_limit($1, $2, $3, $4)', [app, limit.requests, limit.frequencySeconds, cap]);
+    const [changed] = await this.call<{ partitions: number; tasks: number }>(
+      'select partitions, tasks from _headrace.set_limit($1, $2, $3, $4)',
+      [app, limit.requests, limit.frequencySeconds, cap],
+    );
     return { cap, ...changed! };
   }
 
   /** Makes a connection known, or moves it. An app's limit that is stored already stays as it is. */
   async define(setup: ConnectionSetup): Promise<void> {
-    const [same] = await this.call('select 1 as x from _headrace.connection c join _headrace.partition p on p.id = c.partition_id where c.id = $1 and p.id = $2 and p.app = $3 and c.cap = $4', [setup.id, setup.partition, setup.app, setup.maxConcurrent]);
+    const [same] = await this.call(
+      'select 1 as x from _headrace.connection c join _headrace.partition p on p.id = c.partition_id where c.id = $1 and p.id = $2 and p.app = $3 and c.cap = $4',
+      [setup.id, setup.partition, setup.app, setup.maxConcurrent],
+    );
     if (same) return;
     if (!Number.isInteger(setup.maxConcurrent) || setup.maxConcurrent < 1) {
-      throw new ConfigError('a connection needs room for one task', { code: 'bad_connection_cap', place: setup.id, expected: 'a whole number above zero', found: String(setup.maxConcurrent) });
+      throw new ConfigError('a connection needs room for one task', {
+        code: 'bad_connection_cap',
+        place: setup.id,
+        expected: 'a whole number above zero',
+        found: String(setup.maxConcurrent),
+      });
     }
-    await this.call('insert into _headrace.app (id, rate_limit, frequency_seconds) values ($1, $2, $3) on conflict do nothing', [setup.app, setup.limit.requests, setup.limit.frequencySeconds]);
-    const [stored] = await this.call<{ requests: number; seconds: number }>('select rate_limit as requests, frequency_seconds as seconds from _headrace.app where id = $1', [setup.app]);
+    await this.call(
+      'insert into _headrace.app (id, rate_limit, frequency_seconds) values ($1, $2, $3) on conflict do nothing',
+      [setup.app, setup.limit.requests, setup.limit.frequencySeconds],
+    );
+    const [stored] = await this.call<{ requests: number; seconds: number }>(
+      'select rate_limit as requests, frequency_seconds as seconds from _headrace.app where id = $1',
+      [setup.app],
+    );
     const cap = await this.capOf({ requests: stored!.requests, frequencySeconds: stored!.seconds });
-    await this.call('select _headrace.define_connection($1, $2, $3, $4, $5)', [setup.id, setup.partition, setup.app, cap, setup.maxConcurrent]);
+    await this.call('select _headrace.define_connection($1, $2, $3, $4, $5)', [
+      setup.id,
+      setup.partition,
+      setup.app,
+      cap,
+      setup.maxConcurrent,
+    ]);
   }
 
   /** Forgets a connection with its tasks; false: there is none. Throws ConfigError `connection_busy` while it runs. */
@@ -215,16 +286,27 @@ export class Scheduler {
   /** The floor of stored caps: 1 unless set. It counts from the next edit of a limit. */
   async setFloor(floor: number): Promise<void> {
     persistedCap(1, floor);
-    await this.call(`insert into _headrace.setting (name, value) values ('concurrency_floor', $1) on conflict (name) do update set value = excluded.value`, [JSON.stringify(floor)]);
+    await this.call(
+      `insert into _headrace.setting (name, value) values ('concurrency_floor', $1) on conflict (name) do update set value = excluded.value`,
+      [JSON.stringify(floor)],
+    );
   }
 
   /** Returns how many tasks it concerned; undefined where there is no such thing. */
   async control(scope: Scope, id: string, action: Control): Promise<number | undefined> {
-    return (await this.call<{ n: number | null }>('select _headrace.control($1, $2, $3) as n', [scope, id, action]))[0]!.n ?? undefined;
+    return (
+      (await this.call<{ n: number | null }>('select _headrace.control($1, $2, $3) as n', [scope, id, action]))[0]!.n ??
+      undefined
+    );
   }
 
   /** One repeated task of a kind for each connection; undefined ends it. */
-  async repeat(connection: string, kind: string, cadence: Cadence | undefined, { payload = {}, priority = 0, origin = '' }: { payload?: unknown; priority?: number; origin?: string } = {}): Promise<void> {
+  async repeat(
+    connection: string,
+    kind: string,
+    cadence: Cadence | undefined,
+    { payload = {}, priority = 0, origin = '' }: { payload?: unknown; priority?: number; origin?: string } = {},
+  ): Promise<void> {
     if (!cadence) {
       await this.call('delete from _headrace.schedule where connection_id = $1 and kind = $2', [connection, kind]);
       return;
@@ -238,26 +320,55 @@ export class Scheduler {
       const [{ now }] = (await this.call<{ now: number }>(`select ${NOW_MS} as now`)) as [{ now: number }];
       first = nextDue(cadence, now, now);
     }
-    await this.call('select _headrace.set_schedule($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9)',
-      [connection, kind, JSON.stringify(payload), every, cron, zone, priority, first, origin]);
+    await this.call('select _headrace.set_schedule($1, $2, $3, $4, $5, $6, $7, to_timestamp($8::float8 / 1000), $9)', [
+      connection,
+      kind,
+      JSON.stringify(payload),
+      every,
+      cron,
+      zone,
+      priority,
+      first,
+      origin,
+    ]);
   }
 
   /** Of what one file repeats, nothing but these connections goes on: others left the file. */
   async repeatOnly(connections: string[], origin: string): Promise<void> {
-    await this.call('delete from _headrace.schedule where origin = $2 and not (connection_id = any($1))', [connections, origin]);
+    await this.call('delete from _headrace.schedule where origin = $2 and not (connection_id = any($1))', [
+      connections,
+      origin,
+    ]);
   }
 
-  /** Enqueues what the schedules say is due: one task each, however many times were missed, and none beside one that still waits. */
+  /**
+   * Enqueues what the schedules say is due: one task each, however many times were missed, and none beside one that
+   * still waits.
+   */
   async tick(): Promise<number> {
     return this.pool.transaction(async (client) => {
       const { rows } = await client.query(
         `select connection_id as connection, kind, payload, priority, every_seconds, cron, time_zone, (extract(epoch from next_at) * 1000)::float8 as due, ${NOW_MS} as now
-         from _headrace.schedule where next_at <= _headrace.now() order by next_at limit 200 for update skip locked`);
+         from _headrace.schedule where next_at <= _headrace.now() order by next_at limit 200 for update skip locked`,
+      );
       if (rows.length === 0) return 0;
-      await this.enqueue(rows.map(({ connection, kind, payload, priority }) => ({ connection, kind, payload, priority, key: `repeat/${kind}`, exclusive: true })), client);
+      await this.enqueue(
+        rows.map(({ connection, kind, payload, priority }) => ({
+          connection,
+          kind,
+          payload,
+          priority,
+          key: `repeat/${kind}`,
+          exclusive: true,
+        })),
+        client,
+      );
       for (const { connection, kind, every_seconds: every, cron, time_zone: timeZone, due, now } of rows) {
         const next = nextDue(every === null ? { cron, timeZone } : { everySeconds: every }, due, now);
-        await client.query('update _headrace.schedule set next_at = to_timestamp($3::float8 / 1000) where connection_id = $1 and kind = $2', [connection, kind, next]);
+        await client.query(
+          'update _headrace.schedule set next_at = to_timestamp($3::float8 / 1000) where connection_id = $1 and kind = $2',
+          [connection, kind, next],
+        );
       }
       return rows.length;
     });
@@ -274,8 +385,12 @@ export class Scheduler {
 
   /** Forgets tasks that ended a week ago, and events that were handled long ago. Dead letters stay. */
   async prune(): Promise<void> {
-    await this.call(`delete from _headrace.webhook_event where handled_at < _headrace.now() - interval '${HANDLED_EVENTS_KEPT}'`);
-    await this.call(`delete from _headrace.task where state in ('done', 'cancelled') and ended_at < _headrace.now() - interval '${FINISHED_TASKS_KEPT}'`);
+    await this.call(
+      `delete from _headrace.webhook_event where handled_at < _headrace.now() - interval '${HANDLED_EVENTS_KEPT}'`,
+    );
+    await this.call(
+      `delete from _headrace.task where state in ('done', 'cancelled') and ended_at < _headrace.now() - interval '${FINISHED_TASKS_KEPT}'`,
+    );
   }
 
   close(): Promise<void> {
@@ -284,11 +399,17 @@ export class Scheduler {
 
   private async capOf(limit: AppSchema['rateLimit']): Promise<number> {
     const cap = maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema({ rateLimit: limit });
-    const [floor] = await this.call<{ value: number }>(`select value from _headrace.setting where name = 'concurrency_floor'`);
+    const [floor] = await this.call<{ value: number }>(
+      `select value from _headrace.setting where name = 'concurrency_floor'`,
+    );
     return persistedCap(cap, floor?.value ?? 1);
   }
 
-  private async call<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = [], within?: pg.ClientBase): Promise<Row[]> {
+  private async call<Row extends pg.QueryResultRow>(
+    sql: string,
+    parameters: unknown[] = [],
+    within?: pg.ClientBase,
+  ): Promise<Row[]> {
     try {
       return within ? (await within.query<Row>(sql, parameters)).rows : await this.pool.query<Row>(sql, parameters);
     } catch (error) {
@@ -306,9 +427,28 @@ function describe(error: unknown): unknown {
   const cause = (error as { cause?: unknown }).cause ?? error;
   const message = cause instanceof Error ? cause.message : String(cause);
   switch (codeOf(cause)) {
-    case NO_LEASE: return new LeaseLostError(message, { code: 'lease_lost', found: 'others took over its tasks', next: 'join again as a new worker', cause });
-    case 'HR002': return new ConfigError(message, { code: 'unknown_connection', expected: 'a connection that the scheduler knows', next: 'name it in headrace.yaml and start headrace serve once', cause });
-    case 'HR003': return new ConfigError(message, { code: 'connection_busy', expected: 'no running task while it moves to another partition or is deleted', next: 'pause the connection first', cause });
-    default: return error;
+    case NO_LEASE:
+      return new LeaseLostError(message, {
+        code: 'lease_lost',
+        found: 'others took over its tasks',
+        next: 'join again as a new worker',
+        cause,
+      });
+    case 'HR002':
+      return new ConfigError(message, {
+        code: 'unknown_connection',
+        expected: 'a connection that the scheduler knows',
+        next: 'name it in headrace.yaml and start headrace serve once',
+        cause,
+      });
+    case 'HR003':
+      return new ConfigError(message, {
+        code: 'connection_busy',
+        expected: 'no running task while it moves to another partition or is deleted',
+        next: 'pause the connection first',
+        cause,
+      });
+    default:
+      return error;
   }
 }

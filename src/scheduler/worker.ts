@@ -1,7 +1,7 @@
 /**
- * One worker of a fleet: claims tasks while it has free slots, runs them, and tells how they ended. It keeps its lease with one heartbeat for
- * all its tasks; where that fails for too long it stops them, since others may have them by then. Any worker also does the
- * scheduler's chores: repeated tasks that are due, tasks of the dead, counters.
+ * One worker of a fleet: claims tasks while it has free slots, runs them, and tells how they ended. It keeps its lease
+ * with one heartbeat for all its tasks; where that fails for too long it stops them, since others may have them by
+ * then. Any worker also does the scheduler's chores: repeated tasks that are due, tasks of the dead, counters.
  */
 import type pg from 'pg';
 import type { Clock } from '../clock.js';
@@ -10,7 +10,15 @@ import { redact } from '../log.js';
 import { connect, type PostgresTarget } from '../postgres/connect.js';
 import type { Random } from '../random.js';
 import type { TaskHandler } from './executor.js';
-import { LeaseLostError, TASKS_CHANNEL, type ClaimedTask, type Scheduler, type Settlement, type Stop, type WorkerInfo } from './scheduler.js';
+import {
+  LeaseLostError,
+  TASKS_CHANNEL,
+  type ClaimedTask,
+  type Scheduler,
+  type Settlement,
+  type Stop,
+  type WorkerInfo,
+} from './scheduler.js';
 
 export type { TaskContext, TaskHandler } from './executor.js';
 
@@ -46,7 +54,10 @@ export interface WorkerOptions {
 
 const LEASE_MS = 15_000;
 const POLL_MS = 1_000;
-/** Heartbeats in a lease: several may be lost before it is. And one a second: who stops them and is gone is noticed soon. */
+/**
+ * Heartbeats in a lease: several may be lost before it is. And one a second: who stops them and is gone is noticed
+ * soon.
+ */
 const BEATS = 5;
 const BEAT_MS = 1_000;
 /** Of the lease; past this without a heartbeat, tasks are stopped. */
@@ -84,7 +95,12 @@ export class Worker {
   private readonly over = new AbortController();
   private claiming: Promise<void> = Promise.resolve();
   private loops: Promise<unknown> = Promise.resolve();
-  private chores: Record<'tick' | 'reap' | 'reconcile' | 'prune', number> = { tick: 0, reap: 0, reconcile: 0, prune: 0 };
+  private chores: Record<'tick' | 'reap' | 'reconcile' | 'prune', number> = {
+    tick: 0,
+    reap: 0,
+    reconcile: 0,
+    prune: 0,
+  };
 
   constructor(private readonly options: WorkerOptions) {
     this.leaseMs = options.leaseMs ?? LEASE_MS;
@@ -95,7 +111,12 @@ export class Worker {
   start(): void {
     const now = this.options.clock.monotonic();
     // Not all at once: the fleet shares these.
-    this.chores = { tick: now, reap: now + REAP_MS * this.options.random.next(), reconcile: now + RECONCILE_MS * this.options.random.next(), prune: now + PRUNE_MS * this.options.random.next() };
+    this.chores = {
+      tick: now,
+      reap: now + REAP_MS * this.options.random.next(),
+      reconcile: now + RECONCILE_MS * this.options.random.next(),
+      prune: now + PRUNE_MS * this.options.random.next(),
+    };
     this.claiming = this.claimLoop();
     this.loops = Promise.all([this.claiming, this.beatLoop(), this.choreLoop(), this.listenLoop()]);
   }
@@ -106,12 +127,13 @@ export class Worker {
   }
 
   /**
-   * Runs a task that another admitted and handed over, once a slot is free; resolves when it ended here. False: it is no longer to be had.
-   * Delivered twice, it is run once. Throws RetriableError where this worker stops before it took the task.
+   * Runs a task that another admitted and handed over, once a slot is free; resolves when it ended here. False: it is
+   * no longer to be had. Delivered twice, it is run once. Throws RetriableError where this worker stops before it took
+   * the task.
    */
   async adopt(task: ClaimedTask): Promise<boolean> {
     const { scheduler, info, clock } = this.options;
-    for (let failures = 0; !this.stopping && !this.over.signal.aborted; ) {
+    for (let failures = 0; !this.stopping && !this.over.signal.aborted;) {
       const worker = this.id;
       if (worker === undefined || this.running.size + this.adopting >= info.slots) {
         await clock.sleep(ADOPT_AGAIN_MS, this.over.signal);
@@ -146,9 +168,13 @@ export class Worker {
     for (const each of this.running.values()) each.abort.abort('drain' satisfies StopReason);
     // The process must not live on for the sake of a timer.
     const waited = new AbortController();
-    await Promise.race([this.claiming.then(() => Promise.all([...this.running.values()].map((each) => each.ended))), clock.sleep(withinMs, waited.signal)]);
+    await Promise.race([
+      this.claiming.then(() => Promise.all([...this.running.values()].map((each) => each.ended))),
+      clock.sleep(withinMs, waited.signal),
+    ]);
     this.over.abort();
-    if (id !== undefined) await Promise.race([scheduler.leave(id).catch(() => {}), clock.sleep(RETRY_MS, waited.signal)]);
+    if (id !== undefined)
+      await Promise.race([scheduler.leave(id).catch(() => {}), clock.sleep(RETRY_MS, waited.signal)]);
     waited.abort();
     await this.loops;
   }
@@ -220,7 +246,13 @@ export class Worker {
     }
     if (settlement === 'settled') return;
     const state = await this.settle(task, settlement, worker);
-    observe?.({ type: 'task_settled', task, state: state ?? 'taken over', ...('error' in settlement ? { error: settlement.error.message } : {}), ...('result' in settlement ? { result: settlement.result } : {}) });
+    observe?.({
+      type: 'task_settled',
+      task,
+      state: state ?? 'taken over',
+      ...('error' in settlement ? { error: settlement.error.message } : {}),
+      ...('result' in settlement ? { result: settlement.result } : {}),
+    });
   }
 
   /** Until the database took it, or the lease is gone: whoever has the task by then says how it ended. */
@@ -271,11 +303,16 @@ export class Worker {
   private async choreLoop(): Promise<void> {
     const { scheduler, clock } = this.options;
     const chores = {
-      tick: { everyMs: this.pollMs, work: () => scheduler.tick() }, reap: { everyMs: Math.min(REAP_MS, this.leaseMs / 3), work: () => scheduler.reap() },
-      reconcile: { everyMs: RECONCILE_MS, work: () => scheduler.reconcile().then(() => this.options.housekeeping?.()) }, prune: { everyMs: PRUNE_MS, work: () => scheduler.prune() },
+      tick: { everyMs: this.pollMs, work: () => scheduler.tick() },
+      reap: { everyMs: Math.min(REAP_MS, this.leaseMs / 3), work: () => scheduler.reap() },
+      reconcile: { everyMs: RECONCILE_MS, work: () => scheduler.reconcile().then(() => this.options.housekeeping?.()) },
+      prune: { everyMs: PRUNE_MS, work: () => scheduler.prune() },
     };
     while (!this.over.signal.aborted) {
-      for (const [name, { everyMs, work }] of Object.entries(chores) as [keyof Worker['chores'], (typeof chores)['tick']][]) {
+      for (const [name, { everyMs, work }] of Object.entries(chores) as [
+        keyof Worker['chores'],
+        (typeof chores)['tick'],
+      ][]) {
         if (clock.monotonic() < this.chores[name] || this.stopping) continue;
         this.chores[name] = clock.monotonic() + everyMs;
         // Another worker does it, or the next turn.
@@ -312,11 +349,21 @@ export class Worker {
   }
 }
 
-/** A task that was asked to stop did not fail; a mistake of the user's is not mended by a retry; a run of somebody else's is waited for. */
+/**
+ * A task that was asked to stop did not fail; a mistake of the user's is not mended by a retry; a run of somebody
+ * else's is waited for.
+ */
 function failureOf(error: unknown, signal: AbortSignal, nowMs: number): Settlement {
   if (signal.aborted) return { state: 'again' };
-  if (error instanceof HeadraceError && error.code === 'connection_locked') return { state: 'again', runAt: new Date(nowMs + LOCKED_MS) };
+  if (error instanceof HeadraceError && error.code === 'connection_locked')
+    return { state: 'again', runAt: new Date(nowMs + LOCKED_MS) };
   const found = error instanceof HeadraceError && error.found !== undefined ? ` (found: ${error.found})` : '';
-  const detail = { code: error instanceof HeadraceError ? error.code : (codeOf(error) ?? 'unexpected'), message: redact(messageOf(error) + found), next: error instanceof HeadraceError ? error.next : undefined };
-  return error instanceof HeadraceError && error.exitCode === 2 && error.code !== 'database_unreachable' ? { state: 'dead', error: detail } : { state: 'failed', error: detail };
+  const detail = {
+    code: error instanceof HeadraceError ? error.code : (codeOf(error) ?? 'unexpected'),
+    message: redact(messageOf(error) + found),
+    next: error instanceof HeadraceError ? error.next : undefined,
+  };
+  return error instanceof HeadraceError && error.exitCode === 2 && error.code !== 'database_unreachable'
+    ? { state: 'dead', error: detail }
+    : { state: 'failed', error: detail };
 }

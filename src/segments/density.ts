@@ -1,6 +1,7 @@
 /**
  * What is known of a stream's density (rows per unit of position), and what it lets expect of parts not read yet.
- * Between two positions where pages were seen, density is taken as log-linear: growth and bursts are exponential more often than linear.
+ * Between two positions where pages were seen, density is taken as log-linear: growth and bursts are exponential more
+ * often than linear.
  */
 interface Knot {
   at: number;
@@ -17,8 +18,9 @@ interface Piece {
 }
 
 /**
- * Below the lowest page seen, density is taken to fall by this much over the whole span, as a logarithm: most histories began small, and
- * what is assumed too dense is cut into parts that hold nothing (measured: a fifth fewer requests are wasted, for even histories too).
+ * Below the lowest page seen, density is taken to fall by this much over the whole span, as a logarithm: most histories
+ * began small, and what is assumed too dense is cut into parts that hold nothing (measured: a fifth fewer requests are
+ * wasted, for even histories too).
  */
 const DECLINE = 3;
 
@@ -72,7 +74,8 @@ export class DensityModel {
       if (above + piece.rows >= wanted && piece.rows > 0) {
         const part = (wanted - above) / piece.rows;
         const ratio = piece.logTo - piece.logFrom;
-        const fraction = Math.abs(ratio) < 1e-9 ? part : 1 - Math.log(Math.exp(ratio) - part * (Math.exp(ratio) - 1)) / ratio;
+        const fraction =
+          Math.abs(ratio) < 1e-9 ? part : 1 - Math.log(Math.exp(ratio) - part * (Math.exp(ratio) - 1)) / ratio;
         return piece.to - fraction * (piece.to - piece.from);
       }
       above += piece.rows;
@@ -83,7 +86,8 @@ export class DensityModel {
   private pieces(gte: number, top: number): Piece[] {
     if (this.empty || top <= gte) return [];
     const bounds = [gte];
-    for (let i = this.indexFrom(gte); i < this.knots.length && this.knots[i]!.at < top; i++) if (this.knots[i]!.at > gte) bounds.push(this.knots[i]!.at);
+    for (let i = this.indexFrom(gte); i < this.knots.length && this.knots[i]!.at < top; i++)
+      if (this.knots[i]!.at > gte) bounds.push(this.knots[i]!.at);
     bounds.push(top);
     const out: Piece[] = [];
     for (let i = 0; i + 1 < bounds.length; i++) {
@@ -91,7 +95,10 @@ export class DensityModel {
       const to = bounds[i + 1]!;
       const logFrom = this.logAt(from);
       const logTo = this.logAt(to);
-      const mean = Math.abs(logTo - logFrom) < 1e-9 ? Math.exp(logFrom) : (Math.exp(logTo) - Math.exp(logFrom)) / (logTo - logFrom);
+      const mean =
+        Math.abs(logTo - logFrom) < 1e-9
+          ? Math.exp(logFrom)
+          : (Math.exp(logTo) - Math.exp(logFrom)) / (logTo - logFrom);
       out.push({ from, to, logFrom, logTo, rows: mean * (to - from) });
     }
     return out;
@@ -120,8 +127,8 @@ export class DensityModel {
 }
 
 /**
- * The original rule of Stripe's sync engine: how many equal segments, from the share of the span that the first page covers.
- * An empty span or page gives one segment.
+ * The original rule of Stripe's sync engine: how many equal segments, from the share of the span that the first page
+ * covers. An empty span or page gives one segment.
  */
 export function segmentCountFromDensity(spanLength: number, coveredByFirstPage: number, max = 50): number {
   if (!(spanLength > 0) || !(coveredByFirstPage > 0)) return spanLength > 0 && coveredByFirstPage === 0 ? max : 1;

@@ -11,7 +11,8 @@ describe('where a range is divided', () => {
   test('small parts take fewer requests than halves do, and stay parts', () => {
     const random = seededRandom(7);
     const gauss = () => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
-    const requests = (pages: number) => Math.max(1, Math.ceil(Math.round(100 * pages + 10 * Math.sqrt(pages) * gauss()) / 100));
+    const requests = (pages: number) =>
+      Math.max(1, Math.ceil(Math.round(100 * pages + 10 * Math.sqrt(pages) * gauss()) / 100));
     let aligned = 0;
     let halved = 0;
     for (let pages = 1.2; pages <= 8; pages += 0.1) {

@@ -1,4 +1,7 @@
-/** Whether a range is worth dividing, and where: at half of what is expected of it, moved to where both parts fill their last pages. */
+/**
+ * Whether a range is worth dividing, and where: at half of what is expected of it, moved to where both parts fill their
+ * last pages.
+ */
 
 /** A part with fewer expected pages than this is read by one request. */
 export const LEAST_PAGES_TO_STEAL = 1.2;
@@ -28,10 +31,14 @@ export function shareKept(pages: number): number {
   return best;
 }
 
-/** Requests that a part of so many expected pages takes on average: one, and one more for each full page that more rows follow. */
+/**
+ * Requests that a part of so many expected pages takes on average: one, and one more for each full page that more rows
+ * follow.
+ */
 function requestsFor(pages: number): number {
   const deviation = DEVIATION * Math.sqrt(pages);
   let requests = 1;
-  for (let full = 1; full < pages + 4 * deviation + 1; full++) requests += 1 / (1 + Math.exp((LOGISTIC * (full - pages)) / deviation));
+  for (let full = 1; full < pages + 4 * deviation + 1; full++)
+    requests += 1 / (1 + Math.exp((LOGISTIC * (full - pages)) / deviation));
   return requests;
 }

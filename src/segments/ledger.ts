@@ -2,8 +2,8 @@
  * The ledger of a stream: which parts of its span are read, as a pure reducer over committed events.
  *
  * Invariant (cover): after every event, the ranges, open and closed, cover [span.gte, span.lt) exactly once.
- * Positions are numbers on the stream's own axis (seconds for time), newest first: a range is read from `lt` down to `gte`.
- * Tested by ledger.test.ts ("cover holds after every event").
+ * Positions are numbers on the stream's own axis (seconds for time), newest first: a range is read from `lt` down to
+ * `gte`. Tested by ledger.test.ts ("cover holds after every event").
  */
 import { FatalError } from '../errors.js';
 
@@ -20,7 +20,10 @@ export interface Range extends Span {
   top: number;
   /** Page token of the next page; null: begin at the filter's upper bound. */
   cursor: string | null;
-  /** The filter that the cursor was made with; it stays when a thief raises `gte`. A null lower bound asks for everything older. */
+  /**
+   * The filter that the cursor was made with; it stays when a thief raises `gte`. A null lower bound asks for
+   * everything older.
+   */
   filter: { gte: number | null; lt: number };
   /** Rows committed by this range, redelivered ones included. */
   rows: number;
@@ -36,19 +39,31 @@ export interface Ledger {
 
 export type LedgerEvent =
   | { type: 'split'; victim: number; at: number; thief: number }
-  | { type: 'page'; range: number; top: number; cursor: string | null; filter: Range['filter']; rows: number; pages: number; closes: boolean }
+  | {
+      type: 'page';
+      range: number;
+      top: number;
+      cursor: string | null;
+      filter: Range['filter'];
+      rows: number;
+      pages: number;
+      closes: boolean;
+    }
   | { type: 'reopened'; gte: number; lt: number; unit: number }
   | { type: 'merged'; into: number; gone: number };
 
-/** A ledger of one open range. `unit` is the span's granularity. An empty span gets one unit, so that it is asked at least once. */
+/**
+ * A ledger of one open range. `unit` is the span's granularity. An empty span gets one unit, so that it is asked at
+ * least once.
+ */
 export function openLedger(span: Span, unit: number): Ledger {
   const lt = Math.max(span.lt, span.gte + unit);
   return { span: { gte: span.gte, lt }, nextId: 2, ranges: new Map([[1, newRange(1, span.gte, lt, unit, null)]]) };
 }
 
 /**
- * Every range that nothing was read of, cut into windows no longer than `length`: for rows in any order, of which a range that was begun
- * cannot be divided. The lowest keeps its open lower bound.
+ * Every range that nothing was read of, cut into windows no longer than `length`: for rows in any order, of which a
+ * range that was begun cannot be divided. The lowest keeps its open lower bound.
  */
 export function cutIntoWindows(ledger: Ledger, length: number, unit: number): Ledger {
   const width = Math.max(unit, Math.floor(length / unit) * unit);
@@ -79,9 +94,13 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
   switch (event.type) {
     case 'split': {
       const victim = openRange(ledger, event.victim);
-      if (!(event.at > victim.gte && event.at <= victim.top)) misfit(event, `a point in (${victim.gte}, ${victim.top}]`);
+      if (!(event.at > victim.gte && event.at <= victim.top))
+        misfit(event, `a point in (${victim.gte}, ${victim.top}]`);
       ranges.set(victim.id, { ...victim, gte: event.at });
-      ranges.set(event.thief, newRange(event.thief, victim.gte, event.at, unit, victim.gte === span.gte ? null : victim.gte));
+      ranges.set(
+        event.thief,
+        newRange(event.thief, victim.gte, event.at, unit, victim.gte === span.gte ? null : victim.gte),
+      );
       nextId = Math.max(nextId, event.thief + 1);
       break;
     }
@@ -193,10 +212,18 @@ export function isClosed(ledger: Ledger): boolean {
 
 function openRange(ledger: Ledger, id: number): Range {
   const range = ledger.ranges.get(id);
-  if (!range?.open) throw new FatalError(`range ${id} is not open`, { code: 'ledger_misfit', found: range ? 'closed' : 'no such range' });
+  if (!range?.open)
+    throw new FatalError(`range ${id} is not open`, {
+      code: 'ledger_misfit',
+      found: range ? 'closed' : 'no such range',
+    });
   return range;
 }
 
 function misfit(event: LedgerEvent, expected: string): never {
-  throw new FatalError(`ledger event ${event.type} does not fit`, { code: 'ledger_misfit', expected, found: JSON.stringify(event) });
+  throw new FatalError(`ledger event ${event.type} does not fit`, {
+    code: 'ledger_misfit',
+    expected,
+    found: JSON.stringify(event),
+  });
 }

@@ -17,21 +17,36 @@ interface Server {
   emptyPages: number;
 }
 
-function answer(server: Server, request: RangeRequest): { positions: number[]; keys: string[]; hasMore: boolean; nextCursor: string | null } | 'gone' {
+function answer(
+  server: Server,
+  request: RangeRequest,
+): { positions: number[]; keys: string[]; hasMore: boolean; nextCursor: string | null } | 'gone' {
   const { rows, random } = server;
   if (request.cursor !== null && random.next() < server.lostCursors) return 'gone';
-  if (request.cursor !== null && random.next() < server.emptyPages) return { positions: [], keys: [], hasMore: true, nextCursor: null };
+  if (request.cursor !== null && random.next() < server.emptyPages)
+    return { positions: [], keys: [], hasMore: true, nextCursor: null };
   const low = rows.findIndex((row) => row >= (request.filter.gte ?? -Infinity));
   const from = low < 0 ? rows.length : low;
   let to = request.cursor === null ? rows.length : Number(request.cursor);
   while (to > 0 && rows[to - 1]! >= request.filter.lt) to--;
   const start = Math.max(from, to - PAGE);
   const keys = Array.from({ length: Math.max(0, to - start) }, (_, i) => to - 1 - i);
-  return { positions: keys.map((key) => rows[key]!), keys: keys.map(String), hasMore: start > from, nextCursor: keys.length > 0 ? String(keys.at(-1)) : null };
+  return {
+    positions: keys.map((key) => rows[key]!),
+    keys: keys.map(String),
+    hasMore: start > from,
+    nextCursor: keys.length > 0 ? String(keys.at(-1)) : null,
+  };
 }
 
 /** What one process does: fetch side by side, commit in each range's order, and stop after `commits` of them. */
-function runUntil(ledger: Ledger, server: Server, delivered: Map<number, number>, commits: number, strategy: 'adaptive' | 'uniform'): Ledger {
+function runUntil(
+  ledger: Ledger,
+  server: Server,
+  delivered: Map<number, number>,
+  commits: number,
+  strategy: 'adaptive' | 'uniform',
+): Ledger {
   const planner = new Planner(ledger, { unit: 1, pageRows: PAGE, strategy });
   const inFlight: RangeRequest[] = [];
   const queue: { events: LedgerEvent[]; keys: number[] }[] = [];
@@ -46,7 +61,10 @@ function runUntil(ledger: Ledger, server: Server, delivered: Map<number, number>
       if (page === 'gone') planner.cursorGone(request!.range);
       else {
         const verdict = planner.arrived(request!.range, page);
-        queue.push({ events: [verdict.event], keys: (verdict.keep ?? page.keys.map((_, i) => i)).map((i) => Number(page.keys[i])) });
+        queue.push({
+          events: [verdict.event],
+          keys: (verdict.keep ?? page.keys.map((_, i) => i)).map((i) => Number(page.keys[i])),
+        });
         for (const event of planner.takeEvents()) queue.push({ events: [event], keys: [] });
       }
     }
@@ -64,16 +82,29 @@ function runUntil(ledger: Ledger, server: Server, delivered: Map<number, number>
 
 /** What a new process finds: the entries of the committed ledger. */
 function restored(ledger: Ledger): Ledger {
-  const entries = JSON.parse(JSON.stringify([...ledger.ranges].map(([id, range]) => [rangeKey(id), encodeRange(range)]))) as [string, unknown][];
-  const ranges = new Map(entries.map(([key, value]) => { const range = decodeRange(key, value); return [range.id, range]; }));
+  const entries = JSON.parse(
+    JSON.stringify([...ledger.ranges].map(([id, range]) => [rangeKey(id), encodeRange(range)])),
+  ) as [string, unknown][];
+  const ranges = new Map(
+    entries.map(([key, value]) => {
+      const range = decodeRange(key, value);
+      return [range.id, range];
+    }),
+  );
   return { span: ledger.span, nextId: Math.max(...ranges.keys()) + 1, ranges };
 }
 
 const shapes = fc.oneof(
   fc.array(fc.nat(SPAN.lt - 1), { maxLength: 300 }),
-  fc.array(fc.nat(50).map((n) => 500_000 + n), { maxLength: 300 }),
+  fc.array(
+    fc.nat(50).map((n) => 500_000 + n),
+    { maxLength: 300 },
+  ),
   fc.array(fc.constantFrom(7, 123_456, 123_457, 999_999), { maxLength: 200 }),
-  fc.array(fc.double({ min: 0, max: 1, noNaN: true }).map((u) => Math.floor((SPAN.lt - 1) * u ** 0.1)), { maxLength: 300 }),
+  fc.array(
+    fc.double({ min: 0, max: 1, noNaN: true }).map((u) => Math.floor((SPAN.lt - 1) * u ** 0.1)),
+    { maxLength: 300 },
+  ),
 );
 
 function property(faults: { lostCursors: number; emptyPages: number }, strategy: 'adaptive' | 'uniform') {
@@ -81,7 +112,8 @@ function property(faults: { lostCursors: number; emptyPages: number }, strategy:
     const server: Server = { rows: positions.toSorted((a, b) => a - b), random: seededRandom(seed), ...faults };
     const delivered = new Map<number, number>();
     let ledger = openLedger(SPAN, 1);
-    for (const cut of cuts) if (!isClosed(ledger)) ledger = restored(runUntil(ledger, server, delivered, cut, strategy));
+    for (const cut of cuts)
+      if (!isClosed(ledger)) ledger = restored(runUntil(ledger, server, delivered, cut, strategy));
     if (!isClosed(ledger)) ledger = runUntil(ledger, server, delivered, Infinity, strategy);
     expect(isClosed(ledger)).toBe(true);
     expect(delivered.size).toBe(server.rows.length);
@@ -104,7 +136,12 @@ describe('planner', () => {
   test('without faults no row is delivered twice by an undisturbed run', () => {
     fc.assert(
       fc.property(shapes, fc.integer(), (positions, seed) => {
-        const server: Server = { rows: positions.toSorted((a, b) => a - b), random: seededRandom(seed), lostCursors: 0, emptyPages: 0 };
+        const server: Server = {
+          rows: positions.toSorted((a, b) => a - b),
+          random: seededRandom(seed),
+          lostCursors: 0,
+          emptyPages: 0,
+        };
         const delivered = new Map<number, number>();
         runUntil(openLedger(SPAN, 1), server, delivered, Infinity, 'adaptive');
         expect([...delivered.values()].every((count) => count === 1)).toBe(true);
@@ -123,13 +160,24 @@ describe('planner', () => {
   });
 
   test('the lowest range sends no lower bound, also after it was stolen from', () => {
-    const planner = new Planner(openLedger({ gte: 100, lt: 1_000_000 }, 1), { unit: 1, pageRows: PAGE, strategy: 'adaptive' });
+    const planner = new Planner(openLedger({ gte: 100, lt: 1_000_000 }, 1), {
+      unit: 1,
+      pageRows: PAGE,
+      strategy: 'adaptive',
+    });
     const first = planner.next(50)!;
-    planner.arrived(first.range, { positions: Array.from({ length: PAGE }, (_, i) => 999_999 - i * 100), keys: Array.from({ length: PAGE }, (_, i) => `k${i}`), hasMore: true, nextCursor: 'k9' });
+    planner.arrived(first.range, {
+      positions: Array.from({ length: PAGE }, (_, i) => 999_999 - i * 100),
+      keys: Array.from({ length: PAGE }, (_, i) => `k${i}`),
+      hasMore: true,
+      nextCursor: 'k9',
+    });
     const requests = [];
     for (let request = planner.next(8); request; request = planner.next(8)) requests.push(request);
     expect(requests.length).toBeGreaterThan(2);
-    expect(requests.filter((request) => request.cursor === null && request.filter.gte === null).length).toBeGreaterThanOrEqual(1);
+    expect(
+      requests.filter((request) => request.cursor === null && request.filter.gte === null).length,
+    ).toBeGreaterThanOrEqual(1);
   });
 
   test('a unit of granularity is never split', () => {
@@ -138,7 +186,12 @@ describe('planner', () => {
     for (let request = planner.next(50); request; request = planner.next(50)) {
       expect(planner.next(50)).toBeUndefined();
       pages++;
-      planner.arrived(request.range, { positions: new Array(PAGE).fill(5), keys: Array.from({ length: PAGE }, (_, i) => `${pages}.${i}`), hasMore: pages < 7, nextCursor: String(pages) });
+      planner.arrived(request.range, {
+        positions: new Array(PAGE).fill(5),
+        keys: Array.from({ length: PAGE }, (_, i) => `${pages}.${i}`),
+        hasMore: pages < 7,
+        nextCursor: String(pages),
+      });
     }
     expect(pages).toBe(7);
     expect(planner.takeEvents()).toEqual([]);
@@ -155,7 +208,8 @@ describe('planner', () => {
     expect(() => {
       for (let i = 0; i < 1000; i++) {
         const request = planner.next(1)!;
-        if (request.cursor === null) planner.arrived(request.range, { positions: [500], keys: [`k${i}`], hasMore: true, nextCursor: 'c' });
+        if (request.cursor === null)
+          planner.arrived(request.range, { positions: [500], keys: [`k${i}`], hasMore: true, nextCursor: 'c' });
         else planner.cursorGone(request.range);
       }
     }).toThrow(/does not let position/);
@@ -163,7 +217,15 @@ describe('planner', () => {
 });
 
 describe('segmentCountFromDensity', () => {
-  test.each([[100, 10, 10], [100, 30, 4], [100, 100, 1], [100, 0.5, 50], [0, 0, 1], [100, 0, 50], [100, 200, 1]])('span %d, first page %d -> %d', (span, covered, count) => {
+  test.each([
+    [100, 10, 10],
+    [100, 30, 4],
+    [100, 100, 1],
+    [100, 0.5, 50],
+    [0, 0, 1],
+    [100, 0, 50],
+    [100, 200, 1],
+  ])('span %d, first page %d -> %d', (span, covered, count) => {
     expect(segmentCountFromDensity(span, covered)).toBe(count);
   });
 });

@@ -1,8 +1,8 @@
 /**
  * Decides which page of a stream is read next, and divides the span while it is read. Pure: no I/O, no clock.
  *
- * Invariants: a unit of granularity is never split; a range has at most one page in flight; a cursor keeps the filter that it was
- * made with; a row below its range's `gte` belongs to the thief and is dropped. Tested by planner.test.ts.
+ * Invariants: a unit of granularity is never split; a range has at most one page in flight; a cursor keeps the filter
+ * that it was made with; a row below its range's `gte` belongs to the thief and is dropped. Tested by planner.test.ts.
  */
 import { FatalError } from '../errors.js';
 import { LIMITS } from '../limits.js';
@@ -46,7 +46,10 @@ export interface PageVerdict {
 const UNIFORM_CHAINS = 15;
 /** Chains allowed from the first page on; before it, nothing is known to divide by. */
 const FIRST_CHAINS = 12;
-/** Each page read allows this many more chains: one page says little of a long span, and a small stream is not worth many probes. */
+/**
+ * Each page read allows this many more chains: one page says little of a long span, and a small stream is not worth
+ * many probes.
+ */
 const CHAINS_PER_PAGE = 12;
 const DENSE_RANK = 1e12;
 /** Expected rows assumed for an empty page's surroundings. */
@@ -54,7 +57,10 @@ const EMPTY_PAGE_ROWS = 0.2;
 
 interface LiveRange extends Range {
   inFlight: boolean;
-  /** A page lay within one unit: perhaps a chain that cannot be divided, to be read first. The next page confirms or refutes it. */
+  /**
+   * A page lay within one unit: perhaps a chain that cannot be divided, to be read first. The next page confirms or
+   * refutes it.
+   */
   dense: boolean;
   refuted: boolean;
   /** Keys seen at position `top`, for walking that unit again. */
@@ -100,8 +106,8 @@ export class Planner {
   }
 
   /**
-   * Gives a part of at least `leastPages` expected pages away, to be read by somebody else: a new range, split off at the half-mass point of
-   * the fullest one, or one that nothing was read of. It counts as open until `takeBack`.
+   * Gives a part of at least `leastPages` expected pages away, to be read by somebody else: a new range, split off at
+   * the half-mass point of the fullest one, or one that nothing was read of. It counts as open until `takeBack`.
    */
   lend(leastPages: number): number | undefined {
     const { pageRows, strategy } = this.options;
@@ -140,7 +146,11 @@ export class Planner {
       this.pages += range.pages;
       if (range.open) this.enlist(range);
     }
-    this.ledger = { ...this.ledger, ranges: all, nextId: Math.max(this.ledger.nextId, ...ranges.map((range) => range.id + 1)) };
+    this.ledger = {
+      ...this.ledger,
+      ranges: all,
+      nextId: Math.max(this.ledger.nextId, ...ranges.map((range) => range.id + 1)),
+    };
     this.lent.delete(id);
   }
 
@@ -167,8 +177,8 @@ export class Planner {
   }
 
   /**
-   * Which waiting page goes first: a chain that cannot be divided, then the widest part per expected page, since only there can such a
-   * chain still hide; what is dense and divisible can wait, as many chains will share it.
+   * Which waiting page goes first: a chain that cannot be divided, then the widest part per expected page, since only
+   * there can such a chain still hide; what is dense and divisible can wait, as many chains will share it.
    */
   rank(id: number): number {
     const range = this.live.get(id);
@@ -182,7 +192,10 @@ export class Planner {
    * The range counts as in flight until `arrived`, `cursorGone` or `failed`.
    */
   next(maxChains: number): RangeRequest | undefined {
-    const limit = this.options.strategy === 'uniform' ? UNIFORM_CHAINS : Math.min(maxChains, FIRST_CHAINS + this.pages * CHAINS_PER_PAGE);
+    const limit =
+      this.options.strategy === 'uniform'
+        ? UNIFORM_CHAINS
+        : Math.min(maxChains, FIRST_CHAINS + this.pages * CHAINS_PER_PAGE);
     if (this.inFlight >= limit) return undefined;
     let best: LiveRange | undefined;
     for (const range of this.live.values()) {
@@ -192,7 +205,8 @@ export class Planner {
     if (!best) return undefined;
     best.inFlight = true;
     // A range that was never asked for may still narrow its filter to what a thief left it.
-    if (best.cursor === null && best.pages === 0 && best.filter.gte !== null) best.filter = { ...best.filter, gte: best.gte };
+    if (best.cursor === null && best.pages === 0 && best.filter.gte !== null)
+      best.filter = { ...best.filter, gte: best.gte };
     return { range: best.id, cursor: best.cursor, filter: best.filter };
   }
 
@@ -236,7 +250,16 @@ export class Planner {
       if (!this.orderBroken && Number.isFinite(last)) range.top = Math.min(range.top, Math.max(range.gte, last));
     }
     this.pages++;
-    const event = { type: 'page', range: id, top: range.top, cursor: range.cursor, filter: range.filter, rows: keep?.length ?? rows, pages: 1, closes } as const;
+    const event = {
+      type: 'page',
+      range: id,
+      top: range.top,
+      cursor: range.cursor,
+      filter: range.filter,
+      rows: keep?.length ?? rows,
+      pages: 1,
+      closes,
+    } as const;
     this.ledger = reduce(this.ledger, event, unit);
     if (closes) this.live.delete(id);
     else if (rows > 0) this.divideAfter(range);
@@ -245,7 +268,18 @@ export class Planner {
   }
 
   private enlist(range: Range): LiveRange {
-    const live = { ...range, inFlight: false, dense: false, refuted: false, unitKeys: new Set<string>(), rewalks: 0, confirming: false, fresh: 0, lastDensity: 0, hedged: false };
+    const live = {
+      ...range,
+      inFlight: false,
+      dense: false,
+      refuted: false,
+      unitKeys: new Set<string>(),
+      rewalks: 0,
+      confirming: false,
+      fresh: 0,
+      lastDensity: 0,
+      hedged: false,
+    };
     this.live.set(range.id, live);
     return live;
   }
@@ -369,8 +403,9 @@ export class Planner {
   }
 
   /**
-   * Near the end chains idle while a range may be denser than the pages around it tell: its own last page, carried on over what is
-   * left, says how much it could hold at most. One such guess a page bounds the requests that it may waste.
+   * Near the end chains idle while a range may be denser than the pages around it tell: its own last page, carried on
+   * over what is left, says how much it could hold at most. One such guess a page bounds the requests that it may
+   * waste.
    */
   private hedge(): LiveRange | undefined {
     let victim: LiveRange | undefined;

@@ -9,7 +9,17 @@ import { ConfigError, codeOf } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { allows } from '../connections/tokens.js';
 import { connectionRoutes } from './api/connections.js';
-import { answerError, fault, newApi, roleOf, tooLarge, unauthorized, type Access, type ApiParts, type Env } from './api/kit.js';
+import {
+  answerError,
+  fault,
+  newApi,
+  roleOf,
+  tooLarge,
+  unauthorized,
+  type Access,
+  type ApiParts,
+  type Env,
+} from './api/kit.js';
 import { runRoutes } from './api/runs.js';
 import { schedulingRoutes } from './api/scheduling.js';
 import { systemRoutes } from './api/system.js';
@@ -43,7 +53,12 @@ export function apiOf(parts: ApiParts): OpenAPIHono<Env> {
   runRoutes(api, parts);
   schedulingRoutes(api, parts);
   systemRoutes(api, parts);
-  api.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer', description: 'HEADRACE_TOKEN, or one of headrace token create. Without HEADRACE_TOKEN, who asks from the same machine needs none.' });
+  api.openAPIRegistry.registerComponent('securitySchemes', 'token', {
+    type: 'http',
+    scheme: 'bearer',
+    description:
+      'HEADRACE_TOKEN, or one of headrace token create. Without HEADRACE_TOKEN, who asks from the same machine needs none.',
+  });
   return api;
 }
 
@@ -53,7 +68,16 @@ type Description = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
 export function describeApi(parts: ApiParts, wantsToken: boolean): Description {
   const root = new OpenAPIHono<Env>();
   root.route(API, apiOf(parts));
-  return root.getOpenAPI31Document({ openapi: '3.1.0', security: wantsToken ? [{ token: [] }] : [{ token: [] }, {}], info: { title: 'Headrace API', version: parts.version, description: 'Connections, runs, tasks and limits of a Headrace service. Times are UTC; keys are snake_case; lists come in pages.' } });
+  return root.getOpenAPI31Document({
+    openapi: '3.1.0',
+    security: wantsToken ? [{ token: [] }] : [{ token: [] }, {}],
+    info: {
+      title: 'Headrace API',
+      version: parts.version,
+      description:
+        'Connections, runs, tasks and limits of a Headrace service. Times are UTC; keys are snake_case; lists come in pages.',
+    },
+  });
 }
 
 export function webApp(parts: ServerParts): Hono {
@@ -73,28 +97,52 @@ export function webApp(parts: ServerParts): Hono {
       return context.json({ status: 'not ready' }, 503);
     }
   });
-  app.post('/webhooks/:connection', bodyLimit({ maxSize: LIMITS.webhookBytes, onError: (context) => tooLarge(context, LIMITS.webhookBytes) }), async (context) => {
-    const connection = context.req.param('connection');
-    const secret = await webhookSecret(connection);
-    // Whether a connection exists is nobody's business who cannot sign for it.
-    const body = Buffer.from(await context.req.arrayBuffer());
-    const verdict = secret === undefined ? 'wrong' : verifyStripeSignature(context.req.header('stripe-signature'), body, secret, clock.now());
-    if (verdict !== 'good') return fault(context, 401, { code: 'bad_signature', message: `the signature is ${verdict}` });
-    const event = eventOf(body);
-    if (!event) return fault(context, 400, { code: 'no_event', message: 'the body is no event', expected: 'a JSON object with an id' });
-    return context.json({ received: true, new: await store(connection, event) });
-  });
+  app.post(
+    '/webhooks/:connection',
+    bodyLimit({ maxSize: LIMITS.webhookBytes, onError: (context) => tooLarge(context, LIMITS.webhookBytes) }),
+    async (context) => {
+      const connection = context.req.param('connection');
+      const secret = await webhookSecret(connection);
+      // Whether a connection exists is nobody's business who cannot sign for it.
+      const body = Buffer.from(await context.req.arrayBuffer());
+      const verdict =
+        secret === undefined
+          ? 'wrong'
+          : verifyStripeSignature(context.req.header('stripe-signature'), body, secret, clock.now());
+      if (verdict !== 'good')
+        return fault(context, 401, { code: 'bad_signature', message: `the signature is ${verdict}` });
+      const event = eventOf(body);
+      if (!event)
+        return fault(context, 400, {
+          code: 'no_event',
+          message: 'the body is no event',
+          expected: 'a JSON object with an id',
+        });
+      return context.json({ received: true, new: await store(connection, event) });
+    },
+  );
 
   // A page of elsewhere must not act through a browser of this machine.
   app.use(async (context, next) => {
     const origin = context.req.header('origin');
-    if (origin !== undefined && hostOf(origin) !== context.req.header('host')) return fault(context, 403, { code: 'other_origin', message: 'requests from pages of elsewhere are refused', found: origin.slice(0, 200) });
+    if (origin !== undefined && hostOf(origin) !== context.req.header('host'))
+      return fault(context, 403, {
+        code: 'other_origin',
+        message: 'requests from pages of elsewhere are refused',
+        found: origin.slice(0, 200),
+      });
     return next();
   });
   app.use(async (context, next) => {
     const startedMs = clock.monotonic();
     await next();
-    if (!context.res.headers.get('content-type')?.startsWith('text/event-stream')) metrics.observe(context.req.method, context.req.routePath, context.res.status, (clock.monotonic() - startedMs) / 1000);
+    if (!context.res.headers.get('content-type')?.startsWith('text/event-stream'))
+      metrics.observe(
+        context.req.method,
+        context.req.routePath,
+        context.res.status,
+        (clock.monotonic() - startedMs) / 1000,
+      );
   });
   servePages(app as unknown as Hono, pages);
   app.get(`${API}/openapi.json`, (context) => context.json(description));
@@ -113,7 +161,10 @@ export function webApp(parts: ServerParts): Hono {
     if (!allows(context.get('role'), 'read')) return unauthorized(context);
     return context.text(await metrics.text(), 200, { 'content-type': metrics.contentType });
   });
-  app.use(`${API}/*`, bodyLimit({ maxSize: LIMITS.apiBodyBytes, onError: (context) => tooLarge(context, LIMITS.apiBodyBytes) }));
+  app.use(
+    `${API}/*`,
+    bodyLimit({ maxSize: LIMITS.apiBodyBytes, onError: (context) => tooLarge(context, LIMITS.apiBodyBytes) }),
+  );
   app.use(`${API}/*`, async (context, next) => {
     context.header('Cache-Control', 'no-store');
     return next();
@@ -122,11 +173,22 @@ export function webApp(parts: ServerParts): Hono {
   const methodsAt = methodsOf(description);
   app.notFound((context) => {
     const allowed = methodsAt(context.req.path);
-    if (allowed.length === 0) return fault(context, 404, { code: 'not_found', message: 'there is nothing here', next: 'see /api/v1/docs' });
+    if (allowed.length === 0)
+      return fault(context, 404, { code: 'not_found', message: 'there is nothing here', next: 'see /api/v1/docs' });
     context.header('Allow', allowed.join(', '));
-    return fault(context, 405, { code: 'wrong_method', message: `${context.req.path.slice(0, 200)} knows no ${context.req.method}`, expected: allowed.join(', '), found: context.req.method, next: 'see /api/v1/docs' });
+    return fault(context, 405, {
+      code: 'wrong_method',
+      message: `${context.req.path.slice(0, 200)} knows no ${context.req.method}`,
+      expected: allowed.join(', '),
+      found: context.req.method,
+      next: 'see /api/v1/docs',
+    });
   });
-  app.onError((error, context) => (context.req.path.startsWith('/webhooks/') ? (onError(error), fault(context, 503, { code: 'not_stored', message: 'it could not be stored; send it again' })) : answerError(error, context, onError)));
+  app.onError((error, context) =>
+    context.req.path.startsWith('/webhooks/')
+      ? (onError(error), fault(context, 503, { code: 'not_stored', message: 'it could not be stored; send it again' }))
+      : answerError(error, context, onError),
+  );
   return app as unknown as Hono;
 }
 
@@ -135,7 +197,10 @@ const METHODS = ['get', 'post', 'put', 'delete'] as const;
 /** What may be asked of a path of the API. */
 function methodsOf({ paths = {} }: Description): (path: string) => string[] {
   const patterns = Object.entries(paths).map(([path, item]) => ({
-    pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`), methods: METHODS.filter((method) => item[method] !== undefined).flatMap((method) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()])),
+    pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+    methods: METHODS.filter((method) => item[method] !== undefined).flatMap((method) =>
+      method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()],
+    ),
   }));
   return (path) => patterns.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods);
 }
@@ -149,7 +214,9 @@ function eventOf(body: Buffer): WebhookEvent | undefined {
     const parsed: unknown = JSON.parse(body.toString('utf8'));
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
     const { id } = parsed as { id?: unknown };
-    return typeof id === 'string' && id.length > 0 && id.length <= 255 ? { id, body: parsed as Record<string, unknown> } : undefined;
+    return typeof id === 'string' && id.length > 0 && id.length <= 255
+      ? { id, body: parsed as Record<string, unknown> }
+      : undefined;
   } catch {
     return undefined;
   }
@@ -161,23 +228,51 @@ export interface Listening {
 }
 
 export function listen(app: Hono, host: string, port: number): Promise<Listening> {
-  if (port > 65_535) return Promise.reject(new ConfigError('there is no such port', { code: 'bad_port', place: '--port', expected: '0 to 65535', found: String(port) }));
+  if (port > 65_535)
+    return Promise.reject(
+      new ConfigError('there is no such port', {
+        code: 'bad_port',
+        place: '--port',
+        expected: '0 to 65535',
+        found: String(port),
+      }),
+    );
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   server.requestTimeout = 30_000;
   server.headersTimeout = 15_000;
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
-      if (codeOf(error) === 'EADDRNOTAVAIL' || codeOf(error) === 'ENOTFOUND') reject(new ConfigError(`this machine has no address ${host}`, { code: 'bad_host', place: '--host', expected: 'an address of this machine', found: host }));
-      else reject(codeOf(error) === 'EADDRINUSE' ? new ConfigError(`port ${port} is taken`, { code: 'port_taken', place: '--port', expected: 'a free port', found: String(port), next: 'name another with --port, or 0 for any' }) : error);
+      if (codeOf(error) === 'EADDRNOTAVAIL' || codeOf(error) === 'ENOTFOUND')
+        reject(
+          new ConfigError(`this machine has no address ${host}`, {
+            code: 'bad_host',
+            place: '--host',
+            expected: 'an address of this machine',
+            found: host,
+          }),
+        );
+      else
+        reject(
+          codeOf(error) === 'EADDRINUSE'
+            ? new ConfigError(`port ${port} is taken`, {
+                code: 'port_taken',
+                place: '--port',
+                expected: 'a free port',
+                found: String(port),
+                next: 'name another with --port, or 0 for any',
+              })
+            : error,
+        );
     });
     server.listen(port, host, () => {
       const { address, port: actual, family } = server.address() as AddressInfo;
       resolve({
         url: `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`,
-        close: () => new Promise((closed) => {
-          server.close(() => closed());
-          server.closeAllConnections();
-        }),
+        close: () =>
+          new Promise((closed) => {
+            server.close(() => closed());
+            server.closeAllConnections();
+          }),
       });
     });
   });

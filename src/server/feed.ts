@@ -1,6 +1,6 @@
 /**
- * What happens, for those who watch. One poll of the database serves all of them, and none is made while nobody watches. Each watcher has
- * a bounded queue: who is too slow is told to look again instead of holding up the rest.
+ * What happens, for those who watch. One poll of the database serves all of them, and none is made while nobody
+ * watches. Each watcher has a bounded queue: who is too slow is told to look again instead of holding up the rest.
  */
 import type { Clock } from '../clock.js';
 import { LIMITS } from '../limits.js';
@@ -65,7 +65,11 @@ export class Feed {
 
   private async poll(): Promise<void> {
     let sinceMs = await this.databaseNow().catch(() => this.clock.now());
-    const told = { events: new Map<number, number>(), runs: new Map<string, string>(), tasks: undefined as Map<number, string> | undefined };
+    const told = {
+      events: new Map<number, number>(),
+      runs: new Map<string, string>(),
+      tasks: undefined as Map<number, string> | undefined,
+    };
     let failing = false;
     // Who comes while others watch already is told of everything that runs, as the first ones are.
     while (this.watchers.size > 0 && !this.over.signal.aborted) {
@@ -87,12 +91,16 @@ export class Feed {
   }
 
   private async databaseNow(): Promise<number> {
-    return (await this.pool.query<{ now: number }>('select (extract(epoch from clock_timestamp()) * 1000)::float8 as now'))[0]!.now;
+    return (
+      await this.pool.query<{ now: number }>('select (extract(epoch from clock_timestamp()) * 1000)::float8 as now')
+    )[0]!.now;
   }
 
   private async tellRuns(told: Map<string, string>, sinceMs: number): Promise<void> {
     const all = [...this.watchers].filter(({ filter }) => wants(filter, 'run'));
-    const named = all.every(({ filter }) => filter.run !== undefined) ? all.map(({ filter }) => filter.run!) : undefined;
+    const named = all.every(({ filter }) => filter.run !== undefined)
+      ? all.map(({ filter }) => filter.run!)
+      : undefined;
     for (const run of await this.runs.watch(named, sinceMs)) {
       if (told.get(run.id) === run.updatedAt) continue;
       told.set(run.id, run.updatedAt);
@@ -123,7 +131,13 @@ export class Feed {
   private tell(item: FeedItem, run: string | undefined, connection: string): void {
     for (const watcher of this.watchers) {
       const { filter } = watcher;
-      if (item.event !== 'resync' && wants(filter, item.event) && (filter.run === undefined || filter.run === run) && (filter.connection === undefined || filter.connection === connection)) watcher.push(item);
+      if (
+        item.event !== 'resync' &&
+        wants(filter, item.event) &&
+        (filter.run === undefined || filter.run === run) &&
+        (filter.connection === undefined || filter.connection === connection)
+      )
+        watcher.push(item);
     }
   }
 }
@@ -141,7 +155,8 @@ class QueueWatcher implements Watcher {
 
   push(item: FeedItem): void {
     // Of a run, the latest snapshot says all.
-    if (item.event === 'run') this.queue = this.queue.filter((waiting) => waiting.event !== 'run' || waiting.data.id !== item.data.id);
+    if (item.event === 'run')
+      this.queue = this.queue.filter((waiting) => waiting.event !== 'run' || waiting.data.id !== item.data.id);
     if (this.queue.length >= LIMITS.watcherEvents) this.queue = [{ event: 'resync', data: {} }];
     this.queue.push(item);
     this.wake();

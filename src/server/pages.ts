@@ -4,14 +4,23 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Context, Hono } from 'hono';
 
-const TYPES: Record<string, string> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.json': 'application/json' };
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.json': 'application/json',
+};
 const START = 'index.html';
 /** Files with a hash in their name never change. */
 const HASHED = /-[\w-]{8}\.\w+$/;
 
 /** Nothing from elsewhere, nothing to elsewhere, and no frame around it. */
 export function secured(context: Context, inlineStyle = false): void {
-  context.header('Content-Security-Policy', `default-src 'none'; script-src 'self'; style-src 'self'${inlineStyle ? ` 'unsafe-inline'` : ''}; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`);
+  context.header(
+    'Content-Security-Policy',
+    `default-src 'none'; script-src 'self'; style-src 'self'${inlineStyle ? ` 'unsafe-inline'` : ''}; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  );
   context.header('X-Content-Type-Options', 'nosniff');
   context.header('Referrer-Policy', 'no-referrer');
 }
@@ -37,7 +46,9 @@ export function servePages(app: Pick<Hono, 'get'>, folder: string): boolean {
 
 function list(folder: string): string[] {
   try {
-    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => statSync(path.join(folder, name)).isFile());
+    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      statSync(path.join(folder, name)).isFile(),
+    );
   } catch {
     return [];
   }

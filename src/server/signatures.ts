@@ -5,7 +5,12 @@ import { LIMITS } from '../limits.js';
 export type SignatureVerdict = 'good' | 'missing' | 'malformed' | 'wrong' | 'too old';
 
 /** `header`: `t=SECONDS,v1=HEX[,v1=HEX …]`; the signature is HMAC-SHA256 of `SECONDS.BODY`. */
-export function verifyStripeSignature(header: string | undefined, body: Buffer, secret: string, nowMs: number): SignatureVerdict {
+export function verifyStripeSignature(
+  header: string | undefined,
+  body: Buffer,
+  secret: string,
+  nowMs: number,
+): SignatureVerdict {
   if (header === undefined || header === '') return 'missing';
   let seconds: string | undefined;
   const candidates: Buffer[] = [];

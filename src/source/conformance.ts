@@ -1,6 +1,6 @@
 /**
- * What every source must do, as cases that any test runner can run: `for (const c of sourceConformance(make)) test(c.name, c.run)`.
- * `make` gives a source whose API holds at least one full page in each stream named in `streams`.
+ * What every source must do, as cases that any test runner can run: `for (const c of sourceConformance(make))
+ * test(c.name, c.run)`. `make` gives a source whose API holds at least one full page in each stream named in `streams`.
  */
 import assert from 'node:assert/strict';
 import { CursorGoneError } from '../errors.js';
@@ -28,7 +28,14 @@ export function sourceConformance(make: () => Promise<Source>, streams: string[]
         }
       },
     });
-  const request = (more: Partial<PageRequest> = {}): PageRequest => ({ gte: null, lt: null, cursor: null, signal: new AbortController().signal, weight: () => 0, ...more });
+  const request = (more: Partial<PageRequest> = {}): PageRequest => ({
+    gte: null,
+    lt: null,
+    cursor: null,
+    signal: new AbortController().signal,
+    weight: () => 0,
+    ...more,
+  });
   const find = (source: Source, name: string): Stream => {
     const stream = source.streams.find((candidate) => candidate.name === name);
     assert.ok(stream, `stream ${name} is not there`);
@@ -45,9 +52,10 @@ export function sourceConformance(make: () => Promise<Source>, streams: string[]
     } while (cursor !== null);
     return pages;
   };
-  const keyOf = (stream: Stream, record: Record<string, unknown>) => stream.primaryKey.map((field) => String(record[field])).join('\u0001');
+  const keyOf = (stream: Stream, record: Record<string, unknown>) =>
+    stream.primaryKey.map((field) => String(record[field])).join('\u0001');
 
-  define('check answers with the server\'s clock', async (source) => {
+  define("check answers with the server's clock", async (source) => {
     const account = await source.check(new AbortController().signal);
     assert.ok(account.serverTimeMs > 0);
     assert.ok(account.id.length > 0);
@@ -56,17 +64,24 @@ export function sourceConformance(make: () => Promise<Source>, streams: string[]
   define('streams have distinct names, and their schema holds their key', async (source) => {
     const names = source.streams.map((stream) => stream.name);
     assert.equal(new Set(names).size, names.length);
-    for (const stream of source.streams) for (const field of stream.primaryKey) assert.ok(stream.schema.properties?.[field], `${stream.name}: ${field} is not in the schema`);
+    for (const stream of source.streams)
+      for (const field of stream.primaryKey)
+        assert.ok(stream.schema.properties?.[field], `${stream.name}: ${field} is not in the schema`);
   });
 
   for (const name of streams) {
     define(`${name}: pages follow each other without a gap or a repeat`, async (source) => {
       const stream = find(source, name);
       const first: Partial<PageRequest> = {};
-      const pages = stream.division.kind === 'numbered' ? await numberedPages(stream, request) : await walk(stream, first);
+      const pages =
+        stream.division.kind === 'numbered' ? await numberedPages(stream, request) : await walk(stream, first);
       const keys = pages.flatMap((page) => page.records.map((record) => keyOf(stream, record)));
       assert.equal(new Set(keys).size, keys.length, 'a key came twice');
-      for (const page of pages) assert.ok(page.records.length <= ('pageRows' in stream.division ? stream.division.pageRows : Infinity), 'a page is larger than stated');
+      for (const page of pages)
+        assert.ok(
+          page.records.length <= ('pageRows' in stream.division ? stream.division.pageRows : Infinity),
+          'a page is larger than stated',
+        );
       for (const page of pages) assert.ok(page.bytes > 0 && page.serverTimeMs !== undefined);
     });
 
@@ -76,13 +91,20 @@ export function sourceConformance(make: () => Promise<Source>, streams: string[]
       if (division.kind !== 'range') return;
       const all = (await walk(stream, {})).flatMap((page) => page.records);
       const positions = all.map(division.position).filter((position) => !Number.isNaN(position));
-      for (let i = 1; i < positions.length; i++) assert.ok(division.order === 'ascending' ? positions[i]! >= positions[i - 1]! : positions[i]! <= positions[i - 1]!, 'rows are out of order');
+      for (let i = 1; i < positions.length; i++)
+        assert.ok(
+          division.order === 'ascending' ? positions[i]! >= positions[i - 1]! : positions[i]! <= positions[i - 1]!,
+          'rows are out of order',
+        );
       const sorted = positions.toSorted((a, b) => a - b);
       const gte = sorted[Math.floor(sorted.length * 0.3)]!;
       const lt = sorted[Math.floor(sorted.length * 0.7)]! + division.unit;
       const part = (await walk(stream, { gte, lt })).flatMap((page) => page.records);
       const expected = all.filter((record) => division.position(record) >= gte && division.position(record) < lt);
-      assert.deepEqual(new Set(part.map((record) => keyOf(stream, record))), new Set(expected.map((record) => keyOf(stream, record))));
+      assert.deepEqual(
+        new Set(part.map((record) => keyOf(stream, record))),
+        new Set(expected.map((record) => keyOf(stream, record))),
+      );
     });
 
     define(`${name}: a cursor whose object is gone says so`, async (source) => {
@@ -97,7 +119,10 @@ export function sourceConformance(make: () => Promise<Source>, streams: string[]
       const controller = new AbortController();
       const asked = find(source, name).page(request({ signal: controller.signal }));
       controller.abort();
-      await asked.then(() => {}, (error: unknown) => assert.ok(error instanceof Error));
+      await asked.then(
+        () => {},
+        (error: unknown) => assert.ok(error instanceof Error),
+      );
     });
   }
   return cases;

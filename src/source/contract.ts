@@ -1,9 +1,9 @@
 /**
- * What a connector is. It states how its streams can be divided and answers one question, `page`; retries, limits, concurrency and
- * checkpoints are the engine's. A connector holds no state, never sleeps and counts nothing.
+ * What a connector is. It states how its streams can be divided and answers one question, `page`; retries, limits,
+ * concurrency and checkpoints are the engine's. A connector holds no state, never sleeps and counts nothing.
  *
- * Words: a *position* is where a row lies on its stream's axis (seconds for time); a *cursor* (page token) is where a walk over pages
- * goes on; a *slice* is an independent part of a stream.
+ * Words: a *position* is where a row lies on its stream's axis (seconds for time); a *cursor* (page token) is where a
+ * walk over pages goes on; a *slice* is an independent part of a stream.
  */
 import type { Ticket } from '../gate/gate.js';
 import type { DataRecord, JsonSchema } from '../protocol/catalog.js';
@@ -50,8 +50,8 @@ export type Follow =
   /** The source's change stream names the objects. */
   | { kind: 'events' }
   /**
-   * Rows past the last position, and a lookback before it. Of slices: those of parents that changed since, or of all parents, and in
-   * each the rows past the last time (`gte` of the request).
+   * Rows past the last position, and a lookback before it. Of slices: those of parents that changed since, or of all
+   * parents, and in each the rows past the last time (`gte` of the request).
    */
   | { kind: 'cursor'; lookback: number; parents?: 'changed' | 'all' }
   /** Everything is read again; rows that are gone become tombstones. */
@@ -120,15 +120,15 @@ export interface Stream {
   /** Some of its pages take no request, or several: it asks for permits itself, and is given no ticket. */
   selfAdmitting?: boolean | undefined;
   /**
-   * How it is read until that was done once, where that differs: the same rows from elsewhere. What came since is then read by this stream
-   * itself, which follows by a cursor.
+   * How it is read until that was done once, where that differs: the same rows from elsewhere. What came since is then
+   * read by this stream itself, which follows by a cursor.
    */
   first?: Stream | undefined;
   /** So many seconds after it was read last, what came since cannot be read any more: `first` is read again. */
   keptSeconds?: number | undefined;
   /**
-   * One page. Throws CursorGoneError where the cursor's object no longer exists, SkippableError where this stream cannot be read,
-   * and whatever the client throws.
+   * One page. Throws CursorGoneError where the cursor's object no longer exists, SkippableError where this stream
+   * cannot be read, and whatever the client throws.
    */
   page(request: PageRequest): Promise<Page>;
 }
@@ -147,14 +147,19 @@ export interface ChangeStream extends Stream {
   keptSeconds: number;
   /** Events may be listed this late, seconds. */
   lookback: number;
-  /** What the objects that events name are now, one or more groups an event: for events that came by another way, such as a webhook. */
+  /**
+   * What the objects that events name are now, one or more groups an event: for events that came by another way, such
+   * as a webhook.
+   */
   changed(events: DataRecord[], signal: AbortSignal): Promise<RecordGroup[]>;
 }
 
 export interface Source {
   name: string;
   streams: Stream[];
-  /** A change stream: its records are events, its groups what they did. Read after all streams that follow by events. */
+  /**
+   * A change stream: its records are events, its groups what they did. Read after all streams that follow by events.
+   */
   changes: ChangeStream | undefined;
   /** Proves the credential and the connection with one request. */
   check(signal: AbortSignal): Promise<Account>;

@@ -1,6 +1,6 @@
 /**
- * A stream's state as entries: one for the stream, one for each range. Values are immutable and a function of commits alone: entries
- * are computed from the committed ledger, never from what was fetched.
+ * A stream's state as entries: one for the stream, one for each range. Values are immutable and a function of commits
+ * alone: entries are computed from the committed ledger, never from what was fetched.
  */
 import { ConfigError } from '../errors.js';
 import type { Ledger, Range } from '../segments/ledger.js';
@@ -61,10 +61,24 @@ export function decodeRange(key: string, value: unknown): Range {
   const v = value as unknown[];
   const open = Array.isArray(v) && v[2] === 1;
   const numbers = Array.isArray(v) ? [v[0], v[1], v[3], v[4], ...(open ? [v[5], v[8]] : [])] : [];
-  const sound = Number.isInteger(id) && numbers.length >= 4 && numbers.every((n) => typeof n === 'number' && Number.isFinite(n)) && (v[0] as number) < (v[1] as number)
-    && (!open || ((v[6] === null || typeof v[6] === 'string') && (v[7] === null || typeof v[7] === 'number')));
+  const sound =
+    Number.isInteger(id) &&
+    numbers.length >= 4 &&
+    numbers.every((n) => typeof n === 'number' && Number.isFinite(n)) &&
+    (v[0] as number) < (v[1] as number) &&
+    (!open || ((v[6] === null || typeof v[6] === 'string') && (v[7] === null || typeof v[7] === 'number')));
   if (!sound) throw badState(key, '[gte, lt, open, rows, pages, …]', value);
-  const [gte, lt, , rows, pages, top, cursor, filterGte, filterLt] = v as [number, number, number, number, number, number, string | null, number | null, number];
+  const [gte, lt, , rows, pages, top, cursor, filterGte, filterLt] = v as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    string | null,
+    number | null,
+    number,
+  ];
   return open
     ? { id, gte, lt, open, rows, pages, top, cursor, filter: { gte: filterGte, lt: filterLt } }
     : { id, gte, lt, open, rows, pages, top: gte, cursor: null, filter: { gte: null, lt } };
@@ -84,7 +98,13 @@ export function decodeStream(entries: StoredEntry[]): StreamState | undefined {
   const metaEntry = entries.find((entry) => entry.key === META_KEY);
   if (!metaEntry) return undefined;
   const meta = metaEntry.value as StreamMeta;
-  if (typeof meta !== 'object' || meta === null || typeof meta.generation !== 'number' || typeof meta.span?.gte !== 'number' || typeof meta.span.lt !== 'number') {
+  if (
+    typeof meta !== 'object' ||
+    meta === null ||
+    typeof meta.generation !== 'number' ||
+    typeof meta.span?.gte !== 'number' ||
+    typeof meta.span.lt !== 'number'
+  ) {
     throw badState(META_KEY, '{generation, mode, span: {gte, lt}, complete}', metaEntry.value);
   }
   const ranges = new Map<number, Range>();
@@ -107,6 +127,10 @@ export function decodeStream(entries: StoredEntry[]): StreamState | undefined {
 
 function badState(key: string, expected: string, found: unknown): ConfigError {
   return new ConfigError('the state of this stream cannot be read', {
-    code: 'bad_state', place: key, expected, found: JSON.stringify(found)?.slice(0, 120), next: 'import a state that headrace state export wrote, or reset the stream',
+    code: 'bad_state',
+    place: key,
+    expected,
+    found: JSON.stringify(found)?.slice(0, 120),
+    next: 'import a state that headrace state export wrote, or reset the stream',
   });
 }

@@ -24,7 +24,11 @@ export interface ConnectionAccess {
 }
 
 /** Opens both, and closes them whatever `work` does. */
-export async function withOpened<T>(access: ConnectionAccess, streams: string[] | undefined, work: (opened: OpenedSource, destination: Destination) => Promise<T>): Promise<T> {
+export async function withOpened<T>(
+  access: ConnectionAccess,
+  streams: string[] | undefined,
+  work: (opened: OpenedSource, destination: Destination) => Promise<T>,
+): Promise<T> {
   const opened = await access.openSource(streams);
   try {
     const destination = await access.openDestination();

@@ -1,4 +1,6 @@
-/** Turns events that a webhook stored into reads of the objects that they name: what is stored is what the API says now. */
+/**
+ * Turns events that a webhook stored into reads of the objects that they name: what is stored is what the API says now.
+ */
 import type { Clock } from '../clock.js';
 import type { Batch } from '../destination/contract.js';
 import { LIMITS } from '../limits.js';
@@ -7,14 +9,32 @@ import type { WebhookInbox } from '../scheduler/inbox.js';
 import type { Settlement } from '../scheduler/scheduler.js';
 import { withOpened, type ConnectionAccess } from './access.js';
 
-export function changesTask(access: ConnectionAccess, inbox: WebhookInbox, signal: AbortSignal, clock: Clock): Promise<Settlement> {
+export function changesTask(
+  access: ConnectionAccess,
+  inbox: WebhookInbox,
+  signal: AbortSignal,
+  clock: Clock,
+): Promise<Settlement> {
   return withOpened(access, undefined, async ({ source, shareBudget }, destination) => {
     const { changes } = source;
-    if (!changes) return { state: 'dead', error: { code: 'no_changes', message: `${source.name} does not read events`, next: 'remove the webhook_secret of this connection' } };
+    if (!changes)
+      return {
+        state: 'dead',
+        error: {
+          code: 'no_changes',
+          message: `${source.name} does not read events`,
+          next: 'remove the webhook_secret of this connection',
+        },
+      };
     const { serverTimeMs } = await source.check(signal);
     const leave = await shareBudget(destination, () => {});
     const session = await destination.open({
-      connection: access.name, runId: access.newRunId(), streams: targetsOf(source.streams, access.mode === 'replace' ? 'upsert' : access.mode), readOnly: false, beside: true, startedMs: clock.now(),
+      connection: access.name,
+      runId: access.newRunId(),
+      streams: targetsOf(source.streams, access.mode === 'replace' ? 'upsert' : access.mode),
+      readOnly: false,
+      beside: true,
+      startedMs: clock.now(),
     });
     let events = 0;
     let rows = 0;
@@ -22,11 +42,19 @@ export function changesTask(access: ConnectionAccess, inbox: WebhookInbox, signa
       while (!signal.aborted) {
         const waiting = await inbox.waiting(access.name, LIMITS.webhookEvents);
         if (waiting.length === 0) break;
-        const groups = await changes.changed(waiting.map(({ body }) => body), signal);
-        const prepared = groups.map((group) => session.prepare({ ...group, page: `webhook.${waiting[0]!.id}`, version: group.serverTimeMs ?? serverTimeMs }));
+        const groups = await changes.changed(
+          waiting.map(({ body }) => body),
+          signal,
+        );
+        const prepared = groups.map((group) =>
+          session.prepare({ ...group, page: `webhook.${waiting[0]!.id}`, version: group.serverTimeMs ?? serverTimeMs }),
+        );
         const batch: Batch = { rows: prepared, state: [], firstLoad: false };
         if (prepared.length > 0) await session.commit(batch);
-        await inbox.handled(access.name, waiting.map(({ id }) => id));
+        await inbox.handled(
+          access.name,
+          waiting.map(({ id }) => id),
+        );
         events += waiting.length;
         rows += prepared.reduce((sum, part) => sum + part.rows, 0);
       }

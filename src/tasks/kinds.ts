@@ -6,13 +6,28 @@ import { schemaFault } from '../schema-fault.js';
 const position = z.int().min(0).optional();
 
 export const TASK_KINDS = {
-  sync: { about: 'what is missing: the whole history at first, what changed afterwards', payload: z.strictObject({ parts: z.int().min(1).max(64).optional() }) },
-  full: { about: 'every stream once more, compared with what is stored', payload: z.strictObject({ parts: z.int().min(1).max(64).optional() }) },
-  rescrape: { about: 'one stream once more, or a part of it', payload: z.strictObject({ stream: z.string().min(1), gte: position, lt: position }) },
+  sync: {
+    about: 'what is missing: the whole history at first, what changed afterwards',
+    payload: z.strictObject({ parts: z.int().min(1).max(64).optional() }),
+  },
+  full: {
+    about: 'every stream once more, compared with what is stored',
+    payload: z.strictObject({ parts: z.int().min(1).max(64).optional() }),
+  },
+  rescrape: {
+    about: 'one stream once more, or a part of it',
+    payload: z.strictObject({ stream: z.string().min(1), gte: position, lt: position }),
+  },
   changes: { about: 'the objects that events of a webhook named', payload: z.strictObject({}) },
   check: { about: 'whether credential and destination work', payload: z.strictObject({}) },
-  verify: { about: 'whether what is stored agrees with the ledger, and by samples with the API', payload: z.strictObject({ samples: z.int().min(0).max(1000).optional() }) },
-  part: { about: 'ranges of a run that another worker leads', payload: z.strictObject({ run: z.string().min(1), number: z.int().min(1) }) },
+  verify: {
+    about: 'whether what is stored agrees with the ledger, and by samples with the API',
+    payload: z.strictObject({ samples: z.int().min(0).max(1000).optional() }),
+  },
+  part: {
+    about: 'ranges of a run that another worker leads',
+    payload: z.strictObject({ run: z.string().min(1), number: z.int().min(1) }),
+  },
 } as const;
 
 export type TaskKind = keyof typeof TASK_KINDS;
@@ -33,24 +48,59 @@ export interface TaskRequest {
   priority: number;
 }
 
-/** A task as it is enqueued: two that ask for the same have the same key, and the second joins the first. Throws ConfigError. */
-export function taskOf(connection: string, kind: string, payload: Record<string, unknown> = {}, priority?: number): TaskRequest {
+/**
+ * A task as it is enqueued: two that ask for the same have the same key, and the second joins the first. Throws
+ * ConfigError.
+ */
+export function taskOf(
+  connection: string,
+  kind: string,
+  payload: Record<string, unknown> = {},
+  priority?: number,
+): TaskRequest {
   const checked = payloadOf(kind, payload);
   return {
-    connection, kind: kind as TaskKind, payload: checked, key: keyOf(kind as TaskKind, checked), exclusive: EXCLUSIVE.includes(kind as TaskKind), priority: priority ?? PRIORITIES[kind as TaskKind] ?? 0,
+    connection,
+    kind: kind as TaskKind,
+    payload: checked,
+    key: keyOf(kind as TaskKind, checked),
+    exclusive: EXCLUSIVE.includes(kind as TaskKind),
+    priority: priority ?? PRIORITIES[kind as TaskKind] ?? 0,
   };
 }
 
 export function payloadOf(kind: string, payload: Record<string, unknown>): Record<string, unknown> {
-  if (!Object.hasOwn(TASK_KINDS, kind)) throw new ConfigError(`there is no kind of task ${kind}`, { code: 'unknown_kind', expected: Object.keys(TASK_KINDS).join(', '), found: kind, next: 'name one of them' });
+  if (!Object.hasOwn(TASK_KINDS, kind))
+    throw new ConfigError(`there is no kind of task ${kind}`, {
+      code: 'unknown_kind',
+      expected: Object.keys(TASK_KINDS).join(', '),
+      found: kind,
+      next: 'name one of them',
+    });
   const result = TASK_KINDS[kind as TaskKind].payload.safeParse(payload);
   if (!result.success) {
     const { path, unknown, expected, found } = schemaFault(result.error, payload);
     const names = Object.keys(TASK_KINDS[kind as TaskKind].payload.shape).join(', ');
-    throw new ConfigError(unknown ? `a task of kind ${kind} cannot be told ${found}` : `${path.join('.')} of a task of kind ${kind} is wrong`, { code: 'bad_payload', place: path.join('.') || unknown?.[0], expected: unknown ? names || 'nothing but the kind' : expected, found, next: 'see docs/guides/scheduler.md' });
+    throw new ConfigError(
+      unknown
+        ? `a task of kind ${kind} cannot be told ${found}`
+        : `${path.join('.')} of a task of kind ${kind} is wrong`,
+      {
+        code: 'bad_payload',
+        place: path.join('.') || unknown?.[0],
+        expected: unknown ? names || 'nothing but the kind' : expected,
+        found,
+        next: 'see docs/guides/scheduler.md',
+      },
+    );
   }
   const { gte, lt } = result.data as { gte?: number; lt?: number };
-  if (gte !== undefined && lt !== undefined && gte >= lt) throw new ConfigError('the range is empty', { code: 'empty_range', expected: 'a start before its end', found: `[${gte}, ${lt})` });
+  if (gte !== undefined && lt !== undefined && gte >= lt)
+    throw new ConfigError('the range is empty', {
+      code: 'empty_range',
+      expected: 'a start before its end',
+      found: `[${gte}, ${lt})`,
+    });
   return result.data;
 }
 

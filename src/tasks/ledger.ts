@@ -25,20 +25,35 @@ export interface StreamLedger {
 
 export async function readLedger(access: ConnectionAccess, clock: Clock): Promise<StreamLedger[]> {
   const entries = (await withSession(access, clock, true, (session) => session.loadState())) ?? [];
-  const streams = [...new Set(entries.map(({ stream }) => stream))].filter((stream) => stream !== LIMITS_STREAM && entries.some((entry) => entry.stream === stream && entry.key === META_KEY));
+  const streams = [...new Set(entries.map(({ stream }) => stream))].filter(
+    (stream) => stream !== LIMITS_STREAM && entries.some((entry) => entry.stream === stream && entry.key === META_KEY),
+  );
   return streams.toSorted().map((stream) => {
     const { meta, ledger, slices } = decodeStream(entries.filter((entry) => entry.stream === stream))!;
-    const ranges = [...ledger.ranges.values()].toSorted((a, b) => a.gte - b.gte).map(({ id, gte, lt, open, rows, pages }) => ({ id, gte, lt, open, rows, pages }));
-    const sum = (of: (range: (typeof ranges)[number]) => number) => ranges.reduce((total, range) => total + of(range), 0);
+    const ranges = [...ledger.ranges.values()]
+      .toSorted((a, b) => a.gte - b.gte)
+      .map(({ id, gte, lt, open, rows, pages }) => ({ id, gte, lt, open, rows, pages }));
+    const sum = (of: (range: (typeof ranges)[number]) => number) =>
+      ranges.reduce((total, range) => total + of(range), 0);
     return {
-      stream, generation: meta.generation, mode: meta.mode, complete: meta.complete, span: meta.span, rows: sum(({ rows }) => rows), pages: sum(({ pages }) => pages), ranges,
+      stream,
+      generation: meta.generation,
+      mode: meta.mode,
+      complete: meta.complete,
+      span: meta.span,
+      rows: sum(({ rows }) => rows),
+      pages: sum(({ pages }) => pages),
+      ranges,
       openSlices: [...slices.values()].reduce((total, { open }) => total + open.length, 0),
     };
   });
 }
 
 /** What the last run knew of the credential's limits; what the connector starts from where there was none. */
-export async function readLimits(access: ConnectionAccess, clock: Clock): Promise<{ savedAt: string | null; limits: LimitView[] }> {
+export async function readLimits(
+  access: ConnectionAccess,
+  clock: Clock,
+): Promise<{ savedAt: string | null; limits: LimitView[] }> {
   const { source, gateStatus, limits } = await access.openSource();
   try {
     const entries = (await withSession(access, clock, true, (session) => session.loadState())) ?? [];
@@ -50,7 +65,12 @@ export async function readLimits(access: ConnectionAccess, clock: Clock): Promis
 }
 
 /** A stream is read from the start by the next run, or a part of it; its rows stay. Throws ConfigError. */
-export async function resetStreamOf(access: ConnectionAccess, name: string, part: { from?: number | undefined; before?: number | undefined }, clock: Clock): Promise<void> {
+export async function resetStreamOf(
+  access: ConnectionAccess,
+  name: string,
+  part: { from?: number | undefined; before?: number | undefined },
+  clock: Clock,
+): Promise<void> {
   const { source } = await access.openSource();
   try {
     await withSession(access, clock, false, async (session) => {
@@ -63,14 +83,21 @@ export async function resetStreamOf(access: ConnectionAccess, name: string, part
 }
 
 /** One request to the API, and one transaction of the destination that is taken back. */
-export async function probe(access: ConnectionAccess, signal: AbortSignal): Promise<{ account: string; destination: string; streams: string[] }> {
+export async function probe(
+  access: ConnectionAccess,
+  signal: AbortSignal,
+): Promise<{ account: string; destination: string; streams: string[] }> {
   const { source } = await access.openSource();
   try {
     const account = await source.check(signal);
     const destination = await access.openDestination();
     try {
       await destination.check();
-      return { account: account.id, destination: destination.description, streams: source.streams.filter((stream) => stream.stored).map((stream) => stream.name) };
+      return {
+        account: account.id,
+        destination: destination.description,
+        streams: source.streams.filter((stream) => stream.stored).map((stream) => stream.name),
+      };
     } finally {
       await destination.close();
     }
@@ -80,10 +107,21 @@ export async function probe(access: ConnectionAccess, signal: AbortSignal): Prom
 }
 
 /** Undefined where nothing was ever written there. */
-async function withSession<T>(access: ConnectionAccess, clock: Clock, readOnly: boolean, work: (session: DestinationSession) => Promise<T>): Promise<T | undefined> {
+async function withSession<T>(
+  access: ConnectionAccess,
+  clock: Clock,
+  readOnly: boolean,
+  work: (session: DestinationSession) => Promise<T>,
+): Promise<T | undefined> {
   const destination = await access.openDestination();
   try {
-    const session = await destination.open({ connection: access.name, runId: access.newRunId(), streams: [], readOnly, startedMs: clock.now() });
+    const session = await destination.open({
+      connection: access.name,
+      runId: access.newRunId(),
+      streams: [],
+      readOnly,
+      startedMs: clock.now(),
+    });
     try {
       return await work(session);
     } finally {

@@ -3,7 +3,8 @@ import { systemClock, type Clock } from '../clock.js';
 import type { Progress } from '../pipeline/events.js';
 import { spreadRun } from './run.js';
 
-const progress = (more: Partial<Progress>) => () => ({ requestsPerSecond: 20, limitPerSecond: 100, leftMs: 600_000, waits: [], ...more }) as unknown as Progress;
+const progress = (more: Partial<Progress>) => () =>
+  ({ requestsPerSecond: 20, limitPerSecond: 100, leftMs: 600_000, waits: [], ...more }) as unknown as Progress;
 
 /** A process whose event loop has no time to spare, or nothing to do, while it sleeps. */
 const clock = (busy: boolean, turns: { left: number }, over: AbortController): Clock => ({
@@ -11,14 +12,20 @@ const clock = (busy: boolean, turns: { left: number }, over: AbortController): C
   async sleep() {
     if (turns.left-- === 0) over.abort();
     await new Promise((resolve) => setTimeout(resolve, busy ? 0 : 30));
-    for (const end = performance.now() + (busy ? 60 : 0); performance.now() < end; );
+    for (const end = performance.now() + (busy ? 60 : 0); performance.now() < end;);
   },
 });
 
 async function asked(busy: boolean, more: Partial<Progress>, parts?: number): Promise<number[]> {
   const over = new AbortController();
   const numbers: number[] = [];
-  await spreadRun(parts, progress(more), clock(busy, { left: 4 }, over), over.signal, async (number) => void numbers.push(number));
+  await spreadRun(
+    parts,
+    progress(more),
+    clock(busy, { left: 4 }, over),
+    over.signal,
+    async (number) => void numbers.push(number),
+  );
   return numbers;
 }
 
@@ -29,7 +36,10 @@ describe('sharing a run', () => {
   });
 
   test.each<[string, boolean, Partial<Progress>]>([
-    ['the limit is used', true, { requestsPerSecond: 95 }], ['it idles', false, {}], ['little is left', true, { leftMs: 5_000 }], ['nothing is known of what is left', true, { leftMs: undefined }],
+    ['the limit is used', true, { requestsPerSecond: 95 }],
+    ['it idles', false, {}],
+    ['little is left', true, { leftMs: 5_000 }],
+    ['nothing is known of what is left', true, { leftMs: undefined }],
     ['the destination is what it waits for', true, { waits: [{ reason: 'destination', ms: 0 }] as Progress['waits'] }],
   ])('none where %s', async (_, busy, more) => {
     expect(await asked(busy, more)).toEqual([]);

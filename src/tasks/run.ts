@@ -27,7 +27,11 @@ const USED = 0.8;
 const LEAST_LEFT_MS = 30_000;
 const MOST_WORKERS = 16;
 
-export async function runTask(task: ClaimedTask, access: ConnectionAccess, { clock, signal, emit, onProgress, spread }: RunParts): Promise<Settlement> {
+export async function runTask(
+  task: ClaimedTask,
+  access: ConnectionAccess,
+  { clock, signal, emit, onProgress, spread }: RunParts,
+): Promise<Settlement> {
   const streams = task.kind === 'rescrape' ? [(task.payload as PayloadOf<'rescrape'>).stream] : undefined;
   return withOpened(access, streams, async ({ source, permits, gateStatus, limits, shareBudget }, destination) => {
     const runId = access.newRunId();
@@ -35,11 +39,29 @@ export async function runTask(task: ClaimedTask, access: ConnectionAccess, { clo
     const asked = (task.payload as PayloadOf<'sync'>).parts;
     try {
       const summary = await runSync({
-        source, destination, permits, gateStatus, limits, clock, signal, emit, connection: access.name, runId, mode: access.mode, again: againOf(task),
-        shareBudget: () => shareBudget(destination, (error) => emit?.({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` })),
+        source,
+        destination,
+        permits,
+        gateStatus,
+        limits,
+        clock,
+        signal,
+        emit,
+        connection: access.name,
+        runId,
+        mode: access.mode,
+        again: againOf(task),
+        shareBudget: () =>
+          shareBudget(destination, (error) =>
+            emit?.({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` }),
+          ),
         onProgress: (snapshot) => {
           onProgress?.(snapshot);
-          void spreadRun(asked, snapshot, clock, over.signal, (number) => spread(runId, number).catch(() => emit?.({ type: 'note', message: 'another worker could not be asked for' })));
+          void spreadRun(asked, snapshot, clock, over.signal, (number) =>
+            spread(runId, number).catch(() =>
+              emit?.({ type: 'note', message: 'another worker could not be asked for' }),
+            ),
+          );
         },
       });
       return settlementOf(summary);
@@ -49,14 +71,23 @@ export async function runTask(task: ClaimedTask, access: ConnectionAccess, { clo
   });
 }
 
-/** So many workers as were asked for; else, while this process is too busy to use the limit and much is left, one more at a time. */
-export async function spreadRun(asked: number | undefined, snapshot: () => Progress, clock: Clock, over: AbortSignal, spread: (number: number) => Promise<void>): Promise<void> {
+/**
+ * So many workers as were asked for; else, while this process is too busy to use the limit and much is left, one more
+ * at a time.
+ */
+export async function spreadRun(
+  asked: number | undefined,
+  snapshot: () => Progress,
+  clock: Clock,
+  over: AbortSignal,
+  spread: (number: number) => Promise<void>,
+): Promise<void> {
   if (asked !== undefined) {
     for (let number = 1; number < asked; number++) await spread(number);
     return;
   }
   let before = performance.eventLoopUtilization();
-  for (let workers = 1; workers < MOST_WORKERS; ) {
+  for (let workers = 1; workers < MOST_WORKERS;) {
     await clock.sleep(LOOK_MS, over);
     if (over.aborted) return;
     const now = performance.eventLoopUtilization();
@@ -64,7 +95,13 @@ export async function spreadRun(asked: number | undefined, snapshot: () => Progr
     before = now;
     const { requestsPerSecond, limitPerSecond, leftMs, waits } = snapshot();
     const hasRoom = limitPerSecond === undefined || requestsPerSecond < USED * limitPerSecond;
-    if (utilization < BUSY || !hasRoom || (leftMs ?? 0) < LEAST_LEFT_MS || waits.some(({ reason }) => reason === 'destination')) continue;
+    if (
+      utilization < BUSY ||
+      !hasRoom ||
+      (leftMs ?? 0) < LEAST_LEFT_MS ||
+      waits.some(({ reason }) => reason === 'destination')
+    )
+      continue;
     await spread(workers++);
   }
 }
@@ -78,9 +115,26 @@ function againOf(task: ClaimedTask): SyncOptions['again'] {
 /** What a skipped stream lacks no retry brings: such a run is done, and says so. */
 function settlementOf(summary: RunSummary): Settlement {
   const { outcome, runId, rows, pages, requests, rejections, seconds, problems, notes } = summary;
-  const result = { outcome, runId, rows, pages, requests, rejections, seconds: Math.round(seconds * 10) / 10, problems, notes };
+  const result = {
+    outcome,
+    runId,
+    rows,
+    pages,
+    requests,
+    rejections,
+    seconds: Math.round(seconds * 10) / 10,
+    problems,
+    notes,
+  };
   if (outcome === 'paused') return { state: 'again', result };
   const failed = problems.find((problem) => problem.status === 'failed');
   if (outcome === 'complete' || (outcome === 'partial' && !failed)) return { state: 'done', result };
-  return { state: 'failed', error: { code: failed?.code ?? 'run_failed', message: failed ? `${failed.stream}: ${failed.message}` : 'the run failed', next: failed?.next } };
+  return {
+    state: 'failed',
+    error: {
+      code: failed?.code ?? 'run_failed',
+      message: failed ? `${failed.stream}: ${failed.message}` : 'the run failed',
+      next: failed?.next,
+    },
+  };
 }

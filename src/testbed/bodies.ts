@@ -1,4 +1,6 @@
-/** Memory for bodies that are written as bytes: taken anew for each answer, its pages would cost as much as the rows. */
+/**
+ * Memory for bodies that are written as bytes: taken anew for each answer, its pages would cost as much as the rows.
+ */
 
 const FIRST_BYTES = 256 * 1024;
 const MOST_KEPT = 64;

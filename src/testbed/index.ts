@@ -1,8 +1,26 @@
 /** Public entry `headrace/testbed`: simulated API servers with real limits, faults and latency. */
-export { startIntercomTestbed, TESTBED_INTERCOM_TOKEN, type IntercomTestbed, type IntercomTestbedOptions } from './intercom/server.js';
+export {
+  startIntercomTestbed,
+  TESTBED_INTERCOM_TOKEN,
+  type IntercomTestbed,
+  type IntercomTestbedOptions,
+} from './intercom/server.js';
 export { FAULTS, parseFaults, type Fault, type FaultRates } from './faults.js';
 export { LIMIT_MODELS, limitModel, type LimitModel } from './limits.js';
-export { startTestbed, type Testbed, type TestbedAnswer, type TestbedApi, type TestbedRequest, type TestbedOptions } from './server.js';
+export {
+  startTestbed,
+  type Testbed,
+  type TestbedAnswer,
+  type TestbedApi,
+  type TestbedRequest,
+  type TestbedOptions,
+} from './server.js';
 export { SHAPES, type Shape } from './shapes.js';
 export type { TestbedStats } from './stats.js';
-export { startStripeTestbed, TESTBED_KEY, TESTBED_LIVE_KEY, type StripeTestbed, type StripeTestbedOptions } from './stripe/server.js';
+export {
+  startStripeTestbed,
+  TESTBED_KEY,
+  TESTBED_LIVE_KEY,
+  type StripeTestbed,
+  type StripeTestbedOptions,
+} from './stripe/server.js';

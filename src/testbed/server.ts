@@ -52,21 +52,36 @@ export interface Testbed {
 const DEFAULT_WINDOW_MS = 1000;
 const STALL_MS = 120_000;
 
-export async function startTestbed(api: TestbedApi, options: TestbedOptions, clock: Clock = systemClock): Promise<Testbed> {
+export async function startTestbed(
+  api: TestbedApi,
+  options: TestbedOptions,
+  clock: Clock = systemClock,
+): Promise<Testbed> {
   const limit = limitModel(options.limit ?? 'none');
-  if (!limit) throw new ConfigError(`unknown limit ${options.limit}`, { code: 'unknown_limit', place: 'limit', expected: `RATE/s, RATE/s,endpoint=RATE/s (such as 100/s,endpoint=25/s), or one of ${Object.keys(LIMIT_MODELS).join(', ')}`, found: options.limit, next: 'see docs/reference/testbed.md' });
+  if (!limit)
+    throw new ConfigError(`unknown limit ${options.limit}`, {
+      code: 'unknown_limit',
+      place: 'limit',
+      expected: `RATE/s, RATE/s,endpoint=RATE/s (such as 100/s,endpoint=25/s), or one of ${Object.keys(LIMIT_MODELS).join(', ')}`,
+      found: options.limit,
+      next: 'see docs/reference/testbed.md',
+    });
   const stats = new StatsKeeper(limit.windowMs ?? DEFAULT_WINDOW_MS);
   const random = seededRandom((options.seed ?? 1) ^ 0x5bd1e995);
   const dice = new FaultDice(options.faults ?? {}, random, (fault) => stats.fault(fault));
   const latencyMs = () => {
     const { medianMs = 0, sigma = 0 } = options.latency ?? {};
-    return sigma === 0 ? medianMs : medianMs * Math.exp(sigma * Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next()));
+    return sigma === 0
+      ? medianMs
+      : medianMs *
+          Math.exp(sigma * Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next()));
   };
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
     const body = request.method === 'GET' ? Promise.resolve(undefined) : bodyOf(request);
     if (request.method === 'GET') request.resume();
     const url = new URL(request.url ?? '/', `http://${request.headers.host ?? 'testbed'}`);
-    if (url.pathname === '/__testbed/stats') return send(response, { status: 200, body: JSON.stringify(stats.snapshot()) });
+    if (url.pathname === '/__testbed/stats')
+      return send(response, { status: 200, body: JSON.stringify(stats.snapshot()) });
     void serve({ request, body, response, url, api, limit, stats, dice, clock, latencyMs });
   });
   await listen(server, options.port ?? 0, options.host ?? '127.0.0.1');
@@ -102,7 +117,11 @@ async function serve(exchange: Exchange): Promise<void> {
   const verdict = limit.decide(clock.now(), endpoint, costOf(request));
   if (!verdict.ok) {
     stats.rejections++;
-    return send(response, { status: verdict.status ?? 429, body: JSON.stringify(verdict.body ?? {}), headers: verdict.headers });
+    return send(response, {
+      status: verdict.status ?? 429,
+      body: JSON.stringify(verdict.body ?? {}),
+      headers: verdict.headers,
+    });
   }
   const delay = exchange.latencyMs();
   if (delay > 0) await clock.sleep(delay);
@@ -111,7 +130,10 @@ async function serve(exchange: Exchange): Promise<void> {
   let answer: TestbedAnswer;
   try {
     const body = await exchange.body;
-    answer = api.answer({ method: request.method ?? 'GET', url, headers: request.headers, ...(body === undefined ? {} : { body }) }, dice);
+    answer = api.answer(
+      { method: request.method ?? 'GET', url, headers: request.headers, ...(body === undefined ? {} : { body }) },
+      dice,
+    );
   } catch (error) {
     answer = { status: 500, body: JSON.stringify({ error: { type: 'api_error', message: messageOf(error) } }) };
   }
@@ -122,7 +144,9 @@ async function serve(exchange: Exchange): Promise<void> {
 
 /** What the limit tells in the body goes into the answer's object. */
 function withBeside(body: string, beside: Record<string, unknown>): string {
-  return body.endsWith('}') && Object.keys(beside).length > 0 ? `${body.slice(0, -1)},${JSON.stringify(beside).slice(1)}` : body;
+  return body.endsWith('}') && Object.keys(beside).length > 0
+    ? `${body.slice(0, -1)},${JSON.stringify(beside).slice(1)}`
+    : body;
 }
 
 const MOST_BODY = 1_000_000;
@@ -155,9 +179,15 @@ function strikeBefore({ response, dice }: Exchange): boolean {
     send(response, { status: Number(name), body: JSON.stringify({ error }), headers });
     return true;
   };
-  if (dice.strikes('429')) return fail('429', { 'stripe-rate-limited-reason': 'global-rate' }, { type: 'invalid_request_error', code: 'rate_limit', message: 'Request rate limit exceeded.' });
+  if (dice.strikes('429'))
+    return fail(
+      '429',
+      { 'stripe-rate-limited-reason': 'global-rate' },
+      { type: 'invalid_request_error', code: 'rate_limit', message: 'Request rate limit exceeded.' },
+    );
   if (dice.strikes('500')) return fail('500', {}, { type: 'api_error', message: 'An unknown error occurred' });
-  if (dice.strikes('503')) return fail('503', { 'retry-after': '0.1' }, { type: 'api_error', message: 'Service unavailable' });
+  if (dice.strikes('503'))
+    return fail('503', { 'retry-after': '0.1' }, { type: 'api_error', message: 'Service unavailable' });
   if (dice.strikes('type')) {
     response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Maintenance</title>');
     return true;
@@ -176,7 +206,11 @@ function strikeBody({ response, dice, clock }: Exchange, answer: TestbedAnswer):
   if (dice.strikes('json')) return send(response, { ...answer, body: half });
   const cut = dice.strikes('cut');
   if (cut || dice.strikes('stall')) {
-    response.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': body.length, ...answer.headers });
+    response.writeHead(answer.status, {
+      'content-type': 'application/json',
+      'content-length': body.length,
+      ...answer.headers,
+    });
     response.write(half);
     if (cut) response.destroy();
     else clock.after(STALL_MS, () => response.destroy());
@@ -191,14 +225,27 @@ function bytesOf(body: string | Buffer): Buffer {
 
 function send(response: ServerResponse, answer: TestbedAnswer): void {
   const body = bytesOf(answer.body);
-  response.writeHead(answer.status, { 'content-type': 'application/json', 'content-length': body.length, ...answer.headers });
+  response.writeHead(answer.status, {
+    'content-type': 'application/json',
+    'content-length': body.length,
+    ...answer.headers,
+  });
   response.end(body);
 }
 
 function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause) =>
-      reject(new ConfigError('the testbed cannot listen', { code: 'testbed_listen', place: `${host}:${port}`, found: messageOf(cause), next: 'choose another --port', cause })));
+      reject(
+        new ConfigError('the testbed cannot listen', {
+          code: 'testbed_listen',
+          place: `${host}:${port}`,
+          found: messageOf(cause),
+          next: 'choose another --port',
+          cause,
+        }),
+      ),
+    );
     server.listen(port, host, resolve);
   });
 }

@@ -1,4 +1,7 @@
-/** How a collection's rows lie in time. A row's second is a pure function of seed and index, so a million rows cost no memory. */
+/**
+ * How a collection's rows lie in time. A row's second is a pure function of seed and index, so a million rows cost no
+ * memory.
+ */
 import { hash32, seededRandom, type Random } from '../random.js';
 
 export const SHAPES = ['uniform', 'growth', 'doubling', 'bulk', 'empty-years', 'campaigns', 'tiny'] as const;
@@ -37,10 +40,15 @@ export function piecesOf(shape: Shape, rows: number, seed: number): Piece[] {
       const day = Math.floor(6.3 * YEAR_SECONDS);
       const one = Math.round(rows * 0.025);
       const import500 = Math.round(rows * 0.5);
-      return withBase(rows - one - import500, (t) => t ** 3, (u) => u ** (1 / 3), [
-        { from: day, to: day + 500, rows: import500, quantile: flat },
-        { from: day + 777, to: day + 778, rows: one, quantile: flat },
-      ]);
+      return withBase(
+        rows - one - import500,
+        (t) => t ** 3,
+        (u) => u ** (1 / 3),
+        [
+          { from: day, to: day + 500, rows: import500, quantile: flat },
+          { from: day + 777, to: day + 778, rows: one, quantile: flat },
+        ],
+      );
     }
     case 'empty-years': {
       const first = Math.round(rows * 0.3);
@@ -60,8 +68,12 @@ function campaigns(rows: number, random: Random): Piece[] {
   const base = Math.round(rows * 0.02);
   let weight = 0;
   for (let k = 1; k <= CAMPAIGNS; k++) weight += 1 / k;
-  const starts = Array.from({ length: CAMPAIGNS }, () => Math.floor(random.next() * (HISTORY_SECONDS - 2 * CAMPAIGN_SECONDS)));
-  const bursts = starts.map((from, k) => ({ from, rows: Math.round(((rows - base) / weight) * (1 / (k + 1))) })).toSorted((a, b) => a.from - b.from);
+  const starts = Array.from({ length: CAMPAIGNS }, () =>
+    Math.floor(random.next() * (HISTORY_SECONDS - 2 * CAMPAIGN_SECONDS)),
+  );
+  const bursts = starts
+    .map((from, k) => ({ from, rows: Math.round(((rows - base) / weight) * (1 / (k + 1))) }))
+    .toSorted((a, b) => a.from - b.from);
   const pieces: Piece[] = [];
   let free = 0;
   for (const burst of bursts) {
@@ -72,7 +84,9 @@ function campaigns(rows: number, random: Random): Piece[] {
   return withBase(base, flat, flat, pieces);
 }
 
-/** Fills the time between the given pieces with `rows` of a base distribution (cdf and quantile over the whole history). */
+/**
+ * Fills the time between the given pieces with `rows` of a base distribution (cdf and quantile over the whole history).
+ */
 function withBase(rows: number, cdf: (t: number) => number, quantile: (u: number) => number, pieces: Piece[]): Piece[] {
   const out: Piece[] = [];
   let at = 0;
@@ -83,7 +97,8 @@ function withBase(rows: number, cdf: (t: number) => number, quantile: (u: number
     const count = last ? rows - placed : Math.round(rows * high) - placed;
     placed += Math.max(0, count);
     const from = at;
-    const inside = (u: number) => Math.min(0.999999, Math.max(0, (quantile(low + u * (high - low)) * HISTORY_SECONDS - from) / (to - from)));
+    const inside = (u: number) =>
+      Math.min(0.999999, Math.max(0, (quantile(low + u * (high - low)) * HISTORY_SECONDS - from) / (to - from)));
     if (count > 0) out.push({ from, to, rows: count, quantile: inside });
   };
   for (const piece of pieces) {
@@ -144,7 +159,8 @@ export function sampleSeconds(shape: Shape, rows: number, seed: number): Float64
   const random = seededRandom(seed);
   const out: number[] = [];
   for (const piece of piecesOf(shape, rows, seed)) {
-    for (let i = 0; i < piece.rows; i++) out.push(Math.floor(piece.from + (piece.to - piece.from) * piece.quantile(random.next())));
+    for (let i = 0; i < piece.rows; i++)
+      out.push(Math.floor(piece.from + (piece.to - piece.from) * piece.quantile(random.next())));
   }
   return Float64Array.from(out).toSorted();
 }

@@ -51,7 +51,11 @@ export class StatsKeeper {
       requests: this.requests,
       rejections: this.rejections,
       faults: { ...this.faults },
-      mostInWindow: { windowMs: this.windowMs, global: this.all.most, endpoints: Object.fromEntries(entries.map(([name, { received }]) => [name, received.most])) },
+      mostInWindow: {
+        windowMs: this.windowMs,
+        global: this.all.most,
+        endpoints: Object.fromEntries(entries.map(([name, { received }]) => [name, received.most])),
+      },
       perEndpoint: Object.fromEntries(entries.map(([name, { count }]) => [name, count])),
     };
   }

@@ -13,7 +13,13 @@ import { Tokens } from './views/tokens';
 import { Workers } from './views/workers';
 import { Heading } from './parts';
 
-const NAVIGATION: [path: string, title: string][] = [['', 'Connections'], ['runs', 'Runs'], ['limits', 'Limits'], ['problems', 'Problems'], ['workers', 'Workers']];
+const NAVIGATION: [path: string, title: string][] = [
+  ['', 'Connections'],
+  ['runs', 'Runs'],
+  ['limits', 'Limits'],
+  ['problems', 'Problems'],
+  ['workers', 'Workers'],
+];
 const THEMES = ['auto', 'light', 'dark'] as const;
 const THEME = 'headrace theme';
 
@@ -21,15 +27,35 @@ const path = () => location.hash.replace(/^#\/?/, '').split('/').map(decodeURICo
 
 function View({ parts: [first, second, third] }: { parts: string[] }) {
   switch (first) {
-    case '': return <Connections />;
-    case 'new': return <ConnectionForm />;
-    case 'connections': return third === 'edit' ? <ConnectionForm key={second} id={second!} /> : <ConnectionPage key={second} id={second ?? ''} />;
-    case 'runs': return second ? <RunPage key={second} id={second} /> : <Runs />;
-    case 'limits': return <Limits />;
-    case 'problems': return <Problems />;
-    case 'workers': return <Workers />;
-    case 'tokens': return <Tokens />;
-    default: return <><Heading>Nothing here</Heading><p>There is no page of this name. <a href="#/">To the connections</a></p></>;
+    case '':
+      return <Connections />;
+    case 'new':
+      return <ConnectionForm />;
+    case 'connections':
+      return third === 'edit' ? (
+        <ConnectionForm key={second} id={second!} />
+      ) : (
+        <ConnectionPage key={second} id={second ?? ''} />
+      );
+    case 'runs':
+      return second ? <RunPage key={second} id={second} /> : <Runs />;
+    case 'limits':
+      return <Limits />;
+    case 'problems':
+      return <Problems />;
+    case 'workers':
+      return <Workers />;
+    case 'tokens':
+      return <Tokens />;
+    default:
+      return (
+        <>
+          <Heading>Nothing here</Heading>
+          <p>
+            There is no page of this name. <a href="#/">To the connections</a>
+          </p>
+        </>
+      );
   }
 }
 
@@ -40,7 +66,10 @@ export function App() {
     const onHash = () => setParts(path());
     addEventListener('hashchange', onHash);
     void refreshOverview();
-    const poll = setInterval(() => document.visibilityState === 'visible' && role.value !== null && void refreshOverview(), 5_000);
+    const poll = setInterval(
+      () => document.visibilityState === 'visible' && role.value !== null && void refreshOverview(),
+      5_000,
+    );
     return () => {
       removeEventListener('hashchange', onHash);
       clearInterval(poll);
@@ -50,30 +79,88 @@ export function App() {
     document.documentElement.style.colorScheme = theme === 'auto' ? '' : theme;
     localStorage.setItem(THEME, theme);
   }, [theme]);
-  const problems = (overview.value?.connections['failing'] ?? 0);
+  const problems = overview.value?.connections['failing'] ?? 0;
   return (
     <>
-      <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), document.querySelector<HTMLElement>('h1')?.focus())}>Skip to the content</a>
+      <a
+        class="skip"
+        href="#main"
+        onClick={(event) => (event.preventDefault(), document.querySelector<HTMLElement>('h1')?.focus())}
+      >
+        Skip to the content
+      </a>
       <header>
-        <a class="brand" href="#/">Headrace</a>
+        <a class="brand" href="#/">
+          Headrace
+        </a>
         {role.value && (
           <nav aria-label="Main">
             {NAVIGATION.map(([to, title]) => (
-              <a key={to} href={`#/${to}`} aria-current={(parts[0] === to || (to === '' && ['connections', 'new'].includes(parts[0]!))) ? 'page' : undefined}>
-                {title}{to === 'problems' && problems > 0 && <span class="badge">{problems}<span class="hidden"> failing</span></span>}
+              <a
+                key={to}
+                href={`#/${to}`}
+                aria-current={
+                  parts[0] === to || (to === '' && ['connections', 'new'].includes(parts[0]!)) ? 'page' : undefined
+                }
+              >
+                {title}
+                {to === 'problems' && problems > 0 && (
+                  <span class="badge">
+                    {problems}
+                    <span class="hidden"> failing</span>
+                  </span>
+                )}
               </a>
             ))}
-            {role.value === 'admin' && <a href="#/tokens" aria-current={parts[0] === 'tokens' ? 'page' : undefined}>Tokens</a>}
+            {role.value === 'admin' && (
+              <a href="#/tokens" aria-current={parts[0] === 'tokens' ? 'page' : undefined}>
+                Tokens
+              </a>
+            )}
           </nav>
         )}
         <span class="tools">
-          <label><span class="hidden">Theme</span><select value={theme} onChange={(event) => setTheme(event.currentTarget.value)}>{THEMES.map((name) => <option key={name} value={name}>{name}</option>)}</select></label>
-          {hasToken() && role.value && <button type="button" onClick={() => void signIn(undefined)}>Sign out</button>}
+          <label>
+            <span class="hidden">Theme</span>
+            <select value={theme} onChange={(event) => setTheme(event.currentTarget.value)}>
+              {THEMES.map((name) => (
+                <option key={name} value={name}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          </label>
+          {hasToken() && role.value && (
+            <button type="button" onClick={() => void signIn(undefined)}>
+              Sign out
+            </button>
+          )}
         </span>
       </header>
-      <p role="status" class={trouble.value === undefined ? 'hidden' : 'banner'}>{trouble.value === undefined ? '' : `The service does not answer: ${trouble.value}. Trying again…`}</p>
-      <main id="main">{role.value === null ? <SignIn /> : role.value === undefined ? <p class="empty" aria-busy="true">{trouble.value === undefined ? 'Connecting…' : ''}</p> : <View parts={parts} />}</main>
-      <footer>{overview.value && <>Headrace {overview.value.version} · {overview.value.workers} {overview.value.workers === 1 ? 'worker' : 'workers'}, {overview.value.slots} slots · you may {role.value === 'read' ? 'read' : role.value === 'operate' ? 'operate' : 'do everything'} · <a href="/api/v1/docs">API</a></>}</footer>
+      <p role="status" class={trouble.value === undefined ? 'hidden' : 'banner'}>
+        {trouble.value === undefined ? '' : `The service does not answer: ${trouble.value}. Trying again…`}
+      </p>
+      <main id="main">
+        {role.value === null ? (
+          <SignIn />
+        ) : role.value === undefined ? (
+          <p class="empty" aria-busy="true">
+            {trouble.value === undefined ? 'Connecting…' : ''}
+          </p>
+        ) : (
+          <View parts={parts} />
+        )}
+      </main>
+      <footer>
+        {overview.value && (
+          <>
+            Headrace {overview.value.version} · {overview.value.workers}{' '}
+            {overview.value.workers === 1 ? 'worker' : 'workers'}, {overview.value.slots} slots · you may{' '}
+            {role.value === 'read' ? 'read' : role.value === 'operate' ? 'operate' : 'do everything'} ·{' '}
+            <a href="/api/v1/docs">API</a>
+          </>
+        )}
+      </footer>
     </>
   );
 }

@@ -36,7 +36,10 @@ function join(filter: Filter, told: (event: WatchedEvent) => void): () => void {
   };
 }
 
-async function watch(filter: Filter, { told, over }: { told: Set<(event: WatchedEvent) => void>; over: AbortController }): Promise<void> {
+async function watch(
+  filter: Filter,
+  { told, over }: { told: Set<(event: WatchedEvent) => void>; over: AbortController },
+): Promise<void> {
   const tell = (event: WatchedEvent) => {
     for (const each of told) each(event);
   };
@@ -70,8 +73,15 @@ export interface Loaded<T> {
 }
 
 /** Asks at once, whenever something happened, and every few seconds while the page is looked at. */
-export function useLoaded<T>(load: () => Promise<T>, keys: unknown[], follow: { connection?: string } | false = {}): Loaded<T> {
-  const [state, setState] = useState<{ value: T | undefined; error: string | undefined }>({ value: undefined, error: undefined });
+export function useLoaded<T>(
+  load: () => Promise<T>,
+  keys: unknown[],
+  follow: { connection?: string } | false = {},
+): Loaded<T> {
+  const [state, setState] = useState<{ value: T | undefined; error: string | undefined }>({
+    value: undefined,
+    error: undefined,
+  });
   const latest = useRef(load);
   latest.current = load;
   const round = useRef(0);
@@ -83,7 +93,8 @@ export function useLoaded<T>(load: () => Promise<T>, keys: unknown[], follow: { 
       (value) => own === round.current && setState({ value, error: undefined }),
       (error: unknown) => {
         if (error instanceof ApiError && error.status === 401) void refreshOverview();
-        if (own === round.current) setState((before) => ({ ...before, error: error instanceof Error ? error.message : String(error) }));
+        if (own === round.current)
+          setState((before) => ({ ...before, error: error instanceof Error ? error.message : String(error) }));
       },
     );
   };

@@ -4,26 +4,73 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../client/index.js';
 
 /** A table that becomes a list of cards where it is narrow; its roles stay. */
-export function Table({ caption, head, rows, empty }: { caption: string; head: string[]; rows: { key: string | number; cells: ComponentChildren[] }[]; empty: string }) {
+export function Table({
+  caption,
+  head,
+  rows,
+  empty,
+}: {
+  caption: string;
+  head: string[];
+  rows: { key: string | number; cells: ComponentChildren[] }[];
+  empty: string;
+}) {
   if (rows.length === 0) return <p class="empty">{empty}</p>;
   return (
     <table role="table">
       <caption class="hidden">{caption}</caption>
-      <thead role="rowgroup"><tr role="row">{head.map((title) => <th role="columnheader" scope="col" key={title}>{title}</th>)}</tr></thead>
+      <thead role="rowgroup">
+        <tr role="row">
+          {head.map((title) => (
+            <th role="columnheader" scope="col" key={title}>
+              {title}
+            </th>
+          ))}
+        </tr>
+      </thead>
       <tbody role="rowgroup">
-        {rows.map(({ key, cells }) => <tr role="row" key={key}>{cells.map((cell, i) => <td role="cell" key={head[i]} data-label={head[i]}>{cell}</td>)}</tr>)}
+        {rows.map(({ key, cells }) => (
+          <tr role="row" key={key}>
+            {cells.map((cell, i) => (
+              <td role="cell" key={head[i]} data-label={head[i]}>
+                {cell}
+              </td>
+            ))}
+          </tr>
+        ))}
       </tbody>
     </table>
   );
 }
 
 const MARKS: Record<string, string> = {
-  running: '▶', reading: '▶', complete: '✓', done: '✓', idle: '✓', ready: '✓', paused: '❚❚', failing: '!', failed: '!', dead: '!', killed: '!', partial: '◐', waiting: '…', queued: '…', delayed: '…', new: '○', cancelled: '×', skipped: '×',
+  running: '▶',
+  reading: '▶',
+  complete: '✓',
+  done: '✓',
+  idle: '✓',
+  ready: '✓',
+  paused: '❚❚',
+  failing: '!',
+  failed: '!',
+  dead: '!',
+  killed: '!',
+  partial: '◐',
+  waiting: '…',
+  queued: '…',
+  delayed: '…',
+  new: '○',
+  cancelled: '×',
+  skipped: '×',
 };
 
 /** A state in colour, sign and word: none of them alone. */
 export function State({ of }: { of: string }) {
-  return <span class={`state ${of}`}><span aria-hidden="true">{MARKS[of] ?? '·'}</span> {of}</span>;
+  return (
+    <span class={`state ${of}`}>
+      <span aria-hidden="true">{MARKS[of] ?? '·'}</span> {of}
+    </span>
+  );
 }
 
 /** The committed parts of a span, oldest to the left. */
@@ -31,8 +78,24 @@ export function Span({ done, label }: { done: { from: number; to: number }[]; la
   const part = done.reduce((sum, { from, to }) => sum + to - from, 0);
   const percent = Math.min(100, Math.floor(part * 100 + 0.0001));
   return (
-    <div class="span" role="progressbar" aria-valuemin={0} aria-valuemax={100} aria-valuenow={percent} aria-label={label}>
-      <svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true"><path d={done.map(({ from, to }) => `M${(from * 1000).toFixed(1)} 0h${Math.max(1, (to - from) * 1000).toFixed(1)}v10H${(from * 1000).toFixed(1)}z`).join('')} /></svg>
+    <div
+      class="span"
+      role="progressbar"
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={percent}
+      aria-label={label}
+    >
+      <svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">
+        <path
+          d={done
+            .map(
+              ({ from, to }) =>
+                `M${(from * 1000).toFixed(1)} 0h${Math.max(1, (to - from) * 1000).toFixed(1)}v10H${(from * 1000).toFixed(1)}z`,
+            )
+            .join('')}
+        />
+      </svg>
     </div>
   );
 }
@@ -41,8 +104,18 @@ export function Span({ done, label }: { done: { from: number; to: number }[]; la
 export function Meter({ value, max, text, label }: { value: number; max: number; text: string; label: string }) {
   const percent = max > 0 ? Math.min(100, (100 * value) / max) : 0;
   return (
-    <span class="meter" role="meter" aria-label={label} aria-valuemin={0} aria-valuemax={max} aria-valuenow={value} aria-valuetext={text}>
-      <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect width={percent} height="10" /></svg>
+    <span
+      class="meter"
+      role="meter"
+      aria-label={label}
+      aria-valuemin={0}
+      aria-valuemax={max}
+      aria-valuenow={value}
+      aria-valuetext={text}
+    >
+      <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+        <rect width={percent} height="10" />
+      </svg>
       <span>{text}</span>
     </span>
   );
@@ -51,12 +124,30 @@ export function Meter({ value, max, text, label }: { value: number; max: number;
 /** The last values as a line; the words say what it shows. */
 export function Spark({ values, label }: { values: number[]; label: string }) {
   const most = Math.max(1, ...values);
-  const points = values.map((value, i) => `${((i / Math.max(1, values.length - 1)) * 300).toFixed(1)},${(39 - (value / most) * 38).toFixed(1)}`);
-  return <svg class="spark" viewBox="0 0 300 40" preserveAspectRatio="none" role="img" aria-label={label}>{values.length > 1 && <polyline points={points.join(' ')} />}</svg>;
+  const points = values.map(
+    (value, i) => `${((i / Math.max(1, values.length - 1)) * 300).toFixed(1)},${(39 - (value / most) * 38).toFixed(1)}`,
+  );
+  return (
+    <svg class="spark" viewBox="0 0 300 40" preserveAspectRatio="none" role="img" aria-label={label}>
+      {values.length > 1 && <polyline points={points.join(' ')} />}
+    </svg>
+  );
 }
 
 /** A button whose work may fail: it says so beside itself, with the next step. */
-export function Action({ children, work, confirm, class: own, disabled }: { children: ComponentChildren; work: () => Promise<unknown>; confirm?: string; class?: string; disabled?: boolean }) {
+export function Action({
+  children,
+  work,
+  confirm,
+  class: own,
+  disabled,
+}: {
+  children: ComponentChildren;
+  work: () => Promise<unknown>;
+  confirm?: string;
+  class?: string;
+  disabled?: boolean;
+}) {
   const [state, setState] = useState<{ busy: boolean; said?: string; failed?: boolean }>({ busy: false });
   const dialog = useRef<HTMLDialogElement>(null);
   const go = async () => {
@@ -70,12 +161,31 @@ export function Action({ children, work, confirm, class: own, disabled }: { chil
   };
   return (
     <span class="action">
-      <button type="button" class={own} disabled={disabled === true || state.busy} aria-busy={state.busy} onClick={() => (confirm === undefined ? void go() : dialog.current?.showModal())}>{children}</button>
-      <span role="status" class={state.failed ? 'failure' : 'said'}>{state.said}</span>
+      <button
+        type="button"
+        class={own}
+        disabled={disabled === true || state.busy}
+        aria-busy={state.busy}
+        onClick={() => (confirm === undefined ? void go() : dialog.current?.showModal())}
+      >
+        {children}
+      </button>
+      <span role="status" class={state.failed ? 'failure' : 'said'}>
+        {state.said}
+      </span>
       {confirm !== undefined && (
-        <dialog ref={dialog} aria-label="Please confirm" onClose={() => dialog.current?.returnValue === 'yes' && void go()}>
+        <dialog
+          ref={dialog}
+          aria-label="Please confirm"
+          onClose={() => dialog.current?.returnValue === 'yes' && void go()}
+        >
           <p>{confirm}</p>
-          <form method="dialog" class="row"><button value="yes" class="strong">{children}</button><button value="no">Leave it</button></form>
+          <form method="dialog" class="row">
+            <button value="yes" class="strong">
+              {children}
+            </button>
+            <button value="no">Leave it</button>
+          </form>
         </dialog>
       )}
     </span>
@@ -85,28 +195,64 @@ export function Action({ children, work, confirm, class: own, disabled }: { chil
 export function errorText(error: unknown): string {
   if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
   const { place, expected, found, next } = error.detail;
-  return [place === undefined ? error.message : `${error.message} (${place})`, expected && `expected: ${expected}`, found && `found: ${found}`, next && `next: ${next}`].filter(Boolean).join('; ');
+  return [
+    place === undefined ? error.message : `${error.message} (${place})`,
+    expected && `expected: ${expected}`,
+    found && `found: ${found}`,
+    next && `next: ${next}`,
+  ]
+    .filter(Boolean)
+    .join('; ');
 }
 
 /** The heading of a view: it takes the focus when the view opens, so that a screen reader tells where one is. */
 export function Heading({ children }: { children: ComponentChildren }) {
   const own = useRef<HTMLHeadingElement>(null);
   useLayoutEffect(() => {
-    if (document.activeElement === document.body || document.activeElement === null || document.activeElement.closest('nav, main') !== null) own.current?.focus({ preventScroll: true });
+    if (
+      document.activeElement === document.body ||
+      document.activeElement === null ||
+      document.activeElement.closest('nav, main') !== null
+    )
+      own.current?.focus({ preventScroll: true });
     document.title = `${own.current?.textContent ?? ''} · Headrace`;
   }, []);
-  return <h1 tabIndex={-1} ref={own}>{children}</h1>;
+  return (
+    <h1 tabIndex={-1} ref={own}>
+      {children}
+    </h1>
+  );
 }
 
 export function Loading({ error, what }: { error: string | undefined; what: string }) {
-  return error === undefined ? <p class="empty" aria-busy="true">Loading {what}…</p> : <p class="failure" role="alert">{error}</p>;
+  return error === undefined ? (
+    <p class="empty" aria-busy="true">
+      Loading {what}…
+    </p>
+  ) : (
+    <p class="failure" role="alert">
+      {error}
+    </p>
+  );
 }
 
 export function Field({ label, hint, children }: { label: string; hint?: string; children: JSX.Element }) {
-  return <label class="field"><span>{label}</span>{children}{hint !== undefined && <small>{hint}</small>}</label>;
+  return (
+    <label class="field">
+      <span>{label}</span>
+      {children}
+      {hint !== undefined && <small>{hint}</small>}
+    </label>
+  );
 }
 
 /** Asks for the next page of a list. */
 export function More({ next, onMore }: { next: string | null | undefined; onMore: (next: string) => void }) {
-  return next ? <p><button type="button" onClick={() => onMore(next)}>Show more</button></p> : null;
+  return next ? (
+    <p>
+      <button type="button" onClick={() => onMore(next)}>
+        Show more
+      </button>
+    </p>
+  ) : null;
 }

@@ -13,28 +13,46 @@ export function whenText(time: string | null): string {
   return ms > 0 ? `in ${duration(ms)}` : 'now';
 }
 
-export const clockText = (time: string): string => new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+export const clockText = (time: string): string =>
+  new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
 
 /** How a limit was found out. */
 export const KNOWN_BY: Record<string, string> = {
-  headers: 'stated in headers', body: 'stated in answers', rejections: 'learned from rejections', prior: 'usual for this API, not met yet', memory: 'learned by an earlier run', searching: 'still being sought', configuration: 'set in the configuration',
+  headers: 'stated in headers',
+  body: 'stated in answers',
+  rejections: 'learned from rejections',
+  prior: 'usual for this API, not met yet',
+  memory: 'learned by an earlier run',
+  searching: 'still being sought',
+  configuration: 'set in the configuration',
 };
 
-export function scheduleText(schedule: { every_seconds: number | null; cron: string | null; time_zone: string } | null): string {
+export function scheduleText(
+  schedule: { every_seconds: number | null; cron: string | null; time_zone: string } | null,
+): string {
   if (!schedule) return 'by hand';
-  return schedule.cron === null ? `every ${duration((schedule.every_seconds ?? 0) * 1000)}` : `${schedule.cron} (${schedule.time_zone})`;
+  return schedule.cron === null
+    ? `every ${duration((schedule.every_seconds ?? 0) * 1000)}`
+    : `${schedule.cron} (${schedule.time_zone})`;
 }
 
 /** What a run told, in a sentence. */
 export function eventText(event: { type: string } & Record<string, unknown>): string {
   const of = (name: string) => String(event[name] ?? '');
   switch (event.type) {
-    case 'started': return `began: account ${of('account')}, ${(event['streams'] as string[]).length} streams`;
-    case 'wait': return `waits for ${of('reason')}${event['limit'] ? ` (${of('limit')})` : ''}${Number(event['ms']) > 0 ? `, ${duration(Number(event['ms']))}` : ''}`;
-    case 'retries': return `${of('count')} retries at ${of('endpoint')}: ${of('reason')}`;
-    case 'stream': return `${of('stream')}: ${of('status')}${event['message'] ? `, ${of('message')}` : ''}`;
-    case 'note': return of('message');
-    case 'finished': return `ended: ${of('outcome')}`;
-    default: return event.type;
+    case 'started':
+      return `began: account ${of('account')}, ${(event['streams'] as string[]).length} streams`;
+    case 'wait':
+      return `waits for ${of('reason')}${event['limit'] ? ` (${of('limit')})` : ''}${Number(event['ms']) > 0 ? `, ${duration(Number(event['ms']))}` : ''}`;
+    case 'retries':
+      return `${of('count')} retries at ${of('endpoint')}: ${of('reason')}`;
+    case 'stream':
+      return `${of('stream')}: ${of('status')}${event['message'] ? `, ${of('message')}` : ''}`;
+    case 'note':
+      return of('message');
+    case 'finished':
+      return `ended: ${of('outcome')}`;
+    default:
+      return event.type;
   }
 }

@@ -8,12 +8,15 @@ describe('postgres', () => {
   for (const { name, run } of destinationConformance(async () => {
     const destination = await testDatabase();
     const client = await connect(destination.target, 'test');
-    for (const table of ['state', 'counter', 'run', 'seen']) await client.query(`delete from _headrace.${table} where connection = 'conformance'`).catch(() => {});
+    for (const table of ['state', 'counter', 'run', 'seen'])
+      await client.query(`delete from _headrace.${table} where connection = 'conformance'`).catch(() => {});
     await client.end();
     return destination;
-  })) test.sequential(name, run);
+  }))
+    test.sequential(name, run);
 });
 
 describe('ndjson', () => {
-  for (const { name, run } of destinationConformance(async () => ndjsonDestination(scratch().folder))) test.sequential(name, run);
+  for (const { name, run } of destinationConformance(async () => ndjsonDestination(scratch().folder)))
+    test.sequential(name, run);
 });

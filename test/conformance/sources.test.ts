@@ -6,12 +6,35 @@ import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../
 
 let testbed: StripeTestbed;
 beforeAll(async () => {
-  testbed = await startStripeTestbed({ rows: 450, shape: 'bulk', collections: { quotes: { rows: 250 }, 'checkout/sessions': { rows: 250 }, invoiceitems: { rows: 250 } } });
+  testbed = await startStripeTestbed({
+    rows: 450,
+    shape: 'bulk',
+    collections: { quotes: { rows: 250 }, 'checkout/sessions': { rows: 250 }, invoiceitems: { rows: 250 } },
+  });
 });
 afterAll(() => testbed.close());
 
 describe('stripe on the testbed', () => {
   const make = async () =>
-    (await openSource({ name: 'stripe', source: stripeConfigSchema.parse({ connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, rate_limit: { global: 2000, endpoint: 2000 } }) as StripeConfig, destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' })).source;
-  for (const { name, run } of sourceConformance(make, ['customers', 'quotes', 'checkout_sessions', 'invoice_items', 'invoices'])) test(name, run);
+    (
+      await openSource({
+        name: 'stripe',
+        source: stripeConfigSchema.parse({
+          connector: 'stripe',
+          api_key: TESTBED_LIVE_KEY,
+          base_url: testbed.url,
+          rate_limit: { global: 2000, endpoint: 2000 },
+        }) as StripeConfig,
+        destination: { type: 'embedded', mode: 'upsert' },
+        dataDir: '',
+      })
+    ).source;
+  for (const { name, run } of sourceConformance(make, [
+    'customers',
+    'quotes',
+    'checkout_sessions',
+    'invoice_items',
+    'invoices',
+  ]))
+    test(name, run);
 });

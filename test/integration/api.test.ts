@@ -1,4 +1,7 @@
-/** The service's API over real HTTP and a real PostgreSQL: what it does, who may do it, what it must never tell, and bad input of all kinds. */
+/**
+ * The service's API over real HTTP and a real PostgreSQL: what it does, who may do it, what it must never tell, and bad
+ * input of all kinds.
+ */
 import { createHmac } from 'node:crypto';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
@@ -19,9 +22,20 @@ const HOOK = 'whsec_thathookmustneverbeshown';
 let testbed: StripeTestbed;
 let service: TestService;
 beforeAll(async () => {
-  testbed = await startStripeTestbed({ rows: 400, collections: { charges: { rows: 6000 } }, limit: '1000/s,endpoint=1000/s' });
+  testbed = await startStripeTestbed({
+    rows: 400,
+    collections: { charges: { rows: 6000 } },
+    limit: '1000/s,endpoint=1000/s',
+  });
   service = await startService({
-    file: { connections: { filed: { source: { connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['coupons'] }, destination: { type: 'postgres', url: '${DATABASE_URL}' } } } },
+    file: {
+      connections: {
+        filed: {
+          source: { connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['coupons'] },
+          destination: { type: 'postgres', url: '${DATABASE_URL}' },
+        },
+      },
+    },
   });
 });
 afterAll(async () => {
@@ -29,12 +43,27 @@ afterAll(async () => {
   await testbed?.close();
 });
 
-const source = (more: Record<string, unknown> = {}) => ({ connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['customers', 'charges'], rate_limit: { global: 1000, endpoint: 1000 }, ...more });
+const source = (more: Record<string, unknown> = {}) => ({
+  connector: 'stripe',
+  api_key: TESTBED_LIVE_KEY,
+  base_url: testbed.url,
+  streams: ['customers', 'charges'],
+  rate_limit: { global: 1000, endpoint: 1000 },
+  ...more,
+});
 const destination = () => ({ type: 'postgres' as const, url: service.databaseUrl, mode: 'upsert' as const });
-const settings = (more: Record<string, unknown> = {}) => ({ source: source(), destination: destination(), max_concurrent_processes: 4, ...more });
+const settings = (more: Record<string, unknown> = {}) => ({
+  source: source(),
+  destination: destination(),
+  max_concurrent_processes: 4,
+  ...more,
+});
 
 async function refusal(work: Promise<unknown>): Promise<ApiError> {
-  const error = await work.then(() => undefined, (thrown: unknown) => thrown);
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
   if (error instanceof ApiError) return error;
   throw error ?? new Error('it was not refused');
 }
@@ -43,7 +72,13 @@ describe('the life of a connection', () => {
   test('made, tested, run and watched, looked at, read again in part, edited, deleted', async () => {
     const { client } = service;
     const made = await client.createConnection({ id: 'life', ...settings() });
-    expect(made).toMatchObject({ id: 'life', managed_by: 'api', state: 'new', version: 1, settings: { source: { api_key: '********' }, destination: { url: '********' } } });
+    expect(made).toMatchObject({
+      id: 'life',
+      managed_by: 'api',
+      state: 'new',
+      version: 1,
+      settings: { source: { api_key: '********' }, destination: { url: '********' } },
+    });
     expect(await client.testConnection('life')).toMatchObject({ ok: true, streams: ['charges', 'customers'] });
 
     const seen = { snapshots: 0, events: [] as string[], tasks: [] as string[] };
@@ -68,10 +103,15 @@ describe('the life of a connection', () => {
     expect(seen.snapshots).toBeGreaterThan(0);
     expect(seen.events[0]).toBe('started');
 
-    const { items: [run] } = await client.listRuns({ connection: 'life' });
+    const {
+      items: [run],
+    } = await client.listRuns({ connection: 'life' });
     expect(run).toMatchObject({ outcome: 'complete', task, kind: 'sync', rows: 6400 });
     const detail = await client.getRun(run!.id);
-    expect(detail.summary).toMatchObject({ outcome: 'complete', proofs: expect.arrayContaining([expect.objectContaining({ stream: 'charges', faults: [], stored: 6000 })]) });
+    expect(detail.summary).toMatchObject({
+      outcome: 'complete',
+      proofs: expect.arrayContaining([expect.objectContaining({ stream: 'charges', faults: [], stored: 6000 })]),
+    });
     expect(detail.progress!.streams.map(({ name }) => name).toSorted()).toEqual(['charges', 'customers']);
     const told = await client.listRunEvents(run!.id, { limit: 500 });
     expect(told.items.map(({ id }) => id)).toEqual(told.items.map(({ id }) => id).toSorted((a, b) => a - b));
@@ -83,21 +123,46 @@ describe('the life of a connection', () => {
     expect(charges.ranges.every(({ open }) => !open)).toBe(true);
     expect(await client.getRunLedger(run!.id)).toEqual({ connection: 'life', items: ledger.items });
     expect((await client.getLimits('life')).items.map(({ name }) => name)).toContain('global');
-    expect(await client.getConnection('life')).toMatchObject({ state: 'idle', rows: 6400, last_run: { id: run!.id, outcome: 'complete' }, fresh_as_of: expect.stringMatching(/^20/) });
+    expect(await client.getConnection('life')).toMatchObject({
+      state: 'idle',
+      rows: 6400,
+      last_run: { id: run!.id, outcome: 'complete' },
+      fresh_as_of: expect.stringMatching(/^20/),
+    });
 
     const middle = Math.floor((charges.span.gte + charges.span.lt) / 2);
     await client.resetStream('life', { stream: 'charges', from: middle });
     const open = (await client.getLedger('life')).items.find(({ stream }) => stream === 'charges')!;
     expect(open.complete).toBe(false);
     expect(open.ranges.filter((range) => range.open).every(({ gte }) => gte >= middle)).toBe(true);
-    expect(await refusal(client.resetStream('life', { stream: 'nothing' }))).toMatchObject({ status: 422, code: 'unknown_stream' });
+    expect(await refusal(client.resetStream('life', { stream: 'nothing' }))).toMatchObject({
+      status: 422,
+      code: 'unknown_stream',
+    });
 
-    const edited = await client.editConnection('life', { ...settings({ source: source({ api_key: '********', streams: ['customers'] }), destination: { ...destination(), url: '********' }, schedule: { every: '6h', time_zone: 'UTC', priority: 0 } }), version: 1 });
-    expect(edited).toMatchObject({ version: 2, schedule: { every_seconds: 21_600 }, settings: { source: { streams: ['customers'] } } });
+    const edited = await client.editConnection('life', {
+      ...settings({
+        source: source({ api_key: '********', streams: ['customers'] }),
+        destination: { ...destination(), url: '********' },
+        schedule: { every: '6h', time_zone: 'UTC', priority: 0 },
+      }),
+      version: 1,
+    });
+    expect(edited).toMatchObject({
+      version: 2,
+      schedule: { every_seconds: 21_600 },
+      settings: { source: { streams: ['customers'] } },
+    });
     expect(edited.next_run_at).not.toBeNull();
     expect(await client.testConnection('life')).toMatchObject({ ok: true, streams: ['customers'] });
-    expect(await refusal(client.editConnection('life', { ...settings(), version: 1 }))).toMatchObject({ status: 409, code: 'version_conflict' });
-    expect(await refusal(client.createConnection({ id: 'life', ...settings() }))).toMatchObject({ status: 409, code: 'connection_exists' });
+    expect(await refusal(client.editConnection('life', { ...settings(), version: 1 }))).toMatchObject({
+      status: 409,
+      code: 'version_conflict',
+    });
+    expect(await refusal(client.createConnection({ id: 'life', ...settings() }))).toMatchObject({
+      status: 409,
+      code: 'connection_exists',
+    });
 
     await until(async () => (await client.getConnection('life')).running === 0);
     await client.pauseConnection('life');
@@ -113,8 +178,14 @@ describe('the life of a connection', () => {
 
   test('one of a file is shown, run and paused, and edited in the file alone', async () => {
     const { client } = service;
-    expect(await client.getConnection('filed')).toMatchObject({ managed_by: 'file', settings: { source: { api_key: '********' } } });
-    expect(await refusal(client.editConnection('filed', settings()))).toMatchObject({ status: 409, code: 'managed_by_file' });
+    expect(await client.getConnection('filed')).toMatchObject({
+      managed_by: 'file',
+      settings: { source: { api_key: '********' } },
+    });
+    expect(await refusal(client.editConnection('filed', settings()))).toMatchObject({
+      status: 409,
+      code: 'managed_by_file',
+    });
     expect(await refusal(client.deleteConnection('filed'))).toMatchObject({ status: 409, code: 'managed_by_file' });
     expect(await refusal(client.createConnection({ id: 'filed', ...settings() }))).toMatchObject({ status: 409 });
     expect(await client.testConnection('filed')).toMatchObject({ ok: true });
@@ -129,15 +200,28 @@ describe('the life of a connection', () => {
     expect(await client.runConnection('held', {})).toEqual({ task, joined: true });
     expect(await client.pauseTask(task)).toMatchObject({ state: 'paused' });
     expect(await client.resumeTask(task)).toMatchObject({ state: 'queued' });
-    expect(await client.setAppLimit('heldapp', { rate_limit: 6, frequency_seconds: 1 })).toMatchObject({ cap: 3, partitions: 1, tasks: 1 });
-    expect((await client.listPartitions({ app: 'heldapp' })).items).toMatchObject([{ partition, cap: 3, running: 0, waiting: 1, paused: true }]);
-    expect((await client.listApps()).items.find(({ app }) => app === 'heldapp')).toMatchObject({ cap: 3, rate_limit: 6, waiting: 1 });
+    expect(await client.setAppLimit('heldapp', { rate_limit: 6, frequency_seconds: 1 })).toMatchObject({
+      cap: 3,
+      partitions: 1,
+      tasks: 1,
+    });
+    expect((await client.listPartitions({ app: 'heldapp' })).items).toMatchObject([
+      { partition, cap: 3, running: 0, waiting: 1, paused: true },
+    ]);
+    expect((await client.listApps()).items.find(({ app }) => app === 'heldapp')).toMatchObject({
+      cap: 3,
+      rate_limit: 6,
+      waiting: 1,
+    });
     expect(await client.cancelTask(task)).toMatchObject({ state: 'cancelled' });
     expect(await client.resumePartition(partition)).toEqual({ tasks: 0 });
     expect((await client.listWorkers()).items).toHaveLength(1);
     expect(await refusal(client.pausePartition('no/such'))).toMatchObject({ status: 404, code: 'unknown_partition' });
     expect(await refusal(client.getTask(999_999))).toMatchObject({ status: 404 });
-    expect(await refusal(client.setAppLimit('nobody', { rate_limit: 1, frequency_seconds: 1 }))).toMatchObject({ status: 404, code: 'unknown_app' });
+    expect(await refusal(client.setAppLimit('nobody', { rate_limit: 1, frequency_seconds: 1 }))).toMatchObject({
+      status: 404,
+      code: 'unknown_app',
+    });
     await client.deleteConnection('held');
   });
 
@@ -162,10 +246,20 @@ describe('the life of a connection', () => {
 test('a webhook of a connection that was made through the API is taken with its own secret alone', async () => {
   const { client, url } = service;
   await client.createConnection({ id: 'hooked', ...settings({ webhook_secret: HOOK }) });
-  const body = JSON.stringify({ id: 'evt_api', type: 'customer.updated', data: { object: { id: 'cus_1', object: 'customer' } } });
+  const body = JSON.stringify({
+    id: 'evt_api',
+    type: 'customer.updated',
+    data: { object: { id: 'cus_1', object: 'customer' } },
+  });
   const post = (secret: string, to = 'hooked') => {
     const at = Math.floor(Date.now() / 1000);
-    return fetch(`${url}/webhooks/${to}`, { method: 'POST', headers: { 'stripe-signature': `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}` }, body });
+    return fetch(`${url}/webhooks/${to}`, {
+      method: 'POST',
+      headers: {
+        'stripe-signature': `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`,
+      },
+      body,
+    });
   };
   expect((await post('whsec_somethingelse')).status).toBe(401);
   expect((await post(HOOK, 'nobody')).status).toBe(401);
@@ -179,14 +273,28 @@ test('a webhook of a connection that was made through the API is taken with its 
 describe('what a connection of the API cannot do', () => {
   test('read the machine: files, code, the environment', async () => {
     const { client } = service;
-    const place = async (given: Record<string, unknown>) => (await refusal(client.createConnection({ id: 'nosy', ...settings(given) }))).detail.place;
+    const place = async (given: Record<string, unknown>) =>
+      (await refusal(client.createConnection({ id: 'nosy', ...settings(given) }))).detail.place;
     expect(await place({ source: { connector: 'manifest', manifest: '/etc/passwd' } })).toBe('source.manifest');
     expect(await place({ source: { connector: 'manifest', manifest: '../headrace.yaml' } })).toBe('source.manifest');
-    expect(await place({ source: { connector: 'manifest', manifest: 'some', components: './evil.js' } })).toBe('source.components');
-    expect(await place({ destination: { type: 'ndjson', path: '../../etc', mode: 'upsert' } })).toBe('destination.path');
+    expect(await place({ source: { connector: 'manifest', manifest: 'some', components: './evil.js' } })).toBe(
+      'source.components',
+    );
+    expect(await place({ destination: { type: 'ndjson', path: '../../etc', mode: 'upsert' } })).toBe(
+      'destination.path',
+    );
     expect(await place({ destination: { type: 'ndjson', path: '/tmp/out', mode: 'upsert' } })).toBe('destination.path');
     // Not resolved: the text stays as it is, and is no key.
-    expect((await refusal(client.createConnection({ id: 'nosy', ...settings({ source: source({ api_key: '${HEADRACE_SECRET_KEY}' }) }) }))).detail.place).toContain('api_key');
+    expect(
+      (
+        await refusal(
+          client.createConnection({
+            id: 'nosy',
+            ...settings({ source: source({ api_key: '${HEADRACE_SECRET_KEY}' }) }),
+          }),
+        )
+      ).detail.place,
+    ).toContain('api_key');
     expect(await refusal(client.getConnection('nosy'))).toMatchObject({ status: 404 });
   });
 
@@ -201,7 +309,11 @@ describe('what a connection of the API cannot do', () => {
 test('a secret that was written is never read back: in no answer, event, error, metric, row or report', async () => {
   const { client, url } = service;
   const secrets = [REFUSED_KEY, PASSWORD, HOOK];
-  const given = settings({ source: source({ api_key: REFUSED_KEY }), webhook_secret: HOOK, destination: { type: 'postgres', url: `postgres://nobody:${PASSWORD}@127.0.0.1:1/none`, mode: 'upsert' } });
+  const given = settings({
+    source: source({ api_key: REFUSED_KEY }),
+    webhook_secret: HOOK,
+    destination: { type: 'postgres', url: `postgres://nobody:${PASSWORD}@127.0.0.1:1/none`, mode: 'upsert' },
+  });
   const answers: string[] = [];
   const over = new AbortController();
   const watching = (async () => {
@@ -209,7 +321,10 @@ test('a secret that was written is never read back: in no answer, event, error, 
   })();
   await client.createConnection({ id: 'secretive', ...given });
   const ask = async (method: string, path: string, body?: unknown) => {
-    const response = await fetch(url + path, { method, ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }) });
+    const response = await fetch(url + path, {
+      method,
+      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    });
     answers.push(`${JSON.stringify([...response.headers])}${await response.text()}`);
   };
   await ask('POST', '/api/v1/connections/test', { id: 'secretive', ...given });
@@ -217,20 +332,43 @@ test('a secret that was written is never read back: in no answer, event, error, 
   await ask('POST', '/api/v1/connections', { id: 'secretive', ...given });
   await ask('PUT', '/api/v1/connections/secretive', { ...given, webhook_secret: { not: HOOK } });
   await ask('PUT', '/api/v1/connections/secretive', { ...given, source: source({ api_key: `wrong ${REFUSED_KEY}` }) });
-  await ask('PUT', '/api/v1/connections/secretive', { ...given, destination: { type: 'postgres', url: `mysql://x:${PASSWORD}@h/d`, mode: 'upsert' } });
+  await ask('PUT', '/api/v1/connections/secretive', {
+    ...given,
+    destination: { type: 'postgres', url: `mysql://x:${PASSWORD}@h/d`, mode: 'upsert' },
+  });
   const { task } = await client.runConnection('secretive', { kind: 'check' });
   await client.runConnection('secretive', { kind: 'sync' });
   await until(async () => (await client.getTask(task)).error !== null || (await client.getTask(task)).state === 'dead');
-  for (const path of ['', '/secretive', '/secretive/ledger', '/secretive/limits']) await ask('GET', `/api/v1/connections${path}`);
-  for (const path of ['/api/v1/tasks?connection=secretive', '/api/v1/runs', '/api/v1/partitions', '/metrics', '/api/v1/openapi.json', '/api/v1/docs', '/api/v1/connectors', '/api/v1/overview']) await ask('GET', path);
+  for (const path of ['', '/secretive', '/secretive/ledger', '/secretive/limits'])
+    await ask('GET', `/api/v1/connections${path}`);
+  for (const path of [
+    '/api/v1/tasks?connection=secretive',
+    '/api/v1/runs',
+    '/api/v1/partitions',
+    '/metrics',
+    '/api/v1/openapi.json',
+    '/api/v1/docs',
+    '/api/v1/connectors',
+    '/api/v1/overview',
+  ])
+    await ask('GET', path);
   over.abort();
   await watching;
   const database = await connect(service.coordination.target, 'test');
   const { rows: tables } = await database.query(`select tablename from pg_tables where schemaname = '_headrace'`);
-  for (const { tablename } of tables) answers.push(JSON.stringify((await database.query(`select * from _headrace.${tablename}`)).rows.map((row) => Object.values(row).map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : value)))));
+  for (const { tablename } of tables)
+    answers.push(
+      JSON.stringify(
+        (await database.query(`select * from _headrace.${tablename}`)).rows.map((row) =>
+          Object.values(row).map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : value)),
+        ),
+      ),
+    );
   await database.end();
   expect(answers.length).toBeGreaterThan(30);
-  for (const secret of secrets) for (const answer of [...answers, ...service.troubles]) expect(answer.includes(secret), answer.slice(0, 400)).toBe(false);
+  for (const secret of secrets)
+    for (const answer of [...answers, ...service.troubles])
+      expect(answer.includes(secret), answer.slice(0, 400)).toBe(false);
   // It is there all the same, for who uses it.
   expect(JSON.stringify(await service.coordination.connections.open('secretive'))).toContain(PASSWORD);
   await client.cancelConnection('secretive');
@@ -248,12 +386,17 @@ interface Operation {
   'x-role': (typeof ROLES)[number];
 }
 
-async function description(): Promise<{ components: { schemas: Record<string, unknown> }; paths: Record<string, Record<string, Operation>> }> {
+async function description(): Promise<{
+  components: { schemas: Record<string, unknown> };
+  paths: Record<string, Record<string, Operation>>;
+}> {
   return (await fetch(`${service.url}/api/v1/openapi.json`)).json() as never;
 }
 
 async function operations(): Promise<Operation[]> {
-  return Object.entries((await description()).paths).flatMap(([path, item]) => METHODS.filter((method) => item[method]).map((method) => ({ ...item[method]!, path, method })));
+  return Object.entries((await description()).paths).flatMap(([path, item]) =>
+    METHODS.filter((method) => item[method]).map((method) => ({ ...item[method]!, path, method })),
+  );
 }
 
 describe('who may', () => {
@@ -265,7 +408,9 @@ describe('who may', () => {
   afterAll(() => guarded.close());
 
   test('every operation: not without a token, not with a wrong or an expired one, not with a weaker role', async () => {
-    const tokens = Object.fromEntries(await Promise.all(ROLES.map(async (role) => [role, await guarded.tokens.create(role, role, undefined)] as const)));
+    const tokens = Object.fromEntries(
+      await Promise.all(ROLES.map(async (role) => [role, await guarded.tokens.create(role, role, undefined)] as const)),
+    );
     const expired = await guarded.tokens.create('old', 'admin', new Date(Date.now() - 1000));
     const revoked = await guarded.tokens.create('gone', 'admin', undefined);
     await guarded.tokens.revoke(revoked.id);
@@ -274,14 +419,23 @@ describe('who may', () => {
     for (const { method, path, 'x-role': role } of list) {
       const status = async (bearer?: string) => {
         const over = new AbortController();
-        const response = await fetch(guarded.url + path.replaceAll(/\{\w+\}/g, '1'), { method: method.toUpperCase(), signal: over.signal, headers: { 'content-type': 'application/json', ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }) } });
+        const response = await fetch(guarded.url + path.replaceAll(/\{\w+\}/g, '1'), {
+          method: method.toUpperCase(),
+          signal: over.signal,
+          headers: {
+            'content-type': 'application/json',
+            ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+          },
+        });
         const { status: code } = response;
         over.abort();
         return code;
       };
       const at = `${method} ${path}`;
-      for (const bearer of [undefined, 'wrong', '', `${token}x`, expired.token, revoked.token]) expect(`${at} ${await status(bearer)}`).toBe(`${at} 401`);
-      for (const weaker of ROLES.slice(0, ROLES.indexOf(role))) expect(`${at} as ${weaker} ${await status(tokens[weaker]!.token)}`).toBe(`${at} as ${weaker} 403`);
+      for (const bearer of [undefined, 'wrong', '', `${token}x`, expired.token, revoked.token])
+        expect(`${at} ${await status(bearer)}`).toBe(`${at} 401`);
+      for (const weaker of ROLES.slice(0, ROLES.indexOf(role)))
+        expect(`${at} as ${weaker} ${await status(tokens[weaker]!.token)}`).toBe(`${at} as ${weaker} 403`);
       // Allowed to ask: whatever else is wrong with the question.
       for (const enough of [tokens[role]!.token, token]) expect([401, 403]).not.toContain(await status(enough));
     }
@@ -293,7 +447,10 @@ describe('who may', () => {
     const reader = new HeadraceClient({ url: guarded.url, token: made.token });
     expect(await reader.getOverview()).toMatchObject({ role: 'read' });
     expect(JSON.stringify(await admin.listTokens())).not.toContain(made.token);
-    expect((await admin.listTokens()).items.find(({ id }) => id === made.id)).toMatchObject({ name: 'ci', last_used_at: expect.stringMatching(/^20/) });
+    expect((await admin.listTokens()).items.find(({ id }) => id === made.id)).toMatchObject({
+      name: 'ci',
+      last_used_at: expect.stringMatching(/^20/),
+    });
     await admin.revokeToken(made.id);
     expect(await refusal(reader.getOverview())).toMatchObject({ status: 401, code: 'token_wanted' });
     expect(await refusal(admin.revokeToken(made.id))).toMatchObject({ status: 404 });
@@ -301,14 +458,20 @@ describe('who may', () => {
 
   test('without a token of the environment: this machine alone, not through a proxy, not from a page of elsewhere', async () => {
     const { request } = await import('undici');
-    const status = async (headers: Record<string, string>, method: 'GET' | 'POST' = 'GET', path = '/api/v1/overview') => {
+    const status = async (
+      headers: Record<string, string>,
+      method: 'GET' | 'POST' = 'GET',
+      path = '/api/v1/overview',
+    ) => {
       const { statusCode, body } = await request(service.url + path, { method, headers });
       await body.dump();
       return statusCode;
     };
     expect(await status({})).toBe(200);
-    for (const host of ['evil.example', 'evil.example:80', '127.0.0.1.evil.example', 'localhost.evil.example']) expect(await status({ host })).toBe(401);
-    for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host']) expect(await status({ [name]: '10.0.0.1' })).toBe(401);
+    for (const host of ['evil.example', 'evil.example:80', '127.0.0.1.evil.example', 'localhost.evil.example'])
+      expect(await status({ host })).toBe(401);
+    for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host'])
+      expect(await status({ [name]: '10.0.0.1' })).toBe(401);
     expect(await status({ origin: 'https://evil.example' }, 'POST', '/api/v1/connections/filed/pause')).toBe(403);
     expect(await status({ origin: 'null' }, 'POST', '/api/v1/connections/filed/pause')).toBe(403);
     expect(await status({ origin: service.url }, 'POST', '/api/v1/connections/filed/resume')).toBe(200);
@@ -327,40 +490,141 @@ describe('bad input', () => {
       if (!validators.has(key)) validators.set(key, ajv.compile(JSON.parse(key) as object));
       return validators.get(key)!;
     };
-    const words = fc.oneof({ arbitrary: fc.constant('filed'), weight: 3 }, fc.constantFrom('no such', '...', '%00', '\u0000', 'x'.repeat(400), '1', '-1', '1e9', '999999999999999999999', 'NaN', '💧', `'; drop table x --`, '{}', '<script>'), fc.string({ unit: 'binary', maxLength: 40 }));
-    const json = fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.record({ id: words, source: fc.oneof(fc.jsonValue(), fc.record({ connector: fc.constantFrom('stripe', 'manifest', 'x'), api_key: words, manifest: words })), destination: fc.jsonValue(), kind: fc.constantFrom('sync', 'rescrape', 'part', 'x'), stream: words, gte: fc.integer(), lt: fc.double(), name: words, role: words, rate_limit: fc.double(), frequency_seconds: fc.integer(), version: fc.integer() }, { requiredKeys: [] }));
+    const words = fc.oneof(
+      { arbitrary: fc.constant('filed'), weight: 3 },
+      fc.constantFrom(
+        'no such',
+        '...',
+        '%00',
+        '\u0000',
+        'x'.repeat(400),
+        '1',
+        '-1',
+        '1e9',
+        '999999999999999999999',
+        'NaN',
+        '💧',
+        `'; drop table x --`,
+        '{}',
+        '<script>',
+      ),
+      fc.string({ unit: 'binary', maxLength: 40 }),
+    );
+    const json = fc.oneof(
+      fc.jsonValue({ maxDepth: 3 }),
+      fc.record(
+        {
+          id: words,
+          source: fc.oneof(
+            fc.jsonValue(),
+            fc.record({ connector: fc.constantFrom('stripe', 'manifest', 'x'), api_key: words, manifest: words }),
+          ),
+          destination: fc.jsonValue(),
+          kind: fc.constantFrom('sync', 'rescrape', 'part', 'x'),
+          stream: words,
+          gte: fc.integer(),
+          lt: fc.double(),
+          name: words,
+          role: words,
+          rate_limit: fc.double(),
+          frequency_seconds: fc.integer(),
+          version: fc.integer(),
+        },
+        { requiredKeys: [] },
+      ),
+    );
     // Sound but for one place: these come further than what is wrong all over.
-    const sound: Record<string, unknown> = { id: 'fuzzed', kind: 'rescrape', stream: 'customers', rate_limit: 5, frequency_seconds: 1, name: 'x', role: 'read', ...settings({ schedule: { every: '1h' }, webhook_secret: HOOK }) };
-    const fields: Record<string, string[]> = {
-      createConnection: ['id', 'source', 'destination', 'schedule', 'max_concurrent_processes', 'webhook_secret'], testSettings: ['id', 'source', 'destination'], editConnection: ['source', 'destination', 'schedule'], runConnection: ['kind', 'stream'], resetStream: ['stream'],
-      setAppLimit: ['rate_limit', 'frequency_seconds'], createToken: ['name', 'role'],
+    const sound: Record<string, unknown> = {
+      id: 'fuzzed',
+      kind: 'rescrape',
+      stream: 'customers',
+      rate_limit: 5,
+      frequency_seconds: 1,
+      name: 'x',
+      role: 'read',
+      ...settings({ schedule: { every: '1h' }, webhook_secret: HOOK }),
     };
-    const nearly = (id: string) => fc.tuple(fc.constantFrom(...(fields[id] ?? ['id'])), fc.oneof(words, fc.jsonValue({ maxDepth: 1 })), fc.option(fc.constantFrom('api_key', 'base_url', 'streams', 'type', 'url', 'every', 'cron'))).map(([field, value, inner]) => {
-      const body = Object.fromEntries((fields[id] ?? []).map((name) => [name, sound[name]]));
-      body[field] = inner !== null && typeof body[field] === 'object' ? { ...(body[field] as object), [inner]: value } : value;
-      return JSON.stringify(body);
-    });
-    const bodies = (id: string) => fc.oneof({ arbitrary: nearly(id), weight: 6 }, { arbitrary: fc.constant(JSON.stringify(Object.fromEntries((fields[id] ?? []).map((name) => [name, sound[name]])))), weight: 2 }, json.map((value) => JSON.stringify(value)), words, fc.constant(undefined));
+    const fields: Record<string, string[]> = {
+      createConnection: ['id', 'source', 'destination', 'schedule', 'max_concurrent_processes', 'webhook_secret'],
+      testSettings: ['id', 'source', 'destination'],
+      editConnection: ['source', 'destination', 'schedule'],
+      runConnection: ['kind', 'stream'],
+      resetStream: ['stream'],
+      setAppLimit: ['rate_limit', 'frequency_seconds'],
+      createToken: ['name', 'role'],
+    };
+    const nearly = (id: string) =>
+      fc
+        .tuple(
+          fc.constantFrom(...(fields[id] ?? ['id'])),
+          fc.oneof(words, fc.jsonValue({ maxDepth: 1 })),
+          fc.option(fc.constantFrom('api_key', 'base_url', 'streams', 'type', 'url', 'every', 'cron')),
+        )
+        .map(([field, value, inner]) => {
+          const body = Object.fromEntries((fields[id] ?? []).map((name) => [name, sound[name]]));
+          body[field] =
+            inner !== null && typeof body[field] === 'object' ? { ...(body[field] as object), [inner]: value } : value;
+          return JSON.stringify(body);
+        });
+    const bodies = (id: string) =>
+      fc.oneof(
+        { arbitrary: nearly(id), weight: 6 },
+        {
+          arbitrary: fc.constant(
+            JSON.stringify(Object.fromEntries((fields[id] ?? []).map((name) => [name, sound[name]]))),
+          ),
+          weight: 2,
+        },
+        json.map((value) => JSON.stringify(value)),
+        words,
+        fc.constant(undefined),
+      );
     const reached = new Set<number>();
     for (const operation of await operations()) {
       if (operation.operationId === 'watchEvents') continue;
-      await fc.assert(fc.asyncProperty(fc.array(words, { minLength: 3, maxLength: 3 }), fc.dictionary(fc.constantFrom('limit', 'after', 'before', 'search', 'state', 'outcome', 'connection', 'app'), words), bodies(operation.operationId), fc.constantFrom('application/json', 'application/json', 'application/json', 'text/plain', 'application/json; charset=utf-16', ''), async (names, query, body, type) => {
-        const path = operation.path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(names.pop()!.toWellFormed()));
-        const params = new URLSearchParams(Object.entries(query).map(([key, value]): [string, string] => [key, value.toWellFormed()]));
-        const method = operation.method.toUpperCase();
-        const response = await fetch(`${service.url}${path}?${params.toString()}`, { method, redirect: 'manual', headers: type === '' ? {} : { 'content-type': type }, ...(method === 'GET' || body === undefined ? {} : { body: body.toWellFormed() }) });
-        const text = await response.text();
-        reached.add(response.status);
-        const where = `${method} ${path} ${body ?? ''}: ${response.status} ${text.slice(0, 300)}`;
-        expect(response.status, where).not.toBe(500);
-        const described = operation.responses[String(response.status)];
-        expect(described, where).toBeDefined();
-        const schema = described!.content?.['application/json']?.schema;
-        if (schema === undefined) return;
-        const validate = validatorOf(schema);
-        expect(validate(JSON.parse(text)), `${where} ${JSON.stringify(validate.errors)}`).toBe(true);
-        if (response.status >= 400) expect(text, where).not.toMatch(/\bat .*\.js:\d+/);
-      }), { numRuns: 40, seed: 7, endOnFailure: true });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(words, { minLength: 3, maxLength: 3 }),
+          fc.dictionary(
+            fc.constantFrom('limit', 'after', 'before', 'search', 'state', 'outcome', 'connection', 'app'),
+            words,
+          ),
+          bodies(operation.operationId),
+          fc.constantFrom(
+            'application/json',
+            'application/json',
+            'application/json',
+            'text/plain',
+            'application/json; charset=utf-16',
+            '',
+          ),
+          async (names, query, body, type) => {
+            const path = operation.path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(names.pop()!.toWellFormed()));
+            const params = new URLSearchParams(
+              Object.entries(query).map(([key, value]): [string, string] => [key, value.toWellFormed()]),
+            );
+            const method = operation.method.toUpperCase();
+            const response = await fetch(`${service.url}${path}?${params.toString()}`, {
+              method,
+              redirect: 'manual',
+              headers: type === '' ? {} : { 'content-type': type },
+              ...(method === 'GET' || body === undefined ? {} : { body: body.toWellFormed() }),
+            });
+            const text = await response.text();
+            reached.add(response.status);
+            const where = `${method} ${path} ${body ?? ''}: ${response.status} ${text.slice(0, 300)}`;
+            expect(response.status, where).not.toBe(500);
+            const described = operation.responses[String(response.status)];
+            expect(described, where).toBeDefined();
+            const schema = described!.content?.['application/json']?.schema;
+            if (schema === undefined) return;
+            const validate = validatorOf(schema);
+            expect(validate(JSON.parse(text)), `${where} ${JSON.stringify(validate.errors)}`).toBe(true);
+            if (response.status >= 400) expect(text, where).not.toMatch(/\bat .*\.js:\d+/);
+          },
+        ),
+        { numRuns: 40, seed: 7, endOnFailure: true },
+      );
     }
     expect([...reached]).toEqual(expect.arrayContaining([200, 201, 202, 400, 404, 409, 415, 422]));
     expect(service.troubles).toEqual([]);
@@ -368,7 +632,11 @@ describe('bad input', () => {
 
   test('a run may be asked for without a body, and not with one that is no JSON', async () => {
     const run = async (body?: string, type?: string) => {
-      const response = await fetch(`${service.url}/api/v1/connections/filed/run`, { method: 'POST', headers: type === undefined ? {} : { 'content-type': type }, ...(body === undefined ? {} : { body: Buffer.from(body) }) });
+      const response = await fetch(`${service.url}/api/v1/connections/filed/run`, {
+        method: 'POST',
+        headers: type === undefined ? {} : { 'content-type': type },
+        ...(body === undefined ? {} : { body: Buffer.from(body) }),
+      });
       return { status: response.status, answer: (await response.json()) as { task: number; error?: unknown } };
     };
     const { status, answer } = await run();
@@ -378,11 +646,16 @@ describe('bad input', () => {
     expect((await run('{"kind": "verify"}', 'text/plain')).status).toBe(415);
     expect((await run('kind=verify', 'application/x-www-form-urlencoded')).status).toBe(415);
     expect((await run('{', 'application/json')).status).toBe(400);
-    expect((await run('{"stream": "charges"}', 'application/json')).answer).toMatchObject({ error: { code: 'bad_payload', place: 'stream', expected: 'parts', found: 'stream' } });
+    expect((await run('{"stream": "charges"}', 'application/json')).answer).toMatchObject({
+      error: { code: 'bad_payload', place: 'stream', expected: 'parts', found: 'stream' },
+    });
   });
 
   test('the description says who needs a token, and what may be left out', async () => {
-    const { paths, security } = (await description()) as unknown as { security: unknown; paths: Record<string, Record<string, { requestBody?: { required?: boolean } }>> };
+    const { paths, security } = (await description()) as unknown as {
+      security: unknown;
+      paths: Record<string, Record<string, { requestBody?: { required?: boolean } }>>;
+    };
     expect(security).toEqual([{ token: [] }, {}]);
     expect(paths['/api/v1/connections/{connection}/run']!['post']!.requestBody!.required).toBe(false);
     expect(paths['/api/v1/connections']!['post']!.requestBody!.required).toBe(true);
@@ -395,31 +668,70 @@ describe('bad input', () => {
     const { client } = service;
     const { task } = await client.runConnection('filed', {});
     await until(async () => (await client.getTask(task)).state === 'done');
-    const { items: [run] } = await client.listRuns({ connection: 'filed' });
+    const {
+      items: [run],
+    } = await client.listRuns({ connection: 'filed' });
     const asked = { connection: 'filed', run: run!.id, task: String(task) };
     for (const [path, item] of Object.entries(paths)) {
-      if (!item['get'] || path.endsWith('/events') && !path.includes('{')) continue;
-      const response = await fetch(service.url + path.replaceAll(/\{(\w+)\}/g, (_, name: keyof typeof asked) => asked[name]));
+      if (!item['get'] || (path.endsWith('/events') && !path.includes('{'))) continue;
+      const response = await fetch(
+        service.url + path.replaceAll(/\{(\w+)\}/g, (_, name: keyof typeof asked) => asked[name]),
+      );
       expect(`${path} ${response.status}`).toBe(`${path} 200`);
-      const validate = ajv.compile(JSON.parse(JSON.stringify(item['get'].responses['200']!.content!['application/json']!.schema).replaceAll('"#/components', '"api#/components')) as object);
+      const validate = ajv.compile(
+        JSON.parse(
+          JSON.stringify(item['get'].responses['200']!.content!['application/json']!.schema).replaceAll(
+            '"#/components',
+            '"api#/components',
+          ),
+        ) as object,
+      );
       const answer = await response.json();
-      expect(validate(answer), `${path} ${JSON.stringify(validate.errors)} ${JSON.stringify(answer).slice(0, 500)}`).toBe(true);
+      expect(
+        validate(answer),
+        `${path} ${JSON.stringify(validate.errors)} ${JSON.stringify(answer).slice(0, 500)}`,
+      ).toBe(true);
     }
   }, 60_000);
 
   test('a body that is too large, a path that is not there, a method that is not', async () => {
-    const post = (body: string) => fetch(`${service.url}/api/v1/connections`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    const post = (body: string) =>
+      fetch(`${service.url}/api/v1/connections`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      });
     expect((await post(`{"id": "${'x'.repeat(LIMITS.apiBodyBytes)}"}`)).status).toBe(413);
     expect(await (await post('{"id": ')).json()).toMatchObject({ error: { code: 'bad_json' } });
-    expect(await (await post('{"id": "good", "source": {"connector": "stripe"}, "colour": 1}')).json()).toMatchObject({ error: { code: 'bad_request', message: 'there is no setting colour' } });
-    expect(await (await post('{"id": "Bad Name", "source": {"connector": "stripe"}}')).json()).toMatchObject({ error: { place: 'id', expected: expect.stringContaining('a-z') } });
+    expect(await (await post('{"id": "good", "source": {"connector": "stripe"}, "colour": 1}')).json()).toMatchObject({
+      error: { code: 'bad_request', message: 'there is no setting colour' },
+    });
+    expect(await (await post('{"id": "Bad Name", "source": {"connector": "stripe"}}')).json()).toMatchObject({
+      error: { place: 'id', expected: expect.stringContaining('a-z') },
+    });
     expect((await fetch(`${service.url}/api/v1/nothing`)).status).toBe(404);
     const patched = await fetch(`${service.url}/api/v1/connections/filed`, { method: 'PATCH' });
     expect([patched.status, patched.headers.get('allow')]).toEqual([405, 'GET, HEAD, PUT, DELETE']);
     expect(await patched.json()).toMatchObject({ error: { code: 'wrong_method', found: 'PATCH' } });
     expect((await fetch(`${service.url}/api/v1/overview`, { method: 'HEAD' })).status).toBe(200);
-    expect(await (await fetch(`${service.url}/api/v1/apps/stripe/limit`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"rate_limit": 5}' })).json()).toMatchObject({ error: { place: 'frequency_seconds', expected: 'a number', found: 'nothing' } });
-    expect(await (await fetch(`${service.url}/api/v1/connections/nobody`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"version": 3, "source": {"connector": "stripe"}}' })).json()).toMatchObject({ error: { code: 'unknown_connection' } });
+    expect(
+      await (
+        await fetch(`${service.url}/api/v1/apps/stripe/limit`, {
+          method: 'PUT',
+          headers: { 'content-type': 'application/json' },
+          body: '{"rate_limit": 5}',
+        })
+      ).json(),
+    ).toMatchObject({ error: { place: 'frequency_seconds', expected: 'a number', found: 'nothing' } });
+    expect(
+      await (
+        await fetch(`${service.url}/api/v1/connections/nobody`, {
+          method: 'PUT',
+          headers: { 'content-type': 'application/json' },
+          body: '{"version": 3, "source": {"connector": "stripe"}}',
+        })
+      ).json(),
+    ).toMatchObject({ error: { code: 'unknown_connection' } });
     expect((await fetch(`${service.url}/%2e%2e/%2e%2e/etc/passwd`)).status).toBe(404);
   });
 });
@@ -443,8 +755,11 @@ test('metrics tell of the fleet, in the exposition format', async () => {
   const response = await fetch(`${service.url}/metrics`);
   expect(response.headers.get('content-type')).toContain('text/plain');
   const text = await response.text();
-  for (const line of text.split('\n')) expect(line).toMatch(/^$|^# (HELP|TYPE) \w+ .+|^\w+(\{[^}]*\})? -?(\d|NaN|Inf|\+Inf)/);
+  for (const line of text.split('\n'))
+    expect(line).toMatch(/^$|^# (HELP|TYPE) \w+ .+|^\w+(\{[^}]*\})? -?(\d|NaN|Inf|\+Inf)/);
   expect(text).toMatch(/headrace_workers 1\n/);
   expect(text).toMatch(/headrace_rows_total\{connection="filed"\} \d+/);
-  expect(text).toMatch(/headrace_http_request_duration_seconds_count\{[^}]*route="\/api\/v1\/connections\/:connection"/);
+  expect(text).toMatch(
+    /headrace_http_request_duration_seconds_count\{[^}]*route="\/api\/v1\/connections\/:connection"/,
+  );
 });

@@ -28,13 +28,23 @@ afterAll(async () => {
 });
 
 const budgetClient = (name: string) => connect(destination.target, name, { pipeline: true });
-const between = (result: Flooded, from: number, to: number) => result.series.slice(from * 10, to * 10).reduce((a, b) => a + b, 0);
+const between = (result: Flooded, from: number, to: number) =>
+  result.series.slice(from * 10, to * 10).reduce((a, b) => a + b, 0);
 
-async function flood(limit: string, dialect: string, processes: number, seconds: number, more: Record<string, unknown> = {}, whileRunning?: (floods: ReturnType<typeof startFlood>[]) => void) {
+async function flood(
+  limit: string,
+  dialect: string,
+  processes: number,
+  seconds: number,
+  more: Record<string, unknown> = {},
+  whileRunning?: (floods: ReturnType<typeof startFlood>[]) => void,
+) {
   await testbed?.close();
   testbed = await tinyServer(limit, 20);
   const scope = uniqueName();
-  const floods = Array.from({ length: processes }, () => startFlood({ url: testbed!.url, dialect, seconds, target: destination.target, scope, ...more }));
+  const floods = Array.from({ length: processes }, () =>
+    startFlood({ url: testbed!.url, dialect, seconds, target: destination.target, scope, ...more }),
+  );
   await Promise.all(floods.map((each) => each.ready));
   whileRunning?.(floods);
   return { results: await Promise.all(floods.map((each) => each.done)), stats: testbed.stats() };
@@ -42,7 +52,10 @@ async function flood(limit: string, dialect: string, processes: number, seconds:
 
 test('a gate that another version of Headrace wrote is not gone on with', async () => {
   const scope = uniqueName();
-  const [store, client] = [await BudgetStore.open(await budgetClient('test'), scope, 'one'), await connect(destination.target, 'test')];
+  const [store, client] = [
+    await BudgetStore.open(await budgetClient('test'), scope, 'one'),
+    await connect(destination.target, 'test'),
+  ];
   const read = async () => {
     const row = await store.lock(performance.now());
     await store.release();
@@ -53,7 +66,10 @@ test('a gate that another version of Headrace wrote is not gone on with', async 
   await store.keep(null, state);
   expect((await read())?.nextId).toBe(7);
   for (const foreign of [state, { layout: 1, state }, { layout: 99, state }]) {
-    await client.query('update _headrace.budget set state = $2 where scope = $1', [scope, deflateRawSync(serialize(foreign))]);
+    await client.query('update _headrace.budget set state = $2 where scope = $1', [
+      scope,
+      deflateRawSync(serialize(foreign)),
+    ]);
     expect(await read()).toBeUndefined();
   }
   await store.close();
@@ -71,9 +87,19 @@ describe('a budget that processes share', () => {
   });
 
   test('together they never exceed max_rate, and who is killed leaves its part to the others', async () => {
-    const { results, stats } = await flood('intercom', 'airtable', 3, 16, { facts: [{ name: 'requests', scope: 'credential', usual: { requests: 60, windowMs: 1000 } }], ceilings: { maxRate: { requests: 300, windowMs: 10_000 } } }, (floods) => {
-      setTimeout(() => floods[0]!.child.kill('SIGKILL'), 5000);
-    });
+    const { results, stats } = await flood(
+      'intercom',
+      'airtable',
+      3,
+      16,
+      {
+        facts: [{ name: 'requests', scope: 'credential', usual: { requests: 60, windowMs: 1000 } }],
+        ceilings: { maxRate: { requests: 300, windowMs: 10_000 } },
+      },
+      (floods) => {
+        setTimeout(() => floods[0]!.child.kill('SIGKILL'), 5000);
+      },
+    );
     // The server counts over ten seconds, and a busy machine may hold requests up by a tenth of one.
     expect(stats.mostInWindow).toMatchObject({ windowMs: 10_000 });
     expect(stats.mostInWindow.global).toBeLessThanOrEqual(300);
@@ -84,13 +110,18 @@ describe('a budget that processes share', () => {
 });
 
 describe('the row', () => {
-  const open = async (scope: string, member: string, fence?: { task: string; attempt: number }) => BudgetStore.open(await budgetClient(member), scope, member, fence);
-  const gate = () => new SharedGate({ facts: [{ name: 'requests', scope: 'credential', usual: { requests: 1000, windowMs: 1000 } }] }, systemClock);
+  const open = async (scope: string, member: string, fence?: { task: string; attempt: number }) =>
+    BudgetStore.open(await budgetClient(member), scope, member, fence);
+  const gate = () =>
+    new SharedGate(
+      { facts: [{ name: 'requests', scope: 'credential', usual: { requests: 1000, windowMs: 1000 } }] },
+      systemClock,
+    );
   const request = { endpoint: 'a', cost: 1 };
 
   /** Waits until the gate lets a request go. */
   async function admitted(own: SharedGate, withinMs: number): Promise<boolean> {
-    for (const end = systemClock.monotonic() + withinMs; systemClock.monotonic() < end; ) {
+    for (const end = systemClock.monotonic() + withinMs; systemClock.monotonic() < end;) {
       if (own.check(systemClock.monotonic(), request).go) return true;
       await systemClock.sleep(5);
     }
@@ -100,10 +131,22 @@ describe('the row', () => {
   test('an owner hands over when another one comes, and what it learned goes along', async () => {
     const scope = uniqueName();
     const [first, second] = [gate(), gate()];
-    await first.attach(() => open(scope, 'first'), 'first', () => {});
+    await first.attach(
+      () => open(scope, 'first'),
+      'first',
+      () => {},
+    );
     const ticket = first.sent(systemClock.monotonic(), request);
-    first.answered(systemClock.monotonic(), ticket, { kind: 'rejected', signs: { readings: [], rejection: { limit: 'requests', reason: 'rate', retryAfterMs: 3000 } }, serverTimeMs: undefined });
-    await second.attach(() => open(scope, 'second'), 'second', () => {});
+    first.answered(systemClock.monotonic(), ticket, {
+      kind: 'rejected',
+      signs: { readings: [], rejection: { limit: 'requests', reason: 'rate', retryAfterMs: 3000 } },
+      serverTimeMs: undefined,
+    });
+    await second.attach(
+      () => open(scope, 'second'),
+      'second',
+      () => {},
+    );
     // The block that the first one met holds the second as well.
     expect(await admitted(second, 1500)).toBe(false);
     expect(await admitted(second, 4000)).toBe(true);
@@ -111,11 +154,22 @@ describe('the row', () => {
     await second.close();
   });
 
-  test.each([['left in good order', true], ['crashed', false]])('a database that was started again after all %s', async (_, isClean) => {
+  test.each([
+    ['left in good order', true],
+    ['crashed', false],
+  ])('a database that was started again after all %s', async (_, isClean) => {
     const scope = uniqueName();
     const first = gate();
-    await first.attach(() => open(scope, 'first'), 'first', () => {});
-    first.answered(systemClock.monotonic(), first.sent(systemClock.monotonic(), request), { kind: 'accepted', signs: { readings: [] }, serverTimeMs: undefined });
+    await first.attach(
+      () => open(scope, 'first'),
+      'first',
+      () => {},
+    );
+    first.answered(systemClock.monotonic(), first.sent(systemClock.monotonic(), request), {
+      kind: 'accepted',
+      signs: { readings: [] },
+      serverTimeMs: undefined,
+    });
     await first.close();
     const store = await open(scope, 'between');
     const state = (await store.lock(performance.now())).read()!;
@@ -124,7 +178,11 @@ describe('the row', () => {
     await store.leave();
     await store.close();
     const second = gate();
-    await second.attach(() => open(scope, 'second'), 'second', () => {});
+    await second.attach(
+      () => open(scope, 'second'),
+      'second',
+      () => {},
+    );
     // What was granted shortly before a crash may be forgotten: a second passes before anything is sent.
     expect(await admitted(second, 300)).toBe(isClean);
     expect(await admitted(second, 2000)).toBe(true);
@@ -135,11 +193,19 @@ describe('the row', () => {
     const scope = uniqueName();
     const client = await budgetClient('first');
     const first = gate();
-    await first.attach(() => BudgetStore.open(client, scope, 'first'), 'first', () => {});
+    await first.attach(
+      () => BudgetStore.open(client, scope, 'first'),
+      'first',
+      () => {},
+    );
     first.sent(systemClock.monotonic(), request);
     (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
     const second = gate();
-    await second.attach(() => open(scope, 'second'), 'second', () => {});
+    await second.attach(
+      () => open(scope, 'second'),
+      'second',
+      () => {},
+    );
     expect(await admitted(second, 3500)).toBe(true);
     await second.close();
     await first.close();
@@ -148,13 +214,25 @@ describe('the row', () => {
   test('an attempt that a later one replaced is refused', async () => {
     const scope = uniqueName();
     const old = gate();
-    await old.attach(() => open(scope, 'old', { task: 't', attempt: 1 }), 'old', () => {});
+    await old.attach(
+      () => open(scope, 'old', { task: 't', attempt: 1 }),
+      'old',
+      () => {},
+    );
     await expect(open(scope, 'new', { task: 't', attempt: 2 }).then((store) => store.close())).resolves.toBeUndefined();
     await systemClock.sleep(700);
-    expect(() => old.check(systemClock.monotonic(), request)).toThrow(expect.objectContaining({ code: 'stale_attempt' }));
+    expect(() => old.check(systemClock.monotonic(), request)).toThrow(
+      expect.objectContaining({ code: 'stale_attempt' }),
+    );
     await old.close();
     const late = gate();
-    await expect(late.attach(() => open(scope, 'late', { task: 't', attempt: 1 }), 'late', () => {})).rejects.toMatchObject({ code: 'stale_attempt' });
+    await expect(
+      late.attach(
+        () => open(scope, 'late', { task: 't', attempt: 1 }),
+        'late',
+        () => {},
+      ),
+    ).rejects.toMatchObject({ code: 'stale_attempt' });
     await late.close();
   });
 
@@ -163,10 +241,14 @@ describe('the row', () => {
     const clients: Awaited<ReturnType<typeof connect>>[] = [];
     const own = gate();
     const errors: unknown[] = [];
-    await own.attach(async () => {
-      clients.push(await budgetClient('lossy'));
-      return BudgetStore.open(clients.at(-1)!, scope, 'lossy');
-    }, 'lossy', (error) => errors.push(error));
+    await own.attach(
+      async () => {
+        clients.push(await budgetClient('lossy'));
+        return BudgetStore.open(clients.at(-1)!, scope, 'lossy');
+      },
+      'lossy',
+      (error) => errors.push(error),
+    );
     await clients[0]!.end();
     await systemClock.sleep(900);
     expect(clients).toHaveLength(2);
@@ -180,7 +262,11 @@ describe('the row', () => {
     const client = await budgetClient('lonely');
     const own = gate();
     const errors: unknown[] = [];
-    await own.attach(() => BudgetStore.open(client, scope, 'lonely'), 'lonely', (error) => errors.push(error));
+    await own.attach(
+      () => BudgetStore.open(client, scope, 'lonely'),
+      'lonely',
+      (error) => errors.push(error),
+    );
     await client.end();
     await systemClock.sleep(1200);
     expect(own.check(systemClock.monotonic(), request)).toMatchObject({ go: false, reason: 'shared budget' });

@@ -15,7 +15,9 @@ const PAGES = path.join(import.meta.dirname, '../../dist/web');
 
 test('its script stays below 100 KB compressed', () => {
   const assets = path.join(PAGES, 'assets');
-  const bytes = readdirSync(assets).filter((name) => name.endsWith('.js')).reduce((sum, name) => sum + gzipSync(readFileSync(path.join(assets, name))).length, 0);
+  const bytes = readdirSync(assets)
+    .filter((name) => name.endsWith('.js'))
+    .reduce((sum, name) => sum + gzipSync(readFileSync(path.join(assets, name))).length, 0);
   expect(bytes).toBeGreaterThan(0);
   expect(bytes).toBeLessThan(100 * 1024);
 });
@@ -28,12 +30,32 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
   const faults: string[] = [];
 
   beforeAll(async () => {
-    testbed = await startStripeTestbed({ rows: 3000, collections: { charges: { rows: 27_000 } }, limit: '60/s,endpoint=60/s', latency: { medianMs: 10, sigma: 0.2 } });
-    const source = { connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, rate_limit: { global: 60, endpoint: 60 } };
+    testbed = await startStripeTestbed({
+      rows: 3000,
+      collections: { charges: { rows: 27_000 } },
+      limit: '60/s,endpoint=60/s',
+      latency: { medianMs: 10, sigma: 0.2 },
+    });
+    const source = {
+      connector: 'stripe',
+      api_key: TESTBED_LIVE_KEY,
+      base_url: testbed.url,
+      rate_limit: { global: 60, endpoint: 60 },
+    };
     const destination = { type: 'postgres', url: '${DATABASE_URL}' };
     service = await startService({
       pages: PAGES,
-      file: { connections: { acme: { source: { ...source, streams: ['customers', 'charges'] }, destination, schedule: { cron: '0 3 * * *' } }, quick: { source: { ...source, streams: ['coupons'] }, destination }, lame: { source: { ...source, api_key: ['sk', 'live', 'wrongkey123'].join('_') }, destination, app: 'lame' } } },
+      file: {
+        connections: {
+          acme: {
+            source: { ...source, streams: ['customers', 'charges'] },
+            destination,
+            schedule: { cron: '0 3 * * *' },
+          },
+          quick: { source: { ...source, streams: ['coupons'] }, destination },
+          lame: { source: { ...source, api_key: ['sk', 'live', 'wrongkey123'].join('_') }, destination, app: 'lame' },
+        },
+      },
     });
     browser = await openBrowser();
   }, 120_000);
@@ -54,13 +76,22 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
     page.on('pageerror', (error) => faults.push(error.message));
-    page.on('console', (message) => message.type() === 'error' && !/status of (?:401|422) /.test(message.text()) && faults.push(message.text()));
-    page.on('request', (request) => !request.url().startsWith(base) && !request.url().startsWith('data:') && faults.push(`asked ${request.url()}`));
+    page.on(
+      'console',
+      (message) =>
+        message.type() === 'error' && !/status of (?:401|422) /.test(message.text()) && faults.push(message.text()),
+    );
+    page.on(
+      'request',
+      (request) =>
+        !request.url().startsWith(base) && !request.url().startsWith('data:') && faults.push(`asked ${request.url()}`),
+    );
     await page.goto(`${base}/${hash}`);
     pages.push(page);
     return page;
   }
-  const row = (page: Page, name: string) => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
+  const row = (page: Page, name: string) =>
+    page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
 
   test('a run is started, watched while its streams fill, and ends with its proof', async () => {
     const page = await open();
@@ -75,7 +106,10 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     let use = '';
     await until(async () => {
       seen.add(await filled());
-      use ||= await page.getByRole('meter', { name: 'Use of the limit' }).innerText({ timeout: 100 }).catch(() => '');
+      use ||= await page
+        .getByRole('meter', { name: 'Use of the limit' })
+        .innerText({ timeout: 100 })
+        .catch(() => '');
       return seen.size >= 3 && use !== '';
     });
     expect(use).toMatch(/^[\d.]+ of [\d.]+ requests\/s \(\d+%\)$/);
@@ -147,7 +181,9 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     await page.getByRole('dialog').waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
-    expect((await service.client.listTasks({ connection: 'quick' })).items.some(({ kind }) => kind === 'full')).toBe(false);
+    expect((await service.client.listTasks({ connection: 'quick' })).items.some(({ kind }) => kind === 'full')).toBe(
+      false,
+    );
   }, 90_000);
 
   test('an error is shown with its next step', async () => {
@@ -158,9 +194,19 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     await line.waitFor();
     expect(await line.innerText()).toMatch(/key/i);
     expect((await line.getByRole('cell').nth(3).innerText()).length).toBeGreaterThan(10);
-    await page.getByRole('link', { name: /Problems/ }).getByText('1').waitFor();
-    await line.getByRole('button', { name: /Cancel|Retry/ }).first().click();
-    await until(async () => (await service.client.listTasks({ connection: 'lame' })).items[0]!.attempt > 1 || (await service.client.listTasks({ connection: 'lame' })).items[0]!.state !== 'dead');
+    await page
+      .getByRole('link', { name: /Problems/ })
+      .getByText('1')
+      .waitFor();
+    await line
+      .getByRole('button', { name: /Cancel|Retry/ })
+      .first()
+      .click();
+    await until(
+      async () =>
+        (await service.client.listTasks({ connection: 'lame' })).items[0]!.attempt > 1 ||
+        (await service.client.listTasks({ connection: 'lame' })).items[0]!.state !== 'dead',
+    );
   }, 60_000);
 
   test('a connection is made, tested, edited and deleted; its key is on no page', async () => {
@@ -168,14 +214,35 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     await page.getByLabel('Name').fill('made');
     await page.getByLabel('Source').fill('{"connector": "stripe", ');
     await page.getByRole('button', { name: 'Make the connection' }).click();
-    await page.getByRole('alert').getByText(/Source is no JSON/).waitFor();
-    await page.getByLabel('Source').fill(JSON.stringify({ connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['coupons'], colour: 1 }));
+    await page
+      .getByRole('alert')
+      .getByText(/Source is no JSON/)
+      .waitFor();
+    await page.getByLabel('Source').fill(
+      JSON.stringify({
+        connector: 'stripe',
+        api_key: TESTBED_LIVE_KEY,
+        base_url: testbed.url,
+        streams: ['coupons'],
+        colour: 1,
+      }),
+    );
     await page.getByLabel('Destination').fill(JSON.stringify({ type: 'postgres', url: service.databaseUrl }));
     await page.getByRole('button', { name: 'Make the connection' }).click();
-    await page.getByRole('alert').getByText(/unknown setting colour/).waitFor();
-    await page.getByLabel('Source').fill(JSON.stringify({ connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['coupons'] }));
+    await page
+      .getByRole('alert')
+      .getByText(/unknown setting colour/)
+      .waitFor();
+    await page
+      .getByLabel('Source')
+      .fill(
+        JSON.stringify({ connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['coupons'] }),
+      );
     await page.getByRole('button', { name: 'Test first' }).click();
-    await page.getByRole('alert').getByText(/Works: account acct_/).waitFor();
+    await page
+      .getByRole('alert')
+      .getByText(/Works: account acct_/)
+      .waitFor();
     await page.getByRole('button', { name: 'Make the connection' }).click();
     await page.getByRole('heading', { name: 'made' }).waitFor();
     await page.getByText('every 1 h').waitFor();
@@ -196,19 +263,50 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     expect((await service.client.listConnections({ search: 'made' })).items).toEqual([]);
   }, 60_000);
 
-  const VIEWS = ['', '#/runs', '#/limits', '#/problems', '#/workers', '#/tokens', '#/new', '#/connections/acme', '#/nowhere', '#/run'];
-  test.each([['light', 1200], ['dark', 1200], ['light', 320], ['dark', 320], ['light', 2560]] as const)('%s, %i px wide: every view is readable, named, and fits', async (colorScheme, width) => {
-    const { items: [run] } = await service.client.listRuns({ connection: 'acme' });
-    const page = await open('', { colorScheme, viewport: { width, height: 800 } });
-    for (const view of VIEWS) {
-      await page.goto(`${service.url}/${view === '#/run' ? `#/runs/${run!.id}` : view}`);
-      await page.locator('h1').waitFor();
-      await until(async () => (await page.locator('[aria-busy=true]').count()) === 0);
-      const found = await page.evaluate<Record<string, unknown>>(INSPECT);
-      expect({ view, ...found }).toEqual({ view, low: [], nameless: [], headings: 1, doubles: 0, lang: 'en', wide: width });
-    }
-    expect(await page.evaluate(BACKGROUND)).toBe(colorScheme === 'dark' ? 'rgb(14, 20, 25)' : 'rgb(255, 255, 255)');
-  }, 90_000);
+  const VIEWS = [
+    '',
+    '#/runs',
+    '#/limits',
+    '#/problems',
+    '#/workers',
+    '#/tokens',
+    '#/new',
+    '#/connections/acme',
+    '#/nowhere',
+    '#/run',
+  ];
+  test.each([
+    ['light', 1200],
+    ['dark', 1200],
+    ['light', 320],
+    ['dark', 320],
+    ['light', 2560],
+  ] as const)(
+    '%s, %i px wide: every view is readable, named, and fits',
+    async (colorScheme, width) => {
+      const {
+        items: [run],
+      } = await service.client.listRuns({ connection: 'acme' });
+      const page = await open('', { colorScheme, viewport: { width, height: 800 } });
+      for (const view of VIEWS) {
+        await page.goto(`${service.url}/${view === '#/run' ? `#/runs/${run!.id}` : view}`);
+        await page.locator('h1').waitFor();
+        await until(async () => (await page.locator('[aria-busy=true]').count()) === 0);
+        const found = await page.evaluate<Record<string, unknown>>(INSPECT);
+        expect({ view, ...found }).toEqual({
+          view,
+          low: [],
+          nameless: [],
+          headings: 1,
+          doubles: 0,
+          lang: 'en',
+          wide: width,
+        });
+      }
+      expect(await page.evaluate(BACKGROUND)).toBe(colorScheme === 'dark' ? 'rgb(14, 20, 25)' : 'rgb(255, 255, 255)');
+    },
+    90_000,
+  );
 
   test('a screen reader is told of tables, states and progress', async () => {
     const page = await open('', { viewport: { width: 320, height: 800 } });
@@ -241,7 +339,18 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
   }, 60_000);
 
   test('where a token is wanted, it is asked for; a reader sees everything and can change nothing', async () => {
-    const guarded = await startService({ token: 'the-token-of-the-environment', worker: false, pages: PAGES, file: { connections: { seen: { source: { connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['coupons'] } } } } });
+    const guarded = await startService({
+      token: 'the-token-of-the-environment',
+      worker: false,
+      pages: PAGES,
+      file: {
+        connections: {
+          seen: {
+            source: { connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['coupons'] },
+          },
+        },
+      },
+    });
     try {
       const { token } = await guarded.tokens.create('viewer', 'read', undefined);
       const page = await open('', {}, guarded.url);
@@ -253,7 +362,8 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByRole('link', { name: 'seen', exact: true }).click();
       await page.getByRole('heading', { name: 'seen' }).waitFor();
-      for (const name of ['Run now', 'Pause', 'Delete', 'Test']) expect(await page.getByRole('button', { name }).count()).toBe(0);
+      for (const name of ['Run now', 'Pause', 'Delete', 'Test'])
+        expect(await page.getByRole('button', { name }).count()).toBe(0);
       expect(await page.getByRole('link', { name: 'Tokens' }).count()).toBe(0);
       expect(await page.content()).not.toContain(token);
       await page.getByRole('button', { name: 'Sign out' }).click();

@@ -3,12 +3,24 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } fr
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
-import { startIntercomTestbed, startStripeTestbed, TESTBED_INTERCOM_TOKEN, TESTBED_LIVE_KEY, type IntercomTestbed, type StripeTestbed } from '../../src/testbed/index.js';
+import {
+  startIntercomTestbed,
+  startStripeTestbed,
+  TESTBED_INTERCOM_TOKEN,
+  TESTBED_LIVE_KEY,
+  type IntercomTestbed,
+  type StripeTestbed,
+} from '../../src/testbed/index.js';
 import { assertCommand, headrace, MAIN, scratch } from '../support.js';
 
 const ROOT = path.join(import.meta.dirname, '../..');
-const FILES = ['README.md', 'docs/scale.md', ...readdirSync(path.join(ROOT, 'docs/guides')).map((file) => `docs/guides/${file}`)];
-const blocks = (text: string, language: string) => [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map((match) => match[1]!);
+const FILES = [
+  'README.md',
+  'docs/scale.md',
+  ...readdirSync(path.join(ROOT, 'docs/guides')).map((file) => `docs/guides/${file}`),
+];
+const blocks = (text: string, language: string) =>
+  [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map((match) => match[1]!);
 
 let testbed: StripeTestbed;
 let intercom: IntercomTestbed;
@@ -26,33 +38,60 @@ const words = (line: string) => [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((matc
 
 describe.each(FILES)('%s', (file) => {
   const text = readFileSync(path.join(ROOT, file), 'utf8');
-  const commands = blocks(text, 'sh').flatMap((block) => block.split('\n')).map((line) => line.replace(/\s+#.*$/, '').trim()).filter((line) => /^(npx )?headrace /.test(line));
+  const commands = blocks(text, 'sh')
+    .flatMap((block) => block.split('\n'))
+    .map((line) => line.replace(/\s+#.*$/, '').trim())
+    .filter((line) => /^(npx )?headrace /.test(line));
 
-  if (commands.length > 0) test('its commands run', async () => {
-    const { folder, drop } = scratch();
-    copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'source-intercom.yaml'));
-    copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'manifest.yaml'));
-    writeFileSync(path.join(folder, 'config.json'), JSON.stringify({ access_token: TESTBED_INTERCOM_TOKEN, start_date: '2015-01-01T00:00:00Z' }));
-    const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_BASE_URL: testbed.url, STRIPE_WEBHOOK_SECRET: 'whsec_documentation' };
-    if (file.endsWith('scheduler.md')) writeFileSync(path.join(folder, 'headrace.yaml'), blocks(text, 'yaml')[0]!.replace('connector: stripe,', `connector: stripe, base_url: "${testbed.url}",`));
-    if (!commands.some((command) => /headrace sync/.test(command)) || file.endsWith('destinations.md')) if (!file.endsWith('scheduler.md')) await headrace(['sync', 'stripe', '-q'], { env, cwd: folder });
-    for (const command of commands) {
-      const [line, into] = command.split(' > ');
-      const args = words(line!.replace(/^npx /, '')).slice(1);
-      const serves = ['testbed', 'serve', 'worker'].includes(args[0]!);
-      const ran = await headrace(args.map((arg) => (serves && /^40\d\d$/.test(arg) ? '0' : arg === 'http://127.0.0.1:4011' ? intercom.url : arg)), { env, cwd: folder, ...(serves ? { signalAfter: { ms: 4000, signal: 'SIGTERM' as const } } : {}) });
-      expect(`${command}: exit ${ran.code} ${ran.code === 0 ? '' : ran.stderr + ran.stdout}`.trim()).toBe(`${command}: exit 0`);
-      if (into) writeFileSync(path.join(folder, into), ran.stdout);
-    }
-    drop();
-  }, 120_000);
+  if (commands.length > 0)
+    test('its commands run', async () => {
+      const { folder, drop } = scratch();
+      copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'source-intercom.yaml'));
+      copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'manifest.yaml'));
+      writeFileSync(
+        path.join(folder, 'config.json'),
+        JSON.stringify({ access_token: TESTBED_INTERCOM_TOKEN, start_date: '2015-01-01T00:00:00Z' }),
+      );
+      const env = {
+        STRIPE_API_KEY: TESTBED_LIVE_KEY,
+        STRIPE_BASE_URL: testbed.url,
+        STRIPE_WEBHOOK_SECRET: 'whsec_documentation',
+      };
+      if (file.endsWith('scheduler.md'))
+        writeFileSync(
+          path.join(folder, 'headrace.yaml'),
+          blocks(text, 'yaml')[0]!.replace('connector: stripe,', `connector: stripe, base_url: "${testbed.url}",`),
+        );
+      if (!commands.some((command) => /headrace sync/.test(command)) || file.endsWith('destinations.md'))
+        if (!file.endsWith('scheduler.md')) await headrace(['sync', 'stripe', '-q'], { env, cwd: folder });
+      for (const command of commands) {
+        const [line, into] = command.split(' > ');
+        const args = words(line!.replace(/^npx /, '')).slice(1);
+        const serves = ['testbed', 'serve', 'worker'].includes(args[0]!);
+        const ran = await headrace(
+          args.map((arg) =>
+            serves && /^40\d\d$/.test(arg) ? '0' : arg === 'http://127.0.0.1:4011' ? intercom.url : arg,
+          ),
+          { env, cwd: folder, ...(serves ? { signalAfter: { ms: 4000, signal: 'SIGTERM' as const } } : {}) },
+        );
+        expect(`${command}: exit ${ran.code} ${ran.code === 0 ? '' : ran.stderr + ran.stdout}`.trim()).toBe(
+          `${command}: exit 0`,
+        );
+        if (into) writeFileSync(path.join(folder, into), ran.stdout);
+      }
+      drop();
+    }, 120_000);
 
   test('its other commands exist', () => {
-    for (const block of blocks(text, 'bash')) for (const line of block.split('\n')) if (line.startsWith('headrace ')) assertCommand(words(line.replace(/\s+#.*$/, '')).slice(1));
+    for (const block of blocks(text, 'bash'))
+      for (const line of block.split('\n'))
+        if (line.startsWith('headrace ')) assertCommand(words(line.replace(/\s+#.*$/, '')).slice(1));
   });
 
   test('its links point somewhere', () => {
-    for (const [, target] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) if (!/^https?:/.test(target!)) expect(existsSync(path.join(ROOT, path.dirname(file), target!)), target).toBe(true);
+    for (const [, target] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g))
+      if (!/^https?:/.test(target!))
+        expect(existsSync(path.join(ROOT, path.dirname(file), target!)), target).toBe(true);
   });
 
   test('its configurations are understood', () => {
@@ -60,21 +99,33 @@ describe.each(FILES)('%s', (file) => {
       const { folder, drop } = scratch();
       const at = path.join(folder, 'headrace.yaml');
       writeFileSync(at, block);
-      expect(Object.keys(loadConfig(at, { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_WEBHOOK_SECRET: 'whsec_documentation', DATABASE_URL: 'postgres://x/y' }).config.connections)).not.toHaveLength(0);
+      expect(
+        Object.keys(
+          loadConfig(at, {
+            STRIPE_API_KEY: TESTBED_LIVE_KEY,
+            STRIPE_WEBHOOK_SECRET: 'whsec_documentation',
+            DATABASE_URL: 'postgres://x/y',
+          }).config.connections,
+        ),
+      ).not.toHaveLength(0);
       drop();
     }
   });
 });
 
-test('the README\'s two commands are scripts of the package, and the invariants name tests that exist', () => {
-  const { scripts } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+test("the README's two commands are scripts of the package, and the invariants name tests that exist", () => {
+  const { scripts } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
   const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
   for (const command of ['npm ci && npm run demo', 'npm ci && npm test']) expect(readme).toContain(command);
   expect(scripts['demo'] && scripts['test']).toBeTruthy();
   expect(existsSync(MAIN)).toBe(true);
   const spec = readFileSync(path.join(ROOT, 'SPEC.md'), 'utf8');
   for (const row of spec.split('\n').filter((line) => /^\| \d \|/.test(line))) {
-    const sources = [...row.matchAll(/`((?:src|test|bench)\/[^`]+)`/g)].map((match) => readFileSync(path.join(ROOT, match[1]!), 'utf8')).join('\n');
+    const sources = [...row.matchAll(/`((?:src|test|bench)\/[^`]+)`/g)]
+      .map((match) => readFileSync(path.join(ROOT, match[1]!), 'utf8'))
+      .join('\n');
     expect(sources.length).toBeGreaterThan(0);
     for (const [, title] of row.split('|')[3]!.matchAll(/"([^"]+)"/g)) expect(sources, title).toContain(title!);
   }

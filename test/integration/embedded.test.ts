@@ -12,7 +12,8 @@ beforeEach(() => {
 });
 afterEach(() => work.drop());
 
-const pidOf = (folder: string) => Number(readFileSync(path.join(folder, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
+const pidOf = (folder: string) =>
+  Number(readFileSync(path.join(folder, 'postgres', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
 const running = (pid: number) => existsSync(`/proc/${pid}`);
 
 describe('the embedded server', () => {
@@ -37,7 +38,9 @@ describe('the embedded server', () => {
 
   test('a postmaster that outlives its killed process is adopted', async () => {
     const script = `import { EmbeddedServer } from ${JSON.stringify(path.join(import.meta.dirname, '../../dist/postgres/embedded/server.js'))}; await EmbeddedServer.open(${JSON.stringify(work.folder)}); console.log('open'); setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     await new Promise((resolve) => child.stdout.once('data', resolve));
     const pid = pidOf(work.folder);
     child.kill('SIGKILL');
@@ -70,11 +73,13 @@ describe('the embedded server', () => {
     const client = await connect(server.target, 'test');
     expect((await client.query('show listen_addresses')).rows).toEqual([{ listen_addresses: '' }]);
     await client.end();
-    await expect(connect({ ...server.target, options: { ...server.target.options, password: 'wrong' } }, 'test')).rejects.toMatchObject({ code: 'database_login' });
+    await expect(
+      connect({ ...server.target, options: { ...server.target.options, password: 'wrong' } }, 'test'),
+    ).rejects.toMatchObject({ code: 'database_login' });
     await server.close();
   });
 
-  test('below a folder that the database\'s account cannot enter, a fallback place is used, and said', async () => {
+  test("below a folder that the database's account cannot enter, a fallback place is used, and said", async () => {
     const closed = path.join(work.folder, 'closed');
     mkdirSync(closed);
     chmodSync(closed, 0o700);

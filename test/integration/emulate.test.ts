@@ -24,7 +24,9 @@ function freePort(): Promise<number> {
 beforeAll(async () => {
   const port = await freePort();
   const bin = path.join(import.meta.dirname, '../../node_modules/.bin/emulate');
-  child = spawn(process.execPath, [realpathSync(bin), '--service', 'stripe', '--port', String(port)], { stdio: 'ignore' });
+  child = spawn(process.execPath, [realpathSync(bin), '--service', 'stripe', '--port', String(port)], {
+    stdio: 'ignore',
+  });
   url = `http://127.0.0.1:${port}`;
   for (let i = 0; i < 100; i++) {
     try {
@@ -35,19 +37,34 @@ beforeAll(async () => {
     }
   }
   for (let i = 0; i < CUSTOMERS; i++) {
-    const response = await fetch(`${url}/v1/customers`, { method: 'POST', headers: { authorization: `Bearer ${key}`, 'content-type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams({ email: `c${i}@example.com`, name: `Customer ${i}` }) });
+    const response = await fetch(`${url}/v1/customers`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ email: `c${i}@example.com`, name: `Customer ${i}` }),
+    });
     expect(response.status).toBeLessThan(300);
   }
 });
 afterAll(() => void child.kill('SIGKILL'));
 
 test('customers by cursor: every one once, in pages', async () => {
-  const { source } = await openSource({ name: 'stripe', source: stripeConfigSchema.parse({ connector: 'stripe', api_key: key, base_url: url }), destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' });
+  const { source } = await openSource({
+    name: 'stripe',
+    source: stripeConfigSchema.parse({ connector: 'stripe', api_key: key, base_url: url }),
+    destination: { type: 'embedded', mode: 'upsert' },
+    dataDir: '',
+  });
   const customers = source.streams.find((stream) => stream.name === 'customers')!;
   const found = new Set<string>();
   let cursor: string | null = null;
   do {
-    const page = await customers.page({ gte: null, lt: null, cursor, signal: new AbortController().signal, weight: () => 0 });
+    const page = await customers.page({
+      gte: null,
+      lt: null,
+      cursor,
+      signal: new AbortController().signal,
+      weight: () => 0,
+    });
     for (const record of page.records) found.add(String(record['email']));
     cursor = page.hasMore ? page.next : null;
   } while (cursor !== null);

@@ -1,4 +1,7 @@
-/** Tasks that another process runs than the one that admitted them: adoption by itself, and through a real Restate server. */
+/**
+ * Tasks that another process runs than the one that admitted them: adoption by itself, and through a real Restate
+ * server.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -16,8 +19,15 @@ describe('adoption', () => {
   beforeEach(async () => {
     database = await freshDatabase();
     scheduler = await Scheduler.open(database.target);
-    await scheduler.define({ id: 'a', partition: 'p', app: 'x', limit: { requests: 2, frequencySeconds: 1 }, maxConcurrent: 4 });
-    for (const id of ['dispatcher', 'one', 'two']) await scheduler.join({ id, host: 'h', pid: 1, version: 'v', slots: 10 }, 60_000);
+    await scheduler.define({
+      id: 'a',
+      partition: 'p',
+      app: 'x',
+      limit: { requests: 2, frequencySeconds: 1 },
+      maxConcurrent: 4,
+    });
+    for (const id of ['dispatcher', 'one', 'two'])
+      await scheduler.join({ id, host: 'h', pid: 1, version: 'v', slots: 10 }, 60_000);
   });
   afterEach(async () => {
     await scheduler.close();
@@ -25,7 +35,10 @@ describe('adoption', () => {
   });
 
   test('of two deliveries one is run; who claimed it can no longer end it; the cap holds all the while', async () => {
-    await scheduler.enqueue([{ connection: 'a', kind: 'bench' }, { connection: 'a', kind: 'bench' }]);
+    await scheduler.enqueue([
+      { connection: 'a', kind: 'bench' },
+      { connection: 'a', kind: 'bench' },
+    ]);
     const [task] = await scheduler.claim('dispatcher', 5);
     expect(await scheduler.claim('dispatcher', 5)).toEqual([]);
     expect(await scheduler.held([task!])).toEqual([task!.id]);
@@ -65,8 +78,14 @@ describe('adoption', () => {
 
 describe('the command line', () => {
   test('refuses roles that exclude each other, and unsigned deliveries from elsewhere', async () => {
-    expect(await headrace(['worker', '--dispatch', 'http://127.0.0.1:1', '--endpoint', '0'])).toMatchObject({ code: 2, stderr: expect.stringContaining('one of both') });
-    expect(await headrace(['worker', '--endpoint', '0', '--endpoint-host', '0.0.0.0'])).toMatchObject({ code: 2, stderr: expect.stringContaining('RESTATE_IDENTITY_KEYS') });
+    expect(await headrace(['worker', '--dispatch', 'http://127.0.0.1:1', '--endpoint', '0'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('one of both'),
+    });
+    expect(await headrace(['worker', '--endpoint', '0', '--endpoint-host', '0.0.0.0'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('RESTATE_IDENTITY_KEYS'),
+    });
   });
 });
 
@@ -82,11 +101,30 @@ describe.skipIf(restateBinary() === undefined)('through a Restate server', () =>
     database = await freshDatabase();
     url = urlOf(database.target);
     folder = scratch();
-    testbed = await startStripeTestbed({ rows: 1000, collections: { charges: { rows: 12_000 } }, limit: '60/s,endpoint=60/s' });
+    testbed = await startStripeTestbed({
+      rows: 1000,
+      collections: { charges: { rows: 12_000 } },
+      limit: '60/s,endpoint=60/s',
+    });
     restate = await RestateServer.open(path.join(folder.folder, 'restate'));
-    writeFileSync(path.join(folder.folder, 'headrace.yaml'), JSON.stringify({
-      database: '${DATABASE_URL}', connections: { acme: { destination: { type: 'postgres', url: '${DATABASE_URL}' }, source: { connector: 'stripe', api_key: '${STRIPE_API_KEY}', base_url: testbed.url, streams: ['customers', 'charges'], rate_limit: { global: 60, endpoint: 60 } } } },
-    }));
+    writeFileSync(
+      path.join(folder.folder, 'headrace.yaml'),
+      JSON.stringify({
+        database: '${DATABASE_URL}',
+        connections: {
+          acme: {
+            destination: { type: 'postgres', url: '${DATABASE_URL}' },
+            source: {
+              connector: 'stripe',
+              api_key: '${STRIPE_API_KEY}',
+              base_url: testbed.url,
+              streams: ['customers', 'charges'],
+              rate_limit: { global: 60, endpoint: 60 },
+            },
+          },
+        },
+      }),
+    );
   }, 120_000);
   afterAll(async () => {
     for (const child of processes) child.kill('SIGKILL');
@@ -98,10 +136,19 @@ describe.skipIf(restateBinary() === undefined)('through a Restate server', () =>
 
   const env = () => ({ DATABASE_URL: url, STRIPE_API_KEY: TESTBED_LIVE_KEY });
   function start(args: string[]): { child: ChildProcess; told: (type: string) => Promise<Record<string, any>> } {
-    const child = spawn(process.execPath, [MAIN, 'worker', '--json', ...args], { cwd: folder.folder, env: { ...process.env, ...env() }, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [MAIN, 'worker', '--json', ...args], {
+      cwd: folder.folder,
+      env: { ...process.env, ...env() },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     processes.add(child);
     const events: Record<string, any>[] = [];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => text.split('\n').filter(Boolean).forEach((line) => events.push(JSON.parse(line) as Record<string, any>)));
+    child.stdout.setEncoding('utf8').on('data', (text: string) =>
+      text
+        .split('\n')
+        .filter(Boolean)
+        .forEach((line) => events.push(JSON.parse(line) as Record<string, any>)),
+    );
     return { child, told: (type) => until(async () => events.find((event) => event['type'] === type)) };
   }
 
@@ -116,13 +163,25 @@ describe.skipIf(restateBinary() === undefined)('through a Restate server', () =>
     const client = await connect(database.target, 'test');
     const one = async (sql: string) => ((await client.query(sql)).rows[0] ?? {}) as Record<string, any>;
     try {
-      await until(async () => (await one(`select to_regclass('acme.charges') is not null as there`))['there'] && (await one('select count(*) as n from acme.charges'))['n'] > 500);
+      await until(
+        async () =>
+          (await one(`select to_regclass('acme.charges') is not null as there`))['there'] &&
+          (await one('select count(*) as n from acme.charges'))['n'] > 500,
+      );
       first.child.kill('SIGKILL');
       await restate.restart();
       await start(['--endpoint', port]).told('endpoint');
-      await until(async () => (await one(`select state from _headrace.task where kind = 'sync'`))['state'] === 'done', 90_000);
-      expect(await one('select count(*) as n, count(distinct id) as keys from acme.charges')).toEqual({ n: 12_000, keys: 12_000 });
-      expect(await one(`select attempt > 2 as again, result->>'outcome' as outcome from _headrace.task where kind = 'sync'`)).toEqual({ again: true, outcome: 'complete' });
+      await until(
+        async () => (await one(`select state from _headrace.task where kind = 'sync'`))['state'] === 'done',
+        90_000,
+      );
+      expect(await one('select count(*) as n, count(distinct id) as keys from acme.charges')).toEqual({
+        n: 12_000,
+        keys: 12_000,
+      });
+      expect(
+        await one(`select attempt > 2 as again, result->>'outcome' as outcome from _headrace.task where kind = 'sync'`),
+      ).toEqual({ again: true, outcome: 'complete' });
       expect(await one('select max(running) as running from _headrace.partition')).toEqual({ running: 0 });
     } finally {
       await client.end();

@@ -1,4 +1,6 @@
-/** Intercom by its manifest: the whole workspace into a real database, kills in the substream, and the Airbyte protocol. */
+/**
+ * Intercom by its manifest: the whole workspace into a real database, kills in the substream, and the Airbyte protocol.
+ */
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -26,15 +28,33 @@ afterAll(async () => {
   drop();
 });
 
-const partsOf = (bed: IntercomTestbed, rows: number) => Array.from({ length: rows }, (_, i) => bed.api.conversationAt(i).parts.map((part) => String(part['id']))).flat().toSorted();
+const partsOf = (bed: IntercomTestbed, rows: number) =>
+  Array.from({ length: rows }, (_, i) => bed.api.conversationAt(i).parts.map((part) => String(part['id'])))
+    .flat()
+    .toSorted();
 
 test('the whole workspace, each row once, nothing rejected; a second run reads what is new', async () => {
   const schema = uniqueName();
   const destination = await testDatabase(schema);
   const sync = async () => {
-    const opened = await openSource({ name: 'intercom', source: { connector: 'manifest', manifest: MANIFEST, config: { ...CONFIG }, base_url: testbed.url, exclude: [] }, destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' });
+    const opened = await openSource({
+      name: 'intercom',
+      source: { connector: 'manifest', manifest: MANIFEST, config: { ...CONFIG }, base_url: testbed.url, exclude: [] },
+      destination: { type: 'embedded', mode: 'upsert' },
+      dataDir: '',
+    });
     try {
-      return await runSync({ source: opened.source, permits: opened.permits, gateStatus: opened.gateStatus, destination, connection: 'intercom', runId: newRunId(), mode: 'upsert', clock: systemClock, signal: new AbortController().signal });
+      return await runSync({
+        source: opened.source,
+        permits: opened.permits,
+        gateStatus: opened.gateStatus,
+        destination,
+        connection: 'intercom',
+        runId: newRunId(),
+        mode: 'upsert',
+        clock: systemClock,
+        signal: new AbortController().signal,
+      });
     } finally {
       await opened.source.close();
     }
@@ -45,28 +65,74 @@ test('the whole workspace, each row once, nothing rejected; a second run reads w
   const stored = await query(destination, `select id, conversation_id from "${schema}"."conversation_parts"`);
   expect(stored.map((row) => row['id']).toSorted()).toEqual(partsOf(testbed, ROWS));
   expect(stored.every((row) => String(row['id']).startsWith(String(row['conversation_id'])))).toBe(true);
-  for (const [stream, rows] of [['conversations', ROWS], ['contacts', ROWS], ['companies', 90], ['activity_logs', 180], ['tags', 40], ['company_segments', 30]] as const) expect((await query(destination, `select count(*)::int n from "${schema}"."${stream}"`))[0]!['n'], stream).toBe(rows);
+  for (const [stream, rows] of [
+    ['conversations', ROWS],
+    ['contacts', ROWS],
+    ['companies', 90],
+    ['activity_logs', 180],
+    ['tags', 40],
+    ['company_segments', 30],
+  ] as const)
+    expect((await query(destination, `select count(*)::int n from "${schema}"."${stream}"`))[0]!['n'], stream).toBe(
+      rows,
+    );
   expect(testbed.api.refusedScrolls).toBe(0);
   const second = await sync();
   expect(second).toMatchObject({ outcome: 'complete', rejections: 0 });
   // Companies are scrolled once more, with their segments; conversations and their parts are not.
   expect(second.requests).toBeLessThan(150);
-  expect((await query(destination, `select count(*)::int n from "${schema}"."conversation_parts"`))[0]!['n']).toBe(stored.length);
+  expect((await query(destination, `select count(*)::int n from "${schema}"."conversation_parts"`))[0]!['n']).toBe(
+    stored.length,
+  );
   await destination.close();
 }, 120_000);
 
 test('a schema is a hint: values of other types widen their column, a key that it leaves out is one, odd schemas are taken', async () => {
-  const server = await scripted(() => ({ data: [{ id: 1, n: 5, flag: true, odd: { a: 1 }, list: [1], text: 'x' }, { id: 'two', n: 'five', flag: 'yes', odd: 'plain', list: 'none', text: 7, more: null }, { id: 3, n: 2.5, flag: 0, text: { deep: [1] } }] }));
+  const server = await scripted(() => ({
+    data: [
+      { id: 1, n: 5, flag: true, odd: { a: 1 }, list: [1], text: 'x' },
+      { id: 'two', n: 'five', flag: 'yes', odd: 'plain', list: 'none', text: 7, more: null },
+      { id: 3, n: 2.5, flag: 0, text: { deep: [1] } },
+    ],
+  }));
   const schema = uniqueName();
   const destination = await testDatabase(schema);
   const file = path.join(folder, 'source-odd.yaml');
-  writeFileSync(file, manifestOf(streamOf('odd').replace('properties: {id: {type: [integer, "null"]}}', 'properties: {n: {type: integer}, flag: {type: boolean}, odd: {oneOf: [{type: object}, {type: string}]}, list: {type: array}, text: {type: [string, "null"], format: date-time}, any: true}')));
-  const opened = await openSource({ name: 'odd', source: { connector: 'manifest', manifest: file, config: {}, base_url: server.url, exclude: [] }, destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' });
-  const summary = await runSync({ source: opened.source, permits: opened.permits, gateStatus: opened.gateStatus, destination, connection: 'odd', runId: newRunId(), mode: 'upsert', clock: systemClock, signal: new AbortController().signal });
+  writeFileSync(
+    file,
+    manifestOf(
+      streamOf('odd').replace(
+        'properties: {id: {type: [integer, "null"]}}',
+        'properties: {n: {type: integer}, flag: {type: boolean}, odd: {oneOf: [{type: object}, {type: string}]}, list: {type: array}, text: {type: [string, "null"], format: date-time}, any: true}',
+      ),
+    ),
+  );
+  const opened = await openSource({
+    name: 'odd',
+    source: { connector: 'manifest', manifest: file, config: {}, base_url: server.url, exclude: [] },
+    destination: { type: 'embedded', mode: 'upsert' },
+    dataDir: '',
+  });
+  const summary = await runSync({
+    source: opened.source,
+    permits: opened.permits,
+    gateStatus: opened.gateStatus,
+    destination,
+    connection: 'odd',
+    runId: newRunId(),
+    mode: 'upsert',
+    clock: systemClock,
+    signal: new AbortController().signal,
+  });
   expect(summary.outcome).toBe('complete');
-  const rows = await query(destination, `select id, n::text, flag::text, odd, list, text from "${schema}".odd order by id`);
+  const rows = await query(
+    destination,
+    `select id, n::text, flag::text, odd, list, text from "${schema}".odd order by id`,
+  );
   expect(rows).toEqual([
-    { id: '1', n: '5', flag: 'true', odd: { a: 1 }, list: [1], text: 'x' }, { id: '3', n: '2.5', flag: '0', odd: null, list: null, text: '{"deep":[1]}' }, { id: 'two', n: 'five', flag: 'yes', odd: 'plain', list: 'none', text: '7' },
+    { id: '1', n: '5', flag: 'true', odd: { a: 1 }, list: [1], text: 'x' },
+    { id: '3', n: '2.5', flag: '0', odd: null, list: null, text: '{"deep":[1]}' },
+    { id: 'two', n: 'five', flag: 'yes', odd: 'plain', list: 'none', text: '7' },
   ]);
   await opened.source.close();
   await destination.close();
@@ -81,10 +147,28 @@ test('a stream without a key that is read again has the rows of the last reading
   const file = path.join(folder, 'source-keyless.yaml');
   writeFileSync(file, manifestOf(streamOf('plain').replace('  primary_key: id\n', '')));
   const sync = async () => {
-    const opened = await openSource({ name: 'plain', source: { connector: 'manifest', manifest: file, config: {}, base_url: server.url, exclude: [] }, destination: { type: 'embedded', mode: 'upsert' }, dataDir: '' });
-    const summary = await runSync({ source: opened.source, permits: opened.permits, gateStatus: opened.gateStatus, destination, connection: 'plain', runId: newRunId(), mode: 'upsert', clock: systemClock, signal: new AbortController().signal });
+    const opened = await openSource({
+      name: 'plain',
+      source: { connector: 'manifest', manifest: file, config: {}, base_url: server.url, exclude: [] },
+      destination: { type: 'embedded', mode: 'upsert' },
+      dataDir: '',
+    });
+    const summary = await runSync({
+      source: opened.source,
+      permits: opened.permits,
+      gateStatus: opened.gateStatus,
+      destination,
+      connection: 'plain',
+      runId: newRunId(),
+      mode: 'upsert',
+      clock: systemClock,
+      signal: new AbortController().signal,
+    });
     await opened.source.close();
-    return [summary.outcome, (await query(destination, `select n::int from "${schema}".plain order by n`)).map((row) => row['n'])];
+    return [
+      summary.outcome,
+      (await query(destination, `select n::int from "${schema}".plain order by n`)).map((row) => row['n']),
+    ];
   };
   expect(await sync()).toEqual(['complete', [1, 2, 2]]);
   expect(await sync()).toEqual(['complete', [1, 2, 2]]);
@@ -98,9 +182,22 @@ test('killed in the substream again and again: nothing missing, nothing double',
   const bed = await startIntercomTestbed({ rows: 400, latency: { medianMs: 20 }, limit: 'intercom' });
   const name = uniqueName();
   const dataDir = path.join(folder, name);
-  const args = ['sync', '--manifest', MANIFEST, '--source-config', configFile, '--base-url', bed.url, '--streams', 'conversation_parts', '--data-dir', dataDir, '-q'];
+  const args = [
+    'sync',
+    '--manifest',
+    MANIFEST,
+    '--source-config',
+    configFile,
+    '--base-url',
+    bed.url,
+    '--streams',
+    'conversation_parts',
+    '--data-dir',
+    dataDir,
+    '-q',
+  ];
   let kills = 0;
-  for (let code: number | null = null; code !== 0; ) {
+  for (let code: number | null = null; code !== 0;) {
     const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'ignore' });
     const timer = kills < 4 ? setTimeout(() => child.kill('SIGKILL'), 1800 + 250 * kills) : undefined;
     code = await new Promise((resolve) => child.once('close', resolve));
@@ -109,8 +206,20 @@ test('killed in the substream again and again: nothing missing, nothing double',
     else expect(code).toBe(0);
   }
   expect(kills).toBeGreaterThan(1);
-  const found = await headrace(['query', '--data-dir', dataDir, '--json', 'select id from intercom.conversation_parts']);
-  expect(found.stdout.trim().split('\n').map((line) => (JSON.parse(line) as { id: string }).id).toSorted()).toEqual(partsOf(bed, 400));
+  const found = await headrace([
+    'query',
+    '--data-dir',
+    dataDir,
+    '--json',
+    'select id from intercom.conversation_parts',
+  ]);
+  expect(
+    found.stdout
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { id: string }).id)
+      .toSorted(),
+  ).toEqual(partsOf(bed, 400));
   await bed.close();
 }, 120_000);
 
@@ -118,88 +227,205 @@ describe('the Airbyte protocol', () => {
   interface Message {
     type: string;
     record?: { stream: string; data: Record<string, unknown> };
-    state?: { type: string; stream: { stream_descriptor: { name: string }; stream_state: Record<string, unknown> }; sourceStats: { recordCount: number } };
-    trace?: { type: string; stream_status?: { stream_descriptor: { name: string }; status: string }; error?: { message: string; failure_type: string } };
+    state?: {
+      type: string;
+      stream: { stream_descriptor: { name: string }; stream_state: Record<string, unknown> };
+      sourceStats: { recordCount: number };
+    };
+    trace?: {
+      type: string;
+      stream_status?: { stream_descriptor: { name: string }; status: string };
+      error?: { message: string; failure_type: string };
+    };
     connectionStatus?: { status: string; message?: string };
     catalog?: { streams: { name: string; supported_sync_modes: string[] }[] };
     spec?: { connectionSpecification: { required: string[] } };
   }
   const base = () => ['--manifest', MANIFEST, '--config', configFile, '--base-url', testbed.url];
-  const messages = (stdout: string) => stdout.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line) as Message);
+  const messages = (stdout: string) =>
+    stdout
+      .trim()
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Message);
   const catalogFile = path.join(folder, 'catalog.json');
   const stateFile = path.join(folder, 'state.json');
-  const records = (list: Message[], stream: string) => list.filter((message) => message.record?.stream === stream).map((message) => message.record!.data['id']);
-  const states = (list: Message[]) => [...new Map(list.filter((message) => message.state).map((message) => [message.state!.stream.stream_descriptor.name, message.state!])).values()];
+  const records = (list: Message[], stream: string) =>
+    list.filter((message) => message.record?.stream === stream).map((message) => message.record!.data['id']);
+  const states = (list: Message[]) => [
+    ...new Map(
+      list
+        .filter((message) => message.state)
+        .map((message) => [message.state!.stream.stream_descriptor.name, message.state!]),
+    ).values(),
+  ];
 
   test('spec, check, discover', async () => {
     const spec = await headrace(['airbyte', 'spec', '--manifest', MANIFEST]);
     expect(messages(spec.stdout)[0]!.spec!.connectionSpecification.required).toEqual(['access_token', 'start_date']);
     const check = await headrace(['airbyte', 'check', ...base()]);
-    expect([check.code, messages(check.stdout)]).toEqual([0, [{ type: 'CONNECTION_STATUS', connectionStatus: { status: 'SUCCEEDED' } }]]);
+    expect([check.code, messages(check.stdout)]).toEqual([
+      0,
+      [{ type: 'CONNECTION_STATUS', connectionStatus: { status: 'SUCCEEDED' } }],
+    ]);
     const wrong = path.join(folder, 'wrong.json');
     writeFileSync(wrong, JSON.stringify({ ...CONFIG, access_token: 'intercom-wrong-token' }));
-    const failed = await headrace(['airbyte', 'check', '--manifest', MANIFEST, '--config', wrong, '--base-url', testbed.url]);
-    expect(messages(failed.stdout)[0]!.connectionStatus).toMatchObject({ status: 'FAILED', message: expect.stringContaining('may not read this') });
+    const failed = await headrace([
+      'airbyte',
+      'check',
+      '--manifest',
+      MANIFEST,
+      '--config',
+      wrong,
+      '--base-url',
+      testbed.url,
+    ]);
+    expect(messages(failed.stdout)[0]!.connectionStatus).toMatchObject({
+      status: 'FAILED',
+      message: expect.stringContaining('may not read this'),
+    });
     expect(failed.stdout + failed.stderr).not.toContain('intercom-wrong-token');
     const discover = await headrace(['airbyte', 'discover', ...base()]);
     const { streams } = messages(discover.stdout)[0]!.catalog!;
-    expect(streams.map(({ name }) => name)).toEqual(['tags', 'contacts', 'conversations', 'conversation_parts', 'companies', 'company_segments', 'activity_logs']);
-    writeFileSync(catalogFile, JSON.stringify({ streams: streams.map((stream) => ({ stream, sync_mode: stream.supported_sync_modes.at(-1), destination_sync_mode: 'append' })) }));
+    expect(streams.map(({ name }) => name)).toEqual([
+      'tags',
+      'contacts',
+      'conversations',
+      'conversation_parts',
+      'companies',
+      'company_segments',
+      'activity_logs',
+    ]);
+    writeFileSync(
+      catalogFile,
+      JSON.stringify({
+        streams: streams.map((stream) => ({
+          stream,
+          sync_mode: stream.supported_sync_modes.at(-1),
+          destination_sync_mode: 'append',
+        })),
+      }),
+    );
   });
 
-  test('read: records, then states that count them; the next read goes on, from our state and from Airbyte\'s', async () => {
+  test("read: records, then states that count them; the next read goes on, from our state and from Airbyte's", async () => {
     const first = await headrace(['airbyte', 'read', ...base(), '--catalog', catalogFile]);
     const list = messages(first.stdout);
     expect([first.code, list.filter((message) => message.trace?.error)]).toEqual([0, []]);
     expect(records(list, 'conversation_parts').toSorted()).toEqual(partsOf(testbed, ROWS));
     expect(records(list, 'contacts')).toHaveLength(ROWS);
     const told = new Map<string, number>();
-    for (const { state } of list) if (state) told.set(state.stream.stream_descriptor.name, (told.get(state.stream.stream_descriptor.name) ?? 0) + state.sourceStats.recordCount);
-    expect(Object.fromEntries(told)).toMatchObject({ contacts: ROWS, conversations: ROWS, conversation_parts: partsOf(testbed, ROWS).length, tags: 40 });
+    for (const { state } of list)
+      if (state)
+        told.set(
+          state.stream.stream_descriptor.name,
+          (told.get(state.stream.stream_descriptor.name) ?? 0) + state.sourceStats.recordCount,
+        );
+    expect(Object.fromEntries(told)).toMatchObject({
+      contacts: ROWS,
+      conversations: ROWS,
+      conversation_parts: partsOf(testbed, ROWS).length,
+      tags: 40,
+    });
     for (const name of ['contacts', 'conversation_parts', 'companies']) {
-      const statuses = list.filter((message) => message.trace?.stream_status?.stream_descriptor.name === name).map((message) => message.trace!.stream_status!.status);
+      const statuses = list
+        .filter((message) => message.trace?.stream_status?.stream_descriptor.name === name)
+        .map((message) => message.trace!.stream_status!.status);
       expect([statuses[0], statuses.at(-1)], name).toEqual(['STARTED', 'COMPLETE']);
       // Nothing of a stream comes after its last state.
-      expect(list.findLastIndex((message) => message.record?.stream === name)).toBeLessThan(list.findLastIndex((message) => message.state?.stream.stream_descriptor.name === name));
+      expect(list.findLastIndex((message) => message.record?.stream === name)).toBeLessThan(
+        list.findLastIndex((message) => message.state?.stream.stream_descriptor.name === name),
+      );
     }
     const last = states(list);
-    expect(last.find((state) => state.stream.stream_descriptor.name === 'contacts')!.stream.stream_state).toMatchObject({ updated_at: expect.stringMatching(/^\d{10}$/) });
-    expect(last.find((state) => state.stream.stream_descriptor.name === 'conversation_parts')!.stream.stream_state).toMatchObject({ use_global_cursor: true, state: { updated_at: expect.any(String) }, parent_state: { conversations: { updated_at: expect.any(String) } } });
-    expect(last.find((state) => state.stream.stream_descriptor.name === 'tags')!.stream.stream_state).toMatchObject({ __ab_no_cursor_state_message: true });
+    expect(last.find((state) => state.stream.stream_descriptor.name === 'contacts')!.stream.stream_state).toMatchObject(
+      { updated_at: expect.stringMatching(/^\d{10}$/) },
+    );
+    expect(
+      last.find((state) => state.stream.stream_descriptor.name === 'conversation_parts')!.stream.stream_state,
+    ).toMatchObject({
+      use_global_cursor: true,
+      state: { updated_at: expect.any(String) },
+      parent_state: { conversations: { updated_at: expect.any(String) } },
+    });
+    expect(last.find((state) => state.stream.stream_descriptor.name === 'tags')!.stream.stream_state).toMatchObject({
+      __ab_no_cursor_state_message: true,
+    });
     for (const own of [true, false]) {
       const given = structuredClone(last);
       if (!own) for (const state of given) delete state.stream.stream_state['__headrace'];
       writeFileSync(stateFile, JSON.stringify(given));
       const again = await headrace(['airbyte', 'read', ...base(), '--catalog', catalogFile, '--state', stateFile]);
       const more = messages(again.stdout);
-      expect([again.code, records(more, 'contacts'), records(more, 'conversation_parts'), records(more, 'companies')]).toEqual([0, [], [], []]);
+      expect([
+        again.code,
+        records(more, 'contacts'),
+        records(more, 'conversation_parts'),
+        records(more, 'companies'),
+      ]).toEqual([0, [], [], []]);
       expect(records(more, 'tags')).toHaveLength(40);
     }
   }, 120_000);
 
   test('a state from Airbyte half-way through is taken over: older rows are left, newer ones come', async () => {
     const half = testbed.api.conversationAt(ROWS / 2).updatedAt;
-    writeFileSync(stateFile, JSON.stringify([
-      { type: 'STREAM', stream: { stream_descriptor: { name: 'conversations' }, stream_state: { updated_at: String(half) } } },
-      { type: 'STREAM', stream: { stream_descriptor: { name: 'conversation_parts' }, stream_state: { use_global_cursor: true, state: { updated_at: String(half) }, parent_state: { conversations: { updated_at: String(half) } } } } },
-    ]));
+    writeFileSync(
+      stateFile,
+      JSON.stringify([
+        {
+          type: 'STREAM',
+          stream: { stream_descriptor: { name: 'conversations' }, stream_state: { updated_at: String(half) } },
+        },
+        {
+          type: 'STREAM',
+          stream: {
+            stream_descriptor: { name: 'conversation_parts' },
+            stream_state: {
+              use_global_cursor: true,
+              state: { updated_at: String(half) },
+              parent_state: { conversations: { updated_at: String(half) } },
+            },
+          },
+        },
+      ]),
+    );
     const only = path.join(folder, 'half.json');
     const { streams } = JSON.parse(readFileSync(catalogFile, 'utf8')) as { streams: { stream: { name: string } }[] };
-    writeFileSync(only, JSON.stringify({ streams: streams.filter(({ stream }) => stream.name.startsWith('conversation')) }));
+    writeFileSync(
+      only,
+      JSON.stringify({ streams: streams.filter(({ stream }) => stream.name.startsWith('conversation')) }),
+    );
     const ran = await headrace(['airbyte', 'read', ...base(), '--catalog', only, '--state', stateFile]);
     const conversations = records(messages(ran.stdout), 'conversations').map(Number);
-    const expected = Array.from({ length: ROWS }, (_, i) => testbed.api.conversationAt(i)).filter(({ updatedAt }) => updatedAt >= half).map(({ id }) => Number(id));
+    const expected = Array.from({ length: ROWS }, (_, i) => testbed.api.conversationAt(i))
+      .filter(({ updatedAt }) => updatedAt >= half)
+      .map(({ id }) => Number(id));
     expect(ran.code).toBe(0);
     for (const id of expected) expect(conversations).toContain(id);
     expect(conversations.length).toBeLessThan(expected.length + 20);
     // Parts that are older than their own cursor came with the sync that set it.
-    const parts = Array.from({ length: ROWS }, (_, i) => testbed.api.conversationAt(i)).filter(({ updatedAt }) => updatedAt >= half).flatMap(({ parts: own }) => own.filter((part) => (part['updated_at'] as number) >= half).map((part) => part['id']));
+    const parts = Array.from({ length: ROWS }, (_, i) => testbed.api.conversationAt(i))
+      .filter(({ updatedAt }) => updatedAt >= half)
+      .flatMap(({ parts: own }) =>
+        own.filter((part) => (part['updated_at'] as number) >= half).map((part) => part['id']),
+      );
     expect(new Set(records(messages(ran.stdout), 'conversation_parts'))).toEqual(new Set(parts));
   }, 60_000);
 
   test('SIGTERM leaves valid states: two reads together have every record', async () => {
     const bed = await startIntercomTestbed({ rows: 600, latency: { medianMs: 30 }, limit: 'intercom' });
-    const args = ['airbyte', 'read', '--manifest', MANIFEST, '--config', configFile, '--base-url', bed.url, '--catalog', catalogFile];
+    const args = [
+      'airbyte',
+      'read',
+      '--manifest',
+      MANIFEST,
+      '--config',
+      configFile,
+      '--base-url',
+      bed.url,
+      '--catalog',
+      catalogFile,
+    ];
     const stopped = await headrace(args, { signalAfter: { ms: 3000, signal: 'SIGTERM' } });
     expect(stopped.code).toBe(75);
     const one = messages(stopped.stdout);
@@ -208,7 +434,9 @@ describe('the Airbyte protocol', () => {
     expect(rest.code).toBe(0);
     const two = messages(rest.stdout);
     // What a state did not tell of yet may come again, and nothing may be left out.
-    expect([...new Set([...records(one, 'conversation_parts'), ...records(two, 'conversation_parts')])].toSorted()).toEqual(partsOf(bed, 600));
+    expect(
+      [...new Set([...records(one, 'conversation_parts'), ...records(two, 'conversation_parts')])].toSorted(),
+    ).toEqual(partsOf(bed, 600));
     expect(new Set([...records(one, 'contacts'), ...records(two, 'contacts')]).size).toBe(600);
     await bed.close();
   }, 60_000);
@@ -218,10 +446,18 @@ describe('the Airbyte protocol', () => {
     writeFileSync(bad, JSON.stringify({ ...CONFIG, num_workers: 99 }));
     const ran = await headrace(['airbyte', 'read', '--manifest', MANIFEST, '--config', bad, '--catalog', catalogFile]);
     expect(ran.code).toBe(1);
-    expect(messages(ran.stdout)[0]!.trace!.error).toMatchObject({ failure_type: 'config_error', message: expect.stringContaining('num_workers') });
-    writeFileSync(bad, '[{"type": "STREAM", "stream": {"stream_descriptor": {"name": "contacts"}, "stream_state": {"elsewhere": 1}}}]');
+    expect(messages(ran.stdout)[0]!.trace!.error).toMatchObject({
+      failure_type: 'config_error',
+      message: expect.stringContaining('num_workers'),
+    });
+    writeFileSync(
+      bad,
+      '[{"type": "STREAM", "stream": {"stream_descriptor": {"name": "contacts"}, "stream_state": {"elsewhere": 1}}}]',
+    );
     const state = await headrace(['airbyte', 'read', ...base(), '--catalog', catalogFile, '--state', bad]);
-    expect(messages(state.stdout).find((message) => message.trace?.error)!.trace!.error!.message).toContain('state of stream contacts');
+    expect(messages(state.stdout).find((message) => message.trace?.error)!.trace!.error!.message).toContain(
+      'state of stream contacts',
+    );
   });
 
   test('a folder that a platform can run', async () => {

@@ -4,7 +4,18 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/errors.js';
-import { manifestConnection, manifestOf, Reply, scripted, streamOf, type Answer, type ManifestInput, type ManifestRun, type Row, type Scripted } from '../manifest-support.js';
+import {
+  manifestConnection,
+  manifestOf,
+  Reply,
+  scripted,
+  streamOf,
+  type Answer,
+  type ManifestInput,
+  type ManifestRun,
+  type Row,
+  type Scripted,
+} from '../manifest-support.js';
 import { headrace } from '../support.js';
 
 const ends: (() => unknown)[] = [];
@@ -24,7 +35,12 @@ function connection(input: ManifestInput) {
   return made;
 }
 
-async function read(answer: Answer, streams: string, input: Partial<ManifestInput> = {}, more = ''): Promise<ManifestRun & { asked: string[] }> {
+async function read(
+  answer: Answer,
+  streams: string,
+  input: Partial<ManifestInput> = {},
+  more = '',
+): Promise<ManifestRun & { asked: string[] }> {
   const server = await api(answer);
   const run = await connection({ manifest: manifestOf(streams, more), url: server.url, ...input }).sync();
   return { ...run, asked: server.asked };
@@ -36,10 +52,18 @@ const data = (list: number[], more: Row = {}) => ({ data: list.map((id) => ({ id
 
 describe('pagination', () => {
   test('a cursor from the body, sent as a parameter, until the stop condition', async () => {
-    const { rows, summary } = await read(({ query }) => { const at = Number(query['after'] ?? 0); return data(range(at, Math.min(at + 10, 35)), { next: at + 10 < 35 ? String(at + 10) : null }); }, streamOf('users', { retriever: `paginator:
+    const { rows, summary } = await read(
+      ({ query }) => {
+        const at = Number(query['after'] ?? 0);
+        return data(range(at, Math.min(at + 10, 35)), { next: at + 10 < 35 ? String(at + 10) : null });
+      },
+      streamOf('users', {
+        retriever: `paginator:
   type: DefaultPaginator
   page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}
-  pagination_strategy: {type: CursorPagination, cursor_value: "{{ response.next }}", stop_condition: "{{ not response.next }}"}` }));
+  pagination_strategy: {type: CursorPagination, cursor_value: "{{ response.next }}", stop_condition: "{{ not response.next }}"}`,
+      }),
+    );
     expect(ids(rows['users'])).toEqual(range(0, 35));
     expect(summary.outcome).toBe('complete');
   });
@@ -49,67 +73,169 @@ describe('pagination', () => {
     const answer: Answer = ({ query, path: at }) => {
       const page = Number(query['page'] ?? 1);
       const next = `${server.url}${at}?page=${page + 1}`;
-      return page < 3 ? new Reply(200, data(range(page * 10, page * 10 + 10), { next }), { link: `<${server.url}${at}?page=1>; rel="first", <${next}>; rel="next"` }) : data(range(30, 35), { next: null });
+      return page < 3
+        ? new Reply(200, data(range(page * 10, page * 10 + 10), { next }), {
+            link: `<${server.url}${at}?page=1>; rel="first", <${next}>; rel="next"`,
+          })
+        : data(range(30, 35), { next: null });
     };
     const started = await api(answer);
     server.url = started.url;
-    const pager = (value: string, stop: string) => `paginator: {type: DefaultPaginator, page_token_option: {type: RequestPath}, pagination_strategy: {type: CursorPagination, cursor_value: "${value}", stop_condition: "${stop}"}}`;
-    const run = await connection({ manifest: manifestOf(streamOf('body', { retriever: pager('{{ response.next }}', '{{ not response.next }}') }) + streamOf('link', { retriever: pager("{{ headers['link']['next']['url'] }}", "{{ 'next' not in headers['link'] }}") })), url: started.url }).sync();
+    const pager = (value: string, stop: string) =>
+      `paginator: {type: DefaultPaginator, page_token_option: {type: RequestPath}, pagination_strategy: {type: CursorPagination, cursor_value: "${value}", stop_condition: "${stop}"}}`;
+    const run = await connection({
+      manifest: manifestOf(
+        streamOf('body', { retriever: pager('{{ response.next }}', '{{ not response.next }}') }) +
+          streamOf('link', {
+            retriever: pager("{{ headers['link']['next']['url'] }}", "{{ 'next' not in headers['link'] }}"),
+          }),
+      ),
+      url: started.url,
+    }).sync();
     expect(ids(run.rows['body'])).toEqual(range(10, 35));
     expect(ids(run.rows['link'])).toEqual(range(10, 35));
   });
 
   test('a next page on another server is refused, and the credential stays here', async () => {
-    const { summary } = await read(() => data([1], { next: 'https://evil.example/steal' }), streamOf('users', { retriever: 'paginator: {type: DefaultPaginator, page_token_option: {type: RequestPath}, pagination_strategy: {type: CursorPagination, cursor_value: "{{ response.next }}"}}' }));
+    const { summary } = await read(
+      () => data([1], { next: 'https://evil.example/steal' }),
+      streamOf('users', {
+        retriever:
+          'paginator: {type: DefaultPaginator, page_token_option: {type: RequestPath}, pagination_strategy: {type: CursorPagination, cursor_value: "{{ response.next }}"}}',
+      }),
+    );
     expect(summary.problems[0]).toMatchObject({ stream: 'users', code: 'foreign_page' });
   });
 
   test('page numbers, read out of order; a page past the end may be an error', async () => {
-    const { rows, summary } = await read(({ query }) => { const page = Number(query['page'] ?? 1); return page > 7 ? new Reply(404, { error: 'no such page' }) : data(range((page - 1) * 10, Math.min(page * 10, 63))); }, streamOf('users', { retriever: `paginator:
+    const { rows, summary } = await read(
+      ({ query }) => {
+        const page = Number(query['page'] ?? 1);
+        return page > 7
+          ? new Reply(404, { error: 'no such page' })
+          : data(range((page - 1) * 10, Math.min(page * 10, 63)));
+      },
+      streamOf('users', {
+        retriever: `paginator:
   type: DefaultPaginator
   page_size_option: {type: RequestOption, inject_into: request_parameter, field_name: limit}
   page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: page}
-  pagination_strategy: {type: PageIncrement, start_from_page: 1, page_size: 10}` }));
+  pagination_strategy: {type: PageIncrement, start_from_page: 1, page_size: 10}`,
+      }),
+    );
     expect(new Set(ids(rows['users']))).toEqual(new Set(range(0, 63)));
     expect(summary.outcome).toBe('complete');
   });
 
   test('a page that fails in the middle is an error, not the end', async () => {
-    const { summary } = await read(({ query }) => { const page = Number(query['page'] ?? 0); return page === 1 ? new Reply(404, { error: 'gone' }) : data(range(page * 10, page * 10 + 10)); }, streamOf('users', { retriever: 'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: page}, pagination_strategy: {type: PageIncrement, page_size: 10}}' }));
+    const { summary } = await read(
+      ({ query }) => {
+        const page = Number(query['page'] ?? 0);
+        return page === 1 ? new Reply(404, { error: 'gone' }) : data(range(page * 10, page * 10 + 10));
+      },
+      streamOf('users', {
+        retriever:
+          'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: page}, pagination_strategy: {type: PageIncrement, page_size: 10}}',
+      }),
+    );
     expect(summary.outcome).not.toBe('complete');
     expect(summary.problems[0]).toMatchObject({ stream: 'users', code: 'api_refused' });
   });
 
   test('offsets, in the body of a POST', async () => {
-    const { rows, asked } = await read(({ json }) => { const { offset = 0, limit } = json as { offset?: number; limit: number }; return data(range(offset, Math.min(offset + limit, 47))); }, streamOf('users', { requester: 'http_method: POST', retriever: `paginator:
+    const { rows, asked } = await read(
+      ({ json }) => {
+        const { offset = 0, limit } = json as { offset?: number; limit: number };
+        return data(range(offset, Math.min(offset + limit, 47)));
+      },
+      streamOf('users', {
+        requester: 'http_method: POST',
+        retriever: `paginator:
   type: DefaultPaginator
   page_size_option: {type: RequestOption, inject_into: body_json, field_path: [limit]}
   page_token_option: {type: RequestOption, inject_into: body_json, field_name: offset}
-  pagination_strategy: {type: OffsetIncrement, page_size: "{{ config.get('page_size', 20) }}"}` }));
+  pagination_strategy: {type: OffsetIncrement, page_size: "{{ config.get('page_size', 20) }}"}`,
+      }),
+    );
     expect(ids(rows['users'])).toEqual(range(0, 47));
     expect(asked[0]).toBe('POST /users');
   });
 
   test('a filter that drops whole pages does not end the walk', async () => {
-    const { rows } = await read(({ query }) => { const at = Number(query['after'] ?? 0); return { data: range(at, at + 5).map((id) => ({ id, live: id >= 20 })), next: at + 5 < 30 ? at + 5 : null }; }, streamOf('users', { selector: 'record_filter: {condition: "{{ record.live }}"}', retriever: 'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}, pagination_strategy: {type: CursorPagination, cursor_value: "{{ response.next }}"}}' }));
+    const { rows } = await read(
+      ({ query }) => {
+        const at = Number(query['after'] ?? 0);
+        return { data: range(at, at + 5).map((id) => ({ id, live: id >= 20 })), next: at + 5 < 30 ? at + 5 : null };
+      },
+      streamOf('users', {
+        selector: 'record_filter: {condition: "{{ record.live }}"}',
+        retriever:
+          'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}, pagination_strategy: {type: CursorPagination, cursor_value: "{{ response.next }}"}}',
+      }),
+    );
     expect(ids(rows['users'])).toEqual(range(20, 30));
   });
 
   test('pages that stand still end in an error', async () => {
-    const { summary } = await read(() => data([1, 2], { next: 'same' }), streamOf('users', { retriever: 'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}, pagination_strategy: {type: CursorPagination, cursor_value: "{{ response.next }}"}}' }));
+    const { summary } = await read(
+      () => data([1, 2], { next: 'same' }),
+      streamOf('users', {
+        retriever:
+          'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}, pagination_strategy: {type: CursorPagination, cursor_value: "{{ response.next }}"}}',
+      }),
+    );
     expect(summary.problems[0]).toMatchObject({ code: 'pages_stand_still' });
   });
 });
 
 describe('authentication', () => {
-  const seen = (check: Answer): Answer => (request) => (check(request) ? data([1]) : new Reply(401, { error: 'no' }));
+  const seen =
+    (check: Answer): Answer =>
+    (request) =>
+      check(request) ? data([1]) : new Reply(401, { error: 'no' });
   test.each<[string, string, Row, Answer]>([
-    ['a key in a header', 'authenticator: {type: ApiKeyAuthenticator, header: X-Key, api_token: "{{ config.key }}"}', { key: 'k1-secret' }, ({ headers }) => headers['x-key'] === 'k1-secret'],
-    ['a key in a parameter', 'authenticator: {type: ApiKeyAuthenticator, api_token: "{{ config.key }}", inject_into: {type: RequestOption, inject_into: request_parameter, field_name: api_key}}', { key: 'k2-secret' }, ({ query }) => query['api_key'] === 'k2-secret'],
-    ['a bearer token', 'authenticator: {type: BearerAuthenticator, api_token: "{{ config.key }}"}', { key: 'k3-secret' }, ({ headers }) => headers.authorization === 'Bearer k3-secret'],
-    ['user and password', 'authenticator: {type: BasicHttpAuthenticator, username: "{{ config.user }}", password: "{{ config.key }}"}', { user: 'u', key: 'k4-secret' }, ({ headers }) => headers.authorization === `Basic ${Buffer.from('u:k4-secret').toString('base64')}`],
-    ['the one that the configuration chooses', 'authenticator: {type: SelectiveAuthenticator, authenticator_selection_path: [auth, kind], authenticators: {a: {type: BearerAuthenticator, api_token: x}, b: {type: ApiKeyAuthenticator, header: X-B, api_token: "{{ config.auth.key }}"}}}', { auth: { kind: 'b', key: 'k5-secret' } }, ({ headers }) => headers['x-b'] === 'k5-secret'],
-    ['a signed token', 'authenticator: {type: JwtAuthenticator, algorithm: HS256, secret_key: "{{ config.key }}", jwt_payload: {iss: me}}', { key: 'k6-secret' }, ({ headers }) => { const [head, body, signature] = headers.authorization!.replace('Bearer ', '').split('.'); return signature === createHmac('sha256', 'k6-secret').update(`${head}.${body}`).digest('base64url') && (JSON.parse(Buffer.from(body!, 'base64url').toString()) as Row)['iss'] === 'me'; }],
+    [
+      'a key in a header',
+      'authenticator: {type: ApiKeyAuthenticator, header: X-Key, api_token: "{{ config.key }}"}',
+      { key: 'k1-secret' },
+      ({ headers }) => headers['x-key'] === 'k1-secret',
+    ],
+    [
+      'a key in a parameter',
+      'authenticator: {type: ApiKeyAuthenticator, api_token: "{{ config.key }}", inject_into: {type: RequestOption, inject_into: request_parameter, field_name: api_key}}',
+      { key: 'k2-secret' },
+      ({ query }) => query['api_key'] === 'k2-secret',
+    ],
+    [
+      'a bearer token',
+      'authenticator: {type: BearerAuthenticator, api_token: "{{ config.key }}"}',
+      { key: 'k3-secret' },
+      ({ headers }) => headers.authorization === 'Bearer k3-secret',
+    ],
+    [
+      'user and password',
+      'authenticator: {type: BasicHttpAuthenticator, username: "{{ config.user }}", password: "{{ config.key }}"}',
+      { user: 'u', key: 'k4-secret' },
+      ({ headers }) => headers.authorization === `Basic ${Buffer.from('u:k4-secret').toString('base64')}`,
+    ],
+    [
+      'the one that the configuration chooses',
+      'authenticator: {type: SelectiveAuthenticator, authenticator_selection_path: [auth, kind], authenticators: {a: {type: BearerAuthenticator, api_token: x}, b: {type: ApiKeyAuthenticator, header: X-B, api_token: "{{ config.auth.key }}"}}}',
+      { auth: { kind: 'b', key: 'k5-secret' } },
+      ({ headers }) => headers['x-b'] === 'k5-secret',
+    ],
+    [
+      'a signed token',
+      'authenticator: {type: JwtAuthenticator, algorithm: HS256, secret_key: "{{ config.key }}", jwt_payload: {iss: me}}',
+      { key: 'k6-secret' },
+      ({ headers }) => {
+        const [head, body, signature] = headers.authorization!.replace('Bearer ', '').split('.');
+        return (
+          signature === createHmac('sha256', 'k6-secret').update(`${head}.${body}`).digest('base64url') &&
+          (JSON.parse(Buffer.from(body!, 'base64url').toString()) as Row)['iss'] === 'me'
+        );
+      },
+    ],
   ])('%s', async (_, requester, config, check) => {
     const { summary } = await read(seen(check), streamOf('users', { requester }), { config });
     expect(summary.problems).toEqual([]);
@@ -118,9 +244,21 @@ describe('authentication', () => {
 
   test('a wrong key fails the check with what to do, and the key is in no message', async () => {
     const server = await api(() => new Reply(401, { message: 'bad key' }));
-    const failed = connection({ manifest: manifestOf(streamOf('users', { requester: 'authenticator: {type: BearerAuthenticator, api_token: "{{ config.key }}"}' })), config: { key: 'very-secret-key' }, url: server.url }).sync();
-    await expect(failed).rejects.toMatchObject({ code: 'credential_rejected', exitCode: 2, next: expect.stringContaining('credential') });
-    await failed.catch((error: Error) => expect(JSON.stringify({ ...error, message: error.message })).not.toContain('very-secret-key'));
+    const failed = connection({
+      manifest: manifestOf(
+        streamOf('users', { requester: 'authenticator: {type: BearerAuthenticator, api_token: "{{ config.key }}"}' }),
+      ),
+      config: { key: 'very-secret-key' },
+      url: server.url,
+    }).sync();
+    await expect(failed).rejects.toMatchObject({
+      code: 'credential_rejected',
+      exitCode: 2,
+      next: expect.stringContaining('credential'),
+    });
+    await failed.catch((error: Error) =>
+      expect(JSON.stringify({ ...error, message: error.message })).not.toContain('very-secret-key'),
+    );
   });
 
   test('OAuth: a refresh token that is good for one use is replaced, and kept for the next run', async () => {
@@ -129,7 +267,8 @@ describe('authentication', () => {
     let refreshes = 0;
     const answer: Answer = ({ path: at, json, headers }) => {
       if (at === '/token') {
-        if (json['refresh_token'] !== valid || json['client_secret'] !== 'cs') return new Reply(400, { error: 'invalid_grant' });
+        if (json['refresh_token'] !== valid || json['client_secret'] !== 'cs')
+          return new Reply(400, { error: 'invalid_grant' });
         refreshes++;
         valid = `refresh-${refreshes + 1}`;
         access = `access-${refreshes}`;
@@ -139,14 +278,20 @@ describe('authentication', () => {
     };
     const server = await api(answer);
     const own = connection({
-      manifest: manifestOf(streamOf('users', { requester: `authenticator:
+      manifest: manifestOf(
+        streamOf('users', {
+          requester: `authenticator:
   type: OAuthAuthenticator
   token_refresh_endpoint: ${server.url}/token
   client_id: "{{ config.credentials.client_id }}"
   client_secret: "{{ config.credentials.client_secret }}"
   refresh_token: "{{ config.credentials.refresh_token }}"
   refresh_token_updater: {}
-error_handler: {response_filters: [{http_codes: [401], action: REFRESH_TOKEN_THEN_RETRY}]}` })), config: { credentials: { client_id: 'ci', client_secret: 'cs', refresh_token: 'refresh-1' } }, url: server.url,
+error_handler: {response_filters: [{http_codes: [401], action: REFRESH_TOKEN_THEN_RETRY}]}`,
+        }),
+      ),
+      config: { credentials: { client_id: 'ci', client_secret: 'cs', refresh_token: 'refresh-1' } },
+      url: server.url,
     });
     const first = await own.sync();
     expect([first.summary.outcome, refreshes]).toEqual(['complete', 1]);
@@ -160,7 +305,18 @@ error_handler: {response_filters: [{http_codes: [401], action: REFRESH_TOKEN_THE
   });
 
   test('a session that a login brings', async () => {
-    const { summary, asked } = await read(({ path: at, json, headers }) => (at === '/login' ? (json['password'] === 'pw-secret' ? { session: { id: 'sess-9' } } : new Reply(403, {})) : headers['x-session'] === 'sess-9' ? data([1]) : new Reply(401, {})), streamOf('a', { requester: SESSION }) + streamOf('b', { requester: SESSION }), { config: { password: 'pw-secret' } });
+    const { summary, asked } = await read(
+      ({ path: at, json, headers }) =>
+        at === '/login'
+          ? json['password'] === 'pw-secret'
+            ? { session: { id: 'sess-9' } }
+            : new Reply(403, {})
+          : headers['x-session'] === 'sess-9'
+            ? data([1])
+            : new Reply(401, {}),
+      streamOf('a', { requester: SESSION }) + streamOf('b', { requester: SESSION }),
+      { config: { password: 'pw-secret' } },
+    );
     expect(summary.problems).toEqual([]);
     expect(asked.filter((line) => line.includes('/login'))).toHaveLength(1);
   });
@@ -183,10 +339,17 @@ describe('several tokens, each with quotas of its own', () => {
     - {type: TokenQuota, name: search, remaining_path: [search, remaining], reset_path: [search, reset], limit_path: [search, limit], matchers: [{url_path_pattern: "^/search"}]}
     - {type: TokenQuota, name: core, remaining_path: [core, remaining], reset_path: [core, reset], limit_path: [core, limit], remaining_header: X-Left, reset_header: X-Reset${more}}
 `;
-  const children = streamOf('items', { path: 'items', requester: `request_parameters: {item: "{{ stream_partition.item }}"}\n${authenticator()}`, retriever: `partition_router: {type: ListPartitionRouter, cursor_field: item, values: ${JSON.stringify(range(0, 90).map(String))}}` });
+  const children = streamOf('items', {
+    path: 'items',
+    requester: `request_parameters: {item: "{{ stream_partition.item }}"}\n${authenticator()}`,
+    retriever: `partition_router: {type: ListPartitionRouter, cursor_field: item, values: ${JSON.stringify(range(0, 90).map(String))}}`,
+  });
 
   /** Counts by token and pool in windows of the wall clock; what comes over a quota is refused. */
-  function quotaServer(quotas: Record<string, { core: number; search: number }>, tracked: (token: string) => boolean = () => true) {
+  function quotaServer(
+    quotas: Record<string, { core: number; search: number }>,
+    tracked: (token: string) => boolean = () => true,
+  ) {
     const used = new Map<string, number>();
     const seen = { over: 0, asked: 0, byToken: {} as Record<string, number> };
     const answer: Answer = ({ path: at, headers, query }) => {
@@ -194,11 +357,17 @@ describe('several tokens, each with quotas of its own', () => {
       const window = Math.floor(now / WINDOW_S);
       const token = headers.authorization?.replace('token ', '') ?? '';
       if (!Object.hasOwn(quotas, token)) return new Reply(401, {});
-      const left = (pool: 'core' | 'search') => Math.max(0, quotas[token]![pool] - (used.get(`${token} ${pool} ${window}`) ?? 0));
+      const left = (pool: 'core' | 'search') =>
+        Math.max(0, quotas[token]![pool] - (used.get(`${token} ${pool} ${window}`) ?? 0));
       const reset = (window + 1) * WINDOW_S;
       if (at === '/quota') {
         seen.asked++;
-        return tracked(token) ? { core: { limit: quotas[token]!.core, remaining: left('core'), reset }, search: { limit: quotas[token]!.search, remaining: left('search'), reset } } : new Reply(404, {});
+        return tracked(token)
+          ? {
+              core: { limit: quotas[token]!.core, remaining: left('core'), reset },
+              search: { limit: quotas[token]!.search, remaining: left('search'), reset },
+            }
+          : new Reply(404, {});
       }
       const pool = at.startsWith('/search') ? 'search' : 'core';
       if (left(pool) === 0) {
@@ -225,8 +394,15 @@ describe('several tokens, each with quotas of its own', () => {
   }, 60_000);
 
   test('pools are told apart by what they match', async () => {
-    const { answer, seen } = quotaServer({ 'tok-one': { core: 1000, search: 3 }, 'tok-two': { core: 1000, search: 3 } });
-    const search = streamOf('found', { path: 'search', requester: `request_parameters: {item: "{{ stream_partition.item }}"}\n${authenticator()}`, retriever: `partition_router: {type: ListPartitionRouter, cursor_field: item, values: ${JSON.stringify(range(0, 10).map(String))}}` });
+    const { answer, seen } = quotaServer({
+      'tok-one': { core: 1000, search: 3 },
+      'tok-two': { core: 1000, search: 3 },
+    });
+    const search = streamOf('found', {
+      path: 'search',
+      requester: `request_parameters: {item: "{{ stream_partition.item }}"}\n${authenticator()}`,
+      retriever: `partition_router: {type: ListPartitionRouter, cursor_field: item, values: ${JSON.stringify(range(0, 10).map(String))}}`,
+    });
     const { summary, rows } = await read(answer, children + search, { config: { tokens: 'tok-one,tok-two' } });
     expect(summary.outcome).toBe('complete');
     expect(ids(rows['items'])).toEqual(range(0, 90));
@@ -237,19 +413,26 @@ describe('several tokens, each with quotas of its own', () => {
   test('a pool that somebody else used up: the status that says so turns to the other token', async () => {
     const { answer, seen } = quotaServer({ 'tok-one': { core: 10, search: 1 }, 'tok-two': { core: 500, search: 1 } });
     let stolen = false;
-    const { summary, rows } = await read((request) => {
-      const one = request.headers.authorization === 'token tok-one';
-      // Without a word of what is left.
-      if (one && request.path === '/items' && (stolen ||= seen.byToken['tok-one'] === 4)) return new Reply(429, {});
-      return answer(request);
-    }, children.replace('reset_header: X-Reset', 'reset_header: X-Reset, exhaustion_status_codes: [429]'), { config: { tokens: 'tok-one,tok-two' } });
+    const { summary, rows } = await read(
+      (request) => {
+        const one = request.headers.authorization === 'token tok-one';
+        // Without a word of what is left.
+        if (one && request.path === '/items' && (stolen ||= seen.byToken['tok-one'] === 4)) return new Reply(429, {});
+        return answer(request);
+      },
+      children.replace('reset_header: X-Reset', 'reset_header: X-Reset, exhaustion_status_codes: [429]'),
+      { config: { tokens: 'tok-one,tok-two' } },
+    );
     expect(summary.outcome).toBe('complete');
     expect(ids(rows['items'])).toEqual(range(0, 90));
     expect(seen.byToken['tok-two']!).toBeGreaterThan(60);
   }, 60_000);
 
   test('an endpoint that keeps no quotas leaves its token to the gate alone', async () => {
-    const { answer, seen } = quotaServer({ 'tok-one': { core: 1000, search: 1 }, 'tok-two': { core: 1000, search: 1 } }, (token) => token !== 'tok-one');
+    const { answer, seen } = quotaServer(
+      { 'tok-one': { core: 1000, search: 1 }, 'tok-two': { core: 1000, search: 1 } },
+      (token) => token !== 'tok-one',
+    );
     const { summary } = await read(answer, children, { config: { tokens: 'tok-one,tok-two' } });
     expect(summary.outcome).toBe('complete');
     expect(summary.rows).toBe(90);
@@ -259,75 +442,151 @@ describe('several tokens, each with quotas of its own', () => {
   test.each<[string, Row, Answer, string]>([
     ['no token at all', { tokens: ' , ' }, () => data([]), 'no_token'],
     ['a token that is refused', { tokens: 'bad-token-1' }, quotaServer({}).answer, 'quota_status'],
-    ['a quota that is not where the manifest says', { tokens: 'bad-token-1' }, ({ path: at }) => (at === '/quota' ? { search: { remaining: 1, reset: 1 } } : data([])), 'quota_status'],
+    [
+      'a quota that is not where the manifest says',
+      { tokens: 'bad-token-1' },
+      ({ path: at }) => (at === '/quota' ? { search: { remaining: 1, reset: 1 } } : data([])),
+      'quota_status',
+    ],
   ])('%s is an error that says what to do, and the token is in no message', async (_, config, answer, code) => {
     const server = await api(answer);
     const failed = connection({ manifest: manifestOf(children), config, url: server.url }).sync();
     await expect(failed).rejects.toMatchObject({ code, exitCode: 2, next: expect.any(String) });
-    await failed.catch((error: Error) => expect(JSON.stringify({ ...error, message: error.message })).not.toContain('bad-token-1'));
+    await failed.catch((error: Error) =>
+      expect(JSON.stringify({ ...error, message: error.message })).not.toContain('bad-token-1'),
+    );
   });
 });
 
 describe('what an answer means', () => {
-  const failing = (times: number, reply: () => Reply): Answer => { let left = times; return ({ path: at }) => (at === '/users' && left-- > 0 ? reply() : data([1, 2])); };
-  const handler = (filter: string, more = '') => `error_handler: {type: DefaultErrorHandler, response_filters: [${filter}]${more}}`;
+  const failing = (times: number, reply: () => Reply): Answer => {
+    let left = times;
+    return ({ path: at }) => (at === '/users' && left-- > 0 ? reply() : data([1, 2]));
+  };
+  const handler = (filter: string, more = '') =>
+    `error_handler: {type: DefaultErrorHandler, response_filters: [${filter}]${more}}`;
 
-  test('FAIL stops the stream with the manifest\'s own words; the others run', async () => {
-    const { summary, rows } = await read(({ path: at }) => (at === '/bad' ? new Reply(403, { message: 'no scope' }) : data([1])), streamOf('good') + streamOf('bad', { requester: handler('{http_codes: [403], action: FAIL, failure_type: config_error, error_message: "Grant {{ response.message }}"}') }));
+  test("FAIL stops the stream with the manifest's own words; the others run", async () => {
+    const { summary, rows } = await read(
+      ({ path: at }) => (at === '/bad' ? new Reply(403, { message: 'no scope' }) : data([1])),
+      streamOf('good') +
+        streamOf('bad', {
+          requester: handler(
+            '{http_codes: [403], action: FAIL, failure_type: config_error, error_message: "Grant {{ response.message }}"}',
+          ),
+        }),
+    );
     expect(summary.outcome).toBe('partial');
     expect(summary.problems).toMatchObject([{ stream: 'bad', status: 'skipped', message: 'Grant no scope' }]);
     expect(ids(rows['good'])).toEqual([1]);
   });
 
   test('IGNORE takes the answer for empty', async () => {
-    const { summary } = await read(({ path: at }) => (at === '/bad' ? new Reply(404, {}) : data([1])), streamOf('good') + streamOf('bad', { requester: handler('{http_codes: [404], action: IGNORE}') }));
+    const { summary } = await read(
+      ({ path: at }) => (at === '/bad' ? new Reply(404, {}) : data([1])),
+      streamOf('good') + streamOf('bad', { requester: handler('{http_codes: [404], action: IGNORE}') }),
+    );
     expect(summary).toMatchObject({ outcome: 'complete', rows: 1 });
   });
 
   test('RETRY tries again, by a predicate on an answer of status 200 as well', async () => {
-    const { summary } = await read(failing(2, () => new Reply(200, { data: [{ id: 99 }], status: 'not yet' })), streamOf('users', { requester: handler(`{predicate: "{{ response.status == 'not yet' }}", action: RETRY}`) }));
+    const { summary } = await read(
+      failing(2, () => new Reply(200, { data: [{ id: 99 }], status: 'not yet' })),
+      streamOf('users', { requester: handler(`{predicate: "{{ response.status == 'not yet' }}", action: RETRY}`) }),
+    );
     expect(summary).toMatchObject({ outcome: 'complete', rows: 2 });
   });
 
   test('RATE_LIMITED goes to the gate, with the wait that a header names', async () => {
     const started = Date.now();
-    const { summary } = await read(failing(1, () => new Reply(403, { message: 'slow down' }, { 'x-wait': '2' })), streamOf('first') + streamOf('users', { requester: handler('{error_message_contains: slow down, action: RATE_LIMITED}', ', backoff_strategies: [{type: WaitTimeFromHeader, header: X-Wait}]') }));
+    const { summary } = await read(
+      failing(1, () => new Reply(403, { message: 'slow down' }, { 'x-wait': '2' })),
+      streamOf('first') +
+        streamOf('users', {
+          requester: handler(
+            '{error_message_contains: slow down, action: RATE_LIMITED}',
+            ', backoff_strategies: [{type: WaitTimeFromHeader, header: X-Wait}]',
+          ),
+        }),
+    );
     expect(summary).toMatchObject({ outcome: 'complete', rejections: 1 });
     expect(Date.now() - started).toBeGreaterThan(1900);
   });
 
   test('RESET_PAGINATION begins the pages anew', async () => {
     let broken = 1;
-    const { rows, summary } = await read(({ query }) => { const at = Number(query['after'] ?? 0); return at === 20 && broken-- > 0 ? new Reply(500, {}) : data(range(at, at + 10), { next: at + 10 < 40 ? at + 10 : null }); }, streamOf('users', { requester: handler('{http_codes: [500], action: RESET_PAGINATION}'), retriever: 'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}, pagination_strategy: {type: CursorPagination, cursor_value: "{{ response.next }}"}}' }));
+    const { rows, summary } = await read(
+      ({ query }) => {
+        const at = Number(query['after'] ?? 0);
+        return at === 20 && broken-- > 0
+          ? new Reply(500, {})
+          : data(range(at, at + 10), { next: at + 10 < 40 ? at + 10 : null });
+      },
+      streamOf('users', {
+        requester: handler('{http_codes: [500], action: RESET_PAGINATION}'),
+        retriever:
+          'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}, pagination_strategy: {type: CursorPagination, cursor_value: "{{ response.next }}"}}',
+      }),
+    );
     expect(summary.outcome).toBe('complete');
     expect(new Set(ids(rows['users']))).toEqual(new Set(range(0, 40)));
   });
 
   test('handlers of a composite are asked in order', async () => {
-    const { summary } = await read(({ path: at }) => (at === '/users' ? new Reply(404, { code: 'empty' }) : data([1])), streamOf('good') + streamOf('users', { requester: `error_handler:
+    const { summary } = await read(
+      ({ path: at }) => (at === '/users' ? new Reply(404, { code: 'empty' }) : data([1])),
+      streamOf('good') +
+        streamOf('users', {
+          requester: `error_handler:
   type: CompositeErrorHandler
   error_handlers:
     - response_filters: [{predicate: "{{ response.code == 'empty' }}", action: IGNORE}]
-    - response_filters: [{http_codes: [404], action: FAIL}]` }));
+    - response_filters: [{http_codes: [404], action: FAIL}]`,
+        }),
+    );
     expect(summary.outcome).toBe('complete');
   });
 });
 
 describe('partitions', () => {
   test('lists, and their combinations, in address and parameters', async () => {
-    const { rows, asked } = await read(({ path: at, query }) => ({ data: [{ id: `${at}-${query['kind']}` }] }), streamOf('reports', { path: '{{ stream_partition.region }}/reports', retriever: `partition_router:
+    const { rows, asked } = await read(
+      ({ path: at, query }) => ({ data: [{ id: `${at}-${query['kind']}` }] }),
+      streamOf('reports', {
+        path: '{{ stream_partition.region }}/reports',
+        retriever: `partition_router:
   - {type: ListPartitionRouter, cursor_field: region, values: "{{ config.regions }}"}
-  - {type: ListPartitionRouter, cursor_field: kind, values: [x, z], request_option: {type: RequestOption, inject_into: request_parameter, field_name: kind}}` }), { config: { regions: ['eu', 'us'] } });
-    expect(rows['reports']!.map((row) => row['id']).toSorted()).toEqual(['/eu/reports-x', '/eu/reports-z', '/us/reports-x', '/us/reports-z']);
+  - {type: ListPartitionRouter, cursor_field: kind, values: [x, z], request_option: {type: RequestOption, inject_into: request_parameter, field_name: kind}}`,
+      }),
+      { config: { regions: ['eu', 'us'] } },
+    );
+    expect(rows['reports']!.map((row) => row['id']).toSorted()).toEqual([
+      '/eu/reports-x',
+      '/eu/reports-z',
+      '/us/reports-x',
+      '/us/reports-z',
+    ]);
     expect(asked.filter((line) => line.includes('reports'))).toHaveLength(5); // one of them is the check
   });
 
   const parent = streamOf('teams');
-  const child = (name: string, more: string, path = '{{ stream_partition.team }}/users') => streamOf(name, { path, retriever: `partition_router:\n  - type: SubstreamPartitionRouter\n    parent_stream_configs:\n      - stream: "#/streams/0"\n        parent_key: id\n        partition_field: team\n${more}` });
+  const child = (name: string, more: string, path = '{{ stream_partition.team }}/users') =>
+    streamOf(name, {
+      path,
+      retriever: `partition_router:\n  - type: SubstreamPartitionRouter\n    parent_stream_configs:\n      - stream: "#/streams/0"\n        parent_key: id\n        partition_field: team\n${more}`,
+    });
   const teams: Answer = ({ path: at, query }) => {
     if (at === '/teams') return { data: range(1, 6).map((id) => ({ id, owner: { name: `o${id}` } })) };
     const [, team] = /^\/(\d+)\/users$/.exec(at) ?? [];
-    return { data: team === undefined ? [] : [{ id: Number(team) * 10 + Number(query['level'] ?? 0) }, { id: Number(team) * 10 + 5 + Number(query['level'] ?? 0) }] };
+    return {
+      data:
+        team === undefined
+          ? []
+          : [
+              { id: Number(team) * 10 + Number(query['level'] ?? 0) },
+              { id: Number(team) * 10 + 5 + Number(query['level'] ?? 0) },
+            ],
+    };
   };
 
   test('children of a parent that is read once, whoever shares it', async () => {
@@ -339,15 +598,38 @@ describe('partitions', () => {
   });
 
   test('a child alone reads its parent and does not store it; what it needs of the parent comes along', async () => {
-    const { rows } = await read(teams, parent + child('users', '        extra_fields: [[owner, name]]\n').replace('  primary_key: id\n', '  primary_key: id\n  transformations: [{type: AddFields, fields: [{path: [owner], value: "{{ stream_slice.extra_fields[\'owner.name\'] }}"}]}]\n'), { streams: ['users'] });
+    const { rows } = await read(
+      teams,
+      parent +
+        child('users', '        extra_fields: [[owner, name]]\n').replace(
+          '  primary_key: id\n',
+          '  primary_key: id\n  transformations: [{type: AddFields, fields: [{path: [owner], value: "{{ stream_slice.extra_fields[\'owner.name\'] }}"}]}]\n',
+        ),
+      { streams: ['users'] },
+    );
     expect(Object.keys(rows)).toEqual(['users']);
     expect(rows['users']!.find((row) => row['id'] === 35)).toEqual({ id: 35, owner: 'o3' });
   });
 
   test('a parent combined with a list, and children of children', async () => {
-    const { rows } = await read((request) => (request.path.startsWith('/badges/') ? { data: [{ id: Number(request.path.split('/')[2]) * 100 }] } : teams(request)), parent
-      + child('users', '')
-      + streamOf('badges', { path: 'badges/{{ stream_partition.user }}', retriever: 'partition_router: {type: SubstreamPartitionRouter, parent_stream_configs: [{stream: "#/streams/1", parent_key: id, partition_field: user}]}' }) + streamOf('levels', { path: '{{ stream_partition.team }}/users', retriever: 'partition_router:\n  - {type: SubstreamPartitionRouter, parent_stream_configs: [{stream: "#/streams/0", parent_key: id, partition_field: team}]}\n  - {type: ListPartitionRouter, cursor_field: level, values: ["1", "2"], request_option: {type: RequestOption, inject_into: request_parameter, field_name: level}}' }));
+    const { rows } = await read(
+      (request) =>
+        request.path.startsWith('/badges/')
+          ? { data: [{ id: Number(request.path.split('/')[2]) * 100 }] }
+          : teams(request),
+      parent +
+        child('users', '') +
+        streamOf('badges', {
+          path: 'badges/{{ stream_partition.user }}',
+          retriever:
+            'partition_router: {type: SubstreamPartitionRouter, parent_stream_configs: [{stream: "#/streams/1", parent_key: id, partition_field: user}]}',
+        }) +
+        streamOf('levels', {
+          path: '{{ stream_partition.team }}/users',
+          retriever:
+            'partition_router:\n  - {type: SubstreamPartitionRouter, parent_stream_configs: [{stream: "#/streams/0", parent_key: id, partition_field: team}]}\n  - {type: ListPartitionRouter, cursor_field: level, values: ["1", "2"], request_option: {type: RequestOption, inject_into: request_parameter, field_name: level}}',
+        }),
+    );
     expect(ids(rows['badges'])).toEqual(ids(rows['users']).map((id) => id * 100));
     expect(ids(rows['levels'])).toHaveLength(20);
   });
@@ -358,17 +640,29 @@ describe('partitions', () => {
       const all = range(invoice * 100, invoice * 100 + (invoice % 2 === 0 ? LINES : 3)).filter((id) => id > after);
       return { data: all.slice(0, 5).map((id) => ({ id })), has_more: all.length > 5 };
     };
-    const { rows, asked, summary } = await read(({ path: at, query }) => {
-      if (at === '/invoices') return { data: range(1, 9).map((id) => ({ id, ...(id === 8 ? {} : { lines: lines(id, -1) }) })) };
-      return lines(Number(at.split('/')[2]), Number(query['after'] ?? -1));
-    }, streamOf('invoices') + streamOf('lines', { path: 'invoices/{{ stream_partition.invoice }}/lines', retriever: `partition_router:
+    const { rows, asked, summary } = await read(
+      ({ path: at, query }) => {
+        if (at === '/invoices')
+          return { data: range(1, 9).map((id) => ({ id, ...(id === 8 ? {} : { lines: lines(id, -1) }) })) };
+        return lines(Number(at.split('/')[2]), Number(query['after'] ?? -1));
+      },
+      streamOf('invoices') +
+        streamOf('lines', {
+          path: 'invoices/{{ stream_partition.invoice }}/lines',
+          retriever: `partition_router:
   - {type: SubstreamPartitionRouter, parent_stream_configs: [{stream: "#/streams/0", parent_key: id, partition_field: invoice, lazy_read_pointer: [lines]}]}
 paginator:
   type: DefaultPaginator
   page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}
-  pagination_strategy: {type: CursorPagination, cursor_value: "{{ last_record['id'] }}", stop_condition: "{{ not response['has_more'] }}"}` }));
+  pagination_strategy: {type: CursorPagination, cursor_value: "{{ last_record['id'] }}", stop_condition: "{{ not response['has_more'] }}"}`,
+        }),
+    );
     expect(summary.outcome).toBe('complete');
-    expect(ids(rows['lines'])).toEqual(range(1, 9).flatMap((invoice) => range(invoice * 100, invoice * 100 + (invoice % 2 === 0 ? LINES : 3))).toSorted((a, b) => a - b));
+    expect(ids(rows['lines'])).toEqual(
+      range(1, 9)
+        .flatMap((invoice) => range(invoice * 100, invoice * 100 + (invoice % 2 === 0 ? LINES : 3)))
+        .toSorted((a, b) => a - b),
+    );
     // Two more pages of each even invoice, and the first of the one that brought none.
     expect(asked.filter((line) => line.includes('/lines'))).toHaveLength(4 * 2 + 1);
   });
@@ -376,11 +670,29 @@ paginator:
   test('two parents in one stream, every pair of two, and groups', async () => {
     const config = (field: string) => `{stream: "#/streams/0", parent_key: id, partition_field: ${field}}`;
     const router = (field: string) => `{type: SubstreamPartitionRouter, parent_stream_configs: [${config(field)}]}`;
-    const { rows } = await read(({ path: at, query }) => (at === '/teams' ? data([1, 2, 3]) : { data: [{ id: Number(query['a'] ?? 0) * 10 + Number(query['b'] ?? 0), all: query['all'] }] }), parent
-      + streamOf('both', { requester: 'request_parameters: {a: "{{ stream_partition.a or stream_partition.b }}"}', retriever: `partition_router: {type: SubstreamPartitionRouter, parent_stream_configs: [${config('a')}, ${config('b')}]}` })
-      + streamOf('pairs', { requester: 'request_parameters: {a: "{{ stream_partition.a }}", b: "{{ stream_partition.b }}"}', retriever: `partition_router: [${router('a')}, ${router('b')}]` })
-      + streamOf('united', { requester: 'request_parameters: {a: "{{ stream_partition.a }}"}', retriever: `partition_router: {type: UnionPartitionRouter, partition_field: a, partition_routers: [${router('a')}, {type: ListPartitionRouter, cursor_field: a, values: ["7"]}, {type: ListPartitionRouter, cursor_field: a, values: ["7", "8"]}]}` })
-      + streamOf('groups', { requester: 'request_parameters: {all: "{{ stream_partition.a | join(\'-\') }}"}', retriever: `partition_router: {type: GroupingPartitionRouter, group_size: 2, underlying_partition_router: ${router('a')}}` }));
+    const { rows } = await read(
+      ({ path: at, query }) =>
+        at === '/teams'
+          ? data([1, 2, 3])
+          : { data: [{ id: Number(query['a'] ?? 0) * 10 + Number(query['b'] ?? 0), all: query['all'] }] },
+      parent +
+        streamOf('both', {
+          requester: 'request_parameters: {a: "{{ stream_partition.a or stream_partition.b }}"}',
+          retriever: `partition_router: {type: SubstreamPartitionRouter, parent_stream_configs: [${config('a')}, ${config('b')}]}`,
+        }) +
+        streamOf('pairs', {
+          requester: 'request_parameters: {a: "{{ stream_partition.a }}", b: "{{ stream_partition.b }}"}',
+          retriever: `partition_router: [${router('a')}, ${router('b')}]`,
+        }) +
+        streamOf('united', {
+          requester: 'request_parameters: {a: "{{ stream_partition.a }}"}',
+          retriever: `partition_router: {type: UnionPartitionRouter, partition_field: a, partition_routers: [${router('a')}, {type: ListPartitionRouter, cursor_field: a, values: ["7"]}, {type: ListPartitionRouter, cursor_field: a, values: ["7", "8"]}]}`,
+        }) +
+        streamOf('groups', {
+          requester: 'request_parameters: {all: "{{ stream_partition.a | join(\'-\') }}"}',
+          retriever: `partition_router: {type: GroupingPartitionRouter, group_size: 2, underlying_partition_router: ${router('a')}}`,
+        }),
+    );
     expect(rows['both']).toHaveLength(6);
     expect(ids(rows['united'])).toEqual([10, 20, 30, 70, 80]);
     expect(ids(rows['pairs'])).toEqual([11, 12, 13, 21, 22, 23, 31, 32, 33]);
@@ -390,7 +702,8 @@ paginator:
   test('pairs of long parents: paused again and again, each pair once, parents a page at a time, state within its bound', async () => {
     const PAGE = 15;
     const pager = `paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: page}, pagination_strategy: {type: PageIncrement, page_size: ${PAGE}}}`;
-    const config = (index: number, field: string) => `{type: SubstreamPartitionRouter, parent_stream_configs: [{stream: "#/streams/${index}", parent_key: id, partition_field: ${field}}]}`;
+    const config = (index: number, field: string) =>
+      `{type: SubstreamPartitionRouter, parent_stream_configs: [{stream: "#/streams/${index}", parent_key: id, partition_field: ${field}}]}`;
     const answer: Answer = ({ path: at, query }) => {
       const page = Number(query['page'] ?? 0);
       if (at === '/teams') return data(range(page * PAGE, Math.min(35, (page + 1) * PAGE)));
@@ -398,8 +711,18 @@ paginator:
       return { data: [{ id: Number(query['a']) * 1000 + Number(query['b']) }] };
     };
     const server = await api(answer);
-    const own = connection({ url: server.url, streams: ['pairs'], manifest: manifestOf(streamOf('teams', { retriever: pager }) + streamOf('roles', { retriever: pager })
-      + streamOf('pairs', { requester: 'request_parameters: {a: "{{ stream_partition.a }}", b: "{{ stream_partition.b }}"}', retriever: `partition_router: [${config(0, 'a')}, ${config(1, 'b')}]` })) });
+    const own = connection({
+      url: server.url,
+      streams: ['pairs'],
+      manifest: manifestOf(
+        streamOf('teams', { retriever: pager }) +
+          streamOf('roles', { retriever: pager }) +
+          streamOf('pairs', {
+            requester: 'request_parameters: {a: "{{ stream_partition.a }}", b: "{{ stream_partition.b }}"}',
+            retriever: `partition_router: [${config(0, 'a')}, ${config(1, 'b')}]`,
+          }),
+      ),
+    });
     let most = 0;
     for (let runs = 1; ; runs++) {
       expect(runs).toBeLessThan(30);
@@ -427,16 +750,27 @@ describe('time', () => {
   const first = Date.parse('2024-01-01T00:00:00Z') / 1000;
   const events = range(0, 400).map((id) => ({ id, at: first + id * 40_000 }));
   const iso = (seconds: number) => new Date(seconds * 1000).toISOString().slice(0, 19) + 'Z';
-  const CURSOR = 'type: DatetimeBasedCursor\ncursor_field: at\ndatetime_format: "%s"\nstart_datetime: {datetime: "{{ config.start }}", datetime_format: "%Y-%m-%dT%H:%M:%SZ"}';
-  const options = (both: boolean) => `start_time_option: {type: RequestOption, inject_into: request_parameter, field_name: since}${both ? '\nend_time_option: {type: RequestOption, inject_into: request_parameter, field_name: until}' : ''}`;
+  const CURSOR =
+    'type: DatetimeBasedCursor\ncursor_field: at\ndatetime_format: "%s"\nstart_datetime: {datetime: "{{ config.start }}", datetime_format: "%Y-%m-%dT%H:%M:%SZ"}';
+  const options = (both: boolean) =>
+    `start_time_option: {type: RequestOption, inject_into: request_parameter, field_name: since}${both ? '\nend_time_option: {type: RequestOption, inject_into: request_parameter, field_name: until}' : ''}`;
   const sync = (lines: string) => `incremental_sync:\n${lines.replaceAll(/^/gm, '  ')}`;
-  const within = (query: Record<string, string>, all = events) => all.filter(({ at }) => at >= Number(query['since'] ?? 0) && at <= Number(query['until'] ?? Infinity));
+  const within = (query: Record<string, string>, all = events) =>
+    all.filter(({ at }) => at >= Number(query['since'] ?? 0) && at <= Number(query['until'] ?? Infinity));
   const config = { start: '2024-01-01T00:00:00Z' };
 
-  test('windows of the manifest\'s step, rows in any order; the next run goes on', async () => {
+  test("windows of the manifest's step, rows in any order; the next run goes on", async () => {
     const all = [...events];
-    const server = await api(({ query }) => ({ data: within(query, all).toSorted((a, b) => (a.id * 7) % 13 - (b.id * 7) % 13) }));
-    const own = connection({ manifest: manifestOf(streamOf('events', { rest: sync(`${CURSOR}\nstep: P30D\ncursor_granularity: PT1S\n${options(true)}`) })), config, url: server.url });
+    const server = await api(({ query }) => ({
+      data: within(query, all).toSorted((a, b) => ((a.id * 7) % 13) - ((b.id * 7) % 13)),
+    }));
+    const own = connection({
+      manifest: manifestOf(
+        streamOf('events', { rest: sync(`${CURSOR}\nstep: P30D\ncursor_granularity: PT1S\n${options(true)}`) }),
+      ),
+      config,
+      url: server.url,
+    });
     const one = await own.sync();
     expect(one.summary.outcome).toBe('complete');
     expect(ids(one.rows['events'])).toEqual(range(0, 400));
@@ -453,10 +787,33 @@ describe('time', () => {
     const bounds = range(0, 40).map((id) => ({ id, at: first + id * 30 * DAY }));
     const keyless = (text: string) => text.replace('  primary_key: id\n', '');
     const server = await api(({ path: at, query }) => {
-      if (at === '/pages') { const page = Number(query['page'] ?? 0); return data(range(page * 10, Math.min(page * 10 + 10, 95))); }
+      if (at === '/pages') {
+        const page = Number(query['page'] ?? 0);
+        return data(range(page * 10, Math.min(page * 10 + 10, 95)));
+      }
       return { data: within(query, bounds).toReversed() };
     });
-    const { rows, summary } = await connection({ manifest: manifestOf(keyless(streamOf('windows', { rest: sync(`${CURSOR}\nstep: P30D\ncursor_granularity: PT1S\n${options(true)}`) })) + keyless(streamOf('sorted', { requester: 'request_parameters: {sort: at, order: desc}', rest: sync(`${CURSOR}\n${options(true)}`) })) + keyless(streamOf('pages', { retriever: 'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: page}, pagination_strategy: {type: PageIncrement, page_size: 10}}' }))), config, url: server.url }).sync();
+    const { rows, summary } = await connection({
+      manifest: manifestOf(
+        keyless(
+          streamOf('windows', { rest: sync(`${CURSOR}\nstep: P30D\ncursor_granularity: PT1S\n${options(true)}`) }),
+        ) +
+          keyless(
+            streamOf('sorted', {
+              requester: 'request_parameters: {sort: at, order: desc}',
+              rest: sync(`${CURSOR}\n${options(true)}`),
+            }),
+          ) +
+          keyless(
+            streamOf('pages', {
+              retriever:
+                'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: page}, pagination_strategy: {type: PageIncrement, page_size: 10}}',
+            }),
+          ),
+      ),
+      config,
+      url: server.url,
+    }).sync();
     expect(summary.outcome).toBe('complete');
     const now = Date.now() / 1000;
     const known = bounds.filter(({ at }) => at < now).map(({ id }) => id);
@@ -466,33 +823,93 @@ describe('time', () => {
   });
 
   test('days are not asked for twice, and none is left out', async () => {
-    const server = await api(({ query }) => ({ data: events.filter(({ at }) => iso(at).slice(0, 10) >= (query['since'] ?? '') && iso(at).slice(0, 10) <= (query['until'] ?? '~')) }));
-    const { rows } = await connection({ manifest: manifestOf(streamOf('events', { rest: sync(`${CURSOR.replace('"%s"', '"%Y-%m-%d"\ncursor_datetime_formats: ["%s"]')}\nstep: P1M\ncursor_granularity: P1D\n${options(true)}`) })), config, url: server.url }).sync();
+    const server = await api(({ query }) => ({
+      data: events.filter(
+        ({ at }) => iso(at).slice(0, 10) >= (query['since'] ?? '') && iso(at).slice(0, 10) <= (query['until'] ?? '~'),
+      ),
+    }));
+    const { rows } = await connection({
+      manifest: manifestOf(
+        streamOf('events', {
+          rest: sync(
+            `${CURSOR.replace('"%s"', '"%Y-%m-%d"\ncursor_datetime_formats: ["%s"]')}\nstep: P1M\ncursor_granularity: P1D\n${options(true)}`,
+          ),
+        }),
+      ),
+      config,
+      url: server.url,
+    }).sync();
     expect(ids(rows['events'])).toEqual(range(0, 400));
-    const bounds = server.asked.slice(1).map((line) => new URLSearchParams(line.split('?')[1])).map((query) => [query.get('since')!, query.get('until')!]).toSorted();
-    for (let i = 1; i < bounds.length; i++) expect(Date.parse(bounds[i]![0]!) - Date.parse(bounds[i - 1]![1]!)).toBe(DAY * 1000);
+    const bounds = server.asked
+      .slice(1)
+      .map((line) => new URLSearchParams(line.split('?')[1]))
+      .map((query) => [query.get('since')!, query.get('until')!])
+      .toSorted();
+    for (let i = 1; i < bounds.length; i++)
+      expect(Date.parse(bounds[i]![0]!) - Date.parse(bounds[i - 1]![1]!)).toBe(DAY * 1000);
   });
 
   test('without a step, an order that the request asks for is divided by density', async () => {
-    const server = await api(({ query }) => { const found = within(query); const at = Number(query['after'] ?? 0); return { data: found.slice(at, at + 20), next: at + 20 < found.length ? at + 20 : null }; });
-    const { rows, summary } = await connection({ manifest: manifestOf(streamOf('events', { requester: 'request_parameters: {sort: at, order: asc}', retriever: 'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}, pagination_strategy: {type: CursorPagination, page_size: 20, cursor_value: "{{ response.next }}"}}', rest: sync(`${CURSOR}\ncursor_granularity: PT1S\n${options(true)}`) })), config, url: server.url }).sync();
+    const server = await api(({ query }) => {
+      const found = within(query);
+      const at = Number(query['after'] ?? 0);
+      return { data: found.slice(at, at + 20), next: at + 20 < found.length ? at + 20 : null };
+    });
+    const { rows, summary } = await connection({
+      manifest: manifestOf(
+        streamOf('events', {
+          requester: 'request_parameters: {sort: at, order: asc}',
+          retriever:
+            'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}, pagination_strategy: {type: CursorPagination, page_size: 20, cursor_value: "{{ response.next }}"}}',
+          rest: sync(`${CURSOR}\ncursor_granularity: PT1S\n${options(true)}`),
+        }),
+      ),
+      config,
+      url: server.url,
+    }).sync();
     expect(summary.outcome).toBe('complete');
     expect(new Set(ids(rows['events']))).toEqual(new Set(range(0, 400)));
-    expect(new Set(server.asked.map((line) => new URLSearchParams(line.split('?')[1]).get('since'))).size).toBeGreaterThan(1);
+    expect(
+      new Set(server.asked.map((line) => new URLSearchParams(line.split('?')[1]).get('since'))).size,
+    ).toBeGreaterThan(1);
   });
 
   test('an order that is not kept is noticed, and nothing is lost', async () => {
-    const shuffled = events.toSorted((a, b) => (a.id * 17) % 101 - (b.id * 17) % 101);
-    const server = await api(({ query }) => { const found = within(query, shuffled); const at = Number(query['after'] ?? 0); return { data: found.slice(at, at + 20), next: at + 20 < found.length ? at + 20 : null }; });
-    const { rows, summary } = await connection({ manifest: manifestOf(streamOf('events', { requester: 'request_parameters: {sort: at, order: desc}', retriever: 'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}, pagination_strategy: {type: CursorPagination, page_size: 20, cursor_value: "{{ response.next }}"}}', rest: sync(`${CURSOR}\n${options(true)}`) })), config, url: server.url }).sync();
+    const shuffled = events.toSorted((a, b) => ((a.id * 17) % 101) - ((b.id * 17) % 101));
+    const server = await api(({ query }) => {
+      const found = within(query, shuffled);
+      const at = Number(query['after'] ?? 0);
+      return { data: found.slice(at, at + 20), next: at + 20 < found.length ? at + 20 : null };
+    });
+    const { rows, summary } = await connection({
+      manifest: manifestOf(
+        streamOf('events', {
+          requester: 'request_parameters: {sort: at, order: desc}',
+          retriever:
+            'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: after}, pagination_strategy: {type: CursorPagination, page_size: 20, cursor_value: "{{ response.next }}"}}',
+          rest: sync(`${CURSOR}\n${options(true)}`),
+        }),
+      ),
+      config,
+      url: server.url,
+    }).sync();
     expect(summary.outcome).toBe('complete');
     expect(new Set(ids(rows['events']))).toEqual(new Set(range(0, 400)));
   });
 
   test('a start alone; a filter that only the manifest keeps; a feed', async () => {
-    const answer: Answer = ({ path: at, query }) => (at === '/feed' ? { data: within(query).toReversed() } : { data: within(query) });
+    const answer: Answer = ({ path: at, query }) =>
+      at === '/feed' ? { data: within(query).toReversed() } : { data: within(query) };
     const server = await api(answer);
-    const own = connection({ manifest: manifestOf(streamOf('start', { rest: sync(`${CURSOR}\n${options(false)}`) }) + streamOf('client', { rest: sync(`${CURSOR}\nis_client_side_incremental: true`) }) + streamOf('feed', { rest: sync(`${CURSOR}\nis_data_feed: true`) })), config: { start: iso(events[100]!.at) }, url: server.url });
+    const own = connection({
+      manifest: manifestOf(
+        streamOf('start', { rest: sync(`${CURSOR}\n${options(false)}`) }) +
+          streamOf('client', { rest: sync(`${CURSOR}\nis_client_side_incremental: true`) }) +
+          streamOf('feed', { rest: sync(`${CURSOR}\nis_data_feed: true`) }),
+      ),
+      config: { start: iso(events[100]!.at) },
+      url: server.url,
+    });
     const { rows, summary } = await own.sync();
     expect(summary.outcome).toBe('complete');
     expect(ids(rows['start'])).toEqual(range(100, 400));
@@ -500,7 +917,18 @@ describe('time', () => {
   });
 
   test('windows within each partition', async () => {
-    const { rows, summary } = await read(({ query, path: at }) => { const [, shop] = at.split('/'); return { data: within(query).map(({ id, at: when }) => ({ id: id + Number(shop) * 1000, at: when })) }; }, streamOf('sales', { path: '{{ stream_partition.shop }}/sales', retriever: 'partition_router: {type: ListPartitionRouter, cursor_field: shop, values: ["1", "2"]}', rest: sync(`${CURSOR}\nstep: P60D\ncursor_granularity: PT1S\n${options(true)}`) }), { config });
+    const { rows, summary } = await read(
+      ({ query, path: at }) => {
+        const [, shop] = at.split('/');
+        return { data: within(query).map(({ id, at: when }) => ({ id: id + Number(shop) * 1000, at: when })) };
+      },
+      streamOf('sales', {
+        path: '{{ stream_partition.shop }}/sales',
+        retriever: 'partition_router: {type: ListPartitionRouter, cursor_field: shop, values: ["1", "2"]}',
+        rest: sync(`${CURSOR}\nstep: P60D\ncursor_granularity: PT1S\n${options(true)}`),
+      }),
+      { config },
+    );
     expect(summary.outcome).toBe('complete');
     expect(new Set(ids(rows['sales']))).toEqual(new Set([...range(1000, 1400), ...range(2000, 2400)]));
   });
@@ -508,20 +936,54 @@ describe('time', () => {
 
 describe('records', () => {
   test('are added to, cut, filtered and typed', async () => {
-    const { rows } = await read(() => ({ data: [{ id: 1, name: 'A', secret: 'x', nested: { keep: 1, drop: 2 }, amount: '12' }, { id: 2, name: 'B', amount: '13' }] }), streamOf('users', { selector: 'record_filter: {condition: "{{ record.id < 2 }}"}\nschema_normalization: Default', rest: `transformations:
+    const { rows } = await read(
+      () => ({
+        data: [
+          { id: 1, name: 'A', secret: 'x', nested: { keep: 1, drop: 2 }, amount: '12' },
+          { id: 2, name: 'B', amount: '13' },
+        ],
+      }),
+      streamOf('users', {
+        selector: 'record_filter: {condition: "{{ record.id < 2 }}"}\nschema_normalization: Default',
+        rest: `transformations:
   - {type: AddFields, fields: [{path: [label], value: "{{ record.name }}-{{ record.id }}"}, {path: [code], value: "{{ record.amount }}", value_type: string}, {path: [nested, more], value: "{{ 1 }}"}]}
   - {type: RemoveFields, field_pointers: [[secret], [nested, drop]]}
-  - {type: KeysToSnakeCase}` }).replace('properties: {id: {type: [integer, "null"]}}', 'properties: {id: {type: [integer, "null"]}, amount: {type: integer}}'));
-    expect(rows['users']).toEqual([{ id: 1, name: 'A', nested: { keep: 1, more: 1 }, amount: 12, label: 'A-1', code: '12' }]);
+  - {type: KeysToSnakeCase}`,
+      }).replace(
+        'properties: {id: {type: [integer, "null"]}}',
+        'properties: {id: {type: [integer, "null"]}, amount: {type: integer}}',
+      ),
+    );
+    expect(rows['users']).toEqual([
+      { id: 1, name: 'A', nested: { keep: 1, more: 1 }, amount: 12, label: 'A-1', code: '12' },
+    ]);
   });
 
   test.each<[string, string, () => string | Buffer, unknown[]]>([
-    ['CSV', '{type: CsvDecoder}', () => 'id,name\n1,"a ""b"", c"\n2,d\n', [{ id: '1', name: 'a "b", c' }, { id: '2', name: 'd' }]],
+    [
+      'CSV',
+      '{type: CsvDecoder}',
+      () => 'id,name\n1,"a ""b"", c"\n2,d\n',
+      [
+        { id: '1', name: 'a "b", c' },
+        { id: '2', name: 'd' },
+      ],
+    ],
     ['lines of JSON', '{type: JsonlDecoder}', () => '{"id": 1}\n{"id": 2}\n', [{ id: 1 }, { id: 2 }]],
-    ['XML', '{type: XmlDecoder}', () => '<?xml version="1.0"?><list><item x="1"><id>1</id></item><item><id>2</id></item></list>', [{ '@x': '1', id: '1' }, { id: '2' }]],
+    [
+      'XML',
+      '{type: XmlDecoder}',
+      () => '<?xml version="1.0"?><list><item x="1"><id>1</id></item><item><id>2</id></item></list>',
+      [{ '@x': '1', id: '1' }, { id: '2' }],
+    ],
   ])('%s', async (_, decoder, body, expected) => {
     const field = decoder.includes('Xml') ? '[list, item]' : '[]';
-    const { rows } = await read(() => new Reply(200, String(body()), { 'content-type': 'text/plain' }), streamOf('users', { retriever: `decoder: ${decoder}` }).replace('field_path: [data]', `field_path: ${field}`).replace('primary_key: id', 'primary_key: []'));
+    const { rows } = await read(
+      () => new Reply(200, String(body()), { 'content-type': 'text/plain' }),
+      streamOf('users', { retriever: `decoder: ${decoder}` })
+        .replace('field_path: [data]', `field_path: ${field}`)
+        .replace('primary_key: id', 'primary_key: []'),
+    );
     expect(rows['users']).toEqual(expected);
   });
 
@@ -534,15 +996,50 @@ describe('records', () => {
 });
 
 test('properties that do not fit one request are asked for in parts, and the records put together', async () => {
-  const { rows, asked } = await read(({ query }) => ({ data: [1, 2].map((id) => ({ id, ...Object.fromEntries(query['fields']!.split(',').filter((name) => name !== 'id').map((name) => [name, `${name}${id}`])) })) }), streamOf('users', { requester: 'request_parameters:\n  fields: {type: QueryProperties, property_list: [a, b, c], always_include_properties: [id], property_chunking: {type: PropertyChunking, property_limit_type: property_count, property_limit: 3, record_merge_strategy: {type: GroupByKeyMergeStrategy, key: id}}}' }));
-  expect(rows['users']).toEqual([{ id: 1, a: 'a1', b: 'b1', c: 'c1' }, { id: 2, a: 'a2', b: 'b2', c: 'c2' }]);
-  expect(new Set(asked.map((line) => new URLSearchParams(line.split('?')[1]).get('fields')))).toEqual(new Set(['id,a,b', 'id,c']));
+  const { rows, asked } = await read(
+    ({ query }) => ({
+      data: [1, 2].map((id) => ({
+        id,
+        ...Object.fromEntries(
+          query['fields']!.split(',')
+            .filter((name) => name !== 'id')
+            .map((name) => [name, `${name}${id}`]),
+        ),
+      })),
+    }),
+    streamOf('users', {
+      requester:
+        'request_parameters:\n  fields: {type: QueryProperties, property_list: [a, b, c], always_include_properties: [id], property_chunking: {type: PropertyChunking, property_limit_type: property_count, property_limit: 3, record_merge_strategy: {type: GroupByKeyMergeStrategy, key: id}}}',
+    }),
+  );
+  expect(rows['users']).toEqual([
+    { id: 1, a: 'a1', b: 'b1', c: 'c1' },
+    { id: 2, a: 'a2', b: 'b2', c: 'c2' },
+  ]);
+  expect(new Set(asked.map((line) => new URLSearchParams(line.split('?')[1]).get('fields')))).toEqual(
+    new Set(['id,a,b', 'id,c']),
+  );
 });
 
 test('properties that the API itself lists are asked for once, then asked for by name', async () => {
   const { rows, asked } = await read(
-    ({ path, query }) => (path === '/properties' ? { fields: [{ name: 'a' }, { name: 'b' }] } : { data: [{ id: 1, ...Object.fromEntries(query['fields']!.split(',').filter((name) => name !== 'id').map((name) => [name, `${name}1`])) }] }),
-    streamOf('users', { requester: `request_parameters:
+    ({ path, query }) =>
+      path === '/properties'
+        ? { fields: [{ name: 'a' }, { name: 'b' }] }
+        : {
+            data: [
+              {
+                id: 1,
+                ...Object.fromEntries(
+                  query['fields']!.split(',')
+                    .filter((name) => name !== 'id')
+                    .map((name) => [name, `${name}1`]),
+                ),
+              },
+            ],
+          },
+    streamOf('users', {
+      requester: `request_parameters:
   fields:
     type: QueryProperties
     always_include_properties: [id]
@@ -552,7 +1049,8 @@ test('properties that the API itself lists are asked for once, then asked for by
       retriever:
         type: SimpleRetriever
         requester: {type: HttpRequester, url_base: 'https://api.test', path: properties}
-        record_selector: {type: RecordSelector, extractor: {type: DpathExtractor, field_path: [fields]}}` }),
+        record_selector: {type: RecordSelector, extractor: {type: DpathExtractor, field_path: [fields]}}`,
+    }),
   );
   expect(rows['users']).toEqual([{ id: 1, a: 'a1', b: 'b1' }]);
   expect(asked.filter((line) => line.includes('/properties'))).toHaveLength(1);
@@ -560,23 +1058,35 @@ test('properties that the API itself lists are asked for once, then asked for by
 
 test('a stream that delegates by its state is read whole once, then by what changed; again where the API forgets', async () => {
   const nested = (text: string) => text.replace(/^- /, '  ').replaceAll(/^/gm, '  ').replaceAll('\n', '\n');
-  const manifest = (kept: string) => manifestOf(`- type: StateDelegatingStream
+  const manifest = (kept: string) =>
+    manifestOf(`- type: StateDelegatingStream
   name: users
 ${kept}  full_refresh_stream:
 ${nested(streamOf('users', { path: 'all' }))}
   incremental_stream:
-${nested(streamOf('users', { path: 'changes', rest: `incremental_sync:
+${nested(
+  streamOf('users', {
+    path: 'changes',
+    rest: `incremental_sync:
   type: DatetimeBasedCursor
   cursor_field: at
   datetime_format: "%s"
   start_datetime: "0"
-  start_time_option: {type: RequestOption, inject_into: request_parameter, field_name: since}` }))}`);
+  start_time_option: {type: RequestOption, inject_into: request_parameter, field_name: since}`,
+  }),
+)}`);
   const asked: string[] = [];
   const since: number[] = [];
   const before = Math.floor(Date.now() / 1000);
   const server = await api(({ path, query }) => {
     asked.push(path);
-    if (path === '/all') return { data: [{ id: 1, at: 1 }, { id: 2, at: before - 5 }] };
+    if (path === '/all')
+      return {
+        data: [
+          { id: 1, at: 1 },
+          { id: 2, at: before - 5 },
+        ],
+      };
     since.push(Number(query['since']));
     return { data: [{ id: 3, at: before + 1 }] };
   });
@@ -599,7 +1109,9 @@ ${nested(streamOf('users', { path: 'changes', rest: `incremental_sync:
 });
 
 describe('files that records point to', () => {
-  const documents = (name = '"{{ record.id }}/{{ record.name }}"') => streamOf('documents', { rest: `file_uploader:
+  const documents = (name = '"{{ record.id }}/{{ record.name }}"') =>
+    streamOf('documents', {
+      rest: `file_uploader:
   type: FileUploader
   requester:
     type: HttpRequester
@@ -608,13 +1120,21 @@ describe('files that records point to', () => {
     authenticator: {type: BearerAuthenticator, api_token: "{{ config.key }}"}
     error_handler: {type: DefaultErrorHandler, response_filters: [{http_codes: [404], action: IGNORE}]}
   download_target_extractor: {type: DpathExtractor, field_path: [link]}
-${name === '' ? '' : `  filename_extractor: ${name}\n`}` });
+${name === '' ? '' : `  filename_extractor: ${name}\n`}`,
+    });
   const content = (id: number) => Buffer.from(`Zeile ${id} ä\n`.repeat(300));
   const names = ['a.bin', '../../../escaped', 'sub/folder/b.bin', `${'x'.repeat(400)}.bin`, 'gone', 'no link'];
   /** A manifest's own addresses are replaced by the testbed's; those in records are the API's, and real. */
   async function library(): Promise<Scripted> {
     const server: Scripted = await api(({ path: at, headers }) => {
-      if (at === '/documents') return { data: names.map((name, id) => ({ id, name, ...(name === 'no link' ? {} : { link: `${server.url}/content/${id}` }) })) };
+      if (at === '/documents')
+        return {
+          data: names.map((name, id) => ({
+            id,
+            name,
+            ...(name === 'no link' ? {} : { link: `${server.url}/content/${id}` }),
+          })),
+        };
       const id = Number(at.split('/')[2]);
       if (headers.authorization !== 'Bearer key-of-files') return new Reply(401, {});
       return names[id] === 'gone' ? new Reply(404, {}) : new Reply(200, content(id).toString());
@@ -624,7 +1144,12 @@ ${name === '' ? '' : `  filename_extractor: ${name}\n`}` });
 
   test('are stored in the folder that is named, whole, and nowhere else; the record tells where', async () => {
     const server = await library();
-    const own = connection({ manifest: manifestOf(documents()), config: { key: 'key-of-files' }, url: server.url, files: 'files' });
+    const own = connection({
+      manifest: manifestOf(documents()),
+      config: { key: 'key-of-files' },
+      url: server.url,
+      files: 'files',
+    });
     const { summary, rows } = await own.sync();
     expect(summary.problems).toEqual([]);
     const at = path.join(own.folder, 'files');
@@ -634,7 +1159,10 @@ ${name === '' ? '' : `  filename_extractor: ${name}\n`}` });
         expect(reference).toBeNull();
         continue;
       }
-      expect(reference).toMatchObject({ staging_file_url: path.join(at, String(reference!['source_file_relative_path'])), file_size_bytes: content(0).length });
+      expect(reference).toMatchObject({
+        staging_file_url: path.join(at, String(reference!['source_file_relative_path'])),
+        file_size_bytes: content(0).length,
+      });
       expect(readFileSync(String(reference!['staging_file_url']))).toEqual(content(id));
       expect(path.relative(at, String(reference!['staging_file_url']))).not.toContain('..');
     }
@@ -644,7 +1172,12 @@ ${name === '' ? '' : `  filename_extractor: ${name}\n`}` });
 
   test('without a name, a file is stored once however often it is read', async () => {
     const server = await library();
-    const own = connection({ manifest: manifestOf(documents('')), config: { key: 'key-of-files' }, url: server.url, files: 'files' });
+    const own = connection({
+      manifest: manifestOf(documents('')),
+      config: { key: 'key-of-files' },
+      url: server.url,
+      files: 'files',
+    });
     await own.sync();
     await own.sync();
     expect(readdirSync(path.join(own.folder, 'files/documents'))).toHaveLength(4);
@@ -652,7 +1185,11 @@ ${name === '' ? '' : `  filename_extractor: ${name}\n`}` });
 
   test('without a folder they stay where they are, and that is said', async () => {
     const server = await library();
-    const { rows, notes } = await connection({ manifest: manifestOf(documents()), config: { key: 'key-of-files' }, url: server.url }).sync();
+    const { rows, notes } = await connection({
+      manifest: manifestOf(documents()),
+      config: { key: 'key-of-files' },
+      url: server.url,
+    }).sync();
     expect(rows['documents']).toHaveLength(names.length);
     expect(rows['documents']![0]).not.toHaveProperty('file_reference');
     expect(notes.join()).toContain('documents');
@@ -661,7 +1198,12 @@ ${name === '' ? '' : `  filename_extractor: ${name}\n`}` });
 
   test('a folder that cannot be written fails the stream with its place, and nothing is half there', async () => {
     const server = await library();
-    const own = connection({ manifest: manifestOf(documents()), config: { key: 'key-of-files' }, url: server.url, files: 'config.json/files' });
+    const own = connection({
+      manifest: manifestOf(documents()),
+      config: { key: 'key-of-files' },
+      url: server.url,
+      files: 'config.json/files',
+    });
     const { summary, rows } = await own.sync();
     expect(summary.problems).toMatchObject([{ stream: 'documents', code: 'file_write' }]);
     expect(rows['documents'] ?? []).toEqual([]);
@@ -672,14 +1214,47 @@ ${name === '' ? '' : `  filename_extractor: ${name}\n`}` });
     const { folder } = connection({ manifest: manifestOf(documents()), config: { key: 'key-of-files' } });
     const file = (name: string) => path.join(folder, name);
     const read = async (include_files: boolean) => {
-      writeFileSync(file('catalog.json'), JSON.stringify({ streams: [{ stream: { name: 'documents', json_schema: {}, supported_sync_modes: ['full_refresh'] }, sync_mode: 'full_refresh', include_files }] }));
-      const ran = await headrace(['airbyte', 'read', '--manifest', file('source-test.yaml'), '--config', file('config.json'), '--catalog', file('catalog.json'), '--base-url', server.url], { env: { AIRBYTE_STAGING_DIRECTORY: file('staging') } });
+      writeFileSync(
+        file('catalog.json'),
+        JSON.stringify({
+          streams: [
+            {
+              stream: { name: 'documents', json_schema: {}, supported_sync_modes: ['full_refresh'] },
+              sync_mode: 'full_refresh',
+              include_files,
+            },
+          ],
+        }),
+      );
+      const ran = await headrace(
+        [
+          'airbyte',
+          'read',
+          '--manifest',
+          file('source-test.yaml'),
+          '--config',
+          file('config.json'),
+          '--catalog',
+          file('catalog.json'),
+          '--base-url',
+          server.url,
+        ],
+        { env: { AIRBYTE_STAGING_DIRECTORY: file('staging') } },
+      );
       expect(ran.code).toBe(0);
-      return ran.stdout.trim().split('\n').map((line) => JSON.parse(line)).filter((message) => message.type === 'RECORD').map((message) => message.record);
+      return ran.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .filter((message) => message.type === 'RECORD')
+        .map((message) => message.record);
     };
     const records = await read(true);
     expect(records).toHaveLength(names.length);
-    expect(records[0]).toMatchObject({ data: { id: 0 }, file_reference: { source_file_relative_path: 'documents/0/a.bin', file_size_bytes: content(0).length } });
+    expect(records[0]).toMatchObject({
+      data: { id: 0 },
+      file_reference: { source_file_relative_path: 'documents/0/a.bin', file_size_bytes: content(0).length },
+    });
     expect(records[0].data).not.toHaveProperty('file_reference');
     expect(readFileSync(records[0].file_reference.staging_file_url)).toEqual(content(0));
     expect((await read(false))[0]).not.toHaveProperty('file_reference');
@@ -729,24 +1304,40 @@ describe('asynchronous jobs', () => {
 });
 
 describe('classes of Python', () => {
-  const custom = (name: string) => streamOf(name, { rest: `transformations: [{type: CustomTransformation, class_name: source_x.components.Doubler}]` });
+  const custom = (name: string) =>
+    streamOf(name, {
+      rest: `transformations: [{type: CustomTransformation, class_name: source_x.components.Doubler}]`,
+    });
 
   test('a missing twin names class, stream and what to do; the others run', async () => {
     const { summary, rows } = await read(() => data([1, 2]), streamOf('plain') + custom('doubled'));
     expect(summary.outcome).toBe('partial');
     expect(ids(rows['plain'])).toEqual([1, 2]);
-    expect(summary.problems).toMatchObject([{ stream: 'doubled', code: 'twin_missing', message: expect.stringContaining('Doubler'), next: expect.stringContaining('--components') }]);
+    expect(summary.problems).toMatchObject([
+      {
+        stream: 'doubled',
+        code: 'twin_missing',
+        message: expect.stringContaining('Doubler'),
+        next: expect.stringContaining('--components'),
+      },
+    ]);
   });
 
   test.each([
     ['twins.mjs', 'export const twins = { Doubler: { transform: (record) => ({ ...record, id: record.id * 2 }) } };\n'],
-    ['twins.ts', `import { by, type Row } from './factor';\nenum Factor { two = 2 }\nexport const twins = { Doubler: { transform: (record: Row): Row => by(record, Factor.two) } };\n`],
-  ])('a twin from a module of the user\'s own: %s', async (file, code) => {
+    [
+      'twins.ts',
+      `import { by, type Row } from './factor';\nenum Factor { two = 2 }\nexport const twins = { Doubler: { transform: (record: Row): Row => by(record, Factor.two) } };\n`,
+    ],
+  ])("a twin from a module of the user's own: %s", async (file, code) => {
     const server = await api(() => data([1, 2]));
     const own = connection({ manifest: manifestOf(custom('doubled')), url: server.url });
     const components = path.join(own.folder, file);
     writeFileSync(components, code);
-    writeFileSync(path.join(own.folder, 'factor.ts'), 'export interface Row { id: number }\nexport const by = (record: Row, factor: number): Row => ({ ...record, id: record.id * factor });\n');
+    writeFileSync(
+      path.join(own.folder, 'factor.ts'),
+      'export interface Row { id: number }\nexport const by = (record: Row, factor: number): Row => ({ ...record, id: record.id * factor });\n',
+    );
     const { rows } = await connection({ manifest: manifestOf(custom('doubled')), url: server.url, components }).sync();
     expect(ids(rows['doubled'])).toEqual([2, 4]);
   });
@@ -755,7 +1346,10 @@ describe('classes of Python', () => {
     const own = connection({ manifest: manifestOf(custom('doubled')) });
     const components = path.join(own.folder, 'twins.ts');
     writeFileSync(components, 'export const twins = {');
-    await expect(connection({ manifest: manifestOf(custom('doubled')), components }).sync()).rejects.toMatchObject({ code: 'components_failed', place: components });
+    await expect(connection({ manifest: manifestOf(custom('doubled')), components }).sync()).rejects.toMatchObject({
+      code: 'components_failed',
+      place: components,
+    });
   });
 });
 
@@ -769,10 +1363,19 @@ spec: {type: Spec, connection_specification: {type: object, properties: {num_wor
 
   test.each([0, 26, 'x', 2.5, null])('%j is refused, with field, bound and value', async (workers) => {
     await expect(opened({ num_workers: workers })).rejects.toThrow(ConfigError);
-    await opened({ num_workers: workers }).catch((error: ConfigError) => expect(`${error.place} ${error.expected} ${error.found}`).toMatch(/num_workers.*(25|1|integer).*(0|26|x|2\.5|null)/s));
+    await opened({ num_workers: workers }).catch((error: ConfigError) =>
+      expect(`${error.place} ${error.expected} ${error.found}`).toMatch(
+        /num_workers.*(25|1|integer).*(0|26|x|2\.5|null)/s,
+      ),
+    );
   });
 
-  test.each([[1, undefined], [25, undefined], ['10', 'number 10'], [undefined, undefined]])('%j is taken', async (workers, note) => {
+  test.each([
+    [1, undefined],
+    [25, undefined],
+    ['10', 'number 10'],
+    [undefined, undefined],
+  ])('%j is taken', async (workers, note) => {
     const { notes, summary } = await opened(workers === undefined ? {} : { num_workers: workers });
     expect(summary.outcome).toBe('complete');
     if (note) expect(notes[0]).toContain(note);

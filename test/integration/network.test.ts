@@ -31,7 +31,10 @@ async function listening(server: Server): Promise<number> {
 }
 
 const check = (url: string, env: Record<string, string> = {}) =>
-  headrace(['check', 'stripe', '--base-url', url, '--to', `ndjson:${path.join(work.folder, 'out')}`], { env: { STRIPE_API_KEY: TESTBED_LIVE_KEY, ...env }, cwd: work.folder });
+  headrace(['check', 'stripe', '--base-url', url, '--to', `ndjson:${path.join(work.folder, 'out')}`], {
+    env: { STRIPE_API_KEY: TESTBED_LIVE_KEY, ...env },
+    cwd: work.folder,
+  });
 
 describe('the way to an API', () => {
   test('goes through the proxy that the environment names, and around it where NO_PROXY says so', async () => {
@@ -58,13 +61,20 @@ describe('the way to an API', () => {
 
   test('wants a certificate that it can trust, and trusts the authorities of NODE_EXTRA_CA_CERTS', async () => {
     testbed = await startStripeTestbed({ rows: 5 });
-    const { private: key, cert } = selfsigned.generate([{ name: 'commonName', value: '127.0.0.1' }], { keySize: 2048, extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }] });
+    const { private: key, cert } = selfsigned.generate([{ name: 'commonName', value: '127.0.0.1' }], {
+      keySize: 2048,
+      extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
+    });
     const { url } = testbed;
-    const port = await listening(createHttpsServer({ key, cert }, (request, response) => {
-      void fetch(url + request.url, { headers: { authorization: request.headers.authorization ?? '' } }).then(async (answer) => {
-        response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
-      });
-    }) as unknown as Server);
+    const port = await listening(
+      createHttpsServer({ key, cert }, (request, response) => {
+        void fetch(url + request.url, { headers: { authorization: request.headers.authorization ?? '' } }).then(
+          async (answer) => {
+            response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+          },
+        );
+      }) as unknown as Server,
+    );
     const refused = await check(`https://127.0.0.1:${port}`);
     expect(refused.code).not.toBe(0);
     expect(refused.stderr).toContain('NODE_EXTRA_CA_CERTS');
@@ -77,23 +87,42 @@ describe('the way to an API', () => {
     testbed = await startStripeTestbed({ rows: 5 });
     const accounts = new Set<string | undefined>();
     const { url } = testbed;
-    const port = await listening(createHttpServer((request, response) => {
-      accounts.add(request.headers['stripe-account'] as string | undefined);
-      void fetch(url + request.url, { headers: { authorization: request.headers.authorization ?? '' } }).then(async (answer) => {
-        response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
-      });
-    }));
+    const port = await listening(
+      createHttpServer((request, response) => {
+        accounts.add(request.headers['stripe-account'] as string | undefined);
+        void fetch(url + request.url, { headers: { authorization: request.headers.authorization ?? '' } }).then(
+          async (answer) => {
+            response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+          },
+        );
+      }),
+    );
     const destination = await testDatabase();
-    await syncStripe({ url: `http://127.0.0.1:${port}`, destination, connection: uniqueName(), source: { streams: ['customers'], account: 'acct_1Connected' } });
+    await syncStripe({
+      url: `http://127.0.0.1:${port}`,
+      destination,
+      connection: uniqueName(),
+      source: { streams: ['customers'], account: 'acct_1Connected' },
+    });
     await destination.close();
     expect([...accounts]).toEqual(['acct_1Connected']);
   });
 
   test('gives up on a body that stops half-way after half a minute, and asks again', async () => {
-    testbed = await startStripeTestbed({ rows: 0, collections: { customers: { rows: 1500 } }, faults: { stall: 0.08 }, seed: 3 });
+    testbed = await startStripeTestbed({
+      rows: 0,
+      collections: { customers: { rows: 1500 } },
+      faults: { stall: 0.08 },
+      seed: 3,
+    });
     const name = uniqueName();
     const destination = await testDatabase(name);
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers'] },
+    });
     expect(testbed.stats().faults['stall']).toBeGreaterThan(0);
     expect(summary.outcome).toBe('complete');
     expect(await query(destination, `select count(distinct id) as n from ${name}.customers`)).toEqual([{ n: 1500 }]);

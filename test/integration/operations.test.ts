@@ -14,16 +14,27 @@ const ROOT = path.join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
 
 /** Variables that the program reads. */
-const VARIABLES = ['DATABASE_URL', 'HEADRACE_SECRET_KEY', 'HEADRACE_TOKEN', 'HEADRACE_CONFIG', 'HEADRACE_DATA_DIR', 'OTEL_EXPORTER_OTLP_ENDPOINT'];
+const VARIABLES = [
+  'DATABASE_URL',
+  'HEADRACE_SECRET_KEY',
+  'HEADRACE_TOKEN',
+  'HEADRACE_CONFIG',
+  'HEADRACE_DATA_DIR',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+];
 
 describe('docker compose', () => {
-  const compose = parse(read('deploy/compose.yaml'), { merge: true }) as { services: Record<string, Record<string, any>>; volumes: Record<string, unknown> };
+  const compose = parse(read('deploy/compose.yaml'), { merge: true }) as {
+    services: Record<string, Record<string, any>>;
+    volumes: Record<string, unknown>;
+  };
 
   test('its services run commands that exist, with variables that are read, on images and volumes that are named', () => {
     expect(Object.keys(compose.services)).toEqual(['postgres', 'serve', 'worker']);
     for (const [name, service] of Object.entries(compose.services)) {
       expect(service['image'] ?? service['build'], name).toBeDefined();
-      for (const volume of (service['volumes'] ?? []) as string[]) if (!volume.startsWith('.')) expect(Object.keys(compose.volumes)).toContain(volume.split(':')[0]);
+      for (const volume of (service['volumes'] ?? []) as string[])
+        if (!volume.startsWith('.')) expect(Object.keys(compose.volumes)).toContain(volume.split(':')[0]);
       if (name === 'postgres') continue;
       assertCommand(service['command'] as string[]);
       for (const variable of Object.keys(service['environment'] as object)) expect(VARIABLES).toContain(variable);
@@ -32,12 +43,18 @@ describe('docker compose', () => {
     }
     expect(compose.services['serve']!['ports']).toEqual(['127.0.0.1:8787:8787']);
     // Nothing secret is written down.
-    for (const line of read('deploy/compose.yaml').split('\n')) if (/PASSWORD:|TOKEN:|KEY:/.test(line)) expect(line).toMatch(/\$\{\w+:\?/);
+    for (const line of read('deploy/compose.yaml').split('\n'))
+      if (/PASSWORD:|TOKEN:|KEY:/.test(line)) expect(line).toMatch(/\$\{\w+:\?/);
   });
 
   test('the image runs as nobody special, and starts a command that exists', () => {
-    const instructions = read('deploy/Dockerfile').replaceAll('\\\n', ' ').split('\n').filter((line) => line !== '' && !line.startsWith('#')).map((line) => line.split(/\s+(.*)/s, 2) as [string, string]);
-    for (const [word] of instructions) expect(['FROM', 'ARG', 'RUN', 'USER', 'WORKDIR', 'ENV', 'EXPOSE', 'ENTRYPOINT', 'CMD']).toContain(word);
+    const instructions = read('deploy/Dockerfile')
+      .replaceAll('\\\n', ' ')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => line.split(/\s+(.*)/s, 2) as [string, string]);
+    for (const [word] of instructions)
+      expect(['FROM', 'ARG', 'RUN', 'USER', 'WORKDIR', 'ENV', 'EXPOSE', 'ENTRYPOINT', 'CMD']).toContain(word);
     const last = (word: string) => instructions.findLast(([name]) => name === word)![1];
     expect(last('USER')).toBe('node');
     expect(JSON.parse(last('ENTRYPOINT'))).toEqual(['headrace']);
@@ -47,7 +64,9 @@ describe('docker compose', () => {
 });
 
 describe.each(['deploy/headrace.service', 'deploy/headrace-worker@.service'])('%s', (file) => {
-  const lines = read(file).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  const lines = read(file)
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
 
   test('is a unit whose command exists and that leaves time to stop', () => {
     const sections: Record<string, [string, string][]> = {};
@@ -91,9 +110,23 @@ describe('the service, observed', () => {
     database = await freshDatabase();
     url = urlOf(database.target);
     folder = scratch();
-    writeFileSync(path.join(folder.folder, 'headrace.yaml'), JSON.stringify({
-      connections: { logged: { schedule: { every: '1h' }, destination: { type: 'postgres', url: '${DATABASE_URL}' }, source: { connector: 'stripe', api_key: '${STRIPE_API_KEY}', base_url: testbed.url, streams: ['customers'] } } },
-    }));
+    writeFileSync(
+      path.join(folder.folder, 'headrace.yaml'),
+      JSON.stringify({
+        connections: {
+          logged: {
+            schedule: { every: '1h' },
+            destination: { type: 'postgres', url: '${DATABASE_URL}' },
+            source: {
+              connector: 'stripe',
+              api_key: '${STRIPE_API_KEY}',
+              base_url: testbed.url,
+              streams: ['customers'],
+            },
+          },
+        },
+      }),
+    );
   });
   afterAll(async () => {
     await testbed?.close();
@@ -105,15 +138,26 @@ describe('the service, observed', () => {
     const bodies: string[] = [];
     const collector = createServer((request, response) => {
       let body = '';
-      request.setEncoding('utf8').on('data', (part: string) => (body += part)).on('end', () => {
-        bodies.push(`${request.url} ${body}`);
-        response.setHeader('content-type', 'application/json').end('{}');
-      });
+      request
+        .setEncoding('utf8')
+        .on('data', (part: string) => (body += part))
+        .on('end', () => {
+          bodies.push(`${request.url} ${body}`);
+          response.setHeader('content-type', 'application/json').end('{}');
+        });
     });
     await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
     const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--json'], {
-      cwd: folder.folder, stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, DATABASE_URL: url, STRIPE_API_KEY: TESTBED_LIVE_KEY, OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`, OTEL_SERVICE_NAME: 'headrace-test', HEADRACE_LOG_LEVEL: 'debug' },
+      cwd: folder.folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        DATABASE_URL: url,
+        STRIPE_API_KEY: TESTBED_LIVE_KEY,
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
+        OTEL_SERVICE_NAME: 'headrace-test',
+        HEADRACE_LOG_LEVEL: 'debug',
+      },
     });
     let text = '';
     let stderr = '';
@@ -124,17 +168,52 @@ describe('the service, observed', () => {
     expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0);
     collector.close();
     expect(stderr).toBe('');
-    const lines = text.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
-    for (const line of lines) expect(line).toMatchObject({ level: expect.stringMatching(/^(debug|info|warn|error)$/), at: expect.stringMatching(/^\d{4}-.*Z$/), type: expect.any(String), message: expect.any(String) });
+    const lines = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    for (const line of lines)
+      expect(line).toMatchObject({
+        level: expect.stringMatching(/^(debug|info|warn|error)$/),
+        at: expect.stringMatching(/^\d{4}-.*Z$/),
+        type: expect.any(String),
+        message: expect.any(String),
+      });
     const settled = lines.find(({ type }) => type === 'task_settled')!;
-    expect(settled).toMatchObject({ connection: 'logged', task: expect.any(Number), attempt: 1, run: expect.stringMatching(/^\w+-\w+$/), state: 'done' });
+    expect(settled).toMatchObject({
+      connection: 'logged',
+      task: expect.any(Number),
+      attempt: 1,
+      run: expect.stringMatching(/^\w+-\w+$/),
+      state: 'done',
+    });
     expect(lines.find(({ type }) => type === 'finished')).toMatchObject({ run: settled['run'], task: settled['task'] });
     expect(text).not.toContain(TESTBED_LIVE_KEY);
 
     const traces = bodies.filter((body) => body.startsWith('/v1/traces '));
-    const spans = traces.flatMap((body) => (JSON.parse(body.slice(11)) as { resourceSpans: { scopeSpans: { spans: { name: string; spanId: string; parentSpanId?: string; attributes: { key: string; value: Record<string, unknown> }[] }[] }[] }[] }).resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans)));
+    const spans = traces.flatMap((body) =>
+      (
+        JSON.parse(body.slice(11)) as {
+          resourceSpans: {
+            scopeSpans: {
+              spans: {
+                name: string;
+                spanId: string;
+                parentSpanId?: string;
+                attributes: { key: string; value: Record<string, unknown> }[];
+              }[];
+            }[];
+          }[];
+        }
+      ).resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans)),
+    );
     const root = spans.find(({ name }) => name === 'sync logged')!;
-    expect(Object.fromEntries(root.attributes.map(({ key, value }) => [key, Object.values(value)[0]]))).toMatchObject({ 'headrace.connection': 'logged', 'headrace.run': settled['run'], 'headrace.outcome': 'complete', 'headrace.state': 'done' });
+    expect(Object.fromEntries(root.attributes.map(({ key, value }) => [key, Object.values(value)[0]]))).toMatchObject({
+      'headrace.connection': 'logged',
+      'headrace.run': settled['run'],
+      'headrace.outcome': 'complete',
+      'headrace.state': 'done',
+    });
     expect(spans.find(({ name }) => name === 'stream customers')?.parentSpanId).toBe(root.spanId);
     expect(traces.join('')).toContain('headrace-test');
     expect(traces.join('')).not.toContain(TESTBED_LIVE_KEY);
@@ -142,23 +221,41 @@ describe('the service, observed', () => {
 
   test('a level that does not exist, a key that is none: an error that names the variable', async () => {
     const env = { DATABASE_URL: url, STRIPE_API_KEY: TESTBED_LIVE_KEY };
-    expect(await headrace(['serve', '--port', '0'], { cwd: folder.folder, env: { ...env, HEADRACE_LOG_LEVEL: 'loud' } })).toMatchObject({ code: 2, stderr: expect.stringContaining('HEADRACE_LOG_LEVEL') });
-    const short = await headrace(['serve', '--port', '0'], { cwd: folder.folder, env: { ...env, HEADRACE_SECRET_KEY: 'tooshortkey' } });
+    expect(
+      await headrace(['serve', '--port', '0'], { cwd: folder.folder, env: { ...env, HEADRACE_LOG_LEVEL: 'loud' } }),
+    ).toMatchObject({ code: 2, stderr: expect.stringContaining('HEADRACE_LOG_LEVEL') });
+    const short = await headrace(['serve', '--port', '0'], {
+      cwd: folder.folder,
+      env: { ...env, HEADRACE_SECRET_KEY: 'tooshortkey' },
+    });
     expect(short).toMatchObject({ code: 2, stderr: expect.stringContaining('openssl rand -hex 32') });
     expect(short.stderr).not.toContain('tooshortkey');
   });
 
   test('tokens are made, listed and revoked on the command line; the token is shown once', async () => {
     const env = { DATABASE_URL: url, STRIPE_API_KEY: TESTBED_LIVE_KEY };
-    const made = await headrace(['token', 'create', 'ci', '--role', 'operate', '--expires-in', '30'], { cwd: folder.folder, env });
+    const made = await headrace(['token', 'create', 'ci', '--role', 'operate', '--expires-in', '30'], {
+      cwd: folder.folder,
+      env,
+    });
     expect(made).toMatchObject({ code: 0, stdout: expect.stringMatching(/^hr_[\w-]{32}\n$/) });
     const listed = await headrace(['token', 'list', '--json'], { cwd: folder.folder, env });
-    expect(JSON.parse(listed.stdout)).toMatchObject({ name: 'ci', role: 'operate', expiresAt: expect.stringMatching(/^20/) });
+    expect(JSON.parse(listed.stdout)).toMatchObject({
+      name: 'ci',
+      role: 'operate',
+      expiresAt: expect.stringMatching(/^20/),
+    });
     expect(listed.stdout).not.toContain(made.stdout.trim());
     const { id } = JSON.parse(listed.stdout) as { id: string };
     expect(await headrace(['token', 'revoke', id], { cwd: folder.folder, env })).toMatchObject({ code: 0 });
-    expect(await headrace(['token', 'revoke', id], { cwd: folder.folder, env })).toMatchObject({ code: 2, stderr: expect.stringContaining('no such token') });
-    expect(await headrace(['token', 'create', 'x', '--role', 'king'], { cwd: folder.folder, env })).toMatchObject({ code: 2, stderr: expect.stringContaining('read, operate, admin') });
+    expect(await headrace(['token', 'revoke', id], { cwd: folder.folder, env })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no such token'),
+    });
+    expect(await headrace(['token', 'create', 'x', '--role', 'king'], { cwd: folder.folder, env })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('read, operate, admin'),
+    });
   }, 60_000);
 });
 
@@ -166,18 +263,39 @@ test('the example of the client runs a connection and watches it to its end', as
   const testbed = await startStripeTestbed({ rows: 500, limit: '200/s,endpoint=200/s' });
   let service: TestService | undefined;
   try {
-    service = await startService({ file: { connections: { acme: { destination: { type: 'postgres', url: '${DATABASE_URL}' }, source: { connector: 'stripe', api_key: TESTBED_LIVE_KEY, base_url: testbed.url, streams: ['customers', 'charges'] } } } } });
-    const run = (connection: string) => new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
-      const child = spawn(process.execPath, [path.join(ROOT, 'examples/watch-a-run.mjs'), service!.url, connection], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
-      const out = { stdout: '', stderr: '' };
-      child.stdout.setEncoding('utf8').on('data', (part: string) => (out.stdout += part));
-      child.stderr.setEncoding('utf8').on('data', (part: string) => (out.stderr += part));
-      child.once('close', (code) => resolve({ code, ...out }));
+    service = await startService({
+      file: {
+        connections: {
+          acme: {
+            destination: { type: 'postgres', url: '${DATABASE_URL}' },
+            source: {
+              connector: 'stripe',
+              api_key: TESTBED_LIVE_KEY,
+              base_url: testbed.url,
+              streams: ['customers', 'charges'],
+            },
+          },
+        },
+      },
     });
+    const run = (connection: string) =>
+      new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+        const child = spawn(process.execPath, [path.join(ROOT, 'examples/watch-a-run.mjs'), service!.url, connection], {
+          cwd: ROOT,
+          stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        const out = { stdout: '', stderr: '' };
+        child.stdout.setEncoding('utf8').on('data', (part: string) => (out.stdout += part));
+        child.stderr.setEncoding('utf8').on('data', (part: string) => (out.stderr += part));
+        child.once('close', (code) => resolve({ code, ...out }));
+      });
     const good = await run('acme');
     expect(good, good.stderr).toMatchObject({ code: 0 });
     expect(good.stdout).toMatch(/task \d+ waits[\s\S]*rows, \d+ requests\/s[\s\S]*complete: \d+ rows/);
-    expect(await run('nobody')).toMatchObject({ code: 1, stderr: expect.stringContaining('there is no connection nobody') });
+    expect(await run('nobody')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('there is no connection nobody'),
+    });
   } finally {
     await service?.close();
     await testbed.close();

@@ -26,18 +26,59 @@ afterAll(async () => {
 });
 
 const progress = (runId: string, rows: number): Progress => ({
-  runId, elapsedMs: 10, rows, rowsPerSecond: 1, requests: rows / 100, rejections: 0, rejectedFor: {}, requestsPerSecond: 1, limitPerSecond: undefined, limits: [], waits: [], leftMs: undefined, bufferedBytes: 0,
-  streams: [{ name: 's', status: 'reading', rows, pages: 1, expectedPages: 1, done: Array.from({ length: 5000 }, (_, i) => ({ from: i / 5000, to: (i + 0.5) / 5000 })), openRanges: 1, openSlices: 0 }],
+  runId,
+  elapsedMs: 10,
+  rows,
+  rowsPerSecond: 1,
+  requests: rows / 100,
+  rejections: 0,
+  rejectedFor: {},
+  requestsPerSecond: 1,
+  limitPerSecond: undefined,
+  limits: [],
+  waits: [],
+  leftMs: undefined,
+  bufferedBytes: 0,
+  streams: [
+    {
+      name: 's',
+      status: 'reading',
+      rows,
+      pages: 1,
+      expectedPages: 1,
+      done: Array.from({ length: 5000 }, (_, i) => ({ from: i / 5000, to: (i + 0.5) / 5000 })),
+      openRanges: 1,
+      openSlices: 0,
+    },
+  ],
 });
-const summary = (runId: string, rows: number, outcome: RunSummary['outcome'] = 'complete'): RunSummary => ({ runId, connection: 'c', outcome, seconds: 1, requests: rows / 100, rejections: 0, rejectedFor: {}, rows, pages: 1, proofs: [], problems: [], notes: [] });
+const summary = (runId: string, rows: number, outcome: RunSummary['outcome'] = 'complete'): RunSummary => ({
+  runId,
+  connection: 'c',
+  outcome,
+  seconds: 1,
+  requests: rows / 100,
+  rejections: 0,
+  rejectedFor: {},
+  rows,
+  pages: 1,
+  proofs: [],
+  problems: [],
+  notes: [],
+});
 
 let run: string;
 let recorder: RunRecorder;
 beforeEach(() => {
   run = `run-${++counter}`;
-  recorder = new RunRecorder(scheduler.pool, { connection: `c${counter}`, kind: 'sync', task: undefined, attempt: undefined, worker: 'test' }, systemClock);
+  recorder = new RunRecorder(
+    scheduler.pool,
+    { connection: `c${counter}`, kind: 'sync', task: undefined, attempt: undefined, worker: 'test' },
+    systemClock,
+  );
 });
-const start = () => recorder.take({ type: 'started', runId: run, connection: `c${counter}`, account: 'a', streams: ['s'] });
+const start = () =>
+  recorder.take({ type: 'started', runId: run, connection: `c${counter}`, account: 'a', streams: ['s'] });
 
 describe('the recorder', () => {
   test('keeps the first and the last of a run, folds what comes by the thousand, and sums up what a connection did', async () => {
@@ -58,7 +99,10 @@ describe('the recorder', () => {
     const found = (await runs.find(run))!;
     expect(found).toMatchObject({ outcome: 'complete', rows: 500, requests: 5, finishedAt: expect.any(String) });
     expect(found.progress!.streams[0]!.done.length).toBeLessThanOrEqual(100);
-    const [total] = await scheduler.pool.query('select runs, rows, requests, last_outcome, fresh_as_of is not null as fresh from _headrace.connection_total where connection_id = $1', [`c${counter}`]);
+    const [total] = await scheduler.pool.query(
+      'select runs, rows, requests, last_outcome, fresh_as_of is not null as fresh from _headrace.connection_total where connection_id = $1',
+      [`c${counter}`],
+    );
     expect(total).toEqual({ runs: 1, rows: 500, requests: 5, last_outcome: 'complete', fresh: true });
   });
 
@@ -66,7 +110,9 @@ describe('the recorder', () => {
     start();
     for (let i = 0; i < 40; i++) recorder.take({ type: 'retry', endpoint: 'e', reason: 'rate limit', status: 429 });
     await recorder.close();
-    expect((await runs.events(run, 0, 100)).map(({ event }) => event).find(({ type }) => type === 'retries')).toMatchObject({ endpoint: 'e', count: 40 });
+    expect(
+      (await runs.events(run, 0, 100)).map(({ event }) => event).find(({ type }) => type === 'retries'),
+    ).toMatchObject({ endpoint: 'e', count: 40 });
   });
 
   test('a run that ends without a summary has failed, with the reason; one whose worker is gone was killed', async () => {
@@ -76,7 +122,10 @@ describe('the recorder', () => {
     expect((await runs.events(run, 0, 10)).at(-1)!.event).toMatchObject({ type: 'note', message: 'the engine broke' });
 
     const dead = `${run}-dead`;
-    await scheduler.pool.query(`insert into _headrace.run_record (id, connection_id, kind, started_at, updated_at) values ($1, 'gone', 'sync', now() - interval '5 minutes', now() - interval '5 minutes')`, [dead]);
+    await scheduler.pool.query(
+      `insert into _headrace.run_record (id, connection_id, kind, started_at, updated_at) values ($1, 'gone', 'sync', now() - interval '5 minutes', now() - interval '5 minutes')`,
+      [dead],
+    );
     await runs.prune();
     expect(await runs.find(dead)).toMatchObject({ outcome: 'killed' });
   });
@@ -122,8 +171,14 @@ describe('the feed', () => {
     }
     recorder.take({ type: 'finished', summary: summary(run, 100) });
     await recorder.close();
-    const notes = (items: FeedItem[]) => items.flatMap((item) => (item.event === 'event' && item.data.run === run && item.data.event.type === 'note' ? [String(item.data.event['message'])] : []));
-    const isOver = (items: FeedItem[]) => items.some((item) => item.event === 'run' && item.data.id === run && item.data.outcome === 'complete');
+    const notes = (items: FeedItem[]) =>
+      items.flatMap((item) =>
+        item.event === 'event' && item.data.run === run && item.data.event.type === 'note'
+          ? [String(item.data.event['message'])]
+          : [],
+      );
+    const isOver = (items: FeedItem[]) =>
+      items.some((item) => item.event === 'run' && item.data.id === run && item.data.outcome === 'complete');
     await until(async () => isOver(seen) && isOver(mine) && notes(mine).length >= 30);
     const wanted = Array.from({ length: 30 }, (_, i) => String(i));
     expect(notes(mine)).toEqual(wanted);
@@ -140,7 +195,10 @@ describe('the feed', () => {
     await new Promise((resolve) => setTimeout(resolve, 600));
     start();
     await recorder.close();
-    await scheduler.pool.query(`insert into _headrace.run_event (run_id, at, event) select $1, now(), '{"type": "note"}' from generate_series(1, ${LIMITS.watcherEvents + 500})`, [run]);
+    await scheduler.pool.query(
+      `insert into _headrace.run_event (run_id, at, event) select $1, now(), '{"type": "note"}' from generate_series(1, ${LIMITS.watcherEvents + 500})`,
+      [run],
+    );
     await new Promise((resolve) => setTimeout(resolve, 1500));
     const items = collect(slow);
     await until(async () => items.length > 0);

@@ -1,6 +1,7 @@
 /**
- * Two and three clients step by step on a real PostgreSQL: every order in which their statements can follow each other, each client in a
- * transaction of its own that stays open between its steps. Who waits for a lock goes on when it is free.
+ * Two and three clients step by step on a real PostgreSQL: every order in which their statements can follow each other,
+ * each client in a transaction of its own that stays open between its steps. Who waits for a lock goes on when it is
+ * free.
  */
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -46,7 +47,9 @@ const SQL: Record<Step, string> = {
   cancel: `select _headrace.control('connection', 'b', 'cancel')`,
 };
 
-/** What must hold whenever nothing is under way. `before`: how many ran when caps were last as high as they had to be. */
+/**
+ * What must hold whenever nothing is under way. `before`: how many ran when caps were last as high as they had to be.
+ */
 async function audit(where: string): Promise<void> {
   const { rows } = await watcher.query(`
     select 'partition ' || p.id || ' counts ' || p.running as fault from _headrace.partition p where p.running <> (select count(*) from _headrace.task t where t.state = 'running' and t.concurrency_partition_id = p.id)
@@ -59,15 +62,33 @@ async function audit(where: string): Promise<void> {
       or (p.delayed_at is null and exists (select 1 from _headrace.task t where t.state = 'delayed' and t.concurrency_partition_id = p.id))
     union all select 'rows with another cap' from _headrace.task t join _headrace.partition p on p.id = t.concurrency_partition_id where t.max_concurrent_processes_per_concurrency_partition <> p.cap
     union all select 'over its cap: ' || what from oracle`);
-  expect(rows.map((row) => row.fault), where).toEqual([]);
+  expect(
+    rows.map((row) => row.fault),
+    where,
+  ).toEqual([]);
 }
 
 /** A database with queued, running, delayed and orphaned tasks, two connections in one partition. */
 async function prepare(): Promise<void> {
-  await watcher.query(`truncate _headrace.task, _headrace.connection, _headrace.partition, _headrace.app, _headrace.worker, oracle restart identity cascade`);
-  for (const id of ['a', 'b']) await scheduler.define({ id, partition: 'p', app: 'app', limit: { requests: 4, frequencySeconds: 1 }, maxConcurrent: 2 });
+  await watcher.query(
+    `truncate _headrace.task, _headrace.connection, _headrace.partition, _headrace.app, _headrace.worker, oracle restart identity cascade`,
+  );
+  for (const id of ['a', 'b'])
+    await scheduler.define({
+      id,
+      partition: 'p',
+      app: 'app',
+      limit: { requests: 4, frequencySeconds: 1 },
+      maxConcurrent: 2,
+    });
   for (const id of ['w', 'dead']) await scheduler.join({ id, host: 'h', pid: 1, version: 't', slots: 9 }, 3_600_000);
-  await scheduler.enqueue([{ connection: 'a', kind: 'k', exclusive: true }, { connection: 'b', kind: 'k' }, { connection: 'a', kind: 'k', exclusive: true }, { connection: 'a', kind: 'k', key: 'x' }, { connection: 'b', kind: 'k' }]);
+  await scheduler.enqueue([
+    { connection: 'a', kind: 'k', exclusive: true },
+    { connection: 'b', kind: 'k' },
+    { connection: 'a', kind: 'k', exclusive: true },
+    { connection: 'a', kind: 'k', key: 'x' },
+    { connection: 'b', kind: 'k' },
+  ]);
   await scheduler.claim('dead', 1);
   await watcher.query(`update _headrace.worker set lease_until = now() - interval '1 second' where id = 'dead'`);
   await scheduler.enqueue([{ connection: 'b', kind: 'k', runAt: new Date(Date.now() - 1000) }]);
@@ -82,13 +103,19 @@ function orders(count: number): number[][] {
       if (n > 0) walk([...order, i], left.with(i, n - 1));
     });
   };
-  walk([], Array.from({ length: count }, () => 2));
+  walk(
+    [],
+    Array.from({ length: count }, () => 2),
+  );
   return out;
 }
 
 async function isWaiting(connection: pg.Client): Promise<boolean> {
   const pid = (connection as unknown as { processID: number }).processID;
-  const { rows } = await watcher.query(`select wait_event_type = 'Lock' as waits from pg_stat_activity where pid = $1`, [pid]);
+  const { rows } = await watcher.query(
+    `select wait_event_type = 'Lock' as waits from pg_stat_activity where pid = $1`,
+    [pid],
+  );
   return rows[0]?.waits === true;
 }
 
@@ -106,11 +133,15 @@ async function play(actors: Client[], order: number[]): Promise<void> {
       // Done, or seen to wait for somebody's lock.
       let done = false;
       void asked.then(() => (done = true));
-      for (let i = 0; !done && i < 200 && !(await isWaiting(connection)); i++) await new Promise((resolve) => setTimeout(resolve, 1));
+      for (let i = 0; !done && i < 200 && !(await isWaiting(connection)); i++)
+        await new Promise((resolve) => setTimeout(resolve, 1));
     } else {
       // The commit waits for its statement, which waits for the commits of others.
       const asked = pending.get(turn)!;
-      pending.set(turn, asked.then(() => connection.query('commit')));
+      pending.set(
+        turn,
+        asked.then(() => connection.query('commit')),
+      );
       await Promise.race([pending.get(turn), new Promise((resolve) => setTimeout(resolve, 5))]);
     }
   }
@@ -120,7 +151,14 @@ async function play(actors: Client[], order: number[]): Promise<void> {
 
 const PAIRS: Step[] = ['claim', 'complete', 'fail', 'reap', 'enqueue', 'narrow', 'widen', 'pause', 'resume', 'cancel'];
 const TRIPLES: [Step, Step, Step][] = [
-  ['claim', 'claim', 'narrow'], ['claim', 'complete', 'enqueue'], ['claim', 'reap', 'complete'], ['claim', 'reap', 'narrow'], ['complete', 'reap', 'enqueue'], ['claim', 'pause', 'enqueue'], ['claim', 'claim', 'complete'], ['fail', 'enqueue', 'claim'],
+  ['claim', 'claim', 'narrow'],
+  ['claim', 'complete', 'enqueue'],
+  ['claim', 'reap', 'complete'],
+  ['claim', 'reap', 'narrow'],
+  ['complete', 'reap', 'enqueue'],
+  ['claim', 'pause', 'enqueue'],
+  ['claim', 'claim', 'complete'],
+  ['fail', 'enqueue', 'claim'],
 ];
 
 describe('interleavings', () => {
@@ -133,18 +171,30 @@ describe('interleavings', () => {
   });
 
   test('of two clients, all pairs in all orders', async () => {
-    for (const one of PAIRS) for (const other of PAIRS) for (const order of orders(2).filter(([first]) => first === 0)) {
-      await prepare();
-      await play([{ connection: clients[0]!, step: one }, { connection: clients[1]!, step: other }], order);
-      await audit(`${one}, ${other}: ${order.join('')}`);
-    }
+    for (const one of PAIRS)
+      for (const other of PAIRS)
+        for (const order of orders(2).filter(([first]) => first === 0)) {
+          await prepare();
+          await play(
+            [
+              { connection: clients[0]!, step: one },
+              { connection: clients[1]!, step: other },
+            ],
+            order,
+          );
+          await audit(`${one}, ${other}: ${order.join('')}`);
+        }
   }, 120_000);
 
   test('of three clients, in all orders', async () => {
-    for (const steps of TRIPLES) for (const order of orders(3)) {
-      await prepare();
-      await play(steps.map((step, i) => ({ connection: clients[i]!, step })), order);
-      await audit(`${steps.join(', ')}: ${order.join('')}`);
-    }
+    for (const steps of TRIPLES)
+      for (const order of orders(3)) {
+        await prepare();
+        await play(
+          steps.map((step, i) => ({ connection: clients[i]!, step })),
+          order,
+        );
+        await audit(`${steps.join(', ')}: ${order.join('')}`);
+      }
   }, 180_000);
 });

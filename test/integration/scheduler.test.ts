@@ -18,18 +18,31 @@ afterAll(async () => {
   await database?.drop();
 });
 beforeEach(async () => {
-  await scheduler.pool.query('truncate _headrace.task, _headrace.connection, _headrace.partition, _headrace.app, _headrace.worker, _headrace.schedule, _headrace.setting cascade');
+  await scheduler.pool.query(
+    'truncate _headrace.task, _headrace.connection, _headrace.partition, _headrace.app, _headrace.worker, _headrace.schedule, _headrace.setting cascade',
+  );
 });
 
 /** `requests` a second: a cap of half of it. */
-async function connection(id: string, requests: number, options: { partition?: string; most?: number; app?: string } = {}): Promise<void> {
-  await scheduler.define({ id, partition: options.partition ?? id, app: options.app ?? id, limit: { requests, frequencySeconds: 1 }, maxConcurrent: options.most ?? 1000 });
+async function connection(
+  id: string,
+  requests: number,
+  options: { partition?: string; most?: number; app?: string } = {},
+): Promise<void> {
+  await scheduler.define({
+    id,
+    partition: options.partition ?? id,
+    app: options.app ?? id,
+    limit: { requests, frequencySeconds: 1 },
+    maxConcurrent: options.most ?? 1000,
+  });
 }
 async function worker(id = 'w', leaseMs = HOUR): Promise<string> {
   await scheduler.join({ id, host: 'here', pid: 1, version: 'test', slots: 10 }, leaseMs);
   return id;
 }
-const enqueue = (count: number, task: Partial<NewTask> & { connection: string }) => scheduler.enqueue(Array.from({ length: count }, () => ({ kind: 'k', ...task })));
+const enqueue = (count: number, task: Partial<NewTask> & { connection: string }) =>
+  scheduler.enqueue(Array.from({ length: count }, () => ({ kind: 'k', ...task })));
 const claimed = async (count: number, by = 'w') => (await scheduler.claim(by, count)).map((task) => task.id);
 /** Counters against what they count. */
 async function audit(): Promise<void> {
@@ -89,7 +102,11 @@ describe('admission', () => {
     const [low] = await enqueue(1, { connection: 'a', runAt: new Date(Date.now() - 20 * 60_000) });
     const [high] = await enqueue(1, { connection: 'a', priority: 30 });
     const [middle] = await enqueue(1, { connection: 'a', priority: 10 });
-    expect([(await claimed(1))[0], (await claimed(1))[0], (await claimed(1))[0]]).toEqual([high!.id, low!.id, middle!.id]);
+    expect([(await claimed(1))[0], (await claimed(1))[0], (await claimed(1))[0]]).toEqual([
+      high!.id,
+      low!.id,
+      middle!.id,
+    ]);
   });
 
   test('an edited limit is obeyed by the next claim; what runs finishes; every row follows', async () => {
@@ -98,8 +115,16 @@ describe('admission', () => {
     await enqueue(20, { connection: 'a' });
     const first = await scheduler.claim('w', 10);
     expect(first).toHaveLength(5);
-    expect(await scheduler.setLimit('a', { requests: 4, frequencySeconds: 1 })).toEqual({ cap: 2, partitions: 1, tasks: 20 });
-    expect(await scheduler.pool.query('select distinct max_concurrent_processes_per_concurrency_partition as cap from _headrace.task')).toEqual([{ cap: 2 }]);
+    expect(await scheduler.setLimit('a', { requests: 4, frequencySeconds: 1 })).toEqual({
+      cap: 2,
+      partitions: 1,
+      tasks: 20,
+    });
+    expect(
+      await scheduler.pool.query(
+        'select distinct max_concurrent_processes_per_concurrency_partition as cap from _headrace.task',
+      ),
+    ).toEqual([{ cap: 2 }]);
     await scheduler.complete(first.slice(0, 3));
     expect(await claimed(10)).toEqual([]);
     await scheduler.complete(first.slice(3, 4));
@@ -135,7 +160,12 @@ describe('admission', () => {
     await connection('a', 1000);
     await worker();
     const [first] = await scheduler.enqueue([{ connection: 'a', kind: 'k', key: 'x', priority: 1 }]);
-    const again = await scheduler.enqueue([{ connection: 'a', kind: 'k', key: 'x', priority: 9 }, { connection: 'a', kind: 'k' }, { connection: 'a', kind: 'k', key: 'x' }, { connection: 'a', kind: 'k', key: 'y' }]);
+    const again = await scheduler.enqueue([
+      { connection: 'a', kind: 'k', key: 'x', priority: 9 },
+      { connection: 'a', kind: 'k' },
+      { connection: 'a', kind: 'k', key: 'x' },
+      { connection: 'a', kind: 'k', key: 'y' },
+    ]);
     expect(again.map(({ joined }) => joined)).toEqual([true, false, true, false]);
     expect([again[0]!.id, again[2]!.id]).toEqual([first!.id, first!.id]);
     expect(new Set(again.map(({ id }) => id)).size).toBe(3);
@@ -168,12 +198,25 @@ describe('ends', () => {
     await worker();
     await enqueue(3, { connection: 'a' });
     const [done, dead] = await scheduler.claim('w', 2);
-    await scheduler.settle([{ ...done!, settlement: { state: 'done' } }, { ...dead!, settlement: { state: 'dead', error: { code: 'e', message: 'm' } } }]);
-    await scheduler.pool.query(`update _headrace.task set ended_at = now() - interval '8 days' where ended_at is not null`);
-    await scheduler.pool.query(`insert into _headrace.webhook_event (connection_id, event_id, body, handled_at) values ('a', '1', '{}', now() - interval '41 days'), ('a', '2', '{}', now()), ('a', '3', '{}', null)`);
+    await scheduler.settle([
+      { ...done!, settlement: { state: 'done' } },
+      { ...dead!, settlement: { state: 'dead', error: { code: 'e', message: 'm' } } },
+    ]);
+    await scheduler.pool.query(
+      `update _headrace.task set ended_at = now() - interval '8 days' where ended_at is not null`,
+    );
+    await scheduler.pool.query(
+      `insert into _headrace.webhook_event (connection_id, event_id, body, handled_at) values ('a', '1', '{}', now() - interval '41 days'), ('a', '2', '{}', now()), ('a', '3', '{}', null)`,
+    );
     await scheduler.prune();
-    expect((await scheduler.pool.query('select state from _headrace.task order by 1')).map((row) => row['state'])).toEqual(['dead', 'queued']);
-    expect((await scheduler.pool.query('select event_id from _headrace.webhook_event order by 1')).map((row) => row['event_id'])).toEqual(['2', '3']);
+    expect(
+      (await scheduler.pool.query('select state from _headrace.task order by 1')).map((row) => row['state']),
+    ).toEqual(['dead', 'queued']);
+    expect(
+      (await scheduler.pool.query('select event_id from _headrace.webhook_event order by 1')).map(
+        (row) => row['event_id'],
+      ),
+    ).toEqual(['2', '3']);
   });
 
   test('failures are tried again later and later, then become dead letters; a retry begins anew', async () => {
@@ -185,7 +228,9 @@ describe('ends', () => {
       const [task] = await scheduler.claim('w', 1);
       const state = await scheduler.fail(task!, { code: 'boom', message: 'it broke' });
       expect(state).toBe(i < 2 ? 'delayed' : 'dead');
-      const [row] = await scheduler.pool.query<{ wait: number }>(`select extract(epoch from run_at - clock_timestamp())::float8 as wait from _headrace.task`);
+      const [row] = await scheduler.pool.query<{ wait: number }>(
+        `select extract(epoch from run_at - clock_timestamp())::float8 as wait from _headrace.task`,
+      );
       waits.push(row!.wait);
       await audit();
       await scheduler.pool.query(`update _headrace.task set run_at = now(); `);
@@ -235,7 +280,9 @@ describe('ends', () => {
     expect(await scheduler.control('connection', 'a', 'pause')).toBe(1);
     expect(await claimed(5)).toEqual([]);
     expect(await scheduler.heartbeat('w', HOUR)).toEqual([{ id: first!.id, attempt: 1, stop: 'yield' }]);
-    expect(await scheduler.settle([{ ...running!, settlement: { state: 'again' } }])).toEqual([{ id: first!.id, state: 'delayed' }]);
+    expect(await scheduler.settle([{ ...running!, settlement: { state: 'again' } }])).toEqual([
+      { id: first!.id, state: 'delayed' },
+    ]);
     await scheduler.control('connection', 'a', 'resume');
     await scheduler.control('partition', 'a', 'pause');
     expect(await claimed(5)).toEqual([]);
@@ -243,7 +290,9 @@ describe('ends', () => {
     const both = await scheduler.claim('w', 5);
     expect(both).toHaveLength(2);
     expect(await scheduler.control('task', String(first!.id), 'cancel')).toBe(1);
-    expect(await scheduler.settle([{ ...both.find(({ id }) => id === first!.id)!, settlement: { state: 'again' } }])).toEqual([{ id: first!.id, state: 'cancelled' }]);
+    expect(
+      await scheduler.settle([{ ...both.find(({ id }) => id === first!.id)!, settlement: { state: 'again' } }]),
+    ).toEqual([{ id: first!.id, state: 'cancelled' }]);
     expect(await scheduler.control('task', '999999', 'cancel')).toBeUndefined();
     expect(await scheduler.control('connection', 'nobody', 'pause')).toBeUndefined();
     await audit();
@@ -295,8 +344,12 @@ describe('repeated tasks', () => {
     expect(await scheduler.tick()).toBe(0);
     await scheduler.pool.query(`update _headrace.schedule set next_at = now() - interval '10 hours'`);
     expect(await scheduler.tick()).toBe(1);
-    expect(await scheduler.pool.query('select kind, key, exclusive from _headrace.task')).toEqual([{ kind: 'sync', key: 'repeat/sync', exclusive: true }]);
-    const [{ due }] = (await scheduler.pool.query<{ due: number }>(`select extract(epoch from next_at - now())::float8 as due from _headrace.schedule`)) as [{ due: number }];
+    expect(await scheduler.pool.query('select kind, key, exclusive from _headrace.task')).toEqual([
+      { kind: 'sync', key: 'repeat/sync', exclusive: true },
+    ]);
+    const [{ due }] = (await scheduler.pool.query<{ due: number }>(
+      `select extract(epoch from next_at - now())::float8 as due from _headrace.schedule`,
+    )) as [{ due: number }];
     expect(due).toBeGreaterThan(0);
     expect(due).toBeLessThanOrEqual(60);
     await scheduler.repeat('a', 'sync', undefined);
@@ -313,7 +366,13 @@ describe('repeated tasks', () => {
     await client.end();
   });
 
-  test.each([{ everySeconds: 0 }, { everySeconds: 1.5 }, { cron: 'not a cron' }, { cron: '0 0 30 2 *' }, { cron: '0 0 * * *', timeZone: 'Mars/Base' }])('%j is refused', async (cadence) => {
+  test.each([
+    { everySeconds: 0 },
+    { everySeconds: 1.5 },
+    { cron: 'not a cron' },
+    { cron: '0 0 30 2 *' },
+    { cron: '0 0 * * *', timeZone: 'Mars/Base' },
+  ])('%j is refused', async (cadence) => {
     await connection('a', 10);
     await expect(scheduler.repeat('a', 'sync', cadence)).rejects.toThrow(ConfigError);
   });

@@ -21,7 +21,13 @@ beforeAll(async () => {
   database = await freshDatabase();
   url = urlOf(database.target);
   folder = scratch();
-  testbed = await startStripeTestbed({ rows: 1500, collections: { charges: { rows: 20_000, shape: 'growth' } }, seed: 3, limit: '300/s,endpoint=300/s', latency: { medianMs: 5, sigma: 0.2 } });
+  testbed = await startStripeTestbed({
+    rows: 1500,
+    collections: { charges: { rows: 20_000, shape: 'growth' } },
+    seed: 3,
+    limit: '300/s,endpoint=300/s',
+    latency: { medianMs: 5, sigma: 0.2 },
+  });
 });
 afterEach(() => {
   for (const child of processes) child.kill('SIGKILL');
@@ -35,15 +41,29 @@ afterAll(async () => {
 
 function configure(name: string, settings: Record<string, unknown> = {}, source: Record<string, unknown> = {}): string {
   const file = path.join(folder.folder, `${name}.yaml`);
-  writeFileSync(file, JSON.stringify({
-    version: 1, apps: { tight: { rate_limit: 4 } },
-    connections: {
-      [name]: {
-        max_concurrent_processes: 6, webhook_secret: '${HOOK_SECRET}', ...settings, destination: { type: 'postgres', url: '${DATABASE_URL}' },
-        source: { connector: 'stripe', api_key: '${STRIPE_API_KEY}', base_url: testbed.url, streams: ['customers', 'charges'], rate_limit: { global: 300, endpoint: 300 }, ...source },
+  writeFileSync(
+    file,
+    JSON.stringify({
+      version: 1,
+      apps: { tight: { rate_limit: 4 } },
+      connections: {
+        [name]: {
+          max_concurrent_processes: 6,
+          webhook_secret: '${HOOK_SECRET}',
+          ...settings,
+          destination: { type: 'postgres', url: '${DATABASE_URL}' },
+          source: {
+            connector: 'stripe',
+            api_key: '${STRIPE_API_KEY}',
+            base_url: testbed.url,
+            streams: ['customers', 'charges'],
+            rate_limit: { global: 300, endpoint: 300 },
+            ...source,
+          },
+        },
       },
-    },
-  }));
+    }),
+  );
   return file;
 }
 const env = () => ({ DATABASE_URL: url, STRIPE_API_KEY: TESTBED_LIVE_KEY, HOOK_SECRET: SECRET });
@@ -57,10 +77,15 @@ interface Service {
 }
 
 function start(args: string[], more: Record<string, string> = {}): Service {
-  const child = spawn(process.execPath, [MAIN, ...args, '--json'], { env: { ...process.env, ...env(), ...more, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'], cwd: folder.folder });
+  const child = spawn(process.execPath, [MAIN, ...args, '--json'], {
+    env: { ...process.env, ...env(), ...more, NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: folder.folder,
+  });
   processes.add(child);
   const events: Record<string, any>[] = [];
-  const waiting: { wanted: (event: Record<string, any>) => boolean; resolve: (event: Record<string, any>) => void }[] = [];
+  const waiting: { wanted: (event: Record<string, any>) => boolean; resolve: (event: Record<string, any>) => void }[] =
+    [];
   let rest = '';
   let stderr = '';
   child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
@@ -75,7 +100,10 @@ function start(args: string[], more: Record<string, string> = {}): Service {
   });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   return {
-    child, events, stderr: () => stderr, ended,
+    child,
+    events,
+    stderr: () => stderr,
+    ended,
     until: (wanted) => {
       const known = events.find(wanted);
       if (known) return Promise.resolve(known);
@@ -90,21 +118,46 @@ function start(args: string[], more: Record<string, string> = {}): Service {
 async function rows(schema: string, table: string): Promise<{ n: number; keys: number; deleted: number }> {
   const client = await connect(database.target, 'test');
   try {
-    return (await client.query(`select count(*) as n, count(distinct id) as keys, count("_headrace_deleted_at") as deleted from ${schema}.${table}`)).rows[0];
+    return (
+      await client.query(
+        `select count(*) as n, count(distinct id) as keys, count("_headrace_deleted_at") as deleted from ${schema}.${table}`,
+      )
+    ).rows[0];
   } finally {
     await client.end();
   }
 }
 
-async function task(args: string[], file: string): Promise<{ code: number | null; json: Record<string, any>[]; stderr: string }> {
+async function task(
+  args: string[],
+  file: string,
+): Promise<{ code: number | null; json: Record<string, any>[]; stderr: string }> {
   const { code, stdout, stderr } = await headrace(['task', ...args, '--config', file, '--json'], { env: env() });
-  return { code, json: stdout.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, any>), stderr };
+  return {
+    code,
+    json: stdout
+      .trim()
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Record<string, any>),
+    stderr,
+  };
 }
 
-const sign = (body: string, secret = SECRET, at = Math.floor(Date.now() / 1000)) => `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`;
+const sign = (body: string, secret = SECRET, at = Math.floor(Date.now() / 1000)) =>
+  `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`;
 
-async function hook(base: string, connection: string, body: string, signature: string | undefined): Promise<{ status: number; text: string }> {
-  const response = await fetch(`${base}/webhooks/${connection}`, { method: 'POST', body, headers: { connection: 'close', ...(signature === undefined ? {} : { 'stripe-signature': signature }) } });
+async function hook(
+  base: string,
+  connection: string,
+  body: string,
+  signature: string | undefined,
+): Promise<{ status: number; text: string }> {
+  const response = await fetch(`${base}/webhooks/${connection}`, {
+    method: 'POST',
+    body,
+    headers: { connection: 'close', ...(signature === undefined ? {} : { 'stripe-signature': signature }) },
+  });
   return { status: response.status, text: await response.text() };
 }
 
@@ -119,13 +172,30 @@ describe('headrace serve', () => {
     expect((await rows('shop', 'charges')).keys).toBe(20_000);
 
     for (const [args, expected] of [
-      [['check'], { state: 'done' }], [['verify'], { state: 'done' }], [['rescrape', '--stream', 'customers'], { state: 'done', result: { outcome: 'complete', rows: 1500 } }], [['full'], { state: 'done', result: { outcome: 'complete' } }],
+      [['check'], { state: 'done' }],
+      [['verify'], { state: 'done' }],
+      [['rescrape', '--stream', 'customers'], { state: 'done', result: { outcome: 'complete', rows: 1500 } }],
+      [['full'], { state: 'done', result: { outcome: 'complete' } }],
     ] as const) {
       const { code, json } = await task(['enqueue', 'shop', ...args, '--wait'], file);
       expect(json[0]).toMatchObject(expected);
       expect(code).toBe(0);
     }
-    const part = await task(['enqueue', 'shop', 'rescrape', '--stream', 'charges', '--from', '1600000000', '--before', '1700000000', '--wait'], file);
+    const part = await task(
+      [
+        'enqueue',
+        'shop',
+        'rescrape',
+        '--stream',
+        'charges',
+        '--from',
+        '1600000000',
+        '--before',
+        '1700000000',
+        '--wait',
+      ],
+      file,
+    );
     expect(part.json[0]).toMatchObject({ state: 'done' });
     expect(part.json[0]!['result'].rows).toBeGreaterThan(0);
     expect(part.json[0]!['result'].rows).toBeLessThan(20_000);
@@ -134,21 +204,45 @@ describe('headrace serve', () => {
     expect(unknown.json[0]).toMatchObject({ state: 'dead', attempt: 1 });
     expect(await rows('shop', 'charges')).toMatchObject({ n: 20_000, keys: 20_000, deleted: 0 });
 
-    // A row that changed here comes back as the API has it; one that the API does not know any more becomes a tombstone.
+    // A row that changed here comes back as the API has it; one that the API does not know any more becomes a
+    // tombstone.
     const client = await connect(database.target, 'test');
     const [{ id }] = (await client.query('select id from shop.customers order by id limit 1')).rows as [{ id: string }];
     await client.query(`update shop.customers set email = 'spoiled@example.com' where id = $1`, [id]);
-    const event = (name: string, object: string) => JSON.stringify({ id: name, object: 'event', type: 'customer.updated', data: { object: { id: object, object: 'customer' } } });
+    const event = (name: string, object: string) =>
+      JSON.stringify({
+        id: name,
+        object: 'event',
+        type: 'customer.updated',
+        data: { object: { id: object, object: 'customer' } },
+      });
     const body = event('evt_1', id);
-    expect(await hook(base, 'shop', body, sign(body))).toMatchObject({ status: 200, text: '{"received":true,"new":true}' });
+    expect(await hook(base, 'shop', body, sign(body))).toMatchObject({
+      status: 200,
+      text: '{"received":true,"new":true}',
+    });
     await service.until((each) => each['type'] === 'task_settled' && each['kind'] === 'changes');
-    expect((await client.query('select email from shop.customers where id = $1', [id])).rows[0].email).not.toBe('spoiled@example.com');
-    const settled = () => service.events.filter((each) => each['type'] === 'task_settled' && each['kind'] === 'changes').length;
+    expect((await client.query('select email from shop.customers where id = $1', [id])).rows[0].email).not.toBe(
+      'spoiled@example.com',
+    );
+    const settled = () =>
+      service.events.filter((each) => each['type'] === 'task_settled' && each['kind'] === 'changes').length;
     const before = settled();
-    expect(await hook(base, 'shop', body, sign(body))).toMatchObject({ status: 200, text: '{"received":true,"new":false}' });
-    for (const [signature, status] of [[undefined, 401], ['t=1', 401], [sign(body, 'another secret'), 401], [sign(body, SECRET, Math.floor(Date.now() / 1000) - 3600), 401], [`${sign('other')}`, 401]] as const) expect((await hook(base, 'shop', body, signature)).status).toBe(status);
+    expect(await hook(base, 'shop', body, sign(body))).toMatchObject({
+      status: 200,
+      text: '{"received":true,"new":false}',
+    });
+    for (const [signature, status] of [
+      [undefined, 401],
+      ['t=1', 401],
+      [sign(body, 'another secret'), 401],
+      [sign(body, SECRET, Math.floor(Date.now() / 1000) - 3600), 401],
+      [`${sign('other')}`, 401],
+    ] as const)
+      expect((await hook(base, 'shop', body, signature)).status).toBe(status);
     expect((await hook(base, 'nobody', body, sign(body))).status).toBe(401);
-    for (const bad of ['[]', '{}', 'no json', '{"id":""}', `{"id":"${'x'.repeat(300)}"}`]) expect((await hook(base, 'shop', bad, sign(bad))).status).toBe(400);
+    for (const bad of ['[]', '{}', 'no json', '{"id":""}', `{"id":"${'x'.repeat(300)}"}`])
+      expect((await hook(base, 'shop', bad, sign(bad))).status).toBe(400);
     const large = `{"id":"x","y":"${'z'.repeat(LIMITS.webhookBytes)}"}`;
     expect((await hook(base, 'shop', large, sign(large))).status).toBe(413);
     const gone = event('evt_2', 'cus_that_never_was');
@@ -156,13 +250,21 @@ describe('headrace serve', () => {
     await expect.poll(settled, { timeout: 10_000 }).toBe(before + 1);
     await client.end();
     expect(await rows('shop', 'customers')).toMatchObject({ n: 1500, keys: 1500 });
-    for (const [page, status] of [['/healthz', 200], ['/readyz', 200], ['/', 200], ['/nothing', 404], ['/webhooks/shop', 404]] as const) expect((await fetch(base + page)).status).toBe(status);
+    for (const [page, status] of [
+      ['/healthz', 200],
+      ['/readyz', 200],
+      ['/', 200],
+      ['/nothing', 404],
+      ['/webhooks/shop', 404],
+    ] as const)
+      expect((await fetch(base + page)).status).toBe(status);
 
     const limit = await headrace(['app', 'set-limit', 'stripe', '4/s', '--config', file, '--json'], { env: env() });
     expect(JSON.parse(limit.stdout)).toMatchObject({ type: 'limit_set', app: 'stripe', cap: 2, partitions: 1 });
     const apps = await headrace(['app', 'list', '--config', file], { env: env() });
     expect(apps.stdout).toMatch(/stripe\s+4 in 1 s\s+stripe\/\w+\s+2\s/);
-    for (const bad of ['fast', '0/s', '1.5/s', '10/fortnight', '-3/min']) expect((await headrace(['app', 'set-limit', 'stripe', bad, '--config', file], { env: env() })).code).toBe(2);
+    for (const bad of ['fast', '0/s', '1.5/s', '10/fortnight', '-3/min'])
+      expect((await headrace(['app', 'set-limit', 'stripe', bad, '--config', file], { env: env() })).code).toBe(2);
     expect((await headrace(['app', 'set-limit', 'nobody', '4/s', '--config', file], { env: env() })).code).toBe(2);
 
     const asked = performance.now();
@@ -170,16 +272,22 @@ describe('headrace serve', () => {
     expect(await service.ended).toBe(0);
     expect(performance.now() - asked).toBeLessThan(15_000);
     expect(service.events.at(-1)).toMatchObject({ type: 'stopped' });
-    for (const text of [JSON.stringify(service.events), service.stderr()]) for (const secret of [SECRET, TESTBED_LIVE_KEY]) expect(text).not.toContain(secret);
+    for (const text of [JSON.stringify(service.events), service.stderr()])
+      for (const secret of [SECRET, TESTBED_LIVE_KEY]) expect(text).not.toContain(secret);
   }, 120_000);
 
   test('on SIGTERM a read commits what it fetched and goes on with the next worker', async () => {
     const file = configure('pauses', {}, { max_rate: 60 });
-    expect((await task(['enqueue', 'pauses', 'sync'], file)).json[0]).toMatchObject({ type: 'enqueued', joined: false });
+    expect((await task(['enqueue', 'pauses', 'sync'], file)).json[0]).toMatchObject({
+      type: 'enqueued',
+      joined: false,
+    });
     expect((await task(['enqueue', 'pauses', 'sync'], file)).json[0]).toMatchObject({ type: 'enqueued', joined: true });
     const first = start(['worker', '--config', file]);
     await first.until((event) => event['type'] === 'task_started');
-    await expect.poll(async () => (await rows('pauses', 'charges').catch(() => ({ n: 0 }))).n, { timeout: 20_000 }).toBeGreaterThan(500);
+    await expect
+      .poll(async () => (await rows('pauses', 'charges').catch(() => ({ n: 0 }))).n, { timeout: 20_000 })
+      .toBeGreaterThan(500);
     const asked = performance.now();
     first.child.kill('SIGTERM');
     expect(await first.ended).toBe(0);
@@ -199,13 +307,28 @@ describe('headrace serve', () => {
     await worker.until((event) => event['type'] === 'task_started');
     expect((await task(['pause', String(made!['id'])], file)).code).toBe(0);
     expect(await worker.until((event) => event['type'] === 'task_settled')).toMatchObject({ state: 'paused' });
-    expect((await task(['list', '--connection', 'controlled', '--state', 'paused'], file)).json).toMatchObject([{ id: made!['id'], state: 'paused' }]);
+    expect((await task(['list', '--connection', 'controlled', '--state', 'paused'], file)).json).toMatchObject([
+      { id: made!['id'], state: 'paused' },
+    ]);
     expect((await task(['resume', String(made!['id'])], file)).code).toBe(0);
-    await expect.poll(() => worker.events.filter((event) => event['type'] === 'task_started').length, { timeout: 10_000 }).toBe(2);
+    await expect
+      .poll(() => worker.events.filter((event) => event['type'] === 'task_started').length, { timeout: 10_000 })
+      .toBe(2);
     expect((await task(['cancel', '--connection', 'controlled'], file)).code).toBe(0);
-    await expect.poll(() => worker.events.filter((event) => event['type'] === 'task_settled').length, { timeout: 20_000 }).toBe(2);
+    await expect
+      .poll(() => worker.events.filter((event) => event['type'] === 'task_settled').length, { timeout: 20_000 })
+      .toBe(2);
     expect(worker.events.findLast((event) => event['type'] === 'task_settled')).toMatchObject({ state: 'cancelled' });
-    for (const args of [['pause'], ['pause', 'x'], ['cancel', '99999999'], ['pause', '--connection', 'nobody'], ['enqueue', 'controlled', 'dance'], ['enqueue', 'nobody', 'sync'], ['enqueue', 'controlled', 'rescrape'], ['enqueue', 'controlled', 'rescrape', '--stream', 'charges', '--from', '5', '--before', '5']]) {
+    for (const args of [
+      ['pause'],
+      ['pause', 'x'],
+      ['cancel', '99999999'],
+      ['pause', '--connection', 'nobody'],
+      ['enqueue', 'controlled', 'dance'],
+      ['enqueue', 'nobody', 'sync'],
+      ['enqueue', 'controlled', 'rescrape'],
+      ['enqueue', 'controlled', 'rescrape', '--stream', 'charges', '--from', '5', '--before', '5'],
+    ]) {
       const { code, stderr } = await task(args, file);
       expect(code, args.join(' ')).toBe(2);
       expect(stderr).not.toMatch(/at .*\.js:\d+/);
@@ -220,8 +343,16 @@ describe('beyond loopback', () => {
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('HEADRACE_TOKEN') });
     const token = 'a token of some length';
     const service = start(['serve', '--host', '0.0.0.0', '--port', '0', '--config', file], { HEADRACE_TOKEN: token });
-    const base = String((await service.until((event) => event['type'] === 'listening'))['url']).replace('0.0.0.0', '127.0.0.1');
-    const status = async (page: string, authorization?: string) => (await fetch(base + page, { headers: { connection: 'close', ...(authorization === undefined ? {} : { authorization }) } })).status;
+    const base = String((await service.until((event) => event['type'] === 'listening'))['url']).replace(
+      '0.0.0.0',
+      '127.0.0.1',
+    );
+    const status = async (page: string, authorization?: string) =>
+      (
+        await fetch(base + page, {
+          headers: { connection: 'close', ...(authorization === undefined ? {} : { authorization }) },
+        })
+      ).status;
     expect(await status('/healthz')).toBe(200);
     expect(await status('/readyz')).toBe(200);
     for (const page of ['/metrics', '/api/v1/connections']) {
@@ -233,7 +364,14 @@ describe('beyond loopback', () => {
     const body = '{"id":"evt_outside","data":{}}';
     expect((await hook(base, 'outside', body, sign(body))).status).toBe(200);
     expect((await hook(base, 'outside', body, sign(body, 'wrong secret'))).status).toBe(401);
-    for (const [args, found] of [[['--port', '99999'], '99999'], [['--port', new URL(base).port], 'port']] as const) expect(await headrace(['serve', ...args, '--config', file], { env: env() })).toMatchObject({ code: 2, stderr: expect.stringContaining(found) });
+    for (const [args, found] of [
+      [['--port', '99999'], '99999'],
+      [['--port', new URL(base).port], 'port'],
+    ] as const)
+      expect(await headrace(['serve', ...args, '--config', file], { env: env() })).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(found),
+      });
     expect((await task(['list', '--state', 'bogus'], file)).code).toBe(2);
   }, 60_000);
 });
@@ -245,14 +383,34 @@ describe('a fleet', () => {
     await Promise.all(workers.map((worker) => worker.until((event) => event['type'] === 'joined')));
     expect((await task(['enqueue', 'fleet', 'sync', '--parts', '3'], file)).code).toBe(0);
     const client = await connect(database.target, 'test');
-    await expect.poll(async () => (await client.query(`select count(*) as n from _headrace.loan where connection = 'fleet' and state = 'granted'`)).rows[0].n, { timeout: 30_000 }).toBeGreaterThan(0);
-    const helper = workers.find((worker) => worker.events.some((event) => event['type'] === 'task_started' && event['kind'] === 'part'))!;
+    await expect
+      .poll(
+        async () =>
+          (
+            await client.query(
+              `select count(*) as n from _headrace.loan where connection = 'fleet' and state = 'granted'`,
+            )
+          ).rows[0].n,
+        { timeout: 30_000 },
+      )
+      .toBeGreaterThan(0);
+    const helper = workers.find((worker) =>
+      worker.events.some((event) => event['type'] === 'task_started' && event['kind'] === 'part'),
+    )!;
     helper.child.kill('SIGKILL');
-    const leader = workers.find((worker) => worker.events.some((event) => event['type'] === 'task_started' && event['kind'] === 'sync'))!;
+    const leader = workers.find((worker) =>
+      worker.events.some((event) => event['type'] === 'task_started' && event['kind'] === 'sync'),
+    )!;
     await new Promise((resolve) => setTimeout(resolve, 2500));
     leader.child.kill('SIGKILL');
-    const others = [start(['worker', '--slots', '1', '--config', file]), start(['worker', '--slots', '1', '--config', file]), ...workers.filter((worker) => worker !== helper && worker !== leader)];
-    const done = await Promise.race(others.map((worker) => worker.until((event) => event['type'] === 'task_settled' && event['kind'] === 'sync')));
+    const others = [
+      start(['worker', '--slots', '1', '--config', file]),
+      start(['worker', '--slots', '1', '--config', file]),
+      ...workers.filter((worker) => worker !== helper && worker !== leader),
+    ];
+    const done = await Promise.race(
+      others.map((worker) => worker.until((event) => event['type'] === 'task_settled' && event['kind'] === 'sync')),
+    );
     expect(done).toMatchObject({ state: 'done', result: { outcome: 'complete' } });
     expect(await rows('fleet', 'charges')).toMatchObject({ n: 20_000, keys: 20_000 });
     expect(await rows('fleet', 'customers')).toMatchObject({ n: 1500, keys: 1500 });

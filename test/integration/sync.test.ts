@@ -13,7 +13,13 @@ let destination: PostgresDestination;
 let name: string;
 
 async function start(options: StripeTestbedOptions): Promise<void> {
-  testbed = await startStripeTestbed({ rows: 0, now: NOW, shape: 'growth', latency: { medianMs: 5, sigma: 0.3 }, ...options });
+  testbed = await startStripeTestbed({
+    rows: 0,
+    now: NOW,
+    shape: 'growth',
+    latency: { medianMs: 5, sigma: 0.3 },
+    ...options,
+  });
 }
 
 beforeEach(async () => {
@@ -30,7 +36,9 @@ async function expectSame(stream: string, path = stream): Promise<void> {
   const rows = testbed.api.rows.get(path)!;
   const expected = new Set<string>();
   for (let i = 0; i < rows.size; i++) if (!rows.isDeleted(i)) expected.add(rows.idOf(i));
-  const stored = (await query(destination, `select id from ${name}.${stream} where _headrace_deleted_at is null`)).map((row) => row['id'] as string);
+  const stored = (await query(destination, `select id from ${name}.${stream} where _headrace_deleted_at is null`)).map(
+    (row) => row['id'] as string,
+  );
   expect(stored.length).toBe(new Set(stored).size);
   expect(new Set(stored)).toEqual(expected);
 }
@@ -43,17 +51,50 @@ describe('a first sync', () => {
     expect(summary.outcome).toBe('complete');
     expect(summary.proofs).toHaveLength(30);
     for (const proof of summary.proofs) expect(proof).toMatchObject({ gaps: 0, overlaps: 0, open: 0, faults: [] });
-    for (const [stream, path] of [['customers'], ['charges'], ['checkout_sessions', 'checkout/sessions'], ['invoice_items', 'invoiceitems'], ['quotes'], ['subscriptions']]) await expectSame(stream!, path);
-    const [orphans] = await query(destination, `select count(*) from ${name}.payment_methods p left join ${name}.customers c on c.id = p.customer::text or to_jsonb(c.id) = p.customer where c.id is null`);
+    for (const [stream, path] of [
+      ['customers'],
+      ['charges'],
+      ['checkout_sessions', 'checkout/sessions'],
+      ['invoice_items', 'invoiceitems'],
+      ['quotes'],
+      ['subscriptions'],
+    ])
+      await expectSame(stream!, path);
+    const [orphans] = await query(
+      destination,
+      `select count(*) from ${name}.payment_methods p left join ${name}.customers c on c.id = p.customer::text or to_jsonb(c.id) = p.customer where c.id is null`,
+    );
     expect(orphans!['count']).toBe(0);
-    const [lines] = await query(destination, `select count(*) filter (where jsonb_array_length(lines->'data') = 25) as long, count(*) filter (where (lines->>'has_more')::boolean) as cut from ${name}.invoices`);
+    const [lines] = await query(
+      destination,
+      `select count(*) filter (where jsonb_array_length(lines->'data') = 25) as long, count(*) filter (where (lines->>'has_more')::boolean) as cut from ${name}.invoices`,
+    );
     expect(lines!['long']).toBeGreaterThan(0);
     expect(lines!['cut']).toBe(0);
   });
 
   test.each(SHAPES.map((shape) => [shape]))('shape %s, with every harmless fault, arrives whole', async (shape) => {
-    await start({ collections: { customers: { rows: 3000, shape } }, seed: 7, faults: { '429': 0.01, '500': 0.02, '503': 0.01, reset: 0.02, cut: 0.02, json: 0.02, type: 0.01, cursor: 0.04, empty: 0.04 } });
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
+    await start({
+      collections: { customers: { rows: 3000, shape } },
+      seed: 7,
+      faults: {
+        '429': 0.01,
+        '500': 0.02,
+        '503': 0.01,
+        reset: 0.02,
+        cut: 0.02,
+        json: 0.02,
+        type: 0.01,
+        cursor: 0.04,
+        empty: 0.04,
+      },
+    });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers'] },
+    });
     expect(summary.problems).toEqual([]);
     expect(summary.outcome).toBe('complete');
     await expectSame('customers');
@@ -75,14 +116,25 @@ describe('a first sync', () => {
 
   test('the uniform planner reads the same rows', async () => {
     await start({ collections: { customers: { rows: 2000, shape: 'doubling' } } });
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, planner: 'uniform', source: { streams: ['customers'] } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      planner: 'uniform',
+      source: { streams: ['customers'] },
+    });
     expect(summary.outcome).toBe('complete');
     await expectSame('customers');
   });
 
   test('the stated limit is never exceeded, and never rejected (invariant 4)', async () => {
     await start({ collections: { customers: { rows: 4000 }, charges: { rows: 4000 } }, limit: '60/s,endpoint=40/s' });
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers', 'charges'], max_rate: 60, max_endpoint_rate: 40 } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers', 'charges'], max_rate: 60, max_endpoint_rate: 40 },
+    });
     const { mostInWindow, rejections } = testbed.stats();
     expect(summary.outcome).toBe('complete');
     expect(rejections).toBe(0);
@@ -94,54 +146,132 @@ describe('a first sync', () => {
 describe('what goes wrong', () => {
   test('a malformed row goes to quarantine, the page goes on, and the run is partial', async () => {
     await start({ collections: { customers: { rows: 500 } }, faults: { malformed: 1 } });
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers'] },
+    });
     expect(summary.outcome).toBe('partial');
     expect(summary.proofs[0]!.counts).toMatchObject({ read: 500, inserted: 499, quarantined: 1 });
     const [row] = await query(destination, `select * from ${name}._headrace_quarantine`);
-    expect(row).toMatchObject({ stream: 'customers', reason: expect.stringContaining('created'), raw: expect.stringContaining('yesterday') });
+    expect(row).toMatchObject({
+      stream: 'customers',
+      reason: expect.stringContaining('created'),
+      raw: expect.stringContaining('yesterday'),
+    });
   });
 
   test('a stream that the key may not read is said and skipped; the others are whole', async () => {
     const restricted = ['rk', 'live', 'nodisputes1'].join('_');
     await start({ rows: 150, keys: { [restricted]: ['disputes', 'customers'] } });
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, key: restricted, source: { streams: ['disputes', 'charges', 'payment_methods'] } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      key: restricted,
+      source: { streams: ['disputes', 'charges', 'payment_methods'] },
+    });
     expect(summary.outcome).toBe('partial');
-    expect(summary.problems.map((problem) => [problem.stream, problem.status, problem.code])).toEqual(expect.arrayContaining([['disputes', 'skipped', 'stripe_permission'], ['payment_methods', 'skipped', 'parent_incomplete']]));
+    expect(summary.problems.map((problem) => [problem.stream, problem.status, problem.code])).toEqual(
+      expect.arrayContaining([
+        ['disputes', 'skipped', 'stripe_permission'],
+        ['payment_methods', 'skipped', 'parent_incomplete'],
+      ]),
+    );
     await expectSame('charges');
-    const excluded = await syncStripe({ url: testbed.url, destination, connection: `${name}b`, key: restricted, source: { streams: ['charges'] } });
+    const excluded = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: `${name}b`,
+      key: restricted,
+      source: { streams: ['charges'] },
+    });
     expect(excluded.outcome).toBe('complete');
   });
 
   test('children that may not be read do not hold up their parents', async () => {
     const restricted = ['rk', 'live', 'nochildren1'].join('_');
-    await start({ rows: 0, collections: { subscriptions: { rows: 2500, shape: 'uniform' } }, keys: { [restricted]: ['subscription_items'] } });
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, key: restricted, source: { streams: ['subscriptions', 'subscription_items'] } });
+    await start({
+      rows: 0,
+      collections: { subscriptions: { rows: 2500, shape: 'uniform' } },
+      keys: { [restricted]: ['subscription_items'] },
+    });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      key: restricted,
+      source: { streams: ['subscriptions', 'subscription_items'] },
+    });
     expect(summary.outcome).toBe('partial');
-    expect(summary.problems).toMatchObject([{ stream: 'subscription_items', status: 'skipped', code: 'stripe_permission' }]);
+    expect(summary.problems).toMatchObject([
+      { stream: 'subscription_items', status: 'skipped', code: 'stripe_permission' },
+    ]);
     await expectSame('subscriptions');
     // With a key that may, the next run reads the children of all parents, those that were read without them too.
     await start({ rows: 0, collections: { subscriptions: { rows: 2500, shape: 'uniform' } } });
-    const again = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['subscriptions', 'subscription_items'] } });
+    const again = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['subscriptions', 'subscription_items'] },
+    });
     expect(again.outcome).toBe('complete');
-    expect(await query(destination, `select count(distinct subscription) as n, count(*) - count(distinct id) as double from ${name}.subscription_items`)).toEqual([{ n: 2500, double: 0 }]);
+    expect(
+      await query(
+        destination,
+        `select count(distinct subscription) as n, count(*) - count(distinct id) as double from ${name}.subscription_items`,
+      ),
+    ).toEqual([{ n: 2500, double: 0 }]);
   }, 60_000);
 
   test('a wrong key is a configuration error that does not show the key', async () => {
     await start({});
     const key = ['sk', 'live', 'wrongwrongwrong'].join('_');
-    await expect(syncStripe({ url: testbed.url, destination, connection: name, key })).rejects.toMatchObject({ code: 'stripe_key_rejected', exitCode: 2, message: expect.not.stringContaining('wrongwrong') });
+    await expect(syncStripe({ url: testbed.url, destination, connection: name, key })).rejects.toMatchObject({
+      code: 'stripe_key_rejected',
+      exitCode: 2,
+      message: expect.not.stringContaining('wrongwrong'),
+    });
   });
 
   test('rows added, changed and deleted during the read do not hurt; the next run brings them', async () => {
-    await start({ collections: { customers: { rows: 3000 } }, faults: { churn: 0.3 }, now: Math.floor(Date.now() / 1000) - 5 });
-    const first = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
+    await start({
+      collections: { customers: { rows: 3000 } },
+      faults: { churn: 0.3 },
+      now: Math.floor(Date.now() / 1000) - 5,
+    });
+    const first = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers'] },
+    });
     expect(first.outcome).toBe('complete');
-    const second = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
+    const second = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers'] },
+    });
     expect(second.outcome).toBe('complete');
-    const third = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
+    const third = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers'] },
+    });
     expect(third.outcome).toBe('complete');
     const rows = testbed.api.rows.get('customers')!;
-    const stored = new Map((await query(destination, `select id, _headrace_deleted_at is not null as gone, metadata->>'revision' as revision from ${name}.customers`)).map((row) => [row['id'], row]));
+    const stored = new Map(
+      (
+        await query(
+          destination,
+          `select id, _headrace_deleted_at is not null as gone, metadata->>'revision' as revision from ${name}.customers`,
+        )
+      ).map((row) => [row['id'], row]),
+    );
     let missing = 0;
     for (let i = 0; i < 3000; i++) if (!rows.isDeleted(i) && !stored.has(rows.idOf(i))) missing++;
     expect(missing).toBe(0);
@@ -151,7 +281,9 @@ describe('what goes wrong', () => {
     await start({ collections: { customers: { rows: 2000 } }, latency: { medianMs: 400 } });
     const running = syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
     await new Promise((resolve) => setTimeout(resolve, 400));
-    await expect(syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } })).rejects.toMatchObject({ code: 'connection_locked', found: expect.stringContaining(String(process.pid)) });
+    await expect(
+      syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } }),
+    ).rejects.toMatchObject({ code: 'connection_locked', found: expect.stringContaining(String(process.pid)) });
     expect((await running).outcome).toBe('complete');
   });
 });
@@ -163,7 +295,10 @@ describe('later syncs', () => {
   const only = { streams: ['customers', 'subscriptions', 'subscription_items', 'balance_transactions'] };
 
   test('events tell what changed; objects are retrieved, deletions become tombstones, nothing else is read again', async () => {
-    await start({ collections: { customers: { rows: 800 }, subscriptions: { rows: 120 }, balance_transactions: { rows: 50 } }, now: Math.floor(Date.now() / 1000) - 5 });
+    await start({
+      collections: { customers: { rows: 800 }, subscriptions: { rows: 120 }, balance_transactions: { rows: 50 } },
+      now: Math.floor(Date.now() / 1000) - 5,
+    });
     await syncStripe({ url: testbed.url, destination, connection: name, source: only });
     const customers = testbed.api.rows.get('customers')!;
     testbed.api.churn('changed', 10);
@@ -175,9 +310,15 @@ describe('later syncs', () => {
     const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: only });
     expect(summary.outcome).toBe('complete');
     expect(testbed.stats().requests - before).toBeLessThan(12);
-    const [changed] = await query(destination, `select metadata->>'revision' as revision from ${name}.customers where id = '${customers.idOf(10)}'`);
+    const [changed] = await query(
+      destination,
+      `select metadata->>'revision' as revision from ${name}.customers where id = '${customers.idOf(10)}'`,
+    );
     expect(changed!['revision']).toBe('2');
-    const [deleted] = await query(destination, `select _headrace_deleted_at is not null as gone from ${name}.customers where id = '${customers.idOf(20)}'`);
+    const [deleted] = await query(
+      destination,
+      `select _headrace_deleted_at is not null as gone from ${name}.customers where id = '${customers.idOf(20)}'`,
+    );
     expect(deleted!['gone']).toBe(true);
     expect(await query(destination, `select id from ${name}.customers where id = '${fresh}'`)).toHaveLength(1);
     await expectSame('customers');
@@ -196,28 +337,45 @@ describe('later syncs', () => {
   });
 
   test('items of a changed subscription are listed again, and the missing ones are gone', async () => {
-    await start({ collections: { customers: { rows: 10 }, subscriptions: { rows: 30 } }, now: Math.floor(Date.now() / 1000) - 5 });
+    await start({
+      collections: { customers: { rows: 10 }, subscriptions: { rows: 30 } },
+      now: Math.floor(Date.now() / 1000) - 5,
+    });
     await syncStripe({ url: testbed.url, destination, connection: name, source: only });
     const subscriptions = testbed.api.rows.get('subscriptions')!;
     const id = subscriptions.idOf(3);
-    const [before] = await query(destination, `select count(*) from ${name}.subscription_items where subscription = '${id}'`);
+    const [before] = await query(
+      destination,
+      `select count(*) from ${name}.subscription_items where subscription = '${id}'`,
+    );
     expect(before!['count']).toBeGreaterThan(0);
     subscriptions.change(3, true);
     testbed.api.record('customer.subscription.deleted', subscriptions.render(3));
     await nextSecond();
     const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: only });
     expect(summary.outcome).toBe('complete');
-    const [after] = await query(destination, `select count(*) from ${name}.subscription_items where subscription = '${id}' and _headrace_deleted_at is null`);
+    const [after] = await query(
+      destination,
+      `select count(*) from ${name}.subscription_items where subscription = '${id}' and _headrace_deleted_at is null`,
+    );
     expect(after!['count']).toBe(0);
   });
 
   test('when events no longer reach back, everything is read again and missing keys become tombstones', async () => {
     await start({ collections: { customers: { rows: 600 } }, now: Math.floor(Date.now() / 1000) - 5 });
     await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
-    await query(destination, `update _headrace.state set value = jsonb_set(value, '{span,lt}', to_jsonb((value->'span'->>'lt')::bigint - 40 * 86400)) where connection = '${name}' and stream = '_changes' and key = 'stream'`);
+    await query(
+      destination,
+      `update _headrace.state set value = jsonb_set(value, '{span,lt}', to_jsonb((value->'span'->>'lt')::bigint - 40 * 86400)) where connection = '${name}' and stream = '_changes' and key = 'stream'`,
+    );
     testbed.api.rows.get('customers')!.change(5, true);
     testbed.api.rows.get('customers')!.change(6, false);
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers'] },
+    });
     expect(summary.outcome).toBe('complete');
     expect(summary.notes.join()).toMatch(/40 days ago/);
     expect(summary.notes.join()).toMatch(/1 rows are gone/);
@@ -227,7 +385,12 @@ describe('later syncs', () => {
   test('a stream that is added later is read whole, children too', async () => {
     await start({ collections: { customers: { rows: 300 } } });
     await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers', 'tax_ids', 'payment_methods'] } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers', 'tax_ids', 'payment_methods'] },
+    });
     expect(summary.outcome).toBe('complete');
     expect(testbed.stats().perEndpoint['customers/:id/payment_methods']).toBe(300);
     const [count] = await query(destination, `select count(*) from ${name}.payment_methods`);
@@ -237,27 +400,65 @@ describe('later syncs', () => {
   test('a rotated key keeps its state', async () => {
     const [first, second] = [['sk', 'live', 'first00001'].join('_'), ['sk', 'live', 'second0002'].join('_')];
     await start({ collections: { customers: { rows: 300 } }, keys: { [first]: [], [second]: [] } });
-    await syncStripe({ url: testbed.url, destination, connection: name, key: first, source: { streams: ['customers'] } });
+    await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      key: first,
+      source: { streams: ['customers'] },
+    });
     const before = testbed.stats().perEndpoint['customers'];
-    expect((await syncStripe({ url: testbed.url, destination, connection: name, key: second, source: { streams: ['customers'] } })).outcome).toBe('complete');
+    expect(
+      (
+        await syncStripe({
+          url: testbed.url,
+          destination,
+          connection: name,
+          key: second,
+          source: { streams: ['customers'] },
+        })
+      ).outcome,
+    ).toBe('complete');
     expect(testbed.stats().perEndpoint['customers']).toBe(before! + 1);
   });
 
   test('mode replace swaps a fresh table in', async () => {
     await start({ collections: { customers: { rows: 250 } } });
-    await syncStripe({ url: testbed.url, destination, connection: name, mode: 'replace', source: { streams: ['customers'] } });
+    await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      mode: 'replace',
+      source: { streams: ['customers'] },
+    });
     await expectSame('customers');
     testbed.api.rows.get('customers')!.change(7, true);
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, mode: 'replace', source: { streams: ['customers'] } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      mode: 'replace',
+      source: { streams: ['customers'] },
+    });
     expect(summary.outcome).toBe('complete');
     await expectSame('customers');
   });
 
   test('chosen fields and a start date bound what is stored', async () => {
     await start({ collections: { customers: { rows: 4000, shape: 'uniform' } } });
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'], fields: { customers: ['email'] }, start_date: '2024-01-01' } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers'], fields: { customers: ['email'] }, start_date: '2024-01-01' },
+    });
     expect(summary.outcome).toBe('complete');
-    const columns = (await query(destination, `select column_name as c from information_schema.columns where table_schema = '${name}' and table_name = 'customers' order by 1`)).map((row) => row['c']);
+    const columns = (
+      await query(
+        destination,
+        `select column_name as c from information_schema.columns where table_schema = '${name}' and table_name = 'customers' order by 1`,
+      )
+    ).map((row) => row['c']);
     expect(columns.filter((column) => !column.startsWith('_'))).toEqual(['created', 'email', 'id']);
     const [oldest] = await query(destination, `select min(created) as oldest, count(*) from ${name}.customers`);
     expect(oldest!['oldest']).toBeGreaterThanOrEqual(Date.parse('2024-01-01') / 1000);
@@ -274,13 +475,28 @@ describe('pausing', () => {
     for (let round = 0; round < 3; round++) {
       const controller = new AbortController();
       setTimeout(() => controller.abort(), 250);
-      const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'], rate_limit: { global: 100, endpoint: 100 } }, signal: controller.signal, emit: (event) => events.push(event) });
+      const summary = await syncStripe({
+        url: testbed.url,
+        destination,
+        connection: name,
+        source: { streams: ['customers'], rate_limit: { global: 100, endpoint: 100 } },
+        signal: controller.signal,
+        emit: (event) => events.push(event),
+      });
       expect(summary.outcome).toBe('paused');
     }
-    const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers'] },
+    });
     expect(summary.outcome).toBe('complete');
     await expectSame('customers');
-    const [state] = await query(destination, `select sum(octet_length(value::text) + octet_length(key)) as bytes from _headrace.state where connection = '${name}' and stream = 'customers'`);
+    const [state] = await query(
+      destination,
+      `select sum(octet_length(value::text) + octet_length(key)) as bytes from _headrace.state where connection = '${name}' and stream = 'customers'`,
+    );
     expect(Number(state!['bytes'])).toBeLessThan(20_000);
   });
 });
@@ -290,8 +506,15 @@ describe('a destination that cannot take rows', () => {
     await start({ collections: { customers: { rows: 50 } } });
     const { host, user, password, database } = destination.target.options;
     if (host === undefined) return; // a server named by HEADRACE_TEST_DATABASE_URL: its URL is its own business
-    const readOnly = postgresDestination(`postgres://${user}:${String(password)}@localhost/${database}?host=${encodeURIComponent(host)}&options=-c%20default_transaction_read_only%3Don`, name);
-    await expect(syncStripe({ url: testbed.url, destination: readOnly, connection: name })).rejects.toMatchObject({ code: 'database_read_only', exitCode: 2, next: expect.stringContaining('primary') });
+    const readOnly = postgresDestination(
+      `postgres://${user}:${String(password)}@localhost/${database}?host=${encodeURIComponent(host)}&options=-c%20default_transaction_read_only%3Don`,
+      name,
+    );
+    await expect(syncStripe({ url: testbed.url, destination: readOnly, connection: name })).rejects.toMatchObject({
+      code: 'database_read_only',
+      exitCode: 2,
+      next: expect.stringContaining('primary'),
+    });
     await expect(readOnly.check()).rejects.toMatchObject({ code: 'database_read_only' });
   });
 
@@ -299,9 +522,21 @@ describe('a destination that cannot take rows', () => {
     await start({ collections: { customers: { rows: 150 } } });
     const { folder, drop } = scratch();
     symlinkSync('/dev/full', path.join(folder, '_headrace_state.json.next'));
-    await expect(syncStripe({ url: testbed.url, destination: ndjsonDestination(folder), connection: name, source: { streams: ['customers'] } })).rejects.toMatchObject({ code: 'disk_full', next: expect.stringContaining('same command') });
+    await expect(
+      syncStripe({
+        url: testbed.url,
+        destination: ndjsonDestination(folder),
+        connection: name,
+        source: { streams: ['customers'] },
+      }),
+    ).rejects.toMatchObject({ code: 'disk_full', next: expect.stringContaining('same command') });
     unlinkSync(path.join(folder, '_headrace_state.json.next'));
-    const summary = await syncStripe({ url: testbed.url, destination: ndjsonDestination(folder), connection: name, source: { streams: ['customers'] } });
+    const summary = await syncStripe({
+      url: testbed.url,
+      destination: ndjsonDestination(folder),
+      connection: name,
+      source: { streams: ['customers'] },
+    });
     expect(summary.outcome).toBe('complete');
     expect(readFileSync(path.join(folder, 'customers.ndjson'), 'utf8').trim().split('\n')).toHaveLength(150);
     drop();
@@ -311,15 +546,24 @@ describe('a destination that cannot take rows', () => {
     await start({ collections: { customers: { rows: 2500, shape: 'campaigns' } }, latency: { medianMs: 40 } });
     let severed = false;
     const first = await syncStripe({
-      url: testbed.url, destination, connection: name, source: { streams: ['customers'] },
+      url: testbed.url,
+      destination,
+      connection: name,
+      source: { streams: ['customers'] },
       emit: (event) => {
         if (event.type !== 'committed' || severed) return;
         severed = true;
-        void query(destination, `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'headrace ${name} writer%'`);
+        void query(
+          destination,
+          `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'headrace ${name} writer%'`,
+        );
       },
     });
     expect(['failed', 'partial']).toContain(first.outcome);
-    expect((await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } })).outcome).toBe('complete');
+    expect(
+      (await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } }))
+        .outcome,
+    ).toBe('complete');
     await expectSame('customers');
   });
 });

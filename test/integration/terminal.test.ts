@@ -29,10 +29,20 @@ describe.skipIf(!HAS_TERMINAL)('on a terminal (skipped without util-linux script
     init.types(`2024-05-01${ENTER}`);
     expect(await init.ended).toMatchObject({ code: 0, screen: expect.stringContaining('Wrote headrace.yaml') });
     const yaml = readFileSync(path.join(work.folder, 'headrace.yaml'), 'utf8');
-    for (const part of ['billing:', 'api_key: ${STRIPE_API_KEY}', 'start_date: 2024-05-01', 'type: ndjson', 'path: data']) expect(yaml).toContain(part);
+    for (const part of [
+      'billing:',
+      'api_key: ${STRIPE_API_KEY}',
+      'start_date: 2024-05-01',
+      'type: ndjson',
+      'path: data',
+    ])
+      expect(yaml).toContain(part);
     const testbed = await startStripeTestbed({ rows: 5 });
     try {
-      const check = await headrace(['check', 'billing', '--base-url', testbed.url], { cwd: work.folder, env: { STRIPE_API_KEY: TESTBED_LIVE_KEY } });
+      const check = await headrace(['check', 'billing', '--base-url', testbed.url], {
+        cwd: work.folder,
+        env: { STRIPE_API_KEY: TESTBED_LIVE_KEY },
+      });
       expect(check).toMatchObject({ code: 0, stdout: expect.stringContaining('the key works') });
     } finally {
       await testbed.close();
@@ -62,7 +72,10 @@ describe.skipIf(!HAS_TERMINAL)('on a terminal (skipped without util-linux script
       expect(code).toBe(75);
       expect(screen).toMatch(/Paused[\s\S]*headrace sync stripe/);
       expect(screen).not.toContain(TESTBED_LIVE_KEY);
-      expect(await headrace(args, { cwd: work.folder, env })).toMatchObject({ code: 0, stdout: expect.stringMatching(/5,000 +0 +0 +0 +0 +0 +0 +5,000 +proven/) });
+      expect(await headrace(args, { cwd: work.folder, env })).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/5,000 +0 +0 +0 +0 +0 +0 +5,000 +proven/),
+      });
     } finally {
       await testbed.close();
     }

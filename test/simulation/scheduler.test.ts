@@ -1,6 +1,7 @@
 /**
- * The scheduler through thousands of hours that a clock of ours makes: schedules, failures, workers that die and come back, leases, backoff,
- * dead letters, fairness. The SQL is the real one on a real PostgreSQL; only `headrace.now` is ours.
+ * The scheduler through thousands of hours that a clock of ours makes: schedules, failures, workers that die and come
+ * back, leases, backoff, dead letters, fairness. The SQL is the real one on a real PostgreSQL; only `headrace.now` is
+ * ours.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Pool } from '../../src/postgres/pool.js';
@@ -42,7 +43,10 @@ class Simulation {
   readonly deaths = new Map<string, number>();
   lostWaits: number[] = [];
 
-  constructor(private readonly pool: Pool, seed: number) {
+  constructor(
+    private readonly pool: Pool,
+    seed: number,
+  ) {
     this.scheduler = new Scheduler(pool);
     this.random = seededRandom(seed);
   }
@@ -58,7 +62,12 @@ class Simulation {
   async run(untilMs: number): Promise<void> {
     for (;;) {
       let next = 0;
-      for (let i = 1; i < this.agenda.length; i++) if (this.agenda[i]!.atMs < this.agenda[next]!.atMs || (this.agenda[i]!.atMs === this.agenda[next]!.atMs && this.agenda[i]!.seq < this.agenda[next]!.seq)) next = i;
+      for (let i = 1; i < this.agenda.length; i++)
+        if (
+          this.agenda[i]!.atMs < this.agenda[next]!.atMs ||
+          (this.agenda[i]!.atMs === this.agenda[next]!.atMs && this.agenda[i]!.seq < this.agenda[next]!.seq)
+        )
+          next = i;
       const [entry] = this.agenda.splice(next, 1);
       if (!entry || entry.atMs > untilMs) return;
       this.nowMs = Math.max(this.nowMs, entry.atMs);
@@ -117,7 +126,12 @@ class Simulation {
     const isFailure = fails === true || this.random.next() < 0.05;
     this.at(endMs, async () => {
       onEnd();
-      const [settled] = await this.scheduler.settle([{ ...task, settlement: isFailure ? { state: 'failed', error: { code: 'e', message: 'm' } } : { state: 'done' } }]);
+      const [settled] = await this.scheduler.settle([
+        {
+          ...task,
+          settlement: isFailure ? { state: 'failed', error: { code: 'e', message: 'm' } } : { state: 'done' },
+        },
+      ]);
       expect(settled).toBeDefined();
       this.running.delete(task.id);
       this.ends.set(`${task.id}/${task.attempt}`, { atMs: this.nowMs, state: settled!.state });
@@ -131,11 +145,23 @@ test(`${HOURS} hours of schedules, failures and deaths`, async () => {
   const { api } = simulation;
   await simulation.setClock();
   const cadences: Record<string, Cadence> = {
-    hourly: { everySeconds: 4 * 3600 }, nightly: { cron: '0 3 * * *', timeZone: 'Europe/Berlin' }, weekly: { cron: '30 9 * * 1', timeZone: 'America/New_York' }, slow: { everySeconds: 12 * 3600 },
+    hourly: { everySeconds: 4 * 3600 },
+    nightly: { cron: '0 3 * * *', timeZone: 'Europe/Berlin' },
+    weekly: { cron: '30 9 * * 1', timeZone: 'America/New_York' },
+    slow: { everySeconds: 12 * 3600 },
   };
-  for (const id of Object.keys(cadences)) await api.define({ id, partition: id === 'slow' ? 'hourly' : id, app: id === 'slow' ? 'hourly' : id, limit: { requests: 4, frequencySeconds: 1 }, maxConcurrent: 2 });
-  for (const id of ['batch', 'small', 'broken']) await api.define({ id, partition: id, app: id, limit: { requests: 4, frequencySeconds: 1 }, maxConcurrent: 2 });
-  for (const [id, cadence] of Object.entries(cadences)) await api.repeat(id, 'sync', cadence, { payload: id === 'slow' ? { minutes: 600 } : {} });
+  for (const id of Object.keys(cadences))
+    await api.define({
+      id,
+      partition: id === 'slow' ? 'hourly' : id,
+      app: id === 'slow' ? 'hourly' : id,
+      limit: { requests: 4, frequencySeconds: 1 },
+      maxConcurrent: 2,
+    });
+  for (const id of ['batch', 'small', 'broken'])
+    await api.define({ id, partition: id, app: id, limit: { requests: 4, frequencySeconds: 1 }, maxConcurrent: 2 });
+  for (const [id, cadence] of Object.entries(cadences))
+    await api.repeat(id, 'sync', cadence, { payload: id === 'slow' ? { minutes: 600 } : {} });
   for (let n = 0; n < 3; n++) await simulation.worker(4);
   const chores = async (): Promise<void> => {
     await api.reap();
@@ -145,11 +171,25 @@ test(`${HOURS} hours of schedules, failures and deaths`, async () => {
   simulation.at(START, chores);
   const broken: number[] = [];
   simulation.at(START + HOUR, async () => {
-    await api.enqueue(Array.from({ length: 400 }, () => ({ connection: 'batch', kind: 'k', payload: { minutes: 30 } })));
-    broken.push((await api.enqueue([{ connection: 'broken', kind: 'k', payload: { fails: true, minutes: 1 }, maxAttempts: 5 }]))[0]!.id);
+    await api.enqueue(
+      Array.from({ length: 400 }, () => ({ connection: 'batch', kind: 'k', payload: { minutes: 30 } })),
+    );
+    broken.push(
+      (
+        await api.enqueue([{ connection: 'broken', kind: 'k', payload: { fails: true, minutes: 1 }, maxAttempts: 5 }])
+      )[0]!.id,
+    );
   });
   const small: { id: number; atMs: number }[] = [];
-  for (let n = 0; n < 40; n++) simulation.at(START + (2 + n * 2) * HOUR, async () => void small.push({ id: (await api.enqueue([{ connection: 'small', kind: 'k', payload: { minutes: 10 } }]))[0]!.id, atMs: simulation.nowMs }));
+  for (let n = 0; n < 40; n++)
+    simulation.at(
+      START + (2 + n * 2) * HOUR,
+      async () =>
+        void small.push({
+          id: (await api.enqueue([{ connection: 'small', kind: 'k', payload: { minutes: 10 } }]))[0]!.id,
+          atMs: simulation.nowMs,
+        }),
+    );
   await simulation.run(START + HOURS * HOUR);
 
   // Each due time brought one task, and none began before its time.
@@ -169,7 +209,15 @@ test(`${HOURS} hours of schedules, failures and deaths`, async () => {
   }
   // One run at a time for each connection, although its caps allow two.
   for (const id of ['hourly', 'nightly', 'weekly', 'slow']) {
-    const spans = simulation.starts.filter((start) => start.task.connection === id).map((start) => ({ from: start.atMs, to: simulation.ends.get(`${start.task.id}/${start.task.attempt}`)?.atMs ?? simulation.deaths.get(start.worker) ?? Infinity }));
+    const spans = simulation.starts
+      .filter((start) => start.task.connection === id)
+      .map((start) => ({
+        from: start.atMs,
+        to:
+          simulation.ends.get(`${start.task.id}/${start.task.attempt}`)?.atMs ??
+          simulation.deaths.get(start.worker) ??
+          Infinity,
+      }));
     spans.sort((a, b) => a.from - b.from);
     for (let i = 1; i < spans.length; i++) expect(spans[i]!.from, id).toBeGreaterThanOrEqual(spans[i - 1]!.to);
   }
@@ -186,10 +234,13 @@ test(`${HOURS} hours of schedules, failures and deaths`, async () => {
   for (const { id, atMs } of small) {
     const start = simulation.starts.find((each) => each.task.id === id);
     expect(start).toBeDefined();
-    if (![...simulation.deaths.values()].some((death) => Math.abs(death - atMs) < 3 * HOUR)) expect(start!.atMs - atMs).toBeLessThan(HOUR);
+    if (![...simulation.deaths.values()].some((death) => Math.abs(death - atMs) < 3 * HOUR))
+      expect(start!.atMs - atMs).toBeLessThan(HOUR);
   }
   expect(await api.reconcile()).toBe(0);
-  const left = await pool.query(`select count(*) as n from _headrace.task where connection_id in ('batch', 'small') and state <> 'done' and not (state = 'dead' and failures >= 8)`);
+  const left = await pool.query(
+    `select count(*) as n from _headrace.task where connection_id in ('batch', 'small') and state <> 'done' and not (state = 'dead' and failures >= 8)`,
+  );
   expect(left).toEqual([{ n: 0 }]);
   await pool.close();
 }, 300_000);

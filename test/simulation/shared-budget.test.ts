@@ -1,7 +1,7 @@
 /**
- * Processes that share a budget, in virtual time: they are killed, stand still, lose their connection, and the database crashes and forgets
- * its last commits. The gates, their admission and what they write are the real ones; the row, the network and the clocks are simulated, so
- * that hundreds of unlucky moments can be met (invariant 4).
+ * Processes that share a budget, in virtual time: they are killed, stand still, lose their connection, and the database
+ * crashes and forgets its last commits. The gates, their admission and what they write are the real ones; the row, the
+ * network and the clocks are simulated, so that hundreds of unlucky moments can be met (invariant 4).
  */
 import { describe, expect, test } from 'vitest';
 import { SharedGate } from '../../src/budgets/shared-gate.js';
@@ -48,7 +48,8 @@ class World {
   async run(untilMs: number): Promise<void> {
     for (;;) {
       let first: (typeof this.agenda)[number] | undefined;
-      for (const entry of this.agenda) if (!first || entry.atMs < first.atMs || (entry.atMs === first.atMs && entry.seq < first.seq)) first = entry;
+      for (const entry of this.agenda)
+        if (!first || entry.atMs < first.atMs || (entry.atMs === first.atMs && entry.seq < first.seq)) first = entry;
       if (!first || first.atMs > untilMs) break;
       this.agenda.splice(this.agenda.indexOf(first), 1);
       if (first.of?.dead) continue;
@@ -162,7 +163,11 @@ class Connection implements BudgetRow {
   lost = false;
   private turn = 0;
 
-  constructor(private readonly database: Database, readonly process: Process, private readonly member: string) {}
+  constructor(
+    private readonly database: Database,
+    readonly process: Process,
+    private readonly member: string,
+  ) {}
 
   async clock(): Promise<number> {
     await this.travel();
@@ -191,16 +196,29 @@ class Connection implements BudgetRow {
     });
     const { nowMs } = database;
     const row = database.read();
-    const members = new Set([...row.members].filter(([, seenMs]) => Math.abs(seenMs - nowMs) < GONE_MS).map(([name]) => name)).add(member);
+    const members = new Set(
+      [...row.members].filter(([, seenMs]) => Math.abs(seenMs - nowMs) < GONE_MS).map(([name]) => name),
+    ).add(member);
     await this.travel();
-    return { nowMs, bootMs: database.bootMs, owner: row.owner, ownerUntilMs: row.ownerUntilMs, members, read: () => decode(row.owner === member ? null : row.state) };
+    return {
+      nowMs,
+      bootMs: database.bootMs,
+      owner: row.owner,
+      ownerUntilMs: row.ownerUntilMs,
+      members,
+      read: () => decode(row.owner === member ? null : row.state),
+    };
   }
 
   async keep(owner: { untilMs: number } | null, state: SharedState, durable = false): Promise<void> {
     const bytes = encode(state);
     await this.travel();
     this.turn++;
-    this.database.commit(this, { owner: owner && this.member, ownerUntilMs: owner?.untilMs ?? 0, state: bytes, ...this.beat() }, durable);
+    this.database.commit(
+      this,
+      { owner: owner && this.member, ownerUntilMs: owner?.untilMs ?? 0, state: bytes, ...this.beat() },
+      durable,
+    );
     await this.travel();
   }
 
@@ -230,7 +248,13 @@ class Connection implements BudgetRow {
   private async travel(): Promise<void> {
     const { database } = this;
     const { world } = database;
-    await new Promise<void>((resolve) => world.in(world.random.next() < database.slowTrips ? world.between(5, 300) : world.between(0.1, 1), resolve, this.process));
+    await new Promise<void>((resolve) =>
+      world.in(
+        world.random.next() < database.slowTrips ? world.between(5, 300) : world.between(0.1, 1),
+        resolve,
+        this.process,
+      ),
+    );
     if (this.lost) throw new Error('the connection was lost');
   }
 }
@@ -242,7 +266,13 @@ class Process {
   /** When its requests left. */
   readonly sent: number[] = [];
 
-  constructor(private readonly world: World, database: Database, private readonly server: Server, name: string, perSecond: number) {
+  constructor(
+    private readonly world: World,
+    database: Database,
+    private readonly server: Server,
+    name: string,
+    perSecond: number,
+  ) {
     const aheadMs = world.between(0, 1e6);
     const clock: Clock = {
       now: () => 1_800_000_000_000 + world.nowMs,
@@ -250,7 +280,13 @@ class Process {
       sleep: (ms) => new Promise((resolve) => void world.in(ms, resolve, this)),
       after: (ms, callback) => world.in(ms, callback, this),
     };
-    this.gate = new SharedGate({ facts: [{ name: 'requests', scope: 'credential', usual: { requests: 4 * perSecond, windowMs: 1000 } }], ceilings: { maxRate: { requests: perSecond, windowMs: 1000 } } }, clock);
+    this.gate = new SharedGate(
+      {
+        facts: [{ name: 'requests', scope: 'credential', usual: { requests: 4 * perSecond, windowMs: 1000 } }],
+        ceilings: { maxRate: { requests: perSecond, windowMs: 1000 } },
+      },
+      clock,
+    );
     void this.work(database, clock, name);
   }
 
@@ -259,7 +295,13 @@ class Process {
     this.gate.onChange = () => admission.pump();
     const signal = new AbortController().signal;
     // A run whose budget cannot be kept loses its destination as well: it ends.
-    await this.gate.attach(async () => database.connect(this, name), name, () => (this.dead = true)).catch(() => (this.dead = true));
+    await this.gate
+      .attach(
+        async () => database.connect(this, name),
+        name,
+        () => (this.dead = true),
+      )
+      .catch(() => (this.dead = true));
     for (let i = 0; i < REQUESTS_AT_ONCE; i++) void this.request(admission, clock, signal);
   }
 
@@ -268,7 +310,11 @@ class Process {
       const ticket = await admission.admit({ endpoint: 'a', weight: () => 1, signal });
       this.sent.push(this.world.nowMs);
       await this.server.ask(this);
-      this.gate.answered(clock.monotonic(), ticket, { kind: 'accepted', signs: { readings: [] }, serverTimeMs: undefined });
+      this.gate.answered(clock.monotonic(), ticket, {
+        kind: 'accepted',
+        signs: { readings: [] },
+        serverTimeMs: undefined,
+      });
       admission.pump();
     }
   }

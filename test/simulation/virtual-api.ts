@@ -1,4 +1,7 @@
-/** A client and a rate-limited server in virtual time: real limit models, real headers, real dialects; only the network is simulated. */
+/**
+ * A client and a rate-limited server in virtual time: real limit models, real headers, real dialects; only the network
+ * is simulated.
+ */
 import { seededRandom, type Random } from '../../src/random.js';
 import type { LimitSigns } from '../../src/gate/gate.js';
 import type { Dialect } from '../../src/http/dialects/dialect.js';
@@ -9,7 +12,11 @@ export interface Contender {
   /** Milliseconds until a request may leave; 0: now, Infinity: after the next answer. */
   check(nowMs: number, cost: number): number;
   sent(nowMs: number, cost: number): unknown;
-  answered(nowMs: number, ticket: unknown, outcome: { accepted: boolean; signs: LimitSigns; serverTimeMs: number }): void;
+  answered(
+    nowMs: number,
+    ticket: unknown,
+    outcome: { accepted: boolean; signs: LimitSigns; serverTimeMs: number },
+  ): void;
 }
 
 export interface Network {
@@ -23,7 +30,14 @@ export interface Network {
   epochMs: number;
 }
 
-export const NETWORK: Network = { serviceMs: 150, serviceSigma: 0.35, wayMs: 30, waySigma: 0.5, skewMs: 0, epochMs: 1_800_000_000_000 };
+export const NETWORK: Network = {
+  serviceMs: 150,
+  serviceSigma: 0.35,
+  wayMs: 30,
+  waySigma: 0.5,
+  skewMs: 0,
+  epochMs: 1_800_000_000_000,
+};
 const REFUSAL_MS = 15;
 
 export interface VirtualResult {
@@ -70,7 +84,7 @@ class Events {
     const last = heap.pop()!;
     if (heap.length === 0) return;
     heap[0] = last;
-    for (let i = 0; ; ) {
+    for (let i = 0; ;) {
       let child = 2 * i + 1;
       if (child >= heap.length) break;
       if (child + 1 < heap.length && before(heap[child + 1]!, heap[child]!)) child++;
@@ -81,7 +95,8 @@ class Events {
   }
 }
 
-const before = (a: { atMs: number; order: number }, b: { atMs: number; order: number }) => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+const before = (a: { atMs: number; order: number }, b: { atMs: number; order: number }) =>
+  a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 
 export interface VirtualOptions {
   model: LimitModel;
@@ -101,7 +116,15 @@ export function simulate(contenders: Contender[], options: VirtualOptions): Virt
   const events = new Events();
   const gauss = () => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
   const spread = (median: number, sigma: number) => median * Math.exp(sigma * gauss());
-  const results = contenders.map((): VirtualResult => ({ accepted: 0, acceptedCost: 0, rejected: 0, sent: 0, series: [], received: [], bans: 0 }));
+  const results = contenders.map((): VirtualResult => ({
+    accepted: 0,
+    acceptedCost: 0,
+    rejected: 0,
+    sent: 0,
+    series: [],
+    received: [],
+    bans: 0,
+  }));
   const wall = () => network.epochMs + events.now + network.skewMs;
   let lastRejected = -Infinity;
   let heard = false;
@@ -154,7 +177,12 @@ export function simulate(contenders: Contender[], options: VirtualOptions): Virt
           events.after(down, () => {
             const headers = heard && random.next() < (options.headerLoss ?? 0) ? {} : verdict.headers;
             heard = true;
-            const signs = options.dialect({ status: verdict.ok ? 200 : (verdict.status ?? 429), headers, body: verdict.ok ? beside : verdict.body, serverTimeMs: date });
+            const signs = options.dialect({
+              status: verdict.ok ? 200 : (verdict.status ?? 429),
+              headers,
+              body: verdict.ok ? beside : verdict.body,
+              serverTimeMs: date,
+            });
             if (!verdict.ok) again.push(cost);
             contender.answered(events.now, ticket, { accepted: verdict.ok, signs, serverTimeMs: date });
             pump();

@@ -14,23 +14,64 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
   const place = `/v1/${request.endpoint}`;
   const found = `status ${status}${error.code ? `, ${error.code}` : ''}: ${error.message ?? 'no message'}${requestId(response)}`;
   const retryAfterMs = retryAfterOf(response);
-  if (error.code === 'lock_timeout' || status === 429) return { kind: 'retry', reason: error.code ?? 'status 429', retryAfterMs };
-  if (status === 409 || status === 408 || status >= 500) return { kind: 'retry', reason: `status ${status}`, retryAfterMs };
+  if (error.code === 'lock_timeout' || status === 429)
+    return { kind: 'retry', reason: error.code ?? 'status 429', retryAfterMs };
+  if (status === 409 || status === 408 || status >= 500)
+    return { kind: 'retry', reason: `status ${status}`, retryAfterMs };
   // Stripe explains every refusal; a spoiled explanation is asked for again, since it may name a lost cursor.
-  if (response.body === undefined || response.body === null) return { kind: 'retry', reason: `status ${status} with an unreadable body`, retryAfterMs };
+  if (response.body === undefined || response.body === null)
+    return { kind: 'retry', reason: `status ${status} with an unreadable body`, retryAfterMs };
   if (status === 401) {
-    return { kind: 'error', error: new ConfigError('Stripe rejected the key', { code: 'stripe_key_rejected', place, expected: 'a secret or restricted key that is active', found, next: 'check STRIPE_API_KEY (Dashboard, Developers, API keys)' }) };
+    return {
+      kind: 'error',
+      error: new ConfigError('Stripe rejected the key', {
+        code: 'stripe_key_rejected',
+        place,
+        expected: 'a secret or restricted key that is active',
+        found,
+        next: 'check STRIPE_API_KEY (Dashboard, Developers, API keys)',
+      }),
+    };
   }
   if (status === 403) {
-    return { kind: 'error', error: new SkippableError('the key may not read this', { code: 'stripe_permission', place, expected: 'read permission for this resource', found, next: 'grant it to the restricted key, or list the stream under exclude' }) };
+    return {
+      kind: 'error',
+      error: new SkippableError('the key may not read this', {
+        code: 'stripe_permission',
+        place,
+        expected: 'read permission for this resource',
+        found,
+        next: 'grant it to the restricted key, or list the stream under exclude',
+      }),
+    };
   }
   if (error.code === 'resource_missing' && (error.param === 'starting_after' || error.param === 'ending_before')) {
-    return { kind: 'error', error: new CursorGoneError('the cursor\'s object was deleted', { code: 'cursor_gone', place, found }) };
+    return {
+      kind: 'error',
+      error: new CursorGoneError("the cursor's object was deleted", { code: 'cursor_gone', place, found }),
+    };
   }
   if (error.code === 'resource_missing' || status === 404) {
-    return { kind: 'error', error: new SkippableError('Stripe does not know this object or address', { code: 'stripe_missing', place, found, next: 'check base_url and, for Connect, the account' }) };
+    return {
+      kind: 'error',
+      error: new SkippableError('Stripe does not know this object or address', {
+        code: 'stripe_missing',
+        place,
+        found,
+        next: 'check base_url and, for Connect, the account',
+      }),
+    };
   }
-  return { kind: 'error', error: new FatalError('Stripe refused a request', { code: 'stripe_refused', place, expected: 'an answer', found, next: 'report this with the request id' }) };
+  return {
+    kind: 'error',
+    error: new FatalError('Stripe refused a request', {
+      code: 'stripe_refused',
+      place,
+      expected: 'an answer',
+      found,
+      next: 'report this with the request id',
+    }),
+  };
 }
 
 function requestId(response: ApiResponse): string {

@@ -49,7 +49,11 @@ export function limitsOf(config: StripeConfig): ConnectionLimits {
   const live = /^(sk|rk)_live_/.test(config.api_key);
   return {
     facts: [
-      { name: 'global', scope: 'credential', usual: { requests: config.rate_limit?.global ?? (live ? 100 : 25), windowMs: 1000 } },
+      {
+        name: 'global',
+        scope: 'credential',
+        usual: { requests: config.rate_limit?.global ?? (live ? 100 : 25), windowMs: 1000 },
+      },
       { name: 'endpoint', scope: 'endpoint', usual: { requests: config.rate_limit?.endpoint ?? 25, windowMs: 1000 } },
     ],
     ceilings: ceilingsOf(config),
@@ -64,7 +68,11 @@ export function stripeSource(config: StripeConfig, parts: SourceParts): Source &
     admission: new Admission(parts.gateFor(limitsOf(config)), parts.clock),
     clock: parts.clock,
     random: parts.random,
-    headers: { authorization: `Bearer ${config.api_key}`, 'stripe-version': STRIPE_VERSION, ...(config.account ? { 'stripe-account': config.account } : {}) },
+    headers: {
+      authorization: `Bearer ${config.api_key}`,
+      'stripe-version': STRIPE_VERSION,
+      ...(config.account ? { 'stripe-account': config.account } : {}),
+    },
     dialect: DIALECTS['stripe']!,
     judge,
     ...(parts.observe ? { observe: parts.observe } : {}),
@@ -85,11 +93,24 @@ function chooseStreams(config: StripeConfig): StreamDefinition[] {
   for (const [stream, fields] of Object.entries(config.fields ?? {})) {
     const unknown = fields!.find((field) => !fieldNames(stream).includes(field));
     if (unknown !== undefined) {
-      throw new ConfigError(`stream ${stream} has no field ${unknown}`, { code: 'unknown_field', place: `source.fields.${stream}`, expected: fieldNames(stream).join(', '), found: unknown });
+      throw new ConfigError(`stream ${stream} has no field ${unknown}`, {
+        code: 'unknown_field',
+        place: `source.fields.${stream}`,
+        expected: fieldNames(stream).join(', '),
+        found: unknown,
+      });
     }
   }
-  const chosen = STREAMS.filter(({ name }) => (config.streams?.includes(name) ?? true) && !config.exclude.includes(name));
-  if (chosen.length === 0) throw new ConfigError('no stream is left to read', { code: 'no_streams', place: 'source.streams, source.exclude', expected: 'at least one stream that is not excluded', found: 'none' });
+  const chosen = STREAMS.filter(
+    ({ name }) => (config.streams?.includes(name) ?? true) && !config.exclude.includes(name),
+  );
+  if (chosen.length === 0)
+    throw new ConfigError('no stream is left to read', {
+      code: 'no_streams',
+      place: 'source.streams, source.exclude',
+      expected: 'at least one stream that is not excluded',
+      found: 'none',
+    });
   return chosen;
 }
 
@@ -112,13 +133,23 @@ class StripePages {
       response = await this.client.request({ path: '/v1/account', endpoint: 'account', interactive: true, signal });
     } catch (error) {
       if (!(error instanceof SkippableError)) throw error;
-      // A restricted key need not see the account: any answer proves that the key is known, and its Date is what counts.
-      response = await this.client.request({ path: '/v1/events?limit=1', endpoint: 'events', signal }).catch((second) => {
-        if (second instanceof SkippableError) throw error;
-        throw second;
-      });
+      // A restricted key need not see the account: any answer proves that the key is known, and its Date is what
+      // counts.
+      response = await this.client
+        .request({ path: '/v1/events?limit=1', endpoint: 'events', signal })
+        .catch((second) => {
+          if (second instanceof SkippableError) throw error;
+          throw second;
+        });
     }
-    if (response.serverTimeMs === undefined) throw new RetriableError('Stripe sent no Date', { code: 'no_server_time', place: '/v1/account', expected: 'a Date header', found: 'none', next: 'check the proxy between here and Stripe' });
+    if (response.serverTimeMs === undefined)
+      throw new RetriableError('Stripe sent no Date', {
+        code: 'no_server_time',
+        place: '/v1/account',
+        expected: 'a Date header',
+        found: 'none',
+        next: 'check the proxy between here and Stripe',
+      });
     const body = response.body as { id?: string; created?: number; object?: string };
     const isAccount = body.object === 'account';
     return {
@@ -130,7 +161,11 @@ class StripePages {
 
   stream(definition: StreamDefinition): Stream {
     const { name, shape } = definition;
-    const keep = ['id', definition.position, ...(typeof shape === 'object' && name === 'subscription_items' ? ['subscription'] : [])];
+    const keep = [
+      'id',
+      definition.position,
+      ...(typeof shape === 'object' && name === 'subscription_items' ? ['subscription'] : []),
+    ];
     const fields = this.config.fields?.[name];
     return {
       name,
@@ -140,7 +175,11 @@ class StripePages {
       follow: definition.follow,
       stored: this.chosen.includes(definition),
       endpoint: endpointOf(definition),
-      page: async (request) => this.narrow(await this.page(definition, request).catch(asSliceGone(request)), fields && new Set([...keep, ...fields])),
+      page: async (request) =>
+        this.narrow(
+          await this.page(definition, request).catch(asSliceGone(request)),
+          fields && new Set([...keep, ...fields]),
+        ),
     };
   }
 
@@ -151,10 +190,25 @@ class StripePages {
 
   private division({ shape, position }: StreamDefinition): Division {
     if (shape === 'chain') return { kind: 'chain', pageRows: PAGE_ROWS };
-    if (shape !== 'range') return { kind: 'slices', pageRows: PAGE_ROWS, of: { parent: shape.parent, slice: (parent) => (parent['deleted'] === true ? undefined : String(parent['id'])) } };
+    if (shape !== 'range')
+      return {
+        kind: 'slices',
+        pageRows: PAGE_ROWS,
+        of: {
+          parent: shape.parent,
+          slice: (parent) => (parent['deleted'] === true ? undefined : String(parent['id'])),
+        },
+      };
     return {
-      kind: 'range', unit: 1, order: 'descending', pageRows: PAGE_ROWS, start: Number.isFinite(this.start) ? this.start : undefined,
-      position: (record) => { const value = record[position]; return typeof value === 'number' ? value : Number.NaN; },
+      kind: 'range',
+      unit: 1,
+      order: 'descending',
+      pageRows: PAGE_ROWS,
+      start: Number.isFinite(this.start) ? this.start : undefined,
+      position: (record) => {
+        const value = record[position];
+        return typeof value === 'number' ? value : Number.NaN;
+      },
     };
   }
 
@@ -170,7 +224,11 @@ class StripePages {
     if (request.lt !== null) query.set('created[lt]', String(request.lt));
     if (request.cursor !== null) query.set('starting_after', request.cursor);
     const response = await this.client.request({
-      path: `/v1/${path}?${query}`, endpoint: endpointOf(definition), signal: request.signal, weight: request.weight, ticket: request.ticket,
+      path: `/v1/${path}?${query}`,
+      endpoint: endpointOf(definition),
+      signal: request.signal,
+      weight: request.weight,
+      ticket: request.ticket,
     });
     const { serverTimeMs, bytes } = response;
     const list = asList(response.body, path);
@@ -191,7 +249,12 @@ class StripePages {
       if (after !== null) parameters.set('starting_after', after);
       let more: List;
       try {
-        const { body } = await this.client.request({ path: `${path}?${parameters}`, endpoint: genericEndpoint(path!), signal: request.signal, weight: () => Infinity });
+        const { body } = await this.client.request({
+          path: `${path}?${parameters}`,
+          endpoint: genericEndpoint(path!),
+          signal: request.signal,
+          weight: () => Infinity,
+        });
         more = asList(body, path!);
       } catch (error) {
         if (!(error instanceof CursorGoneError)) throw error;
@@ -205,7 +268,9 @@ class StripePages {
 
   private narrow(page: Page, fields: Set<string> | undefined): Page {
     if (!fields) return page;
-    const records = page.records.map((record) => Object.fromEntries(Object.entries(record).filter(([key]) => fields.has(key))));
+    const records = page.records.map((record) =>
+      Object.fromEntries(Object.entries(record).filter(([key]) => fields.has(key))),
+    );
     return { ...page, records };
   }
 
@@ -224,7 +289,8 @@ class StripePages {
         const page = await this.page(events, request);
         return { ...page, groups: await this.changed(page.records, request) };
       },
-      changed: (records, signal) => this.changed(records, { gte: null, lt: null, cursor: null, signal, weight: () => Infinity }),
+      changed: (records, signal) =>
+        this.changed(records, { gte: null, lt: null, cursor: null, signal, weight: () => Infinity }),
     };
   }
 
@@ -242,7 +308,12 @@ class StripePages {
       const object = (event['data'] as { object?: DataRecord } | undefined)?.object;
       const id = object?.['id'];
       const definition = this.chosen.find((candidate) => candidate.object === object?.['object']);
-      if (typeof id === 'string' && !seen.has(id) && object?.['object'] === 'subscription' && this.chosen.some(({ name }) => name === 'subscription_items')) {
+      if (
+        typeof id === 'string' &&
+        !seen.has(id) &&
+        object?.['object'] === 'subscription' &&
+        this.chosen.some(({ name }) => name === 'subscription_items')
+      ) {
         work.push(this.itemsOf(id, request).then((group) => void scoped.push(group)));
       }
       if (!definition || definition.follow.kind !== 'events' || typeof id !== 'string' || seen.has(id)) continue;
@@ -253,7 +324,16 @@ class StripePages {
           const group = groupOf(definition.name);
           group.serverTimeMs = earlier(group.serverTimeMs, serverTimeMs);
           if (record === undefined || record['deleted'] === true) group.deleted!.push({ id });
-          else group.records.push(fields ? Object.fromEntries(Object.entries(record).filter(([key]) => key === 'id' || key === definition.position || fields.includes(key))) : record);
+          else
+            group.records.push(
+              fields
+                ? Object.fromEntries(
+                    Object.entries(record).filter(
+                      ([key]) => key === 'id' || key === definition.position || fields.includes(key),
+                    ),
+                  )
+                : record,
+            );
         }),
       );
     }
@@ -261,14 +341,23 @@ class StripePages {
     return [...groups.values(), ...scoped];
   }
 
-  /** Items have no events of their own: those of a changed subscription are listed again, and the missing ones are gone. */
+  /**
+   * Items have no events of their own: those of a changed subscription are listed again, and the missing ones are gone.
+   */
   private async itemsOf(subscription: string, request: PageRequest): Promise<RecordGroup> {
     const definition = STREAMS.find(({ name }) => name === 'subscription_items')!;
     const records: DataRecord[] = [];
     let serverTimeMs: number | undefined;
     try {
-      for (let cursor: string | null = null, more = true; more; ) {
-        const page: Page = await this.page(definition, { ...request, gte: null, lt: null, cursor, slice: subscription, ticket: undefined });
+      for (let cursor: string | null = null, more = true; more;) {
+        const page: Page = await this.page(definition, {
+          ...request,
+          gte: null,
+          lt: null,
+          cursor,
+          slice: subscription,
+          ticket: undefined,
+        });
         records.push(...page.records);
         serverTimeMs = earlier(serverTimeMs, page.serverTimeMs);
         cursor = page.next;
@@ -277,17 +366,31 @@ class StripePages {
     } catch (error) {
       if (!(error instanceof SkippableError) || error.code !== 'stripe_missing') throw error; // the subscription is gone, and its items with it
     }
-    return { stream: 'subscription_items', records, scope: { field: 'subscription', value: subscription }, serverTimeMs };
+    return {
+      stream: 'subscription_items',
+      records,
+      scope: { field: 'subscription', value: subscription },
+      serverTimeMs,
+    };
   }
 
   /** Without a record where the object is gone. */
-  private async retrieve(definition: StreamDefinition, object: DataRecord, request: PageRequest): Promise<{ record?: DataRecord; serverTimeMs?: number | undefined }> {
+  private async retrieve(
+    definition: StreamDefinition,
+    object: DataRecord,
+    request: PageRequest,
+  ): Promise<{ record?: DataRecord; serverTimeMs?: number | undefined }> {
     const id = encodeURIComponent(String(object['id']));
     const parent = typeof definition.shape === 'object' ? object['customer'] : undefined;
     // A payment method or tax id that was detached has no owner any more: it left the stream.
     if (typeof definition.shape === 'object' && typeof parent !== 'string') return {};
     const path = definition.path.replace('{parent}', encodeURIComponent(String(parent)));
-    const send: ApiRequest = { path: `/v1/${path}/${id}`, endpoint: `${endpointOf(definition)}/:id`, signal: request.signal, weight: () => Infinity };
+    const send: ApiRequest = {
+      path: `/v1/${path}/${id}`,
+      endpoint: `${endpointOf(definition)}/:id`,
+      signal: request.signal,
+      weight: () => Infinity,
+    };
     try {
       const { body, serverTimeMs } = await this.client.request(send);
       for (const nested of incompleteLists(body as DataRecord)) await this.complete(nested, request);
@@ -307,7 +410,8 @@ function earlier(a: number | undefined, b: number | undefined): number | undefin
 /** A parent that was deleted since it was listed has no children any more. */
 function asSliceGone(request: PageRequest): (error: unknown) => never {
   return (error) => {
-    if (request.slice === undefined || !(error instanceof SkippableError) || error.code !== 'stripe_missing') throw error;
+    if (request.slice === undefined || !(error instanceof SkippableError) || error.code !== 'stripe_missing')
+      throw error;
     throw new SliceGoneError(`${request.slice} is gone`, { code: 'slice_gone', cause: error });
   };
 }
@@ -328,7 +432,13 @@ function lastId(list: List): string | null {
 function asList(body: unknown, path: string): List {
   const list = body as List | null;
   if (list === null || typeof list !== 'object' || !Array.isArray(list.data) || typeof list.has_more !== 'boolean') {
-    throw new RetriableError('Stripe\'s answer is no list', { code: 'not_a_list', place: `/v1/${path}`, expected: '{"object":"list","data":[…],"has_more":…}', found: JSON.stringify(body)?.slice(0, 120), next: 'check base_url' });
+    throw new RetriableError("Stripe's answer is no list", {
+      code: 'not_a_list',
+      place: `/v1/${path}`,
+      expected: '{"object":"list","data":[…],"has_more":…}',
+      found: JSON.stringify(body)?.slice(0, 120),
+      next: 'check base_url',
+    });
   }
   return list;
 }
@@ -340,7 +450,8 @@ function incompleteLists(record: DataRecord): List[] {
   let found = NONE;
   for (const field in record) {
     const list = record[field] as List | null;
-    if (typeof list === 'object' && list?.object === 'list' && list.has_more === true && typeof list.url === 'string') found = [...found, list];
+    if (typeof list === 'object' && list?.object === 'list' && list.has_more === true && typeof list.url === 'string')
+      found = [...found, list];
   }
   return found;
 }

@@ -7,7 +7,9 @@ export interface StreamDefinition {
   path: string;
   /** `object` of its rows, by which an event names the stream. */
   object: string;
-  /** `range`: the list takes `created`; `chain`: it does not; `child`: it is listed for each object of another stream. */
+  /**
+   * `range`: the list takes `created`; `chain`: it does not; `child`: it is listed for each object of another stream.
+   */
   shape: 'range' | 'chain' | { parent: string };
   /** The field that `created` filters on; `created` unless said. */
   position: string;
@@ -37,7 +39,10 @@ export const STREAMS: StreamDefinition[] = [
   range('invoices', 'invoices', 'invoice'),
   range('payment_intents', 'payment_intents', 'payment_intent'),
   { ...range('payment_links', 'payment_links', 'payment_link'), shape: 'chain' },
-  { ...range('payment_methods', 'customers/{parent}/payment_methods', 'payment_method'), shape: { parent: 'customers' } },
+  {
+    ...range('payment_methods', 'customers/{parent}/payment_methods', 'payment_method'),
+    shape: { parent: 'customers' },
+  },
   range('payouts', 'payouts', 'payout'),
   range('plans', 'plans', 'plan'),
   range('prices', 'prices', 'price'),

@@ -22,11 +22,23 @@ export interface Manifest {
 export function loadManifest(file: string): Manifest {
   let text: string;
   try {
-    if (statSync(file).size > LIMITS.manifestBytes * 2) throw new ConfigError('the manifest is too large', { code: 'manifest_too_large', place: file, expected: `at most ${LIMITS.manifestBytes / 1e6} MB`, found: `${(statSync(file).size / 1e6).toFixed(1)} MB` });
+    if (statSync(file).size > LIMITS.manifestBytes * 2)
+      throw new ConfigError('the manifest is too large', {
+        code: 'manifest_too_large',
+        place: file,
+        expected: `at most ${LIMITS.manifestBytes / 1e6} MB`,
+        found: `${(statSync(file).size / 1e6).toFixed(1)} MB`,
+      });
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw new ConfigError('the manifest cannot be read', { code: 'manifest_missing', place: file, expected: 'a manifest.yaml of a connector', found: (error as NodeJS.ErrnoException).code ?? 'an error', next: 'check the path' });
+    throw new ConfigError('the manifest cannot be read', {
+      code: 'manifest_missing',
+      place: file,
+      expected: 'a manifest.yaml of a connector',
+      found: (error as NodeJS.ErrnoException).code ?? 'an error',
+      next: 'check the path',
+    });
   }
   return parseManifest(text, file);
 }

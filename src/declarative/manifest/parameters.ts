@@ -1,6 +1,6 @@
 /**
- * `$parameters` handed down to the components inside, and the types that a manifest may leave out. A parameter is also the value of the
- * component's own field of that name, where the component does not set it.
+ * `$parameters` handed down to the components inside, and the types that a manifest may leave out. A parameter is also
+ * the value of the component's own field of that name, where the component does not set it.
  */
 import { ConfigError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
@@ -10,26 +10,61 @@ const PARAMETERS = '$parameters';
 
 /** What a field holds where its component has no `type`. */
 const DEFAULT_TYPES: Record<string, string> = {
-  'AddFields.fields': 'AddedFieldDefinition', 'CompositeErrorHandler.error_handlers': 'DefaultErrorHandler', 'ConfigComponentsResolver.components_mapping': 'ComponentMappingDefinition',
-  'ConfigComponentsResolver.stream_config': 'StreamConfig', 'CursorPagination.decoder': 'JsonDecoder', 'CustomPartitionRouter.parent_stream_configs': 'ParentStreamConfig',
-  'DatetimeBasedCursor.end_datetime': 'MinMaxDatetime', 'DatetimeBasedCursor.end_time_option': 'RequestOption', 'DatetimeBasedCursor.start_datetime': 'MinMaxDatetime',
-  'DatetimeBasedCursor.start_time_option': 'RequestOption', 'DeclarativeSource.check': 'CheckStream', 'DeclarativeSource.spec': 'Spec', 'DeclarativeSource.streams': 'DeclarativeStream',
-  'DeclarativeStream.retriever': 'SimpleRetriever', 'DeclarativeStream.schema_loader': 'JsonFileSchemaLoader', 'DefaultErrorHandler.response_filters': 'HttpResponseFilter',
-  'DefaultPaginator.decoder': 'JsonDecoder', 'DefaultPaginator.page_size_option': 'RequestOption', 'DpathExtractor.decoder': 'JsonDecoder', 'DpathExtractor.record_expander': 'RecordExpander',
-  'DynamicDeclarativeStream.components_resolver': 'ConfigComponentsResolver', 'DynamicDeclarativeStream.stream_template': 'DeclarativeStream', 'DynamicSchemaLoader.retriever': 'SimpleRetriever',
-  'HttpComponentsResolver.components_mapping': 'ComponentMappingDefinition', 'HttpComponentsResolver.retriever': 'SimpleRetriever', 'HttpRequester.error_handler': 'DefaultErrorHandler',
-  'ListPartitionRouter.request_option': 'RequestOption', 'ParentStreamConfig.request_option': 'RequestOption', 'ParentStreamConfig.stream': 'DeclarativeStream', 'RecordExpander.parent_fields': 'ParentFieldPath',
-  'RecordSelector.extractor': 'DpathExtractor', 'RecordSelector.record_filter': 'RecordFilter', 'SchemaTypeIdentifier.types_map': 'TypesMap', 'SimpleRetriever.paginator': 'NoPagination',
-  'SimpleRetriever.record_selector': 'RecordSelector', 'SimpleRetriever.requester': 'HttpRequester', 'SubstreamPartitionRouter.parent_stream_configs': 'ParentStreamConfig',
+  'AddFields.fields': 'AddedFieldDefinition',
+  'CompositeErrorHandler.error_handlers': 'DefaultErrorHandler',
+  'ConfigComponentsResolver.components_mapping': 'ComponentMappingDefinition',
+  'ConfigComponentsResolver.stream_config': 'StreamConfig',
+  'CursorPagination.decoder': 'JsonDecoder',
+  'CustomPartitionRouter.parent_stream_configs': 'ParentStreamConfig',
+  'DatetimeBasedCursor.end_datetime': 'MinMaxDatetime',
+  'DatetimeBasedCursor.end_time_option': 'RequestOption',
+  'DatetimeBasedCursor.start_datetime': 'MinMaxDatetime',
+  'DatetimeBasedCursor.start_time_option': 'RequestOption',
+  'DeclarativeSource.check': 'CheckStream',
+  'DeclarativeSource.spec': 'Spec',
+  'DeclarativeSource.streams': 'DeclarativeStream',
+  'DeclarativeStream.retriever': 'SimpleRetriever',
+  'DeclarativeStream.schema_loader': 'JsonFileSchemaLoader',
+  'DefaultErrorHandler.response_filters': 'HttpResponseFilter',
+  'DefaultPaginator.decoder': 'JsonDecoder',
+  'DefaultPaginator.page_size_option': 'RequestOption',
+  'DpathExtractor.decoder': 'JsonDecoder',
+  'DpathExtractor.record_expander': 'RecordExpander',
+  'DynamicDeclarativeStream.components_resolver': 'ConfigComponentsResolver',
+  'DynamicDeclarativeStream.stream_template': 'DeclarativeStream',
+  'DynamicSchemaLoader.retriever': 'SimpleRetriever',
+  'HttpComponentsResolver.components_mapping': 'ComponentMappingDefinition',
+  'HttpComponentsResolver.retriever': 'SimpleRetriever',
+  'HttpRequester.error_handler': 'DefaultErrorHandler',
+  'ListPartitionRouter.request_option': 'RequestOption',
+  'ParentStreamConfig.request_option': 'RequestOption',
+  'ParentStreamConfig.stream': 'DeclarativeStream',
+  'RecordExpander.parent_fields': 'ParentFieldPath',
+  'RecordSelector.extractor': 'DpathExtractor',
+  'RecordSelector.record_filter': 'RecordFilter',
+  'SchemaTypeIdentifier.types_map': 'TypesMap',
+  'SimpleRetriever.paginator': 'NoPagination',
+  'SimpleRetriever.record_selector': 'RecordSelector',
+  'SimpleRetriever.requester': 'HttpRequester',
+  'SubstreamPartitionRouter.parent_stream_configs': 'ParentStreamConfig',
 };
 /** The same where it names a class of Python. */
 const CUSTOM_TYPES: Record<string, string> = {
-  'CompositeErrorHandler.backoff_strategies': 'CustomBackoffStrategy', 'DeclarativeStream.retriever': 'CustomRetriever', 'DeclarativeStream.transformations': 'CustomTransformation',
-  'DefaultErrorHandler.backoff_strategies': 'CustomBackoffStrategy', 'DefaultPaginator.pagination_strategy': 'CustomPaginationStrategy', 'HttpRequester.authenticator': 'CustomAuthenticator',
-  'HttpRequester.error_handler': 'CustomErrorHandler', 'RecordSelector.extractor': 'CustomRecordExtractor', 'SimpleRetriever.partition_router': 'CustomPartitionRouter',
+  'CompositeErrorHandler.backoff_strategies': 'CustomBackoffStrategy',
+  'DeclarativeStream.retriever': 'CustomRetriever',
+  'DeclarativeStream.transformations': 'CustomTransformation',
+  'DefaultErrorHandler.backoff_strategies': 'CustomBackoffStrategy',
+  'DefaultPaginator.pagination_strategy': 'CustomPaginationStrategy',
+  'HttpRequester.authenticator': 'CustomAuthenticator',
+  'HttpRequester.error_handler': 'CustomErrorHandler',
+  'RecordSelector.extractor': 'CustomRecordExtractor',
+  'SimpleRetriever.partition_router': 'CustomPartitionRouter',
 };
 
-/** A copy in which every component has its type and all its parameters. Throws ConfigError where the copy grows beyond what it may. */
+/**
+ * A copy in which every component has its type and all its parameters. Throws ConfigError where the copy grows beyond
+ * what it may.
+ */
 export function propagateParameters(root: JsonObject, origins: Origins, file: string): JsonObject {
   let nodes = 0;
 
@@ -38,7 +73,13 @@ export function propagateParameters(root: JsonObject, origins: Origins, file: st
 
   const component = (source: JsonObject, field: string, inherited: JsonObject): JsonObject => {
     if (++nodes > LIMITS.manifestNodes) {
-      throw new ConfigError('the manifest unfolds into too much', { code: 'manifest_too_large', place: file, expected: `at most ${LIMITS.manifestNodes} components once references are resolved`, found: 'more', next: 'check for references that repeat each other' });
+      throw new ConfigError('the manifest unfolds into too much', {
+        code: 'manifest_too_large',
+        place: file,
+        expected: `at most ${LIMITS.manifestNodes} components once references are resolved`,
+        found: 'more',
+        next: 'check for references that repeat each other',
+      });
     }
     const made: JsonObject = {};
     for (const [key, value] of Object.entries(source)) if (key !== PARAMETERS) set(made, key, value);
@@ -54,7 +95,8 @@ export function propagateParameters(root: JsonObject, origins: Origins, file: st
     // A JSON schema is no component, though it has a `type`.
     if (type === 'object' || Array.isArray(type) || isObject(type)) return made;
     if (type === undefined) {
-      for (const [key, value] of Object.entries(made)) if (isObject(value) && isTruthy(value['type'])) made[key] = component(value, field, parameters);
+      for (const [key, value] of Object.entries(made))
+        if (isObject(value) && isTruthy(value['type'])) made[key] = component(value, field, parameters);
       return made;
     }
     for (const [key, value] of Object.entries(parameters)) if (!isTruthy(made[key])) set(made, key, value);

@@ -7,7 +7,9 @@ const MOST_DEPTH = 300;
 /** Holds values of a user's configuration: nothing in it is a reference. */
 const VERBATIM = 'config_overrides';
 
-/** The manifest without references. Objects that several places name are shared, so a chain of references cannot swell. */
+/**
+ * The manifest without references. Objects that several places name are shared, so a chain of references cannot swell.
+ */
 export function resolveReferences({ root, origins, file }: ManifestText): JsonObject {
   const resolved = new Map<string, Json>();
   const done = new Map<object, Json>();
@@ -15,14 +17,28 @@ export function resolveReferences({ root, origins, file }: ManifestText): JsonOb
 
   const fail = (reference: string, near: object | undefined, message: string, code: string, found: string): never => {
     const origin = near && origins.get(near);
-    throw new ConfigError(message, { code, place: origin ? `${file}:${origin.line} (${origin.path})` : file, expected: 'a reference like #/definitions/name to something in this manifest', found: found || reference, next: 'correct the reference' });
+    throw new ConfigError(message, {
+      code,
+      place: origin ? `${file}:${origin.line} (${origin.path})` : file,
+      expected: 'a reference like #/definitions/name to something in this manifest',
+      found: found || reference,
+      next: 'correct the reference',
+    });
   };
 
   const lookUp = (reference: string, near: object | undefined): Json => {
     const known = resolved.get(reference);
     if (known !== undefined) return known;
-    if (open.includes(reference)) fail(reference, near, 'references go in a circle', 'manifest_ref_cycle', [...open.slice(open.indexOf(reference)), reference].join(' -> '));
-    if (open.length >= MOST_DEPTH) fail(reference, near, 'references go too deep', 'manifest_ref_depth', `more than ${MOST_DEPTH} in a chain`);
+    if (open.includes(reference))
+      fail(
+        reference,
+        near,
+        'references go in a circle',
+        'manifest_ref_cycle',
+        [...open.slice(open.indexOf(reference)), reference].join(' -> '),
+      );
+    if (open.length >= MOST_DEPTH)
+      fail(reference, near, 'references go too deep', 'manifest_ref_depth', `more than ${MOST_DEPTH} in a chain`);
     let at: Json | undefined = root;
     let rest = reference.slice(2);
     // A key may itself contain a slash: the longest one that exists is taken.
@@ -34,7 +50,12 @@ export function resolveReferences({ root, origins, file }: ManifestText): JsonOb
       const slash = rest.indexOf('/');
       const head = slash < 0 ? rest : rest.slice(0, slash);
       rest = slash < 0 ? '' : rest.slice(slash + 1);
-      at = isObject(at) && Object.hasOwn(at, head) ? at[head] : Array.isArray(at) && /^\d+$/.test(head) ? at[Number(head)] : undefined;
+      at =
+        isObject(at) && Object.hasOwn(at, head)
+          ? at[head]
+          : Array.isArray(at) && /^\d+$/.test(head)
+            ? at[Number(head)]
+            : undefined;
       if (at === undefined) fail(reference, near, 'a reference names nothing', 'manifest_ref_missing', reference);
     }
     open.push(reference);
@@ -49,16 +70,23 @@ export function resolveReferences({ root, origins, file }: ManifestText): JsonOb
     if (node === null || typeof node !== 'object') return node;
     const known = done.get(node);
     if (known !== undefined) return known;
-    if (depth > MOST_DEPTH) fail('', node, 'the manifest is nested too deeply', 'manifest_depth', `more than ${MOST_DEPTH} levels`);
+    if (depth > MOST_DEPTH)
+      fail('', node, 'the manifest is nested too deeply', 'manifest_depth', `more than ${MOST_DEPTH} levels`);
     let made: Json;
     if (Array.isArray(node)) made = node.map((item) => resolve(item, depth + 1, node));
     else {
       const own: JsonObject = {};
-      for (const [key, value] of Object.entries(node)) if (key !== REF) set(own, key, key === VERBATIM ? value : resolve(value, depth + 1, node));
+      for (const [key, value] of Object.entries(node))
+        if (key !== REF) set(own, key, key === VERBATIM ? value : resolve(value, depth + 1, node));
       made = own;
       if (Object.hasOwn(node, REF)) {
         const reference = node[REF];
-        const base = typeof reference === 'string' && reference.startsWith('#/') ? lookUp(reference, node) : typeof reference === 'string' ? fail(reference, node, 'a reference has the wrong form', 'manifest_ref_form', reference) : resolve(reference ?? null, depth + 1, node);
+        const base =
+          typeof reference === 'string' && reference.startsWith('#/')
+            ? lookUp(reference, node)
+            : typeof reference === 'string'
+              ? fail(reference, node, 'a reference has the wrong form', 'manifest_ref_form', reference)
+              : resolve(reference ?? null, depth + 1, node);
         if (!isObject(base)) made = base;
         else {
           made = {};

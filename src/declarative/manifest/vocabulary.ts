@@ -1,7 +1,7 @@
 /**
- * The words of Airbyte's declarative language (its component schema, version 1.0.0): each component, its fields, and what they hold.
- * A line is `Component field:type field!:type`, `!` for what is required; a type is a component, `string`, `integer`, `number`,
- * `boolean`, `object`, `any`, `=word`, `[list]`, `{map}` or `(one|of|these)`.
+ * The words of Airbyte's declarative language (its component schema, version 1.0.0): each component, its fields, and
+ * what they hold. A line is `Component field:type field!:type`, `!` for what is required; a type is a component,
+ * `string`, `integer`, `number`, `boolean`, `object`, `any`, `=word`, `[list]`, `{map}` or `(one|of|these)`.
  */
 const WORDS = `
 AddFields fields!:[AddedFieldDefinition] condition:string

@@ -11,15 +11,22 @@ export type Decode = (body: Buffer) => unknown[];
 
 export function decoder(kit: Kit, component: JsonObject | undefined): Decode {
   switch (component?.['type']) {
-    case undefined: case 'JsonDecoder': case 'JsonParser': return json;
-    case 'JsonlDecoder': return (body) => lines(body).map((line) => parsed(line));
-    case 'IterableDecoder': return (body) => lines(body).map((record) => ({ record }));
+    case undefined:
+    case 'JsonDecoder':
+    case 'JsonParser':
+      return json;
+    case 'JsonlDecoder':
+      return (body) => lines(body).map((line) => parsed(line));
+    case 'IterableDecoder':
+      return (body) => lines(body).map((record) => ({ record }));
     case 'CsvDecoder': {
       const delimiter = String(component['delimiter'] ?? ',').replace('\\t', '\t');
       const empty = component['set_values_to_none'];
-      return (body) => csv(text(body, component['encoding']), delimiter, new Set(Array.isArray(empty) ? empty.map(String) : []));
+      return (body) =>
+        csv(text(body, component['encoding']), delimiter, new Set(Array.isArray(empty) ? empty.map(String) : []));
     }
-    case 'XmlDecoder': return (body) => [xml(text(body, undefined))];
+    case 'XmlDecoder':
+      return (body) => [xml(text(body, undefined))];
     case 'GzipDecoder': {
       const inner = decoder(kit, fields(component, 'decoder'));
       return (body) => inner(isGzip(body) ? gunzipSync(body, { maxOutputLength: LIMITS.responseBytes * 4 }) : body);
@@ -28,7 +35,8 @@ export function decoder(kit: Kit, component: JsonObject | undefined): Decode {
       const inner = decoder(kit, fields(component, 'decoder'));
       return (body) => unzip(body).flatMap((file) => inner(file));
     }
-    default: throw unsupported(kit, component!, `the decoder ${String(component!['type'])}`, 'use a decoder of the language');
+    default:
+      throw unsupported(kit, component!, `the decoder ${String(component!['type'])}`, 'use a decoder of the language');
   }
 }
 
@@ -41,19 +49,30 @@ function parsed(source: string): unknown {
   try {
     return parseJson(source);
   } catch (error) {
-    throw new RetriableError(`the answer is not valid JSON: ${(error as Error).message}`, { code: 'invalid_json', cause: error });
+    throw new RetriableError(`the answer is not valid JSON: ${(error as Error).message}`, {
+      code: 'invalid_json',
+      cause: error,
+    });
   }
 }
 
 const isGzip = (body: Buffer) => body[0] === 0x1f && body[1] === 0x8b;
 
 function text(body: Buffer, encoding: unknown): string {
-  const name = typeof encoding === 'string' && /^(latin-?1|iso-?8859-?1|cp1252|windows-1252)$/i.test(encoding) ? 'latin1' : typeof encoding === 'string' && /^utf-?16/i.test(encoding) ? 'utf16le' : 'utf8';
+  const name =
+    typeof encoding === 'string' && /^(latin-?1|iso-?8859-?1|cp1252|windows-1252)$/i.test(encoding)
+      ? 'latin1'
+      : typeof encoding === 'string' && /^utf-?16/i.test(encoding)
+        ? 'utf16le'
+        : 'utf8';
   return body.toString(name).replace(/^\ufeff/, '');
 }
 
 function lines(body: Buffer): string[] {
-  return body.toString('utf8').split(/\r?\n/).filter((line) => line.trim() !== '');
+  return body
+    .toString('utf8')
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== '');
 }
 
 /** RFC 4180: the first row names the fields. */
@@ -85,17 +104,23 @@ export function csv(source: string, delimiter: string, empty: ReadonlySet<string
   }
   if (cell !== '' || row.length > 0) rows.push([...row, cell]);
   const [header = [], ...data] = rows;
-  return data.map((cells) => Object.fromEntries(header.map((name, i) => [name, cells[i] === undefined || empty.has(cells[i]!) ? null : cells[i]])));
+  return data.map((cells) =>
+    Object.fromEntries(
+      header.map((name, i) => [name, cells[i] === undefined || empty.has(cells[i]!) ? null : cells[i]]),
+    ),
+  );
 }
 
 /** As xmltodict has it: attributes with `@`, text beside them as `#text`, repeated elements as lists. */
 export function xml(source: string): Record<string, unknown> {
   const stack: { name: string; value: Record<string, unknown>; text: string }[] = [{ name: '', value: {}, text: '' }];
   const put = (into: Record<string, unknown>, name: string, value: unknown) => {
-    if (!Object.hasOwn(into, name)) Object.defineProperty(into, name, { value, enumerable: true, writable: true, configurable: true });
+    if (!Object.hasOwn(into, name))
+      Object.defineProperty(into, name, { value, enumerable: true, writable: true, configurable: true });
     else into[name] = Array.isArray(into[name]) ? [...(into[name] as unknown[]), value] : [into[name], value];
   };
-  const pattern = /<!\[CDATA\[([^]*?)\]\]>|<!--[^]*?-->|<\?[^]*?\?>|<![^>]*>|<\/([^>\s]+)\s*>|<([^\s/>]+)((?:\s+[^\s=>/]+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(\/?)>|([^<]+)/g;
+  const pattern =
+    /<!\[CDATA\[([^]*?)\]\]>|<!--[^]*?-->|<\?[^]*?\?>|<![^>]*>|<\/([^>\s]+)\s*>|<([^\s/>]+)((?:\s+[^\s=>/]+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(\/?)>|([^<]+)/g;
   const close = () => {
     const { name, value, text: own } = stack.pop()!;
     const trimmed = own.trim();
@@ -107,27 +132,34 @@ export function xml(source: string): Record<string, unknown> {
     if (cdata !== undefined) stack.at(-1)!.text += cdata;
     else if (characters !== undefined) stack.at(-1)!.text += entities(characters);
     else if (end !== undefined) {
-      if (stack.length < 2 || stack.at(-1)!.name !== end) throw new RetriableError(`the answer is not well-formed XML at </${end}>`, { code: 'invalid_xml' });
+      if (stack.length < 2 || stack.at(-1)!.name !== end)
+        throw new RetriableError(`the answer is not well-formed XML at </${end}>`, { code: 'invalid_xml' });
       close();
     } else if (start !== undefined) {
-      if (stack.length > 200) throw new RetriableError('the answer\'s XML is nested too deeply', { code: 'invalid_xml' });
+      if (stack.length > 200)
+        throw new RetriableError("the answer's XML is nested too deeply", { code: 'invalid_xml' });
       const value: Record<string, unknown> = {};
-      for (const [, name, double, single] of attributes!.matchAll(/([^\s=]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g)) put(value, `@${name}`, entities(double ?? single ?? ''));
+      for (const [, name, double, single] of attributes!.matchAll(/([^\s=]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g))
+        put(value, `@${name}`, entities(double ?? single ?? ''));
       stack.push({ name: start, value, text: '' });
       if (isEmpty) close();
     }
   }
-  if (stack.length !== 1) throw new RetriableError(`the answer's XML ends inside <${stack.at(-1)!.name}>`, { code: 'invalid_xml' });
+  if (stack.length !== 1)
+    throw new RetriableError(`the answer's XML ends inside <${stack.at(-1)!.name}>`, { code: 'invalid_xml' });
   return stack[0]!.value;
 }
 
 /** The five entities of XML, and numbers: no declaration can add one. */
 function entities(source: string): string {
-  return source.replaceAll(/&(?:#x([0-9a-fA-F]+)|#(\d+)|(lt|gt|amp|quot|apos));/g, (_, hex: string | undefined, decimal: string | undefined, name: string | undefined) => {
-    if (name !== undefined) return { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" }[name]!;
-    const code = Number.parseInt(hex ?? decimal!, hex === undefined ? 10 : 16);
-    return code <= 0x10ffff ? String.fromCodePoint(code) : '';
-  });
+  return source.replaceAll(
+    /&(?:#x([0-9a-fA-F]+)|#(\d+)|(lt|gt|amp|quot|apos));/g,
+    (_, hex: string | undefined, decimal: string | undefined, name: string | undefined) => {
+      if (name !== undefined) return { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" }[name]!;
+      const code = Number.parseInt(hex ?? decimal!, hex === undefined ? 10 : 16);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : '';
+    },
+  );
 }
 
 /** The files of a ZIP archive, by its central directory; stored or deflated. */

@@ -9,7 +9,8 @@ import { headerDict } from './paginator.js';
 import { replaced } from './twins.js';
 import { regexOf } from '../templates/filters.js';
 
-export type Action = 'SUCCESS' | 'FAIL' | 'RETRY' | 'IGNORE' | 'RESET_PAGINATION' | 'RATE_LIMITED' | 'REFRESH_TOKEN_THEN_RETRY';
+export type Action =
+  'SUCCESS' | 'FAIL' | 'RETRY' | 'IGNORE' | 'RESET_PAGINATION' | 'RATE_LIMITED' | 'REFRESH_TOKEN_THEN_RETRY';
 
 export interface Resolution {
   action: Action;
@@ -23,8 +24,17 @@ export interface Resolution {
 export type Handler = (response: ApiResponse, place: string) => Resolution;
 
 const DEFAULTS: Record<number, [Action, Resolution['failure']]> = {
-  400: ['FAIL', 'system_error'], 401: ['FAIL', 'config_error'], 403: ['FAIL', 'config_error'], 404: ['FAIL', 'system_error'], 405: ['FAIL', 'system_error'],
-  408: ['RETRY', 'transient_error'], 429: ['RATE_LIMITED', 'transient_error'], 500: ['RETRY', 'transient_error'], 502: ['RETRY', 'transient_error'], 503: ['RETRY', 'transient_error'], 504: ['RETRY', 'transient_error'],
+  400: ['FAIL', 'system_error'],
+  401: ['FAIL', 'config_error'],
+  403: ['FAIL', 'config_error'],
+  404: ['FAIL', 'system_error'],
+  405: ['FAIL', 'system_error'],
+  408: ['RETRY', 'transient_error'],
+  429: ['RATE_LIMITED', 'transient_error'],
+  500: ['RETRY', 'transient_error'],
+  502: ['RETRY', 'transient_error'],
+  503: ['RETRY', 'transient_error'],
+  504: ['RETRY', 'transient_error'],
 };
 
 export function errorHandler(kit: Kit, component: JsonObject | undefined): Handler {
@@ -35,10 +45,16 @@ export function errorHandler(kit: Kit, component: JsonObject | undefined): Handl
       const found = filter(response, place);
       if (found) return found;
     }
-    if (response.status < 400) return { action: 'SUCCESS', message: undefined, failure: 'system_error', waitMs: undefined };
+    if (response.status < 400)
+      return { action: 'SUCCESS', message: undefined, failure: 'system_error', waitMs: undefined };
     // Nobody knows this status: Airbyte tries again, and so do we.
     const [action, failure] = DEFAULTS[response.status] ?? ['RETRY', 'transient_error'];
-    return { action, failure, message: undefined, waitMs: action === 'RETRY' || action === 'RATE_LIMITED' ? waits?.(response) : undefined };
+    return {
+      action,
+      failure,
+      message: undefined,
+      waitMs: action === 'RETRY' || action === 'RATE_LIMITED' ? waits?.(response) : undefined,
+    };
   };
 }
 
@@ -47,55 +63,86 @@ type Match = (response: ApiResponse, place: string) => Resolution | undefined;
 function filtersOf(kit: Kit, component: JsonObject): Match[] {
   const own = replaced(kit, component);
   switch (own['type']) {
-    case 'CompositeErrorHandler': return list(own, 'error_handlers').flatMap((handler) => filtersOf(kit, handler));
+    case 'CompositeErrorHandler':
+      return list(own, 'error_handlers').flatMap((handler) => filtersOf(kit, handler));
     case 'DefaultErrorHandler': {
       const waits = backoffs(kit, own);
       return list(own, 'response_filters').map((filter) => responseFilter(kit, filter, waits));
     }
-    default: throw unsupported(kit, own, `the error handler ${String(own['type'])}`, 'use DefaultErrorHandler or CompositeErrorHandler');
+    default:
+      throw unsupported(
+        kit,
+        own,
+        `the error handler ${String(own['type'])}`,
+        'use DefaultErrorHandler or CompositeErrorHandler',
+      );
   }
 }
 
-function responseFilter(kit: Kit, filter: JsonObject, waits: ((response: ApiResponse) => number | undefined) | undefined): Match {
+function responseFilter(
+  kit: Kit,
+  filter: JsonObject,
+  waits: ((response: ApiResponse) => number | undefined) | undefined,
+): Match {
   const codes = new Set((Array.isArray(filter['http_codes']) ? filter['http_codes'] : []).map(Number));
   const contains = typeof filter['error_message_contains'] === 'string' ? filter['error_message_contains'] : undefined;
   const predicate = condition(kit, filter, filter['predicate']);
   const message = filter['error_message'] === undefined ? undefined : text(kit, filter, filter['error_message']);
   const action = filter['action'] as Action | undefined;
   return (response, place) => {
-    const scope = () => ({ response: (isObject(response.body) || Array.isArray(response.body) ? response.body : {}) as Value, headers: headerDict(response.headers) as Dict, request_url: place });
-    const matches = codes.has(response.status) || (predicate?.(scope()) ?? false) || (contains !== undefined && (messageIn(response.body) ?? '').includes(contains));
+    const scope = () => ({
+      response: (isObject(response.body) || Array.isArray(response.body) ? response.body : {}) as Value,
+      headers: headerDict(response.headers) as Dict,
+      request_url: place,
+    });
+    const matches =
+      codes.has(response.status) ||
+      (predicate?.(scope()) ?? false) ||
+      (contains !== undefined && (messageIn(response.body) ?? '').includes(contains));
     if (!matches) return undefined;
     const [defaultAction, defaultFailure] = DEFAULTS[response.status] ?? ['RETRY', 'system_error'];
     const resolved = action ?? defaultAction;
     return {
-      action: resolved, message: message?.(scope()) || undefined, waitMs: resolved === 'RETRY' || resolved === 'RATE_LIMITED' ? waits?.(response) : undefined,
+      action: resolved,
+      message: message?.(scope()) || undefined,
+      waitMs: resolved === 'RETRY' || resolved === 'RATE_LIMITED' ? waits?.(response) : undefined,
       failure: (filter['failure_type'] as Resolution['failure'] | undefined) ?? defaultFailure,
     };
   };
 }
 
-/** How long the first strategy that has an opinion asks to wait. Exponential ones have none: that is the engine's own way. */
+/**
+ * How long the first strategy that has an opinion asks to wait. Exponential ones have none: that is the engine's own
+ * way.
+ */
 function backoffs(kit: Kit, component: JsonObject): ((response: ApiResponse) => number | undefined) | undefined {
   const own = replaced(kit, component);
   const strategies = list(own, 'backoff_strategies').map((raw): ((response: ApiResponse) => number | undefined) => {
     const strategy = replaced(kit, raw);
     switch (strategy['type']) {
       case 'ConstantBackoffStrategy': {
-        const seconds = numberOf(now(kit, strategy, strategy['backoff_time_in_seconds']) as Value) ?? Number(now(kit, strategy, strategy['backoff_time_in_seconds']));
+        const seconds =
+          numberOf(now(kit, strategy, strategy['backoff_time_in_seconds']) as Value) ??
+          Number(now(kit, strategy, strategy['backoff_time_in_seconds']));
         // What a limit asks for is in its answer; a constant is the wait for whatever else failed.
         return (response) => (response.status === 429 || !Number.isFinite(seconds) ? undefined : seconds * 1000);
       }
-      case 'ExponentialBackoffStrategy': return () => undefined;
+      case 'ExponentialBackoffStrategy':
+        return () => undefined;
       case 'WaitTimeFromHeader': {
         const name = text(kit, strategy, strategy['header']);
         const pattern = typeof strategy['regex'] === 'string' ? regexOf(strategy['regex']) : undefined;
         return (response) => {
           const header = response.headers[name({}).toLowerCase()];
           const value = Array.isArray(header) ? header[0] : header;
-          const found = value === undefined ? undefined : pattern ? (pattern.exec(value)?.[1] ?? pattern.exec(value)?.[0]) : value;
+          const found =
+            value === undefined ? undefined : pattern ? (pattern.exec(value)?.[1] ?? pattern.exec(value)?.[0]) : value;
           const seconds = Number(found);
-          return found === undefined || found === '' ? undefined : Number.isFinite(seconds) ? Math.max(0, seconds * 1000) : parseRetryAfter(found, response.serverTimeMs);
+          return found === undefined || found === ''
+            ? undefined
+            : Number.isFinite(seconds)
+              ? Math.max(0, seconds * 1000)
+              : parseRetryAfter(found, response.serverTimeMs);
         };
       }
       case 'WaitUntilTimeFromHeader': {
@@ -106,11 +153,26 @@ function backoffs(kit: Kit, component: JsonObject): ((response: ApiResponse) => 
           const header = response.headers[name({}).toLowerCase()];
           const value = Array.isArray(header) ? header[0] : header;
           const found = value === undefined ? undefined : pattern ? pattern.exec(value)?.[0] : value;
-          const until = found === undefined || found === '' ? Number.NaN : Number.isFinite(Number(found)) ? Number(found) * 1000 : Date.parse(found);
-          return Number.isFinite(until) ? Math.max(until - (response.serverTimeMs ?? kit.clock.now()), least * 1000) : least > 0 ? least * 1000 : undefined;
+          const until =
+            found === undefined || found === ''
+              ? Number.NaN
+              : Number.isFinite(Number(found))
+                ? Number(found) * 1000
+                : Date.parse(found);
+          return Number.isFinite(until)
+            ? Math.max(until - (response.serverTimeMs ?? kit.clock.now()), least * 1000)
+            : least > 0
+              ? least * 1000
+              : undefined;
         };
       }
-      default: throw unsupported(kit, strategy, `the backoff strategy ${String(strategy['type'])}`, 'remove it: Headrace backs off by itself');
+      default:
+        throw unsupported(
+          kit,
+          strategy,
+          `the backoff strategy ${String(strategy['type'])}`,
+          'remove it: Headrace backs off by itself',
+        );
     }
   });
   if (strategies.length === 0) return undefined;
@@ -124,29 +186,78 @@ function backoffs(kit: Kit, component: JsonObject): ((response: ApiResponse) => 
 }
 
 /** The engine's verdict on an answer that no limit refused. */
-export function verdictOf(resolution: Resolution, response: ApiResponse, stream: string, place: string, refresh: () => void): Verdict {
+export function verdictOf(
+  resolution: Resolution,
+  response: ApiResponse,
+  stream: string,
+  place: string,
+  refresh: () => void,
+): Verdict {
   const found = `status ${response.status}${messageIn(response.body) ? `: ${messageIn(response.body)!.slice(0, 300)}` : ''}`;
   switch (resolution.action) {
-    case 'SUCCESS': case 'IGNORE': return { kind: 'ok' };
-    case 'RETRY': case 'RATE_LIMITED': return { kind: 'retry', reason: resolution.message ?? found, retryAfterMs: resolution.waitMs };
+    case 'SUCCESS':
+    case 'IGNORE':
+      return { kind: 'ok' };
+    case 'RETRY':
+    case 'RATE_LIMITED':
+      return { kind: 'retry', reason: resolution.message ?? found, retryAfterMs: resolution.waitMs };
     case 'REFRESH_TOKEN_THEN_RETRY':
       refresh();
       return { kind: 'retry', reason: 'the token is refreshed' };
-    case 'RESET_PAGINATION': return { kind: 'error', error: new CursorGoneError('the API asks to begin the pages anew', { code: 'pagination_reset', place, found }) };
-    case 'FAIL': return { kind: 'error', error: failure(resolution, response, stream, place, found) };
+    case 'RESET_PAGINATION':
+      return {
+        kind: 'error',
+        error: new CursorGoneError('the API asks to begin the pages anew', { code: 'pagination_reset', place, found }),
+      };
+    case 'FAIL':
+      return { kind: 'error', error: failure(resolution, response, stream, place, found) };
   }
 }
 
-function failure(resolution: Resolution, response: ApiResponse, stream: string, place: string, found: string): HeadraceError {
+function failure(
+  resolution: Resolution,
+  response: ApiResponse,
+  stream: string,
+  place: string,
+  found: string,
+): HeadraceError {
   const message = resolution.message ?? `the API refused a request of stream ${stream}`;
   const detail = { code: 'api_refused', place, expected: 'an answer', found };
-  if (response.status === 401) return new ConfigError(message, { ...detail, code: 'credential_rejected', next: 'check the credential in the configuration' });
+  if (response.status === 401)
+    return new ConfigError(message, {
+      ...detail,
+      code: 'credential_rejected',
+      next: 'check the credential in the configuration',
+    });
   // The others of the source may well be readable.
-  if (resolution.failure === 'config_error') return new SkippableError(message, { ...detail, next: 'check the permissions of the credential, and what the stream needs' });
-  return response.status === 404 || response.status === 403 || response.status === 400 || response.status === 402 || response.status === 405 ? new SkippableError(message, { ...detail, next: 'check the configuration of this stream' }) : new FatalError(message, { ...detail, next: 'run again later; report it if it stays' });
+  if (resolution.failure === 'config_error')
+    return new SkippableError(message, {
+      ...detail,
+      next: 'check the permissions of the credential, and what the stream needs',
+    });
+  return response.status === 404 ||
+    response.status === 403 ||
+    response.status === 400 ||
+    response.status === 402 ||
+    response.status === 405
+    ? new SkippableError(message, { ...detail, next: 'check the configuration of this stream' })
+    : new FatalError(message, { ...detail, next: 'run again later; report it if it stays' });
 }
 
-const MESSAGE_FIELDS = ['message', 'messages', 'error', 'errors', 'failures', 'failure', 'detail', 'err', 'error_message', 'msg', 'reason', 'status_message'];
+const MESSAGE_FIELDS = [
+  'message',
+  'messages',
+  'error',
+  'errors',
+  'failures',
+  'failure',
+  'detail',
+  'err',
+  'error_message',
+  'msg',
+  'reason',
+  'status_message',
+];
 
 /** The text in an error's body, wherever APIs put it. */
 function messageIn(value: unknown, depth = 0): string | undefined {

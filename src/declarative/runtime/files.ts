@@ -31,21 +31,54 @@ export interface FileReference {
 
 export type FetchFiles = (records: DataRecord[], slice: Dict, signal: AbortSignal) => Promise<DataRecord[]>;
 
-export function fileFetcher(kit: Kit, stream: string, component: JsonObject, folder: string, parts: RetrieverParts): FetchFiles {
+export function fileFetcher(
+  kit: Kit,
+  stream: string,
+  component: JsonObject,
+  folder: string,
+  parts: RetrieverParts,
+): FetchFiles {
   const targetOf = extractor(kit, component['download_target_extractor'] as JsonObject, true);
   const content = fields(component, 'file_extractor');
   const contentOf = content && extractor(kit, content, true);
   const decode = decoder(kit, undefined);
   // What is shown of requests to who writes a connector has no room for files.
-  const { send } = exchanger(kit, stream, component['requester'] as JsonObject, (body) => [body], { ...parts, onExchange: undefined });
-  const nameOf = typeof component['filename_extractor'] === 'string' ? text(kit, component, component['filename_extractor']) : undefined;
+  const { send } = exchanger(kit, stream, component['requester'] as JsonObject, (body) => [body], {
+    ...parts,
+    onExchange: undefined,
+  });
+  const nameOf =
+    typeof component['filename_extractor'] === 'string'
+      ? text(kit, component, component['filename_extractor'])
+      : undefined;
 
   const fetchOne = async (record: DataRecord, slice: Dict, signal: AbortSignal): Promise<DataRecord> => {
     const [target] = targetOf(record, { stream_slice: slice }) as unknown[];
     if (target === undefined || target === null) return { ...record, [FILE_REFERENCE]: null };
-    if (typeof target !== 'string') throw new FatalError('a record names no address of its file', { code: 'file_target', place: placeOf(kit.manifest, component), expected: 'a text at download_target_extractor', found: typeof target, next: 'correct the extractor' });
-    const scope: Scope = { record: record as Dict, download_target: target, stream_slice: { ...slice, extra_fields: { ...(slice['extra_fields'] as Dict | undefined), download_target: target } } };
-    const { documents } = await send({ scope, fill: () => undefined, isFirst: true, signal, weight: () => Infinity, ticket: undefined });
+    if (typeof target !== 'string')
+      throw new FatalError('a record names no address of its file', {
+        code: 'file_target',
+        place: placeOf(kit.manifest, component),
+        expected: 'a text at download_target_extractor',
+        found: typeof target,
+        next: 'correct the extractor',
+      });
+    const scope: Scope = {
+      record: record as Dict,
+      download_target: target,
+      stream_slice: {
+        ...slice,
+        extra_fields: { ...(slice['extra_fields'] as Dict | undefined), download_target: target },
+      },
+    };
+    const { documents } = await send({
+      scope,
+      fill: () => undefined,
+      isFirst: true,
+      signal,
+      weight: () => Infinity,
+      ticket: undefined,
+    });
     let [body] = documents as [Buffer?];
     // An answer that the error handler ignores: the file is gone.
     if (!body) return { ...record, [FILE_REFERENCE]: null };
@@ -53,21 +86,44 @@ export function fileFetcher(kit: Kit, stream: string, component: JsonObject, fol
     const relative = [safe(stream), ...segments(nameOf?.(scope) ?? '', target, record)].join('/');
     const file = path.join(folder, relative);
     await store(file, body);
-    return { ...record, [FILE_REFERENCE]: { staging_file_url: file, source_file_relative_path: relative, file_size_bytes: body.length } satisfies FileReference };
+    return {
+      ...record,
+      [FILE_REFERENCE]: {
+        staging_file_url: file,
+        source_file_relative_path: relative,
+        file_size_bytes: body.length,
+      } satisfies FileReference,
+    };
   };
   return (records, slice, signal) => Promise.all(records.map((record) => fetchOne(record, slice, signal)));
 }
 
-/** The name that the manifest gives, kept within its folder; without one, of what identifies the file, so that it is stored once. */
+/**
+ * The name that the manifest gives, kept within its folder; without one, of what identifies the file, so that it is
+ * stored once.
+ */
 function segments(name: string, target: string, record: DataRecord): string[] {
   const named = name.split(/[/\\]/).map(safe).filter(Boolean);
-  return named.length > 0 ? named : [createHash('sha256').update(typeof record['id'] === 'string' || typeof record['id'] === 'number' ? `${record['id']}` : stringifyJson([target.split('?')[0]])).digest('hex').slice(0, 40)];
+  return named.length > 0
+    ? named
+    : [
+        createHash('sha256')
+          .update(
+            typeof record['id'] === 'string' || typeof record['id'] === 'number'
+              ? `${record['id']}`
+              : stringifyJson([target.split('?')[0]]),
+          )
+          .digest('hex')
+          .slice(0, 40),
+      ];
 }
 
 function safe(segment: string): string {
   const text = segment.trim().replaceAll(/[\p{Cc}<>:"|?*]/gu, '_');
   if (/^\.*$/.test(text)) return '';
-  return Buffer.byteLength(text) <= NAME_BYTES ? text : `${createHash('sha256').update(text).digest('hex').slice(0, 16)}-${text.slice(-40)}`;
+  return Buffer.byteLength(text) <= NAME_BYTES
+    ? text
+    : `${createHash('sha256').update(text).digest('hex').slice(0, 16)}-${text.slice(-40)}`;
 }
 
 /** The whole file or none. */
@@ -79,6 +135,13 @@ async function store(file: string, body: Buffer): Promise<void> {
     await rename(half, file);
   } catch (error) {
     await rm(half, { force: true }).catch(() => {});
-    throw new FatalError('a file cannot be stored', { code: 'file_write', place: file, expected: 'room, and the right to write', found: messageOf(error), next: 'make room or choose another folder under files, then run again', cause: error });
+    throw new FatalError('a file cannot be stored', {
+      code: 'file_write',
+      place: file,
+      expected: 'room, and the right to write',
+      found: messageOf(error),
+      next: 'make room or choose another folder under files, then run again',
+      cause: error,
+    });
   }
 }

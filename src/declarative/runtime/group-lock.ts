@@ -7,7 +7,8 @@ export class GroupLock {
 
   /** Runs a page of the stream, once no other stream of the group is being read. */
   async during(stream: string, page: () => Promise<Page>): Promise<Page> {
-    while (this.holder !== undefined && this.holder !== stream) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    while (this.holder !== undefined && this.holder !== stream)
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
     this.holder = stream;
     try {
       const result = await page();

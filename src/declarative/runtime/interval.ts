@@ -1,4 +1,7 @@
-/** The time filter of a stream: its bounds, its windows, and where a record lies on it. Seconds since the epoch throughout. */
+/**
+ * The time filter of a stream: its bounds, its windows, and where a record lies on it. Seconds since the epoch
+ * throughout.
+ */
 import { ConfigError } from '../../errors.js';
 import type { DataRecord } from '../../protocol/catalog.js';
 import { placeOf } from '../manifest/manifest.js';
@@ -50,7 +53,10 @@ export function interval(kit: Kit, component: JsonObject | undefined, requests: 
   if (own['type'] !== 'DatetimeBasedCursor') return undefined;
   const field = text(kit, own, own['cursor_field'])({});
   const format = text(kit, own, own['datetime_format'])({});
-  const formats = [...(Array.isArray(own['cursor_datetime_formats']) ? own['cursor_datetime_formats'].map(String) : []), format];
+  const formats = [
+    ...(Array.isArray(own['cursor_datetime_formats']) ? own['cursor_datetime_formats'].map(String) : []),
+    format,
+  ];
   const duration = (name: string) => {
     const value = own[name];
     if (typeof value !== 'string' || value === '') return undefined;
@@ -61,10 +67,17 @@ export function interval(kit: Kit, component: JsonObject | undefined, requests: 
       return parsed.ms / 1000 + parsed.months * 30 * 86_400;
     } catch (error) {
       if (!(error instanceof DateTextError)) throw error;
-      throw new ConfigError(`${name} is no duration`, { code: 'bad_duration', place: placeOf(kit.manifest, own), expected: 'an ISO 8601 duration like P30D', found: rendered, next: 'check the value in the configuration' });
+      throw new ConfigError(`${name} is no duration`, {
+        code: 'bad_duration',
+        place: placeOf(kit.manifest, own),
+        expected: 'an ISO 8601 duration like P30D',
+        found: rendered,
+        next: 'check the value in the configuration',
+      });
     }
   };
-  const bound = (value: Json | undefined, name: string): number | undefined => (value === undefined ? undefined : boundOf(kit, own, value, format, name));
+  const bound = (value: Json | undefined, name: string): number | undefined =>
+    value === undefined ? undefined : boundOf(kit, own, value, format, name);
   const startOption = injection(kit, fields(own, 'start_time_option'));
   const endOption = injection(kit, fields(own, 'end_time_option'));
   const startName = String(own['partition_field_start'] ?? 'start_time');
@@ -86,13 +99,22 @@ export function interval(kit: Kit, component: JsonObject | undefined, requests: 
     const parsed = typeof value === 'string' ? Date.parse(value) : Number.NaN;
     return Math.floor(parsed / 1000);
   };
-  // Below a minute the bound itself is asked for: an API that excludes it would lose what lies on it, one that includes it says it twice.
+  // Below a minute the bound itself is asked for: an API that excludes it would lose what lies on it, one that includes
+  // it says it twice.
   const isCoarse = granularity !== undefined && granularity >= 60;
-  const ends = ({ from, to, last }: Window) => ({ start: write(from), end: write(last || !isCoarse ? to : Math.max(from, to - granularity)) });
+  const ends = ({ from, to, last }: Window) => ({
+    start: write(from),
+    end: write(last || !isCoarse ? to : Math.max(from, to - granularity)),
+  });
   return {
-    field, unitSeconds, stepSeconds: duration('step'), lookbackSeconds: duration('lookback_window') ?? 0,
-    hasStart: startOption !== undefined || used.includes(startName), hasEnd: endOption !== undefined || used.includes(endName),
-    clientSide: own['is_client_side_incremental'] === true, isFeed: own['is_data_feed'] === true,
+    field,
+    unitSeconds,
+    stepSeconds: duration('step'),
+    lookbackSeconds: duration('lookback_window') ?? 0,
+    hasStart: startOption !== undefined || used.includes(startName),
+    hasEnd: endOption !== undefined || used.includes(endName),
+    clientSide: own['is_client_side_incremental'] === true,
+    isFeed: own['is_data_feed'] === true,
     start: () => bound(own['start_datetime'], 'start_datetime') ?? 0,
     end: () => bound(own['end_datetime'], 'end_datetime') ?? kit.clock.now() / 1000,
     position: (record) => read(Object.hasOwn(record, field) ? record[field] : valueAt(record, path)),
@@ -113,7 +135,10 @@ export function interval(kit: Kit, component: JsonObject | undefined, requests: 
 function boundOf(kit: Kit, own: JsonObject, value: Json, format: string, name: string): number {
   const component = isObject(value) ? value : own;
   const source = isObject(value) ? value['datetime'] : value;
-  const ownFormat = isObject(value) && typeof value['datetime_format'] === 'string' && value['datetime_format'] !== '' ? text(kit, component, value['datetime_format'])({}) : format;
+  const ownFormat =
+    isObject(value) && typeof value['datetime_format'] === 'string' && value['datetime_format'] !== ''
+      ? text(kit, component, value['datetime_format'])({})
+      : format;
   const parse = (template: Json | undefined): number => {
     const rendered = text(kit, component, template)({});
     for (const each of [ownFormat, ISO_FORMAT]) {
@@ -126,13 +151,21 @@ function boundOf(kit: Kit, own: JsonObject, value: Json, format: string, name: s
     try {
       return parseIsoUtc(rendered).epochMs / 1000;
     } catch {
-      throw new ConfigError(`${name} is no date`, { code: 'bad_date', place: placeOf(kit.manifest, component), expected: `a date as ${ownFormat}`, found: rendered.slice(0, 60) || 'nothing', next: 'correct the date in the configuration' });
+      throw new ConfigError(`${name} is no date`, {
+        code: 'bad_date',
+        place: placeOf(kit.manifest, component),
+        expected: `a date as ${ownFormat}`,
+        found: rendered.slice(0, 60) || 'nothing',
+        next: 'correct the date in the configuration',
+      });
     }
   };
   let seconds = parse(source);
   if (isObject(value)) {
-    if (value['min_datetime'] !== undefined && value['min_datetime'] !== '') seconds = Math.max(seconds, parse(value['min_datetime']));
-    if (value['max_datetime'] !== undefined && value['max_datetime'] !== '') seconds = Math.min(seconds, parse(value['max_datetime']));
+    if (value['min_datetime'] !== undefined && value['min_datetime'] !== '')
+      seconds = Math.max(seconds, parse(value['min_datetime']));
+    if (value['max_datetime'] !== undefined && value['max_datetime'] !== '')
+      seconds = Math.min(seconds, parse(value['max_datetime']));
   }
   return seconds;
 }

@@ -23,24 +23,39 @@ export interface Kit {
   propertyLists: Map<JsonObject, string[]>;
 }
 
-/** What a request, a page or a record is seen with: everything that a template may name beside config and parameters. */
+/**
+ * What a request, a page or a record is seen with: everything that a template may name beside config and parameters.
+ */
 export type Scope = Context;
 
 export type Render = (scope: Scope) => Value;
 export type RenderText = (scope: Scope) => string;
 
-/** A template of a component's field. `fallback`: as of Airbyte's InterpolatedString, the text itself where nothing comes out. */
+/**
+ * A template of a component's field. `fallback`: as of Airbyte's InterpolatedString, the text itself where nothing
+ * comes out.
+ */
 export function template(kit: Kit, component: JsonObject, value: Json | undefined, fallback?: string): Render {
   return rendered(kit, component, value, (source, context) => kit.templates.string(source, context, fallback));
 }
 
 /** The same, where only a text or a list makes sense: `"10"` stays a text. Null where nothing comes out. */
-export function parameter(kit: Kit, component: JsonObject, value: Json | undefined, accepts: (value: Value) => boolean = isTextOrList): Render {
+export function parameter(
+  kit: Kit,
+  component: JsonObject,
+  value: Json | undefined,
+  accepts: (value: Value) => boolean = isTextOrList,
+): Render {
   return rendered(kit, component, value, (source, context) => kit.templates.accepted(source, context, accepts));
 }
 
 /** Compiled now, so that a fault shows before anything is read; what is no text stands for itself. */
-function rendered(kit: Kit, component: JsonObject, value: Json | undefined, evaluate: (source: string, context: Context) => Value): Render {
+function rendered(
+  kit: Kit,
+  component: JsonObject,
+  value: Json | undefined,
+  evaluate: (source: string, context: Context) => Value,
+): Render {
   if (typeof value !== 'string') {
     const plain = (value ?? null) as Value;
     return () => plain;
@@ -77,7 +92,11 @@ export function now(kit: Kit, component: JsonObject, value: Json | undefined): u
   return plainOf(template(kit, component, value)({}));
 }
 
-export function condition(kit: Kit, component: JsonObject, value: Json | undefined): ((scope: Scope) => boolean) | undefined {
+export function condition(
+  kit: Kit,
+  component: JsonObject,
+  value: Json | undefined,
+): ((scope: Scope) => boolean) | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   const parameters = parametersOf(component);
   const config = kit.config as Dict;
@@ -92,12 +111,25 @@ export function condition(kit: Kit, component: JsonObject, value: Json | undefin
 
 function badTemplate(kit: Kit, component: JsonObject, value: string, error: unknown): unknown {
   if (!(error instanceof TemplateError)) return error;
-  return new ConfigError('a template of the manifest cannot be evaluated', { code: 'template_failed', place: placeOf(kit.manifest, component), expected: 'a template that the values at hand satisfy', found: `${value.slice(0, 120)}: ${error.message}`, next: 'check the template, and the configuration that it uses', cause: error });
+  return new ConfigError('a template of the manifest cannot be evaluated', {
+    code: 'template_failed',
+    place: placeOf(kit.manifest, component),
+    expected: 'a template that the values at hand satisfy',
+    found: `${value.slice(0, 120)}: ${error.message}`,
+    next: 'check the template, and the configuration that it uses',
+    cause: error,
+  });
 }
 
 /** Something of the language that Headrace does not run. */
 export function unsupported(kit: Kit, component: JsonObject, what: string, next: string): ConfigError {
-  return new ConfigError(`${what} is not supported`, { code: 'unsupported_component', place: placeOf(kit.manifest, component), expected: 'a component that Headrace runs', found: String(component['type']), next });
+  return new ConfigError(`${what} is not supported`, {
+    code: 'unsupported_component',
+    place: placeOf(kit.manifest, component),
+    expected: 'a component that Headrace runs',
+    found: String(component['type']),
+    next,
+  });
 }
 
 export function fields(component: JsonObject, name: string): JsonObject | undefined {
@@ -115,7 +147,8 @@ export function valuesAt(value: unknown, path: readonly string[]): unknown[] {
   const [head, ...rest] = path;
   if (head === undefined) return [value];
   if (value === null || typeof value !== 'object') return [];
-  if (head === '**') return [...valuesAt(value, rest), ...Object.values(value).flatMap((inner) => valuesAt(inner, path))];
+  if (head === '**')
+    return [...valuesAt(value, rest), ...Object.values(value).flatMap((inner) => valuesAt(inner, path))];
   if (head === '*') return Object.values(value).flatMap((inner) => valuesAt(inner, rest));
   if (Array.isArray(value)) {
     const index = Number(head);
@@ -141,6 +174,7 @@ export function setAt(target: Record<string, unknown>, path: readonly string[], 
 }
 
 export function define(target: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === '__proto__') Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
+  if (key === '__proto__')
+    Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
   else target[key] = value;
 }

@@ -4,7 +4,11 @@ import { isObject, type JsonObject } from '../manifest/read.js';
 import { define, unsupported, type Kit } from './kit.js';
 import { replaced, twinOf } from './twins.js';
 
-export function normaliser(kit: Kit, selector: JsonObject, schema: () => JsonObject): ((record: DataRecord) => DataRecord) | undefined {
+export function normaliser(
+  kit: Kit,
+  selector: JsonObject,
+  schema: () => JsonObject,
+): ((record: DataRecord) => DataRecord) | undefined {
   const asked = selector['schema_normalization'];
   if (asked === undefined || asked === null || asked === 'None') return undefined;
   if (isObject(asked)) {
@@ -26,15 +30,36 @@ function cast(value: unknown, schema: unknown): unknown {
       const { properties } = schema;
       if (!isObject(value) || !isObject(properties)) return value;
       const out: Record<string, unknown> = {};
-      for (const [key, inner] of Object.entries(value)) define(out, key, cast(inner, Object.hasOwn(properties, key) ? properties[key] : undefined));
+      for (const [key, inner] of Object.entries(value))
+        define(out, key, cast(inner, Object.hasOwn(properties, key) ? properties[key] : undefined));
       return out;
     }
-    case 'array': return (Array.isArray(value) ? value : [value]).map((item) => cast(item, schema['items']));
-    case 'string': return typeof value === 'object' ? JSON.stringify(value) : typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value);
-    case 'integer': return toNumber(value, /^\s*[+-]?\d+\s*$/, (number) => Number.isInteger(number));
-    case 'number': return toNumber(value, /^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$/, () => true);
-    case 'boolean': return typeof value === 'string' ? (/^(true|yes|y|on|t|1)$/i.test(value) ? true : /^(false|no|n|off|f|0)$/i.test(value) ? false : value) : typeof value === 'number' && (value === 0 || value === 1) ? value === 1 : value;
-    default: return value;
+    case 'array':
+      return (Array.isArray(value) ? value : [value]).map((item) => cast(item, schema['items']));
+    case 'string':
+      return typeof value === 'object'
+        ? JSON.stringify(value)
+        : typeof value === 'boolean'
+          ? value
+            ? 'True'
+            : 'False'
+          : String(value);
+    case 'integer':
+      return toNumber(value, /^\s*[+-]?\d+\s*$/, (number) => Number.isInteger(number));
+    case 'number':
+      return toNumber(value, /^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$/, () => true);
+    case 'boolean':
+      return typeof value === 'string'
+        ? /^(true|yes|y|on|t|1)$/i.test(value)
+          ? true
+          : /^(false|no|n|off|f|0)$/i.test(value)
+            ? false
+            : value
+        : typeof value === 'number' && (value === 0 || value === 1)
+          ? value === 1
+          : value;
+    default:
+      return value;
   }
 }
 

@@ -16,21 +16,35 @@ export const emptyParts = (): RequestParts => ({ params: {}, headers: {}, form: 
 
 export type Inject = (parts: RequestParts, value: unknown) => void;
 
-/** A RequestOption; undefined where there is none. A field that is set twice is a fault of the manifest, as in Airbyte. */
+/**
+ * A RequestOption; undefined where there is none. A field that is set twice is a fault of the manifest, as in Airbyte.
+ */
 export function injection(kit: Kit, option: JsonObject | undefined): Inject | undefined {
   if (!option || option['type'] === 'RequestPath') return undefined;
-  const path = Array.isArray(option['field_path']) ? option['field_path'].map((part: Json) => text(kit, option, part)) : undefined;
+  const path = Array.isArray(option['field_path'])
+    ? option['field_path'].map((part: Json) => text(kit, option, part))
+    : undefined;
   const name = text(kit, option, option['field_name'] ?? '');
   const into = option['inject_into'];
   return (parts, value) => {
     if (value === undefined || value === null) return;
     const key = path ? undefined : name({});
     switch (into) {
-      case 'request_parameter': return define(parts.params, key!, value);
-      case 'header': return define(parts.headers, key!.toLowerCase(), String(value));
-      case 'body_data': return define(parts.form, key!, value);
-      case 'body_json': return setAt(parts.json, path ? path.map((part) => part({})) : [key!], value);
-      default: throw new ConfigError('a request option names no part of a request', { code: 'manifest_invalid', place: placeOf(kit.manifest, option), expected: 'request_parameter, header, body_data or body_json', found: String(into) });
+      case 'request_parameter':
+        return define(parts.params, key!, value);
+      case 'header':
+        return define(parts.headers, key!.toLowerCase(), String(value));
+      case 'body_data':
+        return define(parts.form, key!, value);
+      case 'body_json':
+        return setAt(parts.json, path ? path.map((part) => part({})) : [key!], value);
+      default:
+        throw new ConfigError('a request option names no part of a request', {
+          code: 'manifest_invalid',
+          place: placeOf(kit.manifest, option),
+          expected: 'request_parameter, header, body_data or body_json',
+          found: String(into),
+        });
     }
   };
 }

@@ -1,4 +1,6 @@
-/** Pages of parents that several walks ask for, within a bound of bytes; the ones that were used longest ago go first. */
+/**
+ * Pages of parents that several walks ask for, within a bound of bytes; the ones that were used longest ago go first.
+ */
 import type { Page, PageRequest, Stream } from '../../source/contract.js';
 
 /** As received. Small parents, of which there are combinations, fit as a whole. */

@@ -32,7 +32,13 @@ export interface Paginator {
   apply(parts: RequestParts, token: Json): string | undefined;
 }
 
-const NONE: Paginator = { first: null, pageSize: undefined, tokenOf: undefined, next: () => null, apply: () => undefined };
+const NONE: Paginator = {
+  first: null,
+  pageSize: undefined,
+  tokenOf: undefined,
+  next: () => null,
+  apply: () => undefined,
+};
 
 export function paginator(kit: Kit, component: JsonObject | undefined): Paginator {
   if (!component || component['type'] === 'NoPagination') return NONE;
@@ -58,44 +64,69 @@ export function paginator(kit: Kit, component: JsonObject | undefined): Paginato
 }
 
 function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
-  const size = strategy['page_size'] === undefined || strategy['page_size'] === null ? undefined : numberOf(now(kit, strategy, strategy['page_size']) as Value);
+  const size =
+    strategy['page_size'] === undefined || strategy['page_size'] === null
+      ? undefined
+      : numberOf(now(kit, strategy, strategy['page_size']) as Value);
   switch (strategy['type']) {
     case 'PageIncrement': {
       const start = numberOf(now(kit, strategy, strategy['start_from_page'] ?? 0) as Value) ?? 0;
       const inject = strategy['inject_on_first_request'] === true;
       return {
-        first: inject ? start : null, pageSize: size, tokenOf: (page) => (page === 0 && !inject ? null : start + page),
-        next: ({ size: got, token }) => ((size !== undefined && got < size) || got === 0 ? null : (typeof token === 'number' ? token : start) + 1),
+        first: inject ? start : null,
+        pageSize: size,
+        tokenOf: (page) => (page === 0 && !inject ? null : start + page),
+        next: ({ size: got, token }) =>
+          (size !== undefined && got < size) || got === 0 ? null : (typeof token === 'number' ? token : start) + 1,
       };
     }
     case 'OffsetIncrement': {
       const inject = strategy['inject_on_first_request'] === true;
       return {
-        first: inject ? 0 : null, pageSize: size, tokenOf: size === undefined ? undefined : (page) => (page === 0 && !inject ? null : page * size),
-        next: ({ size: got, token }) => ((size !== undefined && got < size) || got === 0 ? null : (typeof token === 'number' ? token : 0) + got),
+        first: inject ? 0 : null,
+        pageSize: size,
+        tokenOf: size === undefined ? undefined : (page) => (page === 0 && !inject ? null : page * size),
+        next: ({ size: got, token }) =>
+          (size !== undefined && got < size) || got === 0 ? null : (typeof token === 'number' ? token : 0) + got,
       };
     }
     case 'CursorPagination': {
       const value = template(kit, strategy, strategy['cursor_value']);
       const stop = condition(kit, strategy, strategy['stop_condition']);
       return {
-        first: null, pageSize: size, tokenOf: undefined,
+        first: null,
+        pageSize: size,
+        tokenOf: undefined,
         next: ({ document, headers, size: got, lastRecord, slice }) => {
-          const scope: Scope = { response: document as Value, headers: headers as Dict, last_record: (lastRecord ?? null) as Value, last_page_size: got, page_size: size ?? null, stream_slice: slice };
+          const scope: Scope = {
+            response: document as Value,
+            headers: headers as Dict,
+            last_record: (lastRecord ?? null) as Value,
+            last_page_size: got,
+            page_size: size ?? null,
+            stream_slice: slice,
+          };
           if (stop?.(scope)) return null;
           const token = value(scope);
           return isTrue(token) ? (plainOf(token) as Json) : null;
         },
       };
     }
-    default: throw unsupported(kit, strategy, `the pagination strategy ${String(strategy['type'])}`, 'use CursorPagination, PageIncrement or OffsetIncrement');
+    default:
+      throw unsupported(
+        kit,
+        strategy,
+        `the pagination strategy ${String(strategy['type'])}`,
+        'use CursorPagination, PageIncrement or OffsetIncrement',
+      );
   }
 }
 
 /** Headers as a template sees them: names in any case, and `link` by relation (RFC 8288). */
 export function headerDict(headers: Record<string, string | string[] | undefined>): Record<string, unknown> {
   const target: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined) target[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) target[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
   const plainLink = target['link'];
   return new Proxy(target, {
     get: (object, name) => (typeof name === 'string' ? found(object, name, plainLink) : undefined),
@@ -117,7 +148,8 @@ function relations(header: string): Record<string, unknown> {
   const out: Record<string, unknown> = {};
   for (const [, url, attributes] of header.matchAll(/<([^>]*)>\s*((?:;[^,<]*)*)/g)) {
     const link: Record<string, string> = { url: url! };
-    for (const [, key, quoted, plain] of attributes!.matchAll(/;\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([^;,\s]*))/g)) link[key!] = quoted ?? plain ?? '';
+    for (const [, key, quoted, plain] of attributes!.matchAll(/;\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([^;,\s]*))/g))
+      link[key!] = quoted ?? plain ?? '';
     out[link['rel'] ?? url!] = link;
   }
   return out;

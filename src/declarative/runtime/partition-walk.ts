@@ -1,6 +1,6 @@
 /**
- * Partitions that no single parent's pages bring: several parents, their combinations, unions and groups. They are walked page by page,
- * from a cursor that names the last one, so that neither memory nor state grows with their number.
+ * Partitions that no single parent's pages bring: several parents, their combinations, unions and groups. They are
+ * walked page by page, from a cursor that names the last one, so that neither memory nor state grows with their number.
  */
 import { LIMITS } from '../../limits.js';
 import type { DataRecord } from '../../protocol/catalog.js';
@@ -8,7 +8,16 @@ import type { Page, Stream } from '../../source/contract.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import { identityOf } from '../streams.js';
 import type { PageCache } from './page-cache.js';
-import { grouped, merged, sliceText, unified, WHOLE, type ParentConfig, type Partition, type Router } from './partitions.js';
+import {
+  grouped,
+  merged,
+  sliceText,
+  unified,
+  WHOLE,
+  type ParentConfig,
+  type Partition,
+  type Router,
+} from './partitions.js';
 
 export interface WalkParts {
   /** A parent as a stream of its own, for its pages alone. */
@@ -32,24 +41,48 @@ const nameIn = (partition: Partition) => sliceText(partition);
 export function partitionStream(name: string, routing: Router, endpoint: string, parts: WalkParts): Stream {
   const walk = walkOf(routing, parts);
   return {
-    name, schema: { properties: {} }, primaryKey: [], division: { kind: 'chain', pageRows: 100 }, follow: { kind: 'reread' }, stored: false, endpoint, selfAdmitting: true,
+    name,
+    schema: { properties: {} },
+    primaryKey: [],
+    division: { kind: 'chain', pageRows: 100 },
+    follow: { kind: 'reread' },
+    stored: false,
+    endpoint,
+    selfAdmitting: true,
     async page({ cursor, signal }): Promise<Page> {
       let step = await walk(cursor === null ? null : (JSON.parse(cursor) as Json), signal);
       // A page without partitions says nothing of the next one.
       while (step.partitions.length === 0 && step.next !== null) step = await walk(step.next, signal);
       const records = step.partitions.map((partition): DataRecord => ({ slice: sliceText(partition) }));
-      return { records, next: step.next === null ? null : JSON.stringify(step.next), hasMore: step.next !== null, serverTimeMs: undefined, bytes: 0 };
+      return {
+        records,
+        next: step.next === null ? null : JSON.stringify(step.next),
+        hasMore: step.next !== null,
+        serverTimeMs: undefined,
+        bytes: 0,
+      };
     },
   };
 }
 
 function walkOf(routing: Router, parts: WalkParts): Walk {
   switch (routing.kind) {
-    case 'none': return async () => ({ partitions: [WHOLE], next: null });
-    case 'list': return async () => ({ partitions: routing.partitions(), next: null });
-    case 'parents': return sequence(routing.parents.map((parent) => childrenOf(parent, parts)));
-    case 'union': return distinct(sequence(routing.routers.map((each) => mapped(walkOf(each, parts), (partition) => unified(partition, routing.field)))));
-    case 'product': return routing.routers.map((each) => walkOf(each, parts)).reduce((outer, inner) => nested(outer, (partition) => mapped(inner, (other) => merged(partition, other))));
+    case 'none':
+      return async () => ({ partitions: [WHOLE], next: null });
+    case 'list':
+      return async () => ({ partitions: routing.partitions(), next: null });
+    case 'parents':
+      return sequence(routing.parents.map((parent) => childrenOf(parent, parts)));
+    case 'union':
+      return distinct(
+        sequence(
+          routing.routers.map((each) => mapped(walkOf(each, parts), (partition) => unified(partition, routing.field))),
+        ),
+      );
+    case 'product':
+      return routing.routers
+        .map((each) => walkOf(each, parts))
+        .reduce((outer, inner) => nested(outer, (partition) => mapped(inner, (other) => merged(partition, other))));
     case 'grouped': {
       const walk = walkOf(routing.of, parts);
       return inGroups(routing.unique ? distinct(walk) : walk, routing.size);
@@ -66,8 +99,22 @@ function childrenOf(parent: ParentConfig, parts: WalkParts): Walk {
     const slice = partition === WHOLE ? undefined : sliceText(partition);
     const number = stream.division.kind === 'numbered' ? (isObject(at) ? Number(at['n']) : 0) : undefined;
     const cursor = isObject(at) && typeof at['c'] === 'string' ? at['c'] : null;
-    const page = await parts.cache.page(stream, identity, { gte: null, lt: null, cursor, ...(slice === undefined ? {} : { slice }), ...(number === undefined ? {} : { number }), signal, weight: () => Infinity });
-    const next: Json = !page.hasMore ? null : number === undefined ? (page.next === null ? null : { c: page.next }) : { n: number + 1 };
+    const page = await parts.cache.page(stream, identity, {
+      gte: null,
+      lt: null,
+      cursor,
+      ...(slice === undefined ? {} : { slice }),
+      ...(number === undefined ? {} : { number }),
+      signal,
+      weight: () => Infinity,
+    });
+    const next: Json = !page.hasMore
+      ? null
+      : number === undefined
+        ? page.next === null
+          ? null
+          : { c: page.next }
+        : { n: number + 1 };
     return { partitions: page.records.flatMap((record) => parent.partitionsOf(record, partition)), next };
   });
 }
@@ -87,11 +134,17 @@ function sequence(walks: Walk[]): Walk {
     const walk = walks[index];
     if (!walk) return { partitions: [], next: null };
     const { partitions, next } = await walk(isObject(at) ? (at['w'] ?? null) : null, signal);
-    return { partitions, next: next !== null ? { k: index, w: next } : index + 1 < walks.length ? { k: index + 1 } : null };
+    return {
+      partitions,
+      next: next !== null ? { k: index, w: next } : index + 1 < walks.length ? { k: index + 1 } : null,
+    };
   };
 }
 
-/** For each partition of the outer walk the whole inner one. The outer page is read again for each step, from the cache as a rule. */
+/**
+ * For each partition of the outer walk the whole inner one. The outer page is read again for each step, from the cache
+ * as a rule.
+ */
 function nested(outer: Walk, of: (partition: Partition) => Walk): Walk {
   return async (at, signal) => {
     const { o = null, d, i = null } = isObject(at) ? at : {};
@@ -113,12 +166,13 @@ function nested(outer: Walk, of: (partition: Partition) => Walk): Walk {
 function distinct(walk: Walk): Walk {
   let seen = new Set<string>();
   let reached: Json = null;
-  const keep = (partitions: Partition[]) => partitions.filter((partition) => {
-    const id = sliceText({ fields: { ...partition.fields, parent_slice: undefined }, extra: {} });
-    if (seen.has(id)) return false;
-    if (seen.size < LIMITS.unitKeys) seen.add(id);
-    return true;
-  });
+  const keep = (partitions: Partition[]) =>
+    partitions.filter((partition) => {
+      const id = sliceText({ fields: { ...partition.fields, parent_slice: undefined }, extra: {} });
+      if (seen.has(id)) return false;
+      if (seen.size < LIMITS.unitKeys) seen.add(id);
+      return true;
+    });
   const step = async (at: Json, signal: AbortSignal): Promise<Step> => {
     const { partitions, next } = await walk(at, signal);
     return { partitions: keep(partitions), next };
@@ -127,7 +181,7 @@ function distinct(walk: Walk): Walk {
     const isSame = (other: Json) => JSON.stringify(other) === JSON.stringify(at);
     if (!isSame(reached)) {
       seen = new Set();
-      for (let before: Json = null; !isSame(before); ) {
+      for (let before: Json = null; !isSame(before);) {
         before = (await step(before, signal)).next;
         // Its page is no more: what was walked is known, and nothing after it is left out.
         if (before === null) break;

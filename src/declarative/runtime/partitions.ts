@@ -21,7 +21,10 @@ export interface ParentConfig {
   incremental: boolean;
   /** What the API would answer to a part's first request, where the parent's record brings it along. */
   firstAnswerIn: ((record: DataRecord) => unknown) | undefined;
-  /** Parts that a parent's record opens; none where it lacks the key. `parent`: the part that the record itself came from. */
+  /**
+   * Parts that a parent's record opens; none where it lacks the key. `parent`: the part that the record itself came
+   * from.
+   */
   partitionsOf(record: DataRecord, parent: Partition): Partition[];
 }
 
@@ -44,7 +47,11 @@ export function router(kit: Kit, value: Json | undefined): Router {
   if (components.length === 0) return { kind: 'none' };
   const routers = components.map((component) => single(kit, component));
   if (routers.length === 1) return routers[0]!;
-  return { kind: 'product', routers, apply: (parts, partition) => routers.forEach((each) => each.kind !== 'none' && each.apply(parts, partition)) };
+  return {
+    kind: 'product',
+    routers,
+    apply: (parts, partition) => routers.forEach((each) => each.kind !== 'none' && each.apply(parts, partition)),
+  };
 }
 
 function single(kit: Kit, component: JsonObject): Router {
@@ -58,15 +65,28 @@ function single(kit: Kit, component: JsonObject): Router {
         apply: (parts, partition) => inject?.(parts, partition.fields[field]),
         partitions: () => {
           // Values that are written out stay as they are; only a template as a whole is evaluated.
-          const values: unknown = Array.isArray(own['values']) ? own['values'] : plainOf(template(kit, own, own['values'])({}));
-          if (!Array.isArray(values)) throw new ConfigError('the values of a list partition are no list', { code: 'bad_partition', place: placeOf(kit.manifest, own), expected: 'a list', found: JSON.stringify(values)?.slice(0, 80) ?? 'nothing', next: 'check the configuration that it is made from' });
+          const values: unknown = Array.isArray(own['values'])
+            ? own['values']
+            : plainOf(template(kit, own, own['values'])({}));
+          if (!Array.isArray(values))
+            throw new ConfigError('the values of a list partition are no list', {
+              code: 'bad_partition',
+              place: placeOf(kit.manifest, own),
+              expected: 'a list',
+              found: JSON.stringify(values)?.slice(0, 80) ?? 'nothing',
+              next: 'check the configuration that it is made from',
+            });
           return values.map((value) => ({ fields: { [field]: value }, extra: {} }));
         },
       };
     }
     case 'SubstreamPartitionRouter': {
       const parents = list(own, 'parent_stream_configs').map((parent) => parentConfig(kit, replaced(kit, parent)));
-      return { kind: 'parents', parents, apply: (parts, partition) => parents.forEach((parent) => parent.apply(parts, partition)) };
+      return {
+        kind: 'parents',
+        parents,
+        apply: (parts, partition) => parents.forEach((parent) => parent.apply(parts, partition)),
+      };
     }
     case 'UnionPartitionRouter': {
       const routers = list(own, 'partition_routers').map((each) => single(kit, each));
@@ -75,9 +95,21 @@ function single(kit: Kit, component: JsonObject): Router {
     }
     case 'GroupingPartitionRouter': {
       const of = router(kit, own['underlying_partition_router']);
-      return { kind: 'grouped', of, size: Number(own['group_size']), unique: own['deduplicate'] !== false, apply: (parts, partition) => of.kind !== 'none' && of.apply(parts, partition) };
+      return {
+        kind: 'grouped',
+        of,
+        size: Number(own['group_size']),
+        unique: own['deduplicate'] !== false,
+        apply: (parts, partition) => of.kind !== 'none' && of.apply(parts, partition),
+      };
     }
-    default: throw unsupported(kit, own, `the partition router ${String(own['type'])}`, 'use a list or a substream, or a twin that replaces it');
+    default:
+      throw unsupported(
+        kit,
+        own,
+        `the partition router ${String(own['type'])}`,
+        'use a list or a substream, or a twin that replaces it',
+      );
   }
 }
 
@@ -85,9 +117,13 @@ function parentConfig(kit: Kit, own: JsonObject): ParentConfig & { apply: Apply 
   const key = text(kit, own, own['parent_key'])({});
   const field = text(kit, own, own['partition_field'])({});
   const inject = injection(kit, fields(own, 'request_option'));
-  const extraPaths = (Array.isArray(own['extra_fields']) ? own['extra_fields'] : []).map((path) => (path as Json[]).map((part) => text(kit, own, part)({})));
+  const extraPaths = (Array.isArray(own['extra_fields']) ? own['extra_fields'] : []).map((path) =>
+    (path as Json[]).map((part) => text(kit, own, part)({})),
+  );
   const path = key.split('/');
-  const pointer = Array.isArray(own['lazy_read_pointer']) ? own['lazy_read_pointer'].map((part) => text(kit, own, part)({})) : [];
+  const pointer = Array.isArray(own['lazy_read_pointer'])
+    ? own['lazy_read_pointer'].map((part) => text(kit, own, part)({}))
+    : [];
   return {
     stream: own['stream'] as JsonObject,
     incremental: own['incremental_dependency'] === true,
@@ -96,7 +132,9 @@ function parentConfig(kit: Kit, own: JsonObject): ParentConfig & { apply: Apply 
     partitionsOf(record, parent) {
       const value = Object.hasOwn(record, key) ? record[key] : valueAt(record, path);
       if (value === undefined || value === null) return [];
-      const extra = Object.fromEntries(extraPaths.map((extraPath) => [extraPath.join('.'), valueAt(record, extraPath) ?? null]));
+      const extra = Object.fromEntries(
+        extraPaths.map((extraPath) => [extraPath.join('.'), valueAt(record, extraPath) ?? null]),
+      );
       return [{ fields: { [field]: value, parent_slice: parent.fields }, extra }];
     },
   };
@@ -104,7 +142,10 @@ function parentConfig(kit: Kit, own: JsonObject): ParentConfig & { apply: Apply 
 
 /** A partition as the text that the ledger keeps, and back. */
 export function sliceText(partition: Partition): string {
-  return JSON.stringify(Object.keys(partition.extra).length > 0 ? [partition.fields, partition.extra] : [partition.fields], (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  return JSON.stringify(
+    Object.keys(partition.extra).length > 0 ? [partition.fields, partition.extra] : [partition.fields],
+    (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value),
+  );
 }
 
 export function partitionOf(slice: string | undefined): Partition {
@@ -135,7 +176,10 @@ export function grouped(partitions: Partition[], size: number): Partition[] {
     const part = partitions.slice(at, at + size);
     const names = Object.keys(part[0]!.fields).filter((name) => name !== 'parent_slice');
     const extras = Object.keys(part[0]!.extra);
-    groups.push({ fields: Object.fromEntries(names.map((name) => [name, part.map((each) => each.fields[name])])), extra: Object.fromEntries(extras.map((name) => [name, part.map((each) => each.extra[name])])) });
+    groups.push({
+      fields: Object.fromEntries(names.map((name) => [name, part.map((each) => each.fields[name])])),
+      extra: Object.fromEntries(extras.map((name) => [name, part.map((each) => each.extra[name])])),
+    });
   }
   return groups;
 }

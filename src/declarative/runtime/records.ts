@@ -2,7 +2,19 @@
 import type { DataRecord } from '../../protocol/catalog.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import type { Dict } from '../templates/values.js';
-import { condition, define, fields, list, setAt, text, unsupported, valueAt, valuesAt, type Kit, type Scope } from './kit.js';
+import {
+  condition,
+  define,
+  fields,
+  list,
+  setAt,
+  text,
+  unsupported,
+  valueAt,
+  valuesAt,
+  type Kit,
+  type Scope,
+} from './kit.js';
 import { normaliser } from './normalise.js';
 import { transformation } from './transformations.js';
 import { replaced, twinOf } from './twins.js';
@@ -47,18 +59,32 @@ export function extractor(kit: Kit, component: JsonObject, plain = false): Extra
   const own = replaced(kit, component);
   switch (own['type']) {
     case 'DpathExtractor': {
-      const path = (Array.isArray(own['field_path']) ? own['field_path'] : []).map((part) => text(kit, own, typeof part === 'number' ? String(part) : part));
+      const path = (Array.isArray(own['field_path']) ? own['field_path'] : []).map((part) =>
+        text(kit, own, typeof part === 'number' ? String(part) : part),
+      );
       const expand = expander(kit, fields(own, 'record_expander'));
       return (document, scope) => {
         const keys = path.map((part) => part(scope));
-        const found = keys.some((key) => key === '*' || key === '**') ? valuesAt(document, keys) : valueAt(document, keys);
-        const records = Array.isArray(found) ? found : found !== undefined && found !== null && found !== '' && found !== false && found !== 0 && !(isObject(found) && Object.keys(found).length === 0) ? [found] : [];
+        const found = keys.some((key) => key === '*' || key === '**')
+          ? valuesAt(document, keys)
+          : valueAt(document, keys);
+        const records = Array.isArray(found)
+          ? found
+          : found !== undefined &&
+              found !== null &&
+              found !== '' &&
+              found !== false &&
+              found !== 0 &&
+              !(isObject(found) && Object.keys(found).length === 0)
+            ? [found]
+            : [];
         if (plain) return records as DataRecord[];
         const objects = records.filter((record): record is DataRecord => typeof record === 'object' && record !== null);
         return expand ? objects.flatMap(expand) : objects;
       };
     }
-    case 'ResponseToFileExtractor': return (document) => (isObject(document) ? [document] : []);
+    case 'ResponseToFileExtractor':
+      return (document) => (isObject(document) ? [document] : []);
     case 'KeyValueExtractor': {
       const keys = extractor(kit, own['keys_extractor'] as JsonObject);
       const values = extractor(kit, own['values_extractor'] as JsonObject);
@@ -66,7 +92,8 @@ export function extractor(kit: Kit, component: JsonObject, plain = false): Extra
         const names = keys(document, scope).map(String);
         const cells = values(document, scope);
         const out: DataRecord[] = [];
-        for (let i = 0; i < cells.length; i += Math.max(1, names.length)) out.push(Object.fromEntries(names.map((name, k) => [name, cells[i + k]])));
+        for (let i = 0; i < cells.length; i += Math.max(1, names.length))
+          out.push(Object.fromEntries(names.map((name, k) => [name, cells[i + k]])));
         return out;
       };
     }
@@ -76,7 +103,8 @@ export function extractor(kit: Kit, component: JsonObject, plain = false): Extra
       const input = { component: own, config: kit.config };
       return (document) => extract(document, input);
     }
-    default: throw unsupported(kit, own, `the extractor ${String(own['type'])}`, 'use DpathExtractor');
+    default:
+      throw unsupported(kit, own, `the extractor ${String(own['type'])}`, 'use DpathExtractor');
   }
 }
 
@@ -88,10 +116,14 @@ function expander(kit: Kit, component: JsonObject | undefined): ((record: DataRe
   const remains = component['remain_original_record'] === true;
   const parents = list(component, 'parent_fields').map((field) => ({
     from: (field['source_field_path'] as Json[]).map((part) => text(kit, field, part)({})),
-    to: (field['target_field_path'] as Json[] | undefined)?.map((part) => text(kit, field, part)({})) ?? [text(kit, field, field['target_field'] ?? '')({})],
+    to: (field['target_field_path'] as Json[] | undefined)?.map((part) => text(kit, field, part)({})) ?? [
+      text(kit, field, field['target_field'] ?? '')({}),
+    ],
   }));
   return (record) => {
-    const nested = valuesAt(record, path).flatMap((value) => (Array.isArray(value) ? value : [value])).filter((value) => value !== undefined && value !== null);
+    const nested = valuesAt(record, path)
+      .flatMap((value) => (Array.isArray(value) ? value : [value]))
+      .filter((value) => value !== undefined && value !== null);
     if (nested.length === 0) return keepsEmpty ? [record] : [];
     return nested.map((value) => {
       const made: DataRecord = isObject(value) ? { ...value } : { value };
@@ -108,5 +140,10 @@ function recordFilter(kit: Kit, component: JsonObject | undefined): ((scope: Sco
   if (own['type'] !== 'CustomRecordFilter') return condition(kit, own, own['condition']);
   const { keep } = twinOf(kit, own);
   if (!keep) throw unsupported(kit, own, 'a twin without keep', 'give the twin a keep function');
-  return (scope) => keep(scope['record'] as DataRecord, { component: own, config: kit.config, slice: (scope['stream_slice'] ?? {}) as Record<string, unknown> });
+  return (scope) =>
+    keep(scope['record'] as DataRecord, {
+      component: own,
+      config: kit.config,
+      slice: (scope['stream_slice'] ?? {}) as Record<string, unknown>,
+    });
 }

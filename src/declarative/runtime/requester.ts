@@ -30,7 +30,13 @@ export interface Requester {
 
 export function requester(kit: Kit, component: JsonObject): Requester {
   const own = replaced(kit, component);
-  if (own['type'] !== 'HttpRequester') throw unsupported(kit, own, `the requester ${String(own['type'])}`, 'use HttpRequester, or a twin that replaces it');
+  if (own['type'] !== 'HttpRequester')
+    throw unsupported(
+      kit,
+      own,
+      `the requester ${String(own['type'])}`,
+      'use HttpRequester, or a twin that replaces it',
+    );
   const ownBase = text(kit, own, own['url_base'] ?? own['url'] ?? '');
   const base = (scope: Scope) => rebased(ownBase(scope), kit.baseUrl);
   const path = text(kit, own, own['path'] ?? '');
@@ -39,7 +45,8 @@ export function requester(kit: Kit, component: JsonObject): Requester {
   const form = mapping(kit, own, own['request_body_data']);
   const json = nested(kit, own, own['request_body_json']);
   const body = requestBody(kit, fields(own, 'request_body'));
-  const plainForm = typeof own['request_body_data'] === 'string' ? parameter(kit, own, own['request_body_data']) : undefined;
+  const plainForm =
+    typeof own['request_body_data'] === 'string' ? parameter(kit, own, own['request_body_data']) : undefined;
   const method = String(own['http_method'] ?? 'GET').toUpperCase();
   return {
     component: own,
@@ -48,7 +55,8 @@ export function requester(kit: Kit, component: JsonObject): Requester {
     parts(scope) {
       const parts = emptyParts();
       Object.assign(parts.params, params(scope));
-      for (const [name, value] of Object.entries(headers(scope))) parts.headers[name.toLowerCase()] = textOf(value as Value);
+      for (const [name, value] of Object.entries(headers(scope)))
+        parts.headers[name.toLowerCase()] = textOf(value as Value);
       if (!plainForm) Object.assign(parts.form, form(scope));
       const object = json(scope);
       if (isObject(object)) Object.assign(parts.json, object);
@@ -84,14 +92,36 @@ function assertFollows(kit: Kit, component: JsonObject, address: string, base: s
   try {
     target = new URL(address);
   } catch {
-    throw new ConfigError('a request has no valid address', { code: 'bad_url', place: placeOf(kit.manifest, component), expected: 'an address with https:// and a host', found: address.slice(0, 120) || 'nothing', next: 'check what the configuration puts into url_base and path' });
+    throw new ConfigError('a request has no valid address', {
+      code: 'bad_url',
+      place: placeOf(kit.manifest, component),
+      expected: 'an address with https:// and a host',
+      found: address.slice(0, 120) || 'nothing',
+      next: 'check what the configuration puts into url_base and path',
+    });
   }
-  if (target.protocol !== 'https:' && target.protocol !== 'http:') throw new ConfigError('a request has no address of the web', { code: 'bad_url', place: placeOf(kit.manifest, component), expected: 'http or https', found: target.protocol });
+  if (target.protocol !== 'https:' && target.protocol !== 'http:')
+    throw new ConfigError('a request has no address of the web', {
+      code: 'bad_url',
+      place: placeOf(kit.manifest, component),
+      expected: 'http or https',
+      found: target.protocol,
+    });
   const own = URL.canParse(base) ? new URL(base) : target;
   const domain = (host: string) => host.split('.').slice(-2).join('.');
-  const isSame = target.host === own.host || (domain(target.hostname) === domain(own.hostname) && target.hostname.includes('.') && !/^[\d.]+$/.test(target.hostname));
+  const isSame =
+    target.host === own.host ||
+    (domain(target.hostname) === domain(own.hostname) &&
+      target.hostname.includes('.') &&
+      !/^[\d.]+$/.test(target.hostname));
   if (!isSame || (own.protocol === 'https:' && target.protocol === 'http:')) {
-    throw new ConfigError('the next page lies on another server', { code: 'foreign_page', place: placeOf(kit.manifest, component), expected: `a page on ${own.host}`, found: target.origin, next: 'check url_base; the credential is not sent to another domain' });
+    throw new ConfigError('the next page lies on another server', {
+      code: 'foreign_page',
+      place: placeOf(kit.manifest, component),
+      expected: `a page on ${own.host}`,
+      found: target.origin,
+      next: 'check url_base; the credential is not sent to another domain',
+    });
   }
 }
 
@@ -104,7 +134,12 @@ function safely(read: () => string): string {
 }
 
 function endpointOf(own: JsonObject): string {
-  return String(own['path'] ?? own['url'] ?? own['url_base'] ?? '').replaceAll(/\{\{[^}]*\}\}/g, ':x').replace(/^\/+/, '').slice(0, 120) || '/';
+  return (
+    String(own['path'] ?? own['url'] ?? own['url_base'] ?? '')
+      .replaceAll(/\{\{[^}]*\}\}/g, ':x')
+      .replace(/^\/+/, '')
+      .slice(0, 120) || '/'
+  );
 }
 
 /** The same path on another server. */
@@ -144,7 +179,8 @@ function mapping(kit: Kit, own: JsonObject, value: Json | undefined): (scope: Sc
   }
   if (!isObject(value)) return () => ({});
   const entries = Object.entries(value).map(([key, inner]) => {
-    if (isObject(inner) && inner['type'] === 'QueryProperties') return [text(kit, own, key), queryProperties(kit, inner)] as const;
+    if (isObject(inner) && inner['type'] === 'QueryProperties')
+      return [text(kit, own, key), queryProperties(kit, inner)] as const;
     return [text(kit, own, key), parameter(kit, own, inner)] as const;
   });
   return (scope) => {
@@ -157,7 +193,10 @@ function mapping(kit: Kit, own: JsonObject, value: Json | undefined): (scope: Sc
   };
 }
 
-/** Parts of a long list of properties, where one request may not ask for all of them. Undefined: one request asks for all. */
+/**
+ * Parts of a long list of properties, where one request may not ask for all of them. Undefined: one request asks for
+ * all.
+ */
 export interface PropertyChunks {
   chunks: string[];
   /** The value that tells which records of two parts are one. */
@@ -167,7 +206,11 @@ export interface PropertyChunks {
 /** The component that says which properties a requester asks for. */
 export function queryPropertiesOf(own: JsonObject): JsonObject | undefined {
   const parameters = own['request_parameters'];
-  const component = isObject(own['query_properties']) ? own['query_properties'] : isObject(parameters) ? Object.values(parameters).find((value) => isObject(value) && value['type'] === 'QueryProperties') : undefined;
+  const component = isObject(own['query_properties'])
+    ? own['query_properties']
+    : isObject(parameters)
+      ? Object.values(parameters).find((value) => isObject(value) && value['type'] === 'QueryProperties')
+      : undefined;
   return isObject(component) ? component : undefined;
 }
 
@@ -177,7 +220,8 @@ export function propertyChunks(kit: Kit, own: JsonObject): PropertyChunks | unde
   if (!isObject(component) || !isObject(chunking) || typeof chunking['property_limit'] !== 'number') return undefined;
   const { names, always } = propertyNames(kit, component);
   const limit = chunking['property_limit'];
-  const size = (list: string[]) => (chunking['property_limit_type'] === 'characters' ? list.join(',').length : list.length);
+  const size = (list: string[]) =>
+    chunking['property_limit_type'] === 'characters' ? list.join(',').length : list.length;
   const chunks: string[][] = [];
   for (const name of names) {
     const last = chunks.at(-1);
@@ -186,14 +230,25 @@ export function propertyChunks(kit: Kit, own: JsonObject): PropertyChunks | unde
   }
   const merge = isObject(chunking['record_merge_strategy']) ? chunking['record_merge_strategy']['key'] : undefined;
   const keys = (Array.isArray(merge) ? merge : merge === undefined ? ['id'] : [merge]).map(String);
-  return { chunks: chunks.map((chunk) => chunk.join(',')), keyOf: (record) => JSON.stringify(keys.map((key) => String(record[key]))) };
+  return {
+    chunks: chunks.map((chunk) => chunk.join(',')),
+    keyOf: (record) => JSON.stringify(keys.map((key) => String(record[key]))),
+  };
 }
 
 function propertyNames(kit: Kit, component: JsonObject): { names: string[]; always: string[] } {
   const given = component['property_list'];
   const names = isObject(given) ? kit.propertyLists.get(given) : given;
-  if (!Array.isArray(names)) throw unsupported(kit, component, 'a list of properties that was not asked for', 'write the properties into property_list');
-  const always = Array.isArray(component['always_include_properties']) ? component['always_include_properties'].map(String) : [];
+  if (!Array.isArray(names))
+    throw unsupported(
+      kit,
+      component,
+      'a list of properties that was not asked for',
+      'write the properties into property_list',
+    );
+  const always = Array.isArray(component['always_include_properties'])
+    ? component['always_include_properties'].map(String)
+    : [];
   return { names: names.map(String).filter((name) => !always.includes(name)), always };
 }
 
@@ -232,7 +287,10 @@ function nested(kit: Kit, own: JsonObject, value: Json | undefined): (scope: Sco
   return compile(value);
 }
 
-function requestBody(kit: Kit, component: JsonObject | undefined): ((scope: Scope) => { text: string; type: string }) | undefined {
+function requestBody(
+  kit: Kit,
+  component: JsonObject | undefined,
+): ((scope: Scope) => { text: string; type: string }) | undefined {
   if (!component) return undefined;
   switch (component['type']) {
     case 'RequestBodyPlainText': {
@@ -243,10 +301,12 @@ function requestBody(kit: Kit, component: JsonObject | undefined): ((scope: Scop
       const value = mapping(kit, component, component['value']);
       return (scope) => ({ text: queryOf(value(scope)), type: 'application/x-www-form-urlencoded' });
     }
-    case 'RequestBodyGraphQL': case 'RequestBodyJsonObject': {
+    case 'RequestBodyGraphQL':
+    case 'RequestBodyJsonObject': {
       const value = nested(kit, component, component['value']);
       return (scope) => ({ text: JSON.stringify(value(scope)), type: 'application/json' });
     }
-    default: throw unsupported(kit, component, `the request body ${String(component['type'])}`, 'use a body of the language');
+    default:
+      throw unsupported(kit, component, `the request body ${String(component['type'])}`, 'use a body of the language');
   }
 }

@@ -1,6 +1,6 @@
 /**
- * One page of a stream, as a function: the request is made from partition, window and token; the answer becomes records and the next
- * token. Nothing is kept between pages: where a walk goes on is in its cursor.
+ * One page of a stream, as a function: the request is made from partition, window and token; the answer becomes records
+ * and the next token. Nothing is kept between pages: where a walk goes on is in its cursor.
  */
 import type { ApiClient, ApiResponse } from '../../http/client.js';
 import type { Dialect } from '../../http/dialects/dialect.js';
@@ -78,23 +78,32 @@ interface SendInput extends Pick<PageInput, 'signal' | 'weight' | 'ticket'> {
   isFirst: boolean;
 }
 
-export function exchanger(kit: Kit, stream: string, component: JsonObject, decode: (body: Buffer) => unknown[], parts: RetrieverParts): Exchanger {
+export function exchanger(
+  kit: Kit,
+  stream: string,
+  component: JsonObject,
+  decode: (body: Buffer) => unknown[],
+  parts: RetrieverParts,
+): Exchanger {
   const requests = requester(kit, component);
   const handle = errorHandler(kit, fields(requests.component, 'error_handler'));
   const auth = parts.authenticator(fields(requests.component, 'authenticator'));
   const place = `${requests.base.replace(/\/$/, '')}/${requests.endpoint}`;
   // An error that comes with status 200 is one all the same; its body is what was decoded.
-  const seen = (answer: ApiResponse) => (answer.status < 400 && Array.isArray(answer.body) ? { ...answer, body: answer.body[0] as unknown } : answer);
+  const seen = (answer: ApiResponse) =>
+    answer.status < 400 && Array.isArray(answer.body) ? { ...answer, body: answer.body[0] as unknown } : answer;
 
   /** A limit that only the manifest knows the sign of. */
   const signsOf: Dialect = (response) => {
     const signs = parts.dialect(response);
     if (response.status < 400) return signs;
     const { action, waitMs } = handle(response as ApiResponse, place);
-    if (action === 'RATE_LIMITED' || (response.status === 429 && action === 'RETRY')) return { ...signs, rejection: { ...signs.rejection, retryAfterMs: signs.rejection?.retryAfterMs ?? waitMs } };
+    if (action === 'RATE_LIMITED' || (response.status === 429 && action === 'RETRY'))
+      return { ...signs, rejection: { ...signs.rejection, retryAfterMs: signs.rejection?.retryAfterMs ?? waitMs } };
     return { ...signs, rejection: undefined };
   };
-  const dialect: Dialect = (response) => auth.signs?.(response, requests.endpoint, signsOf(response)) ?? signsOf(response);
+  const dialect: Dialect = (response) =>
+    auth.signs?.(response, requests.endpoint, signsOf(response)) ?? signsOf(response);
 
   return {
     requests,
@@ -102,12 +111,19 @@ export function exchanger(kit: Kit, stream: string, component: JsonObject, decod
       let sent: BuiltRequest | undefined;
       let action: Action | undefined;
       const response = await parts.client.request({
-        path: '', endpoint: requests.endpoint, signal, weight, ticket, decode, dialect,
+        path: '',
+        endpoint: requests.endpoint,
+        signal,
+        weight,
+        ticket,
+        decode,
+        dialect,
         judge: (answer) => {
           if (sent) parts.onExchange?.({ stream, ...sent, status: answer.status, answer: answer.body });
           const resolution = handle(seen(answer), place);
           ({ action } = resolution);
-          if (resolution.action === 'RESET_PAGINATION' && isFirst) return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
+          if (resolution.action === 'RESET_PAGINATION' && isFirst)
+            return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
           return verdictOf(resolution, seen(answer), stream, place, () => auth.refresh());
         },
         outgoing: async (permit) => {
@@ -118,42 +134,84 @@ export function exchanger(kit: Kit, stream: string, component: JsonObject, decod
         },
       });
       // An answer that an error handler ignores has no records, and nothing follows it.
-      return { response, documents: response.status < 400 && action !== 'IGNORE' && Array.isArray(response.body) ? (response.body as unknown[]) : [] };
+      return {
+        response,
+        documents:
+          response.status < 400 && action !== 'IGNORE' && Array.isArray(response.body)
+            ? (response.body as unknown[])
+            : [],
+      };
     },
   };
 }
 
-export function retriever(kit: Kit, stream: JsonObject, component: JsonObject, schema: () => JsonObject, parts: RetrieverParts): Retriever {
+export function retriever(
+  kit: Kit,
+  stream: JsonObject,
+  component: JsonObject,
+  schema: () => JsonObject,
+  parts: RetrieverParts,
+): Retriever {
   const own = replaced(kit, component);
   const pages = paginator(kit, fields(own, 'paginator'));
   const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
   const chunked = propertyChunks(kit, replaced(kit, own['requester'] as JsonObject));
-  const { requests, send } = exchanger(kit, String(stream['name'] ?? ''), own['requester'] as JsonObject, decoder(kit, fields(own, 'decoder')), parts);
-  const scopeOf = (slice: Dict, token: Json): Scope => ({ stream_slice: slice, next_page_token: token === null ? null : { next_page_token: token as never } });
+  const { requests, send } = exchanger(
+    kit,
+    String(stream['name'] ?? ''),
+    own['requester'] as JsonObject,
+    decoder(kit, fields(own, 'decoder')),
+    parts,
+  );
+  const scopeOf = (slice: Dict, token: Json): Scope => ({
+    stream_slice: slice,
+    next_page_token: token === null ? null : { next_page_token: token as never },
+  });
   const nextOf = (document: unknown, headers: ApiResponse['headers'], selected: Selected, token: Json, slice: Dict) =>
-    pages.next({ document, headers: headerDict(headers), size: selected.received.length, lastRecord: lastOf(selected), token, slice });
+    pages.next({
+      document,
+      headers: headerDict(headers),
+      size: selected.received.length,
+      lastRecord: lastOf(selected),
+      token,
+      slice,
+    });
   return {
     requester: requests,
     paginator: pages,
-    pageOf: chunked ? undefined : (document, slice) => {
-      const selected = select([document], scopeOf(slice, pages.first));
-      return { ...selected, next: nextOf(document, {}, selected, pages.first, slice), serverTimeMs: undefined, bytes: 0, document };
-    },
+    pageOf: chunked
+      ? undefined
+      : (document, slice) => {
+          const selected = select([document], scopeOf(slice, pages.first));
+          return {
+            ...selected,
+            next: nextOf(document, {}, selected, pages.first, slice),
+            serverTimeMs: undefined,
+            bytes: 0,
+            document,
+          };
+        },
     async page(input) {
       const scope = scopeOf(input.slice, input.token);
-      const ask = (properties: string | undefined, ticket: PageInput['ticket']) => send({
-        ...input, ticket, scope: properties === undefined ? scope : { ...scope, query_properties: properties }, isFirst: input.token === pages.first,
-        fill: (filled) => {
-          input.fill(filled);
-          return pages.apply(filled, input.token);
-        },
-      });
+      const ask = (properties: string | undefined, ticket: PageInput['ticket']) =>
+        send({
+          ...input,
+          ticket,
+          scope: properties === undefined ? scope : { ...scope, query_properties: properties },
+          isFirst: input.token === pages.first,
+          fill: (filled) => {
+            input.fill(filled);
+            return pages.apply(filled, input.token);
+          },
+        });
       const [first, ...others] = chunked?.chunks ?? [undefined];
       const { response, documents } = await ask(first, input.ticket);
       const selected = documents.length > 0 ? select(documents, scope) : { records: [], received: [] };
-      for (const properties of documents.length > 0 ? others : []) mergeInto(selected.records, select((await ask(properties, undefined)).documents, scope).records, chunked!);
+      for (const properties of documents.length > 0 ? others : [])
+        mergeInto(selected.records, select((await ask(properties, undefined)).documents, scope).records, chunked!);
       const [document] = documents;
-      const next = documents.length === 0 ? null : nextOf(document, response.headers, selected, input.token, input.slice);
+      const next =
+        documents.length === 0 ? null : nextOf(document, response.headers, selected, input.token, input.slice);
       return { ...selected, next, serverTimeMs: response.serverTimeMs, bytes: response.bytes, document };
     },
   };

@@ -4,7 +4,20 @@ import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import { parametersOf } from '../streams.js';
 import { plainOf } from '../templates/template.js';
 import { numberOf, type Dict, type Value } from '../templates/values.js';
-import { condition, define, list, parameter, setAt, template, text, unsupported, valueAt, valuesAt, type Kit, type Scope } from './kit.js';
+import {
+  condition,
+  define,
+  list,
+  parameter,
+  setAt,
+  template,
+  text,
+  unsupported,
+  valueAt,
+  valuesAt,
+  type Kit,
+  type Scope,
+} from './kit.js';
 import { replaced, twinOf } from './twins.js';
 
 /** Changes its argument, a copy of the record's first level, or returns another. */
@@ -13,10 +26,14 @@ export type Transform = (record: DataRecord, scope: Scope) => DataRecord;
 export function transformation(kit: Kit, component: JsonObject): Transform {
   const own = replaced(kit, component);
   switch (own['type']) {
-    case 'AddFields': return addFields(kit, own);
-    case 'RemoveFields': return removeFields(kit, own);
-    case 'KeysToLower': return (record) => renamed(record, (key) => key.toLowerCase(), false);
-    case 'KeysToSnakeCase': return (record) => renamed(record, snakeCase, true);
+    case 'AddFields':
+      return addFields(kit, own);
+    case 'RemoveFields':
+      return removeFields(kit, own);
+    case 'KeysToLower':
+      return (record) => renamed(record, (key) => key.toLowerCase(), false);
+    case 'KeysToSnakeCase':
+      return (record) => renamed(record, snakeCase, true);
     case 'KeysReplace': {
       const from = text(kit, own, own['old']);
       const to = text(kit, own, own['new']);
@@ -27,14 +44,22 @@ export function transformation(kit: Kit, component: JsonObject): Transform {
         return renamed(record, (key) => key.replaceAll(old, () => fresh), true);
       };
     }
-    case 'FlattenFields': return (record) => flattened(record, own['flatten_lists'] !== false);
-    case 'DpathFlattenFields': return dpathFlatten(kit, own);
+    case 'FlattenFields':
+      return (record) => flattened(record, own['flatten_lists'] !== false);
+    case 'DpathFlattenFields':
+      return dpathFlatten(kit, own);
     case 'CustomTransformation': {
       const { transform } = twinOf(kit, own);
       if (!transform) throw unsupported(kit, own, 'a twin without transform', 'give the twin a transform function');
-      return (record, scope) => transform(record, { component: own, config: kit.config, slice: (scope['stream_slice'] ?? {}) as Record<string, unknown> });
+      return (record, scope) =>
+        transform(record, {
+          component: own,
+          config: kit.config,
+          slice: (scope['stream_slice'] ?? {}) as Record<string, unknown>,
+        });
     }
-    default: throw unsupported(kit, own, `the transformation ${String(own['type'])}`, 'use a transformation of the language');
+    default:
+      throw unsupported(kit, own, `the transformation ${String(own['type'])}`, 'use a transformation of the language');
   }
 }
 
@@ -43,7 +68,10 @@ function addFields(kit: Kit, component: JsonObject): Transform {
   const fields = list(component, 'fields').map((field) => {
     const owner = { ...field, $parameters: { ...parametersOf(component), ...parametersOf(field) } as JsonObject };
     const accepts = TYPES[String(field['value_type'])];
-    return { path: (field['path'] as Json[]).map(String), value: accepts ? parameter(kit, owner, field['value'], accepts) : template(kit, owner, field['value']) };
+    return {
+      path: (field['path'] as Json[]).map(String),
+      value: accepts ? parameter(kit, owner, field['value'], accepts) : template(kit, owner, field['value']),
+    };
   });
   return (record, scope) => {
     for (const { path, value } of fields) {
@@ -117,13 +145,16 @@ function own(target: Record<string, unknown>, key: string): unknown {
 
 function renamed(record: DataRecord, rename: (key: string) => string, deep: boolean): DataRecord {
   const out: DataRecord = {};
-  for (const [key, value] of Object.entries(record)) define(out, rename(key), deep && isObject(value) ? renamed(value, rename, true) : value);
+  for (const [key, value] of Object.entries(record))
+    define(out, rename(key), deep && isObject(value) ? renamed(value, rename, true) : value);
   return out;
 }
 
 function snakeCase(key: string): string {
   const ascii = key.normalize('NFKD').replaceAll(/[\u0300-\u036f]/g, '');
-  let tokens = [...ascii.matchAll(/[A-Z]+[a-z]*|[a-z]+|\d+|([^a-zA-Z\d]+)/g)].map((match) => (match[1] === undefined ? match[0] : ''));
+  let tokens = [...ascii.matchAll(/[A-Z]+[a-z]*|[a-z]+|\d+|([^a-zA-Z\d]+)/g)].map((match) =>
+    match[1] === undefined ? match[0] : '',
+  );
   if (tokens.length >= 3) tokens = [tokens[0]!, ...tokens.slice(1, -1).filter((token) => token !== ''), tokens.at(-1)!];
   if (/^\d+$/.test(tokens[0] ?? '')) tokens.unshift('');
   return tokens.join('_').toLowerCase();
@@ -135,7 +166,9 @@ function flattened(record: DataRecord, lists: boolean): DataRecord {
   let withParent = false;
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
     const [value, name] = next;
-    if (isObject(value)) for (const [key, inner] of Object.entries(value)) stack.push([inner, Object.hasOwn(out, key) || withParent ? `${name}.${key}` : key]);
+    if (isObject(value))
+      for (const [key, inner] of Object.entries(value))
+        stack.push([inner, Object.hasOwn(out, key) || withParent ? `${name}.${key}` : key]);
     else if (Array.isArray(value) && lists) {
       withParent ||= value.length > 0;
       for (const [index, inner] of value.entries()) stack.push([inner, `${name}.${index}`]);
@@ -152,7 +185,9 @@ function dpathFlatten(kit: Kit, component: JsonObject): Transform {
   return (record) => {
     const found = path.includes('*') ? valuesAt(record, path)[0] : valueAt(record, path);
     if (!isObject(found)) return record;
-    const extracted = Object.fromEntries(Object.entries(found).map(([key, value]) => [`${prefix}${key}${suffix}`, value]));
+    const extracted = Object.fromEntries(
+      Object.entries(found).map(([key, value]) => [`${prefix}${key}${suffix}`, value]),
+    );
     if (component['replace_record'] === true && Object.keys(extracted).length > 0) return extracted;
     if (Object.keys(extracted).some((key) => Object.hasOwn(record, key))) return record;
     if (component['delete_origin_value'] === true) {

@@ -1,6 +1,7 @@
 /**
- * Twins: TypeScript for the classes of Python that a manifest names. A twin is found by the class name alone, the last part of
- * `source_declarative_manifest.components.Name`, or by `source-name/Name` where several connectors use one name.
+ * Twins: TypeScript for the classes of Python that a manifest names. A twin is found by the class name alone, the last
+ * part of `source_declarative_manifest.components.Name`, or by `source-name/Name` where several connectors use one
+ * name.
  */
 import { ConfigError } from '../../errors.js';
 import type { DataRecord } from '../../protocol/catalog.js';
@@ -38,10 +39,17 @@ export function twinOf(kit: Kit, component: JsonObject): Twin {
   const name = className.split('.').at(-1)!;
   const { twins } = kit;
   const qualified = `${kit.manifest.name}/${name}`;
-  const found = Object.hasOwn(twins, qualified) ? twins[qualified] : Object.hasOwn(twins, name) ? twins[name] : undefined;
+  const found = Object.hasOwn(twins, qualified)
+    ? twins[qualified]
+    : Object.hasOwn(twins, name)
+      ? twins[name]
+      : undefined;
   if (found) return found;
   throw new ConfigError(`the class ${name} has no twin`, {
-    code: 'twin_missing', place: placeOf(kit.manifest, component), expected: `a TypeScript twin of ${className}`, found: Object.keys(twins).length === 0 ? 'no twins at all' : `twins of ${Object.keys(twins).join(', ')}`,
+    code: 'twin_missing',
+    place: placeOf(kit.manifest, component),
+    expected: `a TypeScript twin of ${className}`,
+    found: Object.keys(twins).length === 0 ? 'no twins at all' : `twins of ${Object.keys(twins).join(', ')}`,
     next: `write one (docs/guides/twins.md) and name its file with --components; streams that do not use ${name} run without it`,
   });
 }

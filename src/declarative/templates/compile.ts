@@ -4,7 +4,25 @@ import { PyDelta } from './datetime.js';
 import { FILTERS, TESTS, type Filter, type Test } from './filters.js';
 import { methodOf, MOST_TEXT } from './methods.js';
 import { arithmetic, attributeOf, calculate, itemOf, sliceOf } from './operations.js';
-import { compare, contains, equals, floatOf, isDict, isFloat, isTrue, iterate, TemplateError, textOf, Tuple, TypeMismatch, typeName, UndefinedUse, type Callable, type Dict, type Value } from './values.js';
+import {
+  compare,
+  contains,
+  equals,
+  floatOf,
+  isDict,
+  isFloat,
+  isTrue,
+  iterate,
+  TemplateError,
+  textOf,
+  Tuple,
+  TypeMismatch,
+  typeName,
+  UndefinedUse,
+  type Callable,
+  type Dict,
+  type Value,
+} from './values.js';
 
 export interface Scope {
   context: Dict;
@@ -14,7 +32,10 @@ export interface Scope {
 }
 
 type Expr = (scope: Scope) => Value;
-interface Node { type: string; [field: string]: unknown }
+interface Node {
+  type: string;
+  [field: string]: unknown;
+}
 
 export interface CompiledTemplate {
   /** Names that the context must have. */
@@ -28,27 +49,39 @@ export interface CompiledTemplate {
 export function compileTemplate(text: string, globals: Record<string, Callable>): CompiledTemplate {
   let body: Node[];
   try {
-    body = (parse(tokenize(normalised(text.replace(/\n$/, '')), { lstrip_blocks: false, trim_blocks: false })) as unknown as { body: Node[] }).body;
+    body = (
+      parse(tokenize(normalised(text.replace(/\n$/, '')), { lstrip_blocks: false, trim_blocks: false })) as unknown as {
+        body: Node[];
+      }
+    ).body;
   } catch (error) {
     throw new TemplateError((error as Error).message);
   }
   return new Compiler(globals).compile(body);
 }
 
-/** What Jinja accepts and the parser does not: escapes in strings that Python keeps (`\\d`) or decodes (`\\x41`), and `1_000`. */
+/**
+ * What Jinja accepts and the parser does not: escapes in strings that Python keeps (`\\d`) or decodes (`\\x41`), and
+ * `1_000`.
+ */
 function normalised(text: string): string {
   return text.replaceAll(/\{[{%][^]*?[%}]\}/g, (tag) =>
-    tag.replaceAll(/'(?:\\[^]|[^'\\])*'|"(?:\\[^]|[^"\\])*"|\b\d+(?:_\d+)+\b/g, (token) => (/^\d/.test(token) ? token.replaceAll('_', '') : token.includes('\\') ? knownEscapes(token) : token)),
+    tag.replaceAll(/'(?:\\[^]|[^'\\])*'|"(?:\\[^]|[^"\\])*"|\b\d+(?:_\d+)+\b/g, (token) =>
+      /^\d/.test(token) ? token.replaceAll('_', '') : token.includes('\\') ? knownEscapes(token) : token,
+    ),
   );
 }
 
 function knownEscapes(token: string): string {
-  return token.replaceAll(/\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([^]))/g, (whole, hex: string | undefined, unicode: string | undefined, char: string | undefined) => {
-    const code = hex ?? unicode;
-    if (code === undefined) return `ntrbfv'"\\`.includes(char!) ? whole : `\\\\${char}`;
-    const decoded = String.fromCharCode(Number.parseInt(code, 16));
-    return `'"\\`.includes(decoded) ? `\\${decoded}` : decoded;
-  });
+  return token.replaceAll(
+    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([^]))/g,
+    (whole, hex: string | undefined, unicode: string | undefined, char: string | undefined) => {
+      const code = hex ?? unicode;
+      if (code === undefined) return `ntrbfv'"\\`.includes(char!) ? whole : `\\\\${char}`;
+      const decoded = String.fromCharCode(Number.parseInt(code, 16));
+      return `'"\\`.includes(decoded) ? `\\${decoded}` : decoded;
+    },
+  );
 }
 
 class Compiler {
@@ -60,7 +93,10 @@ class Compiler {
 
   compile(body: Node[]): CompiledTemplate {
     const nodes = body.filter((node) => node.type !== 'Comment');
-    const single = nodes.length === 1 && !STATEMENTS.has(nodes[0]!.type) && nodes[0]!.type !== 'StringLiteral' ? this.expression(nodes[0]!) : undefined;
+    const single =
+      nodes.length === 1 && !STATEMENTS.has(nodes[0]!.type) && nodes[0]!.type !== 'StringLiteral'
+        ? this.expression(nodes[0]!)
+        : undefined;
     const block = single ? undefined : this.block(nodes);
     return { free: [...this.free], single, render: single ? (scope) => textOf(single(scope)) : block! };
   }
@@ -77,21 +113,27 @@ class Compiler {
 
   private statement(node: Node): (scope: Scope) => string {
     switch (node.type) {
-      case 'Comment': return () => '';
+      case 'Comment':
+        return () => '';
       case 'If': {
         const test = this.expression(node['test'] as Node);
         const yes = this.block(node['body'] as Node[]);
         const no = this.block(node['alternate'] as Node[]);
         return (scope) => (isTrue(test(scope)) ? yes(scope) : no(scope));
       }
-      case 'For': return this.loop(node);
-      case 'Set': return this.assignment(node);
+      case 'For':
+        return this.loop(node);
+      case 'Set':
+        return this.assignment(node);
       case 'FilterStatement': {
         const body = this.block(node['body'] as Node[]);
         const filter = this.filter(node['filter'] as Node);
         return (scope) => textOf(filter(body(scope), scope));
       }
-      case 'Break': case 'Continue': case 'Macro': case 'CallStatement':
+      case 'Break':
+      case 'Continue':
+      case 'Macro':
+      case 'CallStatement':
         throw new TemplateError(`templates have no ${node.type.toLowerCase()}`);
       default: {
         const expression = this.expression(node);
@@ -104,7 +146,10 @@ class Compiler {
     const { loopvar, iterable } = node as unknown as { loopvar: Node; iterable: Node };
     const selected = iterable.type === 'SelectExpression' ? iterable : undefined;
     const source = this.expression((selected ? selected['lhs'] : iterable) as Node);
-    const names = loopvar.type === 'Identifier' ? [loopvar['value'] as string] : (loopvar['value'] as Node[]).map((each) => each['value'] as string);
+    const names =
+      loopvar.type === 'Identifier'
+        ? [loopvar['value'] as string]
+        : (loopvar['value'] as Node[]).map((each) => each['value'] as string);
     this.declared.push(new Set([...names, 'loop']));
     const condition = selected ? this.expression(selected['test'] as Node) : undefined;
     const body = this.block(node['body'] as Node[]);
@@ -122,7 +167,15 @@ class Compiler {
       let out = '';
       for (const [index, item] of items.entries()) {
         const own = bind(scope.own, item);
-        own['loop'] = { index: index + 1, index0: index, first: index === 0, last: index === items.length - 1, length: items.length, revindex: items.length - index, revindex0: items.length - index - 1 };
+        own['loop'] = {
+          index: index + 1,
+          index0: index,
+          first: index === 0,
+          last: index === items.length - 1,
+          length: items.length,
+          revindex: items.length - index,
+          revindex0: items.length - index - 1,
+        };
         out += body({ ...scope, own });
         if (out.length > MOST_TEXT) throw new TemplateError('a template renders to more than it may');
       }
@@ -140,12 +193,21 @@ class Compiler {
       return (scope) => {
         const target = object(scope);
         // Only what the template made itself, by namespace(), may be written to.
-        if (!isDict(target) || Object.values(scope.context).includes(target)) throw new TemplateError('only attributes of a namespace can be set');
-        Object.defineProperty(target, key, { value: value(scope), enumerable: true, writable: true, configurable: true });
+        if (!isDict(target) || Object.values(scope.context).includes(target))
+          throw new TemplateError('only attributes of a namespace can be set');
+        Object.defineProperty(target, key, {
+          value: value(scope),
+          enumerable: true,
+          writable: true,
+          configurable: true,
+        });
         return '';
       };
     }
-    const names = assignee.type === 'Identifier' ? [assignee['value'] as string] : (assignee['value'] as Node[]).map((each) => each['value'] as string);
+    const names =
+      assignee.type === 'Identifier'
+        ? [assignee['value'] as string]
+        : (assignee['value'] as Node[]).map((each) => each['value'] as string);
     for (const name of names) this.declared.at(-1)!.add(name);
     return (scope) => {
       const found = value(scope);
@@ -157,7 +219,8 @@ class Compiler {
 
   private expression(node: Node): Expr {
     switch (node.type) {
-      case 'StringLiteral': case 'IntegerLiteral': {
+      case 'StringLiteral':
+      case 'IntegerLiteral': {
         const value = node['value'] as Value;
         return () => value;
       }
@@ -174,49 +237,82 @@ class Compiler {
         return (scope) => Tuple.from(items.map((item) => item(scope)));
       }
       case 'ObjectLiteral': {
-        const entries = [...(node['value'] as Map<Node, Node>)].map(([key, value]) => [this.expression(key), this.expression(value)] as const);
+        const entries = [...(node['value'] as Map<Node, Node>)].map(
+          ([key, value]) => [this.expression(key), this.expression(value)] as const,
+        );
         return (scope) => {
           const dict: Dict = {};
-          for (const [key, value] of entries) Object.defineProperty(dict, textOf(key(scope)), { value: value(scope), enumerable: true, writable: true, configurable: true });
+          for (const [key, value] of entries)
+            Object.defineProperty(dict, textOf(key(scope)), {
+              value: value(scope),
+              enumerable: true,
+              writable: true,
+              configurable: true,
+            });
           return dict;
         };
       }
-      case 'Identifier': return this.name(node['value'] as string);
-      case 'MemberExpression': return this.member(node);
-      case 'CallExpression': return this.call(node);
+      case 'Identifier':
+        return this.name(node['value'] as string);
+      case 'MemberExpression':
+        return this.member(node);
+      case 'CallExpression':
+        return this.call(node);
       case 'FilterExpression': {
         const operand = this.expression(node['operand'] as Node);
         const filter = this.filter(node['filter'] as Node);
         return (scope) => filter(operand(scope), scope);
       }
-      case 'TestExpression': return this.test(node);
-      case 'UnaryExpression': return this.unary(node);
-      case 'BinaryExpression': return this.binary(node);
+      case 'TestExpression':
+        return this.test(node);
+      case 'UnaryExpression':
+        return this.unary(node);
+      case 'BinaryExpression':
+        return this.binary(node);
       case 'Ternary': {
-        const [condition, yes, no] = [node['condition'], node['trueExpr'], node['falseExpr']].map((each) => this.expression(each as Node)) as [Expr, Expr, Expr];
+        const [condition, yes, no] = [node['condition'], node['trueExpr'], node['falseExpr']].map((each) =>
+          this.expression(each as Node),
+        ) as [Expr, Expr, Expr];
         return (scope) => (isTrue(condition(scope)) ? yes(scope) : no(scope));
       }
       case 'SelectExpression': {
-        const [value, condition] = [node['lhs'], node['test']].map((each) => this.expression(each as Node)) as [Expr, Expr];
+        const [value, condition] = [node['lhs'], node['test']].map((each) => this.expression(each as Node)) as [
+          Expr,
+          Expr,
+        ];
         return (scope) => (isTrue(condition(scope)) ? value(scope) : undefined);
       }
-      default: throw new TemplateError(`templates have no ${node.type}`);
+      default:
+        throw new TemplateError(`templates have no ${node.type}`);
     }
   }
 
   private name(name: string): Expr {
     switch (name) {
-      case 'true': case 'True': return () => true;
-      case 'false': case 'False': return () => false;
-      case 'none': case 'None': return () => null;
+      case 'true':
+      case 'True':
+        return () => true;
+      case 'false':
+      case 'False':
+        return () => false;
+      case 'none':
+      case 'None':
+        return () => null;
       // The template itself, of which nothing is known.
-      case 'self': return () => ({});
+      case 'self':
+        return () => ({});
       default:
     }
     if (this.declared.some((names) => names.has(name))) {
-      return (scope) => (Object.hasOwn(scope.own, name) ? scope.own[name] : Object.hasOwn(scope.context, name) ? scope.context[name] : undefined);
+      return (scope) =>
+        Object.hasOwn(scope.own, name)
+          ? scope.own[name]
+          : Object.hasOwn(scope.context, name)
+            ? scope.context[name]
+            : undefined;
     }
-    if (Object.hasOwn(this.globals, name)) return (scope) => (Object.hasOwn(scope.context, name) ? scope.context[name] : scope.globals[name]);
+    if (Object.hasOwn(this.globals, name))
+      return (scope) => (Object.hasOwn(scope.context, name) ? scope.context[name] : scope.globals[name]);
     this.free.add(name);
     return (scope) => scope.context[name];
   }
@@ -229,7 +325,9 @@ class Compiler {
       return (scope) => attributeOf(object(scope), name);
     }
     if (property.type === 'SliceExpression') {
-      const [start, stop, step] = [property['start'], property['stop'], property['step']].map((each) => (each ? this.expression(each as Node) : undefined));
+      const [start, stop, step] = [property['start'], property['stop'], property['step']].map((each) =>
+        each ? this.expression(each as Node) : undefined,
+      );
       return (scope) => sliceOf(object(scope), start?.(scope), stop?.(scope), step?.(scope));
     }
     const key = this.expression(property);
@@ -255,9 +353,16 @@ class Compiler {
 
   private args(nodes: Node[]): (scope: Scope) => [Value[], Dict] {
     if (nodes.some((node) => /Spread/.test(node.type))) throw new TemplateError('templates have no * or ** in calls');
-    const positional = nodes.filter((node) => node.type !== 'KeywordArgumentExpression').map((node) => this.expression(node));
-    const named = nodes.filter((node) => node.type === 'KeywordArgumentExpression').map((node) => [(node['key'] as Node)['value'] as string, this.expression(node['value'] as Node)] as const);
-    return (scope) => [positional.map((arg) => arg(scope)), named.length === 0 ? NONE : Object.fromEntries(named.map(([key, value]) => [key, value(scope)]))];
+    const positional = nodes
+      .filter((node) => node.type !== 'KeywordArgumentExpression')
+      .map((node) => this.expression(node));
+    const named = nodes
+      .filter((node) => node.type === 'KeywordArgumentExpression')
+      .map((node) => [(node['key'] as Node)['value'] as string, this.expression(node['value'] as Node)] as const);
+    return (scope) => [
+      positional.map((arg) => arg(scope)),
+      named.length === 0 ? NONE : Object.fromEntries(named.map(([key, value]) => [key, value(scope)])),
+    ];
   }
 
   private filter(node: Node): (value: Value, scope: Scope) => Value {
@@ -299,19 +404,50 @@ class Compiler {
     const right = this.expression(node['right'] as Node);
     const operator = (node['operator'] as { value: string }).value;
     switch (operator) {
-      case 'or': return (scope) => { const value = left(scope); return isTrue(value) ? value : right(scope); };
-      case 'and': return (scope) => { const value = left(scope); return isTrue(value) ? right(scope) : value; };
-      case '==': return (scope) => equals(left(scope), right(scope));
-      case '!=': return (scope) => !equals(left(scope), right(scope));
-      case 'in': return (scope) => { const item = left(scope); return contains(right(scope), item); };
-      case 'not in': return (scope) => { const item = left(scope); return !contains(right(scope), item); };
-      case '<': return (scope) => compare(left(scope), right(scope)) < 0;
-      case '<=': return (scope) => compare(left(scope), right(scope)) <= 0;
-      case '>': return (scope) => compare(left(scope), right(scope)) > 0;
-      case '>=': return (scope) => compare(left(scope), right(scope)) >= 0;
-      case '~': return (scope) => textOf(left(scope)) + textOf(right(scope));
-      case '+': case '-': case '*': case '/': case '//': case '%': case '**': return (scope) => calculate(operator, left(scope), right(scope));
-      default: throw new TemplateError(`templates have no operator ${operator}`);
+      case 'or':
+        return (scope) => {
+          const value = left(scope);
+          return isTrue(value) ? value : right(scope);
+        };
+      case 'and':
+        return (scope) => {
+          const value = left(scope);
+          return isTrue(value) ? right(scope) : value;
+        };
+      case '==':
+        return (scope) => equals(left(scope), right(scope));
+      case '!=':
+        return (scope) => !equals(left(scope), right(scope));
+      case 'in':
+        return (scope) => {
+          const item = left(scope);
+          return contains(right(scope), item);
+        };
+      case 'not in':
+        return (scope) => {
+          const item = left(scope);
+          return !contains(right(scope), item);
+        };
+      case '<':
+        return (scope) => compare(left(scope), right(scope)) < 0;
+      case '<=':
+        return (scope) => compare(left(scope), right(scope)) <= 0;
+      case '>':
+        return (scope) => compare(left(scope), right(scope)) > 0;
+      case '>=':
+        return (scope) => compare(left(scope), right(scope)) >= 0;
+      case '~':
+        return (scope) => textOf(left(scope)) + textOf(right(scope));
+      case '+':
+      case '-':
+      case '*':
+      case '/':
+      case '//':
+      case '%':
+      case '**':
+        return (scope) => calculate(operator, left(scope), right(scope));
+      default:
+        throw new TemplateError(`templates have no operator ${operator}`);
     }
   }
 }

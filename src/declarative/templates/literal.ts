@@ -1,6 +1,6 @@
 /**
- * What Python's `ast.literal_eval` makes of a rendered text: Airbyte passes every result through it, so that `"10"` becomes a number and
- * `"['a']"` a list. A text that is no literal stays as it is.
+ * What Python's `ast.literal_eval` makes of a rendered text: Airbyte passes every result through it, so that `"10"`
+ * becomes a number and `"['a']"` a list. A text that is no literal stays as it is.
  */
 import { floatOf, PyFloat, type Dict, Tuple, type Value } from './values.js';
 
@@ -8,8 +8,21 @@ class NoLiteral extends Error {}
 
 const MOST_DEPTH = 200;
 const START = /[\s\-+0-9.'"[{(TFNbrufBRUF#\\]/;
-const NUMBER = /(?:0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|0[oO][0-7]+(?:_[0-7]+)*|0[bB][01]+(?:_[01]+)*|(?:\d+(?:_\d+)*)?\.\d+(?:_\d+)*(?:[eE][+-]?\d+(?:_\d+)*)?|\d+(?:_\d+)*\.?(?:[eE][+-]?\d+(?:_\d+)*)?)/y;
-const ESCAPES: Record<string, string> = { n: '\n', t: '\t', r: '\r', '\\': '\\', "'": "'", '"': '"', a: '\u0007', b: '\b', f: '\f', v: '\v', '\n': '' };
+const NUMBER =
+  /(?:0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|0[oO][0-7]+(?:_[0-7]+)*|0[bB][01]+(?:_[01]+)*|(?:\d+(?:_\d+)*)?\.\d+(?:_\d+)*(?:[eE][+-]?\d+(?:_\d+)*)?|\d+(?:_\d+)*\.?(?:[eE][+-]?\d+(?:_\d+)*)?)/y;
+const ESCAPES: Record<string, string> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  '\\': '\\',
+  "'": "'",
+  '"': '"',
+  a: '\u0007',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+  '\n': '',
+};
 
 export function literalOf(text: string): Value {
   if (!START.test(text[0] ?? '')) return text;
@@ -85,7 +98,11 @@ class Reader {
       if (string !== undefined) return string;
     }
     if (/[0-9.]/.test(char)) return this.number();
-    for (const [word, meaning] of [['True', true], ['False', false], ['None', null]] as const) {
+    for (const [word, meaning] of [
+      ['True', true],
+      ['False', false],
+      ['None', null],
+    ] as const) {
       if (this.text.startsWith(word, this.at) && !/\w/.test(this.text[this.at + word.length] ?? '')) {
         this.at += word.length;
         return meaning;
@@ -212,7 +229,12 @@ class Reader {
       if (this.text[this.at] !== ':' || (typeof key !== 'string' && typeof key !== 'number')) throw new NoLiteral();
       this.at++;
       this.blank(true);
-      Object.defineProperty(dict, String(key), { value: this.value(), enumerable: true, writable: true, configurable: true });
+      Object.defineProperty(dict, String(key), {
+        value: this.value(),
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      });
       this.blank(true);
       if (this.text[this.at] === ',') {
         this.at++;

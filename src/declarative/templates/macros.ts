@@ -1,7 +1,26 @@
 /** The functions that a template may call. The clock comes from outside, so that a test or a replay sees the same. */
 import { randomUUID } from 'node:crypto';
-import { DateTextError, formatWith, parseDuration, parseIsoUtc, parseWith, PyDate, PyDelta, strptime } from './datetime.js';
-import { compare, floatOf, isFloat, iterate, numberOf, TemplateError, UndefinedUse, type Callable, type Value } from './values.js';
+import {
+  DateTextError,
+  formatWith,
+  parseDuration,
+  parseIsoUtc,
+  parseWith,
+  PyDate,
+  PyDelta,
+  strptime,
+} from './datetime.js';
+import {
+  compare,
+  floatOf,
+  isFloat,
+  iterate,
+  numberOf,
+  TemplateError,
+  UndefinedUse,
+  type Callable,
+  type Value,
+} from './values.js';
 import { stringArgument } from './methods.js';
 
 const ISO_FORMAT = '%Y-%m-%dT%H:%M:%S.%f%z';
@@ -32,11 +51,18 @@ export function macros(now: () => number): Record<string, Callable> {
     str_to_datetime: ([value]) => dated(() => parseIsoUtc(dateText(value))),
     max: (args) => extreme(args, 1),
     min: (args) => extreme(args, -1),
-    day_delta: ([days, format], named) => nowUtc().plus(new PyDelta((numberOf(days ?? named['num_days']) ?? 0) * 86_400_000_000)).strftime(stringArgument(format ?? named['format'] ?? ISO_FORMAT)),
+    day_delta: ([days, format], named) =>
+      nowUtc()
+        .plus(new PyDelta((numberOf(days ?? named['num_days']) ?? 0) * 86_400_000_000))
+        .strftime(stringArgument(format ?? named['format'] ?? ISO_FORMAT)),
     duration: ([value]) => dated(() => parseDuration(stringArgument(value))),
-    format_datetime: ([value, format, input], named) => formatDatetime(value, stringArgument(format ?? named['format']), input ?? named['input_format']),
+    format_datetime: ([value, format, input], named) =>
+      formatDatetime(value, stringArgument(format ?? named['format']), input ?? named['input_format']),
     sanitize_url: ([value]) => quotePlus(stringArgument(value)),
-    camel_case_to_snake_case: ([value]) => stringArgument(value).replaceAll(/(?<!^)(?=[A-Z])/g, '_').toLowerCase(),
+    camel_case_to_snake_case: ([value]) =>
+      stringArgument(value)
+        .replaceAll(/(?<!^)(?=[A-Z])/g, '_')
+        .toLowerCase(),
     generate_uuid: () => randomUUID(),
     dict: (_args, named) => ({ ...named }),
     namespace: (_args, named) => ({ ...named }),
@@ -67,7 +93,12 @@ function extreme(args: Value[], sign: 1 | -1): Value {
 
 function dayIn(zone: string, nowMs: number): PyDate {
   try {
-    const parts = new Intl.DateTimeFormat('en-CA', { timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(nowMs);
+    const parts = new Intl.DateTimeFormat('en-CA', {
+      timeZone: zone,
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+    }).format(nowMs);
     return new PyDate(Date.parse(`${parts}T00:00:00Z`), 0, null, false);
   } catch {
     throw new TemplateError(`"${zone}" is no time zone`);
@@ -75,5 +106,7 @@ function dayIn(zone: string, nowMs: number): PyDate {
 }
 
 export function quotePlus(value: string): string {
-  return encodeURIComponent(value).replaceAll('%20', '+').replaceAll(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  return encodeURIComponent(value)
+    .replaceAll('%20', '+')
+    .replaceAll(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }

@@ -1,6 +1,22 @@
-/** Attributes and methods of Python's own types. What is not listed here does not exist: no template reaches the host. */
+/**
+ * Attributes and methods of Python's own types. What is not listed here does not exist: no template reaches the host.
+ */
 import { PyDate, PyDelta, parseIso } from './datetime.js';
-import { equals, floatOf, isDict, iterate, numberOf, textOf, Tuple, TypeMismatch, TemplateError, typeName, type Callable, type Dict, type Value } from './values.js';
+import {
+  equals,
+  floatOf,
+  isDict,
+  iterate,
+  numberOf,
+  textOf,
+  Tuple,
+  TypeMismatch,
+  TemplateError,
+  typeName,
+  type Callable,
+  type Dict,
+  type Value,
+} from './values.js';
 
 /** No result of a template is longer. */
 export const MOST_TEXT = 10_000_000;
@@ -13,7 +29,8 @@ export const stringArgument = (value: Value): string => {
   return value;
 };
 const trimmed = (self: string, chars: Value, left: boolean, right: boolean): string => {
-  if (chars === undefined || chars === null) return left && right ? self.trim() : left ? self.trimStart() : self.trimEnd();
+  if (chars === undefined || chars === null)
+    return left && right ? self.trim() : left ? self.trimStart() : self.trimEnd();
   const set = new Set(stringArgument(chars));
   let from = 0;
   let to = self.length;
@@ -21,7 +38,8 @@ const trimmed = (self: string, chars: Value, left: boolean, right: boolean): str
   while (right && to > from && set.has(self[to - 1]!)) to--;
   return self.slice(from, to);
 };
-const affix = (test: (value: string) => boolean, value: Value) => (Array.isArray(value) ? value.some((each) => test(stringArgument(each))) : test(stringArgument(value)));
+const affix = (test: (value: string) => boolean, value: Value) =>
+  Array.isArray(value) ? value.some((each) => test(stringArgument(each))) : test(stringArgument(value));
 
 const STRING_METHODS: Methods<string> = {
   lower: (self) => self.toLowerCase(),
@@ -29,16 +47,24 @@ const STRING_METHODS: Methods<string> = {
   strip: (self, [chars]) => trimmed(self, chars, true, true),
   lstrip: (self, [chars]) => trimmed(self, chars, true, false),
   rstrip: (self, [chars]) => trimmed(self, chars, false, true),
-  replace: (self, [from, to, count]) => replaceText(self, stringArgument(from), stringArgument(to), count === undefined ? -1 : (numberOf(count) ?? -1)),
+  replace: (self, [from, to, count]) =>
+    replaceText(self, stringArgument(from), stringArgument(to), count === undefined ? -1 : (numberOf(count) ?? -1)),
   split: (self, [separator, most], named) => split(self, separator ?? named['sep'], most ?? named['maxsplit']),
   rsplit: (self, [separator, most]) => rsplit(self, separator, most),
   splitlines: (self) => (self === '' ? [] : self.replace(/\r?\n$/, '').split(/\r\n|\r|\n/)),
   startswith: (self, [prefix]) => affix((value) => self.startsWith(value), prefix),
   endswith: (self, [suffix]) => affix((value) => self.endsWith(value), suffix),
-  removeprefix: (self, [prefix]) => (self.startsWith(stringArgument(prefix)) ? self.slice(stringArgument(prefix).length) : self),
-  removesuffix: (self, [suffix]) => (stringArgument(suffix) !== '' && self.endsWith(stringArgument(suffix)) ? self.slice(0, -stringArgument(suffix).length) : self),
+  removeprefix: (self, [prefix]) =>
+    self.startsWith(stringArgument(prefix)) ? self.slice(stringArgument(prefix).length) : self,
+  removesuffix: (self, [suffix]) =>
+    stringArgument(suffix) !== '' && self.endsWith(stringArgument(suffix))
+      ? self.slice(0, -stringArgument(suffix).length)
+      : self,
   join: (self, [items]) => iterate(items).map(stringArgument).join(self),
-  title: (self) => self.toLowerCase().replaceAll(/(^|[^a-z])([a-z])/g, (_, before: string, letter: string) => before + letter.toUpperCase()),
+  title: (self) =>
+    self
+      .toLowerCase()
+      .replaceAll(/(^|[^a-z])([a-z])/g, (_, before: string, letter: string) => before + letter.toUpperCase()),
   capitalize: (self) => self.slice(0, 1).toUpperCase() + self.slice(1).toLowerCase(),
   find: (self, [part]) => self.indexOf(stringArgument(part)),
   rfind: (self, [part]) => self.lastIndexOf(stringArgument(part)),
@@ -54,19 +80,25 @@ const STRING_METHODS: Methods<string> = {
   isalnum: (self) => /^[\p{L}\d]+$/u.test(self),
   isupper: (self) => self !== self.toLowerCase() && self === self.toUpperCase(),
   islower: (self) => self !== self.toUpperCase() && self === self.toLowerCase(),
-  zfill: (self, [width]) => (/^[+-]/.test(self) ? self[0]! + self.slice(1).padStart(boundedWidth(width) - 1, '0') : self.padStart(boundedWidth(width), '0')),
+  zfill: (self, [width]) =>
+    /^[+-]/.test(self)
+      ? self[0]! + self.slice(1).padStart(boundedWidth(width) - 1, '0')
+      : self.padStart(boundedWidth(width), '0'),
   ljust: (self, [width, fill]) => self.padEnd(boundedWidth(width), fill === undefined ? ' ' : stringArgument(fill)),
   rjust: (self, [width, fill]) => self.padStart(boundedWidth(width), fill === undefined ? ' ' : stringArgument(fill)),
   format: (self, args, named) => formatText(self, args, named),
   encode: (self) => self,
   partition: (self, [separator]) => {
     const at = self.indexOf(stringArgument(separator));
-    return Tuple.from(at < 0 ? [self, '', ''] : [self.slice(0, at), separator, self.slice(at + stringArgument(separator).length)]);
+    return Tuple.from(
+      at < 0 ? [self, '', ''] : [self.slice(0, at), separator, self.slice(at + stringArgument(separator).length)],
+    );
   },
 };
 
 const DICT_METHODS: Methods<Dict> = {
-  get: (self, [key, otherwise]) => (Object.hasOwn(self, keyText(key)) ? self[keyText(key)] : otherwise === undefined ? null : otherwise),
+  get: (self, [key, otherwise]) =>
+    Object.hasOwn(self, keyText(key)) ? self[keyText(key)] : otherwise === undefined ? null : otherwise,
   keys: (self) => Object.keys(self),
   values: (self) => Object.values(self),
   items: (self) => Object.entries(self).map((entry) => Tuple.from(entry as Value[])),
@@ -103,22 +135,33 @@ const DATE_METHODS: Methods<PyDate> = {
 export function dateAttribute(self: PyDate, name: string): Value {
   const date = new Date(self.wallMs);
   switch (name) {
-    case 'year': return date.getUTCFullYear();
-    case 'month': return date.getUTCMonth() + 1;
-    case 'day': return date.getUTCDate();
-    case 'hour': return date.getUTCHours();
-    case 'minute': return date.getUTCMinutes();
-    case 'second': return date.getUTCSeconds();
-    case 'microsecond': return self.microsecond;
-    default: return undefined;
+    case 'year':
+      return date.getUTCFullYear();
+    case 'month':
+      return date.getUTCMonth() + 1;
+    case 'day':
+      return date.getUTCDate();
+    case 'hour':
+      return date.getUTCHours();
+    case 'minute':
+      return date.getUTCMinutes();
+    case 'second':
+      return date.getUTCSeconds();
+    case 'microsecond':
+      return self.microsecond;
+    default:
+      return undefined;
   }
 }
 
 export function deltaAttribute(self: PyDelta, name: string): Value {
   switch (name) {
-    case 'days': return self.days;
-    case 'seconds': return Math.floor(self.micros / 1_000_000) - self.days * 86_400;
-    default: return undefined;
+    case 'days':
+      return self.days;
+    case 'seconds':
+      return Math.floor(self.micros / 1_000_000) - self.days * 86_400;
+    default:
+      return undefined;
   }
 }
 
@@ -126,11 +169,18 @@ const DELTA_METHODS: Methods<PyDelta> = { total_seconds: (self) => floatOf(self.
 
 /** A method bound to its value; undefined where the type has none of this name. */
 export function methodOf(self: Value, name: string): Callable | undefined {
-  const table = typeof self === 'string' ? STRING_METHODS
-    : Array.isArray(self) ? LIST_METHODS
-      : self instanceof PyDate ? DATE_METHODS
-        : self instanceof PyDelta ? DELTA_METHODS
-          : isDict(self) ? DICT_METHODS : undefined;
+  const table =
+    typeof self === 'string'
+      ? STRING_METHODS
+      : Array.isArray(self)
+        ? LIST_METHODS
+        : self instanceof PyDate
+          ? DATE_METHODS
+          : self instanceof PyDelta
+            ? DELTA_METHODS
+            : isDict(self)
+              ? DICT_METHODS
+              : undefined;
   if (!table || !Object.hasOwn(table, name)) return undefined;
   const method = (table as Methods<Value>)[name]!;
   return (args, named) => method(self, args, named);
@@ -170,7 +220,10 @@ export function replaceText(self: string, from: string, to: string, count = -1):
 function split(self: string, separator: Value, most: Value): Value[] {
   const limit = most === undefined || most === null ? -1 : numberOf(most)!;
   if (separator === undefined || separator === null) {
-    const words = self.trim().split(/\s+/).filter((word) => word !== '');
+    const words = self
+      .trim()
+      .split(/\s+/)
+      .filter((word) => word !== '');
     return limit >= 0 && words.length > limit + 1 ? [...words.slice(0, limit), words.slice(limit).join(' ')] : words;
   }
   const mark = stringArgument(separator);
@@ -193,7 +246,14 @@ function formatText(self: string, args: Value[], named: Dict): string {
   return self.replaceAll(/\{\{|\}\}|\{(\w*)\}/g, (whole, key: string | undefined) => {
     if (whole === '{{') return '{';
     if (whole === '}}') return '}';
-    const value = key === '' || key === undefined ? args[next++] : /^\d+$/.test(key) ? args[Number(key)] : Object.hasOwn(named, key) ? named[key] : undefined;
+    const value =
+      key === '' || key === undefined
+        ? args[next++]
+        : /^\d+$/.test(key)
+          ? args[Number(key)]
+          : Object.hasOwn(named, key)
+            ? named[key]
+            : undefined;
     if (value === undefined) throw new TemplateError(`nothing was given for ${whole}`);
     return textOf(value);
   });
@@ -202,9 +262,13 @@ function formatText(self: string, args: Value[], named: Dict): string {
 const FIELDS = ['year', 'month', 'day', 'hour', 'minute', 'second', 'microsecond'];
 
 function replaceFields(self: PyDate, named: Dict): PyDate {
-  const [year, month, day, hour, minute, second, micro] = FIELDS.map((name) => numberOf(Object.hasOwn(named, name) ? named[name] : dateAttribute(self, name)) ?? 0) as [number, number, number, number, number, number, number];
+  const [year, month, day, hour, minute, second, micro] = FIELDS.map(
+    (name) => numberOf(Object.hasOwn(named, name) ? named[name] : dateAttribute(self, name)) ?? 0,
+  ) as [number, number, number, number, number, number, number];
   const pad = (value: number, width = 2) => String(value).padStart(width, '0');
-  const fresh = parseIso(`${pad(year, 4)}-${pad(month)}-${pad(day)}T${pad(hour)}:${pad(minute)}:${pad(second)}.${pad(micro, 6)}`);
+  const fresh = parseIso(
+    `${pad(year, 4)}-${pad(month)}-${pad(day)}T${pad(hour)}:${pad(minute)}:${pad(second)}.${pad(micro, 6)}`,
+  );
   const offset = Object.hasOwn(named, 'tzinfo') && named['tzinfo'] === null ? null : self.offsetMinutes;
   return new PyDate(fresh.wallMs, fresh.micros, offset, self.hasTime);
 }

@@ -1,7 +1,20 @@
 /** What operators, attributes and indexes of templates do, as in Python. */
 import { PyDate, PyDelta } from './datetime.js';
 import { dateAttribute, deltaAttribute, methodOf, MOST_TEXT } from './methods.js';
-import { floatOf, isDict, isFloat, numberOf, reprOf, TemplateError, textOf, Tuple, TypeMismatch, typeName, UndefinedUse, type Value } from './values.js';
+import {
+  floatOf,
+  isDict,
+  isFloat,
+  numberOf,
+  reprOf,
+  TemplateError,
+  textOf,
+  Tuple,
+  TypeMismatch,
+  typeName,
+  UndefinedUse,
+  type Value,
+} from './values.js';
 
 /** `a.b`: an attribute first, then an item, as Jinja has it. */
 export function attributeOf(object: Value, name: string): Value {
@@ -35,7 +48,10 @@ export function sliceOf(object: Value, start: Value, stop: Value, step: Value): 
   if (by === 1) return object.slice(bound(start), bound(stop));
   const items = typeof object === 'string' ? [...object] : object;
   const { length } = items;
-  const clamp = (value: number | undefined, otherwise: number) => (value === undefined ? otherwise : Math.max(by > 0 ? 0 : -1, Math.min(by > 0 ? length : length - 1, value < 0 ? length + value : value)));
+  const clamp = (value: number | undefined, otherwise: number) =>
+    value === undefined
+      ? otherwise
+      : Math.max(by > 0 ? 0 : -1, Math.min(by > 0 ? length : length - 1, value < 0 ? length + value : value));
   const picked: Value[] = [];
   const to = clamp(bound(stop), by > 0 ? length : -1);
   for (let i = clamp(bound(start), by > 0 ? 0 : length - 1); by > 0 ? i < to : i > to; i += by) picked.push(items[i]);
@@ -67,7 +83,8 @@ export function calculate(operator: string, a: Value, b: Value): Value {
   if (operator === '*') {
     if (a instanceof PyDelta && typeof b === 'number') return new PyDelta(a.micros * b, a.months * b);
     if (typeof a === 'string' && typeof b === 'number') return bounded(a.length * b) && a.repeat(Math.max(0, b));
-    if (Array.isArray(a) && typeof b === 'number') return bounded(a.length * b) && Array.from({ length: Math.max(0, b) }, () => a).flat();
+    if (Array.isArray(a) && typeof b === 'number')
+      return bounded(a.length * b) && Array.from({ length: Math.max(0, b) }, () => a).flat();
   }
   if (operator === '%' && typeof a === 'string') return percentFormat(a, b);
   const x = arithmetic(a);
@@ -75,13 +92,20 @@ export function calculate(operator: string, a: Value, b: Value): Value {
   const floats = isFloat(a) || isFloat(b);
   const result = (value: number): Value => (floats ? floatOf(value) : value);
   switch (operator) {
-    case '+': return result(x + y);
-    case '-': return result(x - y);
-    case '*': return result(x * y);
-    case '/': return floatOf(x / nonZero(y));
-    case '//': return result(Math.floor(x / nonZero(y)));
-    case '%': return result(x - Math.floor(x / nonZero(y)) * y);
-    default: return y < 0 ? floatOf(x ** y) : result(x ** y);
+    case '+':
+      return result(x + y);
+    case '-':
+      return result(x - y);
+    case '*':
+      return result(x * y);
+    case '/':
+      return floatOf(x / nonZero(y));
+    case '//':
+      return result(Math.floor(x / nonZero(y)));
+    case '%':
+      return result(x - Math.floor(x / nonZero(y)) * y);
+    default:
+      return y < 0 ? floatOf(x ** y) : result(x ** y);
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * Interpolation as Airbyte's manifests mean it: Jinja renders a text, and Python's literal_eval reads the result, so that a template may
- * stand for a number, a list or an object. An empty result, or one that met an undefined value, gives way to the default.
+ * Interpolation as Airbyte's manifests mean it: Jinja renders a text, and Python's literal_eval reads the result, so
+ * that a template may stand for a number, a list or an object. An empty result, or one that met an undefined value,
+ * gives way to the default.
  */
 import { systemClock } from '../../clock.js';
 import { compileTemplate, type CompiledTemplate } from './compile.js';
@@ -27,7 +28,10 @@ export class Templates {
 
   /** Renders, and reads the result as a literal. Throws TemplateError. */
   evaluate(source: string, context: Context, fallback: string | null = null): Value {
-    if (source.includes(GONE)) throw new TemplateError('`stream_state` cannot be used in templates any more; `stream_interval` has what it was used for');
+    if (source.includes(GONE))
+      throw new TemplateError(
+        '`stream_state` cannot be used in templates any more; `stream_interval` has what it was used for',
+      );
     const template = this.compile(source);
     if (template === null) return source === '' ? this.fallback(fallback, context) : literalOf(source);
     try {
@@ -35,7 +39,8 @@ export class Templates {
       if (template.single) {
         const value = template.single(scope);
         // A number or a boolean reads back as itself.
-        if (typeof value === 'number' || typeof value === 'boolean') return Number.isFinite(value) || typeof value === 'boolean' ? value : textOf(value);
+        if (typeof value === 'number' || typeof value === 'boolean')
+          return Number.isFinite(value) || typeof value === 'boolean' ? value : textOf(value);
         if (value === null) return null;
         const text = textOf(value);
         if (text !== '') return literalOf(text);
@@ -96,10 +101,22 @@ export class Templates {
 
   private scope(template: CompiledTemplate, context: Context) {
     for (const name of template.free) {
-      if (Object.hasOwn(context, name) || (OLD_NAMES.includes(name) && Object.hasOwn(context, 'stream_slice'))) continue;
-      throw new TemplateError(`the template uses ${name}, which is not known here; known are ${Object.keys(context).join(', ')}`);
+      if (Object.hasOwn(context, name) || (OLD_NAMES.includes(name) && Object.hasOwn(context, 'stream_slice')))
+        continue;
+      throw new TemplateError(
+        `the template uses ${name}, which is not known here; known are ${Object.keys(context).join(', ')}`,
+      );
     }
-    return { context: 'stream_slice' in context && !('stream_interval' in context) && template.free.some((name) => OLD_NAMES.includes(name)) ? { ...context, stream_interval: context['stream_slice'], stream_partition: context['stream_slice'] } : context, own: {}, globals: this.globals };
+    return {
+      context:
+        'stream_slice' in context &&
+        !('stream_interval' in context) &&
+        template.free.some((name) => OLD_NAMES.includes(name))
+          ? { ...context, stream_interval: context['stream_slice'], stream_partition: context['stream_slice'] }
+          : context,
+      own: {},
+      globals: this.globals,
+    };
   }
 
   private fallback(fallback: string | null, context: Context): Value {
@@ -127,7 +144,13 @@ export function plainOf(value: Value): unknown {
     const proto = Object.getPrototypeOf(value) as unknown;
     if (proto === Object.prototype || proto === null) {
       const out: Record<string, unknown> = {};
-      for (const key of Object.keys(value)) Object.defineProperty(out, key, { value: plainOf((value as Dict)[key]), enumerable: true, writable: true, configurable: true });
+      for (const key of Object.keys(value))
+        Object.defineProperty(out, key, {
+          value: plainOf((value as Dict)[key]),
+          enumerable: true,
+          writable: true,
+          configurable: true,
+        });
       return out;
     }
     return textOf(value);

@@ -1,7 +1,7 @@
 /**
- * Values of templates, with the semantics of Python, since manifests were written against it. None is null, Jinja's undefined is
- * undefined, int is an integral number, dict a plain object, list an array; a float with an integral value, a date and a duration have
- * classes of their own.
+ * Values of templates, with the semantics of Python, since manifests were written against it. None is null, Jinja's
+ * undefined is undefined, int is an integral number, dict a plain object, list an array; a float with an integral
+ * value, a date and a duration have classes of their own.
  */
 import { PyDate, PyDelta } from './datetime.js';
 
@@ -13,7 +13,19 @@ export class PyFloat {
 export class Tuple extends Array<Value> {}
 
 /** A bigint is an integer that JSON had and a number could not hold. */
-export type Value = undefined | null | boolean | number | bigint | string | PyFloat | PyDate | PyDelta | Value[] | { [key: string]: Value } | Callable;
+export type Value =
+  | undefined
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | PyFloat
+  | PyDate
+  | PyDelta
+  | Value[]
+  | { [key: string]: Value }
+  | Callable;
 export type Dict = { [key: string]: Value };
 /** Only functions of ours are ever values. Keyword arguments come last, as a dict. */
 export type Callable = (args: Value[], named: Dict) => Value;
@@ -26,7 +38,12 @@ export class TypeMismatch extends Error {}
 export class TemplateError extends Error {}
 
 export const isDict = (value: unknown): value is Dict =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof PyFloat) && !(value instanceof PyDate) && !(value instanceof PyDelta);
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !(value instanceof PyFloat) &&
+  !(value instanceof PyDate) &&
+  !(value instanceof PyDelta);
 
 /** A number, where the value is one; Python's booleans are integers. */
 export function numberOf(value: Value): number | undefined {
@@ -36,7 +53,8 @@ export function numberOf(value: Value): number | undefined {
   return typeof value === 'boolean' ? Number(value) : undefined;
 }
 
-export const isFloat = (value: Value): boolean => value instanceof PyFloat || (typeof value === 'number' && !Number.isInteger(value));
+export const isFloat = (value: Value): boolean =>
+  value instanceof PyFloat || (typeof value === 'number' && !Number.isInteger(value));
 
 export const floatOf = (value: number): Value => (Number.isInteger(value) ? new PyFloat(value) : value);
 
@@ -56,7 +74,13 @@ export function equals(a: Value, b: Value): boolean {
   if (a === b) return true;
   const x = numberOf(a);
   if (x !== undefined) return x === numberOf(b);
-  if (Array.isArray(a)) return Array.isArray(b) && a instanceof Tuple === b instanceof Tuple && a.length === b.length && a.every((item, i) => equals(item, b[i]));
+  if (Array.isArray(a))
+    return (
+      Array.isArray(b) &&
+      a instanceof Tuple === b instanceof Tuple &&
+      a.length === b.length &&
+      a.every((item, i) => equals(item, b[i]))
+    );
   if (a instanceof PyDate) return b instanceof PyDate && a.compare(b) === 0;
   if (a instanceof PyDelta) return b instanceof PyDelta && a.micros === b.micros;
   if (!isDict(a) || !isDict(b)) return false;
@@ -128,11 +152,14 @@ export function reprOf(value: Value): string {
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number') return Number.isInteger(value) ? integerText(value) : floatText(value);
   if (value instanceof PyFloat) return floatText(value.value);
-  if (value instanceof Tuple) return value.length === 1 ? `(${reprOf(value[0])},)` : `(${value.map(reprOf).join(', ')})`;
+  if (value instanceof Tuple)
+    return value.length === 1 ? `(${reprOf(value[0])},)` : `(${value.map(reprOf).join(', ')})`;
   if (Array.isArray(value)) return `[${value.map(reprOf).join(', ')}]`;
   if (value instanceof PyDate || value instanceof PyDelta) return value.toString();
   if (typeof value === 'function') return '<function>';
-  return `{${Object.entries(value).map(([key, item]) => `${quote(key)}: ${reprOf(item)}`).join(', ')}}`;
+  return `{${Object.entries(value)
+    .map(([key, item]) => `${quote(key)}: ${reprOf(item)}`)
+    .join(', ')}}`;
 }
 
 function integerText(value: number): string {

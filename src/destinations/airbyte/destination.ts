@@ -1,8 +1,21 @@
 /**
- * A platform of the Airbyte protocol on the other side of stdout: records, and after them the states that they imply. What is committed
- * is what was written; the platform keeps it from there.
+ * A platform of the Airbyte protocol on the other side of stdout: records, and after them the states that they imply.
+ * What is committed is what was written; the platform keeps it from there.
  */
-import { addCounts, noCounts, type Batch, type CommitReceipt, type Counts, type Destination, type DestinationSession, type OpenOptions, type PreparedRows, type PrepareInput, type StateEntry, type StateWrite } from '../../destination/contract.js';
+import {
+  addCounts,
+  noCounts,
+  type Batch,
+  type CommitReceipt,
+  type Counts,
+  type Destination,
+  type DestinationSession,
+  type OpenOptions,
+  type PreparedRows,
+  type PrepareInput,
+  type StateEntry,
+  type StateWrite,
+} from '../../destination/contract.js';
 import { LedgerConflictError } from '../../errors.js';
 import { stringifyJson } from '../../json.js';
 import type { AirbyteMessage, AirbyteStateMessage } from '../../protocol/airbyte.js';
@@ -13,7 +26,11 @@ export interface StateCodec {
   /** Entries that a run begins with. */
   entries(): StateEntry[];
   /** Undefined where the stream is none of the catalog's. */
-  encode(stream: string, entries: StateEntry[], all: (stream: string) => StateEntry[]): Record<string, unknown> | undefined;
+  encode(
+    stream: string,
+    entries: StateEntry[],
+    all: (stream: string) => StateEntry[],
+  ): Record<string, unknown> | undefined;
   /** Streams of the catalog whose state tells of this stream: its own, and those of its children. */
   tellingOf(stream: string): string[];
   /** Whether the platform wants the record. */
@@ -34,8 +51,18 @@ interface Lines extends PreparedRows {
 }
 
 /** `fileStreams`: their records tell where their files are, beside their data. */
-export function airbyteDestination(output: AirbyteOutput, codec: StateCodec, fileStreams: Set<string>, now: () => number): Destination {
-  return { description: 'the Airbyte protocol on stdout', async check() {}, open: async (options) => new AirbyteSession(output, codec, fileStreams, now, options), async close() {} };
+export function airbyteDestination(
+  output: AirbyteOutput,
+  codec: StateCodec,
+  fileStreams: Set<string>,
+  now: () => number,
+): Destination {
+  return {
+    description: 'the Airbyte protocol on stdout',
+    async check() {},
+    open: async (options) => new AirbyteSession(output, codec, fileStreams, now, options),
+    async close() {},
+  };
 }
 
 class AirbyteSession implements DestinationSession {
@@ -85,11 +112,19 @@ class AirbyteSession implements DestinationSession {
         lines++;
       }
     }
-    return { stream: input.stream, rows: input.records.length - bad, bytes: text.length + 256, quarantined: bad, text, lines } as Lines;
+    return {
+      stream: input.stream,
+      rows: input.records.length - bad,
+      bytes: text.length + 256,
+      quarantined: bad,
+      text,
+      lines,
+    } as Lines;
   }
 
   private content(stream: string, record: DataRecord): string {
-    if (!this.fileStreams.has(stream) || !isFileReference(record['file_reference'])) return `"data":${stringifyJson(record)}`;
+    if (!this.fileStreams.has(stream) || !isFileReference(record['file_reference']))
+      return `"data":${stringifyJson(record)}`;
     const { file_reference, ...data } = record;
     return `"data":${stringifyJson(data)},"file_reference":${stringifyJson(file_reference)}`;
   }
@@ -101,7 +136,12 @@ class AirbyteSession implements DestinationSession {
       for (const part of batch.rows as Lines[]) {
         if (part.text !== '') await this.output.write(part.text);
         this.since.set(part.stream, (this.since.get(part.stream) ?? 0) + part.lines);
-        addCounts(counts, part.stream, { ...noCounts(), read: part.rows + part.quarantined, inserted: part.rows, quarantined: part.quarantined });
+        addCounts(counts, part.stream, {
+          ...noCounts(),
+          read: part.rows + part.quarantined,
+          inserted: part.rows,
+          quarantined: part.quarantined,
+        });
       }
       for (const [stream, count] of Object.entries(counts)) addCounts(this.totals, stream, count);
       this.apply(batch.state);
@@ -151,7 +191,13 @@ class AirbyteSession implements DestinationSession {
   private verify(writes: StateWrite[]): void {
     for (const write of writes) {
       const found = this.entries.get(keyOf(write))?.version ?? 0;
-      if (found !== write.expect) throw new LedgerConflictError('the state changed meanwhile', { code: 'ledger_conflict', place: `${write.stream} ${write.key}`, expected: `version ${write.expect}`, found: `version ${found}` });
+      if (found !== write.expect)
+        throw new LedgerConflictError('the state changed meanwhile', {
+          code: 'ledger_conflict',
+          place: `${write.stream} ${write.key}`,
+          expected: `version ${write.expect}`,
+          found: `version ${found}`,
+        });
     }
   }
 
@@ -168,7 +214,8 @@ class AirbyteSession implements DestinationSession {
   }
 
   private async tell(writes: StateWrite[], afterMs: number): Promise<void> {
-    for (const stream of writes.flatMap(({ stream: written }) => this.codec.tellingOf(written))) if (this.streams.has(stream)) this.dirty.add(stream);
+    for (const stream of writes.flatMap(({ stream: written }) => this.codec.tellingOf(written)))
+      if (this.streams.has(stream)) this.dirty.add(stream);
     await this.flush(afterMs);
   }
 
@@ -181,7 +228,11 @@ class AirbyteSession implements DestinationSession {
       this.toldMs.set(stream, now);
       const state = this.codec.encode(stream, this.entriesOf(stream), (name) => this.entriesOf(name));
       if (!state) continue;
-      const message: AirbyteStateMessage = { type: 'STREAM', stream: { stream_descriptor: { name: stream }, stream_state: state }, sourceStats: { recordCount: this.since.get(stream) ?? 0 } };
+      const message: AirbyteStateMessage = {
+        type: 'STREAM',
+        stream: { stream_descriptor: { name: stream }, stream_state: state },
+        sourceStats: { recordCount: this.since.get(stream) ?? 0 },
+      };
       this.since.set(stream, 0);
       const line: AirbyteMessage = { type: 'STATE', state: message };
       // The protocol's count is a float.

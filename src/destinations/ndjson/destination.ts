@@ -1,11 +1,40 @@
 /**
- * Newline-delimited JSON in files, one a stream. State is a file beside them that also says how long each file is: what lies past that
- * was never committed, so a torn last line after a kill is cut off on resume. Lines are appended; deletions are lines too.
+ * Newline-delimited JSON in files, one a stream. State is a file beside them that also says how long each file is: what
+ * lies past that was never committed, so a torn last line after a kill is cut off on resume. Lines are appended;
+ * deletions are lines too.
  */
-import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { addCounts, noCounts, type Batch, type CommitReceipt, type Counts, type Destination, type DestinationSession, type OpenOptions, type PreparedRows, type PrepareInput, type StateEntry, type StateWrite } from '../../destination/contract.js';
+import {
+  addCounts,
+  noCounts,
+  type Batch,
+  type CommitReceipt,
+  type Counts,
+  type Destination,
+  type DestinationSession,
+  type OpenOptions,
+  type PreparedRows,
+  type PrepareInput,
+  type StateEntry,
+  type StateWrite,
+} from '../../destination/contract.js';
 import { codeOf, ConfigError, FatalError, LedgerConflictError, messageOf, RetriableError } from '../../errors.js';
 import { stringifyJson } from '../../json.js';
 import { LIMITS } from '../../limits.js';
@@ -55,7 +84,14 @@ class NdjsonSession implements DestinationSession {
     private readonly options: OpenOptions,
   ) {
     this.modes = new Map(options.streams.map((stream) => [stream.name, stream.mode]));
-    if (options.beside) throw new ConfigError('files are written by one process at a time', { code: 'not_shared', place: folder, expected: 'a PostgreSQL as destination, for webhooks and for several workers at once', found: 'ndjson', next: 'use --to postgres://… or embedded' });
+    if (options.beside)
+      throw new ConfigError('files are written by one process at a time', {
+        code: 'not_shared',
+        place: folder,
+        expected: 'a PostgreSQL as destination, for webhooks and for several workers at once',
+        found: 'ndjson',
+        next: 'use --to postgres://… or embedded',
+      });
     try {
       if (!options.readOnly) {
         mkdirSync(folder, { recursive: true });
@@ -89,17 +125,33 @@ class NdjsonSession implements DestinationSession {
   }
 
   prepare(input: PrepareInput): PreparedRows {
-    const meta = { _headrace_run_id: this.options.runId, _headrace_extracted_at: new Date(input.version).toISOString(), _headrace_page: input.page };
+    const meta = {
+      _headrace_run_id: this.options.runId,
+      _headrace_extracted_at: new Date(input.version).toISOString(),
+      _headrace_page: input.page,
+    };
     const good: string[] = [];
     const bad: string[] = [];
     for (const record of input.records) {
-      if (record !== null && typeof record === 'object' && !Array.isArray(record)) good.push(`${stringifyJson({ ...record, ...meta })}\n`);
-      else bad.push(`${stringifyJson({ stream: input.stream, reason: 'not an object', raw: stringifyJson(record) })}\n`);
+      if (record !== null && typeof record === 'object' && !Array.isArray(record))
+        good.push(`${stringifyJson({ ...record, ...meta })}\n`);
+      else
+        bad.push(`${stringifyJson({ stream: input.stream, reason: 'not an object', raw: stringifyJson(record) })}\n`);
     }
     const deleted = input.deleted ?? [];
-    for (const key of deleted) good.push(`${stringifyJson({ ...key, _headrace_deleted_at: meta._headrace_extracted_at, ...meta })}\n`);
+    for (const key of deleted)
+      good.push(`${stringifyJson({ ...key, _headrace_deleted_at: meta._headrace_extracted_at, ...meta })}\n`);
     const data = Buffer.from(good.join(''));
-    return { stream: input.stream, rows: input.records.length - bad.length, bytes: data.length + 256, quarantined: bad.length, data, quarantine: Buffer.from(bad.join('')), lines: good.length, deleted: deleted.length } as Lines;
+    return {
+      stream: input.stream,
+      rows: input.records.length - bad.length,
+      bytes: data.length + 256,
+      quarantined: bad.length,
+      data,
+      quarantine: Buffer.from(bad.join('')),
+      lines: good.length,
+      deleted: deleted.length,
+    } as Lines;
   }
 
   async commit(batch: Batch): Promise<CommitReceipt> {
@@ -109,7 +161,13 @@ class NdjsonSession implements DestinationSession {
       for (const part of batch.rows as Lines[]) {
         this.append(fileOf(part.stream), part.data);
         if (part.quarantined > 0) this.append('_headrace_quarantine.ndjson', part.quarantine);
-        addCounts(counts, part.stream, { ...noCounts(), read: part.rows + part.quarantined, inserted: part.rows, quarantined: part.quarantined, deleted: part.deleted });
+        addCounts(counts, part.stream, {
+          ...noCounts(),
+          read: part.rows + part.quarantined,
+          inserted: part.rows,
+          quarantined: part.quarantined,
+          deleted: part.deleted,
+        });
       }
       for (const [stream, count] of Object.entries(counts)) addCounts(this.state.counts, stream, count);
       this.apply(batch.state);
@@ -177,7 +235,12 @@ class NdjsonSession implements DestinationSession {
 
   /** A lock file with its holder's pid; one whose process is gone was left by a kill. */
   private lock(): void {
-    const mine = JSON.stringify({ runId: this.options.runId, host: hostname(), pid: process.pid, startedAt: new Date(this.options.startedMs).toISOString() });
+    const mine = JSON.stringify({
+      runId: this.options.runId,
+      host: hostname(),
+      pid: process.pid,
+      startedAt: new Date(this.options.startedMs).toISOString(),
+    });
     for (let attempt = 0; attempt < 2; attempt++) {
       try {
         writeFileSync(this.lockFile, mine, { flag: 'wx' });
@@ -185,10 +248,18 @@ class NdjsonSession implements DestinationSession {
       } catch (error) {
         if (codeOf(error) !== 'EEXIST') throw error;
       }
-      const holder = JSON.parse(readFileSync(this.lockFile, 'utf8')) as { runId: string; host: string; pid: number; startedAt: string };
+      const holder = JSON.parse(readFileSync(this.lockFile, 'utf8')) as {
+        runId: string;
+        host: string;
+        pid: number;
+        startedAt: string;
+      };
       if (holder.host !== hostname() || isAlive(holder.pid)) {
         throw new ConfigError(`connection ${this.options.connection} is being synced by another run`, {
-          code: 'connection_locked', place: this.lockFile, found: `run ${holder.runId}, process ${holder.pid} on ${holder.host}, started ${holder.startedAt}`, next: 'wait for it to end, or stop that process; everything it committed stays',
+          code: 'connection_locked',
+          place: this.lockFile,
+          found: `run ${holder.runId}, process ${holder.pid} on ${holder.host}, started ${holder.startedAt}`,
+          next: 'wait for it to end, or stop that process; everything it committed stays',
         });
       }
       rmSync(this.lockFile, { force: true });
@@ -201,13 +272,22 @@ class NdjsonSession implements DestinationSession {
 
   private readState(): Stored {
     if (!existsSync(this.stateFile)) return { version: 1, entries: {}, counts: {}, lengths: {} };
-    if (statSync(this.stateFile).size > LIMITS.stateFileBytes) throw new ConfigError('the state file is too large', { code: 'state_too_large', place: this.stateFile });
+    if (statSync(this.stateFile).size > LIMITS.stateFileBytes)
+      throw new ConfigError('the state file is too large', { code: 'state_too_large', place: this.stateFile });
     try {
       const stored = JSON.parse(readFileSync(this.stateFile, 'utf8')) as Stored;
-      if (stored.version !== 1 || typeof stored.entries !== 'object' || typeof stored.lengths !== 'object') throw new Error('not a state of Headrace');
+      if (stored.version !== 1 || typeof stored.entries !== 'object' || typeof stored.lengths !== 'object')
+        throw new Error('not a state of Headrace');
       return stored;
     } catch (cause) {
-      throw new ConfigError('the state file cannot be read', { code: 'bad_state', place: this.stateFile, expected: 'what headrace wrote', found: messageOf(cause), next: 'restore it from a backup, or move the folder away and sync anew', cause });
+      throw new ConfigError('the state file cannot be read', {
+        code: 'bad_state',
+        place: this.stateFile,
+        expected: 'what headrace wrote',
+        found: messageOf(cause),
+        next: 'restore it from a backup, or move the folder away and sync anew',
+        cause,
+      });
     }
   }
 
@@ -215,19 +295,27 @@ class NdjsonSession implements DestinationSession {
     for (const [file, length] of Object.entries(this.state.lengths)) {
       const fd = this.fdOf(file);
       const { size } = statSync(path.join(this.folder, file));
-      if (size < length) throw new FatalError(`${file} is shorter than what was committed`, { code: 'file_cut', place: this.folder, expected: `at least ${length} bytes`, found: `${size}`, next: 'reset the stream, or restore the file' });
+      if (size < length)
+        throw new FatalError(`${file} is shorter than what was committed`, {
+          code: 'file_cut',
+          place: this.folder,
+          expected: `at least ${length} bytes`,
+          found: `${size}`,
+          next: 'reset the stream, or restore the file',
+        });
       if (size > length) ftruncateSync(fd, length);
     }
     for (const stream of this.modes.keys()) {
       const file = fileOf(stream);
-      if (this.state.lengths[file] === undefined && existsSync(path.join(this.folder, file))) ftruncateSync(this.fdOf(file), 0);
+      if (this.state.lengths[file] === undefined && existsSync(path.join(this.folder, file)))
+        ftruncateSync(this.fdOf(file), 0);
     }
   }
 
   private append(file: string, data: Buffer): void {
     const fd = this.fdOf(file);
     const at = this.state.lengths[file] ?? 0;
-    for (let done = 0; done < data.length; ) done += writeSync(fd, data, done, data.length - done, at + done);
+    for (let done = 0; done < data.length;) done += writeSync(fd, data, done, data.length - done, at + done);
     this.state.lengths[file] = at + data.length;
   }
 
@@ -250,7 +338,12 @@ class NdjsonSession implements DestinationSession {
   private checkVersions(writes: StateWrite[]): void {
     for (const write of writes) {
       const there = this.state.entries[entryKey(write)]?.version ?? 0;
-      if (there !== write.expect) throw new LedgerConflictError('another process changed this stream\'s ledger', { code: 'ledger_conflict', expected: `version ${write.expect}`, found: `version ${there}` });
+      if (there !== write.expect)
+        throw new LedgerConflictError("another process changed this stream's ledger", {
+          code: 'ledger_conflict',
+          expected: `version ${write.expect}`,
+          found: `version ${there}`,
+        });
     }
   }
 
@@ -258,7 +351,13 @@ class NdjsonSession implements DestinationSession {
     this.checkVersions(writes);
     for (const write of writes) {
       if (write.value === null) delete this.state.entries[entryKey(write)];
-      else this.state.entries[entryKey(write)] = { stream: write.stream, key: write.key, version: write.expect + 1, value: structuredClone(write.value) };
+      else
+        this.state.entries[entryKey(write)] = {
+          stream: write.stream,
+          key: write.key,
+          version: write.expect + 1,
+          value: structuredClone(write.value),
+        };
     }
   }
 
@@ -288,13 +387,35 @@ function isAlive(pid: number): boolean {
 }
 
 function noKeys(): ConfigError {
-  return new ConfigError('NDJSON files cannot be looked up by key', { code: 'no_keys', next: 'use the embedded or a PostgreSQL destination to verify against the API' });
+  return new ConfigError('NDJSON files cannot be looked up by key', {
+    code: 'no_keys',
+    next: 'use the embedded or a PostgreSQL destination to verify against the API',
+  });
 }
 
 function fileError(error: unknown, place: string): Error {
   switch (codeOf(error)) {
-    case 'ENOSPC': return new RetriableError('the disk is full', { code: 'disk_full', place, next: 'free space, then run the same command; it continues where it stopped', cause: error });
-    case 'EACCES': case 'EPERM': case 'EROFS': case 'ENOTDIR': case 'EEXIST': case 'ENOENT': return new ConfigError('the folder cannot be written to', { code: 'folder_read_only', place, found: messageOf(error), next: 'choose another folder, or change its permissions', cause: error });
-    default: return error instanceof Error ? error : new Error(String(error));
+    case 'ENOSPC':
+      return new RetriableError('the disk is full', {
+        code: 'disk_full',
+        place,
+        next: 'free space, then run the same command; it continues where it stopped',
+        cause: error,
+      });
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+    case 'ENOTDIR':
+    case 'EEXIST':
+    case 'ENOENT':
+      return new ConfigError('the folder cannot be written to', {
+        code: 'folder_read_only',
+        place,
+        found: messageOf(error),
+        next: 'choose another folder, or change its permissions',
+        cause: error,
+      });
+    default:
+      return error instanceof Error ? error : new Error(String(error));
   }
 }

@@ -24,23 +24,34 @@ export function columnTypeOf(schema: JsonSchema): ColumnType {
   const types = ([] as JsonType[]).concat(schema.type ?? []).filter((type) => type !== 'null');
   if (types.length !== 1) return 'jsonb';
   switch (types[0]!) {
-    case 'string': return 'text';
-    case 'integer': return 'bigint';
-    case 'number': return 'numeric';
-    case 'boolean': return 'boolean';
-    default: return 'jsonb';
+    case 'string':
+      return 'text';
+    case 'integer':
+      return 'bigint';
+    case 'number':
+      return 'numeric';
+    case 'boolean':
+      return 'boolean';
+    default:
+      return 'jsonb';
   }
 }
 
 /** The type that a value asks for; undefined for null, which fits anywhere. */
 export function typeOfValue(value: unknown): ColumnType | undefined {
   switch (typeof value) {
-    case 'string': return 'text';
-    case 'boolean': return 'boolean';
-    case 'bigint': return fitsBigint(value) ? 'bigint' : 'numeric';
-    case 'number': return Number.isSafeInteger(value) ? 'bigint' : 'numeric';
-    case 'object': return value === null ? undefined : 'jsonb';
-    default: return undefined;
+    case 'string':
+      return 'text';
+    case 'boolean':
+      return 'boolean';
+    case 'bigint':
+      return fitsBigint(value) ? 'bigint' : 'numeric';
+    case 'number':
+      return Number.isSafeInteger(value) ? 'bigint' : 'numeric';
+    case 'object':
+      return value === null ? undefined : 'jsonb';
+    default:
+      return undefined;
   }
 }
 
@@ -59,7 +70,8 @@ export function encode(value: unknown, type: ColumnType): string | typeof MISFIT
       if (typeof value === 'string') return escapeText(value);
       return MISFIT;
     case 'bigint':
-      if (typeof value === 'number' ? Number.isSafeInteger(value) : typeof value === 'bigint' && fitsBigint(value)) return String(value);
+      if (typeof value === 'number' ? Number.isSafeInteger(value) : typeof value === 'bigint' && fitsBigint(value))
+        return String(value);
       return MISFIT;
     case 'numeric':
       if (typeof value === 'number' || typeof value === 'bigint') return String(value);
@@ -100,7 +112,9 @@ function storable(value: unknown): unknown {
   if (typeof value === 'string') return value.replaceAll('\0', '\ufffd').toWellFormed();
   if (Array.isArray(value)) return value.map(storable);
   if (value !== null && typeof value === 'object') {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key.replaceAll('\0', '\ufffd').toWellFormed(), storable(inner)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => [key.replaceAll('\0', '\ufffd').toWellFormed(), storable(inner)]),
+    );
   }
   return value;
 }

@@ -3,7 +3,14 @@ import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { addCounts, noCounts, type Batch, type CommitReceipt, type Counts, type StateWrite } from '../../destination/contract.js';
+import {
+  addCounts,
+  noCounts,
+  type Batch,
+  type CommitReceipt,
+  type Counts,
+  type StateWrite,
+} from '../../destination/contract.js';
 import { codeOf, LedgerConflictError } from '../../errors.js';
 import { stringifyJson } from '../../json.js';
 import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';
@@ -59,7 +66,13 @@ function groupByTable(parts: TableRows[]): Map<Table, TableRows[]> {
   return groups;
 }
 
-async function storeRows(client: pg.Client, table: Table, parts: TableRows[], firstLoad: boolean, context: CommitContext): Promise<Counts> {
+async function storeRows(
+  client: pg.Client,
+  table: Table,
+  parts: TableRows[],
+  firstLoad: boolean,
+  context: CommitContext,
+): Promise<Counts> {
   const counts = noCounts();
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   counts.read = rows;
@@ -108,13 +121,18 @@ async function stageOf(client: pg.Client, table: Table, context: CommitContext):
   const stage = `pg_temp.${quoteIdentifier(`stage_${Buffer.from(table.physicalName).toString('hex').slice(0, 40)}_${table.physicalName.length}`)}`;
   if (context.stages.get(table) !== table.layout) {
     await client.query(`drop table if exists ${stage}`);
-    await client.query(`create temp table ${stage.replace('pg_temp.', '')} (like ${table.sqlName}) on commit delete rows`);
+    await client.query(
+      `create temp table ${stage.replace('pg_temp.', '')} (like ${table.sqlName}) on commit delete rows`,
+    );
     context.stages.set(table, table.layout);
   }
   return stage;
 }
 
-/** Keys are deduplicated (the later read wins) and sorted, so that two connections lock them in one order; unchanged rows stay as they are. */
+/**
+ * Keys are deduplicated (the later read wins) and sorted, so that two connections lock them in one order; unchanged
+ * rows stay as they are.
+ */
 function mergeStatement(table: Table, stage: string): string {
   const data = table.columns.map((column) => quoteIdentifier(column.name));
   const all = [...data, ...META_NAMES];
@@ -126,7 +144,10 @@ function mergeStatement(table: Table, stage: string): string {
       insert into ${table.sqlName} as t (${all.join(', ')})
       select distinct on (${keys.join(', ')}) ${all.join(', ')} from ${stage}
       order by ${keys.join(', ')}, "_headrace_version" desc, ctid desc
-      on conflict (${keys.join(', ')}) do update set ${all.filter((name) => !keys.includes(name)).map((name) => `${name} = excluded.${name}`).join(', ')}
+      on conflict (${keys.join(', ')}) do update set ${all
+        .filter((name) => !keys.includes(name))
+        .map((name) => `${name} = excluded.${name}`)
+        .join(', ')}
       where excluded."_headrace_version" >= t."_headrace_version" and ${row('t')} is distinct from ${row('excluded')}
       returning (xmax = 0) as is_new
     )
@@ -140,11 +161,19 @@ async function setTombstones(client: pg.Client, part: TableRows): Promise<number
     where t."_headrace_deleted_at" is null and t."_headrace_version" <= $1`;
   if (part.deleted.length > 0) {
     const keys = part.deleted.map((record) => table.keyText(record));
-    deleted += (await client.query(`${mark} and ${table.keySql('t')} = any($2::text[])`, [part.version, keys])).rowCount ?? 0;
+    deleted +=
+      (await client.query(`${mark} and ${table.keySql('t')} = any($2::text[])`, [part.version, keys])).rowCount ?? 0;
   }
   if (part.scope) {
     const column = quoteIdentifier(table.column(part.scope.field).name);
-    deleted += (await client.query(`${mark} and t.${column} = $2 and not (${table.keySql('t')} = any($3::text[]))`, [part.version, part.scope.value, part.keys ?? []])).rowCount ?? 0;
+    deleted +=
+      (
+        await client.query(`${mark} and t.${column} = $2 and not (${table.keySql('t')} = any($3::text[]))`, [
+          part.version,
+          part.scope.value,
+          part.keys ?? [],
+        ])
+      ).rowCount ?? 0;
   }
   return deleted;
 }
@@ -159,7 +188,15 @@ async function storeQuarantine(client: pg.Client, parts: TableRows[], context: C
      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) as r(stream, digest, key, reason, raw, page)
      order by stream, digest
      on conflict (stream, digest) do update set run_id = excluded.run_id, page = excluded.page`,
-    [column((r) => r.stream), column((r) => r.digest), column((r) => r.key), column((r) => r.reason), column((r) => r.raw), column((r) => r.page), context.runId],
+    [
+      column((r) => r.stream),
+      column((r) => r.digest),
+      column((r) => r.key),
+      column((r) => r.reason),
+      column((r) => r.raw),
+      column((r) => r.page),
+      context.runId,
+    ],
   );
 }
 
@@ -176,30 +213,51 @@ async function rememberKeys(client: pg.Client, parts: TableRows[], context: Comm
 
 /** Compare-and-set of ledger entries. Throws LedgerConflictError where another process was there first. */
 export async function writeState(client: pg.Client, writes: StateWrite[], connection: string): Promise<void> {
-  const ordered = writes.toSorted((a, b) => (a.stream < b.stream ? -1 : a.stream > b.stream ? 1 : a.key < b.key ? -1 : 1));
+  const ordered = writes.toSorted((a, b) =>
+    a.stream < b.stream ? -1 : a.stream > b.stream ? 1 : a.key < b.key ? -1 : 1,
+  );
   const inserts = ordered.filter((write) => write.expect === 0 && write.value !== null);
   const updates = ordered.filter((write) => write.expect > 0 && write.value !== null);
   const deletes = ordered.filter((write) => write.expect > 0 && write.value === null);
   let done = 0;
   const run = async (sql: string, list: StateWrite[], values: boolean) => {
     if (list.length === 0) return;
-    const parameters: unknown[] = [connection, list.map((w) => w.stream), list.map((w) => w.key), list.map((w) => w.expect)];
+    const parameters: unknown[] = [
+      connection,
+      list.map((w) => w.stream),
+      list.map((w) => w.key),
+      list.map((w) => w.expect),
+    ];
     if (values) parameters.push(list.map((w) => stringifyJson(w.value)));
     done += (await client.query(sql, parameters)).rowCount ?? 0;
   };
   await run(
     `insert into _headrace.state (connection, stream, key, version, value)
      select $1, w.stream, w.key, w.expect + 1, w.value::jsonb from unnest($2::text[], $3::text[], $4::bigint[], $5::text[]) as w(stream, key, expect, value)
-     on conflict do nothing`, inserts, true);
+     on conflict do nothing`,
+    inserts,
+    true,
+  );
   await run(
     `update _headrace.state s set version = w.expect + 1, value = w.value::jsonb from unnest($2::text[], $3::text[], $4::bigint[], $5::text[]) as w(stream, key, expect, value)
-     where s.connection = $1 and s.stream = w.stream and s.key = w.key and s.version = w.expect`, updates, true);
+     where s.connection = $1 and s.stream = w.stream and s.key = w.key and s.version = w.expect`,
+    updates,
+    true,
+  );
   await run(
     `delete from _headrace.state s using unnest($2::text[], $3::text[], $4::bigint[]) as w(stream, key, expect)
-     where s.connection = $1 and s.stream = w.stream and s.key = w.key and s.version = w.expect`, deletes, false);
+     where s.connection = $1 and s.stream = w.stream and s.key = w.key and s.version = w.expect`,
+    deletes,
+    false,
+  );
   const expected = inserts.length + updates.length + deletes.length;
   if (done !== expected) {
-    throw new LedgerConflictError('another process changed this stream\'s ledger', { code: 'ledger_conflict', expected: `${expected} entries as this run left them`, found: `${done}`, next: 'run again; the sync continues from what is committed' });
+    throw new LedgerConflictError("another process changed this stream's ledger", {
+      code: 'ledger_conflict',
+      expected: `${expected} entries as this run left them`,
+      found: `${done}`,
+      next: 'run again; the sync continues from what is committed',
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Lines of COPY text, gathered as bytes in memory that is used again for every page: joining them as one string first took as long as all
- * else that is done to make them.
+ * Lines of COPY text, gathered as bytes in memory that is used again for every page: joining them as one string first
+ * took as long as all else that is done to make them.
  */
 const FIRST_BYTES = 256 * 1024;
 /** More than this is not kept for the next page. */

@@ -31,9 +31,12 @@ function onTarget(target: PostgresTarget, schema: string, close: () => Promise<v
       try {
         await client.query('begin');
         await client.query('create table if not exists pg_temp.headrace_check (x int)');
-        const { rows } = await client.query(`select has_database_privilege(current_database(), 'create') as may, pg_is_in_recovery() as standby, current_setting('transaction_read_only') as ro`);
+        const { rows } = await client.query(
+          `select has_database_privilege(current_database(), 'create') as may, pg_is_in_recovery() as standby, current_setting('transaction_read_only') as ro`,
+        );
         await client.query('rollback');
-        if (rows[0].standby || rows[0].ro === 'on') throw Object.assign(new Error('cannot write in a read-only transaction'), { code: '25006' });
+        if (rows[0].standby || rows[0].ro === 'on')
+          throw Object.assign(new Error('cannot write in a read-only transaction'), { code: '25006' });
         if (!rows[0].may) throw Object.assign(new Error('no CREATE privilege on the database'), { code: '42501' });
       } catch (error) {
         throw describePostgresError(error, target.description);

@@ -16,17 +16,30 @@ export class PostgresLoans implements LoanBook {
   ) {}
 
   async recall(): Promise<void> {
-    const { rows } = await this.client.query('delete from _headrace.loan where connection = $1 returning state', [this.connection]);
+    const { rows } = await this.client.query('delete from _headrace.loan where connection = $1 returning state', [
+      this.connection,
+    ]);
     // Every entry bears a new version: what a borrower still has under way no longer matches.
-    if (rows.some((row) => row.state !== 'asked')) await this.client.query('update _headrace.state set version = version + 1 where connection = $1', [this.connection]);
+    if (rows.some((row) => row.state !== 'asked'))
+      await this.client.query('update _headrace.state set version = version + 1 where connection = $1', [
+        this.connection,
+      ]);
   }
 
   async of(run: string): Promise<Loan[]> {
-    return (await this.client.query<Loan>(`select ${COLUMNS} from _headrace.loan where connection = $1 and run = $2 order by id`, [this.connection, run])).rows;
+    return (
+      await this.client.query<Loan>(
+        `select ${COLUMNS} from _headrace.loan where connection = $1 and run = $2 order by id`,
+        [this.connection, run],
+      )
+    ).rows;
   }
 
   async grant(id: number, { stream, range, firstId }: Pick<Loan, 'stream' | 'range' | 'firstId'>): Promise<void> {
-    await this.client.query(`update _headrace.loan set state = 'granted', stream = $2, range = $3, first_id = $4 where id = $1`, [id, stream, range, firstId]);
+    await this.client.query(
+      `update _headrace.loan set state = 'granted', stream = $2, range = $3, first_id = $4 where id = $1`,
+      [id, stream, range, firstId],
+    );
   }
 
   async end(id: number): Promise<void> {
@@ -34,12 +47,20 @@ export class PostgresLoans implements LoanBook {
   }
 
   async ask(run: string, borrower: string): Promise<number> {
-    const { rows } = await this.client.query<{ id: number }>('insert into _headrace.loan (connection, run, borrower) values ($1, $2, $3) returning id', [this.connection, run, borrower]);
+    const { rows } = await this.client.query<{ id: number }>(
+      'insert into _headrace.loan (connection, run, borrower) values ($1, $2, $3) returning id',
+      [this.connection, run, borrower],
+    );
     return rows[0]!.id;
   }
 
   async look(id: number): Promise<Loan | undefined> {
-    return (await this.client.query<Loan>(`update _headrace.loan set seen_at = clock_timestamp() where id = $1 returning ${COLUMNS}`, [id])).rows[0];
+    return (
+      await this.client.query<Loan>(
+        `update _headrace.loan set seen_at = clock_timestamp() where id = $1 returning ${COLUMNS}`,
+        [id],
+      )
+    ).rows[0];
   }
 
   async giveBack(id: number): Promise<void> {
@@ -47,7 +68,10 @@ export class PostgresLoans implements LoanBook {
   }
 
   async isRunOver(run: string): Promise<boolean> {
-    const { rows } = await this.client.query<{ over: boolean }>('select finished_at is not null as over from _headrace.run where id = $1', [run]);
+    const { rows } = await this.client.query<{ over: boolean }>(
+      'select finished_at is not null as over from _headrace.run where id = $1',
+      [run],
+    );
     return rows[0]?.over ?? true;
   }
 
@@ -56,7 +80,9 @@ export class PostgresLoans implements LoanBook {
     // The leader's session holds the connection's lock for as long as it lives.
     const { rows } = await this.client.query<{ led: boolean }>(
       `select exists (select 1 from pg_locks where locktype = 'advisory' and granted and objsubid = 1 and database = (select oid from pg_database where datname = current_database())
-         and (classid::bigint << 32) | objid::bigint = hashtextextended($1, ${CONNECTION_LOCK})) as led`, [this.connection]);
+         and (classid::bigint << 32) | objid::bigint = hashtextextended($1, ${CONNECTION_LOCK})) as led`,
+      [this.connection],
+    );
     return rows[0]!.led;
   }
 }

@@ -1,7 +1,17 @@
 /** One connection's work on a PostgreSQL: its tables, its state, and the lock that keeps a second run out. */
 import { hostname } from 'node:os';
 import type pg from 'pg';
-import type { Batch, CommitReceipt, Counts, DestinationSession, OpenOptions, PreparedRows, PrepareInput, StateEntry, StateWrite } from '../../destination/contract.js';
+import type {
+  Batch,
+  CommitReceipt,
+  Counts,
+  DestinationSession,
+  OpenOptions,
+  PreparedRows,
+  PrepareInput,
+  StateEntry,
+  StateWrite,
+} from '../../destination/contract.js';
 import { codeOf, ConfigError, FatalError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 import { connect, type PostgresTarget } from '../../postgres/connect.js';
@@ -46,7 +56,12 @@ export class PostgresSession implements DestinationSession {
     const session = new PostgresSession(target, schema, main, options);
     try {
       if (options.readOnly) {
-        if ((await layoutVersion(main)) === 0) throw new ConfigError('this database holds nothing of Headrace\'s yet', { code: 'no_state', place: target.description, next: 'run headrace sync first' });
+        if ((await layoutVersion(main)) === 0)
+          throw new ConfigError("this database holds nothing of Headrace's yet", {
+            code: 'no_state',
+            place: target.description,
+            next: 'run headrace sync first',
+          });
       } else {
         await migrate(main);
         if (!options.beside) await session.lock();
@@ -60,7 +75,10 @@ export class PostgresSession implements DestinationSession {
   }
 
   async loadState(): Promise<StateEntry[]> {
-    const { rows } = await this.query('select stream, key, version, value from _headrace.state where connection = $1 order by stream, key', [this.options.connection]);
+    const { rows } = await this.query(
+      'select stream, key, version, value from _headrace.state where connection = $1 order by stream, key',
+      [this.options.connection],
+    );
     return rows;
   }
 
@@ -87,7 +105,13 @@ export class PostgresSession implements DestinationSession {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.withWriter(({ client, stages }) =>
-          commitBatch(client, batch, { connection: this.options.connection, runId: this.options.runId, schema: this.schema, stages }));
+          commitBatch(client, batch, {
+            connection: this.options.connection,
+            runId: this.options.runId,
+            schema: this.schema,
+            stages,
+          }),
+        );
       } catch (error) {
         if (attempt < COMMIT_ATTEMPTS && TRY_AGAIN.has(sqlStateOf(error))) continue;
         throw error;
@@ -96,12 +120,17 @@ export class PostgresSession implements DestinationSession {
   }
 
   async counts(): Promise<Record<string, Counts>> {
-    const { rows } = await this.query(`select stream, ${COUNTED.join(', ')} from _headrace.counter where connection = $1`, [this.options.connection]);
+    const { rows } = await this.query(
+      `select stream, ${COUNTED.join(', ')} from _headrace.counter where connection = $1`,
+      [this.options.connection],
+    );
     return Object.fromEntries(rows.map(({ stream, ...counts }) => [stream, counts as Counts]));
   }
 
   async stored(stream: string): Promise<{ keys: number; deleted: number }> {
-    const { rows } = await this.query(`select count(*) as keys, count("_headrace_deleted_at") as deleted from ${this.table(stream).sqlName}`);
+    const { rows } = await this.query(
+      `select count(*) as keys, count("_headrace_deleted_at") as deleted from ${this.table(stream).sqlName}`,
+    );
     return rows[0];
   }
 
@@ -110,8 +139,13 @@ export class PostgresSession implements DestinationSession {
     return this.withWriter(async ({ client }) => {
       await client.query('begin');
       try {
-        const { rowCount } = await client.query(`delete from ${table.sqlName} where "_headrace_page" not like $1`, [`${generation}.%`]);
-        await client.query('update _headrace.counter set inserted = inserted - $3, read = read - $3 where connection = $1 and stream = $2', [this.options.connection, stream, rowCount]);
+        const { rowCount } = await client.query(`delete from ${table.sqlName} where "_headrace_page" not like $1`, [
+          `${generation}.%`,
+        ]);
+        await client.query(
+          'update _headrace.counter set inserted = inserted - $3, read = read - $3 where connection = $1 and stream = $2',
+          [this.options.connection, stream, rowCount],
+        );
         await client.query('commit');
       } catch (error) {
         await client.query('rollback').catch(() => {});
@@ -121,9 +155,14 @@ export class PostgresSession implements DestinationSession {
     });
   }
 
-  async forgetUnseen(stream: string, generation: number, within: { field: string; gte: number | null; lt: number } | undefined): Promise<number> {
+  async forgetUnseen(
+    stream: string,
+    generation: number,
+    within: { field: string; gte: number | null; lt: number } | undefined,
+  ): Promise<number> {
     const table = this.table(stream);
-    if (table.target.primaryKey.length === 0) return within || table.target.mode === 'append' ? 0 : this.forgetEarlier(table, stream, generation);
+    if (table.target.primaryKey.length === 0)
+      return within || table.target.mode === 'append' ? 0 : this.forgetEarlier(table, stream, generation);
     const column = within && `t.${quoteIdentifier(table.column(within.field).name)}`;
     const parameters: unknown[] = [this.options.connection, stream, generation];
     let where = '';
@@ -144,8 +183,15 @@ export class PostgresSession implements DestinationSession {
              and not exists (select 1 from _headrace.seen s where s.connection = $1 and s.stream = $2 and s.generation = $3 and s.key = ${table.keySql('t')})`,
           parameters,
         );
-        await client.query('delete from _headrace.seen where connection = $1 and stream = $2 and generation <= $3', [this.options.connection, stream, generation]);
-        await client.query('update _headrace.counter set deleted = deleted + $3 where connection = $1 and stream = $2', [this.options.connection, stream, rowCount]);
+        await client.query('delete from _headrace.seen where connection = $1 and stream = $2 and generation <= $3', [
+          this.options.connection,
+          stream,
+          generation,
+        ]);
+        await client.query(
+          'update _headrace.counter set deleted = deleted + $3 where connection = $1 and stream = $2',
+          [this.options.connection, stream, rowCount],
+        );
         await client.query('commit');
         return rowCount ?? 0;
       } catch (error) {
@@ -161,7 +207,10 @@ export class PostgresSession implements DestinationSession {
     await this.withWriter(async ({ client }) => {
       await client.query('begin');
       await client.query(`truncate ${table.sqlName}`);
-      await client.query('delete from _headrace.counter where connection = $1 and stream = $2', [this.options.connection, stream]);
+      await client.query('delete from _headrace.counter where connection = $1 and stream = $2', [
+        this.options.connection,
+        stream,
+      ]);
       await client.query('commit');
     });
   }
@@ -181,7 +230,10 @@ export class PostgresSession implements DestinationSession {
   async lookup(stream: string, keys: DataRecord[]): Promise<(DataRecord | null)[]> {
     const table = this.table(stream);
     const wanted = keys.map((key) => table.keyText(key));
-    const { rows } = await this.query(`select ${table.keySql('t')} as headrace_key, to_jsonb(t) as headrace_row from ${table.sqlName} t where ${table.keySql('t')} = any($1::text[])`, [wanted]);
+    const { rows } = await this.query(
+      `select ${table.keySql('t')} as headrace_key, to_jsonb(t) as headrace_row from ${table.sqlName} t where ${table.keySql('t')} = any($1::text[])`,
+      [wanted],
+    );
     const found = new Map(rows.map((row) => [row.headrace_key, fieldsOf(table, row.headrace_row)]));
     return wanted.map((key) => found.get(key) ?? null);
   }
@@ -190,42 +242,74 @@ export class PostgresSession implements DestinationSession {
     const table = this.table(stream);
     const column = quoteIdentifier(table.column(field).name);
     const { rows } = await this.query(
-      `select ${table.keyColumns().map((key) => quoteIdentifier(key.name)).join(', ')} from ${table.sqlName}
-       where ${column} >= $1 and ${column} < $2 and "_headrace_deleted_at" is null order by ${column} desc limit $3`, [gte, lt, limit]);
+      `select ${table
+        .keyColumns()
+        .map((key) => quoteIdentifier(key.name))
+        .join(', ')} from ${table.sqlName}
+       where ${column} >= $1 and ${column} < $2 and "_headrace_deleted_at" is null order by ${column} desc limit $3`,
+      [gte, lt, limit],
+    );
     return rows.map((row) => fieldsOf(table, row));
   }
 
   async finishRun(outcome: string, summary: unknown): Promise<void> {
     // The last commit waits for the disk, and with it all that came before.
     await this.main.query('set synchronous_commit = on');
-    await this.query('update _headrace.run set finished_at = now(), outcome = $2, summary = $3 where id = $1', [this.options.runId, outcome, JSON.stringify(summary)]);
+    await this.query('update _headrace.run set finished_at = now(), outcome = $2, summary = $3 where id = $1', [
+      this.options.runId,
+      outcome,
+      JSON.stringify(summary),
+    ]);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.main, ...this.idle.map((writer) => writer.client)].map((client) => client.end().catch(() => {})));
+    await Promise.all(
+      [this.main, ...this.idle.map((writer) => writer.client)].map((client) => client.end().catch(() => {})),
+    );
   }
 
   private table(stream: string): Table {
     const table = this.tables.get(stream);
-    if (!table) throw new FatalError(`stream ${stream} was not opened`, { code: 'stream_not_open', place: this.target.description });
+    if (!table)
+      throw new FatalError(`stream ${stream} was not opened`, {
+        code: 'stream_not_open',
+        place: this.target.description,
+      });
     return table;
   }
 
   /** A lock that PostgreSQL drops with the connection, so a killed run never leaves it behind. */
   private async lock(): Promise<void> {
     const { connection, runId } = this.options;
-    const { rows } = await this.main.query(`select pg_try_advisory_lock(hashtextextended($1, ${CONNECTION_LOCK})) as got`, [connection]);
+    const { rows } = await this.main.query(
+      `select pg_try_advisory_lock(hashtextextended($1, ${CONNECTION_LOCK})) as got`,
+      [connection],
+    );
     if (!rows[0].got) {
-      const holder = await this.main.query('select id, host, pid, started_at from _headrace.run where connection = $1 and finished_at is null order by started_at desc limit 1', [connection]);
+      const holder = await this.main.query(
+        'select id, host, pid, started_at from _headrace.run where connection = $1 and finished_at is null order by started_at desc limit 1',
+        [connection],
+      );
       const by = holder.rows[0];
       throw new ConfigError(`connection ${connection} is being synced by another run`, {
-        code: 'connection_locked', place: this.target.description,
-        found: by ? `run ${by.id}, process ${by.pid} on ${by.host}, started ${new Date(by.started_at).toISOString()}` : 'a run that has not said who it is yet',
+        code: 'connection_locked',
+        place: this.target.description,
+        found: by
+          ? `run ${by.id}, process ${by.pid} on ${by.host}, started ${new Date(by.started_at).toISOString()}`
+          : 'a run that has not said who it is yet',
         next: 'wait for it to end, or stop that process; everything it committed stays',
       });
     }
-    await this.main.query('update _headrace.run set finished_at = now(), outcome = \'killed\' where connection = $1 and finished_at is null', [connection]);
-    await this.main.query('insert into _headrace.run (id, connection, host, pid) values ($1, $2, $3, $4)', [runId, connection, hostname(), process.pid]);
+    await this.main.query(
+      "update _headrace.run set finished_at = now(), outcome = 'killed' where connection = $1 and finished_at is null",
+      [connection],
+    );
+    await this.main.query('insert into _headrace.run (id, connection, host, pid) values ($1, $2, $3, $4)', [
+      runId,
+      connection,
+      hostname(),
+      process.pid,
+    ]);
   }
 
   private async prepareSchema(): Promise<void> {
@@ -255,7 +339,8 @@ export class PostgresSession implements DestinationSession {
       const table = new Table(target, this.schema, name);
       this.tables.set(target.name, table);
       if (!this.options.readOnly) await table.open(this.main);
-      else if ((await this.main.query('select to_regclass($1) is not null as there', [table.sqlName])).rows[0].there) await table.open(this.main);
+      else if ((await this.main.query('select to_regclass($1) is not null as there', [table.sqlName])).rows[0].there)
+        await table.open(this.main);
     }
   }
 
@@ -294,7 +379,10 @@ export class PostgresSession implements DestinationSession {
     if (this.writers >= LIMITS.writers) return new Promise((resolve) => this.waiting.push(resolve));
     this.writers++;
     try {
-      return { client: await connect(this.target, `headrace ${this.options.connection} writer`.slice(0, 63)), stages: new Map() };
+      return {
+        client: await connect(this.target, `headrace ${this.options.connection} writer`.slice(0, 63)),
+        stages: new Map(),
+      };
     } catch (error) {
       this.writers--;
       throw error;

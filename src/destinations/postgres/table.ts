@@ -9,7 +9,18 @@ import { redact } from '../../log.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import type { DataRecord } from '../../protocol/catalog.js';
 import { CopyLines } from './copy-lines.js';
-import { asText, columnTypeOf, encode, escapeText, MISFIT, NULL, typeOfValue, widen, type Column, type ColumnType } from './columns.js';
+import {
+  asText,
+  columnTypeOf,
+  encode,
+  escapeText,
+  MISFIT,
+  NULL,
+  typeOfValue,
+  widen,
+  type Column,
+  type ColumnType,
+} from './columns.js';
 
 /** Columns that every table bears, in the order in which rows carry them. */
 export const META_COLUMNS = [
@@ -64,7 +75,10 @@ export class Table {
     readonly schema: string,
     readonly publicName: string,
   ) {
-    this.physicalName = target.mode === 'replace' ? fitIdentifier(publicName.slice(0, LIMITS.identifierBytes - SHADOW_SUFFIX.length) + SHADOW_SUFFIX, new Set()) : publicName;
+    this.physicalName =
+      target.mode === 'replace'
+        ? fitIdentifier(publicName.slice(0, LIMITS.identifierBytes - SHADOW_SUFFIX.length) + SHADOW_SUFFIX, new Set())
+        : publicName;
   }
 
   get sqlName(): string {
@@ -96,7 +110,8 @@ export class Table {
     const declared = Object.entries(this.target.schema.properties ?? {});
     const isPromise = this.target.schemaIsHint !== true;
     if (rows.length === 0) {
-      for (const [field, schema] of declared) this.adopt(field, fitIdentifier(field, this.taken), columnTypeOf(schema), isPromise);
+      for (const [field, schema] of declared)
+        this.adopt(field, fitIdentifier(field, this.taken), columnTypeOf(schema), isPromise);
       await client.query(this.createStatement());
       for (const column of this.columns) await this.comment(client, column);
       return;
@@ -104,17 +119,26 @@ export class Table {
     const names = new Set(rows.map((row) => row.name));
     const missing = META_COLUMNS.filter(([name]) => !names.has(name)).map(([name]) => name);
     if (missing.length > 0) {
-      throw new ConfigError(`table ${this.schema}.${this.physicalName} is not Headrace's`, { code: 'foreign_table', expected: `columns ${missing.join(', ')}`, found: 'a table without them', next: 'choose another schema for this connection, or rename the table' });
+      throw new ConfigError(`table ${this.schema}.${this.physicalName} is not Headrace's`, {
+        code: 'foreign_table',
+        expected: `columns ${missing.join(', ')}`,
+        found: 'a table without them',
+        next: 'choose another schema for this connection, or rename the table',
+      });
     }
     for (const { name, type, comment } of rows) {
       if (this.taken.has(name.toLowerCase())) continue;
-      const field = typeof comment === 'string' && comment.startsWith(FIELD_COMMENT) ? JSON.parse(comment.slice(FIELD_COMMENT.length)) : name;
+      const field =
+        typeof comment === 'string' && comment.startsWith(FIELD_COMMENT)
+          ? JSON.parse(comment.slice(FIELD_COMMENT.length))
+          : name;
       const schema = this.target.schema.properties?.[field];
       this.adopt(field, name, knownType(type), schema !== undefined && isPromise);
       const wanted = schema && columnTypeOf(schema);
       if (wanted && widen(knownType(type), wanted) !== knownType(type)) this.widenColumn(this.column(field), wanted);
     }
-    for (const [field, schema] of declared) if (!this.byField.has(field)) this.grow(field, columnTypeOf(schema), isPromise);
+    for (const [field, schema] of declared)
+      if (!this.byField.has(field)) this.grow(field, columnTypeOf(schema), isPromise);
     await this.applyDdl(client);
   }
 
@@ -134,7 +158,8 @@ export class Table {
     const extractedAt = new Date(input.version).toISOString();
     const meta = `${escapeText(runId)}\t${extractedAt}\t${escapeText(input.page)}\t${input.version}\t${NULL}\n`;
     const keyed = this.target.primaryKey.length > 0;
-    const keys: string[] | undefined = keyed && (input.remember !== undefined || input.scope !== undefined) ? [] : undefined;
+    const keys: string[] | undefined =
+      keyed && (input.remember !== undefined || input.scope !== undefined) ? [] : undefined;
     const quarantine: QuarantinedRow[] = [];
     const lines = new CopyLines();
     for (const record of records) {
@@ -144,9 +169,20 @@ export class Table {
     }
     const copy = lines.take();
     return {
-      stream: input.stream, table: this, rows: lines.count, bytes: copy.length + 256, quarantined: quarantine.length,
-      copy, width: this.columns.length, keys, generation: input.remember, quarantine,
-      deleted: input.deleted ?? [], scope: input.scope, version: input.version, records: records.length,
+      stream: input.stream,
+      table: this,
+      rows: lines.count,
+      bytes: copy.length + 256,
+      quarantined: quarantine.length,
+      copy,
+      width: this.columns.length,
+      keys,
+      generation: input.remember,
+      quarantine,
+      deleted: input.deleted ?? [],
+      scope: input.scope,
+      version: input.version,
+      records: records.length,
     };
   }
 
@@ -156,7 +192,9 @@ export class Table {
   }
 
   keySql(alias: string): string {
-    return this.keyColumns().map((column) => `${alias}.${quoteIdentifier(column.name)}::text`).join(` || chr(1) || `);
+    return this.keyColumns()
+      .map((column) => `${alias}.${quoteIdentifier(column.name)}::text`)
+      .join(` || chr(1) || `);
   }
 
   private encodeRow(record: DataRecord, lines: CopyLines, meta: string): string | undefined {
@@ -167,7 +205,8 @@ export class Table {
       if (column.key && (value === null || value === undefined)) return `key field ${column.field} is missing`;
       let text = encode(value, column.type);
       if (text === MISFIT) {
-        if (column.declared || column.type !== 'text') return `field ${column.field}: expected ${column.type}, found ${describe(value)}`;
+        if (column.declared || column.type !== 'text')
+          return `field ${column.field}: expected ${column.type}, found ${describe(value)}`;
         text = asText(value);
       }
       line += `${text}\t`;
@@ -179,7 +218,10 @@ export class Table {
   private setAside(record: unknown, reason: string, input: PrepareInput): QuarantinedRow {
     const raw = redact(stringifyJson(record) ?? 'undefined').replaceAll('\0', '\ufffd');
     const digest = createHash('sha256').update(raw).digest('hex');
-    const key = record !== null && typeof record === 'object' ? this.keyText(record as DataRecord).replaceAll('\0', '\ufffd') : null;
+    const key =
+      record !== null && typeof record === 'object'
+        ? this.keyText(record as DataRecord).replaceAll('\0', '\ufffd')
+        : null;
     return { stream: input.stream, key, reason, raw, digest, page: input.page };
   }
 
@@ -195,7 +237,8 @@ export class Table {
         if (type === undefined) continue;
         if (!column) this.grow(field, type, false);
         else if (column.type !== type && !column.key) {
-          const numbers = (column.type === 'bigint' || column.type === 'numeric') && (type === 'numeric' || type === 'bigint');
+          const numbers =
+            (column.type === 'bigint' || column.type === 'numeric') && (type === 'numeric' || type === 'bigint');
           if ((numbers || !column.declared) && widen(column.type, type) !== column.type) this.widenColumn(column, type);
         }
       }
@@ -212,10 +255,17 @@ export class Table {
 
   private grow(field: string, type: ColumnType, declared: boolean): void {
     if (this.columns.length >= LIMITS.columns) {
-      throw new FatalError(`stream ${this.target.name} has too many fields`, { code: 'too_many_columns', expected: `at most ${LIMITS.columns}`, found: `another field, ${field}`, next: 'choose fields of this stream in the configuration' });
+      throw new FatalError(`stream ${this.target.name} has too many fields`, {
+        code: 'too_many_columns',
+        expected: `at most ${LIMITS.columns}`,
+        found: `another field, ${field}`,
+        next: 'choose fields of this stream in the configuration',
+      });
     }
     const column = this.adopt(field, fitIdentifier(field, this.taken), type, declared);
-    this.pendingDdl.push(`alter table ${this.sqlName} add column if not exists ${quoteIdentifier(column.name)} ${type}`);
+    this.pendingDdl.push(
+      `alter table ${this.sqlName} add column if not exists ${quoteIdentifier(column.name)} ${type}`,
+    );
     if (column.name !== field) this.pendingDdl.push(this.commentStatement(column));
     this.layout++;
   }
@@ -223,14 +273,24 @@ export class Table {
   private widenColumn(column: Column, to: ColumnType): void {
     column.type = widen(column.type, to);
     const name = quoteIdentifier(column.name);
-    this.pendingDdl.push(`alter table ${this.sqlName} alter column ${name} type ${column.type} using ${name}::${column.type}`);
+    this.pendingDdl.push(
+      `alter table ${this.sqlName} alter column ${name} type ${column.type} using ${name}::${column.type}`,
+    );
     this.layout++;
   }
 
   private createStatement(): string {
-    const columns = this.columns.map((column) => `${quoteIdentifier(column.name)} ${column.type}${column.key ? ' not null' : ''}`);
+    const columns = this.columns.map(
+      (column) => `${quoteIdentifier(column.name)} ${column.type}${column.key ? ' not null' : ''}`,
+    );
     const meta = META_COLUMNS.map(([name, type]) => `${quoteIdentifier(name)} ${type}`);
-    const key = this.keyed ? [`primary key (${this.keyColumns().map((column) => quoteIdentifier(column.name)).join(', ')})`] : [];
+    const key = this.keyed
+      ? [
+          `primary key (${this.keyColumns()
+            .map((column) => quoteIdentifier(column.name))
+            .join(', ')})`,
+        ]
+      : [];
     return `create table if not exists ${this.sqlName} (${[...columns, ...meta, ...key].join(', ')})`;
   }
 

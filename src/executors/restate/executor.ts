@@ -37,8 +37,14 @@ export function restateExecutor({ scheduler, clock, ingress, token, onTrouble }:
     for (let waitMs = AGAIN_FIRST_MS; !signal.aborted; waitMs = Math.min(2 * waitMs, AGAIN_LAST_MS)) {
       try {
         const { statusCode, body } = await request(`${base}/${SERVICE}/${HANDLER}/send`, {
-          method: 'POST', body: JSON.stringify(task), signal: AbortSignal.any([signal, AbortSignal.timeout(SUBMIT_TIMEOUT_MS)]),
-          headers: { 'content-type': 'application/json', 'idempotency-key': `${task.id}/${task.attempt}`, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+          method: 'POST',
+          body: JSON.stringify(task),
+          signal: AbortSignal.any([signal, AbortSignal.timeout(SUBMIT_TIMEOUT_MS)]),
+          headers: {
+            'content-type': 'application/json',
+            'idempotency-key': `${task.id}/${task.attempt}`,
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          },
         });
         const text = await body.text();
         if (statusCode < 300) return;
@@ -67,7 +73,12 @@ export function restateExecutor({ scheduler, clock, ingress, token, onTrouble }:
 
 function ingressOf(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (!parsed || !/^https?:$/.test(parsed.protocol)) throw new ConfigError('the address of the Restate server is no URL', { code: 'bad_ingress', expected: 'http://HOST:8080', found: url.slice(0, 100) });
+  if (!parsed || !/^https?:$/.test(parsed.protocol))
+    throw new ConfigError('the address of the Restate server is no URL', {
+      code: 'bad_ingress',
+      expected: 'http://HOST:8080',
+      found: url.slice(0, 100),
+    });
   return parsed.origin + parsed.pathname.replace(/\/$/, '');
 }
 

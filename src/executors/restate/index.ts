@@ -1,3 +1,6 @@
-/** Public entry `headrace/restate`: tasks run by a Restate server's endpoints, behind the same admission. Wants `@restatedev/restate-sdk`. */
+/**
+ * Public entry `headrace/restate`: tasks run by a Restate server's endpoints, behind the same admission. Wants
+ * `@restatedev/restate-sdk`.
+ */
 export { serveRestate, type RestateEndpoint, type RestateEndpointOptions } from './endpoint.js';
 export { restateExecutor, type RestateExecutorOptions } from './executor.js';

@@ -1,4 +1,6 @@
-/** How one vendor tells of its limits. A dialect is a pure function of a response: it keeps nothing and decides nothing. */
+/**
+ * How one vendor tells of its limits. A dialect is a pure function of a response: it keeps nothing and decides nothing.
+ */
 import type { LimitSigns, Reading } from '../../gate/gate.js';
 import { parseRetryAfter } from './retry-after.js';
 
@@ -26,7 +28,10 @@ export function header(response: DialectResponse, name: string): string | undefi
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-/** A count in a header: digits, perhaps with a fraction; of a list (`100, 100;w=60`), the first. Undefined for anything else. */
+/**
+ * A count in a header: digits, perhaps with a fraction; of a list (`100, 100;w=60`), the first. Undefined for anything
+ * else.
+ */
 export function count(text: string | undefined): number | undefined {
   const match = /^\s*(\d{1,15}(?:\.\d+)?)\s*(?:[,;]|$)/.exec(text ?? '');
   return match ? Number(match[1]) : undefined;
@@ -42,10 +47,13 @@ export function retryAfterOf(response: DialectResponse): number | undefined {
 }
 
 /**
- * A reset in any of its forms: epoch seconds, epoch milliseconds, ISO 8601, an HTTP date, or seconds from now. `resetMs` is by the
- * server's clock; undefined where the text makes no sense, or counts from a `Date` that is missing.
+ * A reset in any of its forms: epoch seconds, epoch milliseconds, ISO 8601, an HTTP date, or seconds from now.
+ * `resetMs` is by the server's clock; undefined where the text makes no sense, or counts from a `Date` that is missing.
  */
-export function parseReset(text: string | undefined, serverTimeMs: number | undefined): { resetMs: number; grainMs: number } | undefined {
+export function parseReset(
+  text: string | undefined,
+  serverTimeMs: number | undefined,
+): { resetMs: number; grainMs: number } | undefined {
   if (text === undefined) return undefined;
   const trimmed = text.trim();
   if (/^\d+(\.\d+)?$/.test(trimmed)) {
@@ -77,10 +85,25 @@ export function windowReading(response: DialectResponse, text: WindowText): Read
   const left = reset && response.serverTimeMs !== undefined ? reset.resetMs - response.serverTimeMs : undefined;
   const windowMs = text.windowMs;
   if ((windowMs ?? left ?? 0) >= BUDGET_WINDOW_MS * 0.95 || (windowMs === undefined && (left ?? 0) > 600_000)) {
-    return { limit: text.limit, kind: 'budget', quota, remaining: Math.min(remaining, quota), windowMs: windowMs ?? Math.max(BUDGET_WINDOW_MS, left!), resetMs: reset?.resetMs };
+    return {
+      limit: text.limit,
+      kind: 'budget',
+      quota,
+      remaining: Math.min(remaining, quota),
+      windowMs: windowMs ?? Math.max(BUDGET_WINDOW_MS, left!),
+      resetMs: reset?.resetMs,
+    };
   }
   if (!reset) return undefined;
-  return { limit: text.limit, kind: 'epoch', quota, remaining: Math.min(remaining, quota), resetMs: reset.resetMs, grainMs: reset.grainMs, windowMs };
+  return {
+    limit: text.limit,
+    kind: 'epoch',
+    quota,
+    remaining: Math.min(remaining, quota),
+    resetMs: reset.resetMs,
+    grainMs: reset.grainMs,
+    windowMs,
+  };
 }
 
 /** The path into a parsed body; undefined where it leads nowhere. */

@@ -1,6 +1,6 @@
 /**
- * Retry-After in milliseconds: delta seconds (fractions too) or an HTTP date, which is read against the server's own clock.
- * Undefined where it is absent or makes no sense (RFC 9110, section 10.2.3).
+ * Retry-After in milliseconds: delta seconds (fractions too) or an HTTP date, which is read against the server's own
+ * clock. Undefined where it is absent or makes no sense (RFC 9110, section 10.2.3).
  */
 export function parseRetryAfter(value: string | undefined, serverTimeMs: number | undefined): number | undefined {
   if (value === undefined) return undefined;

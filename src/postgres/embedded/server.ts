@@ -1,13 +1,26 @@
 /**
- * A real PostgreSQL that Headrace starts below its data folder. Several processes share it: who comes second attaches, the last to leave
- * stops it, and a postmaster that outlived a killed process is adopted. It listens on a socket alone, in a private folder, with a password.
+ * A real PostgreSQL that Headrace starts below its data folder. Several processes share it: who comes second attaches,
+ * the last to leave stops it, and a postmaster that outlived a killed process is adopted. It listens on a socket alone,
+ * in a private folder, with a password.
  *
- * Presence is a shared advisory lock on a connection that lives as long as its process: no file to clean up after a kill. Who leaves
- * asks for the lock exclusively; getting it means that nobody else is there.
+ * Presence is a shared advisory lock on a connection that lives as long as its process: no file to clean up after a
+ * kill. Who leaves asks for the lock exclusively; getting it means that nobody else is there.
  */
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -49,7 +62,10 @@ export function embeddedPlace(asked: string, account = serverAccount()): Embedde
   if (reachable(path.join(folder, 'data', 'x'), account)) return { folder, notice: undefined };
   const hash = createHash('sha256').update(folder).digest('hex').slice(0, 16);
   const fallback = path.join('/var/tmp', `headrace-root-${hash}`);
-  return { folder: fallback, notice: `the database's account cannot enter ${path.dirname(path.resolve(asked))}; its files are in ${fallback}` };
+  return {
+    folder: fallback,
+    notice: `the database's account cannot enter ${path.dirname(path.resolve(asked))}; its files are in ${fallback}`,
+  };
 }
 
 export class EmbeddedServer {
@@ -85,8 +101,14 @@ export class EmbeddedServer {
     }
     const log = path.join(place.folder, 'server.log');
     const found = lastLines(log);
-    if (/No space left/.test(found)) throw describePostgresError(Object.assign(new Error(found), { code: 'ENOSPC' }), place.folder);
-    throw new FatalError('the embedded database did not start', { code: 'embedded_start', place: place.folder, found, next: `look at ${log}` });
+    if (/No space left/.test(found))
+      throw describePostgresError(Object.assign(new Error(found), { code: 'ENOSPC' }), place.folder);
+    throw new FatalError('the embedded database did not start', {
+      code: 'embedded_start',
+      place: place.folder,
+      found,
+      next: `look at ${log}`,
+    });
   }
 
   /** Whether the data folder of `asked` holds a database. */
@@ -114,7 +136,8 @@ export class EmbeddedServer {
     if (!last) return;
     const deadline = clock.monotonic() + LIMITS.serverStartMs;
     while (existsSync(pidFile) && clock.monotonic() < deadline) await clock.sleep(POLL_MS);
-    if (socketFolder && path.basename(socketFolder).startsWith('headrace-')) rmSync(socketFolder, { recursive: true, force: true });
+    if (socketFolder && path.basename(socketFolder).startsWith('headrace-'))
+      rmSync(socketFolder, { recursive: true, force: true });
   }
 }
 
@@ -137,14 +160,41 @@ async function prepare(folder: string, account: Account | undefined): Promise<st
   }
   own(passwordFile);
   const { initdb } = findBinaries(account, folder);
-  const args = ['-D', fresh, '-U', USER, '--pwfile', passwordFile, '--auth', 'scram-sha-256', '--encoding', 'UTF8', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--locale', 'C', '--no-sync', '--no-instructions', '-c', `scram_iterations=${SCRAM_ITERATIONS}`];
+  const args = [
+    '-D',
+    fresh,
+    '-U',
+    USER,
+    '--pwfile',
+    passwordFile,
+    '--auth',
+    'scram-sha-256',
+    '--encoding',
+    'UTF8',
+    '--locale-provider',
+    'builtin',
+    '--builtin-locale',
+    'C.UTF-8',
+    '--locale',
+    'C',
+    '--no-sync',
+    '--no-instructions',
+    '-c',
+    `scram_iterations=${SCRAM_ITERATIONS}`,
+  ];
   try {
     await run(initdb, args, { ...account, cwd: folder, env: serverEnv() });
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true });
     const found = ((error as { stderr?: string }).stderr || messageOf(error)).trim();
-    if (/No space left/.test(found)) throw describePostgresError(Object.assign(new Error(found), { code: 'ENOSPC' }), folder);
-    throw new FatalError('the embedded database could not be created', { code: 'embedded_initdb', place: folder, found, next: 'check that the folder is writable, or name a server with --to postgres://…' });
+    if (/No space left/.test(found))
+      throw describePostgresError(Object.assign(new Error(found), { code: 'ENOSPC' }), folder);
+    throw new FatalError('the embedded database could not be created', {
+      code: 'embedded_initdb',
+      place: folder,
+      found,
+      next: 'check that the folder is writable, or name a server with --to postgres://…',
+    });
   }
   writeFileSync(path.join(fresh, 'postgresql.auto.conf'), SETTINGS);
   try {
@@ -157,8 +207,8 @@ async function prepare(folder: string, account: Account | undefined): Promise<st
 }
 
 /**
- * Rows and the state that they imply are one transaction, so a crash of the machine that loses the last of them loses both: that makes
- * asynchronous commit safe here. It never concerns a killed process.
+ * Rows and the state that they imply are one transaction, so a crash of the machine that loses the last of them loses
+ * both: that makes asynchronous commit safe here. It never concerns a killed process.
  */
 const SETTINGS = `listen_addresses = ''
 max_connections = 200
@@ -183,7 +233,13 @@ function start(folder: string, data: string, account: Account | undefined): Star
   chmodSync(socketFolder, 0o700);
   if (account) chownSync(socketFolder, account.uid, account.gid);
   const log = openSync(path.join(folder, 'server.log'), 'a', 0o600);
-  const server = spawn(postgres, ['-D', data, '-k', socketFolder], { ...account, cwd: '/', detached: true, stdio: ['ignore', log, log], env: serverEnv() });
+  const server = spawn(postgres, ['-D', data, '-k', socketFolder], {
+    ...account,
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: serverEnv(),
+  });
   const started = { exited: false };
   const ended = () => {
     started.exited = true;
@@ -237,7 +293,11 @@ function targetOf(folder: string, socketFolder: string): PostgresTarget {
   const password = readFileSync(path.join(folder, 'password'), 'utf8').trim();
   registerSecret(password);
   const url = `postgres://${USER}:${encodeURIComponent(password)}@/${DATABASE}?host=${encodeURIComponent(socketFolder)}`;
-  return { url, description: `embedded database in ${folder}`, options: { host: socketFolder, user: USER, password, database: DATABASE } };
+  return {
+    url,
+    description: `embedded database in ${folder}`,
+    options: { host: socketFolder, user: USER, password, database: DATABASE },
+  };
 }
 
 /** Undefined while the server starts or stops. */
@@ -252,7 +312,8 @@ async function tryPresence(target: PostgresTarget): Promise<pg.Client | undefine
     return client;
   } catch (error) {
     await client?.end().catch(() => {});
-    if (error instanceof RetriableError || codeOf(error) === 'database_unreachable' || codeOf(error)?.startsWith('57')) return undefined;
+    if (error instanceof RetriableError || codeOf(error) === 'database_unreachable' || codeOf(error)?.startsWith('57'))
+      return undefined;
     if (/terminat|ended/i.test(messageOf(error))) return undefined;
     throw describePostgresError(error, target.description);
   }

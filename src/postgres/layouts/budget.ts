@@ -1,4 +1,7 @@
-/** A lease in two round trips whose statements are planned once: the row taken with all that its reader needs, and written back. */
+/**
+ * A lease in two round trips whose statements are planned once: the row taken with all that its reader needs, and
+ * written back.
+ */
 export const BUDGET_LAYOUT = `
   create function _headrace.budget_take(
     p_scope text, p_member text, p_beat boolean, p_gone interval, p_task text,

@@ -7,8 +7,9 @@
  * - `partition.ready` holds exactly where a task could be taken but for the partition's own cap and pause; `connection.head` is the rank of
  *   the connection's best takeable task. Both change only under the partition's lock, so a wake-up is never lost.
  *
- * Locks are taken in this order: partitions by id, then connections and tasks, which the lock of their partition covers.
- * A task's `rank` is the time it is due less a minute for each step of priority: the higher goes first, and none waits for ever.
+ * Locks are taken in this order: partitions by id, then connections and tasks, which the lock of their partition
+ * covers. A task's `rank` is the time it is due less a minute for each step of priority: the higher goes first, and
+ * none waits for ever.
  */
 /** Rank of the best task that a connection could begin, whatever its cap says. */
 const headOf = (connection: string, exclusiveRunning: string, without = '-1') => `least(

@@ -1,7 +1,8 @@
 /**
  * Tables of the service: connections made through its API, tokens, and what runs tell while they go on.
  *
- * A run's record is written by the worker that leads it alone; whoever shows runs only reads. Secrets are sealed before they come here.
+ * A run's record is written by the worker that leads it alone; whoever shows runs only reads. Secrets are sealed before
+ * they come here.
  */
 export const SERVICE_LAYOUT = `
 create table _headrace.connection_config (

@@ -26,7 +26,14 @@ export type Api = OpenAPIHono<Env>;
 /** What the wiring knows of connections, and the API does not. */
 export interface ConnectionDesk {
   /** Checks settings as the API was given them. Throws ConfigError that names the setting. */
-  storable: (name: string, settings: Settings) => Promise<{ setup: ConnectionSetup & { cadence: Cadence | undefined; priority: number }; access: ConnectionAccess; isSecret: IsSecret }>;
+  storable: (
+    name: string,
+    settings: Settings,
+  ) => Promise<{
+    setup: ConnectionSetup & { cadence: Cadence | undefined; priority: number };
+    access: ConnectionAccess;
+    isSecret: IsSecret;
+  }>;
   access: (name: string) => Promise<ConnectionAccess>;
   connectors: { name: string; settings: Record<string, unknown> }[];
 }
@@ -53,14 +60,17 @@ const LOOPBACK_NAME = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/;
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'];
 
 /**
- * The role of who asks; undefined: a token is wanted. Without a token of the environment the service is bound to loopback, and who
- * comes from this machine is an admin; but neither a page of elsewhere whose name was pointed at this machine, nor whoever comes through a proxy.
+ * The role of who asks; undefined: a token is wanted. Without a token of the environment the service is bound to
+ * loopback, and who comes from this machine is an admin; but neither a page of elsewhere whose name was pointed at this
+ * machine, nor whoever comes through a proxy.
  */
 export async function roleOf(context: Context, { token, tokens }: Access): Promise<Role | undefined> {
   const given = /^Bearer +(\S.{0,499})$/i.exec(context.req.header('authorization') ?? '')?.[1];
   if (given !== undefined) return token !== undefined && isSame(given, token) ? 'admin' : tokens.roleOf(given);
   if (token !== undefined || context.req.header('authorization') !== undefined) return undefined;
-  const isDirect = LOOPBACK_NAME.test(context.req.header('host') ?? '') && FORWARDED.every((name) => context.req.header(name) === undefined);
+  const isDirect =
+    LOOPBACK_NAME.test(context.req.header('host') ?? '') &&
+    FORWARDED.every((name) => context.req.header(name) === undefined);
   return isDirect ? 'admin' : undefined;
 }
 
@@ -90,16 +100,33 @@ export function fault(context: Context, status: ContentfulStatusCode, error: Fau
 /** What is left of the body is not read: the connection ends with the answer. */
 export function tooLarge(context: Context, most: number): Answer {
   context.header('Connection', 'close');
-  return fault(context, 413, { code: 'too_large', message: 'the body is too large', expected: `at most ${most} bytes` });
+  return fault(context, 413, {
+    code: 'too_large',
+    message: 'the body is too large',
+    expected: `at most ${most} bytes`,
+  });
 }
 
 export const unauthorized = (context: Context) => {
   context.header('WWW-Authenticate', 'Bearer');
-  return fault(context, 401, { code: 'token_wanted', message: 'a token is wanted', expected: 'Authorization: Bearer TOKEN', found: context.req.header('authorization') === undefined ? 'none' : 'one that is unknown or expired', next: 'make one: headrace token create NAME --role read' });
+  return fault(context, 401, {
+    code: 'token_wanted',
+    message: 'a token is wanted',
+    expected: 'Authorization: Bearer TOKEN',
+    found: context.req.header('authorization') === undefined ? 'none' : 'one that is unknown or expired',
+    next: 'make one: headrace token create NAME --role read',
+  });
 };
 
 /** Codes of errors that say: somebody or something else stands in the way now. */
-const CONFLICTS = new Set(['connection_locked', 'connection_busy', 'version_conflict', 'connection_exists', 'managed_by_file', 'stream_open']);
+const CONFLICTS = new Set([
+  'connection_locked',
+  'connection_busy',
+  'version_conflict',
+  'connection_exists',
+  'managed_by_file',
+  'stream_open',
+]);
 
 function statusOf(error: HeadraceError): ContentfulStatusCode {
   if (/^unknown_(?:connection|task|partition|run|token|app)$/.test(error.code)) return 404;
@@ -112,15 +139,34 @@ function statusOf(error: HeadraceError): ContentfulStatusCode {
 /** Errors become answers: where, what was expected, what was found, what to do next. */
 export function answerError(error: unknown, context: Context, onError: (error: unknown) => void): Answer {
   if (error instanceof HTTPException) {
-    const text = error.status === 400 ? 'the body is no JSON' : error.status === 415 ? 'the body is not said to be JSON' : error.message;
-    return fault(context, error.status as ContentfulStatusCode, { code: error.status === 400 ? 'bad_json' : 'bad_request', message: redact(text), next: 'see /api/v1/docs' });
+    const text =
+      error.status === 400
+        ? 'the body is no JSON'
+        : error.status === 415
+          ? 'the body is not said to be JSON'
+          : error.message;
+    return fault(context, error.status as ContentfulStatusCode, {
+      code: error.status === 400 ? 'bad_json' : 'bad_request',
+      message: redact(text),
+      next: 'see /api/v1/docs',
+    });
   }
   // PostgreSQL's class 22: a value that no column takes, such as a text with a NUL.
   const sqlState = codeOf((error as { cause?: unknown }).cause) ?? codeOf(error);
-  if (sqlState !== undefined && /^22[0-9A-Z]{3}$/.test(sqlState)) return fault(context, 422, { code: 'bad_value', message: 'a value cannot be stored', expected: 'text without NUL characters, and numbers within their range', next: 'see /api/v1/docs' });
+  if (sqlState !== undefined && /^22[0-9A-Z]{3}$/.test(sqlState))
+    return fault(context, 422, {
+      code: 'bad_value',
+      message: 'a value cannot be stored',
+      expected: 'text without NUL characters, and numbers within their range',
+      next: 'see /api/v1/docs',
+    });
   if (error instanceof HeadraceError) return fault(context, statusOf(error), faultOf(error));
   onError(error);
-  return fault(context, 500, { code: 'unexpected', message: redact(messageOf(error)).slice(0, 300), next: 'look at the log of this server' });
+  return fault(context, 500, {
+    code: 'unexpected',
+    message: redact(messageOf(error)).slice(0, 300),
+    next: 'look at the log of this server',
+  });
 }
 
 export function newApi(): Api {
@@ -129,29 +175,62 @@ export function newApi(): Api {
       if (result.success) return undefined;
       // The validator hands on what it was given; its types do not say so.
       const { path, unknown, expected, found } = schemaFault(result.error, (result as { data?: unknown }).data);
-      const within = [result.target === 'json' ? '' : result.target, ...path.map(String), unknown?.[0] ?? ''].filter(Boolean).join('.');
-      return fault(context, 400, { code: 'bad_request', message: redact(unknown ? `there is no setting ${found}` : `${within || 'the body'} is wrong`), place: redact(within) || undefined, expected, found: redact(found), next: 'see /api/v1/docs' });
+      const within = [result.target === 'json' ? '' : result.target, ...path.map(String), unknown?.[0] ?? '']
+        .filter(Boolean)
+        .join('.');
+      return fault(context, 400, {
+        code: 'bad_request',
+        message: redact(unknown ? `there is no setting ${found}` : `${within || 'the body'} is wrong`),
+        place: redact(within) || undefined,
+        expected,
+        found: redact(found),
+        next: 'see /api/v1/docs',
+      });
     },
   });
 }
 
-export const jsonOf = <Schema extends z.ZodType>(schema: Schema, description: string) => ({ description, content: { 'application/json': { schema } } });
-export const bodyOf = <Schema extends z.ZodType>(schema: Schema) => ({ required: true, content: { 'application/json': { schema } } });
+export const jsonOf = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+export const bodyOf = <Schema extends z.ZodType>(schema: Schema) => ({
+  required: true,
+  content: { 'application/json': { schema } },
+});
 /** May be left out; what the validator then hands on lacks the defaults of the schema. */
 export const optionalBodyOf = <Schema extends z.ZodType>(schema: Schema) => ({ ...bodyOf(schema), required: false });
 
 const FAULTS = {
-  400: jsonOf(errorSchema, 'The request is no such request.'), 401: jsonOf(errorSchema, 'A token is wanted.'), 403: jsonOf(errorSchema, 'The token\'s role does not allow it.'), 404: jsonOf(errorSchema, 'There is no such thing.'),
-  409: jsonOf(errorSchema, 'Something else stands in the way now.'), 413: jsonOf(errorSchema, 'The body is too large.'), 415: jsonOf(errorSchema, 'The body is not said to be JSON.'), 422: jsonOf(errorSchema, 'It is understood, and cannot be done.'), 502: jsonOf(errorSchema, 'The API or the destination of the connection refused.'), 503: jsonOf(errorSchema, 'Try again later.'),
+  400: jsonOf(errorSchema, 'The request is no such request.'),
+  401: jsonOf(errorSchema, 'A token is wanted.'),
+  403: jsonOf(errorSchema, "The token's role does not allow it."),
+  404: jsonOf(errorSchema, 'There is no such thing.'),
+  409: jsonOf(errorSchema, 'Something else stands in the way now.'),
+  413: jsonOf(errorSchema, 'The body is too large.'),
+  415: jsonOf(errorSchema, 'The body is not said to be JSON.'),
+  422: jsonOf(errorSchema, 'It is understood, and cannot be done.'),
+  502: jsonOf(errorSchema, 'The API or the destination of the connection refused.'),
+  503: jsonOf(errorSchema, 'Try again later.'),
 };
 
-type Described = Omit<RouteConfig, 'responses' | 'operationId'> & { operationId: string; role: Role; responses: RouteConfig['responses'] };
+type Described = Omit<RouteConfig, 'responses' | 'operationId'> & {
+  operationId: string;
+  role: Role;
+  responses: RouteConfig['responses'];
+};
 
 /** An operation: its role is part of its description and of its doing. */
 export function operation<R extends Described>({ role, ...route }: R): Omit<R, 'role'> & { getRoutingPath(): string } {
   const wants = async (context: Context<Env>, next: () => Promise<void>) => {
     if (allows(context.get('role'), role)) return next();
-    return fault(context, 403, { code: 'role_too_weak', message: `this takes the role ${role}`, expected: role, found: context.get('role'), next: 'use another token' });
+    return fault(context, 403, {
+      code: 'role_too_weak',
+      message: `this takes the role ${role}`,
+      expected: role,
+      found: context.get('role'),
+      next: 'use another token',
+    });
   };
   // With an optional body the validator passes over what is not said to be JSON.
   const isJson = async (context: Context<Env>, next: () => Promise<void>) => {
@@ -159,10 +238,19 @@ export function operation<R extends Described>({ role, ...route }: R): Omit<R, '
     if (type !== undefined && !/^application\/([a-z-.]+\+)?json(;|$)/i.test(type)) throw new HTTPException(415);
     return next();
   };
-  return createRoute({ ...route, 'x-role': role, middleware: route.request?.body?.required === false ? [wants, isJson] : [wants], responses: { ...route.responses, ...FAULTS } } as unknown as RouteConfig) as never;
+  return createRoute({
+    ...route,
+    'x-role': role,
+    middleware: route.request?.body?.required === false ? [wants, isJson] : [wants],
+    responses: { ...route.responses, ...FAULTS },
+  } as unknown as RouteConfig) as never;
 }
 
 /** Pages of a list: its items, and what to ask for the next ones. */
-export function page<Item>(items: Item[], limit: number, key: (item: Item) => string | number): { items: Answer[]; next: string | null } {
+export function page<Item>(
+  items: Item[],
+  limit: number,
+  key: (item: Item) => string | number,
+): { items: Answer[]; next: string | null } {
   return { items: items.map(wire), next: items.length < limit ? null : String(key(items.at(-1)!)) };
 }

@@ -12,42 +12,115 @@ const byId = z.object({ run: z.string().min(1).max(100).describe('Id of the run.
 export function runRoutes(api: Api, { runs, desk, clock }: ApiParts): void {
   const found = async (id: string) => {
     const run = await runs.find(id);
-    if (!run) throw new ConfigError(`there is no run ${id}`, { code: 'unknown_run', place: 'run', found: id, next: 'list them: GET /api/v1/runs' });
+    if (!run)
+      throw new ConfigError(`there is no run ${id}`, {
+        code: 'unknown_run',
+        place: 'run',
+        found: id,
+        next: 'list them: GET /api/v1/runs',
+      });
     return run;
   };
 
-  api.openapi(operation({
-    method: 'get', path: '/runs', operationId: 'listRuns', role: 'read', tags, summary: 'Runs, the newest first',
-    request: { query: schemas.pageQuery.extend({
-      connection: z.string().max(100).optional(), outcome: z.enum(['running', 'complete', 'partial', 'failed', 'paused', 'killed']).optional(), before: z.string().max(100).optional().describe('The page before ended with this run.'),
-    }) },
-    responses: { 200: jsonOf(z.object({ items: z.array(schemas.runView), next: z.string().nullable() }), 'A page of them.') },
-  }), async (context) => {
-    const query = context.req.valid('query');
-    return context.json(page(await runs.list(query), query.limit, ({ id }) => id), 200);
-  });
+  api.openapi(
+    operation({
+      method: 'get',
+      path: '/runs',
+      operationId: 'listRuns',
+      role: 'read',
+      tags,
+      summary: 'Runs, the newest first',
+      request: {
+        query: schemas.pageQuery.extend({
+          connection: z.string().max(100).optional(),
+          outcome: z.enum(['running', 'complete', 'partial', 'failed', 'paused', 'killed']).optional(),
+          before: z.string().max(100).optional().describe('The page before ended with this run.'),
+        }),
+      },
+      responses: {
+        200: jsonOf(z.object({ items: z.array(schemas.runView), next: z.string().nullable() }), 'A page of them.'),
+      },
+    }),
+    async (context) => {
+      const query = context.req.valid('query');
+      return context.json(
+        page(await runs.list(query), query.limit, ({ id }) => id),
+        200,
+      );
+    },
+  );
 
-  api.openapi(operation({
-    method: 'get', path: '/runs/{run}', operationId: 'getRun', role: 'read', tags, summary: 'One run: its progress, and its summary once it ended', request: { params: byId },
-    responses: { 200: jsonOf(schemas.runDetail, 'As of its last snapshot.') },
-  }), async (context) => context.json(schemas.wire(await found(context.req.valid('param').run)), 200));
+  api.openapi(
+    operation({
+      method: 'get',
+      path: '/runs/{run}',
+      operationId: 'getRun',
+      role: 'read',
+      tags,
+      summary: 'One run: its progress, and its summary once it ended',
+      request: { params: byId },
+      responses: { 200: jsonOf(schemas.runDetail, 'As of its last snapshot.') },
+    }),
+    async (context) => context.json(schemas.wire(await found(context.req.valid('param').run)), 200),
+  );
 
-  api.openapi(operation({
-    method: 'get', path: '/runs/{run}/events', operationId: 'listRunEvents', role: 'read', tags, summary: 'What a run told, the oldest first',
-    request: { params: byId, query: schemas.pageQuery.extend({ after: z.coerce.number<string>().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0).describe('The page before ended with this event.') }) },
-    responses: { 200: jsonOf(z.object({ items: z.array(schemas.eventView), next: z.string().nullable() }), 'A page of them.') },
-  }), async (context) => {
-    const { run } = context.req.valid('param');
-    const { after, limit } = context.req.valid('query');
-    await found(run);
-    return context.json(page(await runs.events(run, after, Math.min(limit, LIMITS.apiPageItems)), limit, ({ id }) => id), 200);
-  });
+  api.openapi(
+    operation({
+      method: 'get',
+      path: '/runs/{run}/events',
+      operationId: 'listRunEvents',
+      role: 'read',
+      tags,
+      summary: 'What a run told, the oldest first',
+      request: {
+        params: byId,
+        query: schemas.pageQuery.extend({
+          after: z.coerce
+            .number<string>()
+            .int()
+            .min(0)
+            .max(Number.MAX_SAFE_INTEGER)
+            .default(0)
+            .describe('The page before ended with this event.'),
+        }),
+      },
+      responses: {
+        200: jsonOf(z.object({ items: z.array(schemas.eventView), next: z.string().nullable() }), 'A page of them.'),
+      },
+    }),
+    async (context) => {
+      const { run } = context.req.valid('param');
+      const { after, limit } = context.req.valid('query');
+      await found(run);
+      return context.json(
+        page(await runs.events(run, after, Math.min(limit, LIMITS.apiPageItems)), limit, ({ id }) => id),
+        200,
+      );
+    },
+  );
 
-  api.openapi(operation({
-    method: 'get', path: '/runs/{run}/ledger', operationId: 'getRunLedger', role: 'read', tags, summary: 'The ledger that the run reads by, as it is now', request: { params: byId },
-    responses: { 200: jsonOf(z.object({ connection: z.string(), items: z.array(schemas.streamLedger) }), 'Of its connection: runs go on where those before them ended.') },
-  }), async (context) => {
-    const { connection } = await found(context.req.valid('param').run);
-    return context.json({ connection, items: (await readLedger(await desk.access(connection), clock)).map(schemas.wire) }, 200);
-  });
+  api.openapi(
+    operation({
+      method: 'get',
+      path: '/runs/{run}/ledger',
+      operationId: 'getRunLedger',
+      role: 'read',
+      tags,
+      summary: 'The ledger that the run reads by, as it is now',
+      request: { params: byId },
+      responses: {
+        200: jsonOf(
+          z.object({ connection: z.string(), items: z.array(schemas.streamLedger) }),
+          'Of its connection: runs go on where those before them ended.',
+        ),
+      },
+    }),
+    async (context) => {
+      const { connection } = await found(context.req.valid('param').run);
+      return context.json(
+        { connection, items: (await readLedger(await desk.access(connection), clock)).map(schemas.wire) },
+        200,
+      );
+    },
+  );
 }

@@ -1,4 +1,7 @@
-/** What the API takes and answers. The OpenAPI description, the client and the reference page are made from these schemas. */
+/**
+ * What the API takes and answers. The OpenAPI description, the client and the reference page are made from these
+ * schemas.
+ */
 import { z } from '@hono/zod-openapi';
 import { appSchema, connectionName, connectionSchema } from '../../config/schema.js';
 import { CONNECTION_STATES } from '../../connections/overview.js';
@@ -9,12 +12,18 @@ const time = z.string().openapi({ format: 'date-time', example: '2026-03-01T12:0
 const count = z.int().min(0);
 const json = z.record(z.string(), z.unknown());
 
-export const errorSchema = z.object({
-  error: z.object({
-    code: z.string().describe('Stable identifier.'), message: z.string(), place: z.string().optional().describe('The setting or parameter that is wrong.'),
-    expected: z.string().optional(), found: z.string().optional(), next: z.string().optional().describe('What to do next.'),
-  }),
-}).openapi('Fault');
+export const errorSchema = z
+  .object({
+    error: z.object({
+      code: z.string().describe('Stable identifier.'),
+      message: z.string(),
+      place: z.string().optional().describe('The setting or parameter that is wrong.'),
+      expected: z.string().optional(),
+      found: z.string().optional(),
+      next: z.string().optional().describe('What to do next.'),
+    }),
+  })
+  .openapi('Fault');
 
 export const pageQuery = z.object({
   limit: z.coerce.number<string>().int().min(1).max(LIMITS.apiPageItems).default(50).describe('Items of one page.'),
@@ -22,100 +31,306 @@ export const pageQuery = z.object({
 
 export const stateSchema = z.enum(CONNECTION_STATES).openapi('ConnectionState');
 
-export const connectionView = z.object({
-  id: z.string(), app: z.string(), partition: z.string().describe('Concurrency partition: what shares one rate limit.'), managed_by: z.enum(['file', 'api']),
-  state: stateSchema, paused: z.boolean(), running: count.describe('Tasks at once, now.'), max_concurrent_processes: count, dead: count.describe('Tasks that ended as dead letters.'),
-  schedule: z.object({ every_seconds: z.int().nullable(), cron: z.string().nullable(), time_zone: z.string() }).nullable(), next_run_at: time.nullable(),
-  last_run: z.object({ id: z.string(), outcome: z.string().nullable(), started_at: time, finished_at: time.nullable() }).nullable(),
-  fresh_as_of: time.nullable().describe('Everything that the API had at this time is stored.'), freshness_seconds: z.int().nullable(),
-  rows: count, requests: count, rejections: count, version: count,
-}).openapi('Connection');
+export const connectionView = z
+  .object({
+    id: z.string(),
+    app: z.string(),
+    partition: z.string().describe('Concurrency partition: what shares one rate limit.'),
+    managed_by: z.enum(['file', 'api']),
+    state: stateSchema,
+    paused: z.boolean(),
+    running: count.describe('Tasks at once, now.'),
+    max_concurrent_processes: count,
+    dead: count.describe('Tasks that ended as dead letters.'),
+    schedule: z
+      .object({ every_seconds: z.int().nullable(), cron: z.string().nullable(), time_zone: z.string() })
+      .nullable(),
+    next_run_at: time.nullable(),
+    last_run: z
+      .object({ id: z.string(), outcome: z.string().nullable(), started_at: time, finished_at: time.nullable() })
+      .nullable(),
+    fresh_as_of: time.nullable().describe('Everything that the API had at this time is stored.'),
+    freshness_seconds: z.int().nullable(),
+    rows: count,
+    requests: count,
+    rejections: count,
+    version: count,
+  })
+  .openapi('Connection');
 
-export const connectionDetail = connectionView.extend({ settings: json.describe('As they were written; each secret reads ********.') }).openapi('ConnectionDetail');
+export const connectionDetail = connectionView
+  .extend({ settings: json.describe('As they were written; each secret reads ********.') })
+  .openapi('ConnectionDetail');
 
 const settings = {
   ...connectionSchema.shape,
-  source: connectionSchema.shape.source.describe('Connector and its settings, as in docs/reference/configuration.md. A secret that reads ******** keeps the stored one.'),
+  source: connectionSchema.shape.source.describe(
+    'Connector and its settings, as in docs/reference/configuration.md. A secret that reads ******** keeps the stored one.',
+  ),
 };
 export const newConnection = z.strictObject({ id: connectionName, ...settings }).openapi('NewConnection');
-export const connectionEdit = z.strictObject({ version: z.int().min(1).optional().describe('The version that was read: an edit of somebody else meanwhile is refused.'), ...settings }).openapi('ConnectionEdit');
+export const connectionEdit = z
+  .strictObject({
+    version: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('The version that was read: an edit of somebody else meanwhile is refused.'),
+    ...settings,
+  })
+  .openapi('ConnectionEdit');
 
-export const probeView = z.object({
-  ok: z.boolean(), account: z.string().optional(), destination: z.string().optional(), streams: z.array(z.string()).optional(), error: errorSchema.shape.error.optional(),
-}).openapi('Probe');
+export const probeView = z
+  .object({
+    ok: z.boolean(),
+    account: z.string().optional(),
+    destination: z.string().optional(),
+    streams: z.array(z.string()).optional(),
+    error: errorSchema.shape.error.optional(),
+  })
+  .openapi('Probe');
 
-export const runRequest = z.strictObject({
-  kind: z.enum(['sync', 'full', 'rescrape', 'verify', 'check']).default('sync'), stream: z.string().min(1).max(200).optional().describe('Of a rescrape.'),
-  gte: z.int().min(0).optional().describe('First unix second of a part (rescrape).'), lt: z.int().min(0).optional().describe('Its end, exclusive.'),
-  parts: z.int().min(1).max(64).optional().describe('Workers that share the read (sync, full).'), samples: z.int().min(0).max(1000).optional().describe('Of each stream (verify).'),
-  priority: z.int().min(-1000).max(1000).optional(),
-}).openapi('RunRequest');
+export const runRequest = z
+  .strictObject({
+    kind: z.enum(['sync', 'full', 'rescrape', 'verify', 'check']).default('sync'),
+    stream: z.string().min(1).max(200).optional().describe('Of a rescrape.'),
+    gte: z.int().min(0).optional().describe('First unix second of a part (rescrape).'),
+    lt: z.int().min(0).optional().describe('Its end, exclusive.'),
+    parts: z.int().min(1).max(64).optional().describe('Workers that share the read (sync, full).'),
+    samples: z.int().min(0).max(1000).optional().describe('Of each stream (verify).'),
+    priority: z.int().min(-1000).max(1000).optional(),
+  })
+  .openapi('RunRequest');
 
-export const enqueued = z.object({ task: count, joined: z.boolean().describe('The same was asked for already.') }).openapi('Enqueued');
+export const enqueued = z
+  .object({ task: count, joined: z.boolean().describe('The same was asked for already.') })
+  .openapi('Enqueued');
 export const concerned = z.object({ tasks: count.describe('Tasks that it concerned.') }).openapi('Concerned');
 
-export const resetRequest = z.strictObject({
-  stream: z.string().min(1).max(200), from: z.int().min(0).optional().describe('First unix second of a part; without from and before, the whole stream.'), before: z.int().min(0).optional().describe('End of the part, exclusive.'),
-}).openapi('ResetRequest');
+export const resetRequest = z
+  .strictObject({
+    stream: z.string().min(1).max(200),
+    from: z.int().min(0).optional().describe('First unix second of a part; without from and before, the whole stream.'),
+    before: z.int().min(0).optional().describe('End of the part, exclusive.'),
+  })
+  .openapi('ResetRequest');
 
-export const streamLedger = z.object({
-  stream: z.string(), generation: count, mode: z.string(), complete: z.boolean(), span: z.object({ gte: z.number(), lt: z.number() }), rows: count, pages: count,
-  ranges: z.array(z.object({ id: count, gte: z.number(), lt: z.number(), open: z.boolean(), rows: count, pages: count })), open_slices: count,
-}).openapi('StreamLedger');
+export const streamLedger = z
+  .object({
+    stream: z.string(),
+    generation: count,
+    mode: z.string(),
+    complete: z.boolean(),
+    span: z.object({ gte: z.number(), lt: z.number() }),
+    rows: count,
+    pages: count,
+    ranges: z.array(
+      z.object({ id: count, gte: z.number(), lt: z.number(), open: z.boolean(), rows: count, pages: count }),
+    ),
+    open_slices: count,
+  })
+  .openapi('StreamLedger');
 
-export const limitView = z.object({
-  name: z.string(), scope: z.string(), per_second: z.number().nullable(), quota: z.number().optional(), window_ms: z.number().optional(), remaining: z.number().optional(), reset_ms: z.number().optional(), concurrency: z.number().optional(),
-  used_per_second: z.number(), known_by: z.enum(['headers', 'body', 'rejections', 'prior', 'memory', 'searching', 'configuration']).describe('How it was found out.'), rejections: z.number(),
-}).openapi('Limit');
+export const limitView = z
+  .object({
+    name: z.string(),
+    scope: z.string(),
+    per_second: z.number().nullable(),
+    quota: z.number().optional(),
+    window_ms: z.number().optional(),
+    remaining: z.number().optional(),
+    reset_ms: z.number().optional(),
+    concurrency: z.number().optional(),
+    used_per_second: z.number(),
+    known_by: z
+      .enum(['headers', 'body', 'rejections', 'prior', 'memory', 'searching', 'configuration'])
+      .describe('How it was found out.'),
+    rejections: z.number(),
+  })
+  .openapi('Limit');
 
 const streamProgress = z.object({
-  name: z.string(), status: z.string(), rows: count, pages: count, expected_pages: z.number(), done: z.array(z.object({ from: z.number(), to: z.number() })).describe('Committed parts of the span, from oldest (0) to newest (1).'),
-  open_ranges: count, open_slices: count, error: z.string().optional(),
+  name: z.string(),
+  status: z.string(),
+  rows: count,
+  pages: count,
+  expected_pages: z.number(),
+  done: z
+    .array(z.object({ from: z.number(), to: z.number() }))
+    .describe('Committed parts of the span, from oldest (0) to newest (1).'),
+  open_ranges: count,
+  open_slices: count,
+  error: z.string().optional(),
 });
-export const progressSchema = z.object({
-  run_id: z.string(), elapsed_ms: z.number(), rows: count, rows_per_second: z.number(), requests: count, rejections: count, rejected_for: z.record(z.string(), z.number()), requests_per_second: z.number(),
-  limit_per_second: z.number().nullish(), limits: z.array(z.object({
-    name: z.string(), per_second: z.number().nullish(), used_per_second: z.number(), percent: z.number().nullish(), remaining: z.number().nullish(), quota: z.number().nullish(), known_by: z.string(),
-  })),
-  waits: z.array(z.object({ reason: z.string(), limit: z.string().nullish(), ms: z.number(), for_ms: z.number().nullish() })), left_ms: z.number().nullish(), buffered_bytes: z.number(), streams: z.array(streamProgress),
-}).openapi('Progress');
+export const progressSchema = z
+  .object({
+    run_id: z.string(),
+    elapsed_ms: z.number(),
+    rows: count,
+    rows_per_second: z.number(),
+    requests: count,
+    rejections: count,
+    rejected_for: z.record(z.string(), z.number()),
+    requests_per_second: z.number(),
+    limit_per_second: z.number().nullish(),
+    limits: z.array(
+      z.object({
+        name: z.string(),
+        per_second: z.number().nullish(),
+        used_per_second: z.number(),
+        percent: z.number().nullish(),
+        remaining: z.number().nullish(),
+        quota: z.number().nullish(),
+        known_by: z.string(),
+      }),
+    ),
+    waits: z.array(
+      z.object({ reason: z.string(), limit: z.string().nullish(), ms: z.number(), for_ms: z.number().nullish() }),
+    ),
+    left_ms: z.number().nullish(),
+    buffered_bytes: z.number(),
+    streams: z.array(streamProgress),
+  })
+  .openapi('Progress');
 
-export const runView = z.object({
-  id: z.string(), connection: z.string(), task: count.nullable(), attempt: count.nullable(), kind: z.string(), worker: z.string().nullable(), started_at: time, updated_at: time, finished_at: time.nullable(),
-  outcome: z.enum(['complete', 'partial', 'failed', 'paused', 'killed']).nullable().describe('Null while it goes on.'), rows: count, requests: count, rejections: count,
-}).openapi('Run');
-export const runDetail = runView.extend({ progress: progressSchema.nullable(), summary: json.nullable().describe('Proofs, problems and notes, once it ended.') }).openapi('RunDetail');
-export const eventView = z.object({ id: count, run: z.string(), connection: z.string(), at: time, event: z.looseObject({ type: z.string() }) }).openapi('RunEvent');
+export const runView = z
+  .object({
+    id: z.string(),
+    connection: z.string(),
+    task: count.nullable(),
+    attempt: count.nullable(),
+    kind: z.string(),
+    worker: z.string().nullable(),
+    started_at: time,
+    updated_at: time,
+    finished_at: time.nullable(),
+    outcome: z
+      .enum(['complete', 'partial', 'failed', 'paused', 'killed'])
+      .nullable()
+      .describe('Null while it goes on.'),
+    rows: count,
+    requests: count,
+    rejections: count,
+  })
+  .openapi('Run');
+export const runDetail = runView
+  .extend({
+    progress: progressSchema.nullable(),
+    summary: json.nullable().describe('Proofs, problems and notes, once it ended.'),
+  })
+  .openapi('RunDetail');
+export const eventView = z
+  .object({ id: count, run: z.string(), connection: z.string(), at: time, event: z.looseObject({ type: z.string() }) })
+  .openapi('RunEvent');
 
-export const taskView = z.object({
-  id: count, connection: z.string(), partition: z.string(), cap: count, kind: z.string(), state: z.enum(['queued', 'delayed', 'paused', 'running', 'done', 'dead', 'cancelled']), payload: json, priority: z.int(), attempt: count, failures: count, max_attempts: count,
-  worker: z.string().nullable(), run_at: time, started_at: time.nullable(), ended_at: time.nullable(), error: z.object({ code: z.string(), message: z.string(), next: z.string().optional() }).nullable(), result: z.unknown().nullable(),
-}).openapi('Task');
+export const taskView = z
+  .object({
+    id: count,
+    connection: z.string(),
+    partition: z.string(),
+    cap: count,
+    kind: z.string(),
+    state: z.enum(['queued', 'delayed', 'paused', 'running', 'done', 'dead', 'cancelled']),
+    payload: json,
+    priority: z.int(),
+    attempt: count,
+    failures: count,
+    max_attempts: count,
+    worker: z.string().nullable(),
+    run_at: time,
+    started_at: time.nullable(),
+    ended_at: time.nullable(),
+    error: z.object({ code: z.string(), message: z.string(), next: z.string().optional() }).nullable(),
+    result: z.unknown().nullable(),
+  })
+  .openapi('Task');
 
-export const partitionView = z.object({
-  partition: z.string(), app: z.string(), cap: count.describe('max_concurrent_processes_per_concurrency_partition.'), running: count, waiting: count, paused: z.boolean(),
-}).openapi('Partition');
-export const appView = z.object({ app: z.string(), rate_limit: count, frequency_seconds: count, cap: count.describe('What follows from the limit for each partition.'), partitions: count, running: count, waiting: count }).openapi('App');
+export const partitionView = z
+  .object({
+    partition: z.string(),
+    app: z.string(),
+    cap: count.describe('max_concurrent_processes_per_concurrency_partition.'),
+    running: count,
+    waiting: count,
+    paused: z.boolean(),
+  })
+  .openapi('Partition');
+export const appView = z
+  .object({
+    app: z.string(),
+    rate_limit: count,
+    frequency_seconds: count,
+    cap: count.describe('What follows from the limit for each partition.'),
+    partitions: count,
+    running: count,
+    waiting: count,
+  })
+  .openapi('App');
 /** The window has no default here: an edit that left it out would make of 100 a minute 100 a second. */
-export const appLimit = z.strictObject({ rate_limit: appSchema.shape.rate_limit, frequency_seconds: appSchema.shape.frequency_seconds.unwrap() }).openapi('AppLimit');
-export const limitSet = z.object({ cap: count, partitions: count, tasks: count.describe('Rows that follow.') }).openapi('LimitSet');
+export const appLimit = z
+  .strictObject({
+    rate_limit: appSchema.shape.rate_limit,
+    frequency_seconds: appSchema.shape.frequency_seconds.unwrap(),
+  })
+  .openapi('AppLimit');
+export const limitSet = z
+  .object({ cap: count, partitions: count, tasks: count.describe('Rows that follow.') })
+  .openapi('LimitSet');
 
-export const workerView = z.object({
-  worker: z.string(), host: z.string(), pid: z.int(), version: z.string(), slots: count, running: count, draining: z.boolean(), seen_at: time,
-}).openapi('Worker');
+export const workerView = z
+  .object({
+    worker: z.string(),
+    host: z.string(),
+    pid: z.int(),
+    version: z.string(),
+    slots: count,
+    running: count,
+    draining: z.boolean(),
+    seen_at: time,
+  })
+  .openapi('Worker');
 
-export const connectorView = z.object({ name: z.string(), settings: json.describe('JSON schema of source.') }).openapi('Connector');
+export const connectorView = z
+  .object({ name: z.string(), settings: json.describe('JSON schema of source.') })
+  .openapi('Connector');
 
-export const overviewSchema = z.object({
-  version: z.string(), role: z.enum(ROLES), connections: z.record(z.string(), count).describe('By state.'), tasks: z.record(z.string(), count).describe('By state; those that ended well are left out.'),
-  workers: count, slots: count, partitions: count,
-}).openapi('Overview');
+export const overviewSchema = z
+  .object({
+    version: z.string(),
+    role: z.enum(ROLES),
+    connections: z.record(z.string(), count).describe('By state.'),
+    tasks: z.record(z.string(), count).describe('By state; those that ended well are left out.'),
+    workers: count,
+    slots: count,
+    partitions: count,
+  })
+  .openapi('Overview');
 
-export const tokenView = z.object({ id: z.string(), name: z.string(), role: z.enum(ROLES), created_at: time, expires_at: time.nullable(), last_used_at: time.nullable() }).openapi('Token');
-export const newToken = z.strictObject({ name: z.string().min(1).max(100), role: z.enum(ROLES), expires_in_days: z.int().min(1).max(3650).optional().describe('Default: it does not expire.') }).openapi('NewToken');
-export const tokenMade = tokenView.extend({ token: z.string().describe('Shown once, and never again.') }).openapi('TokenMade');
+export const tokenView = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    role: z.enum(ROLES),
+    created_at: time,
+    expires_at: time.nullable(),
+    last_used_at: time.nullable(),
+  })
+  .openapi('Token');
+export const newToken = z
+  .strictObject({
+    name: z.string().min(1).max(100),
+    role: z.enum(ROLES),
+    expires_in_days: z.int().min(1).max(3650).optional().describe('Default: it does not expire.'),
+  })
+  .openapi('NewToken');
+export const tokenMade = tokenView
+  .extend({ token: z.string().describe('Shown once, and never again.') })
+  .openapi('TokenMade');
 
-/** Answers agree with their schemas by the tests, which compare every one of them; the compiler cannot see through `wire`. */
+/**
+ * Answers agree with their schemas by the tests, which compare every one of them; the compiler cannot see through
+ * `wire`.
+ */
 // oxlint-disable-next-line typescript/no-explicit-any
 export type Answer = any;
 
@@ -126,7 +341,9 @@ const MOST_NAMES = 5_000;
 function wireName(name: string): string {
   const known = names.get(name);
   if (known !== undefined) return known;
-  const made = /^[a-z][a-zA-Z0-9]*$/.test(name) ? name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : name;
+  const made = /^[a-z][a-zA-Z0-9]*$/.test(name)
+    ? name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+    : name;
   if (names.size < MOST_NAMES) names.set(name, made);
   return made;
 }

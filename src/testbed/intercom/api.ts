@@ -1,6 +1,6 @@
 /**
- * Intercom's API as its documentation has it (version 2.11): searches with cursors, conversations with their parts, the scroll over
- * companies that only one reader may hold, activity logs. Data is a pure function of the seed.
+ * Intercom's API as its documentation has it (version 2.11): searches with cursors, conversations with their parts, the
+ * scroll over companies that only one reader may hold, activity logs. Data is a pure function of the seed.
  */
 import { hash32, hashString } from '../../random.js';
 import type { TestbedAnswer, TestbedApi, TestbedRequest } from '../server.js';
@@ -51,8 +51,15 @@ export class IntercomApi implements TestbedApi {
   retrieved: Map<number, number> | undefined;
 
   constructor(readonly data: IntercomData) {
-    const line = (name: string, rows: number) => new Timeline(data.shape, rows, hashString(name, data.seed), data.now - HISTORY_SECONDS);
-    this.lines = { conversations: line('conversations', data.conversations), contacts: line('contacts', data.contacts), tickets: line('tickets', data.tickets), activity_logs: line('activity_logs', data.activityLogs), companies: line('companies', data.companies) };
+    const line = (name: string, rows: number) =>
+      new Timeline(data.shape, rows, hashString(name, data.seed), data.now - HISTORY_SECONDS);
+    this.lines = {
+      conversations: line('conversations', data.conversations),
+      contacts: line('contacts', data.contacts),
+      tickets: line('tickets', data.tickets),
+      activity_logs: line('activity_logs', data.activityLogs),
+      companies: line('companies', data.companies),
+    };
   }
 
   endpointOf(url: URL): string {
@@ -61,7 +68,8 @@ export class IntercomApi implements TestbedApi {
 
   answer(request: TestbedRequest): TestbedAnswer {
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
-    if (token === undefined || !this.data.tokens.includes(token)) return error(401, 'unauthorized', 'Access Token Invalid');
+    if (token === undefined || !this.data.tokens.includes(token))
+      return error(401, 'unauthorized', 'Access Token Invalid');
     const path = request.url.pathname.replace(/^\/+|\/+$/g, '');
     const search = /^(conversations|contacts|tickets)\/search$/.exec(path);
     if (search && request.method === 'POST') return this.search(search[1] as 'conversations', request.body ?? '');
@@ -70,14 +78,46 @@ export class IntercomApi implements TestbedApi {
     const segments = /^companies\/(\w+)\/segments$/.exec(path);
     if (segments) return this.companySegments(segments[1]!);
     switch (path) {
-      case 'companies/scroll': return this.companies(request.url.searchParams.get('scroll_param'));
-      case 'admins/activity_logs': return this.activityLogs(request.url);
-      case 'admins': return ok({ type: 'admin.list', admins: this.small('admin', SMALL.admins, (i) => ({ name: `Admin ${i}`, email: `admin${i}@example.com`, away_mode_enabled: false })) });
-      case 'tags': return ok({ type: 'list', data: this.small('tag', SMALL.tags, (i) => ({ name: `tag-${i}` })) });
-      case 'teams': return ok({ type: 'team.list', teams: this.small('team', SMALL.teams, (i) => ({ name: `Team ${i}`, admin_ids: [i + 1] })) });
-      case 'segments': return ok({ type: 'segment.list', segments: this.small('segment', SMALL.segments, (i) => ({ name: `Segment ${i}`, created_at: this.data.now - 1000 - i, updated_at: this.data.now - i })) });
-      case 'data_attributes': return ok({ type: 'list', data: this.small('data_attribute', 20, (i) => ({ name: `attribute_${i}`, model: request.url.searchParams.get('model'), data_type: 'string' })) });
-      default: return error(404, 'not_found', `Resource Not Found: ${path}`);
+      case 'companies/scroll':
+        return this.companies(request.url.searchParams.get('scroll_param'));
+      case 'admins/activity_logs':
+        return this.activityLogs(request.url);
+      case 'admins':
+        return ok({
+          type: 'admin.list',
+          admins: this.small('admin', SMALL.admins, (i) => ({
+            name: `Admin ${i}`,
+            email: `admin${i}@example.com`,
+            away_mode_enabled: false,
+          })),
+        });
+      case 'tags':
+        return ok({ type: 'list', data: this.small('tag', SMALL.tags, (i) => ({ name: `tag-${i}` })) });
+      case 'teams':
+        return ok({
+          type: 'team.list',
+          teams: this.small('team', SMALL.teams, (i) => ({ name: `Team ${i}`, admin_ids: [i + 1] })),
+        });
+      case 'segments':
+        return ok({
+          type: 'segment.list',
+          segments: this.small('segment', SMALL.segments, (i) => ({
+            name: `Segment ${i}`,
+            created_at: this.data.now - 1000 - i,
+            updated_at: this.data.now - i,
+          })),
+        });
+      case 'data_attributes':
+        return ok({
+          type: 'list',
+          data: this.small('data_attribute', 20, (i) => ({
+            name: `attribute_${i}`,
+            model: request.url.searchParams.get('model'),
+            data_type: 'string',
+          })),
+        });
+      default:
+        return error(404, 'not_found', `Resource Not Found: ${path}`);
     }
   }
 
@@ -86,7 +126,15 @@ export class IntercomApi implements TestbedApi {
     const updatedAt = this.lines.conversations.secondOf(index);
     const id = String(FIRST_ID + index);
     const count = 1 + (hash32(index, this.data.seed) % 4);
-    const parts = Array.from({ length: count }, (_, part) => ({ type: 'conversation_part', id: `${id}${part}`, part_type: 'comment', body: `<p>Part ${part} of ${id}</p>`, created_at: updatedAt - 60 * (count - part), updated_at: updatedAt - 60 * (count - part), author: { type: 'user', id: `u${hash32(index, part) % 1000}` } }));
+    const parts = Array.from({ length: count }, (_, part) => ({
+      type: 'conversation_part',
+      id: `${id}${part}`,
+      part_type: 'comment',
+      body: `<p>Part ${part} of ${id}</p>`,
+      created_at: updatedAt - 60 * (count - part),
+      updated_at: updatedAt - 60 * (count - part),
+      author: { type: 'user', id: `u${hash32(index, part) % 1000}` },
+    }));
     return { id, updatedAt, parts };
   }
 
@@ -94,7 +142,14 @@ export class IntercomApi implements TestbedApi {
     if (!(index >= 0 && index < this.lines.conversations.rows)) return error(404, 'not_found', 'Resource Not Found');
     this.retrieved?.set(index, (this.retrieved.get(index) ?? 0) + 1);
     const { id, updatedAt, parts } = this.conversationAt(index);
-    return ok({ type: 'conversation', id, created_at: updatedAt - 600, updated_at: updatedAt, state: 'closed', conversation_parts: { type: 'conversation_part.list', conversation_parts: parts, total_count: parts.length } });
+    return ok({
+      type: 'conversation',
+      id,
+      created_at: updatedAt - 600,
+      updated_at: updatedAt,
+      state: 'closed',
+      conversation_parts: { type: 'conversation_part.list', conversation_parts: parts, total_count: parts.length },
+    });
   }
 
   private search(name: 'conversations' | 'contacts' | 'tickets', body: string): TestbedAnswer {
@@ -106,8 +161,12 @@ export class IntercomApi implements TestbedApi {
     }
     const bounds = boundsOf(query['query']);
     if (!bounds) return error(400, 'parameter_invalid', 'query is invalid');
-    const { per_page: asked = 20, starting_after: after } = (query['pagination'] ?? {}) as { per_page?: number; starting_after?: string };
-    if (!Number.isInteger(asked) || asked < 1 || asked > MOST_PER_PAGE) return error(400, 'parameter_invalid', 'per_page is invalid');
+    const { per_page: asked = 20, starting_after: after } = (query['pagination'] ?? {}) as {
+      per_page?: number;
+      starting_after?: string;
+    };
+    if (!Number.isInteger(asked) || asked < 1 || asked > MOST_PER_PAGE)
+      return error(400, 'parameter_invalid', 'per_page is invalid');
     const ascending = (query['sort'] as { order?: string } | undefined)?.order === 'ascending';
     const line = this.lines[name];
     const from = line.countBefore(bounds.gte);
@@ -116,17 +175,63 @@ export class IntercomApi implements TestbedApi {
     const done = after === undefined ? 0 : Number(Buffer.from(after, 'base64url').toString());
     if (!Number.isInteger(done) || done < 0) return error(400, 'parameter_invalid', 'starting_after is invalid');
     const rows: Json[] = [];
-    for (let i = done; i < Math.min(total, done + asked); i++) rows.push(this.row(name, ascending ? from + i : to - 1 - i));
-    const next = done + rows.length < total ? { page: Math.floor(done / asked) + 2, starting_after: Buffer.from(String(done + rows.length)).toString('base64url') } : undefined;
-    const pages = { type: 'pages', ...(next ? { next } : {}), page: Math.floor(done / asked) + 1, per_page: asked, total_pages: Math.ceil(total / asked) };
-    return ok({ type: `${name.slice(0, -1)}.list`, [name === 'contacts' ? 'data' : name]: rows, total_count: total, pages });
+    for (let i = done; i < Math.min(total, done + asked); i++)
+      rows.push(this.row(name, ascending ? from + i : to - 1 - i));
+    const next =
+      done + rows.length < total
+        ? {
+            page: Math.floor(done / asked) + 2,
+            starting_after: Buffer.from(String(done + rows.length)).toString('base64url'),
+          }
+        : undefined;
+    const pages = {
+      type: 'pages',
+      ...(next ? { next } : {}),
+      page: Math.floor(done / asked) + 1,
+      per_page: asked,
+      total_pages: Math.ceil(total / asked),
+    };
+    return ok({
+      type: `${name.slice(0, -1)}.list`,
+      [name === 'contacts' ? 'data' : name]: rows,
+      total_count: total,
+      pages,
+    });
   }
 
   private row(name: 'conversations' | 'contacts' | 'tickets', index: number): Json {
     const updatedAt = this.lines[name].secondOf(index);
-    if (name === 'conversations') return { type: 'conversation', id: String(FIRST_ID + index), created_at: updatedAt - 600, updated_at: updatedAt, state: 'closed', open: false, read: true, priority: 'not_priority', title: `Conversation ${index}`, source: { type: 'conversation', id: String(index), body: '<p>Hello</p>' } };
-    if (name === 'tickets') return { type: 'ticket', id: String(FIRST_ID + index), ticket_id: String(index), created_at: updatedAt - 600, updated_at: updatedAt, open: false };
-    return { type: 'contact', id: `c${index.toString(36).padStart(8, '0')}`, role: 'user', email: `user${index}@example.com`, name: `User ${index}`, created_at: updatedAt - 600, updated_at: updatedAt };
+    if (name === 'conversations')
+      return {
+        type: 'conversation',
+        id: String(FIRST_ID + index),
+        created_at: updatedAt - 600,
+        updated_at: updatedAt,
+        state: 'closed',
+        open: false,
+        read: true,
+        priority: 'not_priority',
+        title: `Conversation ${index}`,
+        source: { type: 'conversation', id: String(index), body: '<p>Hello</p>' },
+      };
+    if (name === 'tickets')
+      return {
+        type: 'ticket',
+        id: String(FIRST_ID + index),
+        ticket_id: String(index),
+        created_at: updatedAt - 600,
+        updated_at: updatedAt,
+        open: false,
+      };
+    return {
+      type: 'contact',
+      id: `c${index.toString(36).padStart(8, '0')}`,
+      role: 'user',
+      email: `user${index}@example.com`,
+      name: `User ${index}`,
+      created_at: updatedAt - 600,
+      updated_at: updatedAt,
+    };
   }
 
   private companies(param: string | null): TestbedAnswer {
@@ -142,7 +247,8 @@ export class IntercomApi implements TestbedApi {
     const scroll = this.scroll!;
     scroll.usedMs = now;
     const data: Json[] = [];
-    for (; data.length < SCROLL_ROWS && scroll.at < this.lines.companies.rows; scroll.at++) data.push(this.company(scroll.at));
+    for (; data.length < SCROLL_ROWS && scroll.at < this.lines.companies.rows; scroll.at++)
+      data.push(this.company(scroll.at));
     const { token } = scroll;
     if (data.length === 0) this.scroll = undefined;
     return ok({ type: 'list', data, scroll_param: token, pages: null, total_count: null });
@@ -150,19 +256,44 @@ export class IntercomApi implements TestbedApi {
 
   private company(index: number): Json {
     const updatedAt = this.lines.companies.secondOf(index);
-    return { type: 'company', id: `co${index.toString(36).padStart(6, '0')}`, company_id: String(index), name: `Company ${index}`, created_at: updatedAt - 600, updated_at: updatedAt, user_count: hash32(index, 3) % 50 };
+    return {
+      type: 'company',
+      id: `co${index.toString(36).padStart(6, '0')}`,
+      company_id: String(index),
+      name: `Company ${index}`,
+      created_at: updatedAt - 600,
+      updated_at: updatedAt,
+      user_count: hash32(index, 3) % 50,
+    };
   }
 
   private companySegments(id: string): TestbedAnswer {
     const index = Number.parseInt(id.slice(2), 36);
     if (!(index >= 0 && index < this.lines.companies.rows)) return error(404, 'company_not_found', 'Company Not Found');
-    return ok({ type: 'list', data: index % 3 === 0 ? [{ type: 'segment', id: `${id}-s`, name: 'Active', created_at: this.data.now - 5000, updated_at: this.lines.companies.secondOf(index), person_type: 'user', count: null }] : [] });
+    return ok({
+      type: 'list',
+      data:
+        index % 3 === 0
+          ? [
+              {
+                type: 'segment',
+                id: `${id}-s`,
+                name: 'Active',
+                created_at: this.data.now - 5000,
+                updated_at: this.lines.companies.secondOf(index),
+                person_type: 'user',
+                count: null,
+              },
+            ]
+          : [],
+    });
   }
 
   private activityLogs(url: URL): TestbedAnswer {
     const gte = Number(url.searchParams.get('created_at_after') ?? 0);
     const last = Number(url.searchParams.get('created_at_before') ?? this.data.now);
-    if (!Number.isFinite(gte) || !Number.isFinite(last)) return error(400, 'parameter_invalid', 'created_at_after or created_at_before is invalid');
+    if (!Number.isFinite(gte) || !Number.isFinite(last))
+      return error(400, 'parameter_invalid', 'created_at_after or created_at_before is invalid');
     const line = this.lines.activity_logs;
     const from = line.countBefore(gte);
     const to = line.countBefore(last + 1);
@@ -170,12 +301,28 @@ export class IntercomApi implements TestbedApi {
     const rows: Json[] = [];
     for (let i = (page - 1) * 20; i < Math.min(page * 20, to - from); i++) {
       const index = to - 1 - i;
-      rows.push({ id: `log-${index}`, performed_by: { type: 'admin', id: '1' }, metadata: {}, created_at: line.secondOf(index), activity_type: 'admin_login_success' });
+      rows.push({
+        id: `log-${index}`,
+        performed_by: { type: 'admin', id: '1' },
+        metadata: {},
+        created_at: line.secondOf(index),
+        activity_type: 'admin_login_success',
+      });
     }
     const more = page * 20 < to - from;
     const next = new URL(url.pathname + url.search, url.origin);
     next.searchParams.set('page', String(page + 1));
-    return ok({ type: 'activity_log.list', pages: { type: 'pages', next: more ? next.href : null, page, per_page: 20, total_pages: Math.ceil((to - from) / 20) }, activity_logs: rows });
+    return ok({
+      type: 'activity_log.list',
+      pages: {
+        type: 'pages',
+        next: more ? next.href : null,
+        page,
+        per_page: 20,
+        total_pages: Math.ceil((to - from) / 20),
+      },
+      activity_logs: rows,
+    });
   }
 
   private small(type: string, count: number, row: (index: number) => Json): Json[] {
@@ -192,17 +339,23 @@ function boundsOf(query: unknown): Bounds | undefined {
     const parts = value.map(boundsOf);
     if (parts.some((part) => !part)) return undefined;
     const known = parts as Bounds[];
-    if (operator === 'AND') return { gte: Math.max(...known.map((part) => part.gte)), lt: Math.min(...known.map((part) => part.lt)) };
-    if (operator === 'OR') return { gte: Math.min(...known.map((part) => part.gte)), lt: Math.max(...known.map((part) => part.lt)) };
+    if (operator === 'AND')
+      return { gte: Math.max(...known.map((part) => part.gte)), lt: Math.min(...known.map((part) => part.lt)) };
+    if (operator === 'OR')
+      return { gte: Math.min(...known.map((part) => part.gte)), lt: Math.max(...known.map((part) => part.lt)) };
     return undefined;
   }
   const at = Number(value);
   if (field !== 'updated_at' || !Number.isInteger(at)) return undefined;
   switch (operator) {
-    case '>': return { gte: at + 1, lt: Infinity };
-    case '=': return { gte: at, lt: at + 1 };
-    case '<': return { gte: -Infinity, lt: at };
-    default: return undefined;
+    case '>':
+      return { gte: at + 1, lt: Infinity };
+    case '=':
+      return { gte: at, lt: at + 1 };
+    case '<':
+      return { gte: -Infinity, lt: at };
+    default:
+      return undefined;
   }
 }
 

@@ -23,11 +23,22 @@ export interface IntercomTestbed extends Testbed {
 /** The access token that a testbed accepts where none is given. */
 export const TESTBED_INTERCOM_TOKEN = 'intercom_headracetestbed';
 
-export async function startIntercomTestbed(options: IntercomTestbedOptions = {}, clock: Clock = systemClock): Promise<IntercomTestbed> {
+export async function startIntercomTestbed(
+  options: IntercomTestbedOptions = {},
+  clock: Clock = systemClock,
+): Promise<IntercomTestbed> {
   const rows = options.rows ?? 1000;
   const api = new IntercomApi({
-    seed: options.seed ?? 1, shape: options.shape ?? 'growth', conversations: rows, contacts: options.contacts ?? rows, companies: options.companies ?? Math.ceil(rows / 10),
-    tickets: options.tickets ?? Math.ceil(rows / 5), activityLogs: options.activityLogs ?? Math.ceil(rows / 5), tokens: options.tokens ?? [TESTBED_INTERCOM_TOKEN], now: options.now ?? Math.floor(clock.now() / 1000), clock: () => clock.now(),
+    seed: options.seed ?? 1,
+    shape: options.shape ?? 'growth',
+    conversations: rows,
+    contacts: options.contacts ?? rows,
+    companies: options.companies ?? Math.ceil(rows / 10),
+    tickets: options.tickets ?? Math.ceil(rows / 5),
+    activityLogs: options.activityLogs ?? Math.ceil(rows / 5),
+    tokens: options.tokens ?? [TESTBED_INTERCOM_TOKEN],
+    now: options.now ?? Math.floor(clock.now() / 1000),
+    clock: () => clock.now(),
   });
   return { ...(await startTestbed(api, options, clock)), api };
 }

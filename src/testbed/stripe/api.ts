@@ -35,13 +35,21 @@ interface ChangeEvent {
 }
 
 class StripeError extends Error {
-  constructor(readonly status: number, readonly type: string, message: string, readonly more: Record<string, unknown> = {}) {
+  constructor(
+    readonly status: number,
+    readonly type: string,
+    message: string,
+    readonly more: Record<string, unknown> = {},
+  ) {
     super(message);
   }
 }
 
 const missing = (what: string, id: string, param: string) =>
-  new StripeError(param === 'id' ? 404 : 400, 'invalid_request_error', `No such ${what}: '${id}'`, { code: 'resource_missing', param });
+  new StripeError(param === 'id' ? 404 : 400, 'invalid_request_error', `No such ${what}: '${id}'`, {
+    code: 'resource_missing',
+    param,
+  });
 
 export class StripeApi implements TestbedApi {
   readonly rows = new Map<string, Rows>();
@@ -50,13 +58,21 @@ export class StripeApi implements TestbedApi {
   private readonly bodies = new BodyPool();
   private requests = 0;
 
-  constructor(private readonly data: StripeData, withMalformed: boolean) {
+  constructor(
+    private readonly data: StripeData,
+    withMalformed: boolean,
+  ) {
     this.random = seededRandom(data.seed ^ 0x2545f491);
     for (const collection of COLLECTIONS) {
       const given = data.collections[collection.path];
       const count = given?.rows ?? Math.round(data.rows * collection.share);
       const isEvents = collection.path === 'events';
-      const timeline = new Timeline(given?.shape ?? (isEvents ? 'uniform' : data.shape), count, hashString(collection.path, data.seed), data.now - HISTORY_SECONDS);
+      const timeline = new Timeline(
+        given?.shape ?? (isEvents ? 'uniform' : data.shape),
+        count,
+        hashString(collection.path, data.seed),
+        data.now - HISTORY_SECONDS,
+      );
       const rows = new Rows(collection, timeline, data.seed, (path) => this.rows.get(path)!);
       if (withMalformed && rows.size > 2) rows.malformed = Math.floor(rows.size / 2);
       this.rows.set(collection.path, rows);
@@ -64,11 +80,16 @@ export class StripeApi implements TestbedApi {
   }
 
   endpointOf(url: URL): string {
-    return url.pathname.replace(/^\/v1\//, '').replace(/\/?(?:[a-z]+_(?:sched_)?[0-9a-z]{14,}|txn_[0-9a-z]+)(?=\/|$)/g, '/:id');
+    return url.pathname
+      .replace(/^\/v1\//, '')
+      .replace(/\/?(?:[a-z]+_(?:sched_)?[0-9a-z]{14,}|txn_[0-9a-z]+)(?=\/|$)/g, '/:id');
   }
 
   answer(request: TestbedRequest, dice: FaultDice): TestbedAnswer {
-    const headers = { 'request-id': `req_${(++this.requests).toString(36).padStart(10, '0')}`, 'stripe-version': String(request.headers['stripe-version'] ?? '2024-06-20') };
+    const headers = {
+      'request-id': `req_${(++this.requests).toString(36).padStart(10, '0')}`,
+      'stripe-version': String(request.headers['stripe-version'] ?? '2024-06-20'),
+    };
     try {
       this.authorize(request);
       if (dice.strikes('churn')) this.churn();
@@ -76,7 +97,11 @@ export class StripeApi implements TestbedApi {
       return { status: 200, headers, ...(typeof body === 'string' ? { body } : body) };
     } catch (error) {
       if (!(error instanceof StripeError)) throw error;
-      return { status: error.status, headers, body: JSON.stringify({ error: { type: error.type, message: error.message, ...error.more } }) };
+      return {
+        status: error.status,
+        headers,
+        body: JSON.stringify({ error: { type: error.type, message: error.message, ...error.more } }),
+      };
     }
   }
 
@@ -84,7 +109,10 @@ export class StripeApi implements TestbedApi {
   churn(kind?: 'added' | 'changed' | 'deleted', index?: number): string {
     const customers = this.rows.get('customers')!;
     const what = kind ?? (['added', 'changed', 'deleted'] as const)[this.random.integer(3)]!;
-    const at = what === 'added' ? customers.add(this.data.second()) : (index ?? this.random.integer(Math.max(1, customers.size)));
+    const at =
+      what === 'added'
+        ? customers.add(this.data.second())
+        : (index ?? this.random.integer(Math.max(1, customers.size)));
     if (what !== 'added') customers.change(at, what === 'deleted');
     this.record(`customer.${EVENT_TYPE[what]}`, customers.render(at));
     return customers.idOf(at);
@@ -97,35 +125,71 @@ export class StripeApi implements TestbedApi {
 
   private authorize(request: TestbedRequest): void {
     const header = String(request.headers.authorization ?? '');
-    const key = header.startsWith('Basic ') ? Buffer.from(header.slice(6), 'base64').toString().split(':')[0]! : header.replace(/^Bearer /, '');
-    if (!key) throw new StripeError(401, 'invalid_request_error', 'You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth.');
-    if (!Object.hasOwn(this.data.keys, key)) throw new StripeError(401, 'invalid_request_error', `Invalid API Key provided: ${key.slice(0, 8)}****${key.slice(-4)}`);
+    const key = header.startsWith('Basic ')
+      ? Buffer.from(header.slice(6), 'base64').toString().split(':')[0]!
+      : header.replace(/^Bearer /, '');
+    if (!key)
+      throw new StripeError(
+        401,
+        'invalid_request_error',
+        'You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth.',
+      );
+    if (!Object.hasOwn(this.data.keys, key))
+      throw new StripeError(
+        401,
+        'invalid_request_error',
+        `Invalid API Key provided: ${key.slice(0, 8)}****${key.slice(-4)}`,
+      );
     const path = request.url.pathname.replace(/^\/v1\//, '');
     const denied = this.data.keys[key]!.find((prefix) => path === prefix || path.startsWith(`${prefix}/`));
-    if (denied) throw new StripeError(403, 'invalid_request_error', `The provided key '${key.slice(0, 8)}****' does not have the required permissions for this endpoint. Having the 'rak_${denied.replaceAll('/', '_')}_read' permission would allow this request to continue.`, { code: 'more_permissions_required' });
+    if (denied)
+      throw new StripeError(
+        403,
+        'invalid_request_error',
+        `The provided key '${key.slice(0, 8)}****' does not have the required permissions for this endpoint. Having the 'rak_${denied.replaceAll('/', '_')}_read' permission would allow this request to continue.`,
+        { code: 'more_permissions_required' },
+      );
   }
 
   private route(url: URL, dice: FaultDice): string | PooledBody {
     const path = url.pathname.replace(/^\/v1\//, '').replace(/\/$/, '');
     const query = url.searchParams;
     if (path === 'account') {
-      return JSON.stringify({ id: 'acct_1Testbed00000000', object: 'account', business_type: 'company', charges_enabled: true, country: 'FR', created: this.data.now - HISTORY_SECONDS, default_currency: 'eur', email: 'owner@example.com', type: 'standard' });
+      return JSON.stringify({
+        id: 'acct_1Testbed00000000',
+        object: 'account',
+        business_type: 'company',
+        charges_enabled: true,
+        country: 'FR',
+        created: this.data.now - HISTORY_SECONDS,
+        default_currency: 'eur',
+        email: 'owner@example.com',
+        type: 'standard',
+      });
     }
     if (path === 'subscription_items') {
       const of = query.get('subscription');
-      if (!of) throw new StripeError(400, 'invalid_request_error', 'Missing required param: subscription.', { code: 'parameter_missing', param: 'subscription' });
+      if (!of)
+        throw new StripeError(400, 'invalid_request_error', 'Missing required param: subscription.', {
+          code: 'parameter_missing',
+          param: 'subscription',
+        });
       return this.children('subscriptions', of, 'subscription_item', 'si', 1, path, query, 'subscription');
     }
     const rows = this.rows.get(path);
     if (rows) return path === 'events' ? this.listEvents(rows, query) : this.list(rows, query, dice);
     const [, collection, id, below] = /^(.+?)\/([^/]+)(?:\/([a-z_]+))?$/.exec(path) ?? [];
     const parent = collection === undefined ? undefined : this.rows.get(collection);
-    if (!parent || !id) throw new StripeError(404, 'invalid_request_error', `Unrecognized request URL (GET: ${url.pathname}).`);
+    if (!parent || !id)
+      throw new StripeError(404, 'invalid_request_error', `Unrecognized request URL (GET: ${url.pathname}).`);
     if (below === undefined) return this.retrieve(parent, id);
-    if (collection === 'customers' && below === 'payment_methods') return this.children('customers', id, 'payment_method', 'pm', 0, path, query);
-    if (collection === 'customers' && below === 'tax_ids') return this.children('customers', id, 'tax_id', 'txi', -2, path, query);
+    if (collection === 'customers' && below === 'payment_methods')
+      return this.children('customers', id, 'payment_method', 'pm', 0, path, query);
+    if (collection === 'customers' && below === 'tax_ids')
+      return this.children('customers', id, 'tax_id', 'txi', -2, path, query);
     if (below === 'lines') return this.children(collection!, id, 'line_item', 'il', 1, path, query);
-    if (below === 'reversals' || below === 'line_items') return JSON.stringify({ object: 'list', data: [], has_more: false, url: `/v1/${path}` });
+    if (below === 'reversals' || below === 'line_items')
+      return JSON.stringify({ object: 'list', data: [], has_more: false, url: `/v1/${path}` });
     throw new StripeError(404, 'invalid_request_error', `Unrecognized request URL (GET: ${url.pathname}).`);
   }
 
@@ -145,20 +209,32 @@ export class StripeApi implements TestbedApi {
     for (const [name, value] of query) {
       const bound = /^created(?:\[(gte|gt|lte|lt)\])?$/.exec(name);
       if (!bound) {
-        if (!KNOWN_PARAMETERS.has(name)) throw new StripeError(400, 'invalid_request_error', `Received unknown parameter: ${name}`, { code: 'parameter_unknown', param: name });
+        if (!KNOWN_PARAMETERS.has(name))
+          throw new StripeError(400, 'invalid_request_error', `Received unknown parameter: ${name}`, {
+            code: 'parameter_unknown',
+            param: name,
+          });
         continue;
       }
-      if (!collection.filter) throw new StripeError(400, 'invalid_request_error', 'Received unknown parameter: created', { code: 'parameter_unknown', param: 'created' });
+      if (!collection.filter)
+        throw new StripeError(400, 'invalid_request_error', 'Received unknown parameter: created', {
+          code: 'parameter_unknown',
+          param: 'created',
+        });
       const second = Number(value);
-      if (!Number.isInteger(second)) throw new StripeError(400, 'invalid_request_error', `Invalid integer: ${value}`, { param: name });
-      if (bound[1] === 'gte' || bound[1] === 'gt' || bound[1] === undefined) low = Math.max(low, rows.countBefore(bound[1] === 'gt' ? second + 1 : second));
-      if (bound[1] === 'lt' || bound[1] === 'lte' || bound[1] === undefined) high = Math.min(high, rows.countBefore(bound[1] === 'lt' ? second : second + 1));
+      if (!Number.isInteger(second))
+        throw new StripeError(400, 'invalid_request_error', `Invalid integer: ${value}`, { param: name });
+      if (bound[1] === 'gte' || bound[1] === 'gt' || bound[1] === undefined)
+        low = Math.max(low, rows.countBefore(bound[1] === 'gt' ? second + 1 : second));
+      if (bound[1] === 'lt' || bound[1] === 'lte' || bound[1] === undefined)
+        high = Math.min(high, rows.countBefore(bound[1] === 'lt' ? second : second + 1));
     }
     const after = query.get('starting_after');
     const before = query.get('ending_before');
     if (after !== null) high = Math.min(high, this.cursor(rows, after, 'starting_after', dice));
     if (before !== null) low = Math.max(low, this.cursor(rows, before, 'ending_before', dice) + 1);
-    if (after !== null && dice.strikes('empty')) return `{"object":"list","data":[],"has_more":true,"url":"/v1/${collection.path}"}`;
+    if (after !== null && dice.strikes('empty'))
+      return `{"object":"list","data":[],"has_more":true,"url":"/v1/${collection.path}"}`;
     const found: number[] = [];
     const step = before === null ? -1 : 1;
     for (let i = before === null ? high - 1 : low; i >= low && i < high && found.length <= limit; i += step) {
@@ -169,7 +245,8 @@ export class StripeApi implements TestbedApi {
     if (before !== null) found.reverse();
     const head = '{"object":"list","data":[';
     const tail = `],"has_more":${more},"url":"/v1/${collection.path}"}`;
-    if (NESTED[collection.path] !== undefined) return head + found.map((index) => this.withNested(rows, index)).join(',') + tail;
+    if (NESTED[collection.path] !== undefined)
+      return head + found.map((index) => this.withNested(rows, index)).join(',') + tail;
     return this.bodies.fill((target) => {
       let at = target.write(head, 0, 'latin1');
       for (let k = 0; k < found.length && at >= 0; k++) {
@@ -182,7 +259,8 @@ export class StripeApi implements TestbedApi {
 
   private cursor(rows: Rows, id: string, param: string, dice: FaultDice): number {
     const index = rows.indexOf(id);
-    if (index < 0 || (rows.isDeleted(index) && !rows.collection.keepsDeleted) || dice.strikes('cursor')) throw missing(rows.collection.object, id, param);
+    if (index < 0 || (rows.isDeleted(index) && !rows.collection.keepsDeleted) || dice.strikes('cursor'))
+      throw missing(rows.collection.object, id, param);
     return index;
   }
 
@@ -193,7 +271,8 @@ export class StripeApi implements TestbedApi {
     const oldest = rows.countBefore(now - EVENTS_SECONDS);
     const total = rows.size + this.events.length;
     const secondOf = (i: number) => (i < rows.size ? rows.secondOf(i) : this.events[i - rows.size]!.second);
-    const idOf = (i: number) => (i < rows.size ? rows.idOf(i) : `evt_live${(i - rows.size).toString(36).padStart(10, '0')}`);
+    const idOf = (i: number) =>
+      i < rows.size ? rows.idOf(i) : `evt_live${(i - rows.size).toString(36).padStart(10, '0')}`;
     const after = query.get('starting_after');
     let high = total;
     if (after !== null) {
@@ -201,7 +280,10 @@ export class StripeApi implements TestbedApi {
       if (!(high >= 0)) throw missing('event', after, 'starting_after');
     }
     const gte = Number(query.get('created[gte]') ?? 0);
-    const lt = Math.min(Number(query.get('created[lt]') ?? Infinity), Number(query.get('created[lte]') ?? Infinity) + 1);
+    const lt = Math.min(
+      Number(query.get('created[lt]') ?? Infinity),
+      Number(query.get('created[lte]') ?? Infinity) + 1,
+    );
     const types = query.getAll('types[]');
     const data: string[] = [];
     let more = false;
@@ -215,7 +297,11 @@ export class StripeApi implements TestbedApi {
         more = true;
         break;
       }
-      data.push(event ? `{"id":"${idOf(i)}","object":"event","account":null,"api_version":"2019-08-14","created":${second},"data":{"object":${event.object}},"livemode":false,"pending_webhooks":0,"request":{"id":null,"idempotency_key":null},"type":"${event.type}"}` : rows.render(i));
+      data.push(
+        event
+          ? `{"id":"${idOf(i)}","object":"event","account":null,"api_version":"2019-08-14","created":${second},"data":{"object":${event.object}},"livemode":false,"pending_webhooks":0,"request":{"id":null,"idempotency_key":null},"type":"${event.type}"}`
+          : rows.render(i),
+      );
     }
     return `{"object":"list","data":[${data.join(',')}],"has_more":${more},"url":"/v1/events"}`;
   }
@@ -227,19 +313,42 @@ export class StripeApi implements TestbedApi {
     if (!nested) return json;
     const query = new URLSearchParams({ limit: String(MAX_NESTED) });
     const id = rows.idOf(index);
-    const list = this.children(rows.collection.path, id, nested.child, nested.prefix, nested.least, nested.url(id), query, nested.parameter);
+    const list = this.children(
+      rows.collection.path,
+      id,
+      nested.child,
+      nested.prefix,
+      nested.least,
+      nested.url(id),
+      query,
+      nested.parameter,
+    );
     return json.replace(/\{"object":"list","data":\[\],"has_more":false,"url":"[^"]*"\}/, () => list);
   }
 
-  private children(collection: string, id: string, kind: keyof typeof CHILDREN, prefix: string, least: number, path: string, query: URLSearchParams, parameter?: string): string {
+  private children(
+    collection: string,
+    id: string,
+    kind: keyof typeof CHILDREN,
+    prefix: string,
+    least: number,
+    path: string,
+    query: URLSearchParams,
+    parameter?: string,
+  ): string {
     const rows = this.rows.get(collection)!;
     const index = rows.indexOf(id);
     if (index < 0) throw missing(rows.collection.object, id, parameter ?? 'id');
     const limit = limitOf(query);
     const hash = hash32(index, hashString(kind, this.data.seed));
     // One object in fifty has more than a page of children, so that nested lists must be completed.
-    const count = rows.isDeleted(index) ? 0 : kind === 'line_item' && hash % 50 === 0 ? 25 : Math.max(0, least + (hash % 4));
-    const idOf = (k: number) => `${prefix}_${index.toString(36).padStart(6, '0')}${k.toString(36).padStart(2, '0')}${(hash >>> 8).toString(36).padStart(6, '0').slice(0, 6)}`;
+    const count = rows.isDeleted(index)
+      ? 0
+      : kind === 'line_item' && hash % 50 === 0
+        ? 25
+        : Math.max(0, least + (hash % 4));
+    const idOf = (k: number) =>
+      `${prefix}_${index.toString(36).padStart(6, '0')}${k.toString(36).padStart(2, '0')}${(hash >>> 8).toString(36).padStart(6, '0').slice(0, 6)}`;
     const after = query.get('starting_after');
     let from = 0;
     if (after !== null) {
@@ -247,23 +356,50 @@ export class StripeApi implements TestbedApi {
       if (from === 0) throw missing(kind, after, 'starting_after');
     }
     const second = rows.secondOf(index);
-    const data = Array.from({ length: Math.min(limit, count - from) }, (_, k) => CHILDREN[kind](idOf(from + k), id, second));
-    return JSON.stringify({ object: 'list', data, has_more: from + data.length < count, url: parameter ? `/v1/${path}?${parameter}=${id}` : `/v1/${path}` });
+    const data = Array.from({ length: Math.min(limit, count - from) }, (_, k) =>
+      CHILDREN[kind](idOf(from + k), id, second),
+    );
+    return JSON.stringify({
+      object: 'list',
+      data,
+      has_more: from + data.length < count,
+      url: parameter ? `/v1/${path}?${parameter}=${id}` : `/v1/${path}`,
+    });
   }
 }
 
-const NESTED: Record<string, { child: keyof typeof CHILDREN; prefix: string; least: number; parameter?: string; url: (id: string) => string }> = {
+const NESTED: Record<
+  string,
+  { child: keyof typeof CHILDREN; prefix: string; least: number; parameter?: string; url: (id: string) => string }
+> = {
   invoices: { child: 'line_item', prefix: 'il', least: 1, url: (id) => `invoices/${id}/lines` },
   credit_notes: { child: 'line_item', prefix: 'il', least: 1, url: (id) => `credit_notes/${id}/lines` },
-  subscriptions: { child: 'subscription_item', prefix: 'si', least: 1, parameter: 'subscription', url: () => 'subscription_items' },
+  subscriptions: {
+    child: 'subscription_item',
+    prefix: 'si',
+    least: 1,
+    parameter: 'subscription',
+    url: () => 'subscription_items',
+  },
 };
 
-const KNOWN_PARAMETERS = new Set(['limit', 'starting_after', 'ending_before', 'status', 'expand[]', 'customer', 'type', 'active']);
+const KNOWN_PARAMETERS = new Set([
+  'limit',
+  'starting_after',
+  'ending_before',
+  'status',
+  'expand[]',
+  'customer',
+  'type',
+  'active',
+]);
 
 function limitOf(query: URLSearchParams): number {
   const text = query.get('limit') ?? '10';
   const limit = Number(text);
-  if (!Number.isInteger(limit)) throw new StripeError(400, 'invalid_request_error', `Invalid integer: ${text}`, { param: 'limit' });
-  if (limit < 1 || limit > 100) throw new StripeError(400, 'invalid_request_error', `Invalid limit: must be between 1 and 100`, { param: 'limit' });
+  if (!Number.isInteger(limit))
+    throw new StripeError(400, 'invalid_request_error', `Invalid integer: ${text}`, { param: 'limit' });
+  if (limit < 1 || limit > 100)
+    throw new StripeError(400, 'invalid_request_error', `Invalid limit: must be between 1 and 100`, { param: 'limit' });
   return limit;
 }

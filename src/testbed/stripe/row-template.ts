@@ -1,6 +1,6 @@
 /**
- * Rows of JSON from a template, written as bytes: rows whose values have the same lengths differ only in the values' places, so that one
- * is a copy of an image with its holes filled. A page takes a tenth of what joining strings takes.
+ * Rows of JSON from a template, written as bytes: rows whose values have the same lengths differ only in the values'
+ * places, so that one is a copy of an image with its holes filled. A page takes a tenth of what joining strings takes.
  */
 import { isAscii } from 'node:buffer';
 
@@ -99,7 +99,9 @@ export class RowTemplate {
 
 /** The same for any text. */
 export function writeText(target: Buffer, at: number, text: string): number {
-  return at + 3 * text.length > target.length && at + Buffer.byteLength(text) > target.length ? -1 : at + target.write(text, at, 'utf8');
+  return at + 3 * text.length > target.length && at + Buffer.byteLength(text) > target.length
+    ? -1
+    : at + target.write(text, at, 'utf8');
 }
 
 function isAsciiText(text: string): boolean {

@@ -84,7 +84,9 @@ export class Rows {
 
   /** The same as bytes; returns where they end, or -1 where there is no room for them. */
   write(target: Buffer, at: number, index: number): number {
-    return index === this.malformed ? writeText(target, at, this.render(index)) : this.template.write(target, at, index);
+    return index === this.malformed
+      ? writeText(target, at, this.render(index))
+      : this.template.write(target, at, index);
   }
 
   private hashOf(index: number): string {
@@ -93,14 +95,24 @@ export class Rows {
 
   private valueOf(name: string, related: (path: string) => Rows): Value {
     switch (name) {
-      case 'id': return (i) => this.idOf(i);
-      case 'i': return (i) => i;
-      case 'created': return (i) => this.secondOf(i);
-      case 'hash': return (i) => this.hashOf(i);
-      case 'amount': return (i) => hash32(i, this.salt ^ 7) % HISTORY_AMOUNT;
+      case 'id':
+        return (i) => this.idOf(i);
+      case 'i':
+        return (i) => i;
+      case 'created':
+        return (i) => this.secondOf(i);
+      case 'hash':
+        return (i) => this.hashOf(i);
+      case 'amount':
+        return (i) => hash32(i, this.salt ^ 7) % HISTORY_AMOUNT;
       // Most names are plain; now and then one needs more than ASCII, a quote and a line break.
-      case 'name': return (i) => (i % 997 === 3 ? `Société ${this.hashOf(i)} \\"Łódź\\" 日本\\n& Fils` : `Company ${this.hashOf(i)} Ltd and Partners`);
-      case 'rev': return (i) => this.changes.get(i)?.revision ?? 0;
+      case 'name':
+        return (i) =>
+          i % 997 === 3
+            ? `Société ${this.hashOf(i)} \\"Łódź\\" 日本\\n& Fils`
+            : `Company ${this.hashOf(i)} Ltd and Partners`;
+      case 'rev':
+        return (i) => this.changes.get(i)?.revision ?? 0;
       default: {
         const path = name.slice('other:'.length);
         return (i) => {

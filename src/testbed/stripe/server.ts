@@ -28,9 +28,17 @@ export const TESTBED_LIVE_KEY = 'sk_live_headracetestbed';
 const DEFAULT_ROWS = 1_000;
 
 /** Starts a server on 127.0.0.1; close it when done. */
-export async function startStripeTestbed(options: StripeTestbedOptions = {}, clock: Clock = systemClock): Promise<StripeTestbed> {
+export async function startStripeTestbed(
+  options: StripeTestbedOptions = {},
+  clock: Clock = systemClock,
+): Promise<StripeTestbed> {
   const shape = options.shape ?? 'growth';
-  if (!SHAPES.includes(shape)) throw new ConfigError(`unknown shape ${shape}`, { code: 'unknown_shape', expected: SHAPES.join(', '), found: shape });
+  if (!SHAPES.includes(shape))
+    throw new ConfigError(`unknown shape ${shape}`, {
+      code: 'unknown_shape',
+      expected: SHAPES.join(', '),
+      found: shape,
+    });
   const second = () => Math.floor(clock.now() / 1000);
   const api = new StripeApi(
     {

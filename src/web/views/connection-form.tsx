@@ -1,4 +1,6 @@
-/** Make or edit a connection. What every connection has is asked for in fields, what its connector alone knows as JSON. */
+/**
+ * Make or edit a connection. What every connection has is asked for in fields, what its connector alone knows as JSON.
+ */
 import { useEffect, useState } from 'preact/hooks';
 import type { ConnectionEdit } from '../../client/index.js';
 import { errorText, Field, Heading, Loading } from '../parts';
@@ -15,8 +17,18 @@ interface Draft {
   rest: Record<string, unknown>;
 }
 
-const STARTS: Record<string, Record<string, unknown>> = { stripe: { connector: 'stripe', api_key: '' }, manifest: { connector: 'manifest', manifest: '', config: {} } };
-const NEW: Draft = { id: '', source: pretty(STARTS['stripe']!), destination: pretty({ type: 'embedded' }), every: '1h', most: '4', rest: {} };
+const STARTS: Record<string, Record<string, unknown>> = {
+  stripe: { connector: 'stripe', api_key: '' },
+  manifest: { connector: 'manifest', manifest: '', config: {} },
+};
+const NEW: Draft = {
+  id: '',
+  source: pretty(STARTS['stripe']!),
+  destination: pretty({ type: 'embedded' }),
+  every: '1h',
+  most: '4',
+  rest: {},
+};
 
 function pretty(value: unknown): string {
   return JSON.stringify(value, null, 2);
@@ -27,24 +39,67 @@ export function ConnectionForm({ id }: { id?: string }) {
   const [said, setSaid] = useState<{ text: string; failed: boolean }>();
   useEffect(() => {
     if (id === undefined) return;
-    client.getConnection(id).then(({ settings, version }) => {
-      const { source, destination, schedule, max_concurrent_processes: most, ...rest } = settings as { source: unknown; destination: unknown; schedule?: { every?: string; cron?: string }; max_concurrent_processes?: number };
-      setDraft({ id, source: pretty(source), destination: pretty(destination), every: schedule?.every ?? schedule?.cron ?? '', most: String(most ?? 4), version, rest: { ...rest, ...(schedule ? { schedule } : {}) } });
-    }, (error: unknown) => setSaid({ text: errorText(error), failed: true }));
+    client.getConnection(id).then(
+      ({ settings, version }) => {
+        const {
+          source,
+          destination,
+          schedule,
+          max_concurrent_processes: most,
+          ...rest
+        } = settings as {
+          source: unknown;
+          destination: unknown;
+          schedule?: { every?: string; cron?: string };
+          max_concurrent_processes?: number;
+        };
+        setDraft({
+          id,
+          source: pretty(source),
+          destination: pretty(destination),
+          every: schedule?.every ?? schedule?.cron ?? '',
+          most: String(most ?? 4),
+          version,
+          rest: { ...rest, ...(schedule ? { schedule } : {}) },
+        });
+      },
+      (error: unknown) => setSaid({ text: errorText(error), failed: true }),
+    );
   }, [id]);
   const title = id === undefined ? 'New connection' : `Edit ${id}`;
-  if (!draft) return <><Heading>{title}</Heading><Loading error={said?.text} what="the connection" /></>;
+  if (!draft)
+    return (
+      <>
+        <Heading>{title}</Heading>
+        <Loading error={said?.text} what="the connection" />
+      </>
+    );
   const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
-  const settings = (): ConnectionEdit => ({
-    ...draft.rest, source: parse(draft.source, 'Source') as ConnectionEdit['source'], destination: parse(draft.destination, 'Destination') as ConnectionEdit['destination'], max_concurrent_processes: Number(draft.most), schedule: scheduleOf(draft.every, draft.rest['schedule'] as object | undefined),
-  }) as ConnectionEdit;
+  const settings = (): ConnectionEdit =>
+    ({
+      ...draft.rest,
+      source: parse(draft.source, 'Source') as ConnectionEdit['source'],
+      destination: parse(draft.destination, 'Destination') as ConnectionEdit['destination'],
+      max_concurrent_processes: Number(draft.most),
+      schedule: scheduleOf(draft.every, draft.rest['schedule'] as object | undefined),
+    }) as ConnectionEdit;
   const submit = async (event: Event, test: boolean) => {
     event.preventDefault();
     setSaid({ text: test ? 'Testing…' : 'Saving…', failed: false });
     try {
       if (test) {
         const probe = await client.testSettings({ id: draft.id, ...settings() });
-        return setSaid(probe.ok ? { text: `Works: account ${probe.account}, ${probe.destination}, ${probe.streams?.length} streams.`, failed: false } : { text: `${probe.error!.message}${probe.error!.next ? `; next: ${probe.error!.next}` : ''}`, failed: true });
+        return setSaid(
+          probe.ok
+            ? {
+                text: `Works: account ${probe.account}, ${probe.destination}, ${probe.streams?.length} streams.`,
+                failed: false,
+              }
+            : {
+                text: `${probe.error!.message}${probe.error!.next ? `; next: ${probe.error!.next}` : ''}`,
+                failed: true,
+              },
+        );
       }
       if (id === undefined) await client.createConnection({ id: draft.id, ...settings() });
       else await client.editConnection(id, { ...settings(), version: draft.version });
@@ -58,16 +113,63 @@ export function ConnectionForm({ id }: { id?: string }) {
       <Heading>{title}</Heading>
       {id === undefined && (
         <>
-          <Field label="Name" hint="a-z, 0-9, _ and -; it names the schema of the tables as well"><input required pattern="[a-z][a-z0-9_\-]{0,39}" value={draft.id} onInput={(event) => set({ id: event.currentTarget.value })} /></Field>
-          <Field label="Connector"><select onChange={(event) => set({ source: pretty(STARTS[event.currentTarget.value]) })}>{Object.keys(STARTS).map((name) => <option key={name}>{name}</option>)}</select></Field>
+          <Field label="Name" hint="a-z, 0-9, _ and -; it names the schema of the tables as well">
+            <input
+              required
+              pattern="[a-z][a-z0-9_\-]{0,39}"
+              value={draft.id}
+              onInput={(event) => set({ id: event.currentTarget.value })}
+            />
+          </Field>
+          <Field label="Connector">
+            <select onChange={(event) => set({ source: pretty(STARTS[event.currentTarget.value]) })}>
+              {Object.keys(STARTS).map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          </Field>
         </>
       )}
-      <Field label="Source" hint="Settings of the connector. A secret that reads ******** stays as it is stored."><textarea rows={8} spellcheck={false} value={draft.source} onInput={(event) => set({ source: event.currentTarget.value })} /></Field>
-      <Field label="Destination"><textarea rows={4} spellcheck={false} value={draft.destination} onInput={(event) => set({ destination: event.currentTarget.value })} /></Field>
-      <Field label="Runs every" hint="such as 15m, 6h or 1d, or a cron expression; empty: when asked for"><input value={draft.every} onInput={(event) => set({ every: event.currentTarget.value })} /></Field>
-      <Field label="Tasks at once"><input class="number" type="number" min={1} max={1000} required value={draft.most} onInput={(event) => set({ most: event.currentTarget.value })} /></Field>
-      <p class="row"><button class="strong">{id === undefined ? 'Make the connection' : 'Save'}</button><button type="button" onClick={(event) => void submit(event, true)}>Test first</button><a href={id === undefined ? '#/' : `#/connections/${encodeURIComponent(id)}`}>Leave it</a></p>
-      <p role="alert" class={said?.failed ? 'failure' : 'said'}>{said?.text}</p>
+      <Field label="Source" hint="Settings of the connector. A secret that reads ******** stays as it is stored.">
+        <textarea
+          rows={8}
+          spellcheck={false}
+          value={draft.source}
+          onInput={(event) => set({ source: event.currentTarget.value })}
+        />
+      </Field>
+      <Field label="Destination">
+        <textarea
+          rows={4}
+          spellcheck={false}
+          value={draft.destination}
+          onInput={(event) => set({ destination: event.currentTarget.value })}
+        />
+      </Field>
+      <Field label="Runs every" hint="such as 15m, 6h or 1d, or a cron expression; empty: when asked for">
+        <input value={draft.every} onInput={(event) => set({ every: event.currentTarget.value })} />
+      </Field>
+      <Field label="Tasks at once">
+        <input
+          class="number"
+          type="number"
+          min={1}
+          max={1000}
+          required
+          value={draft.most}
+          onInput={(event) => set({ most: event.currentTarget.value })}
+        />
+      </Field>
+      <p class="row">
+        <button class="strong">{id === undefined ? 'Make the connection' : 'Save'}</button>
+        <button type="button" onClick={(event) => void submit(event, true)}>
+          Test first
+        </button>
+        <a href={id === undefined ? '#/' : `#/connections/${encodeURIComponent(id)}`}>Leave it</a>
+      </p>
+      <p role="alert" class={said?.failed ? 'failure' : 'said'}>
+        {said?.text}
+      </p>
     </form>
   );
 }

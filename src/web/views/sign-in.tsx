@@ -14,9 +14,21 @@ export function SignIn() {
   return (
     <form class="narrow" onSubmit={(event) => void submit(event)}>
       <Heading>Sign in</Heading>
-      <Field label="Token" hint="Made with: headrace token create NAME --role read"><input type="password" autocomplete="off" required value={token} onInput={(event) => setToken(event.currentTarget.value)} /></Field>
-      <p><button class="strong">Sign in</button></p>
-      <p role="alert" class="failure">{said}</p>
+      <Field label="Token" hint="Made with: headrace token create NAME --role read">
+        <input
+          type="password"
+          autocomplete="off"
+          required
+          value={token}
+          onInput={(event) => setToken(event.currentTarget.value)}
+        />
+      </Field>
+      <p>
+        <button class="strong">Sign in</button>
+      </p>
+      <p role="alert" class="failure">
+        {said}
+      </p>
     </form>
   );
 }

@@ -11,16 +11,50 @@ export function Workers() {
   return (
     <>
       <Heading>Workers</Heading>
-      {workers.value === undefined ? <Loading error={workers.error} what="workers" /> : (
-        <Table caption="Workers" head={['Worker', 'Tasks', 'Version', 'Heard of', '']} empty="No worker: nothing runs. Start headrace serve or headrace worker." rows={workers.value.items.map((each) => ({
-          key: each.worker, cells: [each.worker, <Meter value={each.running} max={each.slots} text={`${each.running} of ${each.slots}`} label={`Slots of ${each.worker}`} />, each.version, ago(each.seen_at), each.draining ? <State of="paused" /> : ''],
-        }))} />
+      {workers.value === undefined ? (
+        <Loading error={workers.error} what="workers" />
+      ) : (
+        <Table
+          caption="Workers"
+          head={['Worker', 'Tasks', 'Version', 'Heard of', '']}
+          empty="No worker: nothing runs. Start headrace serve or headrace worker."
+          rows={workers.value.items.map((each) => ({
+            key: each.worker,
+            cells: [
+              each.worker,
+              <Meter
+                value={each.running}
+                max={each.slots}
+                text={`${each.running} of ${each.slots}`}
+                label={`Slots of ${each.worker}`}
+              />,
+              each.version,
+              ago(each.seen_at),
+              each.draining ? <State of="paused" /> : '',
+            ],
+          }))}
+        />
       )}
       <h2>Running tasks</h2>
-      {tasks.value === undefined ? <Loading error={tasks.error} what="tasks" /> : (
-        <Table caption="Running tasks" head={['Task', 'Connection', 'Worker', 'Attempt', 'Since', '']} empty="Nothing runs." rows={tasks.value.items.map((task) => ({
-          key: task.id, cells: [`${task.kind} ${task.id}`, <a href={`#/connections/${encodeURIComponent(task.connection)}`}>{task.connection}</a>, task.worker ?? '', String(task.attempt), task.started_at === null ? '' : ago(task.started_at), <TaskActions id={task.id} state={task.state} reload={tasks.reload} />],
-        }))} />
+      {tasks.value === undefined ? (
+        <Loading error={tasks.error} what="tasks" />
+      ) : (
+        <Table
+          caption="Running tasks"
+          head={['Task', 'Connection', 'Worker', 'Attempt', 'Since', '']}
+          empty="Nothing runs."
+          rows={tasks.value.items.map((task) => ({
+            key: task.id,
+            cells: [
+              `${task.kind} ${task.id}`,
+              <a href={`#/connections/${encodeURIComponent(task.connection)}`}>{task.connection}</a>,
+              task.worker ?? '',
+              String(task.attempt),
+              task.started_at === null ? '' : ago(task.started_at),
+              <TaskActions id={task.id} state={task.state} reload={tasks.reload} />,
+            ],
+          }))}
+        />
       )}
     </>
   );
