@@ -13,7 +13,7 @@ import { Pool as HttpPool } from 'undici';
 import { ConnectionStore } from '../src/connections/store.js';
 import { SecretBox } from '../src/connections/secrets.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
-import { seededRandom } from '../src/random.js';
+import { seededRandom } from '../src/base/random.js';
 import { Scheduler } from '../src/scheduler/scheduler.js';
 import { LIVE_KEY, MAIN, scratch } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';

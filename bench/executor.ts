@@ -7,7 +7,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { connect } from '../src/postgres/connect.js';
-import { seededRandom } from '../src/random.js';
+import { seededRandom } from '../src/base/random.js';
 import { Scheduler } from '../src/scheduler/scheduler.js';
 import { AUDIT_TABLES, overruns, TASK_AUDIT } from './lib/caps-audit.js';
 import { scratch } from './lib/processes.js';

@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import type { LimitFact } from '../src/gate/gate.js';
 import type { GateMemory } from '../src/gate/credential-gate.js';
-import { seededRandom, type Random } from '../src/random.js';
+import { seededRandom, type Random } from '../src/base/random.js';
 import { DIALECTS } from '../src/http/dialects/vendors.js';
 import { LIMIT_MODELS } from '../src/testbed/limits.js';
 import { aimd, awsAdaptive, bucketAt, gate, workers } from './lib/contenders.js';

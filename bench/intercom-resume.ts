@@ -9,7 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { connect } from '../src/postgres/connect.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
-import { seededRandom } from '../src/random.js';
+import { seededRandom } from '../src/base/random.js';
 import { startIntercomTestbed } from '../src/testbed/index.js';
 import { MAIN, scratch, startTestbedProcess } from './lib/processes.js';
 import { finish, printTable } from './lib/report.js';

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { connect } from '../src/postgres/connect.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
-import { seededRandom } from '../src/random.js';
+import { seededRandom } from '../src/base/random.js';
 import { SHAPES, startStripeTestbed } from '../src/testbed/index.js';
 import { configFor, scratch, startSync } from './lib/processes.js';
 import { finish, printTable } from './lib/report.js';

@@ -2,7 +2,7 @@
  * The planners against a paced API in virtual time: makespan over the lower bound, and requests over pages.
  * Lower bound: max(pages / rate, longest undividable chain * latency) + latency.
  */
-import { seededRandom } from '../src/random.js';
+import { seededRandom } from '../src/base/random.js';
 import { openLedger } from '../src/segments/ledger.js';
 import { Planner } from '../src/segments/planner.js';
 import { HISTORY_SECONDS, SHAPES, sampleSeconds, type Shape } from '../src/testbed/shapes.js';

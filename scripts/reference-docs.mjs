@@ -13,12 +13,12 @@ import { DIFFERENCES } from '../dist/declarative/differences.js';
 import { stripeConfigSchema } from '../dist/connectors/stripe/config.js';
 import { stripeSource } from '../dist/connectors/stripe/source.js';
 import { CredentialGate } from '../dist/gate/credential-gate.js';
-import { seededRandom } from '../dist/random.js';
-import { systemClock } from '../dist/clock.js';
-import { LIMITS } from '../dist/limits.js';
+import { seededRandom } from '../dist/base/random.js';
+import { systemClock } from '../dist/base/clock.js';
+import { LIMITS } from '../dist/base/bounds.js';
 import { FAULTS, LIMIT_MODELS } from '../dist/testbed/index.js';
 import { describeApi } from '../dist/server/app.js';
-import { VERSION } from '../dist/version.js';
+import { VERSION } from '../dist/base/version.js';
 import { clientOf } from './api-client.mjs';
 
 const folder = path.join(import.meta.dirname, '..', 'docs', 'reference');
@@ -97,7 +97,7 @@ function streams() {
   return table(['stream', 'endpoint', 'divided', 'follows changes', 'fields'], rows);
 }
 
-const limitsText = readFileSync(path.join(import.meta.dirname, '..', 'src', 'limits.ts'), 'utf8');
+const limitsText = readFileSync(path.join(import.meta.dirname, '..', 'src', 'base', 'bounds.ts'), 'utf8');
 const reasons = {};
 let reason = [];
 for (const line of limitsText.split('\n')) {

@@ -1,5 +1,5 @@
 /** The wiring for what is particular to manifests: the Airbyte protocol, and the tools for who writes connectors. */
-import { systemClock } from './clock.js';
+import { systemClock } from './base/clock.js';
 import { openSource, type ConnectionConfig, type OpenedSource } from './compose.js';
 import { AirbyteStates } from './declarative/airbyte-state.js';
 import { airbyteStream } from './declarative/catalog.js';

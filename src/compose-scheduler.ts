@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { systemClock } from './clock.js';
+import { systemClock } from './base/clock.js';
 import { limitsOf } from './connectors/stripe/source.js';
 import {
   connectionFrom,
@@ -23,12 +23,12 @@ import { loadConfig, validate, type LoadedConfig } from './config/load.js';
 import { connectionSchema, type ConnectionSettings, type FileConfig } from './config/schema.js';
 import { SecretBox, type IsSecret, type Settings } from './connections/secrets.js';
 import { ConnectionStore } from './connections/store.js';
-import { ConfigError, messageOf } from './errors.js';
-import { redact, registerSecret } from './log.js';
+import { ConfigError, messageOf } from './base/errors.js';
+import { redact, registerSecret } from './base/log.js';
 import type { Progress, RunEvent } from './pipeline/events.js';
 import { EmbeddedServer } from './postgres/embedded/server.js';
 import { targetFromUrl, type PostgresTarget } from './postgres/connect.js';
-import { systemRandom } from './random.js';
+import { systemRandom } from './base/random.js';
 import { RunRecorder } from './runs/recorder.js';
 import { RunStore } from './runs/store.js';
 import type { Executor } from './scheduler/executor.js';
@@ -43,7 +43,7 @@ import { checkTask, verifyTask } from './tasks/check.js';
 import { payloadOf, taskOf, type PayloadOf, type TaskKind } from './tasks/kinds.js';
 import { partTask } from './tasks/part.js';
 import { runTask } from './tasks/run.js';
-import { VERSION } from './version.js';
+import { VERSION } from './base/version.js';
 
 export { taskOf } from './tasks/kinds.js';
 

@@ -1,7 +1,7 @@
 /** The wiring of `headrace serve`: what its server is handed. */
 import path from 'node:path';
 import { z } from 'zod';
-import { systemClock } from './clock.js';
+import { systemClock } from './base/clock.js';
 import {
   accessOf,
   accessTo,
@@ -17,7 +17,7 @@ import { manifestSourceSchema } from './declarative/settings.js';
 import { Feed } from './server/feed.js';
 import type { ServerParts } from './server/app.js';
 import type { ConnectionDesk } from './server/api/kit.js';
-import { VERSION } from './version.js';
+import { VERSION } from './base/version.js';
 
 export interface Service {
   parts: ServerParts;

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { systemClock } from './clock.js';
+import { systemClock } from './base/clock.js';
 import { loadConfig, validate, type LoadedConfig } from './config/load.js';
 import type { DestinationConfig } from './config/schema.js';
 import { stripeConfigSchema, type StripeConfig } from './connectors/stripe/config.js';
@@ -15,7 +15,7 @@ import {
   postgresDestination,
   type PostgresDestination,
 } from './destinations/postgres/destination.js';
-import { ConfigError } from './errors.js';
+import { ConfigError } from './base/errors.js';
 import { SharedGate } from './budgets/shared-gate.js';
 import { BudgetStore } from './budgets/store.js';
 import type { CredentialGateOptions, GateMemory } from './gate/credential-gate.js';
@@ -26,9 +26,9 @@ import type { ApiClient, AttemptEvent } from './http/client.js';
 import type { Exchange } from './declarative/runtime/retriever.js';
 import type { Permits } from './pipeline/context.js';
 import type { LimitKeeper } from './pipeline/limit-memory.js';
-import type { WriteMode } from './protocol/catalog.js';
+import type { WriteMode } from './base/catalog.js';
 import { connect } from './postgres/connect.js';
-import { systemRandom } from './random.js';
+import { systemRandom } from './base/random.js';
 import { readConfigFile, writeConfigFile } from './config/connector-file.js';
 import type { ManifestParts } from './declarative/open.js';
 import { manifestSourceSchema, type ManifestSourceConfig } from './declarative/settings.js';

@@ -1,5 +1,5 @@
 /** Public API. */
-export { systemClock, type Clock } from './clock.js';
+export { systemClock, type Clock } from './base/clock.js';
 export {
   newRunId,
   openDestination,
@@ -19,7 +19,7 @@ export {
   RetriableError,
   SkippableError,
   SliceGoneError,
-} from './errors.js';
+} from './base/errors.js';
 export type { Ceilings, LimitFact, LimitView, Reading } from './gate/gate.js';
 export type { Progress, RunEvent, RunOutcome, RunSummary, StreamProof } from './pipeline/events.js';
 export { runSync, type SyncOptions } from './pipeline/sync.js';
@@ -32,4 +32,4 @@ export {
 export { LeaseLostError, Scheduler, type ClaimedTask, type NewTask, type Settlement } from './scheduler/scheduler.js';
 export { Worker, type TaskHandler, type WorkerEvent, type WorkerOptions } from './scheduler/worker.js';
 export { segmentCountFromDensity } from './segments/density.js';
-export { VERSION } from './version.js';
+export { VERSION } from './base/version.js';

@@ -1,7 +1,7 @@
 /** Runs small manifests against a scripted API on real HTTP, into files. */
 import { readFileSync, existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '../src/clock.js';
+import { systemClock } from '../src/base/clock.js';
 import { newRunId, openDestination, openSource, type ConnectionConfig } from '../src/compose.js';
 import type { RunSummary } from '../src/pipeline/events.js';
 import { runSync } from '../src/pipeline/sync.js';

@@ -5,7 +5,7 @@ import { buildProgram } from '../src/cli/program.js';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { systemClock } from '../src/clock.js';
+import { systemClock } from '../src/base/clock.js';
 import { newRunId, openSource, type ConnectionConfig } from '../src/compose.js';
 import { stripeConfigSchema, type StripeConfig } from '../src/connectors/stripe/config.js';
 import {

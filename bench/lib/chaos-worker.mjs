@@ -1,9 +1,9 @@
 // A worker as headrace runs it, whose tasks leave one row each: `chaos-worker.mjs TARGET_JSON SLOTS`. Says what was
 // refused.
 import { randomUUID } from 'node:crypto';
-import { systemClock } from '../../dist/clock.js';
+import { systemClock } from '../../dist/base/clock.js';
 import { Pool } from '../../dist/postgres/pool.js';
-import { systemRandom } from '../../dist/random.js';
+import { systemRandom } from '../../dist/base/random.js';
 import { Scheduler } from '../../dist/scheduler/scheduler.js';
 import { Worker } from '../../dist/scheduler/worker.js';
 import { leaveRow } from './effects.mjs';

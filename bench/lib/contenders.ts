@@ -3,7 +3,7 @@
  * documented rate.
  */
 import { CredentialGate, type CredentialGateOptions } from '../../src/gate/credential-gate.js';
-import { systemRandom } from '../../src/random.js';
+import { systemRandom } from '../../src/base/random.js';
 import type { Ticket } from '../../src/gate/gate.js';
 import type { Contender } from '../../test/simulation/virtual-api.js';
 

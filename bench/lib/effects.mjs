@@ -1,6 +1,6 @@
 // What a task of the chaos benches does: it takes a while, fails now and then, and leaves one row. The row and the end
 // of the task are one transaction, so whoever comes second leaves nothing and says `refused`.
-import { systemClock } from '../../dist/clock.js';
+import { systemClock } from '../../dist/base/clock.js';
 
 export function leaveRow(scheduler, random, workMs, failing = 0) {
   return async (task) => {

@@ -4,14 +4,14 @@
  * second, and what it learned.
  */
 import { setMaxListeners } from 'node:events';
-import { systemClock } from '../../src/clock.js';
+import { systemClock } from '../../src/base/clock.js';
 import { SharedGate } from '../../src/budgets/shared-gate.js';
 import { BudgetStore } from '../../src/budgets/store.js';
 import { Admission } from '../../src/http/admission.js';
 import { ApiClient } from '../../src/http/client.js';
 import { DIALECTS } from '../../src/http/dialects/vendors.js';
 import { connect } from '../../src/postgres/connect.js';
-import { systemRandom } from '../../src/random.js';
+import { systemRandom } from '../../src/base/random.js';
 
 const { url, dialect, seconds, facts, ceilings, memory, inFlight, target, scope, cost } = JSON.parse(process.argv[2]!);
 const gate = new SharedGate({ facts: facts ?? [], ceilings: ceilings ?? {}, memory }, systemClock);

@@ -1,10 +1,10 @@
 // One process of a Restate fleet, whose tasks leave one row each: `restate-worker.mjs dispatch TARGET_JSON INGRESS` or
 // `endpoint TARGET_JSON PORT`. Says what was refused.
 import { randomUUID } from 'node:crypto';
-import { systemClock } from '../../dist/clock.js';
+import { systemClock } from '../../dist/base/clock.js';
 import { restateExecutor, serveRestate } from '../../dist/executors/restate/index.js';
 import { Pool } from '../../dist/postgres/pool.js';
-import { systemRandom } from '../../dist/random.js';
+import { systemRandom } from '../../dist/base/random.js';
 import { Scheduler } from '../../dist/scheduler/scheduler.js';
 import { Worker } from '../../dist/scheduler/worker.js';
 import { leaveRow } from './effects.mjs';

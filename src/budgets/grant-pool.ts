@@ -5,7 +5,7 @@
  * Invariants: a grant is counted by the gate before it is here, leaves once, and is told of once: as used, or as given
  * back.
  */
-import { FatalError } from '../errors.js';
+import { FatalError } from '../base/errors.js';
 import type { Answer, GateRequest, GateStatus } from '../gate/gate.js';
 import type { LockedRow, SharedState } from './store.js';
 

@@ -7,8 +7,8 @@
  * Invariants: a grant is counted by the gate before it can be used, and used at most once; nobody sends on what it
  * owned once it may have lost it; a process that is gone loses its grants within GONE_MS.
  */
-import type { Clock } from '../clock.js';
-import { FatalError } from '../errors.js';
+import type { Clock } from '../base/clock.js';
+import { FatalError } from '../base/errors.js';
 import { CredentialGate, type CredentialGateOptions, type GateMemory } from '../gate/credential-gate.js';
 import type { Admission, Answer, Gate, GateRequest, GateStatus, Ticket } from '../gate/gate.js';
 import { DatabaseClock } from './database-clock.js';

@@ -4,7 +4,7 @@
 import { deserialize, serialize } from 'node:v8';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type pg from 'pg';
-import { FatalError } from '../errors.js';
+import { FatalError } from '../base/errors.js';
 import { revive } from '../gate/revive.js';
 import type { CredentialGate } from '../gate/credential-gate.js';
 import type { Ticket } from '../gate/gate.js';

@@ -4,7 +4,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import { newRunId } from '../compose.js';
 import {
   airbyteCatalog,
@@ -16,14 +16,14 @@ import {
   streamsWithFiles,
   type OpenedConnector,
 } from '../compose-manifest.js';
-import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../errors.js';
-import { redact } from '../log.js';
+import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../base/errors.js';
+import { redact } from '../base/log.js';
 import type { Progress, RunEvent } from '../pipeline/events.js';
 import { runSync } from '../pipeline/sync.js';
 import type { AirbyteMessage, AirbyteStreamState, ConfiguredCatalog, FailureType } from '../protocol/airbyte.js';
 import { rateLimitedStatus } from '../protocol/stream-status.js';
 import type { Stream } from '../source/contract.js';
-import { VERSION } from '../version.js';
+import { VERSION } from '../base/version.js';
 import { note, out } from './output.js';
 
 interface Flags {

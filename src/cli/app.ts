@@ -1,6 +1,6 @@
 /** headrace app */
 import { openCoordination, type CoordinationFlags } from '../compose-scheduler.js';
-import { ConfigError, EXIT } from '../errors.js';
+import { ConfigError, EXIT } from '../base/errors.js';
 import { listApps } from '../scheduler/overview.js';
 import { json, note, out, table } from './output.js';
 

@@ -1,6 +1,6 @@
 /** headrace check */
 import { openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
-import { EXIT } from '../errors.js';
+import { EXIT } from '../base/errors.js';
 import { json, note, out } from './output.js';
 
 export async function command(

@@ -1,7 +1,7 @@
 /** headrace connector: test, lint and diff manifests. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import {
   compareManifests,
   lintConnector,
@@ -11,8 +11,8 @@ import {
   twinsWith,
   type Finding,
 } from '../compose-manifest.js';
-import { ConfigError, EXIT, messageOf } from '../errors.js';
-import type { DataRecord } from '../protocol/catalog.js';
+import { ConfigError, EXIT, messageOf } from '../base/errors.js';
+import type { DataRecord } from '../base/catalog.js';
 import type { Page, Stream } from '../source/contract.js';
 import { json, out, table } from './output.js';
 

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { NATIVE } from '../compose.js';
 import { coverageOf, loadManifest, twinsWith } from '../compose-manifest.js';
-import { ConfigError, EXIT, HeadraceError } from '../errors.js';
+import { ConfigError, EXIT, HeadraceError } from '../base/errors.js';
 import { json, out, table } from './output.js';
 
 interface Listed {

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pc from 'picocolors';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import { resolveConnection } from '../compose.js';
 import { connect } from '../postgres/connect.js';
 import { EmbeddedServer } from '../postgres/embedded/server.js';

@@ -1,6 +1,6 @@
 /** headrace discover */
 import { openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
-import { EXIT } from '../errors.js';
+import { EXIT } from '../base/errors.js';
 import type { Division, Follow } from '../source/contract.js';
 import { json, out, table } from './output.js';
 

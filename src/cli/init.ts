@@ -1,7 +1,7 @@
 /** headrace init: asks, then writes headrace.yaml. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { ConfigError, EXIT } from '../errors.js';
+import { ConfigError, EXIT } from '../base/errors.js';
 import { note } from './output.js';
 
 interface Answers {

@@ -1,8 +1,8 @@
 /** headrace limits */
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
 import type { Destination } from '../destination/contract.js';
-import { ConfigError, EXIT } from '../errors.js';
+import { ConfigError, EXIT } from '../base/errors.js';
 import type { LimitView } from '../gate/gate.js';
 import { storedLimits, type StoredLimits } from '../pipeline/limit-memory.js';
 import { count, json, note, out, table } from './output.js';

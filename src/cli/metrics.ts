@@ -3,8 +3,8 @@
  * like.
  */
 import { renameSync, writeFileSync } from 'node:fs';
-import { ConfigError, messageOf } from '../errors.js';
-import { redact } from '../log.js';
+import { ConfigError, messageOf } from '../base/errors.js';
+import { redact } from '../base/log.js';
 import type { Progress } from '../pipeline/events.js';
 
 type Sample = [labels: Record<string, string>, value: number];

@@ -1,6 +1,6 @@
 /** headrace plan */
 import { openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
-import { EXIT } from '../errors.js';
+import { EXIT } from '../base/errors.js';
 import { planSync } from '../pipeline/plan.js';
 import { count, duration, json, out, table } from './output.js';
 

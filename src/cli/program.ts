@@ -1,8 +1,8 @@
 /** The CLI: parse, dispatch, exit code. Commands load their code when they run, so that help is instant. */
 import { Command, CommanderError, Option } from 'commander';
-import { describeError, EXIT, HeadraceError } from '../errors.js';
+import { describeError, EXIT, HeadraceError } from '../base/errors.js';
 import { json, note } from './output.js';
-import { VERSION } from '../version.js';
+import { VERSION } from '../base/version.js';
 
 const list = (value: string) =>
   value

@@ -2,8 +2,8 @@
 import pc from 'picocolors';
 import { announce, knownConnections, readFile } from '../compose-scheduler.js';
 import { serviceParts } from '../compose-service.js';
-import { ConfigError, messageOf } from '../errors.js';
-import { registerSecret } from '../log.js';
+import { ConfigError, messageOf } from '../base/errors.js';
+import { registerSecret } from '../base/log.js';
 import { listen, webApp } from '../server/app.js';
 import { isLoopback } from '../server/loopback.js';
 import { withCoordination, work, workerOf, type WorkFlags } from './work.js';

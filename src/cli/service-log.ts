@@ -4,9 +4,9 @@
  */
 import pc from 'picocolors';
 import { pino, type Logger } from 'pino';
-import { systemClock } from '../clock.js';
-import { ConfigError } from '../errors.js';
-import { redact } from '../log.js';
+import { systemClock } from '../base/clock.js';
+import { ConfigError } from '../base/errors.js';
+import { redact } from '../base/log.js';
 import type { RunEvent } from '../pipeline/events.js';
 import type { ClaimedTask } from '../scheduler/scheduler.js';
 import type { WorkerEvent } from '../scheduler/worker.js';

@@ -1,12 +1,12 @@
 /** headrace state show | export | import | reset */
 import { readFileSync, statSync } from 'node:fs';
 import { z } from 'zod';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
 import { validate } from '../config/load.js';
 import type { DestinationSession, StateWrite } from '../destination/contract.js';
-import { ConfigError, EXIT, messageOf } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { ConfigError, EXIT, messageOf } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 import { resetStream } from '../pipeline/reset.js';
 import type { Stream } from '../source/contract.js';
 import { totals } from '../segments/ledger.js';

@@ -1,5 +1,5 @@
 /** headrace sync */
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import {
   newRunId,
   openDestination,
@@ -8,8 +8,8 @@ import {
   type ConnectionConfig,
   type ConnectionFlags,
 } from '../compose.js';
-import { EXIT, messageOf } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { EXIT, messageOf } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../pipeline/events.js';
 import { runSync } from '../pipeline/sync.js';
 import { rateLimitedStatus } from '../protocol/stream-status.js';

@@ -1,5 +1,5 @@
 /** headrace task */
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import {
   knownConnections,
   openCoordination,
@@ -8,7 +8,7 @@ import {
   type Coordination,
   type CoordinationFlags,
 } from '../compose-scheduler.js';
-import { ConfigError, EXIT } from '../errors.js';
+import { ConfigError, EXIT } from '../base/errors.js';
 import { listTasks, type TaskView } from '../scheduler/overview.js';
 import type { Control, Scope } from '../scheduler/scheduler.js';
 import { duration, json, note, out, table } from './output.js';

@@ -1,5 +1,5 @@
 /** headrace testbed */
-import { ConfigError, EXIT } from '../errors.js';
+import { ConfigError, EXIT } from '../base/errors.js';
 import {
   FAULTS,
   LIMIT_MODELS,

@@ -4,11 +4,11 @@
  * quarter of a second.
  */
 import type { Span, Tracer } from '@opentelemetry/api';
-import { ConfigError, messageOf } from '../errors.js';
-import { redact } from '../log.js';
+import { ConfigError, messageOf } from '../base/errors.js';
+import { redact } from '../base/log.js';
 import type { RunEvent } from '../pipeline/events.js';
 import type { ClaimedTask } from '../scheduler/scheduler.js';
-import { VERSION } from '../version.js';
+import { VERSION } from '../base/version.js';
 
 export interface Tracing {
   began(task: ClaimedTask): void;

@@ -1,11 +1,11 @@
 /** headrace verify */
 import pc from 'picocolors';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
-import { EXIT } from '../errors.js';
+import { EXIT } from '../base/errors.js';
 import { targetsOf } from '../pipeline/context.js';
 import { verifyAgainstApi, verifyLedger } from '../pipeline/verify.js';
-import { systemRandom } from '../random.js';
+import { systemRandom } from '../base/random.js';
 import { json, out, table } from './output.js';
 import { proofTable } from './summary.js';
 

@@ -6,8 +6,8 @@ import {
   type CoordinationFlags,
   type WorkerSetup,
 } from '../compose-scheduler.js';
-import { ConfigError, EXIT } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { ConfigError, EXIT } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 import type { Worker } from '../scheduler/worker.js';
 import { ServiceLog } from './service-log.js';
 import { openTracing } from './tracing.js';

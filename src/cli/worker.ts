@@ -1,8 +1,8 @@
 /** headrace worker: without the server, whose code would take a third of its start. */
 import pc from 'picocolors';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import { restate } from '../compose-scheduler.js';
-import { ConfigError } from '../errors.js';
+import { ConfigError } from '../base/errors.js';
 import { isLoopback } from '../server/loopback.js';
 import { withCoordination, work, workerOf, type WorkFlags } from './work.js';
 

@@ -1,8 +1,8 @@
 /** The configuration of a connector in a file of its own, as Airbyte's tools take it. */
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
-import { ConfigError, messageOf } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { ConfigError, messageOf } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 
 /** From JSON or YAML. */
 export function readConfigFile(file: string): Record<string, unknown> {

@@ -2,10 +2,10 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
-import { ConfigError } from '../errors.js';
-import { LIMITS } from '../limits.js';
-import { registerSecret, SECRET_NAME } from '../log.js';
-import { schemaFault } from '../schema-fault.js';
+import { ConfigError } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
+import { registerSecret, SECRET_NAME } from '../base/log.js';
+import { schemaFault } from '../base/schema-fault.js';
 import { fileSchema, type FileConfig } from './schema.js';
 
 export const DEFAULT_FILE = 'headrace.yaml';

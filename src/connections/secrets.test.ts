@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ConfigError } from '../errors.js';
+import { ConfigError } from '../base/errors.js';
 import { joinSecrets, SECRET_MASK, SecretBox, splitSecrets, type Settings } from './secrets.js';
 
 const KEY = 'ab'.repeat(32);

@@ -3,8 +3,8 @@
  * where it is used.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { ConfigError } from '../errors.js';
-import { registerSecret } from '../log.js';
+import { ConfigError } from '../base/errors.js';
+import { registerSecret } from '../base/log.js';
 
 export type Settings = Record<string, unknown>;
 

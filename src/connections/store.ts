@@ -2,7 +2,7 @@
  * Configurations of connections in the coordination database: those made through the API whole, those of a file as they
  * may be shown.
  */
-import { ConfigError } from '../errors.js';
+import { ConfigError } from '../base/errors.js';
 import type { Pool } from '../postgres/pool.js';
 import { timeText } from '../runs/store.js';
 import { findConnectionView, type ConnectionDetail } from './overview.js';

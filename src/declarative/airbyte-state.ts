@@ -3,9 +3,9 @@
  * the ledger lies beside it under a key of its own, so that Headrace goes on exactly and Airbyte goes on from the
  * cursor.
  */
-import { ConfigError } from '../errors.js';
+import { ConfigError } from '../base/errors.js';
 import type { AirbyteStreamState, ConfiguredCatalog } from '../protocol/airbyte.js';
-import type { DataRecord } from '../protocol/catalog.js';
+import type { DataRecord } from '../base/catalog.js';
 import type { Source, Stream } from '../source/contract.js';
 import {
   decodeStream,

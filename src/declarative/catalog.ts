@@ -1,8 +1,8 @@
 /** What a stream of a manifest looks like in a catalog: its schema, key and cursor. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { ConfigError } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { ConfigError } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 import type { AirbyteStream } from '../protocol/airbyte.js';
 import { placeOf, type Manifest } from './manifest/manifest.js';
 import { isObject, type Json, type JsonObject } from './manifest/read.js';

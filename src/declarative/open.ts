@@ -1,11 +1,11 @@
 /** Opens the source that a connection's manifest describes. */
 import { pathToFileURL } from 'node:url';
 import path from 'node:path';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../base/clock.js';
 import { ceilingsOf } from '../config/ceilings.js';
-import { ConfigError, messageOf } from '../errors.js';
+import { ConfigError, messageOf } from '../base/errors.js';
 import type { AttemptEvent } from '../http/client.js';
-import type { Random } from '../random.js';
+import type { Random } from '../base/random.js';
 import { loadManifest, type Manifest } from './manifest/manifest.js';
 import { isObject, type JsonObject } from './manifest/read.js';
 import { connectorConfig, secretsIn, specificationOf } from './runtime/config.js';

@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import { CredentialGate } from '../gate/credential-gate.js';
 import type { LimitFact } from '../gate/gate.js';
-import { seededRandom } from '../random.js';
+import { seededRandom } from '../base/random.js';
 import { coverageOf } from './coverage.js';
 import { loadManifest, parseManifest, type Manifest } from './manifest/manifest.js';
 import type { JsonObject } from './manifest/read.js';

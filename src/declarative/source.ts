@@ -1,13 +1,13 @@
 /** A manifest as a source: the same to the engine as a connector written in TypeScript. */
-import type { Clock } from '../clock.js';
-import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../errors.js';
+import type { Clock } from '../base/clock.js';
+import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../base/errors.js';
 import type { Ceilings, Gate, InterchangeableGates, LimitFact, QuotaSource } from '../gate/gate.js';
 import { Admission } from '../http/admission.js';
 import { ApiClient, type AttemptEvent } from '../http/client.js';
 import type { Dialect } from '../http/dialects/dialect.js';
 import { DIALECTS } from '../http/dialects/vendors.js';
-import { parseJson } from '../json.js';
-import type { Random } from '../random.js';
+import { parseJson } from '../base/json.js';
+import type { Random } from '../base/random.js';
 import type { Account, Source, Stream } from '../source/contract.js';
 import { schemaOf } from './catalog.js';
 import { placeOf, type Manifest } from './manifest/manifest.js';

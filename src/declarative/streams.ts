@@ -1,7 +1,7 @@
 /** The streams of a manifest for one configuration: conditional ones chosen, templates of dynamic ones filled in. */
 import { parse as parseYaml } from 'yaml';
-import { ConfigError } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { ConfigError } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 import { placeOf, type Manifest } from './manifest/manifest.js';
 import { propagateParameters } from './manifest/parameters.js';
 import { isObject, set, type Json, type JsonObject } from './manifest/read.js';

@@ -3,8 +3,8 @@
  * test(c.name, c.run)`. `make` gives a destination that holds nothing yet; each case closes it.
  */
 import assert from 'node:assert/strict';
-import { LedgerConflictError } from '../errors.js';
-import type { DataRecord, JsonSchema, WriteMode } from '../protocol/catalog.js';
+import { LedgerConflictError } from '../base/errors.js';
+import type { DataRecord, JsonSchema, WriteMode } from '../base/catalog.js';
 import type { Batch, Destination, DestinationSession, PreparedRows, StateWrite, StreamTarget } from './contract.js';
 
 export interface ConformanceCase {

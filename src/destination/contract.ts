@@ -3,7 +3,7 @@
  * together, so that state never mentions a row that is not there. State entries are opaque to it: compare-and-set by
  * version.
  */
-import type { DataRecord, JsonSchema, WriteMode } from '../protocol/catalog.js';
+import type { DataRecord, JsonSchema, WriteMode } from '../base/catalog.js';
 
 export interface StreamTarget {
   name: string;

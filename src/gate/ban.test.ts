@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { seededRandom } from '../random.js';
+import { seededRandom } from '../base/random.js';
 import { BanDistance, paceUnder, rateUnder, type BanRule } from './ban.js';
 
 const RULE: BanRule = { quota: 5, windowMs: 1000, banMs: 30_000, slack: 1 };

@@ -1,5 +1,5 @@
 /** What got through of late, and how long it took: what rates and the number of requests in flight are derived from. */
-import { LIMITS } from '../limits.js';
+import { LIMITS } from '../base/bounds.js';
 
 const SLOT_MS = 500;
 const KEPT_SLOTS = 520;

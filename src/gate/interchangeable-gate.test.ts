@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { seededRandom } from '../random.js';
+import { seededRandom } from '../base/random.js';
 import { CredentialGate } from './credential-gate.js';
 import type { Ceilings, Ticket } from './gate.js';
 import { ceilingsOfOne, InterchangeableGate } from './interchangeable-gate.js';

@@ -3,7 +3,7 @@
  * Invariant: of a pool nothing is admitted while what is left, less what is in flight, is not above the reserve for
  * what others use.
  */
-import type { Clock } from '../clock.js';
+import type { Clock } from '../base/clock.js';
 import type {
   Admission,
   Answer,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { systemClock } from '../clock.js';
+import { systemClock } from '../base/clock.js';
 import { CredentialGate } from '../gate/credential-gate.js';
 import type { Ticket } from '../gate/gate.js';
 import { Admission } from './admission.js';

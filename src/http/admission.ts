@@ -2,10 +2,10 @@
  * Requests that wait for the gate. Grants go to the endpoint whose remaining work is longest, so that no stream
  * finishes alone.
  */
-import type { Clock } from '../clock.js';
-import { PausedError, RetriableError } from '../errors.js';
+import type { Clock } from '../base/clock.js';
+import { PausedError, RetriableError } from '../base/errors.js';
 import type { Gate, Ticket } from '../gate/gate.js';
-import { LIMITS } from '../limits.js';
+import { LIMITS } from '../base/bounds.js';
 
 /** A learned rate may rise without an answer: look again this often. */
 const LOOK_AGAIN_MS = 500;

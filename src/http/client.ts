@@ -1,14 +1,14 @@
 /** The HTTP client: every attempt, retries included, passes the gate. */
 import { isAscii } from 'node:buffer';
 import { EnvHttpProxyAgent, type Dispatcher } from 'undici';
-import type { Clock } from '../clock.js';
-import { codeOf, FatalError, HeadraceError, messageOf, PausedError, RetriableError } from '../errors.js';
-import { LIMITS } from '../limits.js';
-import type { Random } from '../random.js';
+import type { Clock } from '../base/clock.js';
+import { codeOf, FatalError, HeadraceError, messageOf, PausedError, RetriableError } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
+import type { Random } from '../base/random.js';
 import type { LimitSigns, Ticket } from '../gate/gate.js';
 import type { Admission } from './admission.js';
 import type { Dialect } from './dialects/dialect.js';
-import { parseJson } from '../json.js';
+import { parseJson } from '../base/json.js';
 import { LatencyMeter } from './latency.js';
 import { parseRetryAfter } from './dialects/retry-after.js';
 

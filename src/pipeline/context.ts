@@ -1,9 +1,9 @@
 /** What the parts of one run share. */
-import type { Clock } from '../clock.js';
+import type { Clock } from '../base/clock.js';
 import type { DestinationSession, StreamTarget } from '../destination/contract.js';
 import type { Ticket } from '../gate/gate.js';
-import { LIMITS } from '../limits.js';
-import type { WriteMode } from '../protocol/catalog.js';
+import { LIMITS } from '../base/bounds.js';
+import type { WriteMode } from '../base/catalog.js';
 import type { Stream } from '../source/contract.js';
 import type { RunEvent } from './events.js';
 import type { ByteBudget } from './memory.js';

@@ -2,8 +2,8 @@
  * Decides, from what is stored, what a run has to read of a stream: everything, the rest, what came since, or nothing.
  */
 import type { StateEntry, StateWrite } from '../destination/contract.js';
-import { ConfigError } from '../errors.js';
-import type { WriteMode } from '../protocol/catalog.js';
+import { ConfigError } from '../base/errors.js';
+import type { WriteMode } from '../base/catalog.js';
 import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../segments/ledger.js';
 import type { Division, Stream } from '../source/contract.js';
 import {

@@ -4,10 +4,10 @@
  * pages under those entries' versions, and a leader that takes a part back raises them first, so that what the borrower
  * still has under way is refused.
  */
-import type { Clock } from '../clock.js';
+import type { Clock } from '../base/clock.js';
 import type { DestinationSession, Loan, LoanBook, StateEntry, StateWrite } from '../destination/contract.js';
-import { LedgerConflictError } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { LedgerConflictError } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 import { decodeStream, SLICES_PREFIX, type OpenSlices } from '../state/checkpoint.js';
 import { RangeReader } from './range-reader.js';
 import { SliceReader } from './slice-reader.js';

@@ -1,10 +1,10 @@
 /** A borrower: reads parts of a run that another process leads, until that run is over. */
 import { setMaxListeners } from 'node:events';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../base/clock.js';
 import type { Destination, DestinationSession, Loan, LoanBook } from '../destination/contract.js';
-import { FatalError, PausedError } from '../errors.js';
-import { LIMITS } from '../limits.js';
-import type { WriteMode } from '../protocol/catalog.js';
+import { FatalError, PausedError } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
+import type { WriteMode } from '../base/catalog.js';
 import { mergesOf } from '../segments/ledger.js';
 import type { Source } from '../source/contract.js';
 import { decodeStream } from '../state/checkpoint.js';

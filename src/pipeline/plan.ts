@@ -1,5 +1,5 @@
 /** A dry run: a few probes a stream tell how many rows, requests and seconds a sync would take. Nothing is stored. */
-import { SkippableError } from '../errors.js';
+import { SkippableError } from '../base/errors.js';
 import { DensityModel } from '../segments/density.js';
 import type { Page, Source, Stream } from '../source/contract.js';
 import { isOneWay } from './axes.js';

@@ -1,7 +1,7 @@
 /** Where a run stands: pulled as snapshots, computed from what is committed. */
-import type { Clock } from '../clock.js';
+import type { Clock } from '../base/clock.js';
 import type { GateStatus, LimitView } from '../gate/gate.js';
-import { LIMITS } from '../limits.js';
+import { LIMITS } from '../base/bounds.js';
 import type { LimitUse, Progress, Wait } from './events.js';
 import type { ByteBudget } from './memory.js';
 import type { StreamRun } from './stream-run.js';

@@ -3,7 +3,7 @@
  * holds what its receipts say.
  */
 import { noCounts, type Counts, type DestinationSession } from '../destination/contract.js';
-import type { WriteMode } from '../protocol/catalog.js';
+import type { WriteMode } from '../base/catalog.js';
 import { coverFaults, totals, type Ledger } from '../segments/ledger.js';
 import type { Stream } from '../source/contract.js';
 import type { StreamProof } from './events.js';

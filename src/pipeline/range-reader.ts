@@ -1,7 +1,7 @@
 /** Reads a stream whose span can be divided: ranges, page numbers, or a single chain. */
 import type { StateWrite } from '../destination/contract.js';
-import { CursorGoneError, FatalError } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { CursorGoneError, FatalError } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent, type Range } from '../segments/ledger.js';
 import { Planner, type RangeRequest } from '../segments/planner.js';
 import type { Page, Stream } from '../source/contract.js';

@@ -1,10 +1,10 @@
 /** What readers of ranges and of slices have in common: a queue of fetched pages, and how it ends. */
 import type { Batch, Counts, PreparedRows, StateWrite } from '../destination/contract.js';
 import { addCounts } from '../destination/contract.js';
-import { FatalError, PausedError } from '../errors.js';
+import { FatalError, PausedError } from '../base/errors.js';
 import type { Ticket } from '../gate/gate.js';
-import { LIMITS } from '../limits.js';
-import type { DataRecord } from '../protocol/catalog.js';
+import { LIMITS } from '../base/bounds.js';
+import type { DataRecord } from '../base/catalog.js';
 import { SLICES_PREFIX, type OpenSlices } from '../state/checkpoint.js';
 import type { Page, RecordGroup, Slice, Stream } from '../source/contract.js';
 import type { RunContext } from './context.js';

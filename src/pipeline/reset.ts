@@ -1,6 +1,6 @@
 /** A stream is read again by the next run, whole or in part; its rows stay. */
 import type { DestinationSession, StateWrite } from '../destination/contract.js';
-import { ConfigError } from '../errors.js';
+import { ConfigError } from '../base/errors.js';
 import type { Stream } from '../source/contract.js';
 import { decodeStream } from '../state/checkpoint.js';
 import { reopen } from './follow.js';

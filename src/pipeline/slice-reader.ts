@@ -3,9 +3,9 @@
  * still open, one entry for each page of parents; a slice opens with its parent's commit and closes with its own last
  * page.
  */
-import { CursorGoneError, SliceGoneError } from '../errors.js';
-import { LIMITS } from '../limits.js';
-import type { DataRecord } from '../protocol/catalog.js';
+import { CursorGoneError, SliceGoneError } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
+import type { DataRecord } from '../base/catalog.js';
 import type { Page, Slice, Stream } from '../source/contract.js';
 import type { OpenSlices, StreamMeta, StreamState } from '../state/checkpoint.js';
 import { chainsFor, type RunContext } from './context.js';

@@ -1,6 +1,6 @@
 /** One stream's way through a run: open, read, sweep, settle what a re-read did not see, mark complete. */
 import type { StateWrite } from '../destination/contract.js';
-import { PausedError, SkippableError } from '../errors.js';
+import { PausedError, SkippableError } from '../base/errors.js';
 import { mergesOf, totals } from '../segments/ledger.js';
 import type { Stream } from '../source/contract.js';
 import { META_KEY, type OpenSlices, type StreamMeta } from '../state/checkpoint.js';

@@ -1,13 +1,13 @@
 /** One run of one connection: plan -> read -> write -> commit -> checkpoint -> prove. */
 import { setMaxListeners } from 'node:events';
-import type { Clock } from '../clock.js';
+import type { Clock } from '../base/clock.js';
 import type { Destination, DestinationSession, StateEntry, StateWrite } from '../destination/contract.js';
-import { HeadraceError, messageOf, PausedError } from '../errors.js';
+import { HeadraceError, messageOf, PausedError } from '../base/errors.js';
 import type { GateStatus } from '../gate/gate.js';
-import { LIMITS } from '../limits.js';
+import { LIMITS } from '../base/bounds.js';
 import { Lender } from './lender.js';
 import { LimitMemory, type LimitKeeper } from './limit-memory.js';
-import type { WriteMode } from '../protocol/catalog.js';
+import type { WriteMode } from '../base/catalog.js';
 import type { Account, Source, Stream } from '../source/contract.js';
 import { openChanges } from './changes.js';
 import { parentOf, targetsOf, type Permits, type RunContext } from './context.js';

@@ -1,8 +1,8 @@
 /** Proves what is stored: against the ledger, and on request against the API by sampled parts of the span. */
 import type { DestinationSession } from '../destination/contract.js';
-import { SkippableError } from '../errors.js';
-import type { WriteMode } from '../protocol/catalog.js';
-import type { Random } from '../random.js';
+import { SkippableError } from '../base/errors.js';
+import type { WriteMode } from '../base/catalog.js';
+import type { Random } from '../base/random.js';
 import type { Source, Stream } from '../source/contract.js';
 import { isOneWay } from './axes.js';
 import { decodeStream, type StreamState } from '../state/checkpoint.js';

@@ -1,7 +1,7 @@
 /** Connections to PostgreSQL. */
 import pg from 'pg';
-import { ConfigError } from '../errors.js';
-import { registerSecret } from '../log.js';
+import { ConfigError } from '../base/errors.js';
+import { registerSecret } from '../base/log.js';
 import { describePostgresError } from './errors.js';
 
 /** A connection string, and a password kept apart from it where it has none. */

@@ -1,5 +1,5 @@
 /** PostgreSQL's errors in the words of those who must act on them. */
-import { codeOf, ConfigError, FatalError, HeadraceError, messageOf, RetriableError } from '../errors.js';
+import { codeOf, ConfigError, FatalError, HeadraceError, messageOf, RetriableError } from '../base/errors.js';
 
 /** SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export function describePostgresError(error: unknown, place: string): HeadraceError {

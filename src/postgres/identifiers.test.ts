@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ConfigError } from '../errors.js';
+import { ConfigError } from '../base/errors.js';
 import { fitIdentifier, quoteIdentifier } from './identifiers.js';
 
 test('quotes cannot be left', () => {

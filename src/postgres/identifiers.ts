@@ -1,7 +1,7 @@
 /** The only place where a name becomes part of an SQL statement. */
 import { createHash } from 'node:crypto';
-import { ConfigError } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { ConfigError } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 
 /**
  * Quotes one identifier. NUL cannot be in one; longer names must be fitted first, since PostgreSQL would cut them

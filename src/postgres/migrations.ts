@@ -3,7 +3,7 @@
  * newer layout.
  */
 import type pg from 'pg';
-import { FatalError } from '../errors.js';
+import { FatalError } from '../base/errors.js';
 import { BUDGET_LAYOUT } from './layouts/budget.js';
 import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
 import { SERVICE_LAYOUT } from './layouts/service.js';

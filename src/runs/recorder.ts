@@ -3,9 +3,9 @@
  * folded into snapshots, and a run that nobody watches writes one every few seconds. A recorder that cannot write never
  * holds the run up.
  */
-import type { Clock } from '../clock.js';
-import { redact } from '../log.js';
-import { LIMITS } from '../limits.js';
+import type { Clock } from '../base/clock.js';
+import { redact } from '../base/log.js';
+import { LIMITS } from '../base/bounds.js';
 import type { Progress, RunEvent, RunSummary } from '../pipeline/events.js';
 import type { Pool } from '../postgres/pool.js';
 

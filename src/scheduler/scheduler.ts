@@ -4,7 +4,7 @@
  * number of processes agree.
  */
 import type pg from 'pg';
-import { codeOf, ConfigError, HeadraceError } from '../errors.js';
+import { codeOf, ConfigError, HeadraceError } from '../base/errors.js';
 import { connect, type PostgresTarget } from '../postgres/connect.js';
 import { migrate } from '../postgres/migrations.js';
 import { Pool } from '../postgres/pool.js';

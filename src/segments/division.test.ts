@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { DensityModel } from './density.js';
 import { shareKept } from './division.js';
-import { seededRandom } from '../random.js';
+import { seededRandom } from '../base/random.js';
 
 describe('where a range is divided', () => {
   test('large parts are halved', () => {

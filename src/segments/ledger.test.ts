@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FatalError } from '../errors.js';
+import { FatalError } from '../base/errors.js';
 import {
   coverFaults,
   isClosed,

@@ -5,7 +5,7 @@
  * Positions are numbers on the stream's own axis (seconds for time), newest first: a range is read from `lt` down to
  * `gte`. Tested by ledger.test.ts ("cover holds after every event").
  */
-import { FatalError } from '../errors.js';
+import { FatalError } from '../base/errors.js';
 
 export interface Span {
   gte: number;

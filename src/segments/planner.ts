@@ -4,8 +4,8 @@
  * Invariants: a unit of granularity is never split; a range has at most one page in flight; a cursor keeps the filter
  * that it was made with; a row below its range's `gte` belongs to the thief and is dropped. Tested by planner.test.ts.
  */
-import { FatalError } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { FatalError } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 import { DensityModel, segmentCountFromDensity } from './density.js';
 import { HEDGE_PAGES, LEAST_PAGES_TO_STEAL, shareKept } from './division.js';
 import { newRange, reduce, type Ledger, type LedgerEvent, type Range } from './ledger.js';

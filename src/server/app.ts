@@ -5,8 +5,8 @@ import { bodyLimit } from 'hono/body-limit';
 import type { Hono } from 'hono';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
-import { ConfigError, codeOf } from '../errors.js';
-import { LIMITS } from '../limits.js';
+import { ConfigError, codeOf } from '../base/errors.js';
+import { LIMITS } from '../base/bounds.js';
 import { allows } from '../connections/tokens.js';
 import { connectionRoutes } from './api/connections.js';
 import {

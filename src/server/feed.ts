@@ -2,8 +2,8 @@
  * What happens, for those who watch. One poll of the database serves all of them, and none is made while nobody
  * watches. Each watcher has a bounded queue: who is too slow is told to look again instead of holding up the rest.
  */
-import type { Clock } from '../clock.js';
-import { LIMITS } from '../limits.js';
+import type { Clock } from '../base/clock.js';
+import { LIMITS } from '../base/bounds.js';
 import type { Pool } from '../postgres/pool.js';
 import type { RunDetail, RunStore, StoredEvent } from '../runs/store.js';
 import { changedTasks, type TaskChange } from '../scheduler/overview.js';

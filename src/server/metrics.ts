@@ -1,6 +1,6 @@
 /** /metrics: the fleet as the database knows it, so that any server tells of all, and this process. */
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { LIMITS } from '../limits.js';
+import { LIMITS } from '../base/bounds.js';
 import type { Pool } from '../postgres/pool.js';
 
 interface Reading {

@@ -1,6 +1,6 @@
 /** Signatures of webhooks. Stripe's scheme: https://docs.stripe.com/webhooks#verify-manually */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { LIMITS } from '../limits.js';
+import { LIMITS } from '../base/bounds.js';
 
 export type SignatureVerdict = 'good' | 'missing' | 'malformed' | 'wrong' | 'too old';
 

@@ -3,7 +3,7 @@
  * test(c.name, c.run)`. `make` gives a source whose API holds at least one full page in each stream named in `streams`.
  */
 import assert from 'node:assert/strict';
-import { CursorGoneError } from '../errors.js';
+import { CursorGoneError } from '../base/errors.js';
 import type { Page, PageRequest, Source, Stream } from './contract.js';
 
 export interface ConformanceCase {

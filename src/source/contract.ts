@@ -6,7 +6,7 @@
  * walk over pages goes on; a *slice* is an independent part of a stream.
  */
 import type { Ticket } from '../gate/gate.js';
-import type { DataRecord, JsonSchema } from '../protocol/catalog.js';
+import type { DataRecord, JsonSchema } from '../base/catalog.js';
 
 /** How a stream can be divided; the engine decides how far. */
 export type Division =

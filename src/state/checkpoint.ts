@@ -2,7 +2,7 @@
  * A stream's state as entries: one for the stream, one for each range. Values are immutable and a function of commits
  * alone: entries are computed from the committed ledger, never from what was fetched.
  */
-import { ConfigError } from '../errors.js';
+import { ConfigError } from '../base/errors.js';
 import type { Ledger, Range } from '../segments/ledger.js';
 
 /** What the entry `stream` holds. */

@@ -3,7 +3,7 @@ import type { Destination } from '../destination/contract.js';
 import type { GateStatus } from '../gate/gate.js';
 import type { Permits } from '../pipeline/context.js';
 import type { LimitKeeper } from '../pipeline/limit-memory.js';
-import type { WriteMode } from '../protocol/catalog.js';
+import type { WriteMode } from '../base/catalog.js';
 import type { Source } from '../source/contract.js';
 
 export interface OpenedSource {

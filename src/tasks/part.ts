@@ -1,5 +1,5 @@
 /** A worker that shares a run which another leads. */
-import type { Clock } from '../clock.js';
+import type { Clock } from '../base/clock.js';
 import type { RunEvent } from '../pipeline/events.js';
 import { runPart } from '../pipeline/part.js';
 import type { ClaimedTask, Settlement } from '../scheduler/scheduler.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { systemClock, type Clock } from '../clock.js';
+import { systemClock, type Clock } from '../base/clock.js';
 import type { Progress } from '../pipeline/events.js';
 import { spreadRun } from './run.js';
 

@@ -1,6 +1,6 @@
 /** Tasks that run a connection's ledger: an incremental read, a full one, a re-scrape. */
-import type { Clock } from '../clock.js';
-import { messageOf } from '../errors.js';
+import type { Clock } from '../base/clock.js';
+import { messageOf } from '../base/errors.js';
 import type { Progress, RunEvent, RunSummary } from '../pipeline/events.js';
 import { runSync, type SyncOptions } from '../pipeline/sync.js';
 import type { ClaimedTask, Settlement } from '../scheduler/scheduler.js';

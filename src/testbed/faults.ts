@@ -1,5 +1,5 @@
 /** What can go wrong on the way, each switchable and drawn from the seed. */
-import type { Random } from '../random.js';
+import type { Random } from '../base/random.js';
 
 export const FAULTS = {
   '429': 'a rejection although the limit is kept',

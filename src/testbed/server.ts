@@ -1,9 +1,9 @@
 /** The HTTP side that every testbed shares: latency, limits, faults and statistics around one `answer` function. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { systemClock, type Clock } from '../clock.js';
-import { ConfigError, messageOf } from '../errors.js';
-import { seededRandom } from '../random.js';
+import { systemClock, type Clock } from '../base/clock.js';
+import { ConfigError, messageOf } from '../base/errors.js';
+import { seededRandom } from '../base/random.js';
 import { FaultDice, type FaultRates } from './faults.js';
 import { LIMIT_MODELS, limitModel, ONE, type LimitModel, type RequestCost } from './limits.js';
 import { StatsKeeper, type TestbedStats } from './stats.js';

@@ -2,7 +2,7 @@
  * How a collection's rows lie in time. A row's second is a pure function of seed and index, so a million rows cost no
  * memory.
  */
-import { hash32, seededRandom, type Random } from '../random.js';
+import { hash32, seededRandom, type Random } from '../base/random.js';
 
 export const SHAPES = ['uniform', 'growth', 'doubling', 'bulk', 'empty-years', 'campaigns', 'tiny'] as const;
 export type Shape = (typeof SHAPES)[number];

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ApiError, HeadraceClient } from '../../src/client/index.js';
 import { ROLES } from '../../src/connections/tokens.js';
-import { LIMITS } from '../../src/limits.js';
+import { LIMITS } from '../../src/base/bounds.js';
 import { connect } from '../../src/postgres/connect.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { startService, until, type TestService } from '../service-support.js';

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startFlood, tinyServer, type Flooded } from '../../bench/lib/floods.js';
 import { SharedGate } from '../../src/budgets/shared-gate.js';
 import { BudgetStore } from '../../src/budgets/store.js';
-import { systemClock } from '../../src/clock.js';
+import { systemClock } from '../../src/base/clock.js';
 import { CredentialGate } from '../../src/gate/credential-gate.js';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { connect } from '../../src/postgres/connect.js';

@@ -3,13 +3,13 @@
  * does not simulate: it answers from memory, out of order in time.
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { systemClock } from '../../src/clock.js';
+import { systemClock } from '../../src/base/clock.js';
 import { newRunId } from '../../src/compose.js';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
-import { CursorGoneError, SkippableError, SliceGoneError } from '../../src/errors.js';
+import { CursorGoneError, SkippableError, SliceGoneError } from '../../src/base/errors.js';
 import type { RunSummary } from '../../src/pipeline/events.js';
 import { runSync } from '../../src/pipeline/sync.js';
-import { seededRandom } from '../../src/random.js';
+import { seededRandom } from '../../src/base/random.js';
 import type { Division, Follow, Page, PageRequest, Source, Stream } from '../../src/source/contract.js';
 import { query, testDatabase, uniqueName } from '../support.js';
 

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/clock.js';
+import { systemClock } from '../../src/base/clock.js';
 import { newRunId, openSource } from '../../src/compose.js';
 import { runSync } from '../../src/pipeline/sync.js';
 import { startIntercomTestbed, TESTBED_INTERCOM_TOKEN, type IntercomTestbed } from '../../src/testbed/index.js';

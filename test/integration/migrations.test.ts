@@ -1,6 +1,6 @@
 /** Layouts of Headrace's own tables: many at once, forward only, refused by a binary that is too old. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { FatalError } from '../../src/errors.js';
+import { FatalError } from '../../src/base/errors.js';
 import { connect } from '../../src/postgres/connect.js';
 import { layoutVersion, migrate } from '../../src/postgres/migrations.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';

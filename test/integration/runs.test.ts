@@ -1,7 +1,7 @@
 /** What runs tell, on its way to who watches: recorded without holding the run up, bounded, in order, once. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/clock.js';
-import { LIMITS } from '../../src/limits.js';
+import { systemClock } from '../../src/base/clock.js';
+import { LIMITS } from '../../src/base/bounds.js';
 import type { Progress, RunSummary } from '../../src/pipeline/events.js';
 import { connect } from '../../src/postgres/connect.js';
 import { RunRecorder } from '../../src/runs/recorder.js';

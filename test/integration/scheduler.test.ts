@@ -1,6 +1,6 @@
 /** The scheduler on a real PostgreSQL: caps, order, leases, fences, schedules. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ConfigError } from '../../src/errors.js';
+import { ConfigError } from '../../src/base/errors.js';
 import { connect } from '../../src/postgres/connect.js';
 import { LeaseLostError, Scheduler, type NewTask } from '../../src/scheduler/scheduler.js';
 import { freshDatabase } from '../support.js';

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/postgres/connect.js';
-import { LIMITS } from '../../src/limits.js';
+import { LIMITS } from '../../src/base/bounds.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY } from '../../src/testbed/index.js';
 import type { Testbed } from '../../src/testbed/server.js';
 import { freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';

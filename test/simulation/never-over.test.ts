@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { gate } from '../../bench/lib/contenders.js';
 import { DIALECTS } from '../../src/http/dialects/vendors.js';
-import type { Random } from '../../src/random.js';
+import type { Random } from '../../src/base/random.js';
 import { deltaWindows, epochWindows, LIMIT_MODELS, stripeLimits } from '../../src/testbed/limits.js';
 import { simulate, type VirtualResult } from './virtual-api.js';
 

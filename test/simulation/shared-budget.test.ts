@@ -6,9 +6,9 @@
 import { describe, expect, test } from 'vitest';
 import { SharedGate } from '../../src/budgets/shared-gate.js';
 import { decode, encode, GONE_MS, type BudgetRow, type LockedRow, type SharedState } from '../../src/budgets/store.js';
-import type { Clock } from '../../src/clock.js';
+import type { Clock } from '../../src/base/clock.js';
 import { Admission } from '../../src/http/admission.js';
-import { seededRandom, type Random } from '../../src/random.js';
+import { seededRandom, type Random } from '../../src/base/random.js';
 
 /** What PostgreSQL does to a transaction that stands still, and to who waits for its row. */
 const IDLE_IN_TRANSACTION_MS = 1000;

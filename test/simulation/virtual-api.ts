@@ -2,7 +2,7 @@
  * A client and a rate-limited server in virtual time: real limit models, real headers, real dialects; only the network
  * is simulated.
  */
-import { seededRandom, type Random } from '../../src/random.js';
+import { seededRandom, type Random } from '../../src/base/random.js';
 import type { LimitSigns } from '../../src/gate/gate.js';
 import type { Dialect } from '../../src/http/dialects/dialect.js';
 import type { LimitModel, RequestCost } from '../../src/testbed/limits.js';

@@ -1,5 +1,5 @@
 /** What Stripe's answers mean: which are limits, which may be tried again, which are the end of a stream or a run. */
-import { ConfigError, CursorGoneError, FatalError, SkippableError } from '../../errors.js';
+import { ConfigError, CursorGoneError, FatalError, SkippableError } from '../../base/errors.js';
 import { retryAfterOf, type ApiRequest, type ApiResponse, type Verdict } from '../../http/client.js';
 
 interface StripeErrorBody {

@@ -3,7 +3,7 @@
  * amounts in the smallest unit of the currency or unix seconds. Fields that Stripe can expand to an object, and nested
  * ones, are `json`.
  */
-import type { JsonSchema } from '../../protocol/catalog.js';
+import type { JsonSchema } from '../../base/catalog.js';
 
 const FIELDS: Record<string, string> = {
   balance_transactions:

@@ -1,15 +1,15 @@
 /** Stripe as a source: pages of lists, children of parents, and changes by events. */
-import type { Clock } from '../../clock.js';
+import type { Clock } from '../../base/clock.js';
 import { ceilingsOf } from '../../config/ceilings.js';
-import { ConfigError, CursorGoneError, RetriableError, SkippableError, SliceGoneError } from '../../errors.js';
+import { ConfigError, CursorGoneError, RetriableError, SkippableError, SliceGoneError } from '../../base/errors.js';
 import type { Ceilings, Gate, LimitFact } from '../../gate/gate.js';
 import { Admission } from '../../http/admission.js';
 import { ApiClient, type ApiRequest, type ApiResponse, type AttemptEvent } from '../../http/client.js';
 import { DIALECTS } from '../../http/dialects/vendors.js';
-import { LIMITS } from '../../limits.js';
-import { registerSecret } from '../../log.js';
-import type { DataRecord } from '../../protocol/catalog.js';
-import type { Random } from '../../random.js';
+import { LIMITS } from '../../base/bounds.js';
+import { registerSecret } from '../../base/log.js';
+import type { DataRecord } from '../../base/catalog.js';
+import type { Random } from '../../base/random.js';
 import type { Account, Division, Page, PageRequest, RecordGroup, Source, Stream } from '../../source/contract.js';
 import { judge } from './answers.js';
 import type { StripeConfig } from './config.js';

@@ -2,8 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ConfigError } from '../../errors.js';
-import { LIMITS } from '../../limits.js';
+import { ConfigError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
 import { airbyteStream } from '../catalog.js';
 import { staticStreams } from '../streams.js';
 import { Templates } from '../templates/template.js';

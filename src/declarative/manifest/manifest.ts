@@ -1,8 +1,8 @@
 /** A manifest of Airbyte's declarative language, read: references resolved, types and parameters in place, checked. */
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { ConfigError } from '../../errors.js';
-import { LIMITS } from '../../limits.js';
+import { ConfigError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
 import { propagateParameters } from './parameters.js';
 import { isObject, readManifest, type JsonObject, type Origins } from './read.js';
 import { resolveReferences } from './resolve.js';

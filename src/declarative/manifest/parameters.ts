@@ -2,8 +2,8 @@
  * `$parameters` handed down to the components inside, and the types that a manifest may leave out. A parameter is also
  * the value of the component's own field of that name, where the component does not set it.
  */
-import { ConfigError } from '../../errors.js';
-import { LIMITS } from '../../limits.js';
+import { ConfigError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
 import { isObject, set, type Json, type JsonObject, type Origins } from './read.js';
 
 const PARAMETERS = '$parameters';

@@ -1,7 +1,7 @@
 /** A manifest's text as plain values, each object knowing where it was written. */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
-import { ConfigError } from '../../errors.js';
-import { LIMITS } from '../../limits.js';
+import { ConfigError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };

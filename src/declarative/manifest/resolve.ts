@@ -1,5 +1,5 @@
 /** `$ref`s of a manifest, resolved: what stands beside a reference overrides what it names. */
-import { ConfigError } from '../../errors.js';
+import { ConfigError } from '../../base/errors.js';
 import { isObject, set, type Json, type JsonObject, type ManifestText } from './read.js';
 
 const REF = '$ref';

@@ -1,5 +1,5 @@
 /** Checks a resolved manifest against the language; a fault names its path and the line it was written in. */
-import { ConfigError } from '../../errors.js';
+import { ConfigError } from '../../base/errors.js';
 import { isObject, type Json, type JsonObject, type Origins } from './read.js';
 import { COMPONENTS, type FieldType } from './vocabulary.js';
 

@@ -2,7 +2,7 @@
  * Asynchronous jobs: one is created, asked about until it is done, and what it made is downloaded. Each step is a page
  * of its own, so that a run that was stopped asks about the job that it had begun.
  */
-import { FatalError, RetriableError } from '../../errors.js';
+import { FatalError, RetriableError } from '../../base/errors.js';
 import type { ApiResponse } from '../../http/client.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import type { Dict } from '../templates/values.js';

@@ -1,9 +1,9 @@
 /** Authenticators: what they add to a request, and the tokens that they fetch first. */
 import { createHmac, createPrivateKey, sign as signWith, constants } from 'node:crypto';
-import { ConfigError } from '../../errors.js';
+import { ConfigError } from '../../base/errors.js';
 import type { LimitSigns, Ticket } from '../../gate/gate.js';
 import type { Dialect } from '../../http/dialects/dialect.js';
-import { registerSecret } from '../../log.js';
+import { registerSecret } from '../../base/log.js';
 import { placeOf } from '../manifest/manifest.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import { DateTextError, parseDuration, parseIsoUtc, parseWith } from '../templates/datetime.js';

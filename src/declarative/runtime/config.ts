@@ -1,7 +1,7 @@
 /** A user's configuration of a connector, checked against the connector's own specification. */
 import { Ajv, type ErrorObject } from 'ajv';
-import { ConfigError } from '../../errors.js';
-import { registerSecret } from '../../log.js';
+import { ConfigError } from '../../base/errors.js';
+import { registerSecret } from '../../base/log.js';
 import type { Manifest } from '../manifest/manifest.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import { plainOf, Templates } from '../templates/template.js';

@@ -1,8 +1,8 @@
 /** Bodies of responses as documents: JSON, lines, CSV, XML, packed or not. */
 import { gunzipSync, inflateRawSync } from 'node:zlib';
-import { RetriableError } from '../../errors.js';
-import { parseJson } from '../../json.js';
-import { LIMITS } from '../../limits.js';
+import { RetriableError } from '../../base/errors.js';
+import { parseJson } from '../../base/json.js';
+import { LIMITS } from '../../base/bounds.js';
 import type { JsonObject } from '../manifest/read.js';
 import { fields, unsupported, type Kit } from './kit.js';
 

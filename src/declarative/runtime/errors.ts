@@ -1,5 +1,5 @@
 /** What an answer means to a manifest: its error handlers, in order, then Airbyte's defaults. */
-import { ConfigError, CursorGoneError, FatalError, SkippableError, type HeadraceError } from '../../errors.js';
+import { ConfigError, CursorGoneError, FatalError, SkippableError, type HeadraceError } from '../../base/errors.js';
 import type { ApiResponse, Verdict } from '../../http/client.js';
 import { parseRetryAfter } from '../../http/dialects/retry-after.js';
 import { isObject, type JsonObject } from '../manifest/read.js';

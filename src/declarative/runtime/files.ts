@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { FatalError, messageOf } from '../../errors.js';
-import { stringifyJson } from '../../json.js';
-import type { DataRecord, JsonSchema } from '../../protocol/catalog.js';
+import { FatalError, messageOf } from '../../base/errors.js';
+import { stringifyJson } from '../../base/json.js';
+import type { DataRecord, JsonSchema } from '../../base/catalog.js';
 import type { JsonObject } from '../manifest/read.js';
 import { placeOf } from '../manifest/manifest.js';
 import type { Dict } from '../templates/values.js';

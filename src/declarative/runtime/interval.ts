@@ -2,8 +2,8 @@
  * The time filter of a stream: its bounds, its windows, and where a record lies on it. Seconds since the epoch
  * throughout.
  */
-import { ConfigError } from '../../errors.js';
-import type { DataRecord } from '../../protocol/catalog.js';
+import { ConfigError } from '../../base/errors.js';
+import type { DataRecord } from '../../base/catalog.js';
 import { placeOf } from '../manifest/manifest.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import { DateTextError, formatWith, parseDuration, parseWith, PyDate, parseIsoUtc } from '../templates/datetime.js';

@@ -1,6 +1,6 @@
 /** What every compiled component of one source shares. */
-import type { Clock } from '../../clock.js';
-import { ConfigError } from '../../errors.js';
+import type { Clock } from '../../base/clock.js';
+import { ConfigError } from '../../base/errors.js';
 import { placeOf, type Manifest } from '../manifest/manifest.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import { parametersOf } from '../streams.js';

@@ -1,5 +1,5 @@
 /** `schema_normalization: Default`: values take the types of the stream's schema, where they can without loss. */
-import type { DataRecord } from '../../protocol/catalog.js';
+import type { DataRecord } from '../../base/catalog.js';
 import { isObject, type JsonObject } from '../manifest/read.js';
 import { define, unsupported, type Kit } from './kit.js';
 import { replaced, twinOf } from './twins.js';

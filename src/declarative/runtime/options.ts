@@ -1,5 +1,5 @@
 /** Where a value goes into a request: parameter, header, form or JSON body. */
-import { ConfigError } from '../../errors.js';
+import { ConfigError } from '../../base/errors.js';
 import { placeOf } from '../manifest/manifest.js';
 import type { Json, JsonObject } from '../manifest/read.js';
 import { define, setAt, text, type Kit } from './kit.js';

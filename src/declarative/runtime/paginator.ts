@@ -1,5 +1,5 @@
 /** Which page comes next, and how it is asked for. Pure: a page token is all that is kept. */
-import type { DataRecord } from '../../protocol/catalog.js';
+import type { DataRecord } from '../../base/catalog.js';
 import type { Json, JsonObject } from '../manifest/read.js';
 import { plainOf } from '../templates/template.js';
 import { isTrue, numberOf, type Dict, type Value } from '../templates/values.js';

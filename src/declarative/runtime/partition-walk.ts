@@ -2,8 +2,8 @@
  * Partitions that no single parent's pages bring: several parents, their combinations, unions and groups. They are
  * walked page by page, from a cursor that names the last one, so that neither memory nor state grows with their number.
  */
-import { LIMITS } from '../../limits.js';
-import type { DataRecord } from '../../protocol/catalog.js';
+import { LIMITS } from '../../base/bounds.js';
+import type { DataRecord } from '../../base/catalog.js';
 import type { Page, Stream } from '../../source/contract.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import { identityOf } from '../streams.js';

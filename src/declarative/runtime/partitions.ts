@@ -1,6 +1,6 @@
 /** Partition routers: independent parts of a stream, from lists and from the records of parents. */
-import { ConfigError } from '../../errors.js';
-import type { DataRecord } from '../../protocol/catalog.js';
+import { ConfigError } from '../../base/errors.js';
+import type { DataRecord } from '../../base/catalog.js';
 import { placeOf } from '../manifest/manifest.js';
 import type { Json, JsonObject } from '../manifest/read.js';
 import { plainOf } from '../templates/template.js';

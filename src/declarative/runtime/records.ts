@@ -1,5 +1,5 @@
 /** From a decoded response to records: extracted, expanded, filtered, transformed, normalised. */
-import type { DataRecord } from '../../protocol/catalog.js';
+import type { DataRecord } from '../../base/catalog.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import type { Dict } from '../templates/values.js';
 import {

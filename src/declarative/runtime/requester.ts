@@ -1,5 +1,5 @@
 /** Requests of a stream, from an HttpRequester: where they go and what they carry. */
-import { ConfigError } from '../../errors.js';
+import { ConfigError } from '../../base/errors.js';
 import { placeOf } from '../manifest/manifest.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import { plainOf } from '../templates/template.js';

@@ -4,7 +4,7 @@
  */
 import type { ApiClient, ApiResponse } from '../../http/client.js';
 import type { Dialect } from '../../http/dialects/dialect.js';
-import type { DataRecord } from '../../protocol/catalog.js';
+import type { DataRecord } from '../../base/catalog.js';
 import type { Ticket } from '../../gate/gate.js';
 import type { Json, JsonObject } from '../manifest/read.js';
 import type { Dict } from '../templates/values.js';

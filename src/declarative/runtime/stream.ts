@@ -1,8 +1,8 @@
 /** A stream of a manifest as the engine reads it: how it divides, how it follows, and its one function, `page`. */
-import { FatalError, SkippableError } from '../../errors.js';
-import { parseJson, stringifyJson } from '../../json.js';
-import { hashString } from '../../random.js';
-import type { DataRecord, JsonSchema } from '../../protocol/catalog.js';
+import { FatalError, SkippableError } from '../../base/errors.js';
+import { parseJson, stringifyJson } from '../../base/json.js';
+import { hashString } from '../../base/random.js';
+import type { DataRecord, JsonSchema } from '../../base/catalog.js';
 import type { Division, Follow, Page, PageRequest, Slice, Stream } from '../../source/contract.js';
 import { primaryKeyOf } from '../catalog.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';

@@ -2,10 +2,10 @@
  * RateLimitedMultipleTokenAuthenticator: interchangeable tokens, each with a gate and quotas of its own; a request
  * takes one that has room.
  */
-import { ConfigError } from '../../errors.js';
+import { ConfigError } from '../../base/errors.js';
 import type { InterchangeableGates, LimitSigns, QuotaSource, QuotaStatus, Ticket } from '../../gate/gate.js';
 import type { Dialect } from '../../http/dialects/dialect.js';
-import { registerSecret } from '../../log.js';
+import { registerSecret } from '../../base/log.js';
 import { placeOf } from '../manifest/manifest.js';
 import type { Json, JsonObject } from '../manifest/read.js';
 import { matchedBy } from './api-budget.js';

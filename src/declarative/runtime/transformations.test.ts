@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../manifest/read.js';
 import { parseManifest } from '../manifest/manifest.js';
 import { Templates } from '../templates/template.js';
-import { systemClock } from '../../clock.js';
+import { systemClock } from '../../base/clock.js';
 import type { Kit } from './kit.js';
 import { transformation } from './transformations.js';
 

@@ -1,5 +1,5 @@
 /** Transformations of records, as the language has them. */
-import type { DataRecord } from '../../protocol/catalog.js';
+import type { DataRecord } from '../../base/catalog.js';
 import { isObject, type Json, type JsonObject } from '../manifest/read.js';
 import { parametersOf } from '../streams.js';
 import { plainOf } from '../templates/template.js';

@@ -3,8 +3,8 @@
  * part of `source_declarative_manifest.components.Name`, or by `source-name/Name` where several connectors use one
  * name.
  */
-import { ConfigError } from '../../errors.js';
-import type { DataRecord } from '../../protocol/catalog.js';
+import { ConfigError } from '../../base/errors.js';
+import type { DataRecord } from '../../base/catalog.js';
 import { placeOf } from '../manifest/manifest.js';
 import type { JsonObject } from '../manifest/read.js';
 import type { Kit } from './kit.js';

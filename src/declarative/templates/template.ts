@@ -3,7 +3,7 @@
  * that a template may stand for a number, a list or an object. An empty result, or one that met an undefined value,
  * gives way to the default.
  */
-import { systemClock } from '../../clock.js';
+import { systemClock } from '../../base/clock.js';
 import { compileTemplate, type CompiledTemplate } from './compile.js';
 import { literalOf } from './literal.js';
 import { macros } from './macros.js';

@@ -16,10 +16,10 @@ import {
   type StateEntry,
   type StateWrite,
 } from '../../destination/contract.js';
-import { LedgerConflictError } from '../../errors.js';
-import { stringifyJson } from '../../json.js';
+import { LedgerConflictError } from '../../base/errors.js';
+import { stringifyJson } from '../../base/json.js';
 import type { AirbyteMessage, AirbyteStateMessage } from '../../protocol/airbyte.js';
-import type { DataRecord } from '../../protocol/catalog.js';
+import type { DataRecord } from '../../base/catalog.js';
 
 /** Turns the ledger of a stream into the state of Airbyte's format, and back. */
 export interface StateCodec {

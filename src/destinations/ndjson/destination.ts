@@ -35,10 +35,10 @@ import {
   type StateEntry,
   type StateWrite,
 } from '../../destination/contract.js';
-import { codeOf, ConfigError, FatalError, LedgerConflictError, messageOf, RetriableError } from '../../errors.js';
-import { stringifyJson } from '../../json.js';
-import { LIMITS } from '../../limits.js';
-import type { DataRecord } from '../../protocol/catalog.js';
+import { codeOf, ConfigError, FatalError, LedgerConflictError, messageOf, RetriableError } from '../../base/errors.js';
+import { stringifyJson } from '../../base/json.js';
+import { LIMITS } from '../../base/bounds.js';
+import type { DataRecord } from '../../base/catalog.js';
 
 interface Stored {
   version: 1;

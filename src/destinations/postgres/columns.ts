@@ -1,6 +1,6 @@
 /** From JSON schema to columns, and from values to PostgreSQL's COPY text. */
-import type { JsonSchema, JsonType } from '../../protocol/catalog.js';
-import { stringifyJson } from '../../json.js';
+import type { JsonSchema, JsonType } from '../../base/catalog.js';
+import { stringifyJson } from '../../base/json.js';
 
 export type ColumnType = 'boolean' | 'bigint' | 'numeric' | 'text' | 'jsonb';
 

@@ -11,8 +11,8 @@ import {
   type Counts,
   type StateWrite,
 } from '../../destination/contract.js';
-import { codeOf, LedgerConflictError } from '../../errors.js';
-import { stringifyJson } from '../../json.js';
+import { codeOf, LedgerConflictError } from '../../base/errors.js';
+import { stringifyJson } from '../../base/json.js';
 import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { META_COLUMNS, type Table, type TableRows } from './table.js';
 

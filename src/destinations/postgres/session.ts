@@ -12,13 +12,13 @@ import type {
   StateEntry,
   StateWrite,
 } from '../../destination/contract.js';
-import { codeOf, ConfigError, FatalError } from '../../errors.js';
-import { LIMITS } from '../../limits.js';
+import { codeOf, ConfigError, FatalError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
 import { connect, type PostgresTarget } from '../../postgres/connect.js';
 import { describePostgresError } from '../../postgres/errors.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { layoutVersion, migrate } from '../../postgres/migrations.js';
-import type { DataRecord } from '../../protocol/catalog.js';
+import type { DataRecord } from '../../base/catalog.js';
 import { commitBatch, QUARANTINE_TABLE, writeState, type CommitContext } from './commit.js';
 import { CONNECTION_LOCK, PostgresLoans } from './loans.js';
 import { Table, type TableRows } from './table.js';

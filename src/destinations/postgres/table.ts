@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import type { PreparedRows, PrepareInput, StreamTarget } from '../../destination/contract.js';
-import { ConfigError, FatalError } from '../../errors.js';
-import { stringifyJson } from '../../json.js';
-import { LIMITS } from '../../limits.js';
-import { redact } from '../../log.js';
+import { ConfigError, FatalError } from '../../base/errors.js';
+import { stringifyJson } from '../../base/json.js';
+import { LIMITS } from '../../base/bounds.js';
+import { redact } from '../../base/log.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
-import type { DataRecord } from '../../protocol/catalog.js';
+import type { DataRecord } from '../../base/catalog.js';
 import { CopyLines } from './copy-lines.js';
 import {
   asText,

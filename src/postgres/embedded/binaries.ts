@@ -5,7 +5,7 @@
 import { cpSync, existsSync, readFileSync, realpathSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { ConfigError, messageOf } from '../../errors.js';
+import { ConfigError, messageOf } from '../../base/errors.js';
 
 export interface Binaries {
   initdb: string;

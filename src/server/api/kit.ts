@@ -4,14 +4,14 @@ import { createRoute, OpenAPIHono, type RouteConfig, type z } from '@hono/zod-op
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import type { Clock } from '../../clock.js';
+import type { Clock } from '../../base/clock.js';
 import type { ConnectionStore } from '../../connections/store.js';
 import type { IsSecret, Settings } from '../../connections/secrets.js';
 import { allows, type Role, type TokenStore } from '../../connections/tokens.js';
-import { codeOf, ConfigError, HeadraceError, messageOf, RetriableError } from '../../errors.js';
-import { redact } from '../../log.js';
+import { codeOf, ConfigError, HeadraceError, messageOf, RetriableError } from '../../base/errors.js';
+import { redact } from '../../base/log.js';
 import type { RunStore } from '../../runs/store.js';
-import { schemaFault } from '../../schema-fault.js';
+import { schemaFault } from '../../base/schema-fault.js';
 import type { Cadence } from '../../scheduler/cadence.js';
 import type { ConnectionSetup, Scheduler } from '../../scheduler/scheduler.js';
 import type { ConnectionAccess } from '../../tasks/access.js';

@@ -1,7 +1,7 @@
 /** Runs: what they did, what they told, and how they go on now. */
 import { z } from '@hono/zod-openapi';
-import { ConfigError } from '../../errors.js';
-import { LIMITS } from '../../limits.js';
+import { ConfigError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
 import { readLedger } from '../../tasks/ledger.js';
 import { jsonOf, operation, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';

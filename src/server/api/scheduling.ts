@@ -1,6 +1,6 @@
 /** Apps and their limits, partitions, tasks, workers. */
 import { z } from '@hono/zod-openapi';
-import { ConfigError } from '../../errors.js';
+import { ConfigError } from '../../base/errors.js';
 import { pageApps, findTask, listWorkers, pagePartitions, pageTasks } from '../../scheduler/overview.js';
 import { bodyOf, jsonOf, operation, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';

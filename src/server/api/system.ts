@@ -2,7 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { streamSSE } from 'hono/streaming';
 import { countAll } from '../../connections/overview.js';
-import { ConfigError } from '../../errors.js';
+import { ConfigError } from '../../base/errors.js';
 import type { FeedKind } from '../feed.js';
 import { bodyOf, fault, jsonOf, operation, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';

@@ -2,7 +2,7 @@
  * Intercom's API as its documentation has it (version 2.11): searches with cursors, conversations with their parts, the
  * scroll over companies that only one reader may hold, activity logs. Data is a pure function of the seed.
  */
-import { hash32, hashString } from '../../random.js';
+import { hash32, hashString } from '../../base/random.js';
 import type { TestbedAnswer, TestbedApi, TestbedRequest } from '../server.js';
 import { HISTORY_SECONDS, Timeline, type Shape } from '../shapes.js';
 

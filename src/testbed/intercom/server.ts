@@ -1,5 +1,5 @@
 /** A simulated Intercom workspace on real HTTP. */
-import { systemClock, type Clock } from '../../clock.js';
+import { systemClock, type Clock } from '../../base/clock.js';
 import { startTestbed, type Testbed, type TestbedOptions } from '../server.js';
 import type { Shape } from '../shapes.js';
 import { IntercomApi } from './api.js';

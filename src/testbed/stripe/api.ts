@@ -1,5 +1,5 @@
 /** Stripe's HTTP API over generated rows: lists, objects, nested lists, events, errors. */
-import { hash32, hashString, seededRandom, type Random } from '../../random.js';
+import { hash32, hashString, seededRandom, type Random } from '../../base/random.js';
 import { BodyPool, type PooledBody } from '../bodies.js';
 import type { FaultDice } from '../faults.js';
 import type { TestbedAnswer, TestbedApi, TestbedRequest } from '../server.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { seededRandom } from '../../random.js';
+import { seededRandom } from '../../base/random.js';
 import { FaultDice } from '../faults.js';
 import { StripeApi } from './api.js';
 import { RowTemplate } from './row-template.js';

@@ -1,5 +1,5 @@
 /** The rows of one collection: a pure function of the seed, overlaid with what changed while the server ran. */
-import { hash32, hashString } from '../../random.js';
+import { hash32, hashString } from '../../base/random.js';
 import type { Timeline } from '../shapes.js';
 import type { Collection } from './objects.js';
 import { RowTemplate, writeText, type Value } from './row-template.js';

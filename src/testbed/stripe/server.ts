@@ -1,6 +1,6 @@
 /** A simulated Stripe account on real HTTP. */
-import { systemClock, type Clock } from '../../clock.js';
-import { ConfigError } from '../../errors.js';
+import { systemClock, type Clock } from '../../base/clock.js';
+import { ConfigError } from '../../base/errors.js';
 import { startTestbed, type Testbed, type TestbedOptions } from '../server.js';
 import { SHAPES, type Shape } from '../shapes.js';
 import { StripeApi } from './api.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { connectionSchema } from './config/schema.js';
+import { connectionSchema } from '../config/schema.js';
 import { schemaFault } from './schema-fault.js';
 
 const faultOf = (schema: z.ZodType, value: unknown) => schemaFault(schema.safeParse(value).error!, value);
