@@ -3,8 +3,8 @@
  * Lower bound: max(pages / rate, longest undividable chain * latency) + latency.
  */
 import { seededRandom } from '../src/base/random.js';
-import { openLedger } from '../src/segments/ledger.js';
-import { Planner } from '../src/segments/planner.js';
+import { openLedger } from '../src/ledger/ledger.js';
+import { Planner } from '../src/ledger/planner.js';
 import { HISTORY_SECONDS, SHAPES, sampleSeconds, type Shape } from '../src/testbed/shapes.js';
 import { finish, printTable, round, type Report } from './lib/report.js';
 

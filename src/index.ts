@@ -31,5 +31,5 @@ export {
 } from './scheduler/cap.js';
 export { LeaseLostError, Scheduler, type ClaimedTask, type NewTask, type Settlement } from './scheduler/scheduler.js';
 export { Worker, type TaskHandler, type WorkerEvent, type WorkerOptions } from './scheduler/worker.js';
-export { segmentCountFromDensity } from './segments/density.js';
+export { segmentCountFromDensity } from './ledger/density.js';
 export { VERSION } from './base/version.js';

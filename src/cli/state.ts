@@ -9,9 +9,9 @@ import { ConfigError, EXIT, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { resetStream } from '../pipeline/reset.js';
 import type { Stream } from '../source/contract.js';
-import { totals } from '../segments/ledger.js';
+import { totals } from '../ledger/ledger.js';
 import { LIMITS_STREAM } from '../pipeline/limit-memory.js';
-import { decodeStream } from '../state/checkpoint.js';
+import { decodeStream } from '../ledger/checkpoint.js';
 import { json, note, out, table } from './output.js';
 
 const fileSchema = z.strictObject({

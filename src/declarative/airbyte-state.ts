@@ -14,7 +14,7 @@ import {
   rangeKey,
   type StoredEntry,
   type StreamMeta,
-} from '../state/checkpoint.js';
+} from '../ledger/checkpoint.js';
 import { isObject, type JsonObject } from './manifest/read.js';
 import type { Interval } from './runtime/interval.js';
 

@@ -4,7 +4,7 @@
 import type { StateEntry, StateWrite } from '../destination/contract.js';
 import { ConfigError } from '../base/errors.js';
 import type { WriteMode } from '../base/catalog.js';
-import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../segments/ledger.js';
+import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../ledger/ledger.js';
 import type { Division, Stream } from '../source/contract.js';
 import {
   decodeStream,
@@ -13,7 +13,7 @@ import {
   rangeKey,
   type StreamMeta,
   type StreamState,
-} from '../state/checkpoint.js';
+} from '../ledger/checkpoint.js';
 import { axisOf, isOneWay, spanOnAxis } from './axes.js';
 
 /** Rows may show up in a list a little late. */

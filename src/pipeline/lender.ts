@@ -8,7 +8,7 @@ import type { Clock } from '../base/clock.js';
 import type { DestinationSession, Loan, LoanBook, StateEntry, StateWrite } from '../destination/contract.js';
 import { LedgerConflictError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
-import { decodeStream, SLICES_PREFIX, type OpenSlices } from '../state/checkpoint.js';
+import { decodeStream, SLICES_PREFIX, type OpenSlices } from '../ledger/checkpoint.js';
 import { RangeReader } from './range-reader.js';
 import { SliceReader } from './slice-reader.js';
 import type { StreamRun } from './stream-run.js';

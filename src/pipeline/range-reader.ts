@@ -2,10 +2,10 @@
 import type { StateWrite } from '../destination/contract.js';
 import { CursorGoneError, FatalError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
-import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent, type Range } from '../segments/ledger.js';
-import { Planner, type RangeRequest } from '../segments/planner.js';
+import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent, type Range } from '../ledger/ledger.js';
+import { Planner, type RangeRequest } from '../ledger/planner.js';
 import type { Page, Stream } from '../source/contract.js';
-import { encodeRange, rangeKey, type StreamMeta } from '../state/checkpoint.js';
+import { encodeRange, rangeKey, type StreamMeta } from '../ledger/checkpoint.js';
 import { axisOf, type Axis } from './axes.js';
 import { chainsFor, keyOf, type RunContext } from './context.js';
 import { Reader, type QueuedPage } from './reader.js';

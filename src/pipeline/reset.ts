@@ -2,7 +2,7 @@
 import type { DestinationSession, StateWrite } from '../destination/contract.js';
 import { ConfigError } from '../base/errors.js';
 import type { Stream } from '../source/contract.js';
-import { decodeStream } from '../state/checkpoint.js';
+import { decodeStream } from '../ledger/checkpoint.js';
 import { reopen } from './follow.js';
 
 /**

@@ -1,9 +1,9 @@
 /** One stream's way through a run: open, read, sweep, settle what a re-read did not see, mark complete. */
 import type { StateWrite } from '../destination/contract.js';
 import { PausedError, SkippableError } from '../base/errors.js';
-import { mergesOf, totals } from '../segments/ledger.js';
+import { mergesOf, totals } from '../ledger/ledger.js';
 import type { Stream } from '../source/contract.js';
-import { META_KEY, type OpenSlices, type StreamMeta } from '../state/checkpoint.js';
+import { META_KEY, type OpenSlices, type StreamMeta } from '../ledger/checkpoint.js';
 import type { RunContext } from './context.js';
 import type { StreamProgress, StreamStatus } from './events.js';
 import { beginAs, type OpenedStream } from './follow.js';

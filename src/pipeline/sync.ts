@@ -13,7 +13,7 @@ import { openChanges } from './changes.js';
 import { parentOf, targetsOf, type Permits, type RunContext } from './context.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary } from './events.js';
 import { openStream, readerOf, type OpenInput } from './follow.js';
-import type { StreamMeta } from '../state/checkpoint.js';
+import type { StreamMeta } from '../ledger/checkpoint.js';
 import { ByteBudget } from './memory.js';
 import { ProgressMeter } from './progress.js';
 import { prove } from './proof.js';

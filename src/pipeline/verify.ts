@@ -5,7 +5,7 @@ import type { WriteMode } from '../base/catalog.js';
 import type { Random } from '../base/random.js';
 import type { Source, Stream } from '../source/contract.js';
 import { isOneWay } from './axes.js';
-import { decodeStream, type StreamState } from '../state/checkpoint.js';
+import { decodeStream, type StreamState } from '../ledger/checkpoint.js';
 import type { StreamProof } from './events.js';
 import { readBy } from './follow.js';
 import { prove } from './proof.js';

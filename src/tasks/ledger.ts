@@ -5,7 +5,7 @@ import { ConfigError } from '../base/errors.js';
 import type { LimitView } from '../gate/gate.js';
 import { LIMITS_STREAM, storedLimits } from '../pipeline/limit-memory.js';
 import { resetStream } from '../pipeline/reset.js';
-import { decodeStream, META_KEY } from '../state/checkpoint.js';
+import { decodeStream, META_KEY } from '../ledger/checkpoint.js';
 import type { ConnectionAccess } from './access.js';
 
 export interface StreamLedger {

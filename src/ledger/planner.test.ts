@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { seededRandom, type Random } from '../base/random.js';
-import { decodeRange, encodeRange, rangeKey } from '../state/checkpoint.js';
+import { decodeRange, encodeRange, rangeKey } from './checkpoint.js';
 import { segmentCountFromDensity } from './density.js';
 import { coverFaults, isClosed, openLedger, reduce, type Ledger, type LedgerEvent } from './ledger.js';
 import { Planner, type RangeRequest } from './planner.js';

@@ -3,7 +3,7 @@
  * alone: entries are computed from the committed ledger, never from what was fetched.
  */
 import { ConfigError } from '../base/errors.js';
-import type { Ledger, Range } from '../segments/ledger.js';
+import type { Ledger, Range } from './ledger.js';
 
 /** What the entry `stream` holds. */
 export interface StreamMeta {
