@@ -4,7 +4,7 @@
  * committed.
  */
 import { CredentialGate } from '../src/gate/credential-gate.js';
-import { BudgetStore } from '../src/budgets/store.js';
+import { BudgetStore } from '../src/gate/shared/budget-store.js';
 import type { Answer } from '../src/gate/gate.js';
 import { connect } from '../src/postgres/connect.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';

@@ -16,8 +16,8 @@ import {
   type PostgresDestination,
 } from './destinations/postgres/destination.js';
 import { ConfigError } from './base/errors.js';
-import { SharedGate } from './budgets/shared-gate.js';
-import { BudgetStore } from './budgets/store.js';
+import { SharedGate } from './gate/shared/shared-gate.js';
+import { BudgetStore } from './gate/shared/budget-store.js';
 import type { CredentialGateOptions, GateMemory } from './gate/credential-gate.js';
 import type { GateStatus, QuotaSource } from './gate/gate.js';
 import { ceilingsOfOne, InterchangeableGate } from './gate/interchangeable-gate.js';

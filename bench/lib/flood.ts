@@ -5,8 +5,8 @@
  */
 import { setMaxListeners } from 'node:events';
 import { systemClock } from '../../src/base/clock.js';
-import { SharedGate } from '../../src/budgets/shared-gate.js';
-import { BudgetStore } from '../../src/budgets/store.js';
+import { SharedGate } from '../../src/gate/shared/shared-gate.js';
+import { BudgetStore } from '../../src/gate/shared/budget-store.js';
 import { Admission } from '../../src/http/admission.js';
 import { ApiClient } from '../../src/http/client.js';
 import { DIALECTS } from '../../src/http/dialects/vendors.js';

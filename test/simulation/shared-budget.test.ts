@@ -4,8 +4,15 @@
  * network and the clocks are simulated, so that hundreds of unlucky moments can be met (invariant 4).
  */
 import { describe, expect, test } from 'vitest';
-import { SharedGate } from '../../src/budgets/shared-gate.js';
-import { decode, encode, GONE_MS, type BudgetRow, type LockedRow, type SharedState } from '../../src/budgets/store.js';
+import { SharedGate } from '../../src/gate/shared/shared-gate.js';
+import {
+  decode,
+  encode,
+  GONE_MS,
+  type BudgetRow,
+  type LockedRow,
+  type SharedState,
+} from '../../src/gate/shared/budget-store.js';
 import type { Clock } from '../../src/base/clock.js';
 import { Admission } from '../../src/http/admission.js';
 import { seededRandom, type Random } from '../../src/base/random.js';

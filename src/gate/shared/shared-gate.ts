@@ -7,13 +7,13 @@
  * Invariants: a grant is counted by the gate before it can be used, and used at most once; nobody sends on what it
  * owned once it may have lost it; a process that is gone loses its grants within GONE_MS.
  */
-import type { Clock } from '../base/clock.js';
-import { FatalError } from '../base/errors.js';
-import { CredentialGate, type CredentialGateOptions, type GateMemory } from '../gate/credential-gate.js';
-import type { Admission, Answer, Gate, GateRequest, GateStatus, Ticket } from '../gate/gate.js';
+import type { Clock } from '../../base/clock.js';
+import { FatalError } from '../../base/errors.js';
+import { CredentialGate, type CredentialGateOptions, type GateMemory } from '../credential-gate.js';
+import type { Admission, Answer, Gate, GateRequest, GateStatus, Ticket } from '../gate.js';
 import { DatabaseClock } from './database-clock.js';
 import { GrantPool, HORIZON_MS, notBefore, type Grant } from './grant-pool.js';
-import type { BudgetRow, LockedRow, SharedState } from './store.js';
+import type { BudgetRow, LockedRow, SharedState } from './budget-store.js';
 
 /** An owner writes down the gate this often, and is the owner for so long after. */
 const RENEW_MS = 250;

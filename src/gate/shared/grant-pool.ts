@@ -5,9 +5,9 @@
  * Invariants: a grant is counted by the gate before it is here, leaves once, and is told of once: as used, or as given
  * back.
  */
-import { FatalError } from '../base/errors.js';
-import type { Answer, GateRequest, GateStatus } from '../gate/gate.js';
-import type { LockedRow, SharedState } from './store.js';
+import { FatalError } from '../../base/errors.js';
+import type { Answer, GateRequest, GateStatus } from '../gate.js';
+import type { LockedRow, SharedState } from './budget-store.js';
 
 /** Grants reach so far ahead: 5% of a second's worth, shared by all. */
 export const HORIZON_MS = 50;

@@ -4,10 +4,10 @@
 import { deserialize, serialize } from 'node:v8';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type pg from 'pg';
-import { FatalError } from '../base/errors.js';
-import { revive } from '../gate/revive.js';
-import type { CredentialGate } from '../gate/credential-gate.js';
-import type { Ticket } from '../gate/gate.js';
+import { FatalError } from '../../base/errors.js';
+import { revive } from '../revive.js';
+import type { CredentialGate } from '../credential-gate.js';
+import type { Ticket } from '../gate.js';
 
 /** A process that was not heard of for this long is gone, and its share with it. */
 export const GONE_MS = 2000;
