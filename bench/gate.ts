@@ -8,7 +8,7 @@ import type { LimitFact } from '../src/gate/gate.js';
 import type { GateMemory } from '../src/gate/credential-gate.js';
 import { seededRandom, type Random } from '../src/base/random.js';
 import { DIALECTS } from '../src/http/dialects/vendors.js';
-import { LIMIT_MODELS } from '../src/testbed/limits.js';
+import { LIMIT_MODELS } from '../src/testbed/limit-models.js';
 import { aimd, awsAdaptive, bucketAt, gate, workers } from './lib/contenders.js';
 import { finish, printTable, round } from './lib/report.js';
 import { NETWORK, simulate, type Contender, type Network, type VirtualResult } from '../test/simulation/virtual-api.js';

@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { ConfigError } from '../base/errors.js';
 import { registerSecret } from '../base/log.js';
-import { describePostgresError } from './errors.js';
+import { describePostgresError } from './database-errors.js';
 
 /** A connection string, and a password kept apart from it where it has none. */
 export interface PostgresTarget {

@@ -1,7 +1,7 @@
 /** A few connections kept open, for who asks often and briefly. */
 import pg from 'pg';
 import type { PostgresTarget } from './connect.js';
-import { describePostgresError } from './errors.js';
+import { describePostgresError } from './database-errors.js';
 
 export class Pool {
   private readonly pool: pg.Pool;

@@ -6,7 +6,7 @@ export {
   type IntercomTestbedOptions,
 } from './intercom/server.js';
 export { FAULTS, parseFaults, type Fault, type FaultRates } from './faults.js';
-export { LIMIT_MODELS, limitModel, type LimitModel } from './limits.js';
+export { LIMIT_MODELS, limitModel, type LimitModel } from './limit-models.js';
 export {
   startTestbed,
   type Testbed,

@@ -5,7 +5,7 @@ import { systemClock, type Clock } from '../base/clock.js';
 import { ConfigError, messageOf } from '../base/errors.js';
 import { seededRandom } from '../base/random.js';
 import { FaultDice, type FaultRates } from './faults.js';
-import { LIMIT_MODELS, limitModel, ONE, type LimitModel, type RequestCost } from './limits.js';
+import { LIMIT_MODELS, limitModel, ONE, type LimitModel, type RequestCost } from './limit-models.js';
 import { StatsKeeper, type TestbedStats } from './stats.js';
 
 export interface TestbedOptions {

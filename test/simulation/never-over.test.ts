@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { gate } from '../../bench/lib/contenders.js';
 import { DIALECTS } from '../../src/http/dialects/vendors.js';
 import type { Random } from '../../src/base/random.js';
-import { deltaWindows, epochWindows, LIMIT_MODELS, stripeLimits } from '../../src/testbed/limits.js';
+import { deltaWindows, epochWindows, LIMIT_MODELS, stripeLimits } from '../../src/testbed/limit-models.js';
 import { simulate, type VirtualResult } from './virtual-api.js';
 
 /** Most requests received in any window of this length. */

@@ -5,7 +5,7 @@
 import { seededRandom, type Random } from '../../src/base/random.js';
 import type { LimitSigns } from '../../src/gate/gate.js';
 import type { Dialect } from '../../src/http/dialects/dialect.js';
-import type { LimitModel, RequestCost } from '../../src/testbed/limits.js';
+import type { LimitModel, RequestCost } from '../../src/testbed/limit-models.js';
 
 /** What is compared: our gate and the ways of others. */
 export interface Contender {

@@ -2,7 +2,7 @@
 import type { Destination, DestinationSession, OpenOptions } from '../../destination/contract.js';
 import { connect, targetFromUrl, type PostgresTarget } from '../../postgres/connect.js';
 import { EmbeddedServer } from '../../postgres/embedded/server.js';
-import { describePostgresError } from '../../postgres/errors.js';
+import { describePostgresError } from '../../postgres/database-errors.js';
 import { PostgresSession } from './session.js';
 
 export interface PostgresDestination extends Destination {

@@ -15,7 +15,7 @@ import type {
 import { codeOf, ConfigError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { connect, type PostgresTarget } from '../../postgres/connect.js';
-import { describePostgresError } from '../../postgres/errors.js';
+import { describePostgresError } from '../../postgres/database-errors.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { layoutVersion, migrate } from '../../postgres/migrations.js';
 import type { DataRecord } from '../../base/catalog.js';

@@ -30,7 +30,7 @@ import { codeOf, FatalError, messageOf, RetriableError } from '../../base/errors
 import { LIMITS } from '../../base/bounds.js';
 import { registerSecret } from '../../base/log.js';
 import { connect, type PostgresTarget } from '../connect.js';
-import { describePostgresError } from '../errors.js';
+import { describePostgresError } from '../database-errors.js';
 import { findBinaries, reachable, serverAccount, type Account } from './binaries.js';
 
 const run = promisify(execFile);
