@@ -4,8 +4,8 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { Templates } from '../src/declarative/templates/template.js';
-import { TemplateError, type Dict } from '../src/declarative/templates/values.js';
+import { Templates } from '../src/sources/manifest/templates/template.js';
+import { TemplateError, type Dict } from '../src/sources/manifest/templates/values.js';
 import { finish, printTable } from './lib/report.js';
 
 const SHARED = path.join(import.meta.dirname, '../../shared/airbyte');

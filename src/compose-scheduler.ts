@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { systemClock } from './base/clock.js';
-import { limitsOf } from './connectors/stripe/source.js';
+import { limitsOf } from './sources/stripe/source.js';
 import {
   connectionFrom,
   connectorOf,
@@ -202,7 +202,7 @@ export function secretsOf(specified: ReadonlySet<string>): IsSecret {
 /** Secrets among the settings of a manifest's connector, by its own specification. */
 export async function specifiedSecrets({ source }: ConnectionConfig): Promise<ReadonlySet<string>> {
   if (source.connector !== 'manifest') return new Set();
-  const { secretTexts } = await import('./declarative/open.js');
+  const { secretTexts } = await import('./sources/manifest/open.js');
   return new Set(secretTexts(source));
 }
 

@@ -11,9 +11,9 @@ import {
   type CoordinationFlags,
   type KnownConnection,
 } from './compose-scheduler.js';
-import { stripeConfigSchema } from './connectors/stripe/config.js';
+import { stripeConfigSchema } from './sources/stripe/config.js';
 import { TokenStore } from './connections/tokens.js';
-import { manifestSourceSchema } from './declarative/settings.js';
+import { manifestSourceSchema } from './sources/manifest/settings.js';
 import { Feed } from './server/feed.js';
 import type { ServerParts } from './server/app.js';
 import type { ConnectionDesk } from './server/api/kit.js';

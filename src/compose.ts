@@ -5,9 +5,9 @@ import path from 'node:path';
 import { systemClock } from './base/clock.js';
 import { loadConfig, validate, type LoadedConfig } from './config/load.js';
 import type { DestinationConfig } from './config/schema.js';
-import { stripeConfigSchema, type StripeConfig } from './connectors/stripe/config.js';
-import { stripeSource } from './connectors/stripe/source.js';
-import { STREAMS } from './connectors/stripe/streams.js';
+import { stripeConfigSchema, type StripeConfig } from './sources/stripe/config.js';
+import { stripeSource } from './sources/stripe/source.js';
+import { STREAMS } from './sources/stripe/streams.js';
 import type { Destination } from './destination/contract.js';
 import { ndjsonDestination } from './destinations/ndjson/destination.js';
 import {
@@ -23,16 +23,16 @@ import type { GateStatus, QuotaSource } from './gate/gate.js';
 import { ceilingsOfOne, InterchangeableGate } from './gate/interchangeable-gate.js';
 import { QuotaGate } from './gate/quota-gate.js';
 import type { ApiClient, AttemptEvent } from './http/client.js';
-import type { Exchange } from './declarative/runtime/retriever.js';
+import type { Exchange } from './sources/manifest/runtime/retriever.js';
 import type { Permits } from './pipeline/context.js';
 import type { LimitKeeper } from './pipeline/limit-memory.js';
 import type { WriteMode } from './base/catalog.js';
 import { connect } from './postgres/connect.js';
 import { systemRandom } from './base/random.js';
 import { readConfigFile, writeConfigFile } from './config/connector-file.js';
-import type { ManifestParts } from './declarative/open.js';
-import { manifestSourceSchema, type ManifestSourceConfig } from './declarative/settings.js';
-import type { Source } from './source/contract.js';
+import type { ManifestParts } from './sources/manifest/open.js';
+import { manifestSourceSchema, type ManifestSourceConfig } from './sources/manifest/settings.js';
+import type { Source } from './sources/contract.js';
 
 export const CONNECTORS = ['stripe', 'manifest'] as const;
 
@@ -369,7 +369,7 @@ async function openConnector(
       notes: [],
     };
   // Its code is only loaded where a manifest is read.
-  const { openManifest } = await import('./declarative/open.js');
+  const { openManifest } = await import('./sources/manifest/open.js');
   const onConfigChange = (config: Record<string, unknown>) => {
     if (sourceConfigFile !== undefined) writeConfigFile(sourceConfigFile, config);
     tell?.(config);

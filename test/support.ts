@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.js';
 import { newRunId, openSource, type ConnectionConfig } from '../src/compose.js';
-import { stripeConfigSchema, type StripeConfig } from '../src/connectors/stripe/config.js';
+import { stripeConfigSchema, type StripeConfig } from '../src/sources/stripe/config.js';
 import {
   embeddedDestination,
   postgresDestination,

@@ -20,9 +20,14 @@ import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../b
 import { redact } from '../base/log.js';
 import type { Progress, RunEvent } from '../pipeline/events.js';
 import { runSync } from '../pipeline/sync.js';
-import type { AirbyteMessage, AirbyteStreamState, ConfiguredCatalog, FailureType } from '../protocol/airbyte.js';
-import { rateLimitedStatus } from '../protocol/stream-status.js';
-import type { Stream } from '../source/contract.js';
+import type {
+  AirbyteMessage,
+  AirbyteStreamState,
+  ConfiguredCatalog,
+  FailureType,
+} from '../sources/manifest/airbyte/messages.js';
+import { rateLimitedStatus } from '../sources/manifest/airbyte/stream-status.js';
+import type { Stream } from '../sources/contract.js';
 import { VERSION } from '../base/version.js';
 import { note, out } from './output.js';
 

@@ -13,7 +13,7 @@ import {
 } from '../compose-manifest.js';
 import { ConfigError, EXIT, messageOf } from '../base/errors.js';
 import type { DataRecord } from '../base/catalog.js';
-import type { Page, Stream } from '../source/contract.js';
+import type { Page, Stream } from '../sources/contract.js';
 import { json, out, table } from './output.js';
 
 interface TestFlags {

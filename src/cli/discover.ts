@@ -1,7 +1,7 @@
 /** headrace discover */
 import { openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
 import { EXIT } from '../base/errors.js';
-import type { Division, Follow } from '../source/contract.js';
+import type { Division, Follow } from '../sources/contract.js';
 import { json, out, table } from './output.js';
 
 export async function command(

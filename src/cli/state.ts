@@ -8,7 +8,7 @@ import type { DestinationSession, StateWrite } from '../destination/contract.js'
 import { ConfigError, EXIT, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { resetStream } from '../pipeline/reset.js';
-import type { Stream } from '../source/contract.js';
+import type { Stream } from '../sources/contract.js';
 import { totals } from '../ledger/ledger.js';
 import { LIMITS_STREAM } from '../pipeline/limit-memory.js';
 import { decodeStream } from '../ledger/checkpoint.js';

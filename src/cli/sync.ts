@@ -12,7 +12,7 @@ import { EXIT, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../pipeline/events.js';
 import { runSync } from '../pipeline/sync.js';
-import { rateLimitedStatus } from '../protocol/stream-status.js';
+import { rateLimitedStatus } from '../sources/manifest/airbyte/stream-status.js';
 import { metricsText, writeMetrics } from './metrics.js';
 import { json, note, out } from './output.js';
 import { ProgressView } from './progress-view.js';

@@ -1,6 +1,6 @@
 /** How each shape of division lies on the planner's axis, which is always read from high positions to low ones. */
 import type { PageRead, RangeRequest } from '../ledger/planner.js';
-import type { Division, Page, PageRequest } from '../source/contract.js';
+import type { Division, Page, PageRequest } from '../sources/contract.js';
 import type { DataRecord } from '../base/catalog.js';
 
 export interface Axis {

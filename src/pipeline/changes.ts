@@ -1,7 +1,7 @@
 /** The change stream: which part of it this run reads, and whether it still reaches back far enough. */
 import type { StateEntry, StateWrite } from '../destination/contract.js';
 import { isClosed } from '../ledger/ledger.js';
-import type { Account, Source } from '../source/contract.js';
+import type { Account, Source } from '../sources/contract.js';
 import { decodeStream, META_KEY, type StreamMeta } from '../ledger/checkpoint.js';
 import { beginAs, type OpenedStream } from './follow.js';
 

@@ -4,7 +4,7 @@ import type { DestinationSession, StreamTarget } from '../destination/contract.j
 import type { Ticket } from '../gate/gate.js';
 import { LIMITS } from '../base/bounds.js';
 import type { WriteMode } from '../base/catalog.js';
-import type { Stream } from '../source/contract.js';
+import type { Stream } from '../sources/contract.js';
 import type { RunEvent } from './events.js';
 import type { ByteBudget } from './memory.js';
 

@@ -5,7 +5,7 @@ import type { StateEntry, StateWrite } from '../destination/contract.js';
 import { ConfigError } from '../base/errors.js';
 import type { WriteMode } from '../base/catalog.js';
 import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../ledger/ledger.js';
-import type { Division, Stream } from '../source/contract.js';
+import type { Division, Stream } from '../sources/contract.js';
 import {
   decodeStream,
   encodeRange,

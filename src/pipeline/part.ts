@@ -6,7 +6,7 @@ import { FatalError, PausedError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { WriteMode } from '../base/catalog.js';
 import { mergesOf } from '../ledger/ledger.js';
-import type { Source } from '../source/contract.js';
+import type { Source } from '../sources/contract.js';
 import { decodeStream } from '../ledger/checkpoint.js';
 import { parentOf, targetsOf, type Permits, type RunContext } from './context.js';
 import type { RunEvent } from './events.js';

@@ -5,7 +5,7 @@
 import { noCounts, type Counts, type DestinationSession } from '../destination/contract.js';
 import type { WriteMode } from '../base/catalog.js';
 import { coverFaults, totals, type Ledger } from '../ledger/ledger.js';
-import type { Stream } from '../source/contract.js';
+import type { Stream } from '../sources/contract.js';
 import type { StreamProof } from './events.js';
 
 export interface ProofInput {

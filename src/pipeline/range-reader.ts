@@ -4,7 +4,7 @@ import { CursorGoneError, FatalError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent, type Range } from '../ledger/ledger.js';
 import { Planner, type RangeRequest } from '../ledger/planner.js';
-import type { Page, Stream } from '../source/contract.js';
+import type { Page, Stream } from '../sources/contract.js';
 import { encodeRange, rangeKey, type StreamMeta } from '../ledger/checkpoint.js';
 import { axisOf, type Axis } from './axes.js';
 import { chainsFor, keyOf, type RunContext } from './context.js';

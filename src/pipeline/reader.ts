@@ -6,7 +6,7 @@ import type { Ticket } from '../gate/gate.js';
 import { LIMITS } from '../base/bounds.js';
 import type { DataRecord } from '../base/catalog.js';
 import { SLICES_PREFIX, type OpenSlices } from '../ledger/checkpoint.js';
-import type { Page, RecordGroup, Slice, Stream } from '../source/contract.js';
+import type { Page, RecordGroup, Slice, Stream } from '../sources/contract.js';
 import type { RunContext } from './context.js';
 import type { SliceReader } from './slice-reader.js';
 import type { Pending, TakenBatch } from './writer.js';

@@ -6,7 +6,7 @@
 import { CursorGoneError, SliceGoneError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { DataRecord } from '../base/catalog.js';
-import type { Page, Slice, Stream } from '../source/contract.js';
+import type { Page, Slice, Stream } from '../sources/contract.js';
 import type { OpenSlices, StreamMeta, StreamState } from '../ledger/checkpoint.js';
 import { chainsFor, type RunContext } from './context.js';
 import { Reader, type QueuedPage } from './reader.js';

@@ -2,7 +2,7 @@
 import type { StateWrite } from '../destination/contract.js';
 import { PausedError, SkippableError } from '../base/errors.js';
 import { mergesOf, totals } from '../ledger/ledger.js';
-import type { Stream } from '../source/contract.js';
+import type { Stream } from '../sources/contract.js';
 import { META_KEY, type OpenSlices, type StreamMeta } from '../ledger/checkpoint.js';
 import type { RunContext } from './context.js';
 import type { StreamProgress, StreamStatus } from './events.js';

@@ -8,7 +8,7 @@ import { LIMITS } from '../base/bounds.js';
 import { Lender } from './lender.js';
 import { LimitMemory, type LimitKeeper } from './limit-memory.js';
 import type { WriteMode } from '../base/catalog.js';
-import type { Account, Source, Stream } from '../source/contract.js';
+import type { Account, Source, Stream } from '../sources/contract.js';
 import { openChanges } from './changes.js';
 import { parentOf, targetsOf, type Permits, type RunContext } from './context.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary } from './events.js';

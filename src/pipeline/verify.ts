@@ -3,7 +3,7 @@ import type { DestinationSession } from '../destination/contract.js';
 import { SkippableError } from '../base/errors.js';
 import type { WriteMode } from '../base/catalog.js';
 import type { Random } from '../base/random.js';
-import type { Source, Stream } from '../source/contract.js';
+import type { Source, Stream } from '../sources/contract.js';
 import { isOneWay } from './axes.js';
 import { decodeStream, type StreamState } from '../ledger/checkpoint.js';
 import type { StreamProof } from './events.js';

@@ -4,7 +4,7 @@ import type { GateStatus } from '../gate/gate.js';
 import type { Permits } from '../pipeline/context.js';
 import type { LimitKeeper } from '../pipeline/limit-memory.js';
 import type { WriteMode } from '../base/catalog.js';
-import type { Source } from '../source/contract.js';
+import type { Source } from '../sources/contract.js';
 
 export interface OpenedSource {
   source: Source;

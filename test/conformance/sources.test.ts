@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { openSource } from '../../src/compose.js';
-import { stripeConfigSchema, type StripeConfig } from '../../src/connectors/stripe/config.js';
-import { sourceConformance } from '../../src/source/conformance.js';
+import { stripeConfigSchema, type StripeConfig } from '../../src/sources/stripe/config.js';
+import { sourceConformance } from '../../src/sources/conformance.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 
 let testbed: StripeTestbed;

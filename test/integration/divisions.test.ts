@@ -10,7 +10,7 @@ import { CursorGoneError, SkippableError, SliceGoneError } from '../../src/base/
 import type { RunSummary } from '../../src/pipeline/events.js';
 import { runSync } from '../../src/pipeline/sync.js';
 import { seededRandom } from '../../src/base/random.js';
-import type { Division, Follow, Page, PageRequest, Source, Stream } from '../../src/source/contract.js';
+import type { Division, Follow, Page, PageRequest, Source, Stream } from '../../src/sources/contract.js';
 import { query, testDatabase, uniqueName } from '../support.js';
 
 const T0 = 1_795_000_000;

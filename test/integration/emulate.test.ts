@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openSource } from '../../src/compose.js';
-import { stripeConfigSchema } from '../../src/connectors/stripe/config.js';
+import { stripeConfigSchema } from '../../src/sources/stripe/config.js';
 
 const CUSTOMERS = 25;
 const key = ['sk', 'test', 'emulate'].join('_');

@@ -18,7 +18,7 @@ import {
 } from '../../destination/contract.js';
 import { LedgerConflictError } from '../../base/errors.js';
 import { stringifyJson } from '../../base/json.js';
-import type { AirbyteMessage, AirbyteStateMessage } from '../../protocol/airbyte.js';
+import type { AirbyteMessage, AirbyteStateMessage } from '../../sources/manifest/airbyte/messages.js';
 import type { DataRecord } from '../../base/catalog.js';
 
 /** Turns the ledger of a stream into the state of Airbyte's format, and back. */

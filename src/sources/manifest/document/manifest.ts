@@ -1,0 +1,66 @@
+/** A manifest of Airbyte's declarative language, read: references resolved, types and parameters in place, checked. */
+import { readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { ConfigError } from '../../../base/errors.js';
+import { LIMITS } from '../../../base/bounds.js';
+import { propagateParameters } from './parameters.js';
+import { isObject, readManifest, type JsonObject, type Origins } from './read.js';
+import { resolveReferences } from './resolve.js';
+import { validateManifest } from './validate.js';
+
+export interface Manifest {
+  /** `source-intercom`, after the file. */
+  name: string;
+  file: string;
+  root: JsonObject;
+  /** Before parameters were handed down: what a dynamic stream's template is. */
+  resolved: JsonObject;
+  origins: Origins;
+}
+
+/** Reads a file. Throws ConfigError that names the file, the path in it and the line. */
+export function loadManifest(file: string): Manifest {
+  let text: string;
+  try {
+    if (statSync(file).size > LIMITS.manifestBytes * 2)
+      throw new ConfigError('the manifest is too large', {
+        code: 'manifest_too_large',
+        place: file,
+        expected: `at most ${LIMITS.manifestBytes / 1e6} MB`,
+        found: `${(statSync(file).size / 1e6).toFixed(1)} MB`,
+      });
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError('the manifest cannot be read', {
+      code: 'manifest_missing',
+      place: file,
+      expected: 'a manifest.yaml of a connector',
+      found: (error as NodeJS.ErrnoException).code ?? 'an error',
+      next: 'check the path',
+    });
+  }
+  return parseManifest(text, file);
+}
+
+export function parseManifest(text: string, file: string): Manifest {
+  const source = readManifest(text, file);
+  const resolved = resolveReferences(source);
+  const { definitions: _, ...used } = resolved;
+  const root = propagateParameters({ ...used, type: used['type'] ?? 'DeclarativeSource' }, source.origins, file);
+  validateManifest(root, source.origins, file);
+  return { name: nameOf(file), file, root, resolved, origins: source.origins };
+}
+
+/** `…/source-x.yaml` and `…/source-x/manifest.yaml` are source-x. */
+function nameOf(file: string): string {
+  const base = path.basename(file).replace(/\.ya?ml$/i, '');
+  const folder = path.basename(path.dirname(path.resolve(file)));
+  return base === 'manifest' && folder !== '' ? folder : base;
+}
+
+/** Where an object of the manifest was written, for errors. */
+export function placeOf(manifest: Manifest, value: unknown): string {
+  const origin = isObject(value) || Array.isArray(value) ? manifest.origins.get(value) : undefined;
+  return origin ? `${manifest.file}:${origin.line} (${origin.path || 'top'})` : manifest.file;
+}

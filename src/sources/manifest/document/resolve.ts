@@ -1,0 +1,105 @@
+/** `$ref`s of a manifest, resolved: what stands beside a reference overrides what it names. */
+import { ConfigError } from '../../../base/errors.js';
+import { isObject, set, type Json, type JsonObject, type ManifestText } from './read.js';
+
+const REF = '$ref';
+const MOST_DEPTH = 300;
+/** Holds values of a user's configuration: nothing in it is a reference. */
+const VERBATIM = 'config_overrides';
+
+/**
+ * The manifest without references. Objects that several places name are shared, so a chain of references cannot swell.
+ */
+export function resolveReferences({ root, origins, file }: ManifestText): JsonObject {
+  const resolved = new Map<string, Json>();
+  const done = new Map<object, Json>();
+  const open: string[] = [];
+
+  const fail = (reference: string, near: object | undefined, message: string, code: string, found: string): never => {
+    const origin = near && origins.get(near);
+    throw new ConfigError(message, {
+      code,
+      place: origin ? `${file}:${origin.line} (${origin.path})` : file,
+      expected: 'a reference like #/definitions/name to something in this manifest',
+      found: found || reference,
+      next: 'correct the reference',
+    });
+  };
+
+  const lookUp = (reference: string, near: object | undefined): Json => {
+    const known = resolved.get(reference);
+    if (known !== undefined) return known;
+    if (open.includes(reference))
+      fail(
+        reference,
+        near,
+        'references go in a circle',
+        'manifest_ref_cycle',
+        [...open.slice(open.indexOf(reference)), reference].join(' -> '),
+      );
+    if (open.length >= MOST_DEPTH)
+      fail(reference, near, 'references go too deep', 'manifest_ref_depth', `more than ${MOST_DEPTH} in a chain`);
+    let at: Json | undefined = root;
+    let rest = reference.slice(2);
+    // A key may itself contain a slash: the longest one that exists is taken.
+    while (rest !== '') {
+      if (isObject(at) && Object.hasOwn(at, rest)) {
+        at = at[rest];
+        break;
+      }
+      const slash = rest.indexOf('/');
+      const head = slash < 0 ? rest : rest.slice(0, slash);
+      rest = slash < 0 ? '' : rest.slice(slash + 1);
+      at =
+        isObject(at) && Object.hasOwn(at, head)
+          ? at[head]
+          : Array.isArray(at) && /^\d+$/.test(head)
+            ? at[Number(head)]
+            : undefined;
+      if (at === undefined) fail(reference, near, 'a reference names nothing', 'manifest_ref_missing', reference);
+    }
+    open.push(reference);
+    const value = resolve(at!, 0, near);
+    open.pop();
+    resolved.set(reference, value);
+    return value;
+  };
+
+  const resolve = (node: Json, depth: number, near: object | undefined): Json => {
+    if (typeof node === 'string') return node.startsWith('#/') ? lookUp(node, near) : node;
+    if (node === null || typeof node !== 'object') return node;
+    const known = done.get(node);
+    if (known !== undefined) return known;
+    if (depth > MOST_DEPTH)
+      fail('', node, 'the manifest is nested too deeply', 'manifest_depth', `more than ${MOST_DEPTH} levels`);
+    let made: Json;
+    if (Array.isArray(node)) made = node.map((item) => resolve(item, depth + 1, node));
+    else {
+      const own: JsonObject = {};
+      for (const [key, value] of Object.entries(node))
+        if (key !== REF) set(own, key, key === VERBATIM ? value : resolve(value, depth + 1, node));
+      made = own;
+      if (Object.hasOwn(node, REF)) {
+        const reference = node[REF];
+        const base =
+          typeof reference === 'string' && reference.startsWith('#/')
+            ? lookUp(reference, node)
+            : typeof reference === 'string'
+              ? fail(reference, node, 'a reference has the wrong form', 'manifest_ref_form', reference)
+              : resolve(reference ?? null, depth + 1, node);
+        if (!isObject(base)) made = base;
+        else {
+          made = {};
+          for (const [key, value] of Object.entries(base)) set(made, key, value);
+          for (const [key, value] of Object.entries(own)) set(made, key, value);
+        }
+      }
+    }
+    const origin = origins.get(node);
+    if (origin && made !== null && typeof made === 'object' && !origins.has(made)) origins.set(made, origin);
+    done.set(node, made);
+    return made;
+  };
+
+  return resolve(root, 0, undefined) as JsonObject;
+}

@@ -1,0 +1,156 @@
+/** Which page comes next, and how it is asked for. Pure: a page token is all that is kept. */
+import type { DataRecord } from '../../../base/catalog.js';
+import type { Json, JsonObject } from '../document/read.js';
+import { plainOf } from '../templates/template.js';
+import { isTrue, numberOf, type Dict, type Value } from '../templates/values.js';
+import { condition, fields, now, template, unsupported, type Kit, type Scope } from './kit.js';
+import { injection, type RequestParts } from './options.js';
+import { replaced } from './twins.js';
+
+/** What the last page tells of the next. */
+export interface PageSeen {
+  document: unknown;
+  headers: Record<string, unknown>;
+  /** Records that the server sent. */
+  size: number;
+  lastRecord: DataRecord | undefined;
+  /** The token that this page was asked for with. */
+  token: Json;
+  slice: Dict;
+}
+
+export interface Paginator {
+  /** The first page's token; null: it is asked for without. */
+  first: Json;
+  /** Rows of a full page, where the manifest tells. */
+  pageSize: number | undefined;
+  /** Pages follow by number: any can be asked for. The token of page `n`, from 0. */
+  tokenOf: ((page: number) => Json) | undefined;
+  /** The next token; null at the end. */
+  next(seen: PageSeen): Json;
+  /** Puts page size and token into a request; a path, where the token is one. */
+  apply(parts: RequestParts, token: Json): string | undefined;
+}
+
+const NONE: Paginator = {
+  first: null,
+  pageSize: undefined,
+  tokenOf: undefined,
+  next: () => null,
+  apply: () => undefined,
+};
+
+export function paginator(kit: Kit, component: JsonObject | undefined): Paginator {
+  if (!component || component['type'] === 'NoPagination') return NONE;
+  const own = replaced(kit, component);
+  const raw = fields(own, 'pagination_strategy');
+  if (!raw) return NONE;
+  const strategy = replaced(kit, raw);
+  const steps = strategyOf(kit, strategy);
+  const sizeOption = injection(kit, fields(own, 'page_size_option'));
+  const tokenOption = fields(own, 'page_token_option');
+  const isPath = tokenOption?.['type'] === 'RequestPath';
+  const injectToken = injection(kit, tokenOption);
+  return {
+    ...steps,
+    apply(parts, token) {
+      if (steps.pageSize !== undefined) sizeOption?.(parts, steps.pageSize);
+      if (token === null) return undefined;
+      if (isPath) return String(token);
+      injectToken?.(parts, token);
+      return undefined;
+    },
+  };
+}
+
+function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
+  const size =
+    strategy['page_size'] === undefined || strategy['page_size'] === null
+      ? undefined
+      : numberOf(now(kit, strategy, strategy['page_size']) as Value);
+  switch (strategy['type']) {
+    case 'PageIncrement': {
+      const start = numberOf(now(kit, strategy, strategy['start_from_page'] ?? 0) as Value) ?? 0;
+      const inject = strategy['inject_on_first_request'] === true;
+      return {
+        first: inject ? start : null,
+        pageSize: size,
+        tokenOf: (page) => (page === 0 && !inject ? null : start + page),
+        next: ({ size: got, token }) =>
+          (size !== undefined && got < size) || got === 0 ? null : (typeof token === 'number' ? token : start) + 1,
+      };
+    }
+    case 'OffsetIncrement': {
+      const inject = strategy['inject_on_first_request'] === true;
+      return {
+        first: inject ? 0 : null,
+        pageSize: size,
+        tokenOf: size === undefined ? undefined : (page) => (page === 0 && !inject ? null : page * size),
+        next: ({ size: got, token }) =>
+          (size !== undefined && got < size) || got === 0 ? null : (typeof token === 'number' ? token : 0) + got,
+      };
+    }
+    case 'CursorPagination': {
+      const value = template(kit, strategy, strategy['cursor_value']);
+      const stop = condition(kit, strategy, strategy['stop_condition']);
+      return {
+        first: null,
+        pageSize: size,
+        tokenOf: undefined,
+        next: ({ document, headers, size: got, lastRecord, slice }) => {
+          const scope: Scope = {
+            response: document as Value,
+            headers: headers as Dict,
+            last_record: (lastRecord ?? null) as Value,
+            last_page_size: got,
+            page_size: size ?? null,
+            stream_slice: slice,
+          };
+          if (stop?.(scope)) return null;
+          const token = value(scope);
+          return isTrue(token) ? (plainOf(token) as Json) : null;
+        },
+      };
+    }
+    default:
+      throw unsupported(
+        kit,
+        strategy,
+        `the pagination strategy ${String(strategy['type'])}`,
+        'use CursorPagination, PageIncrement or OffsetIncrement',
+      );
+  }
+}
+
+/** Headers as a template sees them: names in any case, and `link` by relation (RFC 8288). */
+export function headerDict(headers: Record<string, string | string[] | undefined>): Record<string, unknown> {
+  const target: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) target[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
+  const plainLink = target['link'];
+  return new Proxy(target, {
+    get: (object, name) => (typeof name === 'string' ? found(object, name, plainLink) : undefined),
+    has: (object, name) => typeof name === 'string' && found(object, name, plainLink) !== undefined,
+    getOwnPropertyDescriptor: (object, name) => {
+      const value = typeof name === 'string' ? found(object, name, plainLink) : undefined;
+      return value === undefined ? undefined : { value, enumerable: true, configurable: true, writable: true };
+    },
+  });
+}
+
+/** `headers['link']` are the relations, `headers['Link']` is the text: manifests use both. */
+function found(object: Record<string, unknown>, name: string, link: unknown): unknown {
+  if (name === 'link') return relations(typeof link === 'string' ? link : '');
+  return Object.hasOwn(object, name.toLowerCase()) ? object[name.toLowerCase()] : undefined;
+}
+
+function relations(header: string): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const [, url, attributes] of header.matchAll(/<([^>]*)>\s*((?:;[^,<]*)*)/g)) {
+    const link: Record<string, string> = { url: url! };
+    for (const [, key, quoted, plain] of attributes!.matchAll(/;\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([^;,\s]*))/g))
+      link[key!] = quoted ?? plain ?? '';
+    out[link['rel'] ?? url!] = link;
+  }
+  return out;
+}

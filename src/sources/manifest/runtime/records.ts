@@ -1,0 +1,149 @@
+/** From a decoded response to records: extracted, expanded, filtered, transformed, normalised. */
+import type { DataRecord } from '../../../base/catalog.js';
+import { isObject, type Json, type JsonObject } from '../document/read.js';
+import type { Dict } from '../templates/values.js';
+import {
+  condition,
+  define,
+  fields,
+  list,
+  setAt,
+  text,
+  unsupported,
+  valueAt,
+  valuesAt,
+  type Kit,
+  type Scope,
+} from './kit.js';
+import { normaliser } from './normalise.js';
+import { transformation } from './transformations.js';
+import { replaced, twinOf } from './twins.js';
+
+export interface Selected {
+  /** What the stream stores. */
+  records: DataRecord[];
+  /** What the server sent, before any filter. */
+  received: DataRecord[];
+}
+
+export type Select = (documents: unknown[], scope: Scope) => Selected;
+
+export function selector(kit: Kit, component: JsonObject, stream: JsonObject, schema: () => JsonObject): Select {
+  const own = replaced(kit, component);
+  const extract = extractor(kit, fields(own, 'extractor') ?? { type: 'DpathExtractor', field_path: [] });
+  const keep = recordFilter(kit, fields(own, 'record_filter'));
+  const steps = list(stream, 'transformations').map((each) => transformation(kit, each));
+  const normalise = normaliser(kit, own, schema);
+  const transformFirst = own['transform_before_filtering'] === true;
+  return (documents, scope) => {
+    const received = documents.flatMap((document) => extract(document, scope));
+    const records: DataRecord[] = [];
+    for (const raw of received) {
+      let record = raw;
+      if (!transformFirst && keep && !keep({ ...scope, record: record as Dict })) continue;
+      if (steps.length > 0) {
+        record = { ...record };
+        for (const step of steps) record = step(record, scope);
+      }
+      if (transformFirst && keep && !keep({ ...scope, record: record as Dict })) continue;
+      records.push(normalise ? normalise(record) : record);
+    }
+    return { records, received };
+  };
+}
+
+type Extract = (document: unknown, scope: Scope) => DataRecord[];
+
+/** `plain`: what is found counts whatever it is, a status or an address. */
+export function extractor(kit: Kit, component: JsonObject, plain = false): Extract {
+  const own = replaced(kit, component);
+  switch (own['type']) {
+    case 'DpathExtractor': {
+      const path = (Array.isArray(own['field_path']) ? own['field_path'] : []).map((part) =>
+        text(kit, own, typeof part === 'number' ? String(part) : part),
+      );
+      const expand = expander(kit, fields(own, 'record_expander'));
+      return (document, scope) => {
+        const keys = path.map((part) => part(scope));
+        const found = keys.some((key) => key === '*' || key === '**')
+          ? valuesAt(document, keys)
+          : valueAt(document, keys);
+        const records = Array.isArray(found)
+          ? found
+          : found !== undefined &&
+              found !== null &&
+              found !== '' &&
+              found !== false &&
+              found !== 0 &&
+              !(isObject(found) && Object.keys(found).length === 0)
+            ? [found]
+            : [];
+        if (plain) return records as DataRecord[];
+        const objects = records.filter((record): record is DataRecord => typeof record === 'object' && record !== null);
+        return expand ? objects.flatMap(expand) : objects;
+      };
+    }
+    case 'ResponseToFileExtractor':
+      return (document) => (isObject(document) ? [document] : []);
+    case 'KeyValueExtractor': {
+      const keys = extractor(kit, own['keys_extractor'] as JsonObject);
+      const values = extractor(kit, own['values_extractor'] as JsonObject);
+      return (document, scope) => {
+        const names = keys(document, scope).map(String);
+        const cells = values(document, scope);
+        const out: DataRecord[] = [];
+        for (let i = 0; i < cells.length; i += Math.max(1, names.length))
+          out.push(Object.fromEntries(names.map((name, k) => [name, cells[i + k]])));
+        return out;
+      };
+    }
+    case 'CustomRecordExtractor': {
+      const { extract } = twinOf(kit, own);
+      if (!extract) throw unsupported(kit, own, 'a twin without extract', 'give the twin an extract function');
+      const input = { component: own, config: kit.config };
+      return (document) => extract(document, input);
+    }
+    default:
+      throw unsupported(kit, own, `the extractor ${String(own['type'])}`, 'use DpathExtractor');
+  }
+}
+
+/** Records nested in records, each with what it needs of its parent. */
+function expander(kit: Kit, component: JsonObject | undefined): ((record: DataRecord) => DataRecord[]) | undefined {
+  if (!component) return undefined;
+  const path = (component['expand_records_from_field'] as Json[]).map((part) => text(kit, component, part)({}));
+  const keepsEmpty = component['on_no_records'] === 'emit_parent';
+  const remains = component['remain_original_record'] === true;
+  const parents = list(component, 'parent_fields').map((field) => ({
+    from: (field['source_field_path'] as Json[]).map((part) => text(kit, field, part)({})),
+    to: (field['target_field_path'] as Json[] | undefined)?.map((part) => text(kit, field, part)({})) ?? [
+      text(kit, field, field['target_field'] ?? '')({}),
+    ],
+  }));
+  return (record) => {
+    const nested = valuesAt(record, path)
+      .flatMap((value) => (Array.isArray(value) ? value : [value]))
+      .filter((value) => value !== undefined && value !== null);
+    if (nested.length === 0) return keepsEmpty ? [record] : [];
+    return nested.map((value) => {
+      const made: DataRecord = isObject(value) ? { ...value } : { value };
+      if (remains) define(made, 'original_record', record);
+      for (const { from, to } of parents) setAt(made, to, valueAt(record, from) ?? null);
+      return made;
+    });
+  };
+}
+
+function recordFilter(kit: Kit, component: JsonObject | undefined): ((scope: Scope) => boolean) | undefined {
+  if (!component) return undefined;
+  const own = replaced(kit, component);
+  if (own['type'] !== 'CustomRecordFilter') return condition(kit, own, own['condition']);
+  const { keep } = twinOf(kit, own);
+  if (!keep) throw unsupported(kit, own, 'a twin without keep', 'give the twin a keep function');
+  return (scope) =>
+    keep(scope['record'] as DataRecord, {
+      component: own,
+      config: kit.config,
+      slice: (scope['stream_slice'] ?? {}) as Record<string, unknown>,
+    });
+}

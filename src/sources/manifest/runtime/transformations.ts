@@ -1,0 +1,200 @@
+/** Transformations of records, as the language has them. */
+import type { DataRecord } from '../../../base/catalog.js';
+import { isObject, type Json, type JsonObject } from '../document/read.js';
+import { parametersOf } from '../streams.js';
+import { plainOf } from '../templates/template.js';
+import { numberOf, type Dict, type Value } from '../templates/values.js';
+import {
+  condition,
+  define,
+  list,
+  parameter,
+  setAt,
+  template,
+  text,
+  unsupported,
+  valueAt,
+  valuesAt,
+  type Kit,
+  type Scope,
+} from './kit.js';
+import { replaced, twinOf } from './twins.js';
+
+/** Changes its argument, a copy of the record's first level, or returns another. */
+export type Transform = (record: DataRecord, scope: Scope) => DataRecord;
+
+export function transformation(kit: Kit, component: JsonObject): Transform {
+  const own = replaced(kit, component);
+  switch (own['type']) {
+    case 'AddFields':
+      return addFields(kit, own);
+    case 'RemoveFields':
+      return removeFields(kit, own);
+    case 'KeysToLower':
+      return (record) => renamed(record, (key) => key.toLowerCase(), false);
+    case 'KeysToSnakeCase':
+      return (record) => renamed(record, snakeCase, true);
+    case 'KeysReplace': {
+      const from = text(kit, own, own['old']);
+      const to = text(kit, own, own['new']);
+      return (record, scope) => {
+        const seen = { ...scope, record: record as Dict };
+        const old = from(seen);
+        const fresh = to(seen);
+        return renamed(record, (key) => key.replaceAll(old, () => fresh), true);
+      };
+    }
+    case 'FlattenFields':
+      return (record) => flattened(record, own['flatten_lists'] !== false);
+    case 'DpathFlattenFields':
+      return dpathFlatten(kit, own);
+    case 'CustomTransformation': {
+      const { transform } = twinOf(kit, own);
+      if (!transform) throw unsupported(kit, own, 'a twin without transform', 'give the twin a transform function');
+      return (record, scope) =>
+        transform(record, {
+          component: own,
+          config: kit.config,
+          slice: (scope['stream_slice'] ?? {}) as Record<string, unknown>,
+        });
+    }
+    default:
+      throw unsupported(kit, own, `the transformation ${String(own['type'])}`, 'use a transformation of the language');
+  }
+}
+
+function addFields(kit: Kit, component: JsonObject): Transform {
+  const when = condition(kit, component, component['condition']);
+  const fields = list(component, 'fields').map((field) => {
+    const owner = { ...field, $parameters: { ...parametersOf(component), ...parametersOf(field) } as JsonObject };
+    const accepts = TYPES[String(field['value_type'])];
+    return {
+      path: (field['path'] as Json[]).map(String),
+      value: accepts ? parameter(kit, owner, field['value'], accepts) : template(kit, owner, field['value']),
+    };
+  });
+  return (record, scope) => {
+    for (const { path, value } of fields) {
+      const seen = { ...scope, record: record as Dict };
+      const found = plainOf(value(seen));
+      if (when && !when({ ...seen, value: found as Value, path })) continue;
+      if (path.length > 1) copyPath(record, path);
+      setAt(record, path, found);
+    }
+    return record;
+  };
+}
+
+/** A declared type takes only literals of its kind; what is none stays the text that was rendered. */
+const TYPES: Record<string, (value: Value) => boolean> = {
+  string: (value) => typeof value === 'string',
+  boolean: (value) => typeof value === 'boolean',
+  integer: (value) => typeof value === 'number' && Number.isInteger(value),
+  number: (value) => typeof value !== 'boolean' && numberOf(value) !== undefined,
+};
+
+/** The objects on the way to a nested field belong to the response: they are copied before they change. */
+function copyPath(record: DataRecord, path: readonly string[]): void {
+  let at: Record<string, unknown> = record;
+  for (const key of path.slice(0, -1)) {
+    const inner = Object.hasOwn(at, key) ? at[key] : undefined;
+    if (inner === null || typeof inner !== 'object') return;
+    define(at, key, Array.isArray(inner) ? [...(inner as unknown[])] : { ...inner });
+    at = at[key] as Record<string, unknown>;
+  }
+}
+
+function removeFields(kit: Kit, component: JsonObject): Transform {
+  const pointers = (component['field_pointers'] as Json[]).map((pointer) => (pointer as Json[]).map(String));
+  const when = condition(kit, component, component['condition']);
+  const remove = (at: unknown, [head, ...rest]: string[]): void => {
+    if (head === undefined || at === null || typeof at !== 'object') return;
+    const target = at as Record<string, unknown>;
+    if (head === '**') {
+      if (rest.length > 0) remove(target, rest);
+      for (const key of Object.keys(target)) {
+        if (rest.length === 0) drop(target, key);
+        else remove(own(target, key), [head, ...rest]);
+      }
+      return;
+    }
+    for (const key of head === '*' ? Object.keys(target) : Object.hasOwn(target, head) ? [head] : []) {
+      if (rest.length > 0) remove(own(target, key), rest);
+      else drop(target, key);
+    }
+  };
+  const drop = (target: Record<string, unknown>, key: string) => {
+    if (when && !when({ property: target[key] as Value })) return;
+    if (Array.isArray(target)) target[Number(key)] = null;
+    else delete target[key];
+  };
+  return (record) => {
+    for (const pointer of pointers) remove(record, pointer);
+    return record;
+  };
+}
+
+/** A copy of what lies below, so that the response itself stays as it was. */
+function own(target: Record<string, unknown>, key: string): unknown {
+  const inner = target[key];
+  if (inner === null || typeof inner !== 'object') return inner;
+  const copy = Array.isArray(inner) ? [...(inner as unknown[])] : { ...inner };
+  define(target, key, copy);
+  return copy;
+}
+
+function renamed(record: DataRecord, rename: (key: string) => string, deep: boolean): DataRecord {
+  const out: DataRecord = {};
+  for (const [key, value] of Object.entries(record))
+    define(out, rename(key), deep && isObject(value) ? renamed(value, rename, true) : value);
+  return out;
+}
+
+function snakeCase(key: string): string {
+  const ascii = key.normalize('NFKD').replaceAll(/[\u0300-\u036f]/g, '');
+  let tokens = [...ascii.matchAll(/[A-Z]+[a-z]*|[a-z]+|\d+|([^a-zA-Z\d]+)/g)].map((match) =>
+    match[1] === undefined ? match[0] : '',
+  );
+  if (tokens.length >= 3) tokens = [tokens[0]!, ...tokens.slice(1, -1).filter((token) => token !== ''), tokens.at(-1)!];
+  if (/^\d+$/.test(tokens[0] ?? '')) tokens.unshift('');
+  return tokens.join('_').toLowerCase();
+}
+
+function flattened(record: DataRecord, lists: boolean): DataRecord {
+  const out: DataRecord = {};
+  const stack: [unknown, string][] = [[record, '_']];
+  let withParent = false;
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    const [value, name] = next;
+    if (isObject(value))
+      for (const [key, inner] of Object.entries(value))
+        stack.push([inner, Object.hasOwn(out, key) || withParent ? `${name}.${key}` : key]);
+    else if (Array.isArray(value) && lists) {
+      withParent ||= value.length > 0;
+      for (const [index, inner] of value.entries()) stack.push([inner, `${name}.${index}`]);
+    } else define(out, name, value);
+  }
+  return out;
+}
+
+function dpathFlatten(kit: Kit, component: JsonObject): Transform {
+  const path = (component['field_path'] as Json[]).map((part) => text(kit, component, part)({}));
+  const change = isObject(component['key_transformation']) ? component['key_transformation'] : undefined;
+  const prefix = change?.['prefix'] === undefined ? '' : text(kit, change, change['prefix'])({});
+  const suffix = change?.['suffix'] === undefined ? '' : text(kit, change, change['suffix'])({});
+  return (record) => {
+    const found = path.includes('*') ? valuesAt(record, path)[0] : valueAt(record, path);
+    if (!isObject(found)) return record;
+    const extracted = Object.fromEntries(
+      Object.entries(found).map(([key, value]) => [`${prefix}${key}${suffix}`, value]),
+    );
+    if (component['replace_record'] === true && Object.keys(extracted).length > 0) return extracted;
+    if (Object.keys(extracted).some((key) => Object.hasOwn(record, key))) return record;
+    if (component['delete_origin_value'] === true) {
+      if (path.length > 1) copyPath(record, path);
+      const holder = path.length > 1 ? valueAt(record, path.slice(0, -1)) : record;
+      if (isObject(holder)) delete holder[path.at(-1)!];
+    }
+    return Object.assign(record, extracted);
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * Twins: TypeScript for the classes of Python that a manifest names. A twin is found by the class name alone, the last
+ * part of `source_declarative_manifest.components.Name`, or by `source-name/Name` where several connectors use one
+ * name.
+ */
+import { ConfigError } from '../../../base/errors.js';
+import type { DataRecord } from '../../../base/catalog.js';
+import { placeOf } from '../document/manifest.js';
+import type { JsonObject } from '../document/read.js';
+import type { Kit } from './kit.js';
+
+export interface TwinInput {
+  /** The component as the manifest has it, parameters handed down. */
+  component: JsonObject;
+  config: JsonObject;
+}
+
+/** What each kind of custom component stands for. All are pure, but for the clock. */
+export interface Twin {
+  /** CustomRecordExtractor: records of a decoded response. */
+  extract?: (body: unknown, input: TwinInput) => DataRecord[];
+  /** CustomTransformation: the record, changed or a new one. */
+  transform?: (record: DataRecord, input: TwinInput & { slice: Record<string, unknown> }) => DataRecord;
+  /** CustomRecordFilter: whether the record stays. */
+  keep?: (record: DataRecord, input: TwinInput & { slice: Record<string, unknown> }) => boolean;
+  /** Any component that a standard one can replace, as `{type: DefaultErrorHandler, …}`. */
+  replace?: (component: JsonObject, config: JsonObject) => JsonObject | undefined;
+  /** CustomAuthenticator: headers for a request. */
+  authenticate?: (input: TwinInput) => Record<string, string>;
+  /** CustomStateMigration: undefined where it does not apply. */
+  migrateState?: (state: Record<string, unknown>, input: TwinInput) => Record<string, unknown> | undefined;
+}
+
+export type Twins = Readonly<Record<string, Twin>>;
+
+/** Throws ConfigError that names the class and what to do; the streams that do not need it run. */
+export function twinOf(kit: Kit, component: JsonObject): Twin {
+  const className = String(component['class_name'] ?? '');
+  const name = className.split('.').at(-1)!;
+  const { twins } = kit;
+  const qualified = `${kit.manifest.name}/${name}`;
+  const found = Object.hasOwn(twins, qualified)
+    ? twins[qualified]
+    : Object.hasOwn(twins, name)
+      ? twins[name]
+      : undefined;
+  if (found) return found;
+  throw new ConfigError(`the class ${name} has no twin`, {
+    code: 'twin_missing',
+    place: placeOf(kit.manifest, component),
+    expected: `a TypeScript twin of ${className}`,
+    found: Object.keys(twins).length === 0 ? 'no twins at all' : `twins of ${Object.keys(twins).join(', ')}`,
+    next: `write one (docs/guides/twins.md) and name its file with --components; streams that do not use ${name} run without it`,
+  });
+}
+
+/** A component, or the standard one that its twin makes of it. */
+export function replaced(kit: Kit, component: JsonObject): JsonObject {
+  if (!String(component['type']).startsWith('Custom')) return component;
+  const made = twinOf(kit, component).replace?.(component, kit.config);
+  if (!made) return component;
+  const origin = kit.manifest.origins.get(component);
+  if (origin) kit.manifest.origins.set(made, origin);
+  return made;
+}

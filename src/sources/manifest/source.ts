@@ -1,0 +1,498 @@
+/** A manifest as a source: the same to the engine as a connector written in TypeScript. */
+import type { Clock } from '../../base/clock.js';
+import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../../base/errors.js';
+import type { Ceilings, Gate, InterchangeableGates, LimitFact, QuotaSource } from '../../gate/gate.js';
+import { Admission } from '../../http/admission.js';
+import { ApiClient, type AttemptEvent } from '../../http/client.js';
+import type { Dialect } from '../../http/dialects/dialect.js';
+import { DIALECTS } from '../../http/dialects/vendors.js';
+import { parseJson } from '../../base/json.js';
+import type { Random } from '../../base/random.js';
+import type { Account, Source, Stream } from '../contract.js';
+import { schemaOf } from './catalog.js';
+import { placeOf, type Manifest } from './document/manifest.js';
+import { isObject, type JsonObject } from './document/read.js';
+import { authenticator, chosenAuthenticator, type Authenticator, type SendPlain } from './runtime/auth.js';
+import { budgetFacts } from './runtime/api-budget.js';
+import { dynamicSchema } from './runtime/dynamic-schema.js';
+import { GroupLock } from './runtime/group-lock.js';
+import type { Interval } from './runtime/interval.js';
+import { fields, list, text, valuesAt, type Kit } from './runtime/kit.js';
+import { emptyParts } from './runtime/options.js';
+import { PageCache } from './runtime/page-cache.js';
+import { queryPropertiesOf, requester, type Requester } from './runtime/requester.js';
+import { retriever, type RetrieverParts } from './runtime/retriever.js';
+import { declarativeStream, unreadable, type StreamParts } from './runtime/stream.js';
+import { TokenRotation } from './runtime/token-rotation.js';
+import { replaced, type Twins } from './runtime/twins.js';
+import { allStreams, hasFetchedStreams, identityOf, nameOf, partsOf, staticStreams } from './streams.js';
+import { DateTextError, parseDuration } from './templates/datetime.js';
+import { Templates } from './templates/template.js';
+
+export type GateFor = (limits: { facts: LimitFact[]; ceilings: Ceilings }) => Gate;
+/** Of credentials that stand in for each other. */
+export type GatesFor = (
+  limits: { facts: LimitFact[]; ceilings: Ceilings },
+  credentials: string[],
+  quotas: QuotaSource,
+) => InterchangeableGates;
+
+export interface DeclarativeInput {
+  manifest: Manifest;
+  /** Checked already. */
+  config: JsonObject;
+  /** Where the API is, instead of the manifest's own address. */
+  baseUrl?: string | undefined;
+  twins: Twins;
+  /** Read these streams only; all where it is left out. */
+  streams?: string[] | undefined;
+  exclude?: string[] | undefined;
+  ceilings: Ceilings;
+  gateFor: GateFor;
+  gatesFor: GatesFor;
+  clock: Clock;
+  random: Random;
+  observe?: ((event: AttemptEvent) => void) | undefined;
+  onExchange?: RetrieverParts['onExchange'];
+  /** Where files go that records point to, and of which streams; all that have them where it is left out. */
+  files?: { folder: string; streams?: string[] | undefined } | undefined;
+  /** A source that changed its own configuration: a refresh token that is good for one use. */
+  onConfigChange?: ((config: JsonObject) => void) | undefined;
+}
+
+export interface DeclarativeSource extends Source {
+  /** `unreadable`: why a stream cannot be read. */
+  streams: (Stream & { unreadable?: string })[];
+  client: ApiClient;
+  kit: Kit;
+  /** Time filters of streams, by name. */
+  intervals: Map<string, Interval>;
+  /** Streams as the manifest has them, by name. */
+  definitions: Map<string, JsonObject>;
+}
+
+export async function declarativeSource(input: DeclarativeInput): Promise<DeclarativeSource> {
+  const templates = new Templates(() => input.clock.now());
+  const kit: Kit = {
+    manifest: input.manifest,
+    config: input.config,
+    templates,
+    clock: input.clock,
+    twins: input.twins,
+    baseUrl: input.baseUrl,
+    onConfigChange: input.onConfigChange ?? (() => {}),
+    propertyLists: new Map(),
+  };
+  return new Builder(kit, input).build();
+}
+
+/** For the few requests of a login, which no limit of the API's own counts. */
+const OPEN_GATE: Gate = {
+  check: () => ({ go: true }),
+  sent: (_nowMs, request) => ({ request }),
+  answered() {},
+  rateOf: () => Infinity,
+  concurrency: () => Infinity,
+  status: () => ({
+    sentPerSecond: 0,
+    limitPerSecond: Infinity,
+    rejections: 0,
+    rejectedFor: {},
+    requests: 0,
+    waiting: undefined,
+    limits: [],
+  }),
+};
+
+class Builder {
+  private readonly dialect: Dialect;
+  private client!: ApiClient;
+  private loginClient!: ApiClient;
+  private parts!: RetrieverParts;
+  private readonly authenticators = new Map<string, Authenticator>();
+  private readonly streams: Stream[] = [];
+  /** Streams by what they are, so that a parent is read once whoever needs it. */
+  private readonly known = new Map<string, string>();
+  private readonly locks = new Map<string, GroupLock>();
+  private readonly intervals = new Map<string, Interval>();
+  private readonly pages = new PageCache();
+
+  constructor(
+    private readonly kit: Kit,
+    private readonly input: DeclarativeInput,
+  ) {
+    const vendor = input.manifest.name.replace(/^source-/, '');
+    this.dialect = DIALECTS[vendor] ?? DIALECTS['generic']!;
+    for (const group of Object.values((input.manifest.root['stream_groups'] as JsonObject | undefined) ?? {})) {
+      if (!isObject(group)) continue;
+      const members = list(group, 'streams').map(nameOf);
+      const lock = new GroupLock();
+      if (members.length > 1) for (const member of members) this.locks.set(member, lock);
+    }
+  }
+
+  async build(): Promise<DeclarativeSource> {
+    const { kit } = this;
+    const streamsInput = { manifest: kit.manifest, config: kit.config, templates: kit.templates };
+    const written = staticStreams(streamsInput);
+    this.open(written);
+    const definitions = hasFetchedStreams(kit.manifest)
+      ? await allStreams(streamsInput, (component) => this.fetchAll(component))
+      : written;
+    const chosen = this.choose(definitions);
+    for (const json of chosen) this.known.set(identityOf(json), nameOf(json));
+    for (const json of chosen) await this.add(json, nameOf(json), true);
+    return {
+      name: kit.manifest.name,
+      kit,
+      intervals: this.intervals,
+      client: this.client,
+      streams: this.streams,
+      changes: undefined,
+      definitions: new Map(chosen.map((json) => [nameOf(json), json])),
+      check: (signal) => this.check(definitions, signal),
+      close: async () => {
+        await this.client.close();
+        await this.loginClient.close();
+      },
+    };
+  }
+
+  private open(definitions: JsonObject[]): void {
+    const { kit, input } = this;
+    const requesters: Requester[] = [];
+    for (const json of definitions.flatMap(partsOf)) {
+      const component = json['retriever'];
+      const own = isObject(component) ? (component['requester'] ?? component['creation_requester']) : undefined;
+      if (!isObject(own)) continue;
+      try {
+        requesters.push(requester(kit, own));
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+      }
+    }
+    const base = requesters.find((each) => URL.canParse(each.base))?.base ?? 'http://localhost';
+    const facts = budgetFacts(kit, requesters);
+    const rotation = this.rotation(requesters, facts);
+    this.client = new ApiClient({
+      baseUrl: new URL(base).origin,
+      admission: new Admission(rotation?.gate ?? input.gateFor({ facts, ceilings: input.ceilings }), input.clock),
+      clock: input.clock,
+      random: input.random,
+      headers: { accept: '*/*' },
+      dialect: this.dialect,
+      judge: () => ({ kind: 'ok' }),
+      ...(input.observe ? { observe: input.observe } : {}),
+    });
+    // A login must not wait for the limit that the request waiting for it holds.
+    this.loginClient = new ApiClient({
+      baseUrl: new URL(base).origin,
+      admission: new Admission(OPEN_GATE, input.clock),
+      clock: input.clock,
+      random: input.random,
+      headers: { accept: 'application/json' },
+      dialect: DIALECTS['generic']!,
+      judge: () => ({ kind: 'ok' }),
+    });
+    this.parts = {
+      onExchange: input.onExchange,
+      client: this.client,
+      dialect: this.dialect,
+      authenticator: (component) => this.authenticator(component),
+    };
+  }
+
+  /** Several tokens that stand in for each other: then there is a gate for each. */
+  private rotation(requesters: Requester[], facts: LimitFact[]): TokenRotation | undefined {
+    const { kit, input } = this;
+    for (const { component } of requesters) {
+      const wanted = fields(component, 'authenticator');
+      if (!wanted) continue;
+      let own: JsonObject;
+      try {
+        own = chosenAuthenticator(kit, wanted);
+      } catch (error) {
+        // Its streams say so.
+        if (error instanceof ConfigError) continue;
+        throw error;
+      }
+      if (own['type'] !== 'RateLimitedMultipleTokenAuthenticator') continue;
+      const rotation = new TokenRotation(kit, own, {
+        gateFor: (tokens, quotas) => input.gatesFor({ facts, ceilings: input.ceilings }, tokens, quotas),
+        send: this.sendPlain,
+        requesters,
+      });
+      this.authenticators.set(identityOf(own), rotation);
+      return rotation;
+    }
+    return undefined;
+  }
+
+  private choose(definitions: JsonObject[]): JsonObject[] {
+    const { streams, exclude = [] } = this.input;
+    const names = definitions.map(nameOf);
+    for (const name of [...(streams ?? []), ...exclude]) {
+      if (!names.includes(name))
+        throw new ConfigError(`${this.kit.manifest.name} has no stream ${name}`, {
+          code: 'unknown_stream',
+          place: 'streams',
+          expected: names.join(', '),
+          found: name,
+          next: 'name one of them',
+        });
+    }
+    const chosen = definitions.filter(
+      (json) => (streams?.includes(nameOf(json)) ?? true) && !exclude.includes(nameOf(json)),
+    );
+    if (chosen.length === 0)
+      throw new ConfigError('no stream is left to read', {
+        code: 'no_streams',
+        place: 'streams, exclude',
+        expected: 'at least one stream',
+        found: 'none',
+      });
+    return chosen;
+  }
+
+  /** What cannot be built does not keep the others from running. */
+  private async add(json: JsonObject, name: string, stored: boolean): Promise<void> {
+    if (this.streams.some((stream) => stream.name === name)) return;
+    const { kit } = this;
+    try {
+      const [own, first] = (await Promise.all(partsOf(json).map((part) => this.streamOf(part, name, stored)))) as [
+        Stream & { interval: Interval | undefined },
+        Stream | undefined,
+      ];
+      const kept = text(kit, json, json['api_retention_period'] ?? '')({});
+      const stream = first ? { ...own, first, keptSeconds: kept === '' ? undefined : secondsOf(kit, json, kept) } : own;
+      if (stream.interval) this.intervals.set(name, stream.interval);
+      this.streams.push(stream);
+      for (const part of partsOf(json)) await this.addParents(part);
+    } catch (error) {
+      if (!(error instanceof HeadraceError) || error instanceof RetriableError) throw error;
+      this.streams.push({ ...unreadable(json, name, error), stored });
+    }
+  }
+
+  private async streamOf(
+    json: JsonObject,
+    name: string,
+    stored: boolean,
+  ): Promise<Stream & { interval: Interval | undefined }> {
+    const { kit } = this;
+    const retrieverType = (json['retriever'] as JsonObject)['type'];
+    if (
+      retrieverType !== 'SimpleRetriever' &&
+      retrieverType !== 'AsyncRetriever' &&
+      replaced(kit, json['retriever'] as JsonObject)['type'] !== 'SimpleRetriever'
+    ) {
+      throw new ConfigError(`stream ${name} is read by a ${String(retrieverType)}`, {
+        code: 'unsupported_component',
+        place: placeOf(kit.manifest, json['retriever']),
+        expected: 'a SimpleRetriever or an AsyncRetriever',
+        found: String(retrieverType),
+        next: 'read this stream by other means; the others run',
+      });
+    }
+    await this.askForProperties(json['retriever'] as JsonObject);
+    const schemas = new Map<JsonObject, JsonObject>([[json, await this.schema(json)]]);
+    const streamParts: StreamParts = {
+      kit,
+      retrieverParts: this.parts,
+      schemaOf: (stream) =>
+        schemas.get(stream) ??
+        schemaOf(stream, { manifest: kit.manifest, config: kit.config, templates: kit.templates }),
+      parentName: (parent, child) => this.parentName(parent, child),
+      lockOf: (stream) => this.locks.get(stream),
+      addWalk: (make) => this.streams.push(make()),
+      pages: this.pages,
+      filesOf: (stream) =>
+        (this.input.files?.streams?.includes(stream) ?? true) ? this.input.files?.folder : undefined,
+    };
+    return declarativeStream(json, name, stored, streamParts);
+  }
+
+  /** Parents are streams of their own; one that nobody asked for is not stored. */
+  private async addParents(json: JsonObject): Promise<void> {
+    for (const each of list(json['retriever'] as JsonObject, 'partition_router').map((component) =>
+      replaced(this.kit, component),
+    )) {
+      for (const parent of list(each, 'parent_stream_configs').map((component) => replaced(this.kit, component))) {
+        const stream = parent['stream'] as JsonObject;
+        const name = this.known.get(identityOf(stream));
+        if (name !== undefined) await this.add(stream, name, false);
+      }
+    }
+  }
+
+  private parentName(parent: JsonObject, child: string): string {
+    const id = identityOf(parent);
+    const known = this.known.get(id);
+    if (known !== undefined) return known;
+    const taken = new Set(this.known.values());
+    let name = `_${nameOf(parent)}`;
+    if (taken.has(name)) name = `_${nameOf(parent)}_of_${child}`;
+    this.known.set(id, name);
+    return name;
+  }
+
+  private async schema(json: JsonObject): Promise<JsonObject> {
+    const { kit } = this;
+    const loader = json['schema_loader'];
+    if (isObject(loader) && loader['type'] === 'DynamicSchemaLoader')
+      return dynamicSchema(kit, loader, () => this.fetchAll(loader['retriever'] as JsonObject));
+    return schemaOf(json, { manifest: kit.manifest, config: kit.config, templates: kit.templates });
+  }
+
+  /** A list of properties that the API itself tells, asked for once. */
+  private async askForProperties(component: JsonObject): Promise<void> {
+    const own = component['requester'];
+    const list = isObject(own) ? queryPropertiesOf(replaced(this.kit, own))?.['property_list'] : undefined;
+    if (!isObject(list) || this.kit.propertyLists.has(list)) return;
+    const path = Array.isArray(list['property_field_path'])
+      ? list['property_field_path'].map((part) => text(this.kit, list, part)({}))
+      : [];
+    const records = await this.fetchAll(list['retriever'] as JsonObject);
+    this.kit.propertyLists.set(list, [...new Set(records.flatMap((record) => valuesAt(record, path)).map(String))]);
+  }
+
+  /** All records of a retriever that belongs to no stream. */
+  private async fetchAll(component: JsonObject): Promise<JsonObject[]> {
+    const records: JsonObject[] = [];
+    const read = retriever(this.kit, { name: 'components' }, component, () => ({}), this.parts);
+    for (let token = read.paginator.first, more = true; more;) {
+      const page = await read.page({
+        slice: {},
+        token,
+        signal: new AbortController().signal,
+        weight: () => Infinity,
+        fill: () => {},
+      });
+      records.push(...(page.records as JsonObject[]));
+      token = page.next;
+      more = token !== null;
+    }
+    return records;
+  }
+
+  private authenticator(component: JsonObject | undefined): Authenticator {
+    const id = component ? identityOf(chosenAuthenticator(this.kit, component)) : '';
+    const known = this.authenticators.get(id);
+    if (known) return known;
+    const made = authenticator(this.kit, component, this.sendPlain, (login) => this.login(login));
+    this.authenticators.set(id, made);
+    return made;
+  }
+
+  private readonly sendPlain: SendPlain = async (request) => {
+    const response = await this.loginClient.request({
+      path: '',
+      endpoint: 'login',
+      interactive: true,
+      signal: new AbortController().signal,
+      outgoing: async () => ({ ...request, headers: { accept: 'application/json', ...request.headers } }),
+      decode: (body) => parseJson(body.toString('utf8')),
+      judge: ({ status }) => (status >= 500 ? { kind: 'retry', reason: `status ${status}` } : { kind: 'ok' }),
+    });
+    return { status: response.status, body: response.body, serverTimeMs: response.serverTimeMs };
+  };
+
+  private async login(component: JsonObject): Promise<unknown> {
+    const login = requester(this.kit, component);
+    const own = this.authenticator(
+      isObject(login.component['authenticator']) ? login.component['authenticator'] : undefined,
+    );
+    const parts = { ...emptyParts(), ...login.parts({}) };
+    await own.apply(parts);
+    const request = login.finish(parts, {}, undefined);
+    const { status, body } = await this.sendPlain(request);
+    if (status >= 400)
+      throw new ConfigError('the login was refused', {
+        code: 'login_refused',
+        place: request.url.split('?')[0],
+        expected: 'a session token',
+        found: `status ${status}`,
+        next: 'check the credential in the configuration',
+      });
+    return body;
+  }
+
+  /** One page of the stream that the manifest names for it, or of what that stream's parents begin with. */
+  private async check(definitions: JsonObject[], signal: AbortSignal): Promise<Account> {
+    const { root } = this.kit.manifest;
+    const checked =
+      isObject(root['check']) && Array.isArray(root['check']['stream_names'])
+        ? root['check']['stream_names'].map(String)
+        : [];
+    const names = checked.length > 0 ? checked : definitions.map(nameOf);
+    let json = partsOf(definitions.find((each) => names.includes(nameOf(each))) ?? definitions[0]!)[0]!;
+    for (let parent = firstParent(json); parent; parent = firstParent(json)) json = parent;
+    // Files are not fetched for a check.
+    const known =
+      json['file_uploader'] === undefined
+        ? this.streams.find((stream) => stream.name === this.known.get(identityOf(json)))
+        : undefined;
+    const stream =
+      known ??
+      declarativeStream(json, nameOf(json), false, {
+        kit: this.kit,
+        retrieverParts: this.parts,
+        schemaOf: () => ({}),
+        parentName: (parent, child) => this.parentName(parent, child),
+        lockOf: () => undefined,
+        addWalk() {},
+        pages: this.pages,
+        filesOf: () => undefined,
+      });
+    let slice: string | undefined;
+    if (stream.division.kind === 'slices' && 'list' in stream.division.of) [slice] = await stream.division.of.list();
+    let serverTimeMs: number | undefined;
+    try {
+      ({ serverTimeMs } = await stream.page({
+        gte: null,
+        lt: null,
+        cursor: null,
+        ...(slice === undefined ? {} : { slice }),
+        ...(stream.division.kind === 'numbered' ? { number: 0 } : {}),
+        signal,
+        weight: () => Infinity,
+      }));
+    } catch (error) {
+      if (!(error instanceof SkippableError)) throw error;
+      throw new ConfigError(
+        `the check of ${this.kit.manifest.name} failed on stream ${nameOf(json)}: ${messageOf(error)}`,
+        {
+          code: error.code,
+          place: error.place,
+          expected: error.expected ?? 'an answer',
+          found: error.found,
+          next: error.next ?? 'check the configuration',
+          cause: error,
+        },
+      );
+    }
+    return { id: this.kit.manifest.name, createdMs: undefined, serverTimeMs: serverTimeMs ?? this.kit.clock.now() };
+  }
+}
+
+function firstParent(json: JsonObject): JsonObject | undefined {
+  const config = list((json['retriever'] ?? {}) as JsonObject, 'partition_router').flatMap((each) =>
+    list(each, 'parent_stream_configs'),
+  )[0];
+  return config && isObject(config['stream']) ? partsOf(config['stream'])[0] : undefined;
+}
+
+function secondsOf(kit: Kit, component: JsonObject, duration: string): number {
+  try {
+    const { ms, months } = parseDuration(duration);
+    return ms / 1000 + months * 30 * 86_400;
+  } catch (error) {
+    if (!(error instanceof DateTextError)) throw error;
+    throw new ConfigError('api_retention_period is no duration', {
+      code: 'bad_duration',
+      place: placeOf(kit.manifest, component),
+      expected: 'an ISO 8601 duration like P30D',
+      found: duration,
+    });
+  }
+}
