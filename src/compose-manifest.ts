@@ -10,7 +10,7 @@ import { twinOf, type Twins } from './sources/manifest/runtime/twins.js';
 import { TWINS } from './sources/manifest/twins/registry.js';
 import { loadTwins } from './sources/manifest/open.js';
 import { airbyteDestination, type AirbyteOutput } from './destinations/airbyte/destination.js';
-import type { Destination } from './destination/contract.js';
+import type { Destination } from './destinations/contract.js';
 import type { AttemptEvent } from './http/client.js';
 import { spanOnAxis } from './pipeline/axes.js';
 import type { AirbyteStream, AirbyteStreamState, ConfiguredCatalog } from './sources/manifest/airbyte/messages.js';

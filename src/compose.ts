@@ -8,7 +8,7 @@ import type { DestinationConfig } from './config/schema.js';
 import { stripeConfigSchema, type StripeConfig } from './sources/stripe/config.js';
 import { stripeSource } from './sources/stripe/source.js';
 import { STREAMS } from './sources/stripe/streams.js';
-import type { Destination } from './destination/contract.js';
+import type { Destination } from './destinations/contract.js';
 import { ndjsonDestination } from './destinations/ndjson/destination.js';
 import {
   embeddedDestination,

@@ -13,7 +13,7 @@ import {
   postgresDestination,
   type PostgresDestination,
 } from '../src/destinations/postgres/destination.js';
-import type { Destination } from '../src/destination/contract.js';
+import type { Destination } from '../src/destinations/contract.js';
 import type { RunEvent, RunSummary } from '../src/pipeline/events.js';
 import { runSync } from '../src/pipeline/sync.js';
 import { connect, type PostgresTarget } from '../src/postgres/connect.js';

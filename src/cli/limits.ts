@@ -1,7 +1,7 @@
 /** headrace limits */
 import { systemClock } from '../base/clock.js';
 import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
-import type { Destination } from '../destination/contract.js';
+import type { Destination } from '../destinations/contract.js';
 import { ConfigError, EXIT } from '../base/errors.js';
 import type { LimitView } from '../gate/gate.js';
 import { storedLimits, type StoredLimits } from '../pipeline/limit-memory.js';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { systemClock } from '../base/clock.js';
 import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
 import { validate } from '../config/load.js';
-import type { DestinationSession, StateWrite } from '../destination/contract.js';
+import type { DestinationSession, StateWrite } from '../destinations/contract.js';
 import { ConfigError, EXIT, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { resetStream } from '../pipeline/reset.js';

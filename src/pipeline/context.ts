@@ -1,6 +1,6 @@
 /** What the parts of one run share. */
 import type { Clock } from '../base/clock.js';
-import type { DestinationSession, StreamTarget } from '../destination/contract.js';
+import type { DestinationSession, StreamTarget } from '../destinations/contract.js';
 import type { Ticket } from '../gate/gate.js';
 import { LIMITS } from '../base/bounds.js';
 import type { WriteMode } from '../base/catalog.js';

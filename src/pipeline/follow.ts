@@ -1,7 +1,7 @@
 /**
  * Decides, from what is stored, what a run has to read of a stream: everything, the rest, what came since, or nothing.
  */
-import type { StateEntry, StateWrite } from '../destination/contract.js';
+import type { StateEntry, StateWrite } from '../destinations/contract.js';
 import { ConfigError } from '../base/errors.js';
 import type { WriteMode } from '../base/catalog.js';
 import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../ledger/ledger.js';

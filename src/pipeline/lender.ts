@@ -5,7 +5,7 @@
  * still has under way is refused.
  */
 import type { Clock } from '../base/clock.js';
-import type { DestinationSession, Loan, LoanBook, StateEntry, StateWrite } from '../destination/contract.js';
+import type { DestinationSession, Loan, LoanBook, StateEntry, StateWrite } from '../destinations/contract.js';
 import { LedgerConflictError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { decodeStream, SLICES_PREFIX, type OpenSlices } from '../ledger/checkpoint.js';

@@ -1,5 +1,5 @@
 /** What a run learns of a credential's limits, kept in the destination's state for the next one. */
-import type { DestinationSession, StateEntry } from '../destination/contract.js';
+import type { DestinationSession, StateEntry } from '../destinations/contract.js';
 import type { Clock } from '../base/clock.js';
 import { LedgerConflictError } from '../base/errors.js';
 import type { LimitView } from '../gate/gate.js';

@@ -1,7 +1,7 @@
 /** A borrower: reads parts of a run that another process leads, until that run is over. */
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.js';
-import type { Destination, DestinationSession, Loan, LoanBook } from '../destination/contract.js';
+import type { Destination, DestinationSession, Loan, LoanBook } from '../destinations/contract.js';
 import { FatalError, PausedError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { WriteMode } from '../base/catalog.js';

@@ -1,5 +1,5 @@
 /** Reads a stream whose span can be divided: ranges, page numbers, or a single chain. */
-import type { StateWrite } from '../destination/contract.js';
+import type { StateWrite } from '../destinations/contract.js';
 import { CursorGoneError, FatalError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent, type Range } from '../ledger/ledger.js';

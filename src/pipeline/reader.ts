@@ -1,6 +1,6 @@
 /** What readers of ranges and of slices have in common: a queue of fetched pages, and how it ends. */
-import type { Batch, Counts, PreparedRows, StateWrite } from '../destination/contract.js';
-import { addCounts } from '../destination/contract.js';
+import type { Batch, Counts, PreparedRows, StateWrite } from '../destinations/contract.js';
+import { addCounts } from '../destinations/contract.js';
 import { FatalError, PausedError } from '../base/errors.js';
 import type { Ticket } from '../gate/gate.js';
 import { LIMITS } from '../base/bounds.js';

@@ -1,5 +1,5 @@
 /** One stream's way through a run: open, read, sweep, settle what a re-read did not see, mark complete. */
-import type { StateWrite } from '../destination/contract.js';
+import type { StateWrite } from '../destinations/contract.js';
 import { PausedError, SkippableError } from '../base/errors.js';
 import { mergesOf, totals } from '../ledger/ledger.js';
 import type { Stream } from '../sources/contract.js';

@@ -1,7 +1,7 @@
 /** One run of one connection: plan -> read -> write -> commit -> checkpoint -> prove. */
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.js';
-import type { Destination, DestinationSession, StateEntry, StateWrite } from '../destination/contract.js';
+import type { Destination, DestinationSession, StateEntry, StateWrite } from '../destinations/contract.js';
 import { HeadraceError, messageOf, PausedError } from '../base/errors.js';
 import type { GateStatus } from '../gate/gate.js';
 import { LIMITS } from '../base/bounds.js';

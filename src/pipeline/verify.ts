@@ -1,5 +1,5 @@
 /** Proves what is stored: against the ledger, and on request against the API by sampled parts of the span. */
-import type { DestinationSession } from '../destination/contract.js';
+import type { DestinationSession } from '../destinations/contract.js';
 import { SkippableError } from '../base/errors.js';
 import type { WriteMode } from '../base/catalog.js';
 import type { Random } from '../base/random.js';

@@ -1,5 +1,5 @@
 /** What a task works on: a connection, opened by the wiring. */
-import type { Destination } from '../destination/contract.js';
+import type { Destination } from '../destinations/contract.js';
 import type { GateStatus } from '../gate/gate.js';
 import type { Permits } from '../pipeline/context.js';
 import type { LimitKeeper } from '../pipeline/limit-memory.js';

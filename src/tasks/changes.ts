@@ -2,7 +2,7 @@
  * Turns events that a webhook stored into reads of the objects that they name: what is stored is what the API says now.
  */
 import type { Clock } from '../base/clock.js';
-import type { Batch } from '../destination/contract.js';
+import type { Batch } from '../destinations/contract.js';
 import { LIMITS } from '../base/bounds.js';
 import { targetsOf } from '../pipeline/context.js';
 import type { WebhookInbox } from '../scheduler/inbox.js';

@@ -1,6 +1,6 @@
 /** What a connection's destination knows of its streams and limits, and how a stream is read again. */
 import type { Clock } from '../base/clock.js';
-import type { DestinationSession } from '../destination/contract.js';
+import type { DestinationSession } from '../destinations/contract.js';
 import { ConfigError } from '../base/errors.js';
 import type { LimitView } from '../gate/gate.js';
 import { LIMITS_STREAM, storedLimits } from '../pipeline/limit-memory.js';

@@ -1,5 +1,5 @@
 import { describe, test } from 'vitest';
-import { destinationConformance } from '../../src/destination/conformance.js';
+import { destinationConformance } from '../../src/destinations/conformance.js';
 import { ndjsonDestination } from '../../src/destinations/ndjson/destination.js';
 import { scratch, testDatabase } from '../support.js';
 import { connect } from '../../src/postgres/connect.js';

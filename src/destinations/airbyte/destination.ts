@@ -15,7 +15,7 @@ import {
   type PrepareInput,
   type StateEntry,
   type StateWrite,
-} from '../../destination/contract.js';
+} from '../contract.js';
 import { LedgerConflictError } from '../../base/errors.js';
 import { stringifyJson } from '../../base/json.js';
 import type { AirbyteMessage, AirbyteStateMessage } from '../../sources/manifest/airbyte/messages.js';

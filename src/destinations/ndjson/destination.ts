@@ -34,7 +34,7 @@ import {
   type PrepareInput,
   type StateEntry,
   type StateWrite,
-} from '../../destination/contract.js';
+} from '../contract.js';
 import { codeOf, ConfigError, FatalError, LedgerConflictError, messageOf, RetriableError } from '../../base/errors.js';
 import { stringifyJson } from '../../base/json.js';
 import { LIMITS } from '../../base/bounds.js';

@@ -3,14 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import {
-  addCounts,
-  noCounts,
-  type Batch,
-  type CommitReceipt,
-  type Counts,
-  type StateWrite,
-} from '../../destination/contract.js';
+import { addCounts, noCounts, type Batch, type CommitReceipt, type Counts, type StateWrite } from '../contract.js';
 import { codeOf, LedgerConflictError } from '../../base/errors.js';
 import { stringifyJson } from '../../base/json.js';
 import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';

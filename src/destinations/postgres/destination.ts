@@ -1,5 +1,5 @@
 /** The destinations `postgres` and `embedded`: one code path, two ways to find the server. */
-import type { Destination, DestinationSession, OpenOptions } from '../../destination/contract.js';
+import type { Destination, DestinationSession, OpenOptions } from '../contract.js';
 import { connect, targetFromUrl, type PostgresTarget } from '../../postgres/connect.js';
 import { EmbeddedServer } from '../../postgres/embedded/server.js';
 import { describePostgresError } from '../../postgres/database-errors.js';

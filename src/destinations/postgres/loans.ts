@@ -1,6 +1,6 @@
 /** Parts of a ledger that processes lend each other, kept beside the ledger itself. */
 import type pg from 'pg';
-import type { Loan, LoanBook } from '../../destination/contract.js';
+import type { Loan, LoanBook } from '../contract.js';
 
 /** A borrower that gave no sign of life for this long is gone. It looks several times as often. */
 const STALE = '2500 milliseconds';

@@ -11,7 +11,7 @@ import type {
   PrepareInput,
   StateEntry,
   StateWrite,
-} from '../../destination/contract.js';
+} from '../contract.js';
 import { codeOf, ConfigError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { connect, type PostgresTarget } from '../../postgres/connect.js';

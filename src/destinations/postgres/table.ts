@@ -1,7 +1,7 @@
 /** One stream's table: its columns, how it grows, and rows made ready for it. */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import type { PreparedRows, PrepareInput, StreamTarget } from '../../destination/contract.js';
+import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
 import { ConfigError, FatalError } from '../../base/errors.js';
 import { stringifyJson } from '../../base/json.js';
 import { LIMITS } from '../../base/bounds.js';
