@@ -10,7 +10,7 @@ import { gzipSync } from 'node:zlib';
 import { openCoordination } from '../src/compose-scheduler.js';
 import { serviceParts } from '../src/compose-service.js';
 import { systemClock } from '../src/base/clock.js';
-import type { Progress, StreamProgress } from '../src/pipeline/events.js';
+import type { Progress, StreamProgress } from '../src/engine/report/events.js';
 import { seededRandom } from '../src/base/random.js';
 import { RunRecorder } from '../src/runs/recorder.js';
 import { listen, webApp } from '../src/server/app.js';

@@ -12,7 +12,7 @@ import { loadTwins } from './sources/manifest/open.js';
 import { airbyteDestination, type AirbyteOutput } from './destinations/airbyte/destination.js';
 import type { Destination } from './destinations/contract.js';
 import type { AttemptEvent } from './http/client.js';
-import { spanOnAxis } from './pipeline/axes.js';
+import { spanOnAxis } from './engine/read/axes.js';
 import type { AirbyteStream, AirbyteStreamState, ConfiguredCatalog } from './sources/manifest/airbyte/messages.js';
 
 export { loadManifest } from './sources/manifest/document/manifest.js';

@@ -25,7 +25,7 @@ import { SecretBox, type IsSecret, type Settings } from './connections/secrets.j
 import { ConnectionStore } from './connections/store.js';
 import { ConfigError, messageOf } from './base/errors.js';
 import { redact, registerSecret } from './base/log.js';
-import type { Progress, RunEvent } from './pipeline/events.js';
+import type { Progress, RunEvent } from './engine/report/events.js';
 import { EmbeddedServer } from './postgres/embedded/server.js';
 import { targetFromUrl, type PostgresTarget } from './postgres/connect.js';
 import { systemRandom } from './base/random.js';

@@ -24,8 +24,8 @@ import { ceilingsOfOne, InterchangeableGate } from './gate/interchangeable-gate.
 import { QuotaGate } from './gate/quota-gate.js';
 import type { ApiClient, AttemptEvent } from './http/client.js';
 import type { Exchange } from './sources/manifest/runtime/retriever.js';
-import type { Permits } from './pipeline/context.js';
-import type { LimitKeeper } from './pipeline/limit-memory.js';
+import type { Permits } from './engine/read/context.js';
+import type { LimitKeeper } from './engine/run/limit-memory.js';
 import type { WriteMode } from './base/catalog.js';
 import { connect } from './postgres/connect.js';
 import { systemRandom } from './base/random.js';

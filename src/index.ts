@@ -21,8 +21,8 @@ export {
   SliceGoneError,
 } from './base/errors.js';
 export type { Ceilings, LimitFact, LimitView, Reading } from './gate/gate.js';
-export type { Progress, RunEvent, RunOutcome, RunSummary, StreamProof } from './pipeline/events.js';
-export { runSync, type SyncOptions } from './pipeline/sync.js';
+export type { Progress, RunEvent, RunOutcome, RunSummary, StreamProof } from './engine/report/events.js';
+export { runSync, type SyncOptions } from './engine/run/sync.js';
 export type { Twin, TwinInput, Twins } from './sources/manifest/runtime/twins.js';
 export {
   maxConcurrentProcessesPerConcurrencyPartition,

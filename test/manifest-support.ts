@@ -3,8 +3,8 @@ import { readFileSync, existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.js';
 import { newRunId, openDestination, openSource, type ConnectionConfig } from '../src/compose.js';
-import type { RunSummary } from '../src/pipeline/events.js';
-import { runSync } from '../src/pipeline/sync.js';
+import type { RunSummary } from '../src/engine/report/events.js';
+import { runSync } from '../src/engine/run/sync.js';
 import { startTestbed, type Testbed, type TestbedAnswer, type TestbedRequest } from '../src/testbed/index.js';
 import { scratch } from './support.js';
 

@@ -14,8 +14,8 @@ import {
   type PostgresDestination,
 } from '../src/destinations/postgres/destination.js';
 import type { Destination } from '../src/destinations/contract.js';
-import type { RunEvent, RunSummary } from '../src/pipeline/events.js';
-import { runSync } from '../src/pipeline/sync.js';
+import type { RunEvent, RunSummary } from '../src/engine/report/events.js';
+import { runSync } from '../src/engine/run/sync.js';
 import { connect, type PostgresTarget } from '../src/postgres/connect.js';
 import { TESTBED_LIVE_KEY } from '../src/testbed/index.js';
 

@@ -18,8 +18,8 @@ import {
 } from '../compose-manifest.js';
 import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../base/errors.js';
 import { redact } from '../base/log.js';
-import type { Progress, RunEvent } from '../pipeline/events.js';
-import { runSync } from '../pipeline/sync.js';
+import type { Progress, RunEvent } from '../engine/report/events.js';
+import { runSync } from '../engine/run/sync.js';
 import type {
   AirbyteMessage,
   AirbyteStreamState,

@@ -4,7 +4,7 @@ import { newRunId, openDestination, openSource, resolveConnection, type Connecti
 import type { Destination } from '../destinations/contract.js';
 import { ConfigError, EXIT } from '../base/errors.js';
 import type { LimitView } from '../gate/gate.js';
-import { storedLimits, type StoredLimits } from '../pipeline/limit-memory.js';
+import { storedLimits, type StoredLimits } from '../engine/run/limit-memory.js';
 import { count, json, note, out, table } from './output.js';
 import { rateText } from './progress-view.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Progress } from '../pipeline/events.js';
+import type { Progress } from '../engine/report/events.js';
 import { metricsText } from './metrics.js';
 
 test('metrics tell requests, rejections and their reasons, and how much of each limit is used', () => {

@@ -5,7 +5,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { ConfigError, messageOf } from '../base/errors.js';
 import { redact } from '../base/log.js';
-import type { Progress } from '../pipeline/events.js';
+import type { Progress } from '../engine/report/events.js';
 
 type Sample = [labels: Record<string, string>, value: number];
 

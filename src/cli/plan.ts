@@ -1,7 +1,7 @@
 /** headrace plan */
 import { openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
 import { EXIT } from '../base/errors.js';
-import { planSync } from '../pipeline/plan.js';
+import { planSync } from '../engine/report/plan.js';
 import { count, duration, json, out, table } from './output.js';
 
 export async function command(

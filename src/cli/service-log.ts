@@ -7,7 +7,7 @@ import { pino, type Logger } from 'pino';
 import { systemClock } from '../base/clock.js';
 import { ConfigError } from '../base/errors.js';
 import { redact } from '../base/log.js';
-import type { RunEvent } from '../pipeline/events.js';
+import type { RunEvent } from '../engine/report/events.js';
 import type { ClaimedTask } from '../scheduler/scheduler.js';
 import type { WorkerEvent } from '../scheduler/worker.js';
 import { note } from './output.js';

@@ -7,10 +7,10 @@ import { validate } from '../config/load.js';
 import type { DestinationSession, StateWrite } from '../destinations/contract.js';
 import { ConfigError, EXIT, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
-import { resetStream } from '../pipeline/reset.js';
+import { resetStream } from '../engine/run/reset.js';
 import type { Stream } from '../sources/contract.js';
 import { totals } from '../ledger/ledger.js';
-import { LIMITS_STREAM } from '../pipeline/limit-memory.js';
+import { LIMITS_STREAM } from '../engine/run/limit-memory.js';
 import { decodeStream } from '../ledger/checkpoint.js';
 import { json, note, out, table } from './output.js';
 

@@ -10,8 +10,8 @@ import {
 } from '../compose.js';
 import { EXIT, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
-import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../pipeline/events.js';
-import { runSync } from '../pipeline/sync.js';
+import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../engine/report/events.js';
+import { runSync } from '../engine/run/sync.js';
 import { rateLimitedStatus } from '../sources/manifest/airbyte/stream-status.js';
 import { metricsText, writeMetrics } from './metrics.js';
 import { json, note, out } from './output.js';

@@ -6,7 +6,7 @@
 import type { Clock } from '../base/clock.js';
 import { redact } from '../base/log.js';
 import { LIMITS } from '../base/bounds.js';
-import type { Progress, RunEvent, RunSummary } from '../pipeline/events.js';
+import type { Progress, RunEvent, RunSummary } from '../engine/report/events.js';
 import type { Pool } from '../postgres/pool.js';
 
 export interface RunIdentity {

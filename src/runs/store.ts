@@ -1,5 +1,5 @@
 /** Runs as they were written down. Read only, but for saying that somebody watches. */
-import type { Progress, RunSummary } from '../pipeline/events.js';
+import type { Progress, RunSummary } from '../engine/report/events.js';
 import type { Pool } from '../postgres/pool.js';
 
 export interface RunView {

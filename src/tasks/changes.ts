@@ -4,7 +4,7 @@
 import type { Clock } from '../base/clock.js';
 import type { Batch } from '../destinations/contract.js';
 import { LIMITS } from '../base/bounds.js';
-import { targetsOf } from '../pipeline/context.js';
+import { targetsOf } from '../engine/read/context.js';
 import type { WebhookInbox } from '../scheduler/inbox.js';
 import type { Settlement } from '../scheduler/scheduler.js';
 import { withOpened, type ConnectionAccess } from './access.js';

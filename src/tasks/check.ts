@@ -1,7 +1,7 @@
 /** Tasks that only look: `check` and `verify`. */
 import type { Clock } from '../base/clock.js';
-import { targetsOf } from '../pipeline/context.js';
-import { verifyAgainstApi, verifyLedger } from '../pipeline/verify.js';
+import { targetsOf } from '../engine/read/context.js';
+import { verifyAgainstApi, verifyLedger } from '../engine/run/verify.js';
 import type { Random } from '../base/random.js';
 import type { Settlement } from '../scheduler/scheduler.js';
 import { withOpened, type ConnectionAccess } from './access.js';

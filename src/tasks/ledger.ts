@@ -3,8 +3,8 @@ import type { Clock } from '../base/clock.js';
 import type { DestinationSession } from '../destinations/contract.js';
 import { ConfigError } from '../base/errors.js';
 import type { LimitView } from '../gate/gate.js';
-import { LIMITS_STREAM, storedLimits } from '../pipeline/limit-memory.js';
-import { resetStream } from '../pipeline/reset.js';
+import { LIMITS_STREAM, storedLimits } from '../engine/run/limit-memory.js';
+import { resetStream } from '../engine/run/reset.js';
 import { decodeStream, META_KEY } from '../ledger/checkpoint.js';
 import type { ConnectionAccess } from './access.js';
 

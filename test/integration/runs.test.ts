@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { LIMITS } from '../../src/base/bounds.js';
-import type { Progress, RunSummary } from '../../src/pipeline/events.js';
+import type { Progress, RunSummary } from '../../src/engine/report/events.js';
 import { connect } from '../../src/postgres/connect.js';
 import { RunRecorder } from '../../src/runs/recorder.js';
 import { RunStore } from '../../src/runs/store.js';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ndjsonDestination } from '../../src/destinations/ndjson/destination.js';
 import { postgresDestination, type PostgresDestination } from '../../src/destinations/postgres/destination.js';
-import type { RunEvent } from '../../src/pipeline/events.js';
+import type { RunEvent } from '../../src/engine/report/events.js';
 import { startStripeTestbed, type StripeTestbed, type StripeTestbedOptions, SHAPES } from '../../src/testbed/index.js';
 import { query, scratch, syncStripe, testDatabase, uniqueName } from '../support.js';
 

@@ -1,9 +1,9 @@
 /** A dry run: a few probes a stream tell how many rows, requests and seconds a sync would take. Nothing is stored. */
-import { SkippableError } from '../base/errors.js';
-import { DensityModel } from '../ledger/density.js';
-import type { Page, Source, Stream } from '../sources/contract.js';
-import { isOneWay } from './axes.js';
-import type { Permits } from './context.js';
+import { SkippableError } from '../../base/errors.js';
+import { DensityModel } from '../../ledger/density.js';
+import type { Page, Source, Stream } from '../../sources/contract.js';
+import { isOneWay } from '../read/axes.js';
+import type { Permits } from '../read/context.js';
 
 export interface StreamPlan {
   stream: string;

@@ -1,15 +1,15 @@
 /** What readers of ranges and of slices have in common: a queue of fetched pages, and how it ends. */
-import type { Batch, Counts, PreparedRows, StateWrite } from '../destinations/contract.js';
-import { addCounts } from '../destinations/contract.js';
-import { FatalError, PausedError } from '../base/errors.js';
-import type { Ticket } from '../gate/gate.js';
-import { LIMITS } from '../base/bounds.js';
-import type { DataRecord } from '../base/catalog.js';
-import { SLICES_PREFIX, type OpenSlices } from '../ledger/checkpoint.js';
-import type { Page, RecordGroup, Slice, Stream } from '../sources/contract.js';
+import type { Batch, Counts, PreparedRows, StateWrite } from '../../destinations/contract.js';
+import { addCounts } from '../../destinations/contract.js';
+import { FatalError, PausedError } from '../../base/errors.js';
+import type { Ticket } from '../../gate/gate.js';
+import { LIMITS } from '../../base/bounds.js';
+import type { DataRecord } from '../../base/catalog.js';
+import { SLICES_PREFIX, type OpenSlices } from '../../ledger/checkpoint.js';
+import type { Page, RecordGroup, Slice, Stream } from '../../sources/contract.js';
 import type { RunContext } from './context.js';
 import type { SliceReader } from './slice-reader.js';
-import type { Pending, TakenBatch } from './writer.js';
+import type { Pending, TakenBatch } from '../write/writer.js';
 
 export interface ChildOpening {
   child: SliceReader;

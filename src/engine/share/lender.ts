@@ -4,14 +4,14 @@
  * pages under those entries' versions, and a leader that takes a part back raises them first, so that what the borrower
  * still has under way is refused.
  */
-import type { Clock } from '../base/clock.js';
-import type { DestinationSession, Loan, LoanBook, StateEntry, StateWrite } from '../destinations/contract.js';
-import { LedgerConflictError } from '../base/errors.js';
-import { LIMITS } from '../base/bounds.js';
-import { decodeStream, SLICES_PREFIX, type OpenSlices } from '../ledger/checkpoint.js';
-import { RangeReader } from './range-reader.js';
-import { SliceReader } from './slice-reader.js';
-import type { StreamRun } from './stream-run.js';
+import type { Clock } from '../../base/clock.js';
+import type { DestinationSession, Loan, LoanBook, StateEntry, StateWrite } from '../../destinations/contract.js';
+import { LedgerConflictError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
+import { decodeStream, SLICES_PREFIX, type OpenSlices } from '../../ledger/checkpoint.js';
+import { RangeReader } from '../read/range-reader.js';
+import { SliceReader } from '../read/slice-reader.js';
+import type { StreamRun } from '../run/stream-run.js';
 
 const POLL_MS = 120;
 /** Tries to take a part back from a borrower that still commits. */

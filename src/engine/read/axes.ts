@@ -1,7 +1,7 @@
 /** How each shape of division lies on the planner's axis, which is always read from high positions to low ones. */
-import type { PageRead, RangeRequest } from '../ledger/planner.js';
-import type { Division, Page, PageRequest } from '../sources/contract.js';
-import type { DataRecord } from '../base/catalog.js';
+import type { PageRead, RangeRequest } from '../../ledger/planner.js';
+import type { Division, Page, PageRequest } from '../../sources/contract.js';
+import type { DataRecord } from '../../base/catalog.js';
 
 export interface Axis {
   unit: number;

@@ -3,14 +3,14 @@
  * still open, one entry for each page of parents; a slice opens with its parent's commit and closes with its own last
  * page.
  */
-import { CursorGoneError, SliceGoneError } from '../base/errors.js';
-import { LIMITS } from '../base/bounds.js';
-import type { DataRecord } from '../base/catalog.js';
-import type { Page, Slice, Stream } from '../sources/contract.js';
-import type { OpenSlices, StreamMeta, StreamState } from '../ledger/checkpoint.js';
+import { CursorGoneError, SliceGoneError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
+import type { DataRecord } from '../../base/catalog.js';
+import type { Page, Slice, Stream } from '../../sources/contract.js';
+import type { OpenSlices, StreamMeta, StreamState } from '../../ledger/checkpoint.js';
 import { chainsFor, type RunContext } from './context.js';
 import { Reader, type QueuedPage } from './reader.js';
-import type { TakenBatch } from './writer.js';
+import type { TakenBatch } from '../write/writer.js';
 
 interface Entry {
   version: number;

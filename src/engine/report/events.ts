@@ -1,5 +1,5 @@
 /** What a run tells while it goes on. Progress is pulled as a snapshot; events are pushed. */
-import type { Counts } from '../destinations/contract.js';
+import type { Counts } from '../../destinations/contract.js';
 
 export type StreamStatus = 'waiting' | 'reading' | 'complete' | 'skipped' | 'failed' | 'paused';
 

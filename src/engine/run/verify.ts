@@ -1,12 +1,12 @@
 /** Proves what is stored: against the ledger, and on request against the API by sampled parts of the span. */
-import type { DestinationSession } from '../destinations/contract.js';
-import { SkippableError } from '../base/errors.js';
-import type { WriteMode } from '../base/catalog.js';
-import type { Random } from '../base/random.js';
-import type { Source, Stream } from '../sources/contract.js';
-import { isOneWay } from './axes.js';
-import { decodeStream, type StreamState } from '../ledger/checkpoint.js';
-import type { StreamProof } from './events.js';
+import type { DestinationSession } from '../../destinations/contract.js';
+import { SkippableError } from '../../base/errors.js';
+import type { WriteMode } from '../../base/catalog.js';
+import type { Random } from '../../base/random.js';
+import type { Source, Stream } from '../../sources/contract.js';
+import { isOneWay } from '../read/axes.js';
+import { decodeStream, type StreamState } from '../../ledger/checkpoint.js';
+import type { StreamProof } from '../report/events.js';
 import { readBy } from './follow.js';
 import { prove } from './proof.js';
 

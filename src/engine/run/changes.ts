@@ -1,8 +1,8 @@
 /** The change stream: which part of it this run reads, and whether it still reaches back far enough. */
-import type { StateEntry, StateWrite } from '../destinations/contract.js';
-import { isClosed } from '../ledger/ledger.js';
-import type { Account, Source } from '../sources/contract.js';
-import { decodeStream, META_KEY, type StreamMeta } from '../ledger/checkpoint.js';
+import type { StateEntry, StateWrite } from '../../destinations/contract.js';
+import { isClosed } from '../../ledger/ledger.js';
+import type { Account, Source } from '../../sources/contract.js';
+import { decodeStream, META_KEY, type StreamMeta } from '../../ledger/checkpoint.js';
 import { beginAs, type OpenedStream } from './follow.js';
 
 export interface OpenedChanges {

@@ -1,11 +1,11 @@
 /**
  * Decides, from what is stored, what a run has to read of a stream: everything, the rest, what came since, or nothing.
  */
-import type { StateEntry, StateWrite } from '../destinations/contract.js';
-import { ConfigError } from '../base/errors.js';
-import type { WriteMode } from '../base/catalog.js';
-import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../ledger/ledger.js';
-import type { Division, Stream } from '../sources/contract.js';
+import type { StateEntry, StateWrite } from '../../destinations/contract.js';
+import { ConfigError } from '../../base/errors.js';
+import type { WriteMode } from '../../base/catalog.js';
+import { cutIntoWindows, isClosed, openLedger, reduce, type Ledger } from '../../ledger/ledger.js';
+import type { Division, Stream } from '../../sources/contract.js';
 import {
   decodeStream,
   encodeRange,
@@ -13,8 +13,8 @@ import {
   rangeKey,
   type StreamMeta,
   type StreamState,
-} from '../ledger/checkpoint.js';
-import { axisOf, isOneWay, spanOnAxis } from './axes.js';
+} from '../../ledger/checkpoint.js';
+import { axisOf, isOneWay, spanOnAxis } from '../read/axes.js';
 
 /** Rows may show up in a list a little late. */
 const NEW_ROWS_LOOKBACK_SECONDS = 600;

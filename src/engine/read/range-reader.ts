@@ -1,16 +1,16 @@
 /** Reads a stream whose span can be divided: ranges, page numbers, or a single chain. */
-import type { StateWrite } from '../destinations/contract.js';
-import { CursorGoneError, FatalError } from '../base/errors.js';
-import { LIMITS } from '../base/bounds.js';
-import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent, type Range } from '../ledger/ledger.js';
-import { Planner, type RangeRequest } from '../ledger/planner.js';
-import type { Page, Stream } from '../sources/contract.js';
-import { encodeRange, rangeKey, type StreamMeta } from '../ledger/checkpoint.js';
+import type { StateWrite } from '../../destinations/contract.js';
+import { CursorGoneError, FatalError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
+import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent, type Range } from '../../ledger/ledger.js';
+import { Planner, type RangeRequest } from '../../ledger/planner.js';
+import type { Page, Stream } from '../../sources/contract.js';
+import { encodeRange, rangeKey, type StreamMeta } from '../../ledger/checkpoint.js';
 import { axisOf, type Axis } from './axes.js';
 import { chainsFor, keyOf, type RunContext } from './context.js';
 import { Reader, type QueuedPage } from './reader.js';
 import type { SliceReader } from './slice-reader.js';
-import type { TakenBatch } from './writer.js';
+import type { TakenBatch } from '../write/writer.js';
 
 interface PageItem extends QueuedPage {
   kind: 'page';

@@ -1,8 +1,8 @@
 /** What a run learns of a credential's limits, kept in the destination's state for the next one. */
-import type { DestinationSession, StateEntry } from '../destinations/contract.js';
-import type { Clock } from '../base/clock.js';
-import { LedgerConflictError } from '../base/errors.js';
-import type { LimitView } from '../gate/gate.js';
+import type { DestinationSession, StateEntry } from '../../destinations/contract.js';
+import type { Clock } from '../../base/clock.js';
+import { LedgerConflictError } from '../../base/errors.js';
+import type { LimitView } from '../../gate/gate.js';
 
 /** The stream name under which the entries lie; the key is the credential's fingerprint. */
 export const LIMITS_STREAM = '_limits';

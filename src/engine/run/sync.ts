@@ -1,26 +1,26 @@
 /** One run of one connection: plan -> read -> write -> commit -> checkpoint -> prove. */
 import { setMaxListeners } from 'node:events';
-import type { Clock } from '../base/clock.js';
-import type { Destination, DestinationSession, StateEntry, StateWrite } from '../destinations/contract.js';
-import { HeadraceError, messageOf, PausedError } from '../base/errors.js';
-import type { GateStatus } from '../gate/gate.js';
-import { LIMITS } from '../base/bounds.js';
-import { Lender } from './lender.js';
+import type { Clock } from '../../base/clock.js';
+import type { Destination, DestinationSession, StateEntry, StateWrite } from '../../destinations/contract.js';
+import { HeadraceError, messageOf, PausedError } from '../../base/errors.js';
+import type { GateStatus } from '../../gate/gate.js';
+import { LIMITS } from '../../base/bounds.js';
+import { Lender } from '../share/lender.js';
 import { LimitMemory, type LimitKeeper } from './limit-memory.js';
-import type { WriteMode } from '../base/catalog.js';
-import type { Account, Source, Stream } from '../sources/contract.js';
+import type { WriteMode } from '../../base/catalog.js';
+import type { Account, Source, Stream } from '../../sources/contract.js';
 import { openChanges } from './changes.js';
-import { parentOf, targetsOf, type Permits, type RunContext } from './context.js';
-import type { Progress, RunEvent, RunOutcome, RunSummary } from './events.js';
+import { parentOf, targetsOf, type Permits, type RunContext } from '../read/context.js';
+import type { Progress, RunEvent, RunOutcome, RunSummary } from '../report/events.js';
 import { openStream, readerOf, type OpenInput } from './follow.js';
-import type { StreamMeta } from '../ledger/checkpoint.js';
-import { ByteBudget } from './memory.js';
-import { ProgressMeter } from './progress.js';
+import type { StreamMeta } from '../../ledger/checkpoint.js';
+import { ByteBudget } from '../read/memory.js';
+import { ProgressMeter } from '../report/progress.js';
 import { prove } from './proof.js';
-import { RangeReader } from './range-reader.js';
-import { SliceReader } from './slice-reader.js';
+import { RangeReader } from '../read/range-reader.js';
+import { SliceReader } from '../read/slice-reader.js';
 import { StreamRun } from './stream-run.js';
-import { Writer } from './writer.js';
+import { Writer } from '../write/writer.js';
 
 export interface SyncOptions {
   source: Source;

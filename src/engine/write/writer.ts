@@ -1,8 +1,8 @@
 /** Commits what readers have ready: several batches side by side, each one transaction. */
-import type { Batch, CommitReceipt, DestinationSession } from '../destinations/contract.js';
-import type { Clock } from '../base/clock.js';
-import { LIMITS } from '../base/bounds.js';
-import type { ByteBudget } from './memory.js';
+import type { Batch, CommitReceipt, DestinationSession } from '../../destinations/contract.js';
+import type { Clock } from '../../base/clock.js';
+import { LIMITS } from '../../base/bounds.js';
+import type { ByteBudget } from '../read/memory.js';
 
 export interface TakenBatch {
   batch: Batch;

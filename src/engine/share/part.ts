@@ -1,20 +1,20 @@
 /** A borrower: reads parts of a run that another process leads, until that run is over. */
 import { setMaxListeners } from 'node:events';
-import type { Clock } from '../base/clock.js';
-import type { Destination, DestinationSession, Loan, LoanBook } from '../destinations/contract.js';
-import { FatalError, PausedError } from '../base/errors.js';
-import { LIMITS } from '../base/bounds.js';
-import type { WriteMode } from '../base/catalog.js';
-import { mergesOf } from '../ledger/ledger.js';
-import type { Source } from '../sources/contract.js';
-import { decodeStream } from '../ledger/checkpoint.js';
-import { parentOf, targetsOf, type Permits, type RunContext } from './context.js';
-import type { RunEvent } from './events.js';
-import { readBy } from './follow.js';
-import { ByteBudget } from './memory.js';
-import { RangeReader } from './range-reader.js';
-import { SliceReader } from './slice-reader.js';
-import { Writer } from './writer.js';
+import type { Clock } from '../../base/clock.js';
+import type { Destination, DestinationSession, Loan, LoanBook } from '../../destinations/contract.js';
+import { FatalError, PausedError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
+import type { WriteMode } from '../../base/catalog.js';
+import { mergesOf } from '../../ledger/ledger.js';
+import type { Source } from '../../sources/contract.js';
+import { decodeStream } from '../../ledger/checkpoint.js';
+import { parentOf, targetsOf, type Permits, type RunContext } from '../read/context.js';
+import type { RunEvent } from '../report/events.js';
+import { readBy } from '../run/follow.js';
+import { ByteBudget } from '../read/memory.js';
+import { RangeReader } from '../read/range-reader.js';
+import { SliceReader } from '../read/slice-reader.js';
+import { Writer } from '../write/writer.js';
 
 export interface PartOptions {
   source: Source;

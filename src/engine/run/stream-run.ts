@@ -1,16 +1,16 @@
 /** One stream's way through a run: open, read, sweep, settle what a re-read did not see, mark complete. */
-import type { StateWrite } from '../destinations/contract.js';
-import { PausedError, SkippableError } from '../base/errors.js';
-import { mergesOf, totals } from '../ledger/ledger.js';
-import type { Stream } from '../sources/contract.js';
-import { META_KEY, type OpenSlices, type StreamMeta } from '../ledger/checkpoint.js';
-import type { RunContext } from './context.js';
-import type { StreamProgress, StreamStatus } from './events.js';
+import type { StateWrite } from '../../destinations/contract.js';
+import { PausedError, SkippableError } from '../../base/errors.js';
+import { mergesOf, totals } from '../../ledger/ledger.js';
+import type { Stream } from '../../sources/contract.js';
+import { META_KEY, type OpenSlices, type StreamMeta } from '../../ledger/checkpoint.js';
+import type { RunContext } from '../read/context.js';
+import type { StreamProgress, StreamStatus } from '../report/events.js';
 import { beginAs, type OpenedStream } from './follow.js';
-import { OrderBrokenError, RangeReader } from './range-reader.js';
-import type { Reader } from './reader.js';
-import { SliceReader } from './slice-reader.js';
-import type { Writer } from './writer.js';
+import { OrderBrokenError, RangeReader } from '../read/range-reader.js';
+import type { Reader } from '../read/reader.js';
+import { SliceReader } from '../read/slice-reader.js';
+import type { Writer } from '../write/writer.js';
 
 /** Slices that a listed stream opens as one entry. */
 const LISTED_PER_ENTRY = 500;

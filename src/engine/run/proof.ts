@@ -2,11 +2,11 @@
  * The proof at the end: the ledger has no gap and no overlap, every row read is accounted for, and the destination
  * holds what its receipts say.
  */
-import { noCounts, type Counts, type DestinationSession } from '../destinations/contract.js';
-import type { WriteMode } from '../base/catalog.js';
-import { coverFaults, totals, type Ledger } from '../ledger/ledger.js';
-import type { Stream } from '../sources/contract.js';
-import type { StreamProof } from './events.js';
+import { noCounts, type Counts, type DestinationSession } from '../../destinations/contract.js';
+import type { WriteMode } from '../../base/catalog.js';
+import { coverFaults, totals, type Ledger } from '../../ledger/ledger.js';
+import type { Stream } from '../../sources/contract.js';
+import type { StreamProof } from '../report/events.js';
 
 export interface ProofInput {
   stream: Stream;

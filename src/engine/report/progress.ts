@@ -1,10 +1,10 @@
 /** Where a run stands: pulled as snapshots, computed from what is committed. */
-import type { Clock } from '../base/clock.js';
-import type { GateStatus, LimitView } from '../gate/gate.js';
-import { LIMITS } from '../base/bounds.js';
+import type { Clock } from '../../base/clock.js';
+import type { GateStatus, LimitView } from '../../gate/gate.js';
+import { LIMITS } from '../../base/bounds.js';
 import type { LimitUse, Progress, Wait } from './events.js';
-import type { ByteBudget } from './memory.js';
-import type { StreamRun } from './stream-run.js';
+import type { ByteBudget } from '../read/memory.js';
+import type { StreamRun } from '../run/stream-run.js';
 
 /** How far back rates look. */
 const MEASURED_MS = 10_000;

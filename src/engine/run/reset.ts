@@ -1,8 +1,8 @@
 /** A stream is read again by the next run, whole or in part; its rows stay. */
-import type { DestinationSession, StateWrite } from '../destinations/contract.js';
-import { ConfigError } from '../base/errors.js';
-import type { Stream } from '../sources/contract.js';
-import { decodeStream } from '../ledger/checkpoint.js';
+import type { DestinationSession, StateWrite } from '../../destinations/contract.js';
+import { ConfigError } from '../../base/errors.js';
+import type { Stream } from '../../sources/contract.js';
+import { decodeStream } from '../../ledger/checkpoint.js';
 import { reopen } from './follow.js';
 
 /**

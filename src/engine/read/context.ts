@@ -1,11 +1,11 @@
 /** What the parts of one run share. */
-import type { Clock } from '../base/clock.js';
-import type { DestinationSession, StreamTarget } from '../destinations/contract.js';
-import type { Ticket } from '../gate/gate.js';
-import { LIMITS } from '../base/bounds.js';
-import type { WriteMode } from '../base/catalog.js';
-import type { Stream } from '../sources/contract.js';
-import type { RunEvent } from './events.js';
+import type { Clock } from '../../base/clock.js';
+import type { DestinationSession, StreamTarget } from '../../destinations/contract.js';
+import type { Ticket } from '../../gate/gate.js';
+import { LIMITS } from '../../base/bounds.js';
+import type { WriteMode } from '../../base/catalog.js';
+import type { Stream } from '../../sources/contract.js';
+import type { RunEvent } from '../report/events.js';
 import type { ByteBudget } from './memory.js';
 
 /** The way to the rate limit: the engine takes its permits before it chooses which page to ask for. */
