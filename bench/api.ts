@@ -10,7 +10,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Pool as HttpPool } from 'undici';
-import { ConnectionStore } from '../src/connections/store.js';
+import { ConnectionStore } from '../src/connections/connection-store.js';
 import { SecretBox } from '../src/connections/secrets.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
 import { seededRandom } from '../src/base/random.js';

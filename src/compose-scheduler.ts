@@ -22,7 +22,7 @@ import {
 import { loadConfig, validate, type LoadedConfig } from './config/load.js';
 import { connectionSchema, type ConnectionSettings, type FileConfig } from './config/schema.js';
 import { SecretBox, type IsSecret, type Settings } from './connections/secrets.js';
-import { ConnectionStore } from './connections/store.js';
+import { ConnectionStore } from './connections/connection-store.js';
 import { ConfigError, messageOf } from './base/errors.js';
 import { redact, registerSecret } from './base/log.js';
 import type { Progress, RunEvent } from './engine/report/events.js';
@@ -30,7 +30,7 @@ import { EmbeddedServer } from './postgres/embedded/server.js';
 import { targetFromUrl, type PostgresTarget } from './postgres/connect.js';
 import { systemRandom } from './base/random.js';
 import { RunRecorder } from './runs/recorder.js';
-import { RunStore } from './runs/store.js';
+import { RunStore } from './runs/run-store.js';
 import type { Executor } from './scheduler/executor.js';
 import { secondsOf, assertCadence, type Cadence } from './scheduler/cadence.js';
 import type { AppSchema } from './scheduler/cap.js';

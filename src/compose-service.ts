@@ -12,7 +12,7 @@ import {
   type KnownConnection,
 } from './compose-scheduler.js';
 import { stripeConfigSchema } from './sources/stripe/config.js';
-import { TokenStore } from './connections/tokens.js';
+import { TokenStore } from './service/tokens.js';
 import { manifestSourceSchema } from './sources/manifest/settings.js';
 import { Feed } from './server/feed.js';
 import type { ServerParts } from './server/app.js';

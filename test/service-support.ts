@@ -11,7 +11,7 @@ import {
 } from '../src/compose-scheduler.js';
 import { serviceParts } from '../src/compose-service.js';
 import { HeadraceClient } from '../src/client/index.js';
-import { TokenStore } from '../src/connections/tokens.js';
+import { TokenStore } from '../src/service/tokens.js';
 import { listen, webApp } from '../src/server/app.js';
 import { freshDatabase, scratch, urlOf } from './support.js';
 

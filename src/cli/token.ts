@@ -1,6 +1,6 @@
 /** headrace token */
 import { openCoordination, type CoordinationFlags } from '../compose-scheduler.js';
-import { ROLES, TokenStore, type Role } from '../connections/tokens.js';
+import { ROLES, TokenStore, type Role } from '../service/tokens.js';
 import { ConfigError, EXIT } from '../base/errors.js';
 import { json, note, table, out } from './output.js';
 import { systemClock } from '../base/clock.js';

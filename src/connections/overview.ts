@@ -1,6 +1,6 @@
 /** What people and machines are shown of connections. Read only. */
 import type { Pool } from '../postgres/pool.js';
-import { timeText } from '../runs/store.js';
+import { timeText } from '../runs/run-store.js';
 import type { Settings } from './secrets.js';
 
 export const CONNECTION_STATES = ['running', 'paused', 'failing', 'waiting', 'new', 'idle'] as const;

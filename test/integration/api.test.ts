@@ -7,7 +7,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ApiError, HeadraceClient } from '../../src/client/index.js';
-import { ROLES } from '../../src/connections/tokens.js';
+import { ROLES } from '../../src/service/tokens.js';
 import { LIMITS } from '../../src/base/bounds.js';
 import { connect } from '../../src/postgres/connect.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
@@ -299,7 +299,7 @@ describe('what a connection of the API cannot do', () => {
   });
 
   test('be stored without a key for its secrets', async () => {
-    const { ConnectionStore } = await import('../../src/connections/store.js');
+    const { ConnectionStore } = await import('../../src/connections/connection-store.js');
     const bare = new ConnectionStore(service.coordination.scheduler.pool, undefined);
     expect(() => bare.seal('x', { webhook_secret: HOOK }, () => true)).toThrow('without a key');
     expect(bare.seal('x', { plain: 'text' }, () => false)).toEqual({ shown: { plain: 'text' }, sealed: null });

@@ -1,7 +1,7 @@
 /** Connections: make, look at, edit, test, run, pause, read again. */
 import { z } from '@hono/zod-openapi';
 import { findConnectionView, listConnections, type ConnectionDetail } from '../../connections/overview.js';
-import { managedByFile, type ScheduleRow } from '../../connections/store.js';
+import { managedByFile, type ScheduleRow } from '../../connections/connection-store.js';
 import type { Settings } from '../../connections/secrets.js';
 import { ConfigError, HeadraceError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';

@@ -4,7 +4,7 @@
  */
 import { ConfigError } from '../base/errors.js';
 import type { Pool } from '../postgres/pool.js';
-import { timeText } from '../runs/store.js';
+import { timeText } from '../runs/run-store.js';
 import { findConnectionView, type ConnectionDetail } from './overview.js';
 import { joinSecrets, SECRET_MASK, splitSecrets, type IsSecret, type SecretBox, type Settings } from './secrets.js';
 
