@@ -14,7 +14,7 @@ import { ConnectionStore } from '../src/connections/connection-store.js';
 import { SecretBox } from '../src/connections/secrets.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
 import { seededRandom } from '../src/base/random.js';
-import { Scheduler } from '../src/scheduler/scheduler.js';
+import { Scheduler } from '../src/fleet/scheduler/scheduler.js';
 import { LIVE_KEY, MAIN, scratch } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { connect } from '../src/postgres/connect.js';
 import { seededRandom } from '../src/base/random.js';
-import { Scheduler } from '../src/scheduler/scheduler.js';
+import { Scheduler } from '../src/fleet/scheduler/scheduler.js';
 import { AUDIT_TABLES, overruns, TASK_AUDIT } from './lib/caps-audit.js';
 import { scratch } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';

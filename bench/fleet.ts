@@ -9,9 +9,9 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { connect } from '../src/postgres/connect.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
-import { listTasks } from '../src/scheduler/overview.js';
-import { Scheduler } from '../src/scheduler/scheduler.js';
-import { taskOf } from '../src/tasks/kinds.js';
+import { listTasks } from '../src/fleet/scheduler/overview.js';
+import { Scheduler } from '../src/fleet/scheduler/scheduler.js';
+import { taskOf } from '../src/fleet/tasks/kinds.js';
 import { LIVE_KEY, MAIN, scratch, startTestbedProcess } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';
 

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
-import { Scheduler } from '../src/scheduler/scheduler.js';
+import { Scheduler } from '../src/fleet/scheduler/scheduler.js';
 import { scratch } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';
 

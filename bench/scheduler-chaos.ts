@@ -9,7 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { connect } from '../src/postgres/connect.js';
 import { seededRandom } from '../src/base/random.js';
-import { Scheduler } from '../src/scheduler/scheduler.js';
+import { Scheduler } from '../src/fleet/scheduler/scheduler.js';
 import { AUDIT_TABLES, overruns, TASK_AUDIT } from './lib/caps-audit.js';
 import { connectionOf, installPgBoss, runPgBoss } from './lib/pg-boss.js';
 import { scratch } from './lib/processes.js';

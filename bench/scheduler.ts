@@ -9,7 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { connect, type PostgresTarget } from '../src/postgres/connect.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
-import { Scheduler } from '../src/scheduler/scheduler.js';
+import { Scheduler } from '../src/fleet/scheduler/scheduler.js';
 import { connectionOf, installPgBoss, runPgBoss } from './lib/pg-boss.js';
 import { scratch } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';

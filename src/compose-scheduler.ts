@@ -31,21 +31,21 @@ import { targetFromUrl, type PostgresTarget } from './postgres/connect.js';
 import { systemRandom } from './base/random.js';
 import { RunRecorder } from './runs/recorder.js';
 import { RunStore } from './runs/run-store.js';
-import type { Executor } from './scheduler/executor.js';
-import { secondsOf, assertCadence, type Cadence } from './scheduler/cadence.js';
-import type { AppSchema } from './scheduler/cap.js';
-import { WebhookInbox } from './scheduler/inbox.js';
-import { Scheduler, type ClaimedTask, type ConnectionSetup } from './scheduler/scheduler.js';
-import { Worker, type TaskHandler, type WorkerEvent } from './scheduler/worker.js';
-import type { ConnectionAccess } from './tasks/access.js';
-import { changesTask } from './tasks/changes.js';
-import { checkTask, verifyTask } from './tasks/check.js';
-import { payloadOf, taskOf, type PayloadOf, type TaskKind } from './tasks/kinds.js';
-import { partTask } from './tasks/part.js';
-import { runTask } from './tasks/run.js';
+import type { Executor } from './fleet/scheduler/executor.js';
+import { secondsOf, assertCadence, type Cadence } from './fleet/scheduler/cadence.js';
+import type { AppSchema } from './fleet/scheduler/cap.js';
+import { WebhookInbox } from './fleet/scheduler/inbox.js';
+import { Scheduler, type ClaimedTask, type ConnectionSetup } from './fleet/scheduler/scheduler.js';
+import { Worker, type TaskHandler, type WorkerEvent } from './fleet/scheduler/worker.js';
+import type { ConnectionAccess } from './fleet/tasks/access.js';
+import { changesTask } from './fleet/tasks/changes.js';
+import { checkTask, verifyTask } from './fleet/tasks/check.js';
+import { payloadOf, taskOf, type PayloadOf, type TaskKind } from './fleet/tasks/kinds.js';
+import { partTask } from './fleet/tasks/part.js';
+import { runTask } from './fleet/tasks/run.js';
 import { VERSION } from './base/version.js';
 
-export { taskOf } from './tasks/kinds.js';
+export { taskOf } from './fleet/tasks/kinds.js';
 
 export interface Coordination {
   scheduler: Scheduler;
@@ -339,9 +339,9 @@ export function newWorker({
 }
 
 /** Its code is only loaded where a Restate server is used. Throws ConfigError where its SDK is not installed. */
-export async function restate(): Promise<typeof import('./executors/restate/index.js')> {
+export async function restate(): Promise<typeof import('./fleet/executors/restate/index.js')> {
   try {
-    return await import('./executors/restate/index.js');
+    return await import('./fleet/executors/restate/index.js');
   } catch (cause) {
     throw new ConfigError('what speaks to Restate is not installed', {
       code: 'restate_missing',

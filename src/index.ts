@@ -28,8 +28,14 @@ export {
   maxConcurrentProcessesPerConcurrencyPartition,
   maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema,
   type AppSchema,
-} from './scheduler/cap.js';
-export { LeaseLostError, Scheduler, type ClaimedTask, type NewTask, type Settlement } from './scheduler/scheduler.js';
-export { Worker, type TaskHandler, type WorkerEvent, type WorkerOptions } from './scheduler/worker.js';
+} from './fleet/scheduler/cap.js';
+export {
+  LeaseLostError,
+  Scheduler,
+  type ClaimedTask,
+  type NewTask,
+  type Settlement,
+} from './fleet/scheduler/scheduler.js';
+export { Worker, type TaskHandler, type WorkerEvent, type WorkerOptions } from './fleet/scheduler/worker.js';
 export { segmentCountFromDensity } from './ledger/density.js';
 export { VERSION } from './base/version.js';

@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../dist/base/clock.js';
 import { Pool } from '../../dist/postgres/pool.js';
 import { systemRandom } from '../../dist/base/random.js';
-import { Scheduler } from '../../dist/scheduler/scheduler.js';
-import { Worker } from '../../dist/scheduler/worker.js';
+import { Scheduler } from '../../dist/fleet/scheduler/scheduler.js';
+import { Worker } from '../../dist/fleet/scheduler/worker.js';
 import { leaveRow } from './effects.mjs';
 
 const [targetJson, slots] = process.argv.slice(2);

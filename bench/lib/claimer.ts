@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { PostgresTarget } from '../../src/postgres/connect.js';
 import { Pool } from '../../src/postgres/pool.js';
-import { Scheduler } from '../../src/scheduler/scheduler.js';
+import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
 
 const [target, batch, seconds] = process.argv.slice(2);
 const size = Number(batch);

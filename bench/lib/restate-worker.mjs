@@ -2,11 +2,11 @@
 // `endpoint TARGET_JSON PORT`. Says what was refused.
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../dist/base/clock.js';
-import { restateExecutor, serveRestate } from '../../dist/executors/restate/index.js';
+import { restateExecutor, serveRestate } from '../../dist/fleet/executors/restate/index.js';
 import { Pool } from '../../dist/postgres/pool.js';
 import { systemRandom } from '../../dist/base/random.js';
-import { Scheduler } from '../../dist/scheduler/scheduler.js';
-import { Worker } from '../../dist/scheduler/worker.js';
+import { Scheduler } from '../../dist/fleet/scheduler/scheduler.js';
+import { Worker } from '../../dist/fleet/scheduler/worker.js';
 import { leaveRow } from './effects.mjs';
 
 const [role, targetJson, place, workMs = '30'] = process.argv.slice(2);

@@ -1,7 +1,7 @@
 /** headrace app */
 import { openCoordination, type CoordinationFlags } from '../compose-scheduler.js';
 import { ConfigError, EXIT } from '../base/errors.js';
-import { listApps } from '../scheduler/overview.js';
+import { listApps } from '../fleet/scheduler/overview.js';
 import { json, note, out, table } from './output.js';
 
 type Flags = CoordinationFlags & { json?: boolean };

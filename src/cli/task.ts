@@ -9,8 +9,8 @@ import {
   type CoordinationFlags,
 } from '../compose-scheduler.js';
 import { ConfigError, EXIT } from '../base/errors.js';
-import { listTasks, type TaskView } from '../scheduler/overview.js';
-import type { Control, Scope } from '../scheduler/scheduler.js';
+import { listTasks, type TaskView } from '../fleet/scheduler/overview.js';
+import type { Control, Scope } from '../fleet/scheduler/scheduler.js';
 import { duration, json, note, out, table } from './output.js';
 
 type Flags = CoordinationFlags & { json?: boolean };

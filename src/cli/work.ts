@@ -8,7 +8,7 @@ import {
 } from '../compose-scheduler.js';
 import { ConfigError, EXIT } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
-import type { Worker } from '../scheduler/worker.js';
+import type { Worker } from '../fleet/scheduler/worker.js';
 import { ServiceLog } from './service-log.js';
 import { openTracing } from './tracing.js';
 

@@ -6,7 +6,7 @@ import type { Clock } from '../base/clock.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Pool } from '../postgres/pool.js';
 import type { RunDetail, RunStore, StoredEvent } from '../runs/run-store.js';
-import { changedTasks, type TaskChange } from '../scheduler/overview.js';
+import { changedTasks, type TaskChange } from '../fleet/scheduler/overview.js';
 
 export type FeedItem =
   | { event: 'run'; id?: undefined; data: RunDetail }

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { restateBinary, RestateServer } from '../../bench/lib/restate.js';
 import { connect } from '../../src/postgres/connect.js';
-import { LeaseLostError, Scheduler } from '../../src/scheduler/scheduler.js';
+import { LeaseLostError, Scheduler } from '../../src/fleet/scheduler/scheduler.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { until } from '../service-support.js';
 import { freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FatalError } from '../../src/base/errors.js';
 import { connect } from '../../src/postgres/connect.js';
 import { layoutVersion, migrate } from '../../src/postgres/migrations.js';
-import { Scheduler } from '../../src/scheduler/scheduler.js';
+import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
 import { freshDatabase } from '../support.js';
 
 let database: Awaited<ReturnType<typeof freshDatabase>>;

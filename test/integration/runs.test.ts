@@ -6,7 +6,7 @@ import type { Progress, RunSummary } from '../../src/engine/report/events.js';
 import { connect } from '../../src/postgres/connect.js';
 import { RunRecorder } from '../../src/runs/recorder.js';
 import { RunStore } from '../../src/runs/run-store.js';
-import { Scheduler } from '../../src/scheduler/scheduler.js';
+import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
 import { Feed, type FeedItem, type Watcher } from '../../src/server/feed.js';
 import { until } from '../service-support.js';
 import { freshDatabase } from '../support.js';

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../src/base/errors.js';
 import { connect } from '../../src/postgres/connect.js';
-import { LeaseLostError, Scheduler, type NewTask } from '../../src/scheduler/scheduler.js';
+import { LeaseLostError, Scheduler, type NewTask } from '../../src/fleet/scheduler/scheduler.js';
 import { freshDatabase } from '../support.js';
 
 let database: Awaited<ReturnType<typeof freshDatabase>>;

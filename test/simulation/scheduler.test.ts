@@ -6,8 +6,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Pool } from '../../src/postgres/pool.js';
 import { seededRandom } from '../../src/base/random.js';
-import { nextDue, type Cadence } from '../../src/scheduler/cadence.js';
-import { LeaseLostError, Scheduler, type ClaimedTask } from '../../src/scheduler/scheduler.js';
+import { nextDue, type Cadence } from '../../src/fleet/scheduler/cadence.js';
+import { LeaseLostError, Scheduler, type ClaimedTask } from '../../src/fleet/scheduler/scheduler.js';
 import { freshDatabase } from '../support.js';
 
 const HOUR = 3_600_000;

@@ -5,10 +5,10 @@ import { managedByFile, type ScheduleRow } from '../../connections/connection-st
 import type { Settings } from '../../connections/secrets.js';
 import { ConfigError, HeadraceError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
-import { nextDue, type Cadence } from '../../scheduler/cadence.js';
-import { taskOf } from '../../tasks/kinds.js';
-import { probe, readLedger, readLimits, resetStreamOf } from '../../tasks/ledger.js';
-import type { ConnectionAccess } from '../../tasks/access.js';
+import { nextDue, type Cadence } from '../../fleet/scheduler/cadence.js';
+import { taskOf } from '../../fleet/tasks/kinds.js';
+import { probe, readLedger, readLimits, resetStreamOf } from '../../fleet/tasks/ledger.js';
+import type { ConnectionAccess } from '../../fleet/tasks/access.js';
 import { bodyOf, faultOf, jsonOf, operation, optionalBodyOf, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';
 

@@ -12,9 +12,9 @@ import { codeOf, ConfigError, HeadraceError, messageOf, RetriableError } from '.
 import { redact } from '../../base/log.js';
 import type { RunStore } from '../../runs/run-store.js';
 import { schemaFault } from '../../base/schema-fault.js';
-import type { Cadence } from '../../scheduler/cadence.js';
-import type { ConnectionSetup, Scheduler } from '../../scheduler/scheduler.js';
-import type { ConnectionAccess } from '../../tasks/access.js';
+import type { Cadence } from '../../fleet/scheduler/cadence.js';
+import type { ConnectionSetup, Scheduler } from '../../fleet/scheduler/scheduler.js';
+import type { ConnectionAccess } from '../../fleet/tasks/access.js';
 import type { Feed } from '../feed.js';
 import { errorSchema, wire, type Answer } from './schemas.js';
 

@@ -2,7 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { ConfigError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
-import { readLedger } from '../../tasks/ledger.js';
+import { readLedger } from '../../fleet/tasks/ledger.js';
 import { jsonOf, operation, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';
 

@@ -1,7 +1,7 @@
 /** Apps and their limits, partitions, tasks, workers. */
 import { z } from '@hono/zod-openapi';
 import { ConfigError } from '../../base/errors.js';
-import { pageApps, findTask, listWorkers, pagePartitions, pageTasks } from '../../scheduler/overview.js';
+import { pageApps, findTask, listWorkers, pagePartitions, pageTasks } from '../../fleet/scheduler/overview.js';
 import { bodyOf, jsonOf, operation, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';
 

@@ -1,11 +1,11 @@
 /** What a connection's destination knows of its streams and limits, and how a stream is read again. */
-import type { Clock } from '../base/clock.js';
-import type { DestinationSession } from '../destinations/contract.js';
-import { ConfigError } from '../base/errors.js';
-import type { LimitView } from '../gate/gate.js';
-import { LIMITS_STREAM, storedLimits } from '../engine/run/limit-memory.js';
-import { resetStream } from '../engine/run/reset.js';
-import { decodeStream, META_KEY } from '../ledger/checkpoint.js';
+import type { Clock } from '../../base/clock.js';
+import type { DestinationSession } from '../../destinations/contract.js';
+import { ConfigError } from '../../base/errors.js';
+import type { LimitView } from '../../gate/gate.js';
+import { LIMITS_STREAM, storedLimits } from '../../engine/run/limit-memory.js';
+import { resetStream } from '../../engine/run/reset.js';
+import { decodeStream, META_KEY } from '../../ledger/checkpoint.js';
 import type { ConnectionAccess } from './access.js';
 
 export interface StreamLedger {

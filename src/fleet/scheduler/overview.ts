@@ -1,5 +1,5 @@
 /** What people and machines are shown of the scheduler. Read only. */
-import type { Pool } from '../postgres/pool.js';
+import type { Pool } from '../../postgres/pool.js';
 import type { TaskState } from './scheduler.js';
 
 export interface AppView {

@@ -1,10 +1,10 @@
 /**
  * Turns events that a webhook stored into reads of the objects that they name: what is stored is what the API says now.
  */
-import type { Clock } from '../base/clock.js';
-import type { Batch } from '../destinations/contract.js';
-import { LIMITS } from '../base/bounds.js';
-import { targetsOf } from '../engine/read/context.js';
+import type { Clock } from '../../base/clock.js';
+import type { Batch } from '../../destinations/contract.js';
+import { LIMITS } from '../../base/bounds.js';
+import { targetsOf } from '../../engine/read/context.js';
 import type { WebhookInbox } from '../scheduler/inbox.js';
 import type { Settlement } from '../scheduler/scheduler.js';
 import { withOpened, type ConnectionAccess } from './access.js';

@@ -4,11 +4,11 @@
  * then. Any worker also does the scheduler's chores: repeated tasks that are due, tasks of the dead, counters.
  */
 import type pg from 'pg';
-import type { Clock } from '../base/clock.js';
-import { codeOf, HeadraceError, messageOf, RetriableError } from '../base/errors.js';
-import { redact } from '../base/log.js';
-import { connect, type PostgresTarget } from '../postgres/connect.js';
-import type { Random } from '../base/random.js';
+import type { Clock } from '../../base/clock.js';
+import { codeOf, HeadraceError, messageOf, RetriableError } from '../../base/errors.js';
+import { redact } from '../../base/log.js';
+import { connect, type PostgresTarget } from '../../postgres/connect.js';
+import type { Random } from '../../base/random.js';
 import type { TaskHandler } from './executor.js';
 import {
   LeaseLostError,

@@ -2,7 +2,7 @@
  * When a repeated task is due next: an interval, or a cron expression in a time zone. Pure: the time is an argument.
  */
 import { Cron } from 'croner';
-import { ConfigError } from '../base/errors.js';
+import { ConfigError } from '../../base/errors.js';
 
 export type Cadence = { everySeconds: number } | { cron: string; timeZone?: string };
 

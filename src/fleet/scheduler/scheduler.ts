@@ -4,10 +4,10 @@
  * number of processes agree.
  */
 import type pg from 'pg';
-import { codeOf, ConfigError, HeadraceError } from '../base/errors.js';
-import { connect, type PostgresTarget } from '../postgres/connect.js';
-import { migrate } from '../postgres/migrations.js';
-import { Pool } from '../postgres/pool.js';
+import { codeOf, ConfigError, HeadraceError } from '../../base/errors.js';
+import { connect, type PostgresTarget } from '../../postgres/connect.js';
+import { migrate } from '../../postgres/migrations.js';
+import { Pool } from '../../postgres/pool.js';
 import { assertCadence, nextDue, type Cadence } from './cadence.js';
 import { maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema, persistedCap, type AppSchema } from './cap.js';
 

@@ -1,7 +1,7 @@
 /** Hands admitted tasks to a Restate server, which keeps them and delivers them to endpoints (endpoint.ts). */
 import { request } from 'undici';
-import type { Clock } from '../../base/clock.js';
-import { ConfigError, messageOf } from '../../base/errors.js';
+import type { Clock } from '../../../base/clock.js';
+import { ConfigError, messageOf } from '../../../base/errors.js';
 import type { Executor } from '../../scheduler/executor.js';
 import type { ClaimedTask, Scheduler } from '../../scheduler/scheduler.js';
 

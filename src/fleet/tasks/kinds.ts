@@ -1,7 +1,7 @@
 /** The kinds of tasks, and what each must be told. */
 import { z } from 'zod';
-import { ConfigError } from '../base/errors.js';
-import { schemaFault } from '../base/schema-fault.js';
+import { ConfigError } from '../../base/errors.js';
+import { schemaFault } from '../../base/schema-fault.js';
 
 const position = z.int().min(0).optional();
 

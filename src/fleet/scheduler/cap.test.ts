@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ConfigError } from '../base/errors.js';
+import { ConfigError } from '../../base/errors.js';
 import {
   maxConcurrentProcessesPerConcurrencyPartition as cap,
   maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema as capOf,

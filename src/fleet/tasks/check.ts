@@ -1,8 +1,8 @@
 /** Tasks that only look: `check` and `verify`. */
-import type { Clock } from '../base/clock.js';
-import { targetsOf } from '../engine/read/context.js';
-import { verifyAgainstApi, verifyLedger } from '../engine/run/verify.js';
-import type { Random } from '../base/random.js';
+import type { Clock } from '../../base/clock.js';
+import { targetsOf } from '../../engine/read/context.js';
+import { verifyAgainstApi, verifyLedger } from '../../engine/run/verify.js';
+import type { Random } from '../../base/random.js';
 import type { Settlement } from '../scheduler/scheduler.js';
 import { withOpened, type ConnectionAccess } from './access.js';
 

@@ -1,10 +1,10 @@
 /** What a task works on: a connection, opened by the wiring. */
-import type { Destination } from '../destinations/contract.js';
-import type { GateStatus } from '../gate/gate.js';
-import type { Permits } from '../engine/read/context.js';
-import type { LimitKeeper } from '../engine/run/limit-memory.js';
-import type { WriteMode } from '../base/catalog.js';
-import type { Source } from '../sources/contract.js';
+import type { Destination } from '../../destinations/contract.js';
+import type { GateStatus } from '../../gate/gate.js';
+import type { Permits } from '../../engine/read/context.js';
+import type { LimitKeeper } from '../../engine/run/limit-memory.js';
+import type { WriteMode } from '../../base/catalog.js';
+import type { Source } from '../../sources/contract.js';
 
 export interface OpenedSource {
   source: Source;

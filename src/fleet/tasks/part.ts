@@ -1,7 +1,7 @@
 /** A worker that shares a run which another leads. */
-import type { Clock } from '../base/clock.js';
-import type { RunEvent } from '../engine/report/events.js';
-import { runPart } from '../engine/share/part.js';
+import type { Clock } from '../../base/clock.js';
+import type { RunEvent } from '../../engine/report/events.js';
+import { runPart } from '../../engine/share/part.js';
 import type { ClaimedTask, Settlement } from '../scheduler/scheduler.js';
 import { withOpened, type ConnectionAccess } from './access.js';
 import type { PayloadOf } from './kinds.js';

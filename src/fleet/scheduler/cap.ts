@@ -2,7 +2,7 @@
  * How many tasks of one concurrency partition may run at once follows from the rate limit of what they share. This is
  * the only place that computes it; the database keeps the result and enforces it when tasks are claimed.
  */
-import { ConfigError } from '../base/errors.js';
+import { ConfigError } from '../../base/errors.js';
 
 /** What an app declares of its rate limit: `rateLimit` requests in `frequencySeconds` seconds. */
 export interface AppSchema {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { systemClock, type Clock } from '../base/clock.js';
-import type { Progress } from '../engine/report/events.js';
+import { systemClock, type Clock } from '../../base/clock.js';
+import type { Progress } from '../../engine/report/events.js';
 import { spreadRun } from './run.js';
 
 const progress = (more: Partial<Progress>) => () =>
