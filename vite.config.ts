@@ -1,13 +1,13 @@
 import path from 'node:path';
 import { defineConfig } from 'vite';
 
-/** The dashboard: src/web to dist/web. */
+/** The dashboard: src/service/web to dist/service/web. */
 export default defineConfig({
-  root: path.join(import.meta.dirname, 'src', 'web'),
+  root: path.join(import.meta.dirname, 'src', 'service', 'web'),
   base: '/',
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
-    outDir: path.join(import.meta.dirname, 'dist', 'web'),
+    outDir: path.join(import.meta.dirname, 'dist', 'service', 'web'),
     emptyOutDir: true,
     target: 'es2022',
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],

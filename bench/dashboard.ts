@@ -13,7 +13,7 @@ import { systemClock } from '../src/base/clock.js';
 import type { Progress, StreamProgress } from '../src/engine/report/events.js';
 import { seededRandom } from '../src/base/random.js';
 import { RunRecorder } from '../src/runs/recorder.js';
-import { listen, webApp } from '../src/server/app.js';
+import { listen, webApp } from '../src/service/app.js';
 import { CHROMIUM, openBrowser } from '../test/browser.js';
 import { scratch } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';
@@ -24,7 +24,7 @@ const STREAMS = Number(values['streams'] ?? 50);
 const EVENTS_PER_SECOND = 20;
 /** Ranges that a stream's span is in while it is read. */
 const PARTS = 40;
-const PAGES = path.join(import.meta.dirname, '..', 'dist', 'web');
+const PAGES = path.join(import.meta.dirname, '..', 'dist', 'service', 'web');
 
 if (CHROMIUM === undefined) {
   console.error('there is no Chromium here: install it, or name it in HEADRACE_CHROMIUM');

@@ -17,7 +17,7 @@ import { seededRandom } from '../dist/base/random.js';
 import { systemClock } from '../dist/base/clock.js';
 import { LIMITS } from '../dist/base/bounds.js';
 import { FAULTS, LIMIT_MODELS } from '../dist/testbed/index.js';
-import { describeApi } from '../dist/server/app.js';
+import { describeApi } from '../dist/service/app.js';
 import { VERSION } from '../dist/base/version.js';
 import { clientOf } from './api-client.mjs';
 

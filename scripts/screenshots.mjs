@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, chmodSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
-import { HeadraceClient } from '../dist/client/index.js';
+import { HeadraceClient } from '../dist/service/client/index.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY } from '../dist/testbed/index.js';
 
 const images = path.join(import.meta.dirname, '..', 'docs', 'images');

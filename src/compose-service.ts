@@ -14,9 +14,9 @@ import {
 import { stripeConfigSchema } from './sources/stripe/config.js';
 import { TokenStore } from './service/tokens.js';
 import { manifestSourceSchema } from './sources/manifest/settings.js';
-import { Feed } from './server/feed.js';
-import type { ServerParts } from './server/app.js';
-import type { ConnectionDesk } from './server/api/kit.js';
+import { Feed } from './service/feed.js';
+import type { ServerParts } from './service/app.js';
+import type { ConnectionDesk } from './service/api/kit.js';
 import { VERSION } from './base/version.js';
 
 export interface Service {
@@ -35,7 +35,7 @@ export interface ServiceOptions {
   onError: (error: unknown) => void;
 }
 
-const PAGES = path.join(import.meta.dirname, 'web');
+const PAGES = path.join(import.meta.dirname, 'service', 'web');
 
 /** What source settings are, for who fills in a form. */
 export function connectorSettings(): ConnectionDesk['connectors'] {

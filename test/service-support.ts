@@ -10,9 +10,9 @@ import {
   type Coordination,
 } from '../src/compose-scheduler.js';
 import { serviceParts } from '../src/compose-service.js';
-import { HeadraceClient } from '../src/client/index.js';
+import { HeadraceClient } from '../src/service/client/index.js';
 import { TokenStore } from '../src/service/tokens.js';
-import { listen, webApp } from '../src/server/app.js';
+import { listen, webApp } from '../src/service/app.js';
 import { freshDatabase, scratch, urlOf } from './support.js';
 
 export const SECRET_KEY = 'a1'.repeat(32);

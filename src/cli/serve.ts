@@ -4,8 +4,8 @@ import { announce, knownConnections, readFile } from '../compose-scheduler.js';
 import { serviceParts } from '../compose-service.js';
 import { ConfigError, messageOf } from '../base/errors.js';
 import { registerSecret } from '../base/log.js';
-import { listen, webApp } from '../server/app.js';
-import { isLoopback } from '../server/loopback.js';
+import { listen, webApp } from '../service/app.js';
+import { isLoopback } from '../service/loopback.js';
 import { withCoordination, work, workerOf, type WorkFlags } from './work.js';
 
 const LEAST_TOKEN = 16;

@@ -3,7 +3,7 @@ import pc from 'picocolors';
 import { systemClock } from '../base/clock.js';
 import { restate } from '../compose-scheduler.js';
 import { ConfigError } from '../base/errors.js';
-import { isLoopback } from '../server/loopback.js';
+import { isLoopback } from '../service/loopback.js';
 import { withCoordination, work, workerOf, type WorkFlags } from './work.js';
 
 export async function command(

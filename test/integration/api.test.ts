@@ -6,7 +6,7 @@ import { createHmac } from 'node:crypto';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ApiError, HeadraceClient } from '../../src/client/index.js';
+import { ApiError, HeadraceClient } from '../../src/service/client/index.js';
 import { ROLES } from '../../src/service/tokens.js';
 import { LIMITS } from '../../src/base/bounds.js';
 import { connect } from '../../src/postgres/connect.js';

@@ -11,7 +11,7 @@ import { startService, until, type TestService } from '../service-support.js';
 /** What runs in the page is text here: these tests are compiled without a DOM. */
 const INSPECT = `${readFileSync(path.join(import.meta.dirname, '../inspect-page.js'), 'utf8')};inspectPage()`;
 const BACKGROUND = 'getComputedStyle(document.documentElement).backgroundColor';
-const PAGES = path.join(import.meta.dirname, '../../dist/web');
+const PAGES = path.join(import.meta.dirname, '../../dist/service/web');
 
 test('its script stays below 100 KB compressed', () => {
   const assets = path.join(PAGES, 'assets');

@@ -7,7 +7,7 @@ import { connect } from '../../src/postgres/connect.js';
 import { RunRecorder } from '../../src/runs/recorder.js';
 import { RunStore } from '../../src/runs/run-store.js';
 import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
-import { Feed, type FeedItem, type Watcher } from '../../src/server/feed.js';
+import { Feed, type FeedItem, type Watcher } from '../../src/service/feed.js';
 import { until } from '../service-support.js';
 import { freshDatabase } from '../support.js';
 

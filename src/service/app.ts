@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
 import { ConfigError, codeOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
-import { allows } from '../service/tokens.js';
+import { allows } from './tokens.js';
 import { connectionRoutes } from './api/connections.js';
 import {
   answerError,

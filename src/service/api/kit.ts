@@ -7,7 +7,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Clock } from '../../base/clock.js';
 import type { ConnectionStore } from '../../connections/connection-store.js';
 import type { IsSecret, Settings } from '../../connections/secrets.js';
-import { allows, type Role, type TokenStore } from '../../service/tokens.js';
+import { allows, type Role, type TokenStore } from '../tokens.js';
 import { codeOf, ConfigError, HeadraceError, messageOf, RetriableError } from '../../base/errors.js';
 import { redact } from '../../base/log.js';
 import type { RunStore } from '../../runs/run-store.js';

@@ -5,7 +5,7 @@
 import { z } from '@hono/zod-openapi';
 import { appSchema, connectionName, connectionSchema } from '../../config/schema.js';
 import { CONNECTION_STATES } from '../../connections/overview.js';
-import { ROLES } from '../../service/tokens.js';
+import { ROLES } from '../tokens.js';
 import { LIMITS } from '../../base/bounds.js';
 
 const time = z.string().openapi({ format: 'date-time', example: '2026-03-01T12:00:00.000Z' });

@@ -1,5 +1,5 @@
 /** Numbers, times and words as people read them. */
-import { duration } from '../base/duration.js';
+import { duration } from '../../base/duration.js';
 
 export { duration };
 
