@@ -7,7 +7,7 @@ export {
   resolveConnection,
   type ConnectionConfig,
   type ConnectionFlags,
-} from './compose.js';
+} from './wiring/compose.js';
 export {
   ConfigError,
   CursorGoneError,

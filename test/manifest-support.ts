@@ -2,7 +2,7 @@
 import { readFileSync, existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.js';
-import { newRunId, openDestination, openSource, type ConnectionConfig } from '../src/compose.js';
+import { newRunId, openDestination, openSource, type ConnectionConfig } from '../src/wiring/compose.js';
 import type { RunSummary } from '../src/engine/report/events.js';
 import { runSync } from '../src/engine/run/sync.js';
 import { startTestbed, type Testbed, type TestbedAnswer, type TestbedRequest } from '../src/testbed/index.js';

@@ -8,8 +8,8 @@ import {
   openCoordination,
   readFile,
   type Coordination,
-} from '../src/compose-scheduler.js';
-import { serviceParts } from '../src/compose-service.js';
+} from '../src/wiring/compose-scheduler.js';
+import { serviceParts } from '../src/wiring/compose-service.js';
 import { HeadraceClient } from '../src/service/client/index.js';
 import { TokenStore } from '../src/service/tokens.js';
 import { listen, webApp } from '../src/service/app.js';

@@ -6,7 +6,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.js';
-import { newRunId, openSource, type ConnectionConfig } from '../src/compose.js';
+import { newRunId, openSource, type ConnectionConfig } from '../src/wiring/compose.js';
 import { stripeConfigSchema, type StripeConfig } from '../src/sources/stripe/config.js';
 import {
   embeddedDestination,

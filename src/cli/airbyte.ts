@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../base/clock.js';
-import { newRunId } from '../compose.js';
+import { newRunId } from '../wiring/compose.js';
 import {
   airbyteCatalog,
   airbyteSpecification,
@@ -15,7 +15,7 @@ import {
   readConfigFile,
   streamsWithFiles,
   type OpenedConnector,
-} from '../compose-manifest.js';
+} from '../wiring/compose-manifest.js';
 import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../base/errors.js';
 import { redact } from '../base/log.js';
 import type { Progress, RunEvent } from '../engine/report/events.js';

@@ -1,5 +1,5 @@
 /** headrace app */
-import { openCoordination, type CoordinationFlags } from '../compose-scheduler.js';
+import { openCoordination, type CoordinationFlags } from '../wiring/compose-scheduler.js';
 import { ConfigError, EXIT } from '../base/errors.js';
 import { listApps } from '../fleet/scheduler/overview.js';
 import { json, note, out, table } from './output.js';

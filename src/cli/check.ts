@@ -1,5 +1,5 @@
 /** headrace check */
-import { openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
+import { openDestination, openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
 import { EXIT } from '../base/errors.js';
 import { json, note, out } from './output.js';
 

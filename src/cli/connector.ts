@@ -10,7 +10,7 @@ import {
   readConfigFile,
   twinsWith,
   type Finding,
-} from '../compose-manifest.js';
+} from '../wiring/compose-manifest.js';
 import { ConfigError, EXIT, messageOf } from '../base/errors.js';
 import type { DataRecord } from '../base/catalog.js';
 import type { Page, Stream } from '../sources/contract.js';

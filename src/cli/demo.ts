@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pc from 'picocolors';
 import { systemClock } from '../base/clock.js';
-import { resolveConnection } from '../compose.js';
+import { resolveConnection } from '../wiring/compose.js';
 import { connect } from '../postgres/connect.js';
 import { EmbeddedServer } from '../postgres/embedded/server.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY } from '../testbed/index.js';

@@ -1,5 +1,5 @@
 /** headrace discover */
-import { openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
+import { openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
 import { EXIT } from '../base/errors.js';
 import type { Division, Follow } from '../sources/contract.js';
 import { json, out, table } from './output.js';

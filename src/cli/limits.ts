@@ -1,6 +1,6 @@
 /** headrace limits */
 import { systemClock } from '../base/clock.js';
-import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
+import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
 import type { Destination } from '../destinations/contract.js';
 import { ConfigError, EXIT } from '../base/errors.js';
 import type { LimitView } from '../gate/gate.js';

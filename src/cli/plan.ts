@@ -1,5 +1,5 @@
 /** headrace plan */
-import { openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
+import { openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
 import { EXIT } from '../base/errors.js';
 import { planSync } from '../engine/report/plan.js';
 import { count, duration, json, out, table } from './output.js';

@@ -1,7 +1,7 @@
 /** headrace serve */
 import pc from 'picocolors';
-import { announce, knownConnections, readFile } from '../compose-scheduler.js';
-import { serviceParts } from '../compose-service.js';
+import { announce, knownConnections, readFile } from '../wiring/compose-scheduler.js';
+import { serviceParts } from '../wiring/compose-service.js';
 import { ConfigError, messageOf } from '../base/errors.js';
 import { registerSecret } from '../base/log.js';
 import { listen, webApp } from '../service/app.js';

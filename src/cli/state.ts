@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { systemClock } from '../base/clock.js';
-import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
+import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
 import { validate } from '../config/load.js';
 import type { DestinationSession, StateWrite } from '../destinations/contract.js';
 import { ConfigError, EXIT, messageOf } from '../base/errors.js';

@@ -7,7 +7,7 @@ import {
   resolveConnection,
   type ConnectionConfig,
   type ConnectionFlags,
-} from '../compose.js';
+} from '../wiring/compose.js';
 import { EXIT, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../engine/report/events.js';

@@ -7,7 +7,7 @@ import {
   taskOf,
   type Coordination,
   type CoordinationFlags,
-} from '../compose-scheduler.js';
+} from '../wiring/compose-scheduler.js';
 import { ConfigError, EXIT } from '../base/errors.js';
 import { listTasks, type TaskView } from '../fleet/scheduler/overview.js';
 import type { Control, Scope } from '../fleet/scheduler/scheduler.js';

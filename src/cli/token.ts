@@ -1,5 +1,5 @@
 /** headrace token */
-import { openCoordination, type CoordinationFlags } from '../compose-scheduler.js';
+import { openCoordination, type CoordinationFlags } from '../wiring/compose-scheduler.js';
 import { ROLES, TokenStore, type Role } from '../service/tokens.js';
 import { ConfigError, EXIT } from '../base/errors.js';
 import { json, note, table, out } from './output.js';

@@ -1,7 +1,7 @@
 /** headrace verify */
 import pc from 'picocolors';
 import { systemClock } from '../base/clock.js';
-import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../compose.js';
+import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
 import { EXIT } from '../base/errors.js';
 import { targetsOf } from '../engine/read/context.js';
 import { verifyAgainstApi, verifyLedger } from '../engine/run/verify.js';

@@ -5,7 +5,7 @@ import {
   type Coordination,
   type CoordinationFlags,
   type WorkerSetup,
-} from '../compose-scheduler.js';
+} from '../wiring/compose-scheduler.js';
 import { ConfigError, EXIT } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Worker } from '../fleet/scheduler/worker.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { openSource } from '../../src/compose.js';
+import { openSource } from '../../src/wiring/compose.js';
 import { stripeConfigSchema, type StripeConfig } from '../../src/sources/stripe/config.js';
 import { sourceConformance } from '../../src/sources/conformance.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';

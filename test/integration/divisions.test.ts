@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
-import { newRunId } from '../../src/compose.js';
+import { newRunId } from '../../src/wiring/compose.js';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { CursorGoneError, SkippableError, SliceGoneError } from '../../src/base/errors.js';
 import type { RunSummary } from '../../src/engine/report/events.js';

@@ -4,7 +4,7 @@ import { realpathSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openSource } from '../../src/compose.js';
+import { openSource } from '../../src/wiring/compose.js';
 import { stripeConfigSchema } from '../../src/sources/stripe/config.js';
 
 const CUSTOMERS = 25;

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
-import { newRunId, openSource } from '../../src/compose.js';
+import { newRunId, openSource } from '../../src/wiring/compose.js';
 import { runSync } from '../../src/engine/run/sync.js';
 import { startIntercomTestbed, TESTBED_INTERCOM_TOKEN, type IntercomTestbed } from '../../src/testbed/index.js';
 import { manifestOf, scripted, streamOf } from '../manifest-support.js';

@@ -2,37 +2,37 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { systemClock } from './base/clock.js';
-import { loadConfig, validate, type LoadedConfig } from './config/load.js';
-import type { DestinationConfig } from './config/schema.js';
-import { stripeConfigSchema, type StripeConfig } from './sources/stripe/config.js';
-import { stripeSource } from './sources/stripe/source.js';
-import { STREAMS } from './sources/stripe/streams.js';
-import type { Destination } from './destinations/contract.js';
-import { ndjsonDestination } from './destinations/ndjson/destination.js';
+import { systemClock } from '../base/clock.js';
+import { loadConfig, validate, type LoadedConfig } from '../config/load.js';
+import type { DestinationConfig } from '../config/schema.js';
+import { stripeConfigSchema, type StripeConfig } from '../sources/stripe/config.js';
+import { stripeSource } from '../sources/stripe/source.js';
+import { STREAMS } from '../sources/stripe/streams.js';
+import type { Destination } from '../destinations/contract.js';
+import { ndjsonDestination } from '../destinations/ndjson/destination.js';
 import {
   embeddedDestination,
   postgresDestination,
   type PostgresDestination,
-} from './destinations/postgres/destination.js';
-import { ConfigError } from './base/errors.js';
-import { SharedGate } from './gate/shared/shared-gate.js';
-import { BudgetStore } from './gate/shared/budget-store.js';
-import type { CredentialGateOptions, GateMemory } from './gate/credential-gate.js';
-import type { GateStatus, QuotaSource } from './gate/gate.js';
-import { ceilingsOfOne, InterchangeableGate } from './gate/interchangeable-gate.js';
-import { QuotaGate } from './gate/quota-gate.js';
-import type { ApiClient, AttemptEvent } from './http/client.js';
-import type { Exchange } from './sources/manifest/runtime/retriever.js';
-import type { Permits } from './engine/read/context.js';
-import type { LimitKeeper } from './engine/run/limit-memory.js';
-import type { WriteMode } from './base/catalog.js';
-import { connect } from './postgres/connect.js';
-import { systemRandom } from './base/random.js';
-import { readConfigFile, writeConfigFile } from './config/connector-file.js';
-import type { ManifestParts } from './sources/manifest/open.js';
-import { manifestSourceSchema, type ManifestSourceConfig } from './sources/manifest/settings.js';
-import type { Source } from './sources/contract.js';
+} from '../destinations/postgres/destination.js';
+import { ConfigError } from '../base/errors.js';
+import { SharedGate } from '../gate/shared/shared-gate.js';
+import { BudgetStore } from '../gate/shared/budget-store.js';
+import type { CredentialGateOptions, GateMemory } from '../gate/credential-gate.js';
+import type { GateStatus, QuotaSource } from '../gate/gate.js';
+import { ceilingsOfOne, InterchangeableGate } from '../gate/interchangeable-gate.js';
+import { QuotaGate } from '../gate/quota-gate.js';
+import type { ApiClient, AttemptEvent } from '../http/client.js';
+import type { Exchange } from '../sources/manifest/runtime/retriever.js';
+import type { Permits } from '../engine/read/context.js';
+import type { LimitKeeper } from '../engine/run/limit-memory.js';
+import type { WriteMode } from '../base/catalog.js';
+import { connect } from '../postgres/connect.js';
+import { systemRandom } from '../base/random.js';
+import { readConfigFile, writeConfigFile } from '../config/connector-file.js';
+import type { ManifestParts } from '../sources/manifest/open.js';
+import { manifestSourceSchema, type ManifestSourceConfig } from '../sources/manifest/settings.js';
+import type { Source } from '../sources/contract.js';
 
 export const CONNECTORS = ['stripe', 'manifest'] as const;
 
@@ -369,7 +369,7 @@ async function openConnector(
       notes: [],
     };
   // Its code is only loaded where a manifest is read.
-  const { openManifest } = await import('./sources/manifest/open.js');
+  const { openManifest } = await import('../sources/manifest/open.js');
   const onConfigChange = (config: Record<string, unknown>) => {
     if (sourceConfigFile !== undefined) writeConfigFile(sourceConfigFile, config);
     tell?.(config);

@@ -5,8 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { systemClock } from './base/clock.js';
-import { limitsOf } from './sources/stripe/source.js';
+import { systemClock } from '../base/clock.js';
+import { limitsOf } from '../sources/stripe/source.js';
 import {
   connectionFrom,
   connectorOf,
@@ -19,33 +19,33 @@ import {
   type ConnectionConfig,
   type ConnectionFlags,
 } from './compose.js';
-import { loadConfig, validate, type LoadedConfig } from './config/load.js';
-import { connectionSchema, type ConnectionSettings, type FileConfig } from './config/schema.js';
-import { SecretBox, type IsSecret, type Settings } from './connections/secrets.js';
-import { ConnectionStore } from './connections/connection-store.js';
-import { ConfigError, messageOf } from './base/errors.js';
-import { redact, registerSecret } from './base/log.js';
-import type { Progress, RunEvent } from './engine/report/events.js';
-import { EmbeddedServer } from './postgres/embedded/server.js';
-import { targetFromUrl, type PostgresTarget } from './postgres/connect.js';
-import { systemRandom } from './base/random.js';
-import { RunRecorder } from './runs/recorder.js';
-import { RunStore } from './runs/run-store.js';
-import type { Executor } from './fleet/scheduler/executor.js';
-import { secondsOf, assertCadence, type Cadence } from './fleet/scheduler/cadence.js';
-import type { AppSchema } from './fleet/scheduler/cap.js';
-import { WebhookInbox } from './fleet/scheduler/inbox.js';
-import { Scheduler, type ClaimedTask, type ConnectionSetup } from './fleet/scheduler/scheduler.js';
-import { Worker, type TaskHandler, type WorkerEvent } from './fleet/scheduler/worker.js';
-import type { ConnectionAccess } from './fleet/tasks/access.js';
-import { changesTask } from './fleet/tasks/changes.js';
-import { checkTask, verifyTask } from './fleet/tasks/check.js';
-import { payloadOf, taskOf, type PayloadOf, type TaskKind } from './fleet/tasks/kinds.js';
-import { partTask } from './fleet/tasks/part.js';
-import { runTask } from './fleet/tasks/run.js';
-import { VERSION } from './base/version.js';
+import { loadConfig, validate, type LoadedConfig } from '../config/load.js';
+import { connectionSchema, type ConnectionSettings, type FileConfig } from '../config/schema.js';
+import { SecretBox, type IsSecret, type Settings } from '../connections/secrets.js';
+import { ConnectionStore } from '../connections/connection-store.js';
+import { ConfigError, messageOf } from '../base/errors.js';
+import { redact, registerSecret } from '../base/log.js';
+import type { Progress, RunEvent } from '../engine/report/events.js';
+import { EmbeddedServer } from '../postgres/embedded/server.js';
+import { targetFromUrl, type PostgresTarget } from '../postgres/connect.js';
+import { systemRandom } from '../base/random.js';
+import { RunRecorder } from '../runs/recorder.js';
+import { RunStore } from '../runs/run-store.js';
+import type { Executor } from '../fleet/scheduler/executor.js';
+import { secondsOf, assertCadence, type Cadence } from '../fleet/scheduler/cadence.js';
+import type { AppSchema } from '../fleet/scheduler/cap.js';
+import { WebhookInbox } from '../fleet/scheduler/inbox.js';
+import { Scheduler, type ClaimedTask, type ConnectionSetup } from '../fleet/scheduler/scheduler.js';
+import { Worker, type TaskHandler, type WorkerEvent } from '../fleet/scheduler/worker.js';
+import type { ConnectionAccess } from '../fleet/tasks/access.js';
+import { changesTask } from '../fleet/tasks/changes.js';
+import { checkTask, verifyTask } from '../fleet/tasks/check.js';
+import { payloadOf, taskOf, type PayloadOf, type TaskKind } from '../fleet/tasks/kinds.js';
+import { partTask } from '../fleet/tasks/part.js';
+import { runTask } from '../fleet/tasks/run.js';
+import { VERSION } from '../base/version.js';
 
-export { taskOf } from './fleet/tasks/kinds.js';
+export { taskOf } from '../fleet/tasks/kinds.js';
 
 export interface Coordination {
   scheduler: Scheduler;
@@ -202,7 +202,7 @@ export function secretsOf(specified: ReadonlySet<string>): IsSecret {
 /** Secrets among the settings of a manifest's connector, by its own specification. */
 export async function specifiedSecrets({ source }: ConnectionConfig): Promise<ReadonlySet<string>> {
   if (source.connector !== 'manifest') return new Set();
-  const { secretTexts } = await import('./sources/manifest/open.js');
+  const { secretTexts } = await import('../sources/manifest/open.js');
   return new Set(secretTexts(source));
 }
 
@@ -339,9 +339,9 @@ export function newWorker({
 }
 
 /** Its code is only loaded where a Restate server is used. Throws ConfigError where its SDK is not installed. */
-export async function restate(): Promise<typeof import('./fleet/executors/restate/index.js')> {
+export async function restate(): Promise<typeof import('../fleet/executors/restate/index.js')> {
   try {
-    return await import('./fleet/executors/restate/index.js');
+    return await import('../fleet/executors/restate/index.js');
   } catch (cause) {
     throw new ConfigError('what speaks to Restate is not installed', {
       code: 'restate_missing',

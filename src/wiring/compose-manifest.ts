@@ -1,26 +1,26 @@
 /** The wiring for what is particular to manifests: the Airbyte protocol, and the tools for who writes connectors. */
-import { systemClock } from './base/clock.js';
+import { systemClock } from '../base/clock.js';
 import { openSource, type ConnectionConfig, type OpenedSource } from './compose.js';
-import { AirbyteStates } from './sources/manifest/airbyte/states.js';
-import { airbyteStream } from './sources/manifest/catalog.js';
-import type { DeclarativeSource } from './sources/manifest/source.js';
-import type { JsonObject } from './sources/manifest/document/read.js';
-import type { Exchange } from './sources/manifest/runtime/retriever.js';
-import { twinOf, type Twins } from './sources/manifest/runtime/twins.js';
-import { TWINS } from './sources/manifest/twins/registry.js';
-import { loadTwins } from './sources/manifest/open.js';
-import { airbyteDestination, type AirbyteOutput } from './destinations/airbyte/destination.js';
-import type { Destination } from './destinations/contract.js';
-import type { AttemptEvent } from './http/client.js';
-import { spanOnAxis } from './engine/read/axes.js';
-import type { AirbyteStream, AirbyteStreamState, ConfiguredCatalog } from './sources/manifest/airbyte/messages.js';
+import { AirbyteStates } from '../sources/manifest/airbyte/states.js';
+import { airbyteStream } from '../sources/manifest/catalog.js';
+import type { DeclarativeSource } from '../sources/manifest/source.js';
+import type { JsonObject } from '../sources/manifest/document/read.js';
+import type { Exchange } from '../sources/manifest/runtime/retriever.js';
+import { twinOf, type Twins } from '../sources/manifest/runtime/twins.js';
+import { TWINS } from '../sources/manifest/twins/registry.js';
+import { loadTwins } from '../sources/manifest/open.js';
+import { airbyteDestination, type AirbyteOutput } from '../destinations/airbyte/destination.js';
+import type { Destination } from '../destinations/contract.js';
+import type { AttemptEvent } from '../http/client.js';
+import { spanOnAxis } from '../engine/read/axes.js';
+import type { AirbyteStream, AirbyteStreamState, ConfiguredCatalog } from '../sources/manifest/airbyte/messages.js';
 
-export { loadManifest } from './sources/manifest/document/manifest.js';
-export { airbyteSpecification } from './sources/manifest/specification.js';
-export { compareManifests, type Change } from './sources/manifest/tools/compare.js';
-export { coverageOf } from './sources/manifest/tools/coverage.js';
-export { lintConnector, type Finding } from './sources/manifest/tools/lint.js';
-export { readConfigFile } from './config/connector-file.js';
+export { loadManifest } from '../sources/manifest/document/manifest.js';
+export { airbyteSpecification } from '../sources/manifest/specification.js';
+export { compareManifests, type Change } from '../sources/manifest/tools/compare.js';
+export { coverageOf } from '../sources/manifest/tools/coverage.js';
+export { lintConnector, type Finding } from '../sources/manifest/tools/lint.js';
+export { readConfigFile } from '../config/connector-file.js';
 
 export interface OpenedConnector extends OpenedSource {
   source: DeclarativeSource;

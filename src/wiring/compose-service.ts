@@ -1,7 +1,7 @@
 /** The wiring of `headrace serve`: what its server is handed. */
 import path from 'node:path';
 import { z } from 'zod';
-import { systemClock } from './base/clock.js';
+import { systemClock } from '../base/clock.js';
 import {
   accessOf,
   accessTo,
@@ -11,13 +11,13 @@ import {
   type CoordinationFlags,
   type KnownConnection,
 } from './compose-scheduler.js';
-import { stripeConfigSchema } from './sources/stripe/config.js';
-import { TokenStore } from './service/tokens.js';
-import { manifestSourceSchema } from './sources/manifest/settings.js';
-import { Feed } from './service/feed.js';
-import type { ServerParts } from './service/app.js';
-import type { ConnectionDesk } from './service/api/kit.js';
-import { VERSION } from './base/version.js';
+import { stripeConfigSchema } from '../sources/stripe/config.js';
+import { TokenStore } from '../service/tokens.js';
+import { manifestSourceSchema } from '../sources/manifest/settings.js';
+import { Feed } from '../service/feed.js';
+import type { ServerParts } from '../service/app.js';
+import type { ConnectionDesk } from '../service/api/kit.js';
+import { VERSION } from '../base/version.js';
 
 export interface Service {
   parts: ServerParts;
@@ -35,7 +35,7 @@ export interface ServiceOptions {
   onError: (error: unknown) => void;
 }
 
-const PAGES = path.join(import.meta.dirname, 'service', 'web');
+const PAGES = path.join(import.meta.dirname, '..', 'service', 'web');
 
 /** What source settings are, for who fills in a form. */
 export function connectorSettings(): ConnectionDesk['connectors'] {
