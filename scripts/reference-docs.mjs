@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { buildProgram } from '../dist/cli/program.js';
-import { divisionText, followText } from '../dist/cli/discover.js';
+import { divisionText, followText } from '../dist/cli/commands/discover.js';
 import { connectionSchema, destinationSchema, fileSchema } from '../dist/config/schema.js';
 import { manifestSourceSchema } from '../dist/sources/manifest/settings.js';
 import { COMPONENTS } from '../dist/sources/manifest/document/vocabulary.js';

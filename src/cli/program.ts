@@ -1,7 +1,7 @@
 /** The CLI: parse, dispatch, exit code. Commands load their code when they run, so that help is instant. */
 import { Command, CommanderError, Option } from 'commander';
 import { describeError, EXIT, HeadraceError } from '../base/errors.js';
-import { json, note } from './output.js';
+import { json, note } from './terminal/output.js';
 import { VERSION } from '../base/version.js';
 
 const list = (value: string) =>
@@ -66,7 +66,7 @@ export function buildProgram(): Command {
     .description('sync a simulated Stripe account, kill it half-way, resume, and prove the result')
     .option('--rows <n>', 'customers of the simulated account', whole, 100_000)
     .option('--keep', 'keep the database in .headrace/demo for headrace query')
-    .action(run(() => import('./demo.js')));
+    .action(run(() => import('./commands/demo.js')));
 
   program
     .command('init')
@@ -74,22 +74,22 @@ export function buildProgram(): Command {
     .option('-f, --file <file>', 'where to write', 'headrace.yaml')
     .option('-y, --yes', 'take the defaults, ask nothing')
     .option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER')
-    .action(run(() => import('./init.js')));
+    .action(run(() => import('./commands/init.js')));
 
   connectionOptions(program.command('check').argument('[connection]', 'a connection of headrace.yaml, or stripe'))
     .description('prove the key and the destination')
     .option('--json', 'machine-readable output')
-    .action(run(() => import('./check.js')));
+    .action(run(() => import('./commands/check.js')));
 
   connectionOptions(program.command('discover').argument('[connection]'))
     .description('list the streams, how each is divided and how it follows changes')
     .option('--json', 'machine-readable output')
-    .action(run(() => import('./discover.js')));
+    .action(run(() => import('./commands/discover.js')));
 
   connectionOptions(program.command('plan').argument('[connection]'))
     .description('a dry run: probe each stream, then tell rows, requests and time to expect')
     .option('--json', 'machine-readable output')
-    .action(run(() => import('./plan.js')));
+    .action(run(() => import('./commands/plan.js')));
 
   ceilingOptions(connectionOptions(program.command('sync').argument('[connection]')))
     .description('copy every stream into the destination; Ctrl-C pauses, the same command continues')
@@ -99,37 +99,37 @@ export function buildProgram(): Command {
     .option('--json', 'one event a line on stdout')
     .option('-q, --quiet', 'no progress')
     .option('--metrics <file>', 'keep Prometheus metrics in this file, once a second')
-    .action(run(() => import('./sync.js')));
+    .action(run(() => import('./commands/sync.js')));
 
   connectionOptions(program.command('verify').argument('[connection]'))
     .description('prove the stored rows against the ledger, and on request against the API')
     .option('--api', 'compare sampled ranges with the API')
     .option('--samples <n>', 'samples for each stream', whole, 5)
     .option('--json', 'machine-readable output')
-    .action(run(() => import('./verify.js')));
+    .action(run(() => import('./commands/verify.js')));
 
   connectionOptions(program.command('limits').argument('[connection]'))
     .description("what is known of the API's limits, and how it was found out")
     .option('--json', 'one limit a line')
-    .action(run(() => import('./limits.js')));
+    .action(run(() => import('./commands/limits.js')));
 
   const state = program.command('state').description('look at, save, restore or reset what a connection knows');
   connectionOptions(state.command('show').argument('[connection]'))
     .description("each stream's ledger in short")
     .option('--json', 'machine-readable output')
-    .action(run(() => import('./state.js'), 'show'));
+    .action(run(() => import('./commands/state.js'), 'show'));
   connectionOptions(state.command('export').argument('[connection]'))
     .description('the state as JSON on stdout')
-    .action(run(() => import('./state.js'), 'exportState'));
+    .action(run(() => import('./commands/state.js'), 'exportState'));
   connectionOptions(state.command('import').argument('<file>').argument('[connection]'))
     .description('replace the state by an exported one')
-    .action(run(() => import('./state.js'), 'importState'));
+    .action(run(() => import('./commands/state.js'), 'importState'));
   connectionOptions(state.command('reset').argument('[connection]'))
     .description('read a stream again, whole or in part; rows stay')
     .requiredOption('--stream <name>', 'which stream')
     .option('--from <position>', 'first unix second of a range', whole)
     .option('--before <position>', 'end of the range, exclusive', whole)
-    .action(run(() => import('./state.js'), 'reset'));
+    .action(run(() => import('./commands/state.js'), 'reset'));
 
   const connector = program.command('connector').description('tools for who writes manifests');
   connector
@@ -144,7 +144,7 @@ export function buildProgram(): Command {
     .option('--streams <names>', 'these streams only, separated by commas', list)
     .option('--records <n>', 'records of each stream', whole, 5)
     .option('--json', 'machine-readable output')
-    .action(run(() => import('./connector.js'), 'test'));
+    .action(run(() => import('./commands/connector.js'), 'test'));
   connector
     .command('lint')
     .argument('<folder>', 'with manifest.yaml, and metadata.yaml and CHANGELOG.md where they are')
@@ -152,21 +152,21 @@ export function buildProgram(): Command {
     .option('--components <file>', 'twins of its Python classes')
     .option('--previous <version>', 'the version that is published now')
     .option('--json', 'one finding a line')
-    .action(run(() => import('./connector.js'), 'lint'));
+    .action(run(() => import('./commands/connector.js'), 'lint'));
   connector
     .command('diff')
     .argument('<old>')
     .argument('<new>')
     .description('what a new manifest breaks for who uses the old one, and whether going back is safe')
     .option('--json', 'one change a line')
-    .action(run(() => import('./connector.js'), 'diff'));
+    .action(run(() => import('./commands/connector.js'), 'diff'));
   program
     .command('connectors')
     .argument('[folder]', 'with manifests')
     .description('what runs: native connectors, and manifests whole or in part')
     .option('--components <file>', 'twins of Python classes')
     .option('--json', 'one connector a line')
-    .action(run(() => import('./connectors.js')));
+    .action(run(() => import('./commands/connectors.js')));
 
   const airbyte = program.command('airbyte').description('run a manifest as a source of the Airbyte protocol');
   const airbyteOptions = (command: Command) =>
@@ -179,24 +179,24 @@ export function buildProgram(): Command {
       .option('--base-url <url>', 'where the API is (a proxy, a testbed)');
   airbyteOptions(airbyte.command('spec'))
     .description('what the connector must be told')
-    .action(run(() => import('./airbyte.js'), 'spec'));
+    .action(run(() => import('./commands/airbyte.js'), 'spec'));
   withConfig(airbyte.command('check'))
     .description('prove the configuration')
-    .action(run(() => import('./airbyte.js'), 'check'));
+    .action(run(() => import('./commands/airbyte.js'), 'check'));
   withConfig(airbyte.command('discover'))
     .description('print the catalog')
-    .action(run(() => import('./airbyte.js'), 'discover'));
+    .action(run(() => import('./commands/airbyte.js'), 'discover'));
   withConfig(airbyte.command('read'))
     .description('records and states on stdout; SIGTERM pauses')
     .requiredOption('--catalog <file>', 'the configured catalog')
     .option('--state <file>', 'the last state')
-    .action(run(() => import('./airbyte.js'), 'read'));
+    .action(run(() => import('./commands/airbyte.js'), 'read'));
   airbyte
     .command('build')
     .argument('<manifest>')
     .description('a folder with an executable and a Dockerfile')
     .option('--out <folder>', 'where to write')
-    .action(run(() => import('./airbyte.js'), 'build'));
+    .action(run(() => import('./commands/airbyte.js'), 'build'));
 
   const coordinated = (command: Command): Command =>
     command
@@ -210,7 +210,7 @@ export function buildProgram(): Command {
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <n>', 'port (0: any free one)', whole, 8787)
     .option(...slots)
-    .action(run(() => import('./serve.js')));
+    .action(run(() => import('./commands/serve.js')));
   coordinated(program.command('worker'))
     .description('join the workers of a fleet')
     .option(...slots)
@@ -221,21 +221,21 @@ export function buildProgram(): Command {
       whole,
     )
     .option('--endpoint-host <address>', 'where that port listens', '127.0.0.1')
-    .action(run(() => import('./worker.js')));
+    .action(run(() => import('./commands/worker.js')));
   const app = program.command('app').description('rate limits of apps, and how many tasks may run for each');
   coordinated(app.command('list'))
     .description('limits, concurrency partitions, caps, what runs and what waits')
-    .action(run(() => import('./app.js'), 'list'));
+    .action(run(() => import('./commands/rate-limits.js'), 'list'));
   coordinated(app.command('set-limit').argument('<app>').argument('<limit>', 'such as 100/s, 10000/min or 300000/day'))
     .description('edit a limit; caps follow at once')
-    .action(run(() => import('./app.js'), 'setLimit'));
+    .action(run(() => import('./commands/rate-limits.js'), 'setLimit'));
   const task = program.command('task').description('tasks of the scheduler');
   coordinated(task.command('list'))
     .description('what runs, waits, failed and ended')
     .option('--connection <name>', 'of this connection alone')
     .option('--state <states>', 'in these states: queued, delayed, paused, running, done, dead, cancelled', list)
     .option('--limit <n>', 'at most so many', whole, 50)
-    .action(run(() => import('./task.js'), 'list'));
+    .action(run(() => import('./commands/task.js'), 'list'));
   coordinated(
     task.command('enqueue').argument('<connection>').argument('<kind>', 'sync, full, rescrape, check or verify'),
   )
@@ -247,7 +247,7 @@ export function buildProgram(): Command {
     .option('--parts <n>', 'workers that share a read (sync, full)', whole)
     .option('--priority <n>', 'higher goes first', Number)
     .option('--wait', 'until it ended; its outcome is the exit code')
-    .action(run(() => import('./task.js'), 'enqueue'));
+    .action(run(() => import('./commands/task.js'), 'enqueue'));
   for (const [name, about] of [
     ['pause', 'keep from running; what runs commits and stops'],
     ['resume', 'let run again'],
@@ -258,7 +258,7 @@ export function buildProgram(): Command {
       .description(about)
       .option('--connection <name>', 'all of a connection')
       .option('--partition <id>', 'all of a concurrency partition')
-      .action(run(() => import('./task.js'), name));
+      .action(run(() => import('./commands/task.js'), name));
   }
 
   const token = program.command('token').description('who may use the API and the dashboard');
@@ -266,13 +266,13 @@ export function buildProgram(): Command {
     .description('make a token and print it, once')
     .requiredOption('--role <role>', 'read, operate (run, pause, edit limits) or admin (connections, tokens)')
     .option('--expires-in <days>', 'days (default: it does not expire)', whole)
-    .action(run(() => import('./token.js'), 'create'));
+    .action(run(() => import('./commands/token.js'), 'create'));
   coordinated(token.command('list'))
     .description('tokens, without what is secret of them')
-    .action(run(() => import('./token.js'), 'list'));
+    .action(run(() => import('./commands/token.js'), 'list'));
   coordinated(token.command('revoke').argument('<id>'))
     .description('it stops working at once')
-    .action(run(() => import('./token.js'), 'revoke'));
+    .action(run(() => import('./commands/token.js'), 'revoke'));
 
   program
     .command('query')
@@ -281,7 +281,7 @@ export function buildProgram(): Command {
     .option('--data-dir <folder>', 'folder of the embedded database', '.headrace')
     .option('--json', 'one row a line')
     .option('--write', 'allow changes')
-    .action(run(() => import('./query.js')));
+    .action(run(() => import('./commands/query.js')));
 
   program
     .command('testbed')
@@ -303,13 +303,13 @@ export function buildProgram(): Command {
       (value: string, all: string[]) => [...all, value],
       [] as string[],
     )
-    .action(run(() => import('./testbed.js')));
+    .action(run(() => import('./commands/testbed.js')));
 
   program
     .command('completion')
     .argument('<shell>', 'bash, zsh or fish')
     .description('a completion script for your shell')
-    .action(async (shell: string) => (await import('./completion.js')).completion(program, shell));
+    .action(async (shell: string) => (await import('./commands/completion.js')).completion(program, shell));
   return program;
 }
 

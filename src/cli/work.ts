@@ -9,7 +9,7 @@ import {
 import { ConfigError, EXIT } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Worker } from '../fleet/scheduler/worker.js';
-import { ServiceLog } from './service-log.js';
+import { ServiceLog } from './terminal/service-log.js';
 import { openTracing } from './tracing.js';
 
 export interface WorkFlags extends CoordinationFlags {

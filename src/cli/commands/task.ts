@@ -1,5 +1,5 @@
 /** headrace task */
-import { systemClock } from '../base/clock.js';
+import { systemClock } from '../../base/clock.js';
 import {
   knownConnections,
   openCoordination,
@@ -7,11 +7,11 @@ import {
   taskOf,
   type Coordination,
   type CoordinationFlags,
-} from '../wiring/compose-scheduler.js';
-import { ConfigError, EXIT } from '../base/errors.js';
-import { listTasks, type TaskView } from '../fleet/scheduler/overview.js';
-import type { Control, Scope } from '../fleet/scheduler/scheduler.js';
-import { duration, json, note, out, table } from './output.js';
+} from '../../wiring/compose-scheduler.js';
+import { ConfigError, EXIT } from '../../base/errors.js';
+import { listTasks, type TaskView } from '../../fleet/scheduler/overview.js';
+import type { Control, Scope } from '../../fleet/scheduler/scheduler.js';
+import { duration, json, note, out, table } from '../terminal/output.js';
 
 type Flags = CoordinationFlags & { json?: boolean };
 

@@ -1,7 +1,7 @@
 /** Progress on stderr: drawn in place on a terminal, a plain line now and then elsewhere. */
 import pc from 'picocolors';
-import type { Progress, StreamProgress, Wait } from '../engine/report/events.js';
-import { LIMITS } from '../base/bounds.js';
+import type { Progress, StreamProgress, Wait } from '../../engine/report/events.js';
+import { LIMITS } from '../../base/bounds.js';
 import { count, duration, note, printable } from './output.js';
 
 const BAR_CELLS = 28;

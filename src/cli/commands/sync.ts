@@ -1,5 +1,5 @@
 /** headrace sync */
-import { systemClock } from '../base/clock.js';
+import { systemClock } from '../../base/clock.js';
 import {
   newRunId,
   openDestination,
@@ -7,16 +7,16 @@ import {
   resolveConnection,
   type ConnectionConfig,
   type ConnectionFlags,
-} from '../wiring/compose.js';
-import { EXIT, messageOf } from '../base/errors.js';
-import { LIMITS } from '../base/bounds.js';
-import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../engine/report/events.js';
-import { runSync } from '../engine/run/sync.js';
-import { rateLimitedStatus } from '../sources/manifest/airbyte/stream-status.js';
-import { metricsText, writeMetrics } from './metrics.js';
-import { json, note, out } from './output.js';
-import { ProgressView } from './progress-view.js';
-import { summaryText } from './summary.js';
+} from '../../wiring/compose.js';
+import { EXIT, messageOf } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
+import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../../engine/report/events.js';
+import { runSync } from '../../engine/run/sync.js';
+import { rateLimitedStatus } from '../../sources/manifest/airbyte/stream-status.js';
+import { metricsText, writeMetrics } from '../metrics.js';
+import { json, note, out } from '../terminal/output.js';
+import { ProgressView } from '../terminal/progress-view.js';
+import { summaryText } from '../terminal/summary.js';
 
 interface SyncFlags extends ConnectionFlags {
   json?: boolean;

@@ -4,13 +4,13 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pc from 'picocolors';
-import { systemClock } from '../base/clock.js';
-import { resolveConnection } from '../wiring/compose.js';
-import { connect } from '../postgres/connect.js';
-import { EmbeddedServer } from '../postgres/embedded/server.js';
-import { startStripeTestbed, TESTBED_LIVE_KEY } from '../testbed/index.js';
-import { duration, note, out, table } from './output.js';
-import { summaryText } from './summary.js';
+import { systemClock } from '../../base/clock.js';
+import { resolveConnection } from '../../wiring/compose.js';
+import { connect } from '../../postgres/connect.js';
+import { EmbeddedServer } from '../../postgres/embedded/server.js';
+import { startStripeTestbed, TESTBED_LIVE_KEY } from '../../testbed/index.js';
+import { duration, note, out, table } from '../terminal/output.js';
+import { summaryText } from '../terminal/summary.js';
 import { syncConnection } from './sync.js';
 
 /** Rows of the other streams, as shares of the customers, and how they lie in time. */
@@ -93,7 +93,7 @@ export async function command(_args: unknown[], flags: { rows: number; keep?: bo
 
 /** Starts the sync as a process of its own and kills it once half of the rows are committed. */
 async function killHalfWay(env: NodeJS.ProcessEnv, total: number): Promise<number> {
-  const main = path.join(import.meta.dirname, '..', 'main.js');
+  const main = path.join(import.meta.dirname, '..', '..', 'main.js');
   const child = spawn(
     process.execPath,
     [

@@ -1,9 +1,9 @@
 /** headrace token */
-import { openCoordination, type CoordinationFlags } from '../wiring/compose-scheduler.js';
-import { ROLES, TokenStore, type Role } from '../service/tokens.js';
-import { ConfigError, EXIT } from '../base/errors.js';
-import { json, note, table, out } from './output.js';
-import { systemClock } from '../base/clock.js';
+import { openCoordination, type CoordinationFlags } from '../../wiring/compose-scheduler.js';
+import { ROLES, TokenStore, type Role } from '../../service/tokens.js';
+import { ConfigError, EXIT } from '../../base/errors.js';
+import { json, note, table, out } from '../terminal/output.js';
+import { systemClock } from '../../base/clock.js';
 
 type Flags = CoordinationFlags & { json?: boolean };
 

@@ -1,9 +1,9 @@
 /** headrace query: SQL on the embedded database. */
 import path from 'node:path';
-import { ConfigError, EXIT, messageOf } from '../base/errors.js';
-import { connect } from '../postgres/connect.js';
-import { EmbeddedServer } from '../postgres/embedded/server.js';
-import { json, out, table } from './output.js';
+import { ConfigError, EXIT, messageOf } from '../../base/errors.js';
+import { connect } from '../../postgres/connect.js';
+import { EmbeddedServer } from '../../postgres/embedded/server.js';
+import { json, out, table } from '../terminal/output.js';
 
 export async function command(
   [sql]: string[],

@@ -1,12 +1,18 @@
 /** headrace limits */
-import { systemClock } from '../base/clock.js';
-import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
-import type { Destination } from '../destinations/contract.js';
-import { ConfigError, EXIT } from '../base/errors.js';
-import type { LimitView } from '../gate/gate.js';
-import { storedLimits, type StoredLimits } from '../engine/run/limit-memory.js';
-import { count, json, note, out, table } from './output.js';
-import { rateText } from './progress-view.js';
+import { systemClock } from '../../base/clock.js';
+import {
+  newRunId,
+  openDestination,
+  openSource,
+  resolveConnection,
+  type ConnectionFlags,
+} from '../../wiring/compose.js';
+import type { Destination } from '../../destinations/contract.js';
+import { ConfigError, EXIT } from '../../base/errors.js';
+import type { LimitView } from '../../gate/gate.js';
+import { storedLimits, type StoredLimits } from '../../engine/run/limit-memory.js';
+import { count, json, note, out, table } from '../terminal/output.js';
+import { rateText } from '../terminal/progress-view.js';
 
 const FOUND: Record<LimitView['knownBy'], string> = {
   headers: 'stated in headers',

@@ -1,6 +1,6 @@
 /** The end of a run: the proof, and what to do next. */
 import pc from 'picocolors';
-import type { RunSummary, StreamProof } from '../engine/report/events.js';
+import type { RunSummary, StreamProof } from '../../engine/report/events.js';
 import { count, duration, table } from './output.js';
 import { rejectionText } from './progress-view.js';
 

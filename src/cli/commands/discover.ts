@@ -1,8 +1,8 @@
 /** headrace discover */
-import { openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
-import { EXIT } from '../base/errors.js';
-import type { Division, Follow } from '../sources/contract.js';
-import { json, out, table } from './output.js';
+import { openSource, resolveConnection, type ConnectionFlags } from '../../wiring/compose.js';
+import { EXIT } from '../../base/errors.js';
+import type { Division, Follow } from '../../sources/contract.js';
+import { json, out, table } from '../terminal/output.js';
 
 export async function command(
   [name]: (string | undefined)[],

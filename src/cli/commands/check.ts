@@ -1,7 +1,7 @@
 /** headrace check */
-import { openDestination, openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
-import { EXIT } from '../base/errors.js';
-import { json, note, out } from './output.js';
+import { openDestination, openSource, resolveConnection, type ConnectionFlags } from '../../wiring/compose.js';
+import { EXIT } from '../../base/errors.js';
+import { json, note, out } from '../terminal/output.js';
 
 export async function command(
   [name]: (string | undefined)[],

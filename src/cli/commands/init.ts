@@ -1,8 +1,8 @@
 /** headrace init: asks, then writes headrace.yaml. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { ConfigError, EXIT } from '../base/errors.js';
-import { note } from './output.js';
+import { ConfigError, EXIT } from '../../base/errors.js';
+import { note } from '../terminal/output.js';
 
 interface Answers {
   name: string;

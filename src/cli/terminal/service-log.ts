@@ -4,14 +4,14 @@
  */
 import pc from 'picocolors';
 import { pino, type Logger } from 'pino';
-import { systemClock } from '../base/clock.js';
-import { ConfigError } from '../base/errors.js';
-import { redact } from '../base/log.js';
-import type { RunEvent } from '../engine/report/events.js';
-import type { ClaimedTask } from '../fleet/scheduler/scheduler.js';
-import type { WorkerEvent } from '../fleet/scheduler/worker.js';
+import { systemClock } from '../../base/clock.js';
+import { ConfigError } from '../../base/errors.js';
+import { redact } from '../../base/log.js';
+import type { RunEvent } from '../../engine/report/events.js';
+import type { ClaimedTask } from '../../fleet/scheduler/scheduler.js';
+import type { WorkerEvent } from '../../fleet/scheduler/worker.js';
 import { note } from './output.js';
-import type { Tracing } from './tracing.js';
+import type { Tracing } from '../tracing.js';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];

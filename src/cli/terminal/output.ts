@@ -3,9 +3,9 @@
  * terminal.
  */
 import pc from 'picocolors';
-import { redact } from '../base/log.js';
+import { redact } from '../../base/log.js';
 
-export { duration } from '../base/duration.js';
+export { duration } from '../../base/duration.js';
 
 const ESCAPE = '\u001b';
 const COLOUR = /^\[[\d;]*m/;

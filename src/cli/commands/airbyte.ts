@@ -4,8 +4,8 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { systemClock } from '../base/clock.js';
-import { newRunId } from '../wiring/compose.js';
+import { systemClock } from '../../base/clock.js';
+import { newRunId } from '../../wiring/compose.js';
 import {
   airbyteCatalog,
   airbyteSpecification,
@@ -15,21 +15,21 @@ import {
   readConfigFile,
   streamsWithFiles,
   type OpenedConnector,
-} from '../wiring/compose-manifest.js';
-import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../base/errors.js';
-import { redact } from '../base/log.js';
-import type { Progress, RunEvent } from '../engine/report/events.js';
-import { runSync } from '../engine/run/sync.js';
+} from '../../wiring/compose-manifest.js';
+import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../../base/errors.js';
+import { redact } from '../../base/log.js';
+import type { Progress, RunEvent } from '../../engine/report/events.js';
+import { runSync } from '../../engine/run/sync.js';
 import type {
   AirbyteMessage,
   AirbyteStreamState,
   ConfiguredCatalog,
   FailureType,
-} from '../sources/manifest/airbyte/messages.js';
-import { rateLimitedStatus } from '../sources/manifest/airbyte/stream-status.js';
-import type { Stream } from '../sources/contract.js';
-import { VERSION } from '../base/version.js';
-import { note, out } from './output.js';
+} from '../../sources/manifest/airbyte/messages.js';
+import { rateLimitedStatus } from '../../sources/manifest/airbyte/stream-status.js';
+import type { Stream } from '../../sources/contract.js';
+import { VERSION } from '../../base/version.js';
+import { note, out } from '../terminal/output.js';
 
 interface Flags {
   manifest: string;

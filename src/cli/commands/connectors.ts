@@ -1,10 +1,10 @@
 /** headrace connectors: what runs. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { NATIVE } from '../wiring/compose.js';
-import { coverageOf, loadManifest, twinsWith } from '../wiring/compose-manifest.js';
-import { ConfigError, EXIT, HeadraceError } from '../base/errors.js';
-import { json, out, table } from './output.js';
+import { NATIVE } from '../../wiring/compose.js';
+import { coverageOf, loadManifest, twinsWith } from '../../wiring/compose-manifest.js';
+import { ConfigError, EXIT, HeadraceError } from '../../base/errors.js';
+import { json, out, table } from '../terminal/output.js';
 
 interface Listed {
   name: string;

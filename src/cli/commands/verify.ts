@@ -1,13 +1,19 @@
 /** headrace verify */
 import pc from 'picocolors';
-import { systemClock } from '../base/clock.js';
-import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
-import { EXIT } from '../base/errors.js';
-import { targetsOf } from '../engine/read/context.js';
-import { verifyAgainstApi, verifyLedger } from '../engine/run/verify.js';
-import { systemRandom } from '../base/random.js';
-import { json, out, table } from './output.js';
-import { proofTable } from './summary.js';
+import { systemClock } from '../../base/clock.js';
+import {
+  newRunId,
+  openDestination,
+  openSource,
+  resolveConnection,
+  type ConnectionFlags,
+} from '../../wiring/compose.js';
+import { EXIT } from '../../base/errors.js';
+import { targetsOf } from '../../engine/read/context.js';
+import { verifyAgainstApi, verifyLedger } from '../../engine/run/verify.js';
+import { systemRandom } from '../../base/random.js';
+import { json, out, table } from '../terminal/output.js';
+import { proofTable } from '../terminal/summary.js';
 
 export async function command(
   [name]: (string | undefined)[],

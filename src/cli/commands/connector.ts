@@ -1,7 +1,7 @@
 /** headrace connector: test, lint and diff manifests. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { systemClock } from '../base/clock.js';
+import { systemClock } from '../../base/clock.js';
 import {
   compareManifests,
   lintConnector,
@@ -10,11 +10,11 @@ import {
   readConfigFile,
   twinsWith,
   type Finding,
-} from '../wiring/compose-manifest.js';
-import { ConfigError, EXIT, messageOf } from '../base/errors.js';
-import type { DataRecord } from '../base/catalog.js';
-import type { Page, Stream } from '../sources/contract.js';
-import { json, out, table } from './output.js';
+} from '../../wiring/compose-manifest.js';
+import { ConfigError, EXIT, messageOf } from '../../base/errors.js';
+import type { DataRecord } from '../../base/catalog.js';
+import type { Page, Stream } from '../../sources/contract.js';
+import { json, out, table } from '../terminal/output.js';
 
 interface TestFlags {
   config: string;

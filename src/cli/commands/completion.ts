@@ -1,6 +1,6 @@
 /** headrace completion: scripts made from the program's own commands and options. */
 import type { Command } from 'commander';
-import { ConfigError } from '../base/errors.js';
+import { ConfigError } from '../../base/errors.js';
 
 export function completion(program: Command, shell: string): void {
   const paths = new Map<string, string[]>();

@@ -1,12 +1,12 @@
 /** headrace serve */
 import pc from 'picocolors';
-import { announce, knownConnections, readFile } from '../wiring/compose-scheduler.js';
-import { serviceParts } from '../wiring/compose-service.js';
-import { ConfigError, messageOf } from '../base/errors.js';
-import { registerSecret } from '../base/log.js';
-import { listen, webApp } from '../service/app.js';
-import { isLoopback } from '../service/loopback.js';
-import { withCoordination, work, workerOf, type WorkFlags } from './work.js';
+import { announce, knownConnections, readFile } from '../../wiring/compose-scheduler.js';
+import { serviceParts } from '../../wiring/compose-service.js';
+import { ConfigError, messageOf } from '../../base/errors.js';
+import { registerSecret } from '../../base/log.js';
+import { listen, webApp } from '../../service/app.js';
+import { isLoopback } from '../../service/loopback.js';
+import { withCoordination, work, workerOf, type WorkFlags } from '../work.js';
 
 const LEAST_TOKEN = 16;
 

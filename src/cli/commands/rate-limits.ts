@@ -1,8 +1,8 @@
 /** headrace app */
-import { openCoordination, type CoordinationFlags } from '../wiring/compose-scheduler.js';
-import { ConfigError, EXIT } from '../base/errors.js';
-import { listApps } from '../fleet/scheduler/overview.js';
-import { json, note, out, table } from './output.js';
+import { openCoordination, type CoordinationFlags } from '../../wiring/compose-scheduler.js';
+import { ConfigError, EXIT } from '../../base/errors.js';
+import { listApps } from '../../fleet/scheduler/overview.js';
+import { json, note, out, table } from '../terminal/output.js';
 
 type Flags = CoordinationFlags & { json?: boolean };
 

@@ -1,5 +1,5 @@
 /** headrace testbed */
-import { ConfigError, EXIT } from '../base/errors.js';
+import { ConfigError, EXIT } from '../../base/errors.js';
 import {
   FAULTS,
   LIMIT_MODELS,
@@ -11,8 +11,8 @@ import {
   TESTBED_KEY,
   TESTBED_LIVE_KEY,
   type Shape,
-} from '../testbed/index.js';
-import { note, out } from './output.js';
+} from '../../testbed/index.js';
+import { note, out } from '../terminal/output.js';
 
 interface Flags {
   port: number;

@@ -1,10 +1,10 @@
 /** headrace worker: without the server, whose code would take a third of its start. */
 import pc from 'picocolors';
-import { systemClock } from '../base/clock.js';
-import { restate } from '../wiring/compose-scheduler.js';
-import { ConfigError } from '../base/errors.js';
-import { isLoopback } from '../service/loopback.js';
-import { withCoordination, work, workerOf, type WorkFlags } from './work.js';
+import { systemClock } from '../../base/clock.js';
+import { restate } from '../../wiring/compose-scheduler.js';
+import { ConfigError } from '../../base/errors.js';
+import { isLoopback } from '../../service/loopback.js';
+import { withCoordination, work, workerOf, type WorkFlags } from '../work.js';
 
 export async function command(
   _: unknown[],

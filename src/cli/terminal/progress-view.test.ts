@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
-import type { Progress, StreamProgress } from '../engine/report/events.js';
+import type { Progress, StreamProgress } from '../../engine/report/events.js';
 import { bar, plainLine, render } from './progress-view.js';
 
 const stream = (more: Partial<StreamProgress>): StreamProgress => ({

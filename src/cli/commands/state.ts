@@ -1,18 +1,24 @@
 /** headrace state show | export | import | reset */
 import { readFileSync, statSync } from 'node:fs';
 import { z } from 'zod';
-import { systemClock } from '../base/clock.js';
-import { newRunId, openDestination, openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
-import { validate } from '../config/load.js';
-import type { DestinationSession, StateWrite } from '../destinations/contract.js';
-import { ConfigError, EXIT, messageOf } from '../base/errors.js';
-import { LIMITS } from '../base/bounds.js';
-import { resetStream } from '../engine/run/reset.js';
-import type { Stream } from '../sources/contract.js';
-import { totals } from '../ledger/ledger.js';
-import { LIMITS_STREAM } from '../engine/run/limit-memory.js';
-import { decodeStream } from '../ledger/checkpoint.js';
-import { json, note, out, table } from './output.js';
+import { systemClock } from '../../base/clock.js';
+import {
+  newRunId,
+  openDestination,
+  openSource,
+  resolveConnection,
+  type ConnectionFlags,
+} from '../../wiring/compose.js';
+import { validate } from '../../config/load.js';
+import type { DestinationSession, StateWrite } from '../../destinations/contract.js';
+import { ConfigError, EXIT, messageOf } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
+import { resetStream } from '../../engine/run/reset.js';
+import type { Stream } from '../../sources/contract.js';
+import { totals } from '../../ledger/ledger.js';
+import { LIMITS_STREAM } from '../../engine/run/limit-memory.js';
+import { decodeStream } from '../../ledger/checkpoint.js';
+import { json, note, out, table } from '../terminal/output.js';
 
 const fileSchema = z.strictObject({
   headrace_state: z.literal(1),

@@ -1,8 +1,8 @@
 /** headrace plan */
-import { openSource, resolveConnection, type ConnectionFlags } from '../wiring/compose.js';
-import { EXIT } from '../base/errors.js';
-import { planSync } from '../engine/report/plan.js';
-import { count, duration, json, out, table } from './output.js';
+import { openSource, resolveConnection, type ConnectionFlags } from '../../wiring/compose.js';
+import { EXIT } from '../../base/errors.js';
+import { planSync } from '../../engine/report/plan.js';
+import { count, duration, json, out, table } from '../terminal/output.js';
 
 export async function command(
   [name]: (string | undefined)[],
