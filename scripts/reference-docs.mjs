@@ -152,7 +152,7 @@ let drift = 0;
 mkdirSync(folder, { recursive: true });
 const generated = {
   ...Object.fromEntries(Object.entries(files).map(([name, text]) => [path.join('docs', 'reference', name), text])),
-  [path.join('src', 'client', 'operations.ts')]: clientOf(api),
+  [path.join('src', 'service', 'client', 'operations.ts')]: clientOf(api),
 };
 for (const [name, text] of Object.entries(generated)) {
   const file = path.join(folder, '..', '..', name);

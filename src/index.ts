@@ -23,7 +23,7 @@ export {
 export type { Ceilings, LimitFact, LimitView, Reading } from './gate/gate.js';
 export type { Progress, RunEvent, RunOutcome, RunSummary, StreamProof } from './engine/report/events.js';
 export { runSync, type SyncOptions } from './engine/run/sync.js';
-export type { Twin, TwinInput, Twins } from './sources/manifest/runtime/twins.js';
+export type { Twin, TwinInput, Twins } from './sources/manifest/runtime/twin.js';
 export {
   maxConcurrentProcessesPerConcurrencyPartition,
   maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema,

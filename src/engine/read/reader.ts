@@ -5,17 +5,11 @@ import { FatalError, PausedError } from '../../base/errors.js';
 import type { Ticket } from '../../gate/gate.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { DataRecord } from '../../base/catalog.js';
-import { SLICES_PREFIX, type OpenSlices } from '../../ledger/checkpoint.js';
+import { SLICES_PREFIX } from '../../ledger/checkpoint.js';
 import type { Page, RecordGroup, Slice, Stream } from '../../sources/contract.js';
 import type { RunContext } from './context.js';
-import type { SliceReader } from './slice-reader.js';
+import type { ChildLink, ChildOpening } from './child-link.js';
 import type { Pending, TakenBatch } from '../write/writer.js';
-
-export interface ChildOpening {
-  child: SliceReader;
-  key: string;
-  open: OpenSlices;
-}
 
 export interface QueuedPage {
   rows: PreparedRows[];
@@ -43,7 +37,7 @@ export abstract class Reader implements Pending {
   constructor(
     readonly stream: Stream,
     protected readonly context: RunContext,
-    protected readonly children: SliceReader[],
+    protected readonly children: ChildLink[],
     /** Rows come for the first time. */
     protected readonly firstLoad: boolean,
     /** Generation whose keys are remembered, for tombstones at its end. */

@@ -9,6 +9,7 @@ import type { DataRecord } from '../../base/catalog.js';
 import type { Page, Slice, Stream } from '../../sources/contract.js';
 import type { OpenSlices, StreamMeta, StreamState } from '../../ledger/checkpoint.js';
 import { chainsFor, type RunContext } from './context.js';
+import type { ChildLink } from './child-link.js';
 import { Reader, type QueuedPage } from './reader.js';
 import type { TakenBatch } from '../write/writer.js';
 
@@ -32,7 +33,7 @@ interface SlicePage extends QueuedPage {
   next: string | null | undefined;
 }
 
-export class SliceReader extends Reader {
+export class SliceReader extends Reader implements ChildLink {
   /** Set when no more slices will be opened. */
   private complete = false;
   private readonly entries = new Map<string, Entry>();
@@ -47,7 +48,7 @@ export class SliceReader extends Reader {
   constructor(
     stream: Stream,
     context: RunContext,
-    children: SliceReader[],
+    children: ChildLink[],
     private readonly meta: StreamMeta,
     slices: StreamState['slices'],
     /** Called when a slice closed: its parent may read on. */

@@ -24,7 +24,8 @@ import { queryPropertiesOf, requester, type Requester } from './runtime/requeste
 import { retriever, type RetrieverParts } from './runtime/retriever.js';
 import { declarativeStream, unreadable, type StreamParts } from './runtime/stream.js';
 import { TokenRotation } from './runtime/token-rotation.js';
-import { replaced, type Twins } from './runtime/twins.js';
+import type { Twins } from './runtime/twin.js';
+import { replaced } from './runtime/twins.js';
 import { allStreams, hasFetchedStreams, identityOf, nameOf, partsOf, staticStreams } from './streams.js';
 import { DateTextError, parseDuration } from './templates/datetime.js';
 import { Templates } from './templates/template.js';

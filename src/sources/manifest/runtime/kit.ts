@@ -6,7 +6,7 @@ import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { parametersOf } from '../streams.js';
 import { plainOf, type Context, type Templates } from '../templates/template.js';
 import { TemplateError, textOf, type Dict, type Value } from '../templates/values.js';
-import type { Twins } from './twins.js';
+import type { Twins } from './twin.js';
 
 export interface Kit {
   manifest: Manifest;

@@ -4,34 +4,10 @@
  * name.
  */
 import { ConfigError } from '../../../base/errors.js';
-import type { DataRecord } from '../../../base/catalog.js';
 import { placeOf } from '../document/manifest.js';
 import type { JsonObject } from '../document/read.js';
 import type { Kit } from './kit.js';
-
-export interface TwinInput {
-  /** The component as the manifest has it, parameters handed down. */
-  component: JsonObject;
-  config: JsonObject;
-}
-
-/** What each kind of custom component stands for. All are pure, but for the clock. */
-export interface Twin {
-  /** CustomRecordExtractor: records of a decoded response. */
-  extract?: (body: unknown, input: TwinInput) => DataRecord[];
-  /** CustomTransformation: the record, changed or a new one. */
-  transform?: (record: DataRecord, input: TwinInput & { slice: Record<string, unknown> }) => DataRecord;
-  /** CustomRecordFilter: whether the record stays. */
-  keep?: (record: DataRecord, input: TwinInput & { slice: Record<string, unknown> }) => boolean;
-  /** Any component that a standard one can replace, as `{type: DefaultErrorHandler, …}`. */
-  replace?: (component: JsonObject, config: JsonObject) => JsonObject | undefined;
-  /** CustomAuthenticator: headers for a request. */
-  authenticate?: (input: TwinInput) => Record<string, string>;
-  /** CustomStateMigration: undefined where it does not apply. */
-  migrateState?: (state: Record<string, unknown>, input: TwinInput) => Record<string, unknown> | undefined;
-}
-
-export type Twins = Readonly<Record<string, Twin>>;
+import type { Twin } from './twin.js';
 
 /** Throws ConfigError that names the class and what to do; the streams that do not need it run. */
 export function twinOf(kit: Kit, component: JsonObject): Twin {

@@ -1,7 +1,8 @@
 /** Which streams of a manifest run, told without a configuration. */
 import type { Manifest } from '../document/manifest.js';
 import { isObject, type Json } from '../document/read.js';
-import { twinOf, type Twins } from '../runtime/twins.js';
+import type { Twins } from '../runtime/twin.js';
+import { twinOf } from '../runtime/twins.js';
 import type { Kit } from '../runtime/kit.js';
 import { dynamicStreams, nameOf, writtenStreams } from '../streams.js';
 

@@ -4,7 +4,7 @@ import { coverageOf } from './coverage.js';
 import type { Manifest } from '../document/manifest.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { concurrencyKnobs, specificationOf } from '../runtime/config.js';
-import type { Twins } from '../runtime/twins.js';
+import type { Twins } from '../runtime/twin.js';
 
 export interface Finding {
   level: 'error' | 'warning';

@@ -1,5 +1,5 @@
 /** Twins of the classes that Intercom's manifests name. */
-import type { Twins } from '../runtime/twins.js';
+import type { Twins } from '../runtime/twin.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 
 /** The gate keeps the limit: what is left of the class is the handler that it extends. */
