@@ -42,6 +42,10 @@ export const LIMITS = {
   backoffLastMs: 30_000,
   /** A Retry-After longer than this pauses the run instead of holding a process for hours. */
   retryAfterMs: 3_600_000,
+  /** A wait or a window that a header states is no longer than this: beyond a day it is asked again. */
+  statedMs: 86_400_000,
+  /** A quota that a header states; a larger one bounds nothing that a client could send. */
+  statedQuota: 10_000_000,
   /** One request that is rejected again and again for this long is given up; bans and windows are shorter. */
   rejectedMs: 3_600_000,
   /** A response without headers, or a body without bytes, for this long counts as a failed attempt. */

@@ -409,7 +409,8 @@ export class CredentialGate implements Gate {
 
   private countRejection(rejection: Rejection | undefined): void {
     this.rejections++;
-    const said = [rejection?.limit, rejection?.reason].filter(Boolean).join(' ') || 'unlabelled';
+    const named = [rejection?.limit, rejection?.reason].filter(Boolean).join(' ') || 'unlabelled';
+    const said = rejection?.doubt === undefined ? named : `${named}, ${rejection.doubt}`;
     if (Object.hasOwn(this.rejectedFor, said) || Object.keys(this.rejectedFor).length < MOST_LIMITS)
       this.rejectedFor[said] = (this.rejectedFor[said] ?? 0) + 1;
   }

@@ -57,6 +57,8 @@ export interface Rejection {
   scope?: LimitScope | undefined;
   reason?: 'rate' | 'concurrency' | 'budget' | undefined;
   retryAfterMs?: number | undefined;
+  /** What is doubtful about the wait that it asks for. */
+  doubt?: string | undefined;
 }
 
 /** What one answer tells of limits, whoever the vendor is. */

@@ -55,3 +55,14 @@ test('who leaves while waiting is never granted', async () => {
   await expect(waiting).rejects.toMatchObject({ code: 'stopped' });
   expect(gate.status(0).requests).toBe(1);
 });
+
+test.each([99999999999999 * 1000, 1e300])(
+  'a limit that asks for %d ms ends the request with a reason, not the process',
+  async (waitMs) => {
+    const gate = new CredentialGate();
+    gate.check = () => ({ go: false, waitMs, reason: 'Retry-After', limit: 'requests' });
+    const admission = new Admission(gate, systemClock);
+    const found = await admission.admit({ endpoint: 'a', weight: () => 1, signal }).catch((error: unknown) => error);
+    expect(found).toMatchObject({ code: 'quota_used_up' });
+  },
+);

@@ -9,6 +9,8 @@ import { LIMITS } from '../base/bounds.js';
 
 /** A learned rate may rise without an answer: look again this often. */
 const LOOK_AGAIN_MS = 500;
+/** No date is later. */
+const LAST_DATE_MS = 8.64e15;
 
 export interface AdmissionRequest {
   endpoint: string;
@@ -84,7 +86,7 @@ export class Admission {
         if (verdict.go) {
           if (!best || goesFirst(waiters[index]!, best.waiters[best.index]!)) best = { waiters, index };
         } else if (Number.isFinite(verdict.waitMs) && verdict.waitMs > LIMITS.retryAfterMs) {
-          const until = new Date(this.clock.now() + verdict.waitMs).toISOString();
+          const until = new Date(Math.min(LAST_DATE_MS, this.clock.now() + verdict.waitMs)).toISOString();
           for (const waiter of waiters.splice(0)) {
             waiter.refuse(
               new RetriableError('a limit of the API is used up for long', {

@@ -7,6 +7,7 @@ import { LIMITS } from '../base/bounds.js';
 import type { Random } from '../base/random.js';
 import type { LimitSigns, Ticket } from '../gate/gate.js';
 import type { Admission } from './admission.js';
+import { bounded } from './dialects/bounded.js';
 import type { Dialect } from './dialects/dialect.js';
 import { parseJson } from '../base/json.js';
 import { LatencyMeter } from './latency.js';
@@ -138,7 +139,7 @@ export class ApiClient {
         response = await this.send(request, ticket);
         this.answered = true;
         this.serverTimeMs = response.serverTimeMs ?? this.serverTimeMs;
-        signs = (request.dialect ?? this.options.dialect)(response);
+        signs = bounded(request.dialect ?? this.options.dialect)({ ...response, receivedMs: clock.now() });
         if (!signs.rejection) verdict = (request.judge ?? this.options.judge)(response, request);
       } catch (error) {
         verdict = this.verdictOfFailure(error, request);
@@ -300,7 +301,7 @@ export class ApiClient {
 }
 
 function reasonOf({ rejection }: LimitSigns): string {
-  return ['rate limited', rejection?.limit, rejection?.reason].filter(Boolean).join(', ');
+  return ['rate limited', rejection?.limit, rejection?.reason, rejection?.doubt].filter(Boolean).join(', ');
 }
 
 const TLS_ERRORS = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_)/;

@@ -11,6 +11,8 @@ export interface DialectResponse {
   body: unknown;
   /** The response's `Date`, milliseconds; undefined where it has none. */
   serverTimeMs: number | undefined;
+  /** Our own wall clock at its arrival: what points in time are read against where it has no `Date`. */
+  receivedMs?: number | undefined;
 }
 
 export type Dialect = (response: DialectResponse) => LimitSigns;
@@ -43,7 +45,7 @@ export function nameOf(text: string): string {
 }
 
 export function retryAfterOf(response: DialectResponse): number | undefined {
-  return parseRetryAfter(header(response, 'retry-after'), response.serverTimeMs);
+  return parseRetryAfter(header(response, 'retry-after'), response.serverTimeMs ?? response.receivedMs);
 }
 
 /**

@@ -4,6 +4,7 @@ import type { LimitSigns, Reading } from '../../gate/gate.js';
 import { DEFAULT_LIMIT } from '../../gate/credential-gate.js';
 import {
   BUDGET_WINDOW_MS,
+  count,
   DELTA_GRAIN_MS,
   header,
   nameOf,
@@ -76,7 +77,7 @@ export function structured(response: DialectResponse): Reading[] | undefined {
  * `RateLimit-Policy: 100;w=60`.
  */
 function plainIetf(response: DialectResponse): Reading[] | undefined {
-  const policy = /^\s*\d+\s*;\s*w=(\d+)/.exec(
+  const policy = /^\s*\d+\s*;\s*w=(\d{1,15})/.exec(
     header(response, 'ratelimit-policy') ?? header(response, 'ratelimit-limit')?.split(',')[1] ?? '',
   );
   const windowMs = policy ? Number(policy[1]) * 1000 : undefined;
@@ -122,7 +123,7 @@ function lookalikes(response: DialectResponse): Reading[] {
     const part = match['part']!;
     if (part.startsWith('reset')) group.reset = value;
     else if (/limit|max|quota/.test(part)) group.quota = value;
-    else if (part === 'interval-milliseconds') group.windowMs = Number(value) || undefined!;
+    else if (part === 'interval-milliseconds') group.windowMs = count(value) || undefined!;
     else group.remaining = value;
   }
   const found = [...groups].filter(([, group]) => group.quota !== undefined && group.remaining !== undefined);
@@ -138,9 +139,9 @@ function lookalikes(response: DialectResponse): Reading[] {
         windowMs: group.windowMs,
       });
       if (stated || group.windowMs === undefined || !(group.windowMs >= 100)) return stated;
-      const quota = Number(group.quota);
-      const remaining = Number(group.remaining);
-      return quota > 0 && remaining >= 0
+      const quota = count(group.quota);
+      const remaining = count(group.remaining);
+      return quota && remaining !== undefined
         ? { limit, kind: 'rolling' as const, quota, remaining: Math.min(quota, remaining), windowMs: group.windowMs }
         : undefined;
     }),

@@ -16,10 +16,11 @@ import {
   type Dialect,
   type DialectResponse,
 } from './dialect.js';
+import { bounded } from './bounded.js';
 import { generic } from './generic.js';
 
 /** 429, and the label says which limit. https://docs.stripe.com/rate-limits */
-export const stripe: Dialect = (response) => {
+const stripe: Dialect = (response) => {
   if (response.status !== 429 || textAt(response.body, 'error', 'code') === 'lock_timeout') return { readings: [] };
   const label = /^(global|endpoint)-(rate|concurrency)$/.exec(header(response, 'stripe-rate-limited-reason') ?? '');
   const endpoint = label?.[1] === 'endpoint';
@@ -37,7 +38,7 @@ export const stripe: Dialect = (response) => {
  * Windows of ten seconds; `X-RateLimit-Reset` in epoch seconds.
  * https://developers.intercom.com/docs/references/rest-api/errors/rate-limiting
  */
-export const intercom: Dialect = (response) => ({
+const intercom: Dialect = (response) => ({
   readings: readings(
     windowReading(response, {
       limit: DEFAULT_LIMIT,
@@ -53,7 +54,7 @@ export const intercom: Dialect = (response) => ({
  * A rolling window whose length is in the headers, and a day.
  * https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
  */
-export const hubspot: Dialect = (response) => {
+const hubspot: Dialect = (response) => {
   const quota = count(header(response, 'x-hubspot-ratelimit-max'));
   const remaining = count(header(response, 'x-hubspot-ratelimit-remaining'));
   const windowMs = count(header(response, 'x-hubspot-ratelimit-interval-milliseconds'));
@@ -84,7 +85,7 @@ export const hubspot: Dialect = (response) => {
 /**
  * Points of a bucket, in the body of every answer; REST has `Retry-After`. https://shopify.dev/docs/api/usage/limits
  */
-export const shopify: Dialect = (response) => {
+const shopify: Dialect = (response) => {
   const cost = at(response.body, 'extensions', 'cost');
   const max = number(at(cost, 'throttleStatus', 'maximumAvailable'));
   const available = number(at(cost, 'throttleStatus', 'currentlyAvailable'));
@@ -105,7 +106,7 @@ export const shopify: Dialect = (response) => {
  * 5,000 an hour in headers; secondary limits in words alone.
  * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
  */
-export const github: Dialect = (response) => {
+const github: Dialect = (response) => {
   const reading = windowReading(response, {
     limit: nameOf(header(response, 'x-ratelimit-resource') ?? 'core'),
     quota: header(response, 'x-ratelimit-limit'),
@@ -134,7 +135,7 @@ export const github: Dialect = (response) => {
  * A minute over all and limits of single endpoints; resets are seconds from now.
  * https://developer.zendesk.com/api-reference/introduction/rate-limits/
  */
-export const zendesk: Dialect = (response) => {
+const zendesk: Dialect = (response) => {
   const over = windowReading(response, {
     limit: DEFAULT_LIMIT,
     windowMs: 60_000,
@@ -161,13 +162,13 @@ export const zendesk: Dialect = (response) => {
 /**
  * 5 a second and base, then 30 s of silence; nothing in headers. https://airtable.com/developers/web/api/rate-limits
  */
-export const airtable: Dialect = (response) => ({ readings: [], rejection: rejectedWith(response, 429, 'rate') });
+const airtable: Dialect = (response) => ({ readings: [], rejection: rejectedWith(response, 429, 'rate') });
 
 /**
  * Points an hour, bursts, and writes; the reset in ISO 8601, the cause in `RateLimit-Reason`.
  * https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
  */
-export const jira: Dialect = (response) => {
+const jira: Dialect = (response) => {
   const reason = header(response, 'ratelimit-reason') ?? '';
   const ofHour = /quota|tenant|global/i.test(reason);
   const reset = parseReset(header(response, 'x-ratelimit-reset'), response.serverTimeMs);
@@ -195,7 +196,7 @@ export const jira: Dialect = (response) => {
 };
 
 /** Concurrency alone, told as an error. https://docs.oracle.com/en/cloud/saas/netsuite/ns-online-help/ */
-export const netsuite: Dialect = (response) => {
+const netsuite: Dialect = (response) => {
   const codes = [textAt(response.body, 'error', 'code'), textAt(response.body, 'o:errorDetails', 0, 'o:errorCode')];
   const concurrency = codes.some((code) => /REQUEST_LIMIT_EXCEEDED|CONCURRENCY_LIMIT_EXCEEDED/.test(code));
   return {
@@ -211,7 +212,7 @@ export const netsuite: Dialect = (response) => {
  * Credits a day, told once half of them are gone; the cause of a 429 is in its message.
  * https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
  */
-export const zoho: Dialect = (response) => {
+const zoho: Dialect = (response) => {
   const quota = count(header(response, 'x-api-credits-limit'));
   const remaining = count(header(response, 'x-api-credits-remaining'));
   const message = `${textAt(response.body, 'code')} ${textAt(response.body, 'message')}`;
@@ -235,13 +236,13 @@ export const zoho: Dialect = (response) => {
 };
 
 /** 100 reads a second; `Retry-After` is a date. https://docs.attio.com/rest-api/guides/rate-limiting */
-export const attio: Dialect = (response) => ({ readings: [], rejection: rejectedWith(response, 429, 'rate') });
+const attio: Dialect = (response) => ({ readings: [], rejection: rejectedWith(response, 429, 'rate') });
 
 /**
  * Requests and complexity an hour; resets in epoch milliseconds; 400 when used up.
  * https://linear.app/developers/rate-limiting
  */
-export const linear: Dialect = (response) => {
+const linear: Dialect = (response) => {
   const hour = (limit: string, prefix: string) =>
     windowReading(response, {
       limit,
@@ -268,7 +269,7 @@ export const linear: Dialect = (response) => {
  * A burst of a second that no header tells, and a steady minute that they do.
  * https://developers.klaviyo.com/en/docs/rate_limits_and_error_handling
  */
-export const klaviyo: Dialect = (response) => {
+const klaviyo: Dialect = (response) => {
   const windowed = /(\d+);w=60/.exec(header(response, 'ratelimit-limit') ?? '');
   return {
     readings: readings(
@@ -288,7 +289,7 @@ export const klaviyo: Dialect = (response) => {
  * Calls a day, `api-usage=18/15000`.
  * https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/headers_api_usage.htm
  */
-export const salesforce: Dialect = (response) => {
+const salesforce: Dialect = (response) => {
   const usage = /api-usage=(\d{1,15})\/(\d{1,15})/.exec(header(response, 'sforce-limit-info') ?? '');
   const code = textAt(response.body, 0, 'errorCode') || textAt(response.body, 'errorCode');
   const message = textAt(response.body, 0, 'message');
@@ -317,23 +318,25 @@ export const salesforce: Dialect = (response) => {
 };
 
 /** By name, as a connector states it. */
-export const DIALECTS: Record<string, Dialect> = {
-  generic,
-  stripe,
-  intercom,
-  hubspot,
-  shopify,
-  github,
-  zendesk,
-  airtable,
-  jira,
-  netsuite,
-  zoho,
-  attio,
-  linear,
-  klaviyo,
-  salesforce,
-};
+export const DIALECTS: Record<string, Dialect> = Object.fromEntries(
+  Object.entries({
+    generic,
+    stripe,
+    intercom,
+    hubspot,
+    shopify,
+    github,
+    zendesk,
+    airtable,
+    jira,
+    netsuite,
+    zoho,
+    attio,
+    linear,
+    klaviyo,
+    salesforce,
+  }).map(([name, dialect]) => [name, bounded(dialect)]),
+);
 
 function rejectedWith(response: DialectResponse, status: number, reason?: 'rate'): LimitSigns['rejection'] {
   return response.status === status ? { reason, retryAfterMs: retryAfterOf(response) } : undefined;
