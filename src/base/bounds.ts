@@ -51,6 +51,12 @@ export const LIMITS = {
   /** A response without headers, or a body without bytes, for this long counts as a failed attempt. */
   headersTimeoutMs: 60_000,
   bodyTimeoutMs: 30_000,
+  /** A body that arrives more slowly than this, over `bodyTimeoutMs`, is cut off and asked for again. */
+  bodyBytesPerSecond: 100,
+  /** One attempt of one request, from its permit to the last byte; what is in flight longer counts as lost. */
+  requestMs: 300_000,
+  /** What a dead process had under way counts as in flight no longer than this: its sockets died with it. */
+  deadRequestMs: 10_000,
   /** One response body: a page of 100 objects of 300 KB each. */
   responseBytes: 64 * 1024 * 1024,
   /** Text of a manifest, in characters. */

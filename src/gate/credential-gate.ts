@@ -175,6 +175,16 @@ export class CredentialGate implements Gate {
     if (holdMs !== undefined) this.base.governor.hold(nowMs, holdMs);
   }
 
+  /** How long a request usually takes, at the slowest; undefined before the first answers. */
+  usualMs(): number | undefined {
+    let most: number | undefined;
+    for (const { governor } of this.limits.values()) {
+      const { latencyMs, spreadMs = 0 } = governor.delivery;
+      if (latencyMs !== undefined) most = Math.max(most ?? 0, latencyMs + spreadMs);
+    }
+    return most;
+  }
+
   /** Granted and never sent: it counts no more, except in the windows that it might have been sent in. */
   cancelled(ticket: Ticket): void {
     const { request, governed, budgets } = ticket as OpenTicket;

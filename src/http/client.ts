@@ -10,6 +10,7 @@ import type { Admission } from './admission.js';
 import { bounded } from './dialects/bounded.js';
 import type { Dialect } from './dialects/dialect.js';
 import { parseJson } from '../base/json.js';
+import { Deadline } from './deadline.js';
 import { LatencyMeter } from './latency.js';
 import { parseRetryAfter } from './dialects/retry-after.js';
 
@@ -234,7 +235,17 @@ export class ApiClient {
     return { kind: 'retry', reason: code ? `${code}: ${messageOf(error)}` : messageOf(error) };
   }
 
+  /** One attempt, which ends within LIMITS.requestMs whatever the server does. */
   private async send(request: ApiRequest, ticket: Ticket): Promise<ApiResponse> {
+    const deadline = new Deadline(this.options.clock, request);
+    try {
+      return await deadline.keep(this.exchange(request, ticket, deadline));
+    } finally {
+      deadline.done();
+    }
+  }
+
+  private async exchange(request: ApiRequest, ticket: Ticket, deadline: Deadline): Promise<ApiResponse> {
     const made = await request.outgoing?.(ticket);
     const url = made && new URL(made.url);
     const answer = await this.dispatcher.request({
@@ -248,12 +259,14 @@ export class ApiClient {
         ...(made?.headers ?? request.headers),
       },
       ...(made?.body === undefined ? {} : { body: made.body }),
-      signal: request.signal,
+      signal: deadline.signal,
     });
+    deadline.bodyBegins();
     const chunks: Buffer[] = [];
     let bytes = 0;
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       bytes += chunk.length;
+      deadline.received(chunk.length);
       if (bytes > LIMITS.responseBytes) {
         answer.body.destroy();
         throw new FatalError('an answer is larger than Headrace accepts', {

@@ -3,6 +3,7 @@
  * crashes and forgets its last commits. The gates, their admission and what they write are the real ones; the row, the
  * network and the clocks are simulated, so that hundreds of unlucky moments can be met (invariant 4).
  */
+import { setMaxListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { SharedGate } from '../../src/gate/shared/shared-gate.js';
 import {
@@ -279,6 +280,8 @@ class Process {
     private readonly server: Server,
     name: string,
     perSecond: number,
+    windowMs = 1000,
+    atOnce = REQUESTS_AT_ONCE,
   ) {
     const aheadMs = world.between(0, 1e6);
     const clock: Clock = {
@@ -289,18 +292,21 @@ class Process {
     };
     this.gate = new SharedGate(
       {
-        facts: [{ name: 'requests', scope: 'credential', usual: { requests: 4 * perSecond, windowMs: 1000 } }],
-        ceilings: { maxRate: { requests: perSecond, windowMs: 1000 } },
+        facts: [
+          { name: 'requests', scope: 'credential', usual: { requests: 4 * Math.max(1, perSecond), windowMs: 1000 } },
+        ],
+        ceilings: { maxRate: { requests: (perSecond * windowMs) / 1000, windowMs } },
       },
       clock,
     );
-    void this.work(database, clock, name);
+    void this.work(database, clock, name, atOnce);
   }
 
-  private async work(database: Database, clock: Clock, name: string): Promise<void> {
+  private async work(database: Database, clock: Clock, name: string, atOnce: number): Promise<void> {
     const admission = new Admission(this.gate, clock);
     this.gate.onChange = () => admission.pump();
     const signal = new AbortController().signal;
+    setMaxListeners(0, signal);
     // A run whose budget cannot be kept loses its destination as well: it ends.
     await this.gate
       .attach(
@@ -309,7 +315,7 @@ class Process {
         () => (this.dead = true),
       )
       .catch(() => (this.dead = true));
-    for (let i = 0; i < REQUESTS_AT_ONCE; i++) void this.request(admission, clock, signal);
+    for (let i = 0; i < atOnce; i++) void this.request(admission, clock, signal);
   }
 
   private async request(admission: Admission, clock: Clock, signal: AbortSignal): Promise<void> {
@@ -330,22 +336,31 @@ class Process {
 class Server {
   readonly received: number[] = [];
 
-  constructor(private readonly world: World) {}
+  constructor(
+    private readonly world: World,
+    private readonly serviceMs = SERVICE_MS,
+    private readonly onReceived: (from: Process) => void = () => {},
+  ) {}
 
   ask(process: Process): Promise<void> {
     return new Promise((resolve) => {
       this.world.in(WAY_MS + this.world.between(0, WAY_VARIES_MS), () => {
         this.received.push(this.world.nowMs);
-        this.world.in(SERVICE_MS, resolve, process);
+        this.onReceived(process);
+        this.world.in(this.serviceMs, resolve, process);
       });
     });
   }
 
   mostInSecond(): number {
+    return this.mostIn(1000);
+  }
+
+  mostIn(windowMs: number): number {
     const times = this.received.toSorted((a, b) => a - b);
     let most = 0;
     for (let i = 0, j = 0; i < times.length; i++) {
-      while (times[i]! - times[j]! >= 1000) j++;
+      while (times[i]! - times[j]! >= windowMs) j++;
       most = Math.max(most, i - j + 1);
     }
     return most;
@@ -424,6 +439,69 @@ describe('a budget that processes share, in virtual time', () => {
     }
     // Whatever happened: soon after, the limit is used again.
     expect(calm).toBeGreaterThan(0.8);
+  });
+});
+
+describe('whoever takes over', () => {
+  test('does not wait for the requests of the dead, however often one was killed (lone successors)', async () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const world = new World(seed);
+      const database = new Database(world);
+      const serviceMs = [60, 400, 1500][seed % 3]!;
+      const server = new Server(world, serviceMs);
+      let at = 0;
+      for (let round = 0; round < 6; round++) {
+        let one: Process | undefined;
+        world.in(at, () => (one = new Process(world, database, server, `process ${round}`, 40, 1000, 18)));
+        at += world.between(2500, 5000);
+        world.in(at, () => kill(one!, database));
+        // Dead for less than it takes to be missed, or for longer.
+        at += world.between(100, 5000);
+      }
+      world.in(at, () => void new Process(world, database, server, 'the last', 40, 1000, 18));
+      await world.run(at + 12_000);
+      const most = Math.min(40, (18 * 1000) / (serviceMs + WAY_MS + WAY_VARIES_MS));
+      expect(server.perSecond(at + 6000, at + 12_000), `seed ${seed}`).toBeGreaterThan(0.7 * most);
+    }
+  });
+
+  test('knows or assumes what the dead sent last, however few requests a window takes', async () => {
+    for (let seed = 1; seed <= 18; seed++) {
+      const world = new World(seed);
+      const database = new Database(world);
+      const windowMs = [1000, 5000, 20_000][seed % 3]!;
+      const requests = [1, 3, 40][Math.floor(seed / 3) % 3]!;
+      const server = new Server(world, SERVICE_MS, (process) => {
+        // Killed shortly after a request has left, every now and then.
+        if (world.random.next() < 1 / Math.max(2, requests))
+          world.in(world.between(0, 400), () => {
+            if (process.dead) return;
+            kill(process, database);
+            world.in(world.between(50, 3500), next);
+          });
+      });
+      let count = 0;
+      const next = () =>
+        void new Process(world, database, server, `process ${count++}`, (requests * 1000) / windowMs, windowMs);
+      world.in(0, next);
+      await world.run(100_000);
+      expect(server.mostIn(windowMs), `seed ${seed}`).toBeLessThanOrEqual(requests);
+      // What is assumed costs a part of the limit, no more.
+      expect(server.received.length, `seed ${seed}`).toBeGreaterThan(Math.min(requests * 1.4, 3));
+    }
+  });
+
+  test('an owner that stood still drops what it no longer has under way', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const { world, server, processes, start } = scene(seed, 1, 40);
+      for (let at = 3000; at <= 15_000; at += 4000)
+        world.in(at, () => {
+          for (const one of processes) if (!one.dead) one.stillUntilMs = world.nowMs + world.between(2000, 3000);
+        });
+      world.in(4200, start);
+      await world.run(26_000);
+      expect(server.perSecond(20_000, 26_000), `seed ${seed}`).toBeGreaterThan(0.9 * 40);
+    }
   });
 });
 

@@ -7,7 +7,7 @@ import type pg from 'pg';
 import { FatalError } from '../../base/errors.js';
 import { revive } from '../revive.js';
 import type { CredentialGate } from '../credential-gate.js';
-import type { Ticket } from '../gate.js';
+import type { GateRequest, Ticket } from '../gate.js';
 
 /** A process that was not heard of for this long is gone, and its share with it. */
 export const GONE_MS = 2000;
@@ -15,13 +15,27 @@ export const GONE_MS = 2000;
 const HEARTBEAT_MS = 300;
 
 /** Raised with every change of what a gate is made of: one of another version's is not gone on with. */
-const LAYOUT = 6;
+const LAYOUT = 7;
+
+/** A request that was granted and not yet answered: it has an owner, and an end at the latest a request's time limit later. */
+export interface OpenRequest {
+  member: string;
+  ticket: Ticket;
+  /** When it left, or may leave, by the database's clock. */
+  atMs: number;
+}
+
+/** Requests of one kind that an owner may send before it writes the gate down again. */
+export interface Allowance {
+  request: GateRequest;
+  count: number;
+}
 
 /** What the processes share. */
 export interface SharedState {
   gate: CredentialGate;
   /** Requests granted and not yet answered. */
-  open: Map<number, { member: string; ticket: Ticket }>;
+  open: Map<number, OpenRequest>;
   nextId: number;
   /** The latest time that the gate was asked about, by the database's clock. */
   askedAtMs: number;
@@ -31,6 +45,8 @@ export interface SharedState {
    * Processes that found no room, since when, and when they come again: where grants are scarce, they go in this order.
    */
   turns?: Map<string, { sinceMs: number; backMs: number }> | undefined;
+  /** What the owner may have sent since this was written: whoever takes over from a dead one counts it as sent. */
+  allowed?: Allowance[] | undefined;
   /** The last process left, and told of all that it had sent. */
   left?: boolean | undefined;
 }

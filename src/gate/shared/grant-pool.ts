@@ -5,9 +5,10 @@
  * Invariants: a grant is counted by the gate before it is here, leaves once, and is told of once: as used, or as given
  * back.
  */
+import { LIMITS } from '../../base/bounds.js';
 import { FatalError } from '../../base/errors.js';
 import type { Answer, GateRequest, GateStatus } from '../gate.js';
-import type { LockedRow, SharedState } from './budget-store.js';
+import type { LockedRow, OpenRequest, SharedState } from './budget-store.js';
 
 /** Grants reach so far ahead: 5% of a second's worth, shared by all. */
 export const HORIZON_MS = 50;
@@ -37,6 +38,8 @@ export class GrantPool {
   private told: Told[] = [];
   /** Told in an exchange that is not committed yet. */
   private telling: Told[] = [];
+  /** Sent by this process and not answered. */
+  readonly underWay = new Set<number>();
   private readonly wanted = new Map<string, GateRequest>();
   /** By how much grants came too late to be used, since it was last told. */
   private lateMs = 0;
@@ -125,7 +128,7 @@ export class GrantPool {
   }
 
   /** Tells the gate what came of earlier grants, and of those of processes that are gone. */
-  settle(state: SharedState, row: LockedRow, member: string, offsetMs: number): void {
+  settle(state: SharedState, row: Pick<LockedRow, 'nowMs' | 'members'>, member: string, offsetMs: number): void {
     if (this.lateMs > 0 && this.wanted.size > 0) state.gate.late(this.lateMs);
     this.lateMs = 0;
     this.telling = this.told.splice(0);
@@ -136,11 +139,8 @@ export class GrantPool {
       if (answer) state.gate.answered(atMs + offsetMs, open.ticket, answer);
       else state.gate.cancelled(open.ticket);
     }
-    for (const [id, { member: holder, ticket }] of state.open) {
-      if (row.members.has(holder)) continue;
-      state.open.delete(id);
-      state.gate.answered(row.nowMs, ticket, { kind: 'lost', signs: { readings: [] }, serverTimeMs: undefined });
-    }
+    const isOwn = (id: number) => this.underWay.has(id) || this.grants.some((grant) => grant.id === id);
+    dropLost(state, row.nowMs, (open, id) => (open.member === member ? isOwn(id) : row.members.has(open.member)));
   }
 
   /**
@@ -176,7 +176,7 @@ export class GrantPool {
         const verdict = state.gate.check(at, request);
         if (verdict.go) {
           const id = state.nextId++;
-          state.open.set(id, { member, ticket: state.gate.sent(at, request) });
+          state.open.set(id, { member, ticket: state.gate.sent(at, request), atMs: at });
           granted.push({ id, request, atMs: at - offsetMs });
           got++;
           continue;
@@ -201,6 +201,36 @@ export class GrantPool {
     }
     return granted;
   }
+}
+
+const LOST: Answer = { kind: 'lost', signs: { readings: [] }, serverTimeMs: undefined };
+/** A dead process's request counts as in flight for so many times what requests usually take. */
+const DEAD_LATENCIES = 4;
+
+/**
+ * Ends what nobody will tell of any more: requests whose owner is gone, once it would have had its answer, and any that
+ * are past a request's time limit. They stay counted as sent.
+ */
+export function dropLost(
+  state: SharedState,
+  nowMs: number,
+  isOwned: (open: OpenRequest, id: number) => boolean = () => true,
+): void {
+  const usualMs = state.gate.usualMs() ?? 0;
+  const deadMs = Math.min(LIMITS.deadRequestMs, DEAD_LATENCIES * usualMs);
+  for (const [id, open] of state.open) {
+    const ageMs = nowMs - open.atMs;
+    if (ageMs <= LIMITS.requestMs && (isOwned(open, id) || ageMs <= deadMs)) continue;
+    state.open.delete(id);
+    state.gate.answered(nowMs, open.ticket, LOST);
+  }
+}
+
+/** Counts what a dead owner may have sent after it wrote the gate down for the last time. */
+export function assumeSent(state: SharedState, nowMs: number): void {
+  for (const { request, count } of state.allowed ?? [])
+    for (let n = 0; n < count; n++) state.gate.answered(nowMs, state.gate.sent(nowMs, request), LOST);
+  state.allowed = undefined;
 }
 
 /** The gate keeps no past: whoever asks next asks for no earlier time, unless the clock was set. */

@@ -8,11 +8,13 @@
  * owned once it may have lost it; a process that is gone loses its grants within GONE_MS.
  */
 import type { Clock } from '../../base/clock.js';
+import { LIMITS } from '../../base/bounds.js';
 import { FatalError } from '../../base/errors.js';
 import { CredentialGate, type CredentialGateOptions, type GateMemory } from '../credential-gate.js';
 import type { Admission, Answer, Gate, GateRequest, GateStatus, Ticket } from '../gate.js';
 import { DatabaseClock } from './database-clock.js';
-import { GrantPool, HORIZON_MS, notBefore, type Grant } from './grant-pool.js';
+import { assumeSent, dropLost, GrantPool, HORIZON_MS, notBefore, type Grant } from './grant-pool.js';
+import { OwnerAllowance } from './owner-allowance.js';
 import type { BudgetRow, LockedRow, SharedState } from './budget-store.js';
 
 /** An owner writes down the gate this often, and is the owner for so long after. */
@@ -54,6 +56,8 @@ export class SharedGate implements Gate {
   private renewedMs = -Infinity;
   private members = 1;
   private readonly pool = new GrantPool();
+  /** As an owner: what may still leave, as the row says, and what a row that is being written will say. */
+  private readonly allowance = new OwnerAllowance();
   private exchanging: Promise<void> | undefined;
   private exchangedMs = -Infinity;
   private timer: { atMs: number; cancel: () => void } | undefined;
@@ -88,7 +92,9 @@ export class SharedGate implements Gate {
     const row = await this.lock(store);
     const memory = this.state.gate.remember();
     const fresh = new CredentialGate({ ...this.options, memory });
-    this.state = { gate: fresh, open: new Map(), nextId: 1, askedAtMs: 0, bootMs: row.bootMs };
+    const { nextId } = this.state;
+    this.pool.underWay.clear();
+    this.state = { gate: fresh, open: new Map(), nextId, askedAtMs: 0, bootMs: row.bootMs };
     await this.take(row);
     this.early = [];
   }
@@ -101,10 +107,13 @@ export class SharedGate implements Gate {
         return { go: false, waitMs: RENEW_MS, reason: 'shared budget', limit: 'owner' };
       }
       const at = nowMs + this.offsetMs;
+      this.dropOverdue(at);
       const waitMs = notBefore(this.state, at) - at;
-      return waitMs > 0
-        ? { go: false, waitMs, reason: 'shared budget', limit: 'shared' }
-        : this.state.gate.check(at, request);
+      if (waitMs > 0) return { go: false, waitMs, reason: 'shared budget', limit: 'shared' };
+      const verdict = this.state.gate.check(at, request);
+      if (this.mode !== 'owner' || !verdict.go || this.allowance.has(nowMs, request)) return verdict;
+      this.exchangeAt(nowMs);
+      return { go: false, waitMs: HORIZON_MS, reason: 'shared budget', limit: 'owner' };
     }
     this.pool.dropLate(nowMs, this.state.gate.toleranceMs());
     const grant = this.pool.find(request);
@@ -129,13 +138,15 @@ export class SharedGate implements Gate {
     if (!this.attached && this.early.length < MOST_EARLY) this.early.push({ atMs: nowMs, request });
     if (this.mode !== 'shared') {
       const id = this.state.nextId++;
-      this.state.open.set(id, {
-        member: this.attached?.member ?? '',
-        ticket: this.state.gate.sent(nowMs + this.offsetMs, request),
-      });
+      const atMs = nowMs + this.offsetMs;
+      this.allowance.use(request);
+      this.pool.underWay.add(id);
+      const ticket = this.state.gate.sent(atMs, request);
+      this.state.open.set(id, { member: this.attached?.member ?? '', ticket, atMs });
       return { request, id } as SharedTicket;
     }
     const grant = this.pool.use(request);
+    this.pool.underWay.add(grant.id);
     if (!this.pool.find(request)) {
       this.pool.want(request);
       this.exchangeAt(nowMs + LEAST_GAP_MS);
@@ -145,6 +156,8 @@ export class SharedGate implements Gate {
 
   answered(nowMs: number, ticket: Ticket, answer: Answer): void {
     const { id } = ticket as SharedTicket;
+    // What was given up as lost is not told twice.
+    if (!this.pool.underWay.delete(id)) return;
     if (this.mode === 'shared') {
       this.pool.tell({ id, atMs: nowMs, answer });
       this.exchangeAt(answer.kind === 'rejected' ? nowMs : nowMs + TELL_MS);
@@ -266,6 +279,7 @@ export class SharedGate implements Gate {
   private async reopen(attached: Attached): Promise<boolean> {
     await attached.store.close().catch(() => {});
     this.pool.forget();
+    this.allowance.clear();
     this.mode = 'shared';
     for (const endMs = this.clock.monotonic() + REOPEN_MS; !this.closing;) {
       try {
@@ -277,6 +291,9 @@ export class SharedGate implements Gate {
         await this.clock.sleep(REOPEN_GAP_MS);
       }
     }
+    // Nobody else tells of what is open now.
+    const nowMs = this.clock.monotonic() + this.offsetMs;
+    this.pool.settle(this.state, { nowMs, members: new Set() }, attached.member, this.offsetMs);
     this.attached = undefined;
     this.mode = 'alone';
     return false;
@@ -290,8 +307,8 @@ export class SharedGate implements Gate {
     const owns = row.owner === member;
     if (this.mode === 'owner' && owns) {
       if (!others) {
-        await store.keep({ untilMs: row.nowMs + OWNER_MS }, this.state);
-        this.renewedMs = this.database.earliest(row.nowMs);
+        this.pool.settle(this.state, row, member, this.offsetMs);
+        await this.own(row);
         return;
       }
       // Somebody came: the gate goes into the row.
@@ -315,13 +332,28 @@ export class SharedGate implements Gate {
     }
     // Alone: the gate comes into this process.
     const state = this.adopt(row);
-    if (this.mode === 'shared') this.pool.settle(state, row, member, this.offsetMs);
+    this.pool.settle(state, row, member, this.offsetMs);
     this.state = state;
     this.mode = 'owner';
     this.pool.cancelAll(state);
-    await this.keep([], () => store.keep({ untilMs: row.nowMs + OWNER_MS }, state, this.begins()));
-    this.renewedMs = this.database.earliest(row.nowMs);
+    this.allowance.clear();
+    await this.own(row);
     this.exchangeSoon(RENEW_MS);
+  }
+
+  /** Writes down the gate as its owner, and what may leave before the next time. */
+  private async own(row: LockedRow): Promise<void> {
+    const { store } = this.attached!;
+    const allowed = this.allowance.begin(this.clock.monotonic(), (endpoint) => this.state.gate.rateOf(endpoint));
+    await this.keep([], () => store.keep({ untilMs: row.nowMs + OWNER_MS }, { ...this.state, allowed }, this.begins()));
+    this.allowance.written();
+    this.renewedMs = this.database.earliest(row.nowMs);
+  }
+
+  /** Nothing stays in flight for ever, whoever forgot to tell of it. */
+  private dropOverdue(nowMs: number): void {
+    const [oldest] = this.state.open.values();
+    if (oldest && nowMs - oldest.atMs > LIMITS.requestMs) dropLost(this.state, nowMs);
   }
 
   /** The database's clock less ours. */
@@ -393,6 +425,8 @@ export class SharedGate implements Gate {
       };
     }
     if (usable) state.gate.setCeilings(this.options.ceilings ?? {});
+    if (usable && row.owner !== null) assumeSent(state, row.nowMs);
+    state.allowed = undefined;
     const isUnknown = row.owner !== null || isOfFuture || (usable && state.bootMs !== row.bootMs && !state.left);
     state.gate.hold(row.nowMs, isUnknown ? UNKNOWN_MS : this.unsureMs);
     this.unsureMs = 0;
@@ -420,6 +454,7 @@ export class SharedGate implements Gate {
   private async share(row: LockedRow, own?: SharedState): Promise<void> {
     const { store, member } = this.attached!;
     const state = own ?? this.adopt(row);
+    this.allowance.clear();
     const now = this.clock.monotonic();
     this.pool.settle(state, row, member, this.offsetMs);
     const granted = this.pool.grant(state, row.nowMs, { member, members: this.members, offsetMs: this.offsetMs });

@@ -1,0 +1,40 @@
+/** A process that is killed with requests in flight leaves nothing behind that the next one would wait for. */
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.js';
+import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
+import { headrace, MAIN, scratch } from '../support.js';
+
+const work = scratch();
+let testbed: StripeTestbed | undefined;
+
+afterEach(async () => {
+  await testbed?.close();
+  testbed = undefined;
+});
+
+test('after five kills with requests in flight, the next run begins to read at once', async () => {
+  testbed = await startStripeTestbed({
+    collections: { customers: { rows: 8_000, shape: 'growth' } },
+    latency: { medianMs: 500 },
+    limit: 'stripe-live',
+  });
+  const args = ['sync', 'stripe', '--base-url', testbed.url, '--streams', 'customers', '--json'];
+  const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY, HEADRACE_DATA_DIR: path.join(work.folder, '.headrace') };
+  for (let kill = 0; kill < 5; kill++) {
+    const before = testbed.stats().requests;
+    const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env }, stdio: 'ignore' });
+    for (let waited = 0; testbed.stats().requests < before + 30; waited += 50) {
+      expect(waited, `requests of run ${kill + 1}`).toBeLessThan(15_000);
+      await systemClock.sleep(50);
+    }
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('close', resolve));
+    // Longer than a member is remembered, so that the next one is alone.
+    await systemClock.sleep(2300);
+  }
+  const { code, stdout } = await headrace(args, { env });
+  expect(code).toBe(0);
+  expect(stdout).toContain('"outcome":"complete"');
+}, 120_000);
