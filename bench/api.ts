@@ -25,6 +25,7 @@ const { values } = parseArgs({
 const CONNECTIONS = Number(values['connections'] ?? 10_000);
 const CLIENTS = Number(values['clients'] ?? 20);
 const SECONDS = Number(values['seconds'] ?? 20);
+const TOKEN = 'the-token-of-the-bench';
 const SECRET_KEY = 'b2'.repeat(32);
 const WARM_MS = 3000;
 
@@ -77,7 +78,7 @@ const settings = (n: number, every: string) => ({
 writeFileSync(path.join(folder, 'headrace.yaml'), 'data_dir: data\nconnections: {}\n');
 const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--slots', '1', '--json'], {
   cwd: folder,
-  env: { ...process.env, HEADRACE_SECRET_KEY: SECRET_KEY },
+  env: { ...process.env, HEADRACE_SECRET_KEY: SECRET_KEY, HEADRACE_TOKEN: TOKEN },
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 const url = await new Promise<string>((resolve, reject) => {
@@ -99,7 +100,11 @@ async function ask(kind: keyof Took, method: 'GET' | 'PUT', at: string, body?: u
   const response = await http.request({
     method,
     path: `/api/v1${at}`,
-    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    headers: {
+      authorization: `Bearer ${TOKEN}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   await response.body.text();
   if (response.statusCode !== 200) failed++;

@@ -30,6 +30,7 @@ if (CHROMIUM === undefined) {
   console.error('there is no Chromium here: install it, or name it in HEADRACE_CHROMIUM');
   process.exit(2);
 }
+const TOKEN = 'the-token-of-the-bench';
 const { folder, drop } = scratch();
 const env = {};
 const flags = { dataDir: folder, config: undefined };
@@ -40,7 +41,7 @@ const service = serviceParts({
   flags,
   env,
   known: [],
-  token: undefined,
+  token: TOKEN,
   onError: (error) => console.error(error),
 });
 const server = await listen(webApp({ ...service.parts, pages: PAGES }), '127.0.0.1', 0);
@@ -141,6 +142,7 @@ for (let n = 0; n < 5; n++) {
   await page.close();
   page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   const fromMs = performance.now();
+  await page.request.post(`${server.url}/api/v1/session`, { headers: { authorization: `Bearer ${TOKEN}` } });
   await page.goto(`${server.url}/#/runs/bench-run`);
   await page.getByRole('progressbar', { name: 'stream_00' }).waitFor();
   const shownMs = performance.now() - fromMs;

@@ -1,5 +1,5 @@
 // Runs a connection now and watches it to its end: node examples/watch-a-run.mjs http://127.0.0.1:8787 acme
-// The token is taken from HEADRACE_TOKEN, where the service wants one.
+// HEADRACE_TOKEN holds a token: on the service's machine, HEADRACE_TOKEN=$(headrace token show).
 import { ApiError, HeadraceClient } from 'headrace/client';
 
 const [url = 'http://127.0.0.1:8787', connection = 'acme'] = process.argv.slice(2);

@@ -107,7 +107,7 @@ for (const line of limitsText.split('\n')) {
   else if (name) reasons[name[1]] = reason.join(' ');
 }
 
-const api = describeApi({ version: VERSION, scheduler: {} }, true);
+const api = describeApi({ version: VERSION, scheduler: {} });
 
 function operations() {
   const rows = Object.entries(api.paths).flatMap(([path, item]) =>

@@ -1,6 +1,7 @@
 // npm run screenshots: the dashboard's pictures for the README, of a real service that reads a simulated API. Wants a
 // Chromium.
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, chmodSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -59,10 +60,11 @@ writeFileSync(
     },
   }),
 );
+const token = randomBytes(24).toString('hex');
 const child = spawn(
   process.execPath,
   [path.join(import.meta.dirname, '..', 'dist', 'main.js'), 'serve', '--port', '0', '--json', '--slots', '6'],
-  { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] },
+  { cwd: folder, env: { ...process.env, HEADRACE_TOKEN: token }, stdio: ['ignore', 'pipe', 'inherit'] },
 );
 const url = await new Promise((resolve) =>
   child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -70,7 +72,7 @@ const url = await new Promise((resolve) =>
     if (found) resolve(found[1]);
   }),
 );
-const client = new HeadraceClient({ url });
+const client = new HeadraceClient({ url, token });
 await client.pauseConnection('initech');
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 let run;
@@ -86,6 +88,7 @@ for (const [name, hash, colorScheme, height] of [
   ['limits', '#/limits', 'light', 560],
 ]) {
   const page = await browser.newPage({ viewport: { width: 1180, height }, colorScheme });
+  await page.request.post(`${url}/api/v1/session`, { headers: { authorization: `Bearer ${token}` } });
   await page.goto(`${url}/${hash}`);
   await page.locator('h1').waitFor();
   await wait(name === 'run' ? 9000 : 2500);

@@ -16,10 +16,13 @@ import { listen, webApp } from '../src/service/app.js';
 import { freshDatabase, scratch, urlOf } from './support.js';
 
 export const SECRET_KEY = 'a1'.repeat(32);
+export const TEST_TOKEN = 'the-token-of-the-environment';
 
 export interface TestService {
   url: string;
   client: HeadraceClient;
+  /** Of a path, or an address, of the service, as its admin. */
+  fetch: (at: string, init?: RequestInit) => Promise<Response>;
   coordination: Coordination;
   tokens: TokenStore;
   folder: string;
@@ -40,7 +43,7 @@ export interface TestServiceOptions {
 
 export async function startService({
   file,
-  token,
+  token = TEST_TOKEN,
   worker = true,
   slots = 4,
   pages,
@@ -81,6 +84,8 @@ export async function startService({
   return {
     url: listening.url,
     client: new HeadraceClient({ url: listening.url, token }),
+    fetch: (at, init = {}) =>
+      fetch(new URL(at, listening.url), { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } }),
     coordination,
     tokens: new TokenStore(coordination.scheduler.pool),
     folder,

@@ -91,6 +91,8 @@ export const LIMITS = {
   webhookEvents: 100,
   /** A webhook's signature older than this is a replay. */
   webhookAgeMs: 300_000,
+  /** A browser stays signed in this long: a week's work, and not for ever on a machine that changes hands. */
+  sessionMs: 7 * 86_400_000,
   /** One request to the API. */
   apiBodyBytes: 1024 * 1024,
   /** Testing a credential and a destination for who waits for it. */

@@ -267,6 +267,13 @@ export function buildProgram(): Command {
     .requiredOption('--role <role>', 'read, operate (run, pause, edit limits) or admin (connections, tokens)')
     .option('--expires-in <days>', 'days (default: it does not expire)', whole)
     .action(run(() => import('./commands/token.js'), 'create'));
+  token
+    .command('show')
+    .description("this machine's own token, an admin's: HEADRACE_TOKEN, or the one that the first serve made")
+    .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
+    .option('--data-dir <folder>', 'folder of the embedded database')
+    .option('--json', 'machine-readable output')
+    .action(run(() => import('./commands/token.js'), 'show'));
   coordinated(token.command('list'))
     .description('tokens, without what is secret of them')
     .action(run(() => import('./commands/token.js'), 'list'));

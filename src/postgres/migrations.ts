@@ -7,6 +7,7 @@ import { FatalError } from '../base/errors.js';
 import { BUDGET_LAYOUT } from './layouts/budget.js';
 import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
 import { SERVICE_LAYOUT } from './layouts/service.js';
+import { SESSION_LAYOUT } from './layouts/session.js';
 
 export const INTERNAL_SCHEMA = '_headrace';
 
@@ -62,6 +63,7 @@ const MIGRATIONS: string[] = [
   BUDGET_LAYOUT,
   // A lease takes prepared statements now.
   'drop function _headrace.budget_take(text, text, boolean, interval, text); drop function _headrace.budget_keep(text, text, double precision, bytea);',
+  SESSION_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

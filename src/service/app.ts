@@ -2,30 +2,22 @@
 import { createAdaptorServer } from '@hono/node-server';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
-import type { Hono } from 'hono';
+import type { Context, Hono } from 'hono';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
 import { ConfigError, codeOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
+import { callerOf, isEncrypted, isForgeable, isFromElsewhere } from './access.js';
 import { allows } from './tokens.js';
 import { connectionRoutes } from './api/connections.js';
-import {
-  answerError,
-  fault,
-  newApi,
-  roleOf,
-  tooLarge,
-  unauthorized,
-  type Access,
-  type ApiParts,
-  type Env,
-} from './api/kit.js';
+import { answerError, fault, newApi, otherOrigin, tooLarge, unauthorized, type ApiParts, type Env } from './api/kit.js';
 import { runRoutes } from './api/runs.js';
 import { schedulingRoutes } from './api/scheduling.js';
 import { systemRoutes } from './api/system.js';
 import { Metrics } from './metrics.js';
 import { secured, servePages } from './pages.js';
 import { referencePage } from './reference.js';
+import { signInPage } from './sign-in.js';
 import { verifyStripeSignature } from './signatures.js';
 
 export interface WebhookEvent {
@@ -38,8 +30,8 @@ export interface ServerParts extends ApiParts {
   webhookSecret: (connection: string) => Promise<string | undefined>;
   /** Stores an event; false where it was there already. */
   store: (connection: string, event: WebhookEvent) => Promise<boolean>;
-  /** Of the environment: an admin's. Undefined on loopback alone: who comes from this machine is an admin. */
-  token?: string | undefined;
+  /** Told once of a token that came over plain HTTP from elsewhere; undefined: bound to loopback. */
+  onPlainHttp?: (() => void) | undefined;
   /** Folder of the built dashboard. */
   pages: string;
 }
@@ -56,21 +48,25 @@ export function apiOf(parts: ApiParts): OpenAPIHono<Env> {
   api.openAPIRegistry.registerComponent('securitySchemes', 'token', {
     type: 'http',
     scheme: 'bearer',
-    description:
-      'HEADRACE_TOKEN, or one of headrace token create. Without HEADRACE_TOKEN, who asks from the same machine needs none.',
+    description: 'One of headrace token create, of headrace token show, or HEADRACE_TOKEN.',
+  });
+  api.openAPIRegistry.registerComponent('securitySchemes', 'session', {
+    type: 'apiKey',
+    in: 'cookie',
+    name: 'headrace_session',
+    description: 'Of POST /session, for browsers. Its name ends with the port of the address, where that has one.',
   });
   return api;
 }
 
 type Description = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
 
-/** `wantsToken`: of everybody; otherwise who asks from this machine needs none. */
-export function describeApi(parts: ApiParts, wantsToken: boolean): Description {
+export function describeApi(parts: ApiParts): Description {
   const root = new OpenAPIHono<Env>();
   root.route(API, apiOf(parts));
   return root.getOpenAPI31Document({
     openapi: '3.1.0',
-    security: wantsToken ? [{ token: [] }] : [{ token: [] }, {}],
+    security: [{ token: [] }, { session: [] }],
     info: {
       title: 'Headrace API',
       version: parts.version,
@@ -81,11 +77,10 @@ export function describeApi(parts: ApiParts, wantsToken: boolean): Description {
 }
 
 export function webApp(parts: ServerParts): Hono {
-  const { clock, webhookSecret, store, scheduler, tokens, onError, token, pages } = parts;
+  const { clock, webhookSecret, store, scheduler, onError, pages } = parts;
   const app = new OpenAPIHono<Env>();
-  const access: Access = { token, tokens };
   const metrics = new Metrics(scheduler.pool);
-  const description = describeApi(parts, token !== undefined);
+  const description = describeApi(parts);
 
   app.get('/healthz', (context) => context.json({ status: 'ok' }));
   app.get('/readyz', async (context) => {
@@ -122,17 +117,7 @@ export function webApp(parts: ServerParts): Hono {
     },
   );
 
-  // A page of elsewhere must not act through a browser of this machine.
-  app.use(async (context, next) => {
-    const origin = context.req.header('origin');
-    if (origin !== undefined && hostOf(origin) !== context.req.header('host'))
-      return fault(context, 403, {
-        code: 'other_origin',
-        message: 'requests from pages of elsewhere are refused',
-        found: origin.slice(0, 200),
-      });
-    return next();
-  });
+  app.use(async (context, next) => (isFromElsewhere(context) ? otherOrigin(context) : next()));
   app.use(async (context, next) => {
     const startedMs = clock.monotonic();
     await next();
@@ -144,18 +129,19 @@ export function webApp(parts: ServerParts): Hono {
         (clock.monotonic() - startedMs) / 1000,
       );
   });
+  app.use(async (context, next) => {
+    const caller = await callerOf(context, parts);
+    if (!caller) return isStartPage(context) ? signInPage(context) : unauthorized(context);
+    if (isForgeable(context, caller)) return otherOrigin(context);
+    if (!isEncrypted(context)) parts.onPlainHttp?.();
+    context.set('role', caller.role);
+    return next();
+  });
   servePages(app as unknown as Hono, pages);
   app.get(`${API}/openapi.json`, (context) => context.json(description));
   app.get(`${API}/docs`, (context) => {
     secured(context, true);
     return context.html(referencePage(description));
-  });
-
-  app.use(async (context, next) => {
-    const role = await roleOf(context, access);
-    if (!role) return unauthorized(context);
-    context.set('role', role);
-    return next();
   });
   app.get('/metrics', async (context) => {
     if (!allows(context.get('role'), 'read')) return unauthorized(context);
@@ -205,9 +191,7 @@ function methodsOf({ paths = {} }: Description): (path: string) => string[] {
   return (path) => patterns.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods);
 }
 
-function hostOf(origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host : undefined;
-}
+const isStartPage = (context: Context) => context.req.path === '/' && ['GET', 'HEAD'].includes(context.req.method);
 
 function eventOf(body: Buffer): WebhookEvent | undefined {
   try {

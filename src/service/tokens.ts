@@ -1,6 +1,7 @@
 /** Who may do what through the API: tokens with a role, of which only a digest is kept. */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Pool } from '../postgres/pool.js';
+import { newToken } from './own-token.js';
 
 /** Each may do what those before it may. */
 export const ROLES = ['read', 'operate', 'admin'] as const;
@@ -32,7 +33,7 @@ export class TokenStore {
 
   /** The token itself is known here and now, and never again. */
   async create(name: string, role: Role, expiresAt: Date | undefined): Promise<TokenView & { token: string }> {
-    const token = `hr_${randomBytes(24).toString('base64url')}`;
+    const token = newToken();
     const [row] = await this.pool.query<TokenView & Record<string, unknown>>(
       `insert into _headrace.token (id, name, role, digest, expires_at) values ($1, $2, $3, $4, $5) returning ${VIEW}`,
       [randomBytes(6).toString('hex'), name, role, digestOf(token), expiresAt ?? null],
@@ -52,10 +53,15 @@ export class TokenStore {
   }
 
   /** Undefined: unknown or expired. */
-  async roleOf(token: string): Promise<Role | undefined> {
+  roleOf(token: string): Promise<Role | undefined> {
+    return this.roleOfDigest(digestOf(token));
+  }
+
+  /** The same, of a session that was opened with the token. */
+  async roleOfDigest(digest: Buffer): Promise<Role | undefined> {
     const [row] = await this.pool.query<{ id: string; role: Role; stale: boolean }>(
       `select id, role, last_used_at is null or last_used_at < now() - interval '${USED_EVERY}' as stale from _headrace.token where digest = $1 and (expires_at is null or expires_at > now())`,
-      [digestOf(token)],
+      [digest],
     );
     if (row?.stale) await this.pool.query('update _headrace.token set last_used_at = now() where id = $1', [row.id]);
     return row?.role;

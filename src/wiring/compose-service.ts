@@ -14,6 +14,7 @@ import {
 import { stripeConfigSchema } from '../sources/stripe/config.js';
 import { TokenStore } from '../service/tokens.js';
 import { manifestSourceSchema } from '../sources/manifest/settings.js';
+import { SessionStore } from '../service/sessions.js';
 import { Feed } from '../service/feed.js';
 import type { ServerParts } from '../service/app.js';
 import type { ConnectionDesk } from '../service/api/kit.js';
@@ -30,8 +31,10 @@ export interface ServiceOptions {
   env: NodeJS.ProcessEnv;
   /** Of the file. */
   known: KnownConnection[];
-  /** An admin's; undefined on loopback alone. */
-  token: string | undefined;
+  /** An admin's: of the environment, or of the data folder. */
+  token: string;
+  /** Told once of a token that came over plain HTTP. */
+  onPlainHttp?: (() => void) | undefined;
   onError: (error: unknown) => void;
 }
 
@@ -45,7 +48,15 @@ export function connectorSettings(): ConnectionDesk['connectors'] {
   }));
 }
 
-export function serviceParts({ coordination, flags, env, known, token, onError }: ServiceOptions): Service {
+export function serviceParts({
+  coordination,
+  flags,
+  env,
+  known,
+  token,
+  onPlainHttp,
+  onError,
+}: ServiceOptions): Service {
   const { scheduler, connections, runs, inbox } = coordination;
   const feed = new Feed(scheduler.pool, runs, systemClock, onError);
   const secrets = new Map(known.map(({ id, webhookSecret }) => [id, webhookSecret]));
@@ -57,9 +68,11 @@ export function serviceParts({ coordination, flags, env, known, token, onError }
       connections,
       runs,
       tokens: new TokenStore(scheduler.pool),
+      sessions: new SessionStore(scheduler.pool),
       feed,
       onError,
       token,
+      onPlainHttp,
       pages: PAGES,
       desk: {
         storable: async (name, settings) => {

@@ -11,7 +11,7 @@ import { ROLES } from '../../src/service/tokens.js';
 import { LIMITS } from '../../src/base/bounds.js';
 import { connect } from '../../src/postgres/connect.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
-import { startService, until, type TestService } from '../service-support.js';
+import { startService, TEST_TOKEN, until, type TestService } from '../service-support.js';
 
 const METHODS = ['get', 'post', 'put', 'delete'] as const;
 /** A key that the testbed refuses, so that it appears wherever errors are told. */
@@ -307,7 +307,7 @@ describe('what a connection of the API cannot do', () => {
 });
 
 test('a secret that was written is never read back: in no answer, event, error, metric, row or report', async () => {
-  const { client, url } = service;
+  const { client } = service;
   const secrets = [REFUSED_KEY, PASSWORD, HOOK];
   const given = settings({
     source: source({ api_key: REFUSED_KEY }),
@@ -321,7 +321,7 @@ test('a secret that was written is never read back: in no answer, event, error, 
   })();
   await client.createConnection({ id: 'secretive', ...given });
   const ask = async (method: string, path: string, body?: unknown) => {
-    const response = await fetch(url + path, {
+    const response = await service.fetch(path, {
       method,
       ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     });
@@ -390,7 +390,7 @@ async function description(): Promise<{
   components: { schemas: Record<string, unknown> };
   paths: Record<string, Record<string, Operation>>;
 }> {
-  return (await fetch(`${service.url}/api/v1/openapi.json`)).json() as never;
+  return (await service.fetch(`${service.url}/api/v1/openapi.json`)).json() as never;
 }
 
 async function operations(): Promise<Operation[]> {
@@ -401,9 +401,9 @@ async function operations(): Promise<Operation[]> {
 
 describe('who may', () => {
   let guarded: TestService;
-  const token = 'the-token-of-the-environment';
+  const token = TEST_TOKEN;
   beforeAll(async () => {
-    guarded = await startService({ token, worker: false });
+    guarded = await startService({ worker: false });
   });
   afterAll(() => guarded.close());
 
@@ -456,26 +456,102 @@ describe('who may', () => {
     expect(await refusal(admin.revokeToken(made.id))).toMatchObject({ status: 404 });
   });
 
-  test('without a token of the environment: this machine alone, not through a proxy, not from a page of elsewhere', async () => {
+  test('no word of where it comes from stands for a token; only health is open, and the page that asks for a token', async () => {
     const { request } = await import('undici');
-    const status = async (
-      headers: Record<string, string>,
-      method: 'GET' | 'POST' = 'GET',
-      path = '/api/v1/overview',
-    ) => {
-      const { statusCode, body } = await request(service.url + path, { method, headers });
+    const status = async (path: string, headers: Record<string, string> = {}, method: 'GET' | 'POST' = 'GET') => {
+      const { statusCode, body } = await request(guarded.url + path, { method, headers });
       await body.dump();
       return statusCode;
     };
-    expect(await status({})).toBe(200);
-    for (const host of ['evil.example', 'evil.example:80', '127.0.0.1.evil.example', 'localhost.evil.example'])
-      expect(await status({ host })).toBe(401);
-    for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host'])
-      expect(await status({ [name]: '10.0.0.1' })).toBe(401);
-    expect(await status({ origin: 'https://evil.example' }, 'POST', '/api/v1/connections/filed/pause')).toBe(403);
-    expect(await status({ origin: 'null' }, 'POST', '/api/v1/connections/filed/pause')).toBe(403);
-    expect(await status({ origin: service.url }, 'POST', '/api/v1/connections/filed/resume')).toBe(200);
-    expect(await status({ authorization: 'Bearer wrong' })).toBe(401);
+    const closed = ['/', '/?x', '/assets/x.js', '/metrics', '/nothing', '/api/v1/docs', '/api/v1/openapi.json'];
+    for (const path of [...closed, '/api/v1/overview', '/api/v1/session'])
+      for (const headers of [
+        {},
+        { host: 'localhost' },
+        { host: '127.0.0.1', 'x-forwarded-for': '127.0.0.1' },
+        { host: 'evil.example' },
+        { 'x-real-ip': '127.0.0.1', via: '1.1 proxy' },
+        { cookie: 'headrace_session=x; headrace_session_80=x' },
+        { authorization: `Basic ${Buffer.from(`admin:${token}`).toString('base64')}` },
+      ] as Record<string, string>[])
+        expect(`${path} ${JSON.stringify(headers)} ${await status(path, headers)}`).toBe(
+          `${path} ${JSON.stringify(headers)} 401`,
+        );
+    for (const path of ['/healthz', '/readyz']) expect(await status(path)).toBe(200);
+    expect(await status('/webhooks/x', {}, 'POST')).toBe(401);
+    const page = await fetch(guarded.url);
+    expect(page.headers.get('content-type')).toContain('text/html');
+    expect(page.headers.get('cache-control')).toBe('no-store');
+    expect(await page.text()).not.toContain('assets/');
+  });
+
+  describe('a session of a browser', () => {
+    const exchange = async (bearer: string, headers: Record<string, string> = {}) => {
+      const answer = await fetch(`${guarded.url}/api/v1/session`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${bearer}`, ...headers },
+      });
+      const cookie = answer.headers.get('set-cookie') ?? '';
+      return { status: answer.status, cookie, sent: cookie.split(';')[0]! };
+    };
+    const ask = async (cookie: string, method = 'GET', path = '/api/v1/overview', headers = {}) => {
+      const answer = await fetch(guarded.url + path, { method, headers: { cookie, ...headers } });
+      return { status: answer.status, answer: (await answer.json().catch(() => undefined)) as any };
+    };
+
+    test('is exchanged for a token, and no script, no other site and no log can have it', async () => {
+      const { status, cookie, sent } = await exchange(token);
+      expect(status).toBe(204);
+      expect(cookie).toMatch(/; HttpOnly(;|$)/);
+      expect(cookie).toMatch(/; SameSite=Strict(;|$)/);
+      expect(cookie).toMatch(/; Path=\/(;|$)/);
+      expect(cookie).not.toMatch(/Secure/);
+      expect(cookie).not.toContain(token);
+      expect((await exchange(token, { 'x-forwarded-proto': 'https' })).cookie).toMatch(/; Secure(;|$)/);
+      expect(await ask(sent)).toMatchObject({ status: 200, answer: { role: 'admin' } });
+      expect((await exchange('wrong')).status).toBe(401);
+      const rows = await guarded.coordination.scheduler.pool.query('select * from _headrace.session');
+      expect(JSON.stringify(rows)).not.toContain(sent.split('=')[1]);
+      // Whoever has a session cannot make it last, and a token that is wrong is not made good by a session.
+      expect((await ask(sent, 'POST', '/api/v1/session', { origin: guarded.url })).status).toBe(204);
+      expect((await ask(sent, 'GET', '/api/v1/overview', { authorization: 'Bearer wrong' })).status).toBe(401);
+    });
+
+    test('changes nothing for a page of elsewhere, nor for one that does not say where it is', async () => {
+      const { sent } = await exchange(token);
+      const post = async (headers: Record<string, string>) =>
+        (await ask(sent, 'POST', '/api/v1/tokens', { 'content-type': 'application/json', ...headers })).status;
+      const host = new URL(guarded.url).host;
+      for (const headers of [
+        {},
+        { origin: 'https://evil.example' },
+        { origin: 'null' },
+        { origin: `http://${host.replace(/\d+$/, '1')}` },
+        { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
+        { 'sec-fetch-site': 'none' },
+      ] as Record<string, string>[])
+        expect(`${JSON.stringify(headers)} ${await post(headers)}`).toBe(`${JSON.stringify(headers)} 403`);
+      // Past the door: the body is what is wrong.
+      expect(await post({ origin: guarded.url })).toBe(400);
+      expect(await post({ origin: 'https://public.example', 'sec-fetch-site': 'same-origin' })).toBe(400);
+    });
+
+    test('has the role of its token, and ends with it, with signing out, and in time', async () => {
+      const reader = await guarded.tokens.create('browser', 'read', undefined);
+      const { sent } = await exchange(reader.token);
+      expect(await ask(sent)).toMatchObject({ status: 200, answer: { role: 'read' } });
+      expect((await ask(sent, 'POST', '/api/v1/tokens', { origin: guarded.url })).status).toBe(403);
+      await guarded.tokens.revoke(reader.id);
+      expect((await ask(sent)).status).toBe(401);
+
+      const own = await exchange(token);
+      expect((await ask(own.sent, 'DELETE', '/api/v1/session', { origin: guarded.url })).status).toBe(204);
+      expect((await ask(own.sent)).status).toBe(401);
+
+      const late = await exchange(token);
+      await guarded.coordination.scheduler.pool.query(`update _headrace.session set expires_at = now()`);
+      expect((await ask(late.sent)).status).toBe(401);
+    });
   });
 });
 
@@ -604,7 +680,7 @@ describe('bad input', () => {
               Object.entries(query).map(([key, value]): [string, string] => [key, value.toWellFormed()]),
             );
             const method = operation.method.toUpperCase();
-            const response = await fetch(`${service.url}${path}?${params.toString()}`, {
+            const response = await service.fetch(`${service.url}${path}?${params.toString()}`, {
               method,
               redirect: 'manual',
               headers: type === '' ? {} : { 'content-type': type },
@@ -632,7 +708,7 @@ describe('bad input', () => {
 
   test('a run may be asked for without a body, and not with one that is no JSON', async () => {
     const run = async (body?: string, type?: string) => {
-      const response = await fetch(`${service.url}/api/v1/connections/filed/run`, {
+      const response = await service.fetch(`${service.url}/api/v1/connections/filed/run`, {
         method: 'POST',
         headers: type === undefined ? {} : { 'content-type': type },
         ...(body === undefined ? {} : { body: Buffer.from(body) }),
@@ -656,7 +732,7 @@ describe('bad input', () => {
       security: unknown;
       paths: Record<string, Record<string, { requestBody?: { required?: boolean } }>>;
     };
-    expect(security).toEqual([{ token: [] }, {}]);
+    expect(security).toEqual([{ token: [] }, { session: [] }]);
     expect(paths['/api/v1/connections/{connection}/run']!['post']!.requestBody!.required).toBe(false);
     expect(paths['/api/v1/connections']!['post']!.requestBody!.required).toBe(true);
   });
@@ -674,9 +750,7 @@ describe('bad input', () => {
     const asked = { connection: 'filed', run: run!.id, task: String(task) };
     for (const [path, item] of Object.entries(paths)) {
       if (!item['get'] || (path.endsWith('/events') && !path.includes('{'))) continue;
-      const response = await fetch(
-        service.url + path.replaceAll(/\{(\w+)\}/g, (_, name: keyof typeof asked) => asked[name]),
-      );
+      const response = await service.fetch(path.replaceAll(/\{(\w+)\}/g, (_, name: keyof typeof asked) => asked[name]));
       expect(`${path} ${response.status}`).toBe(`${path} 200`);
       const validate = ajv.compile(
         JSON.parse(
@@ -696,7 +770,7 @@ describe('bad input', () => {
 
   test('a body that is too large, a path that is not there, a method that is not', async () => {
     const post = (body: string) =>
-      fetch(`${service.url}/api/v1/connections`, {
+      service.fetch(`${service.url}/api/v1/connections`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body,
@@ -709,14 +783,14 @@ describe('bad input', () => {
     expect(await (await post('{"id": "Bad Name", "source": {"connector": "stripe"}}')).json()).toMatchObject({
       error: { place: 'id', expected: expect.stringContaining('a-z') },
     });
-    expect((await fetch(`${service.url}/api/v1/nothing`)).status).toBe(404);
-    const patched = await fetch(`${service.url}/api/v1/connections/filed`, { method: 'PATCH' });
+    expect((await service.fetch(`${service.url}/api/v1/nothing`)).status).toBe(404);
+    const patched = await service.fetch(`${service.url}/api/v1/connections/filed`, { method: 'PATCH' });
     expect([patched.status, patched.headers.get('allow')]).toEqual([405, 'GET, HEAD, PUT, DELETE']);
     expect(await patched.json()).toMatchObject({ error: { code: 'wrong_method', found: 'PATCH' } });
-    expect((await fetch(`${service.url}/api/v1/overview`, { method: 'HEAD' })).status).toBe(200);
+    expect((await service.fetch(`${service.url}/api/v1/overview`, { method: 'HEAD' })).status).toBe(200);
     expect(
       await (
-        await fetch(`${service.url}/api/v1/apps/stripe/limit`, {
+        await service.fetch(`${service.url}/api/v1/apps/stripe/limit`, {
           method: 'PUT',
           headers: { 'content-type': 'application/json' },
           body: '{"rate_limit": 5}',
@@ -725,34 +799,34 @@ describe('bad input', () => {
     ).toMatchObject({ error: { place: 'frequency_seconds', expected: 'a number', found: 'nothing' } });
     expect(
       await (
-        await fetch(`${service.url}/api/v1/connections/nobody`, {
+        await service.fetch(`${service.url}/api/v1/connections/nobody`, {
           method: 'PUT',
           headers: { 'content-type': 'application/json' },
           body: '{"version": 3, "source": {"connector": "stripe"}}',
         })
       ).json(),
     ).toMatchObject({ error: { code: 'unknown_connection' } });
-    expect((await fetch(`${service.url}/%2e%2e/%2e%2e/etc/passwd`)).status).toBe(404);
+    expect((await service.fetch(`${service.url}/%2e%2e/%2e%2e/etc/passwd`)).status).toBe(404);
   });
 });
 
 test('no more watch than there is room for, and who leaves makes room', async () => {
   const over = new AbortController();
-  const watch = () => fetch(`${service.url}/api/v1/events?kinds=task`, { signal: over.signal });
+  const watch = () => service.fetch(`${service.url}/api/v1/events?kinds=task`, { signal: over.signal });
   const all = await Promise.all(Array.from({ length: LIMITS.watchers + 3 }, watch));
   expect(all.filter(({ status }) => status === 200).length).toBe(LIMITS.watchers);
   expect(all.filter(({ status }) => status === 503).length).toBe(3);
   over.abort();
   await until(async () => {
     const again = new AbortController();
-    const { status } = await fetch(`${service.url}/api/v1/events`, { signal: again.signal });
+    const { status } = await service.fetch(`${service.url}/api/v1/events`, { signal: again.signal });
     again.abort();
     return status === 200;
   });
 });
 
 test('metrics tell of the fleet, in the exposition format', async () => {
-  const response = await fetch(`${service.url}/metrics`);
+  const response = await service.fetch(`${service.url}/metrics`);
   expect(response.headers.get('content-type')).toContain('text/plain');
   const text = await response.text();
   for (const line of text.split('\n'))

@@ -6,7 +6,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { CHROMIUM, openBrowser } from '../browser.js';
-import { startService, until, type TestService } from '../service-support.js';
+import { startService, TEST_TOKEN, until, type TestService } from '../service-support.js';
 
 /** What runs in the page is text here: these tests are compiled without a DOM. */
 const INSPECT = `${readFileSync(path.join(import.meta.dirname, '../inspect-page.js'), 'utf8')};inspectPage()`;
@@ -71,8 +71,15 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
   });
 
   /** Every request must stay at home, and nothing may go wrong unseen. */
-  async function open(hash = '', options: BrowserContextOptions = {}, base = service.url): Promise<Page> {
+  async function open(
+    hash = '',
+    options: BrowserContextOptions = {},
+    base = service.url,
+    token = TEST_TOKEN,
+  ): Promise<Page> {
     const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options });
+    if (token !== '')
+      await context.request.post(`${base}/api/v1/session`, { headers: { authorization: `Bearer ${token}` } });
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
     page.on('pageerror', (error) => faults.push(error.message));
@@ -340,7 +347,6 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
 
   test('where a token is wanted, it is asked for; a reader sees everything and can change nothing', async () => {
     const guarded = await startService({
-      token: 'the-token-of-the-environment',
       worker: false,
       pages: PAGES,
       file: {
@@ -353,7 +359,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     });
     try {
       const { token } = await guarded.tokens.create('viewer', 'read', undefined);
-      const page = await open('', {}, guarded.url);
+      const page = await open('', {}, guarded.url, '');
       await page.getByRole('heading', { name: 'Sign in' }).waitFor();
       await page.getByLabel('Token').fill('not the token');
       await page.getByRole('button', { name: 'Sign in' }).click();
@@ -366,8 +372,19 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
         expect(await page.getByRole('button', { name }).count()).toBe(0);
       expect(await page.getByRole('link', { name: 'Tokens' }).count()).toBe(0);
       expect(await page.content()).not.toContain(token);
+      expect(await page.evaluate('JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }])')).toBe(
+        '["",{"headrace theme":"auto"},{}]',
+      );
       await page.getByRole('button', { name: 'Sign out' }).click();
       await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+      await page.goto(`${guarded.url}/#token=${token}`);
+      await page.getByRole('link', { name: 'seen', exact: true }).waitFor();
+      expect(page.url()).toBe(`${guarded.url}/`);
+      await page.reload();
+      await page.getByRole('link', { name: 'seen', exact: true }).waitFor();
+      await page.goto('about:blank');
+      await page.goto(`${guarded.url}/#/connections/seen`);
+      await page.getByRole('heading', { name: 'seen' }).waitFor();
       await page.close();
     } finally {
       await guarded.close();

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
-import { startService, until, type TestService } from '../service-support.js';
+import { startService, TEST_TOKEN, until, type TestService } from '../service-support.js';
 import { assertCommand, freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';
 
 const ROOT = path.join(import.meta.dirname, '../..');
@@ -282,6 +282,7 @@ test('the example of the client runs a connection and watches it to its end', as
       new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
         const child = spawn(process.execPath, [path.join(ROOT, 'examples/watch-a-run.mjs'), service!.url, connection], {
           cwd: ROOT,
+          env: { ...process.env, HEADRACE_TOKEN: TEST_TOKEN },
           stdio: ['ignore', 'pipe', 'pipe'],
         });
         const out = { stdout: '', stderr: '' };

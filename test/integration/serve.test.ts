@@ -1,7 +1,7 @@
 /** The built program as a service: schedules, tasks, webhooks, a fleet that shares a read, signals and kills. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/postgres/connect.js';
@@ -253,11 +253,25 @@ describe('headrace serve', () => {
     for (const [page, status] of [
       ['/healthz', 200],
       ['/readyz', 200],
+      ['/', 401],
+      ['/nothing', 401],
+      ['/webhooks/shop', 401],
+    ] as const)
+      expect((await fetch(base + page)).status).toBe(status);
+
+    // The first start made a token for this machine: its owner alone can read it, and no log tells it.
+    const kept = path.join(folder.folder, '.headrace', 'token');
+    expect(statSync(kept).mode & 0o777).toBe(0o600);
+    const { stdout: shown } = await headrace(['token', 'show', '--config', file], { env: env() });
+    expect(shown).toBe(readFileSync(kept, 'utf8'));
+    const authorization = `Bearer ${shown.trim()}`;
+    for (const [page, status] of [
       ['/', 200],
       ['/nothing', 404],
       ['/webhooks/shop', 404],
+      ['/api/v1/overview', 200],
     ] as const)
-      expect((await fetch(base + page)).status).toBe(status);
+      expect((await fetch(base + page, { headers: { authorization } })).status).toBe(status);
 
     const limit = await headrace(['app', 'set-limit', 'stripe', '4/s', '--config', file, '--json'], { env: env() });
     expect(JSON.parse(limit.stdout)).toMatchObject({ type: 'limit_set', app: 'stripe', cap: 2, partitions: 1 });
@@ -273,7 +287,7 @@ describe('headrace serve', () => {
     expect(performance.now() - asked).toBeLessThan(15_000);
     expect(service.events.at(-1)).toMatchObject({ type: 'stopped' });
     for (const text of [JSON.stringify(service.events), service.stderr()])
-      for (const secret of [SECRET, TESTBED_LIVE_KEY]) expect(text).not.toContain(secret);
+      for (const secret of [SECRET, TESTBED_LIVE_KEY, shown.trim()]) expect(text).not.toContain(secret);
   }, 120_000);
 
   test('on SIGTERM a read commits what it fetched and goes on with the next worker', async () => {
@@ -339,8 +353,9 @@ describe('headrace serve', () => {
 describe('beyond loopback', () => {
   test('a token is wanted, of all but signed requests and the sign of life', async () => {
     const file = configure('outside');
-    const refused = await headrace(['serve', '--host', '0.0.0.0', '--port', '0', '--config', file], { env: env() });
-    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('HEADRACE_TOKEN') });
+    expect(
+      await headrace(['serve', '--port', '0', '--config', file], { env: { ...env(), HEADRACE_TOKEN: 'short' } }),
+    ).toMatchObject({ code: 2, stderr: expect.stringContaining('HEADRACE_TOKEN') });
     const token = 'a token of some length';
     const service = start(['serve', '--host', '0.0.0.0', '--port', '0', '--config', file], { HEADRACE_TOKEN: token });
     const base = String((await service.until((event) => event['type'] === 'listening'))['url']).replace(
@@ -361,6 +376,10 @@ describe('beyond loopback', () => {
       expect(await status(page, token)).toBe(401);
       expect(await status(page, `Bearer ${token}`)).toBe(200);
     }
+    // That what goes over the network is not encrypted is said at the start, and where a token was seen on its way.
+    const warned = () => service.events.filter(({ level }) => level === 'warn').map(({ type }) => String(type));
+    expect(warned()).toEqual(['plain_http', 'trouble']);
+    expect(JSON.stringify(service.events)).not.toContain(token);
     const body = '{"id":"evt_outside","data":{}}';
     expect((await hook(base, 'outside', body, sign(body))).status).toBe(200);
     expect((await hook(base, 'outside', body, sign(body, 'wrong secret'))).status).toBe(401);

@@ -2,28 +2,21 @@
 import pc from 'picocolors';
 import { announce, knownConnections, readFile } from '../../wiring/compose-scheduler.js';
 import { serviceParts } from '../../wiring/compose-service.js';
-import { ConfigError, messageOf } from '../../base/errors.js';
-import { registerSecret } from '../../base/log.js';
+import { messageOf } from '../../base/errors.js';
+import { dataDirOf } from '../../wiring/compose.js';
+import { ownToken } from '../../service/own-token.js';
 import { listen, webApp } from '../../service/app.js';
 import { isLoopback } from '../../service/loopback.js';
+import { note } from '../terminal/output.js';
 import { withCoordination, work, workerOf, type WorkFlags } from '../work.js';
 
-const LEAST_TOKEN = 16;
+const PLAIN_HTTP =
+  'a token came over plain HTTP: without a proxy with TLS (X-Forwarded-Proto: https), others on the way can read it';
 
 export async function command(_: unknown[], flags: WorkFlags & { host: string; port: number }): Promise<number> {
   const loaded = readFile(flags, process.env);
   const known = loaded ? knownConnections(loaded, flags, process.env) : [];
-  const token = process.env['HEADRACE_TOKEN'] || undefined;
-  if (token === undefined ? !isLoopback(flags.host) : token.length < LEAST_TOKEN) {
-    throw new ConfigError(token === undefined ? 'beyond this machine a token is wanted' : 'the token is too short', {
-      code: 'token_missing',
-      place: token === undefined ? '--host' : 'HEADRACE_TOKEN',
-      expected: `HEADRACE_TOKEN with ${LEAST_TOKEN} characters or more`,
-      found: token === undefined ? 'none' : 'a shorter one',
-      next: 'export HEADRACE_TOKEN=…, or listen on 127.0.0.1 without one',
-    });
-  }
-  registerSecret(token);
+  const token = ownToken(dataDirOf(flags, process.env, loaded), process.env);
   return withCoordination(flags, async (coordination, log) => {
     if (loaded) await announce(coordination, known, loaded, flags, process.env);
     const service = serviceParts({
@@ -32,6 +25,7 @@ export async function command(_: unknown[], flags: WorkFlags & { host: string; p
       env: process.env,
       known,
       token,
+      onPlainHttp: isLoopback(flags.host) ? undefined : once(() => log.trouble(PLAIN_HTTP)),
       onError: (error) => log.trouble(messageOf(error)),
     });
     const listening = await listen(webApp(service.parts), flags.host, flags.port);
@@ -44,6 +38,13 @@ export async function command(_: unknown[], flags: WorkFlags & { host: string; p
       { type: 'listening', url: listening.url, connections: known.map(({ id }) => id) },
       `dashboard and API on ${pc.bold(listening.url)}, ${count}, ${flags.slots} tasks at once`,
     );
+    if (!isLoopback(flags.host))
+      log.tell(
+        'warn',
+        { type: 'plain_http', host: flags.host },
+        `${flags.host} is not this machine alone, and what goes over it is not encrypted: put a proxy with TLS before it that sets X-Forwarded-Proto`,
+      );
+    if (!flags.json) tellSignIn(listening.url, token);
     try {
       await work(workerOf(coordination, flags, log), log);
     } finally {
@@ -51,4 +52,20 @@ export async function command(_: unknown[], flags: WorkFlags & { host: string; p
       await listening.close();
     }
   });
+}
+
+/** To a person alone: what is not a terminal is kept as a log, and a token must not be in it. */
+function tellSignIn(url: string, token: string): void {
+  const terminal = [process.stderr, process.stdout].find((stream) => stream.isTTY);
+  if (process.env['HEADRACE_TOKEN']) note('sign in with HEADRACE_TOKEN');
+  else if (terminal) terminal.write(`sign in, as admin: ${pc.bold(`${url}/#token=${encodeURIComponent(token)}`)}\n`);
+  else note('sign in with what this prints on this machine: headrace token show');
+}
+
+function once(tell: () => void): () => void {
+  let told = false;
+  return () => {
+    if (!told) tell();
+    told = true;
+  };
 }

@@ -1,5 +1,7 @@
 /** headrace token */
-import { openCoordination, type CoordinationFlags } from '../../wiring/compose-scheduler.js';
+import { dataDirOf } from '../../wiring/compose.js';
+import { openCoordination, readFile, type CoordinationFlags } from '../../wiring/compose-scheduler.js';
+import { findOwnToken, ownTokenFile } from '../../service/own-token.js';
 import { ROLES, TokenStore, type Role } from '../../service/tokens.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
 import { json, note, table, out } from '../terminal/output.js';
@@ -27,6 +29,23 @@ export async function create([name]: [string], flags: Flags & { role: string; ex
     process.stdout.write(flags.json ? `${JSON.stringify({ type: 'token', ...made, token })}\n` : `${token}\n`);
     if (!flags.json) note(`token ${made.id} of ${name}, role ${made.role}; it is not shown again`);
   });
+}
+
+/** The machine's own: it takes who may read the data folder, and neither a server nor a database. */
+export async function show(_: unknown[], flags: Flags): Promise<number> {
+  const dataDir = dataDirOf(flags, process.env, readFile(flags, process.env));
+  const token = findOwnToken(dataDir, process.env);
+  if (token === undefined)
+    throw new ConfigError('this machine has no token yet', {
+      code: 'no_token',
+      place: ownTokenFile(dataDir),
+      expected: 'the file that the first headrace serve makes, or HEADRACE_TOKEN',
+      found: 'neither',
+      next: 'start headrace serve here, or name its data folder with --data-dir',
+    });
+  // Asked for: who reads the file can read it here.
+  process.stdout.write(flags.json ? `${JSON.stringify({ type: 'token', role: 'admin', token })}\n` : `${token}\n`);
+  return EXIT.complete;
 }
 
 export async function list(_: unknown[], flags: Flags): Promise<number> {

@@ -1,5 +1,4 @@
 /** What all operations of the API share: who may call them, how faults are answered, and how they are described. */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { createRoute, OpenAPIHono, type RouteConfig, type z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
@@ -7,6 +6,8 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Clock } from '../../base/clock.js';
 import type { ConnectionStore } from '../../connections/connection-store.js';
 import type { IsSecret, Settings } from '../../connections/secrets.js';
+import { bearerOf } from '../access.js';
+import type { SessionStore } from '../sessions.js';
 import { allows, type Role, type TokenStore } from '../tokens.js';
 import { codeOf, ConfigError, HeadraceError, messageOf, RetriableError } from '../../base/errors.js';
 import { redact } from '../../base/log.js';
@@ -41,42 +42,16 @@ export interface ConnectionDesk {
 export interface ApiParts {
   clock: Clock;
   version: string;
+  /** An admin's: of the environment, or of the data folder. */
+  token: string;
   scheduler: Scheduler;
   runs: RunStore;
   connections: ConnectionStore;
   tokens: TokenStore;
+  sessions: SessionStore;
   feed: Feed;
   desk: ConnectionDesk;
   onError: (error: unknown) => void;
-}
-
-export interface Access {
-  /** Of the environment: an admin's. Undefined: on loopback everybody is. */
-  token: string | undefined;
-  tokens: Pick<TokenStore, 'roleOf'>;
-}
-
-const LOOPBACK_NAME = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/;
-const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'];
-
-/**
- * The role of who asks; undefined: a token is wanted. Without a token of the environment the service is bound to
- * loopback, and who comes from this machine is an admin; but neither a page of elsewhere whose name was pointed at this
- * machine, nor whoever comes through a proxy.
- */
-export async function roleOf(context: Context, { token, tokens }: Access): Promise<Role | undefined> {
-  const given = /^Bearer +(\S.{0,499})$/i.exec(context.req.header('authorization') ?? '')?.[1];
-  if (given !== undefined) return token !== undefined && isSame(given, token) ? 'admin' : tokens.roleOf(given);
-  if (token !== undefined || context.req.header('authorization') !== undefined) return undefined;
-  const isDirect =
-    LOOPBACK_NAME.test(context.req.header('host') ?? '') &&
-    FORWARDED.every((name) => context.req.header(name) === undefined);
-  return isDirect ? 'admin' : undefined;
-}
-
-function isSame(given: string, wanted: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(given), digest(wanted));
 }
 
 export interface Fault {
@@ -107,14 +82,24 @@ export function tooLarge(context: Context, most: number): Answer {
   });
 }
 
+/** A page of elsewhere must not act through somebody's browser. */
+export const otherOrigin = (context: Context) =>
+  fault(context, 403, {
+    code: 'other_origin',
+    message: 'requests from pages of elsewhere are refused',
+    expected: `the origin of ${context.req.header('host')?.slice(0, 200) ?? 'this service'}`,
+    found: context.req.header('origin')?.slice(0, 200) ?? 'none',
+    next: 'behind a proxy, let it pass on the Host header',
+  });
+
 export const unauthorized = (context: Context) => {
   context.header('WWW-Authenticate', 'Bearer');
   return fault(context, 401, {
     code: 'token_wanted',
     message: 'a token is wanted',
     expected: 'Authorization: Bearer TOKEN',
-    found: context.req.header('authorization') === undefined ? 'none' : 'one that is unknown or expired',
-    next: 'make one: headrace token create NAME --role read',
+    found: bearerOf(context) === undefined ? 'none' : 'one that is unknown or expired',
+    next: 'on the machine of the service: headrace token show, or headrace token create NAME --role read',
   });
 };
 

@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { streamSSE } from 'hono/streaming';
 import { countAll } from '../../connections/overview.js';
+import { beginSession, bearerOf, endSession } from '../access.js';
 import { ConfigError } from '../../base/errors.js';
 import type { FeedKind } from '../feed.js';
 import { bodyOf, fault, jsonOf, operation, type Api, type ApiParts } from './kit.js';
@@ -9,7 +10,44 @@ import * as schemas from './schemas.js';
 
 const DAY_MS = 86_400_000;
 
-export function systemRoutes(api: Api, { scheduler, tokens, desk, feed, version, clock }: ApiParts): void {
+function sessionRoutes(api: Api, parts: ApiParts): void {
+  api.openapi(
+    operation({
+      method: 'post',
+      path: '/session',
+      operationId: 'beginSession',
+      role: 'read',
+      tags: ['service'],
+      summary: 'Exchange the token for a cookie that a browser sends and no script can read',
+      responses: { 204: { description: 'The cookie is set: HttpOnly, SameSite=Strict.' } },
+    }),
+    async (context) => {
+      const token = bearerOf(context);
+      if (typeof token === 'string') await beginSession(context, parts, token);
+      return context.body(null, 204);
+    },
+  );
+
+  api.openapi(
+    operation({
+      method: 'delete',
+      path: '/session',
+      operationId: 'endSession',
+      role: 'read',
+      tags: ['service'],
+      summary: 'Sign out: the session ends',
+      responses: { 204: { description: 'It ended.' } },
+    }),
+    async (context) => {
+      await endSession(context, parts);
+      return context.body(null, 204);
+    },
+  );
+}
+
+export function systemRoutes(api: Api, parts: ApiParts): void {
+  const { scheduler, tokens, desk, feed, version, clock } = parts;
+  sessionRoutes(api, parts);
   api.openapi(
     operation({
       method: 'get',

@@ -6,7 +6,7 @@
 export interface ClientOptions {
   /** Where the service is, such as http://127.0.0.1:8787. */
   url: string;
-  /** Of `headrace token create`; a service on this machine may want none. */
+  /** Of `headrace token create` or `headrace token show`. In a browser that is signed in, none is wanted. */
   token?: string | undefined;
   /** Instead of the global one. */
   fetch?: typeof fetch | undefined;

@@ -627,6 +627,16 @@ export class HeadraceClient extends Caller {
     return this.call('GET', '/api/v1/workers');
   }
 
+  /** Exchange the token for a cookie that a browser sends and no script can read. Role: read. */
+  beginSession(): Promise<void> {
+    return this.call('POST', '/api/v1/session');
+  }
+
+  /** Sign out: the session ends. Role: read. */
+  endSession(): Promise<void> {
+    return this.call('DELETE', '/api/v1/session');
+  }
+
   /** How much of everything there is, and what your role is. Role: read. */
   getOverview(): Promise<Overview> {
     return this.call('GET', '/api/v1/overview');

@@ -1,6 +1,6 @@
 /** The frame: where one is, who one is, and the view of the address. */
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
-import { hasToken, overview, refreshOverview, role, signIn, trouble } from './session';
+import { overview, refreshOverview, role, signOut, trouble } from './session';
 import { ConnectionForm } from './views/connection-form';
 import { ConnectionPage } from './views/connection';
 import { Connections } from './views/connections';
@@ -8,7 +8,6 @@ import { Limits } from './views/limits';
 import { Problems } from './views/problems';
 import { RunPage } from './views/run';
 import { Runs } from './views/runs';
-import { SignIn } from './views/sign-in';
 import { Tokens } from './views/tokens';
 import { Workers } from './views/workers';
 import { Heading } from './parts';
@@ -130,8 +129,8 @@ export function App() {
               ))}
             </select>
           </label>
-          {hasToken() && role.value && (
-            <button type="button" onClick={() => void signIn(undefined)}>
+          {role.value && (
+            <button type="button" onClick={() => void signOut()}>
               Sign out
             </button>
           )}
@@ -141,9 +140,7 @@ export function App() {
         {trouble.value === undefined ? '' : `The service does not answer: ${trouble.value}. Trying again…`}
       </p>
       <main id="main">
-        {role.value === null ? (
-          <SignIn />
-        ) : role.value === undefined ? (
+        {role.value === null || role.value === undefined ? (
           <p class="empty" aria-busy="true">
             {trouble.value === undefined ? 'Connecting…' : ''}
           </p>

@@ -1,33 +1,27 @@
-/** Who looks, and through which client: the token stays in this tab. */
+/** Who looks, and through which client: the session's cookie is the browser's, no script of this page can read it. */
 import { signal } from '@preact/signals';
 import { ApiError, HeadraceClient, type Overview } from '../client/index.js';
 
-const KEY = 'headrace token';
-
 export type Role = Overview['role'];
 
-let token = sessionStorage.getItem(KEY) ?? undefined;
-export let client = clientWith(token);
+export const client = new HeadraceClient({ url: location.origin });
 
-/** Undefined: not known yet. `null`: a token is wanted. */
+/** Undefined: not known yet. `null`: the session is over. */
 export const role = signal<Role | null | undefined>(undefined);
 export const overview = signal<Overview | undefined>(undefined);
 /** Why the service does not answer; undefined: it does. */
 export const trouble = signal<string | undefined>(undefined);
 
-function clientWith(own: string | undefined): HeadraceClient {
-  return new HeadraceClient({ url: location.origin, token: own });
+export async function signOut(): Promise<void> {
+  await client.endSession().catch(() => {});
+  signInAgain();
 }
 
-export async function signIn(own: string | undefined): Promise<void> {
-  token = own;
-  client = clientWith(own);
-  if (own === undefined) sessionStorage.removeItem(KEY);
-  else sessionStorage.setItem(KEY, own);
-  await refreshOverview();
+/** The service answers with the page that asks for a token; where one was stays in the address. */
+function signInAgain(): void {
+  role.value = null;
+  location.reload();
 }
-
-export const hasToken = () => token !== undefined;
 
 export async function refreshOverview(): Promise<void> {
   try {
@@ -35,7 +29,7 @@ export async function refreshOverview(): Promise<void> {
     role.value = overview.value.role;
     trouble.value = undefined;
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) role.value = null;
+    if (error instanceof ApiError && error.status === 401) signInAgain();
     else trouble.value = error instanceof Error ? error.message : String(error);
   }
 }
