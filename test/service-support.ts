@@ -39,6 +39,8 @@ export interface TestServiceOptions {
   worker?: boolean;
   slots?: number;
   pages?: string;
+  /** Its connections may lead to this machine, as the tests' do. Default: true. */
+  wide?: boolean;
 }
 
 export async function startService({
@@ -47,6 +49,7 @@ export async function startService({
   worker = true,
   slots = 4,
   pages,
+  wide = true,
 }: TestServiceOptions = {}): Promise<TestService> {
   const database = await freshDatabase();
   const databaseUrl = urlOf(database.target);
@@ -54,7 +57,7 @@ export async function startService({
   const config = path.join(folder, 'headrace.yaml');
   writeFileSync(config, JSON.stringify({ connections: {}, ...file }));
   const env = { HEADRACE_SECRET_KEY: SECRET_KEY, DATABASE_URL: databaseUrl };
-  const flags = { config };
+  const flags = { config, allowPrivateTargets: wide, allowLocalFiles: wide };
   const troubles: string[] = [];
   const coordination = await openCoordination(flags, env);
   const loaded = readFile(flags, env)!;

@@ -87,6 +87,8 @@ export const LIMITS = {
   visibleWaitMs: 1_000,
   /** One event of a webhook. */
   webhookBytes: 1024 * 1024,
+  /** Objects within objects of it: real events have ten, and PostgreSQL's parser stops at some thousands. */
+  webhookDepth: 200,
   /** Events that one task turns into reads at once. */
   webhookEvents: 100,
   /** A webhook's signature older than this is a replay. */

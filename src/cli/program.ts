@@ -205,15 +205,24 @@ export function buildProgram(): Command {
       .option('--data-dir <folder>', 'folder of the embedded database')
       .option('--json', 'machine-readable output');
   const slots = ['--slots <n>', 'tasks at once', whole, 4] as const;
+  const privateTargets = [
+    '--allow-private-targets',
+    'let connections of the API lead to this machine and to private networks',
+  ] as const;
+  const localFiles = ['--allow-local-files', 'let them name sockets and certificates of this machine'] as const;
   coordinated(program.command('serve'))
     .description('the service: dashboard, API, schedules, webhooks and a worker; Ctrl-C stops resumably')
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <n>', 'port (0: any free one)', whole, 8787)
     .option(...slots)
+    .option(...privateTargets)
+    .option(...localFiles)
     .action(run(() => import('./commands/serve.js')));
   coordinated(program.command('worker'))
     .description('join the workers of a fleet')
     .option(...slots)
+    .option(...privateTargets)
+    .option(...localFiles)
     .option('--dispatch <url>', 'hand tasks to the Restate server at this ingress instead of running them')
     .option(
       '--endpoint <port>',
@@ -280,6 +289,14 @@ export function buildProgram(): Command {
   coordinated(token.command('revoke').argument('<id>'))
     .description('it stops working at once')
     .action(run(() => import('./commands/token.js'), 'revoke'));
+
+  const secrets = program.command('secrets').description('stored secrets, and the key that they are sealed with');
+  coordinated(secrets.command('status'))
+    .description('which connections are sealed with an older key, or with one that is not known')
+    .action(run(() => import('./commands/secrets.js'), 'status'));
+  coordinated(secrets.command('reseal'))
+    .description('seal with the newest key of HEADRACE_SECRET_KEY what an older one sealed')
+    .action(run(() => import('./commands/secrets.js'), 'reseal'));
 
   program
     .command('query')

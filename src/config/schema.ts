@@ -3,10 +3,13 @@ import { z } from 'zod';
 
 export const WRITE_MODES = ['upsert', 'append', 'replace'] as const;
 
+/** Headrace's own tables, and PostgreSQL's. */
+const RESERVED_SCHEMA = /^(?:_headrace$|pg_|information_schema$)/i;
 const schemaName = z
   .string()
   .min(1)
   .max(63)
+  .refine((name) => !RESERVED_SCHEMA.test(name), 'a schema that is not reserved, such as shop')
   .optional()
   .describe('Schema for the tables. Default: the name of the connection.');
 const mode = z

@@ -186,6 +186,42 @@ export class ConnectionStore {
     });
   }
 
+  /** Which key the secrets of each connection are sealed with; those without secrets are left out. */
+  async sealedSecrets(): Promise<{ id: string; key: 'newest' | 'older' | 'unknown' }[]> {
+    return (await this.allSealed()).map(({ id, secrets }) => ({ id, key: this.sealed(id).sealedBy(secrets) }));
+  }
+
+  /**
+   * Seals with the newest key what an older one sealed; each by itself, so that one that does not open stops no other.
+   * What was written meanwhile is sealed with the newest already.
+   */
+  async reseal(): Promise<{ resealed: string[]; failed: { id: string; error: unknown }[] }> {
+    const resealed: string[] = [];
+    const failed: { id: string; error: unknown }[] = [];
+    for (const { id, secrets } of await this.allSealed()) {
+      const box = this.sealed(id);
+      if (box.sealedBy(secrets) === 'newest') continue;
+      try {
+        const renewed = box.seal(box.open(secrets, id), id);
+        const changed = await this.pool.query(
+          'update _headrace.connection_config set secrets = $3 where id = $1 and secrets = $2 returning id',
+          [id, secrets, renewed],
+        );
+        if (changed.length > 0) resealed.push(id);
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        failed.push({ id, error });
+      }
+    }
+    return { resealed, failed };
+  }
+
+  private allSealed(): Promise<{ id: string; secrets: Buffer }[]> {
+    return this.pool.query<{ id: string; secrets: Buffer }>(
+      `select id, secrets from _headrace.connection_config where managed_by = 'api' and secrets is not null order by id`,
+    );
+  }
+
   private sealed(id: string): SecretBox {
     if (this.box) return this.box;
     throw new ConfigError('secrets cannot be stored without a key', {

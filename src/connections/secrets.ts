@@ -102,6 +102,13 @@ export class SecretBox {
     return Buffer.concat([keyId(key), nonce, cipher.getAuthTag(), body]);
   }
 
+  /** Which key sealed it: the first, one of those behind it, or none of them. */
+  sealedBy(sealed: Buffer): 'newest' | 'older' | 'unknown' {
+    const id = sealed.subarray(0, KEY_ID_BYTES);
+    const at = this.keys.findIndex((key) => keyId(key).equals(id));
+    return at < 0 ? 'unknown' : at === 0 ? 'newest' : 'older';
+  }
+
   /** Throws ConfigError where no key opens it. */
   open(sealed: Buffer, owner: string): Record<string, string> {
     const key = this.keys.find((candidate) => keyId(candidate).equals(sealed.subarray(0, KEY_ID_BYTES)));

@@ -1,7 +1,8 @@
 /** The HTTP client: every attempt, retries included, passes the gate. */
 import { isAscii } from 'node:buffer';
-import { EnvHttpProxyAgent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Clock } from '../base/clock.js';
+import type { Egress } from '../base/egress.js';
 import { codeOf, FatalError, HeadraceError, messageOf, PausedError, RetriableError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Random } from '../base/random.js';
@@ -11,6 +12,7 @@ import { bounded } from './dialects/bounded.js';
 import type { Dialect } from './dialects/dialect.js';
 import { parseJson } from '../base/json.js';
 import { Deadline } from './deadline.js';
+import { assertTarget, newDispatcher } from './dispatcher.js';
 import { LatencyMeter } from './latency.js';
 import { parseRetryAfter } from './dialects/retry-after.js';
 
@@ -74,6 +76,8 @@ export interface ClientOptions {
   /** How the API tells of its limits. */
   dialect: Dialect;
   judge: (response: ApiResponse, request: ApiRequest) => Verdict;
+  /** Where requests may go; everywhere where it is left out. */
+  egress?: Egress | undefined;
   /** Called for each attempt's end, for metrics and progress. */
   observe?: (event: AttemptEvent) => void;
 }
@@ -101,12 +105,7 @@ export class ApiClient {
     const url = new URL(options.baseUrl);
     this.origin = url.origin;
     this.prefix = url.pathname.replace(/\/$/, '');
-    this.dispatcher = new EnvHttpProxyAgent({
-      connections: LIMITS.sockets,
-      pipelining: 1,
-      headersTimeout: LIMITS.headersTimeoutMs,
-      bodyTimeout: LIMITS.bodyTimeoutMs,
-    });
+    this.dispatcher = newDispatcher(options.egress);
   }
 
   get admission(): Admission {
@@ -248,6 +247,7 @@ export class ApiClient {
   private async exchange(request: ApiRequest, ticket: Ticket, deadline: Deadline): Promise<ApiResponse> {
     const made = await request.outgoing?.(ticket);
     const url = made && new URL(made.url);
+    if (this.options.egress) await assertTarget(this.options.egress, url?.href ?? this.origin);
     const answer = await this.dispatcher.request({
       origin: url?.origin ?? this.origin,
       path: url ? url.pathname + url.search : this.prefix + request.path,

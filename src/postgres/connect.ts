@@ -1,5 +1,6 @@
 /** Connections to PostgreSQL. */
 import pg from 'pg';
+import type { Egress } from '../base/egress.js';
 import { ConfigError } from '../base/errors.js';
 import { registerSecret } from '../base/log.js';
 import { describePostgresError } from './database-errors.js';
@@ -12,7 +13,8 @@ export interface PostgresTarget {
   options: pg.ClientConfig;
 }
 
-export function targetFromUrl(url: string): PostgresTarget {
+/** Throws ConfigError where it is no such URL, or `egress` forbids what it names. */
+export function targetFromUrl(url: string, egress?: Egress): PostgresTarget {
   let parsed: URL;
   try {
     parsed = new URL(url);
@@ -33,7 +35,25 @@ export function targetFromUrl(url: string): PostgresTarget {
   }
   if (parsed.password) registerSecret(decodeURIComponent(parsed.password));
   const description = `postgres://${parsed.username ? `${parsed.username}@` : ''}${parsed.host}${parsed.pathname}`;
-  return { url, description, options: { connectionString: url } };
+  if (egress) assertPlain(parsed, egress);
+  return {
+    url,
+    description,
+    options: { connectionString: url, ...(egress ? { stream: () => egress.socket() } : {}) },
+  };
+}
+
+/** Settings of a URL that name neither a file nor another place. */
+const PLAIN_SETTINGS = ['sslmode', 'application_name', 'connect_timeout', 'options', 'statement_timeout'];
+
+/** Without host, user and password, those of this machine's environment would be sent to whoever the URL names. */
+function assertPlain(url: URL, egress: Egress): void {
+  for (const name of url.searchParams.keys()) if (!PLAIN_SETTINGS.includes(name)) egress.assertLocal(`setting ${name}`);
+  for (const name of ['hostname', 'username', 'password'] as const)
+    if (url[name] === '') egress.assertLocal(`no ${name}`);
+  const host = decodeURIComponent(url.searchParams.get('host') ?? url.hostname);
+  if (host.startsWith('/')) egress.assertLocal('the path of a socket');
+  else if (host !== '') egress.assertHost(host);
 }
 
 /** Integers arrive as strings otherwise; counts stay below 2^53. */

@@ -19,11 +19,7 @@ import { secured, servePages } from './pages.js';
 import { referencePage } from './reference.js';
 import { signInPage } from './sign-in.js';
 import { verifyStripeSignature } from './signatures.js';
-
-export interface WebhookEvent {
-  id: string;
-  body: Record<string, unknown>;
-}
+import { eventOf, type WebhookEvent } from './webhook-event.js';
 
 export interface ServerParts extends ApiParts {
   /** Signing secret of a connection's webhook; undefined where it has none. */
@@ -110,8 +106,8 @@ export function webApp(parts: ServerParts): Hono {
       if (!event)
         return fault(context, 400, {
           code: 'no_event',
-          message: 'the body is no event',
-          expected: 'a JSON object with an id',
+          message: 'the body is no event, and sending it again does not help',
+          expected: `a JSON object with an id, nested at most ${LIMITS.webhookDepth} deep`,
         });
       return context.json({ received: true, new: await store(connection, event) });
     },
@@ -192,19 +188,6 @@ function methodsOf({ paths = {} }: Description): (path: string) => string[] {
 }
 
 const isStartPage = (context: Context) => context.req.path === '/' && ['GET', 'HEAD'].includes(context.req.method);
-
-function eventOf(body: Buffer): WebhookEvent | undefined {
-  try {
-    const parsed: unknown = JSON.parse(body.toString('utf8'));
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
-    const { id } = parsed as { id?: unknown };
-    return typeof id === 'string' && id.length > 0 && id.length <= 255
-      ? { id, body: parsed as Record<string, unknown> }
-      : undefined;
-  } catch {
-    return undefined;
-  }
-}
 
 export interface Listening {
   url: string;

@@ -23,6 +23,7 @@ import { loadConfig, validate, type LoadedConfig } from '../config/load.js';
 import { connectionSchema, type ConnectionSettings, type FileConfig } from '../config/schema.js';
 import { SecretBox, type IsSecret, type Settings } from '../connections/secrets.js';
 import { ConnectionStore } from '../connections/connection-store.js';
+import { Egress } from '../base/egress.js';
 import { ConfigError, messageOf } from '../base/errors.js';
 import { redact, registerSecret } from '../base/log.js';
 import type { Progress, RunEvent } from '../engine/report/events.js';
@@ -58,6 +59,10 @@ export interface Coordination {
 
 export interface CoordinationFlags extends ConnectionFlags {
   database?: string | undefined;
+  /** Connections of the API may lead to private networks and to this machine. */
+  allowPrivateTargets?: boolean | undefined;
+  /** They may name sockets and files of this machine. */
+  allowLocalFiles?: boolean | undefined;
 }
 
 /** The file that names the connections; undefined where there is none and none was asked for. */
@@ -248,6 +253,7 @@ export async function storable(
   const loaded = readFile(flags, env);
   const parsed = validate(connectionSchema, settings, [], (at) => at.join('.'));
   const connection = storedConnection(name, parsed, loaded, flags, env);
+  await assertTargets(connection);
   return {
     known: known(connection, parsed, loaded?.config.apps ?? {}, 'schedule'),
     connection,
@@ -297,7 +303,30 @@ function storedConnection(
       );
     into = { ...destination, path: path.join(dataDir, 'files', destination.path) };
   }
-  return connectionFrom(name, own, into, dataDir);
+  const egress = new Egress({
+    privateTargets: flags.allowPrivateTargets === true,
+    localFiles: flags.allowLocalFiles === true,
+  });
+  return { ...connectionFrom(name, own, into, dataDir), egress };
+}
+
+/** What it names is judged when it is written, and again by every connection that is made to it. */
+async function assertTargets({ source, destination, egress }: ConnectionConfig): Promise<void> {
+  const at = async (place: string, work: () => unknown) => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      const { code, expected, found, next, message } = error;
+      throw new ConfigError(message, { code, place, expected, found, next });
+    }
+  };
+  const { base_url: base } = source;
+  if (base !== undefined) await at('source.base_url', () => egress!.assertResolved(new URL(base).hostname));
+  if (destination.type !== 'postgres') return;
+  await at('destination.url', () => targetFromUrl(destination.url, egress));
+  const { hostname } = new URL(destination.url);
+  if (hostname !== '' && !hostname.startsWith('%')) await at('destination.url', () => egress!.assertResolved(hostname));
 }
 
 export interface WorkerSetup {

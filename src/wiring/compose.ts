@@ -15,6 +15,7 @@ import {
   postgresDestination,
   type PostgresDestination,
 } from '../destinations/postgres/destination.js';
+import type { Egress } from '../base/egress.js';
 import { ConfigError } from '../base/errors.js';
 import { SharedGate } from '../gate/shared/shared-gate.js';
 import { BudgetStore } from '../gate/shared/budget-store.js';
@@ -54,6 +55,8 @@ export interface ConnectionConfig {
   destination: DestinationConfig;
   /** Folder of the embedded database, absolute. */
   dataDir: string;
+  /** Where it may lead, where somebody else wrote it; everywhere where it is left out. */
+  egress?: Egress | undefined;
 }
 
 export interface OpenedSource {
@@ -270,7 +273,7 @@ export async function openDestination(
     case 'embedded':
       return embeddedDestination(connection.dataDir, destination.schema ?? name);
     case 'postgres':
-      return postgresDestination(destination.url, destination.schema ?? name);
+      return postgresDestination(destination.url, destination.schema ?? name, connection.egress);
     case 'ndjson':
       return ndjsonDestination(path.resolve(destination.path));
   }
@@ -308,6 +311,7 @@ export async function openSource(
     },
     clock: systemClock,
     random: systemRandom(),
+    egress: connection.egress,
     ...(observe ? { observe } : {}),
   };
   const { source, fingerprint, notes } = await openConnector(connection, parts);

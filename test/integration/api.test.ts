@@ -251,20 +251,31 @@ test('a webhook of a connection that was made through the API is taken with its 
     type: 'customer.updated',
     data: { object: { id: 'cus_1', object: 'customer' } },
   });
-  const post = (secret: string, to = 'hooked') => {
+  const post = (secret: string, to = 'hooked', sent = body) => {
     const at = Math.floor(Date.now() / 1000);
     return fetch(`${url}/webhooks/${to}`, {
       method: 'POST',
       headers: {
-        'stripe-signature': `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`,
+        'stripe-signature': `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${sent}`).digest('hex')}`,
       },
-      body,
+      body: sent,
     });
   };
   expect((await post('whsec_somethingelse')).status).toBe(401);
   expect((await post(HOOK, 'nobody')).status).toBe(401);
   expect(await (await post(HOOK)).json()).toEqual({ received: true, new: true });
   expect(await (await post(HOOK)).json()).toEqual({ received: true, new: false });
+  // Stored, or refused for good: never "send it again".
+  const depth = 40_000;
+  for (const [odd, status] of [
+    ['{"id":"evt_nul","x":"a\\u0000b","\\u0000":1}', 200],
+    ['{"id":"evt_half","x":"\\ud800","y":["\\udfff"]}', 200],
+    ['{"id":"evt_\\u0000"}', 400],
+    ['{"id":"evt_\\ud800"}', 400],
+    [`{"id":"evt_deep","x":${'['.repeat(depth)}${']'.repeat(depth)}}`, 400],
+    [`{"id":"evt_deep","x":${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}}`, 400],
+  ] as const)
+    expect(`${odd.slice(0, 60)} ${(await post(HOOK, 'hooked', odd)).status}`).toBe(`${odd.slice(0, 60)} ${status}`);
   await client.cancelConnection('hooked');
   await until(async () => (await client.getConnection('hooked')).running === 0);
   await client.deleteConnection('hooked');
@@ -296,6 +307,62 @@ describe('what a connection of the API cannot do', () => {
       ).detail.place,
     ).toContain('api_key');
     expect(await refusal(client.getConnection('nosy'))).toMatchObject({ status: 404 });
+  });
+
+  test('lead into the network of the service, to its files, or to what is not its own', async () => {
+    const narrow = await startService({ wide: false, worker: false });
+    try {
+      const at = async (given: Record<string, unknown>) => {
+        const error = await refusal(narrow.client.createConnection({ id: 'nosy', ...settings(given) }));
+        expect(error.status).toBe(422);
+        return `${error.code} ${error.detail.place}`;
+      };
+      const into = (url: string, more = {}) => ({
+        source: { connector: 'stripe', api_key: TESTBED_LIVE_KEY },
+        destination: { type: 'postgres', url, mode: 'upsert', ...more },
+      });
+      for (const host of ['127.0.0.1', 'localhost', '[::1]', '2130706433', '10.0.0.8', '169.254.169.254', '0'])
+        expect(await at({ source: source({ base_url: `http://${host}:9/` }) })).toBe('target_refused source.base_url');
+      for (const host of ['127.0.0.1', 'localhost', '192.168.0.1', '[::ffff:10.0.0.1]'])
+        expect(await at(into(`postgres://u:p@${host}/d`))).toBe('target_refused destination.url');
+      for (const url of [
+        'postgres://u:p@8.8.8.8/d?sslcert=/etc/passwd',
+        'postgres://u:p@8.8.8.8/d?sslrootcert=/etc/passwd',
+        'postgres://u:p@8.8.8.8/d?sslkey=/etc/passwd',
+        'postgres://u:p@8.8.8.8/d?host=/var/run/postgresql',
+        'postgres://u:p@8.8.8.8/d?host=127.0.0.1',
+        'postgres://u:p@%2Fvar%2Frun%2Fpostgresql/d',
+        'postgres:///d',
+        'postgres://u@8.8.8.8/d',
+        'postgres://8.8.8.8/d',
+      ])
+        expect(await at(into(url)), url).toBe('local_file_refused destination.url');
+      // Written by a server that allows more: who runs it judges again.
+      const stored = { source: source(), destination: destination() };
+      await narrow.coordination.scheduler.define({
+        id: 'stored',
+        app: 'stripe',
+        partition: 'p',
+        limit: { requests: 10, frequencySeconds: 1 },
+        maxConcurrent: 1,
+      });
+      const sealed = narrow.coordination.connections.seal('stored', stored, () => false);
+      await narrow.coordination.connections.write('stored', sealed, undefined, 0);
+      expect(await narrow.client.testConnection('stored')).toMatchObject({
+        ok: false,
+        error: { code: 'target_refused' },
+      });
+      for (const schema of ['_headrace', 'pg_catalog', 'information_schema'])
+        expect(
+          (
+            await refusal(
+              service.client.createConnection({ id: 'nosy', ...settings(into(service.databaseUrl, { schema })) }),
+            )
+          ).detail.place,
+        ).toBe('destination.schema');
+    } finally {
+      await narrow.close();
+    }
   });
 
   test('be stored without a key for its secrets', async () => {

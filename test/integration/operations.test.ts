@@ -7,6 +7,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
+import { openCoordination } from '../../src/wiring/compose-scheduler.js';
 import { startService, TEST_TOKEN, until, type TestService } from '../service-support.js';
 import { assertCommand, freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';
 
@@ -258,6 +259,65 @@ describe('the service, observed', () => {
     });
   }, 60_000);
 });
+
+test('keys are changed: status names what an older key sealed, reseal seals it anew, the old key can go', async () => {
+  const [first, second, third] = ['1a', '2b', '3c'].map((byte) => byte.repeat(32)) as [string, string, string];
+  const database = await freshDatabase();
+  const { folder, drop } = scratch();
+  try {
+    const url = urlOf(database.target);
+    const store = async (id: string, key: string) => {
+      const coordination = await openCoordination({ database: url }, { HEADRACE_SECRET_KEY: key });
+      const limit = { requests: 10, frequencySeconds: 1 };
+      await coordination.scheduler.define({ id, app: 'a', partition: 'p', limit, maxConcurrent: 1 });
+      const sealed = coordination.connections.seal(id, { webhook_secret: `whsec_of_${id}` }, () => true);
+      await coordination.connections.write(id, sealed, undefined, 0);
+      await coordination.close();
+    };
+    const secrets = async (what: string, keys: string) => {
+      const { code, stdout, stderr } = await headrace(['secrets', what, '--json', '--database', url], {
+        cwd: folder,
+        env: { HEADRACE_SECRET_KEY: keys },
+      });
+      expect(stdout + stderr).not.toContain('whsec_of');
+      return {
+        code,
+        lines: stdout
+          .trim()
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line) as object),
+        stderr,
+      };
+    };
+    await store('one', first);
+    await store('two', second);
+    await store('three', third);
+    const sealed = (connection: string, key: string) => ({ type: 'sealed', connection, key });
+    expect(await secrets('status', `${second},${first}`)).toMatchObject({
+      code: 3,
+      lines: [sealed('one', 'older'), sealed('three', 'unknown'), sealed('two', 'newest')],
+    });
+    const resealed = await secrets('reseal', `${second},${first}`);
+    expect(resealed).toMatchObject({ code: 3, lines: [{ connections: ['one'], failed: ['three'] }] });
+    expect(resealed.stderr).toContain('three');
+    expect(await secrets('reseal', `${second},${third}`)).toMatchObject({
+      code: 0,
+      lines: [{ connections: ['three'] }],
+    });
+    expect(await secrets('status', second)).toMatchObject({
+      code: 0,
+      lines: [sealed('one', 'newest'), sealed('three', 'newest'), sealed('two', 'newest')],
+    });
+    const coordination = await openCoordination({ database: url }, { HEADRACE_SECRET_KEY: second });
+    for (const id of ['one', 'two', 'three'])
+      expect(await coordination.connections.open(id)).toEqual({ webhook_secret: `whsec_of_${id}` });
+    await coordination.close();
+  } finally {
+    drop();
+    await database.drop();
+  }
+}, 60_000);
 
 test('the example of the client runs a connection and watches it to its end', async () => {
   const testbed = await startStripeTestbed({ rows: 500, limit: '200/s,endpoint=200/s' });

@@ -1,5 +1,6 @@
 /** The destinations `postgres` and `embedded`: one code path, two ways to find the server. */
 import type { Destination, DestinationSession, OpenOptions } from '../contract.js';
+import type { Egress } from '../../base/egress.js';
 import { connect, targetFromUrl, type PostgresTarget } from '../../postgres/connect.js';
 import { EmbeddedServer } from '../../postgres/embedded/server.js';
 import { describePostgresError } from '../../postgres/database-errors.js';
@@ -11,8 +12,9 @@ export interface PostgresDestination extends Destination {
   notice: string | undefined;
 }
 
-export function postgresDestination(url: string, schema: string): PostgresDestination {
-  return onTarget(targetFromUrl(url), schema, async () => {});
+/** `egress`: where the URL may lead; everywhere where it is left out. */
+export function postgresDestination(url: string, schema: string, egress?: Egress): PostgresDestination {
+  return onTarget(targetFromUrl(url, egress), schema, async () => {});
 }
 
 /** Starts or joins the server below `folder`; `close` leaves it. */

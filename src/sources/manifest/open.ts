@@ -2,6 +2,7 @@
 import { pathToFileURL } from 'node:url';
 import path from 'node:path';
 import type { Clock } from '../../base/clock.js';
+import type { Egress } from '../../base/egress.js';
 import { ceilingsOf } from '../../config/ceilings.js';
 import { ConfigError, messageOf } from '../../base/errors.js';
 import type { AttemptEvent } from '../../http/client.js';
@@ -21,6 +22,7 @@ export interface ManifestParts {
   gatesFor: GatesFor;
   clock: Clock;
   random: Random;
+  egress?: Egress | undefined;
   observe?: ((event: AttemptEvent) => void) | undefined;
   onConfigChange?: ((config: JsonObject) => void) | undefined;
   onExchange?: RetrieverParts['onExchange'];

@@ -1,5 +1,6 @@
 /** A manifest as a source: the same to the engine as a connector written in TypeScript. */
 import type { Clock } from '../../base/clock.js';
+import type { Egress } from '../../base/egress.js';
 import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../../base/errors.js';
 import type { Ceilings, Gate, InterchangeableGates, LimitFact, QuotaSource } from '../../gate/gate.js';
 import { Admission } from '../../http/admission.js';
@@ -53,6 +54,7 @@ export interface DeclarativeInput {
   gatesFor: GatesFor;
   clock: Clock;
   random: Random;
+  egress?: Egress | undefined;
   observe?: ((event: AttemptEvent) => void) | undefined;
   onExchange?: RetrieverParts['onExchange'];
   /** Where files go that records point to, and of which streams; all that have them where it is left out. */
@@ -183,6 +185,7 @@ class Builder {
       headers: { accept: '*/*' },
       dialect: this.dialect,
       judge: () => ({ kind: 'ok' }),
+      egress: input.egress,
       ...(input.observe ? { observe: input.observe } : {}),
     });
     // A login must not wait for the limit that the request waiting for it holds.
@@ -194,6 +197,7 @@ class Builder {
       headers: { accept: 'application/json' },
       dialect: DIALECTS['generic']!,
       judge: () => ({ kind: 'ok' }),
+      egress: input.egress,
     });
     this.parts = {
       onExchange: input.onExchange,

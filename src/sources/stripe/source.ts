@@ -1,5 +1,6 @@
 /** Stripe as a source: pages of lists, children of parents, and changes by events. */
 import type { Clock } from '../../base/clock.js';
+import type { Egress } from '../../base/egress.js';
 import { ceilingsOf } from '../../config/ceilings.js';
 import { ConfigError, CursorGoneError, RetriableError, SkippableError, SliceGoneError } from '../../base/errors.js';
 import type { Ceilings, Gate, LimitFact } from '../../gate/gate.js';
@@ -41,6 +42,7 @@ export interface SourceParts {
   gateFor: (limits: ConnectionLimits) => Gate;
   clock: Clock;
   random: Random;
+  egress?: Egress | undefined;
   observe?: (event: AttemptEvent) => void;
 }
 
@@ -75,6 +77,7 @@ export function stripeSource(config: StripeConfig, parts: SourceParts): Source &
     },
     dialect: DIALECTS['stripe']!,
     judge,
+    egress: parts.egress,
     ...(parts.observe ? { observe: parts.observe } : {}),
   });
   const chosen = chooseStreams(config);
