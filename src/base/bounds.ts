@@ -33,6 +33,13 @@ export const LIMITS = {
   unitKeys: 200_000,
   /** Times one position's unit is walked again before the range is given up: a server that never ends it is broken. */
   rewalks: 20,
+  /**
+   * What a later run reads once more before where the last one ended, where keys make that harmless: APIs list rows some
+   * time after the time that they bear.
+   */
+  overlapSeconds: 600,
+  /** Windows without a row that a later run goes back over at most to the newest row. */
+  silentWindows: 1,
   /** Attempts of one request, the first included. */
   attempts: 12,
   /** The same at an address that has never answered: two seconds tell a wrong one. */

@@ -18,6 +18,14 @@ export interface StreamMeta {
   complete: boolean;
   /** Rows that the destination held before the first load, from elsewhere. */
   before?: number;
+  /** The newest position of all rows that were committed, on the stream's own axis (seconds for time). */
+  newest?: number;
+  /** Where the history was asked to begin, where that lies later than what was read. */
+  start?: number | undefined;
+  /** Rows that are only ever added: those at or below this position were added by an earlier run. */
+  after?: number;
+  /** Where the span ended before what came since was opened. */
+  endBefore?: number;
   /** Slices that follow by a cursor: rows from here on are read, seconds; and where the next run begins. */
   since?: number;
   readTo?: number;
@@ -50,19 +58,32 @@ export function rangeKey(id: number): string {
   return RANGE_PREFIX + id;
 }
 
-/** [gte, lt, open, rows, pages] and, while open, [top, cursor, filter.gte, filter.lt]. */
+/** What a range's entry holds beside its numbers. */
+interface RangeExtras {
+  /** `newest`. */
+  n?: number;
+}
+
+/** [gte, lt, open, rows, pages], while open [top, cursor, filter.gte, filter.lt], and the extras where there are any. */
 export function encodeRange(range: Range): unknown[] {
   const head = [range.gte, range.lt, range.open ? 1 : 0, range.rows, range.pages];
-  return range.open ? [...head, range.top, range.cursor, range.filter.gte, range.filter.lt] : head;
+  const { gte, lt } = range.filter;
+  const rest = range.open ? [range.top, range.cursor, gte, lt === Infinity ? null : lt] : [];
+  const extras: RangeExtras = range.newest === undefined ? {} : { n: range.newest };
+  return [...head, ...rest, ...(Object.keys(extras).length > 0 ? [extras] : [])];
 }
 
 export function decodeRange(key: string, value: unknown): Range {
   const id = Number(key.slice(RANGE_PREFIX.length));
   const v = value as unknown[];
   const open = Array.isArray(v) && v[2] === 1;
-  const numbers = Array.isArray(v) ? [v[0], v[1], v[3], v[4], ...(open ? [v[5], v[8]] : [])] : [];
+  const extras = (Array.isArray(v) ? (v[open ? 9 : 5] ?? {}) : {}) as RangeExtras;
+  const numbers = Array.isArray(v)
+    ? [v[0], v[1], v[3], v[4], ...(open ? [v[5], v[8] ?? 0] : []), ...(extras.n === undefined ? [] : [extras.n])]
+    : [];
   const sound =
     Number.isInteger(id) &&
+    typeof extras === 'object' &&
     numbers.length >= 4 &&
     numbers.every((n) => typeof n === 'number' && Number.isFinite(n)) &&
     (v[0] as number) < (v[1] as number) &&
@@ -77,11 +98,12 @@ export function decodeRange(key: string, value: unknown): Range {
     number,
     string | null,
     number | null,
-    number,
+    number | null,
   ];
+  const known = { id, gte, lt, open, rows, pages, ...(extras.n === undefined ? {} : { newest: extras.n }) };
   return open
-    ? { id, gte, lt, open, rows, pages, top, cursor, filter: { gte: filterGte, lt: filterLt } }
-    : { id, gte, lt, open, rows, pages, top: gte, cursor: null, filter: { gte: null, lt } };
+    ? { ...known, top, cursor, filter: { gte: filterGte, lt: filterLt ?? Infinity } }
+    : { ...known, top: gte, cursor: null, filter: { gte: null, lt } };
 }
 
 export interface StreamState {

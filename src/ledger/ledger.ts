@@ -22,9 +22,11 @@ export interface Range extends Span {
   cursor: string | null;
   /**
    * The filter that the cursor was made with; it stays when a thief raises `gte`. A null lower bound asks for
-   * everything older.
+   * everything older, an upper bound of Infinity for everything newer.
    */
   filter: { gte: number | null; lt: number };
+  /** The newest position of its committed rows, on the stream's own axis; kept where no earlier page had a newer one. */
+  newest?: number | undefined;
   /** Rows committed by this range, redelivered ones included. */
   rows: number;
   /** Pages committed by this range. */
@@ -48,17 +50,24 @@ export type LedgerEvent =
       rows: number;
       pages: number;
       closes: boolean;
+      newest?: number | undefined;
     }
-  | { type: 'reopened'; gte: number; lt: number; unit: number }
+  /** `unbounded`: what lies at the span's end is asked for without an upper bound. */
+  | { type: 'reopened'; gte: number; lt: number; unit: number; unbounded?: boolean | undefined }
   | { type: 'merged'; into: number; gone: number };
 
 /**
  * A ledger of one open range. `unit` is the span's granularity. An empty span gets one unit, so that it is asked at
- * least once.
+ * least once. `unbounded`: it is asked for without an upper bound.
  */
-export function openLedger(span: Span, unit: number): Ledger {
+export function openLedger(span: Span, unit: number, unbounded = false): Ledger {
   const lt = Math.max(span.lt, span.gte + unit);
-  return { span: { gte: span.gte, lt }, nextId: 2, ranges: new Map([[1, newRange(1, span.gte, lt, unit, null)]]) };
+  const range = newRange(1, span.gte, lt, unit, null);
+  return { span: { gte: span.gte, lt }, nextId: 2, ranges: new Map([[1, unbounded ? withoutEnd(range) : range]]) };
+}
+
+function withoutEnd(range: Range): Range {
+  return { ...range, filter: { ...range.filter, lt: Infinity } };
 }
 
 /**
@@ -75,7 +84,8 @@ export function cutIntoWindows(ledger: Ledger, length: number, unit: number): Le
     for (let { lt } = range; lt > range.gte; lt -= width) {
       const gte = Math.max(range.gte, lt - width);
       const id = lt === range.lt ? range.id : nextId++;
-      ranges.set(id, newRange(id, gte, lt, unit, gte === range.gte ? range.filter.gte : gte));
+      const window = newRange(id, gte, lt, unit, gte === range.gte ? range.filter.gte : gte);
+      ranges.set(id, lt === range.lt && range.filter.lt === Infinity ? withoutEnd(window) : window);
     }
   }
   return { span: ledger.span, nextId, ranges };
@@ -115,21 +125,24 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
         filter: event.filter,
         rows: range.rows + event.rows,
         pages: range.pages + event.pages,
+        newest: newer(range.newest, event.newest),
       });
       break;
     }
     case 'reopened': {
-      for (const range of ledger.ranges.values()) if (range.open) misfit(event, 'every range closed');
-      const { gte } = event;
-      const lt = Math.max(event.lt, gte + event.unit);
+      // A part beyond the span reaches back to it: whatever clock it was made from, no gap can come of it.
+      const gte = Math.min(event.gte, span.lt);
+      const lt = Math.max(event.lt, gte + event.unit, span.gte);
       for (const range of ledger.ranges.values()) {
         if (range.lt <= gte || range.gte >= lt) continue;
+        if (range.open) misfit(event, 'every range in it closed');
         ranges.delete(range.id);
         if (range.gte < gte) ranges.set(range.id, { ...range, lt: gte });
         if (range.lt > lt) ranges.set(nextId, { ...range, id: nextId++, gte: lt, rows: 0, pages: 0 });
       }
       const id = nextId++;
-      ranges.set(id, newRange(id, gte, lt, event.unit, gte <= span.gte ? null : gte));
+      const range = newRange(id, gte, lt, event.unit, gte <= span.gte ? null : gte);
+      ranges.set(id, event.unbounded && lt >= span.lt ? withoutEnd(range) : range);
       span = { gte: Math.min(span.gte, gte), lt: Math.max(span.lt, lt) };
       break;
     }
@@ -138,7 +151,13 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
       const gone = ledger.ranges.get(event.gone);
       if (!into || !gone || into.open || gone.open || into.lt !== gone.gte) misfit(event, 'two closed neighbours');
       ranges.delete(gone!.id);
-      ranges.set(into!.id, { ...into!, lt: gone!.lt, rows: into!.rows + gone!.rows, pages: into!.pages + gone!.pages });
+      ranges.set(into!.id, {
+        ...into!,
+        lt: gone!.lt,
+        rows: into!.rows + gone!.rows,
+        pages: into!.pages + gone!.pages,
+        newest: newer(into!.newest, gone!.newest),
+      });
       break;
     }
   }
@@ -199,6 +218,18 @@ export function totals(ledger: Ledger): LedgerTotals {
   }
   out.covered = Math.min(1, done / Math.max(1, ledger.span.lt - ledger.span.gte));
   return out;
+}
+
+/** The later of two positions, of which either may be unknown. */
+export function newer(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || (b !== undefined && b > a) ? b : a;
+}
+
+/** The newest position of all rows that were committed. */
+export function newestOf(ledger: Ledger): number | undefined {
+  let newest: number | undefined;
+  for (const range of ledger.ranges.values()) newest = newer(newest, range.newest);
+  return newest;
 }
 
 export function sorted(ledger: Ledger): Range[] {

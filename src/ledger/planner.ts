@@ -8,7 +8,7 @@ import { FatalError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { DensityModel, segmentCountFromDensity } from './density.js';
 import { HEDGE_PAGES, LEAST_PAGES_TO_STEAL, shareKept } from './division.js';
-import { newRange, reduce, type Ledger, type LedgerEvent, type Range } from './ledger.js';
+import { newRange, reduce, type Ledger, type LedgerEvent, type Range, type Span } from './ledger.js';
 
 export interface PlannerOptions {
   /** The least difference of two positions: 1 for seconds. */
@@ -19,6 +19,8 @@ export interface PlannerOptions {
   strategy: 'adaptive' | 'uniform' | 'none';
   /** Whether a walk can begin at a position by the filter alone; an opaque chain can only begin anew. */
   seekable?: boolean;
+  /** A part in which an earlier run found no rows: it is not worth dividing before pages tell otherwise. */
+  silent?: Span | undefined;
 }
 
 export interface PageRead {
@@ -95,6 +97,11 @@ export class Planner {
   ) {
     this.ledger = ledger;
     this.density = new DensityModel(Math.max(1, ledger.span.lt - ledger.span.gte));
+    const { silent } = options;
+    if (silent) {
+      const width = silent.lt - silent.gte;
+      for (const share of [0.02, 0.5, 0.98]) this.density.add(silent.gte + share * width, EMPTY_PAGE_ROWS, width);
+    }
     for (const range of ledger.ranges.values()) if (range.open) this.enlist(range);
     for (const range of ledger.ranges.values()) this.pages += range.pages;
     this.cutDone = this.pages > 0 || ledger.ranges.size > 1;
@@ -323,12 +330,14 @@ export class Planner {
       });
     }
     if (Number.isFinite(last)) {
-      const width = page.hasMore ? before - last : before - range.gte + unit;
-      this.density.add((before + last) / 2, page.positions.length, Math.max(unit, width));
-      range.lastDensity = page.positions.length / Math.max(unit, before - last);
+      // Rows beyond the span's end count as if they lay at it.
+      const reached = Math.min(last, before);
+      const width = page.hasMore ? before - reached : before - range.gte + unit;
+      this.density.add((before + reached) / 2, page.positions.length, Math.max(unit, width));
+      range.lastDensity = page.positions.length / Math.max(unit, before - reached);
       range.hedged = false;
       const full = page.positions.length >= pageRows && page.hasMore;
-      const confirmed = full && before - last < unit;
+      const confirmed = full && before - reached < unit;
       const suspected = full && !range.refuted && page.positions[0]! - last < unit;
       range.refuted ||= range.dense && !confirmed;
       range.dense = confirmed || suspected;
@@ -352,6 +361,8 @@ export class Planner {
     }
     range.cursor = null;
     if (!(this.options.seekable ?? true)) return;
+    // Where the walk has not come down to the span's end yet, only its beginning is known.
+    if (range.filter.lt === Infinity && range.top >= range.lt - this.options.unit) return;
     range.filter = { gte: range.filter.gte, lt: Math.min(range.filter.lt, range.top + this.options.unit) };
   }
 
@@ -412,7 +423,7 @@ export class Planner {
     let most = HEDGE_PAGES * this.options.pageRows;
     for (const range of this.live.values()) {
       if (range.hedged || !this.mayDivide(range)) continue;
-      const rows = range.lastDensity * (range.top - range.gte);
+      const rows = range.lastDensity * this.unheardWidth(range);
       if (rows > most) {
         most = rows;
         victim = range;
@@ -420,6 +431,13 @@ export class Planner {
     }
     if (victim) victim.hedged = true;
     return victim;
+  }
+
+  /** What is left of a range, without what an earlier run found silent. */
+  private unheardWidth({ gte, top }: Span & { top: number }): number {
+    const { silent } = this.options;
+    const quiet = silent ? Math.max(0, Math.min(silent.lt, top) - Math.max(silent.gte, gte)) : 0;
+    return top - gte - quiet;
   }
 
   private split(victim: LiveRange, at: number): LiveRange {

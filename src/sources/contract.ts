@@ -29,9 +29,18 @@ export type Division =
       window?: number | undefined;
       /** Where the history begins, where the stream knows better than the account. */
       start?: number | undefined;
+      /** The API is never asked without an upper bound. Default: what is newest is, so that rows ahead of its clock come. */
+      bounded?: boolean | undefined;
     }
   /** Independent slices: listed once, or one for each of a parent's records. */
-  | { kind: 'slices'; of: SlicesOf; pageRows: number }
+  | {
+      kind: 'slices';
+      of: SlicesOf;
+      pageRows: number;
+      /** Slices that follow by a cursor: the row's position (seconds), and where the history was asked to begin. */
+      position?: ((record: DataRecord) => number) | undefined;
+      start?: number | undefined;
+    }
   /** Page numbers from 0, readable out of order. */
   | { kind: 'numbered'; pageRows: number }
   /** An opaque cursor: one page after the other. */
@@ -50,10 +59,11 @@ export type Follow =
   /** The source's change stream names the objects. */
   | { kind: 'events' }
   /**
-   * Rows past the last position, and a lookback before it. Of slices: those of parents that changed since, or of all
+   * Rows past the last position, and a lookback before it; without one the engine's own, which is ten minutes where
+   * rows have keys. Of slices: those of parents that changed since, or of all
    * parents, and in each the rows past the last time (`gte` of the request).
    */
-  | { kind: 'cursor'; lookback: number; parents?: 'changed' | 'all' }
+  | { kind: 'cursor'; lookback?: number | undefined; parents?: 'changed' | 'all' }
   /** Everything is read again; rows that are gone become tombstones. */
   | { kind: 'reread' };
 

@@ -61,7 +61,7 @@ export function followText(follow: Follow): string {
     case 'events':
       return 'by events';
     case 'cursor':
-      return `by date, ${spanText(follow.lookback)} back`;
+      return `by date${follow.lookback === undefined ? '' : `, ${spanText(follow.lookback)} back`}`;
     case 'reread':
       return 'read again';
   }

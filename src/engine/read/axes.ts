@@ -1,5 +1,7 @@
 /** How each shape of division lies on the planner's axis, which is always read from high positions to low ones. */
 import type { PageRead, RangeRequest } from '../../ledger/planner.js';
+import type { StreamMeta } from '../../ledger/checkpoint.js';
+import type { Span } from '../../ledger/ledger.js';
 import type { Division, Page, PageRequest } from '../../sources/contract.js';
 import type { DataRecord } from '../../base/catalog.js';
 
@@ -27,6 +29,9 @@ export function axisOf(division: Division, chain: boolean): Axis {
   return chainAxis(division.pageRows);
 }
 
+/** A bound as the source sees it. */
+const finite = (bound: number): number | null => (Number.isFinite(bound) ? bound : null);
+
 type RangeDivision = Extract<Division, { kind: 'range' }>;
 
 /** Rows cannot be looked up from the newest end. */
@@ -38,7 +43,7 @@ function descending(division: RangeDivision): Axis {
     pageRows: division.pageRows,
     divisible: true,
     seekable: true,
-    request: ({ cursor, filter }) => ({ cursor, gte: filter.gte, lt: filter.lt }),
+    request: ({ cursor, filter }) => ({ cursor, gte: filter.gte, lt: finite(filter.lt) }),
     read: (page, _range, keyOf) => ({
       positions: page.records.map(division.position),
       keys: page.records.map(keyOf),
@@ -58,7 +63,7 @@ function ascending(division: RangeDivision): Axis {
     seekable: true,
     request: ({ cursor, filter }) => ({
       cursor,
-      gte: -filter.lt + unit,
+      gte: finite(-filter.lt + unit),
       lt: filter.gte === null ? null : -filter.gte + unit,
     }),
     read: (page, _range, keyOf) => ({
@@ -77,7 +82,7 @@ function unordered({ unit, pageRows }: RangeDivision): Axis {
     pageRows,
     divisible: false,
     seekable: false,
-    request: ({ cursor, filter }) => ({ cursor, gte: filter.gte, lt: filter.lt }),
+    request: ({ cursor, filter }) => ({ cursor, gte: filter.gte, lt: finite(filter.lt) }),
     read: anywhere,
   };
 }
@@ -145,4 +150,14 @@ function numbered(): Axis {
       };
     },
   };
+}
+
+/** Between the newest row and the end of what was read an earlier run found nothing. */
+export function silenceOf(
+  division: Division,
+  { newest, endBefore }: Pick<StreamMeta, 'newest' | 'endBefore'>,
+): Span | undefined {
+  if (division.kind !== 'range' || newest === undefined || endBefore === undefined || newest >= endBefore)
+    return undefined;
+  return division.order === 'ascending' ? { gte: -endBefore, lt: -newest } : { gte: newest, lt: endBefore };
 }

@@ -31,6 +31,8 @@ export interface RunContext {
   /** Something can be committed: the writer looks again. */
   kick: () => void;
   planner: 'adaptive' | 'uniform';
+  /** Rows that are appended are there twice if they are read twice. */
+  mode: WriteMode;
   /** Notes for the summary. */
   note: (message: string) => void;
 }

@@ -2,11 +2,21 @@
 import type { StateWrite } from '../../destinations/contract.js';
 import { CursorGoneError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
-import { isClosed, mergesOf, reduce, type Ledger, type LedgerEvent, type Range } from '../../ledger/ledger.js';
+import {
+  isClosed,
+  mergesOf,
+  newer,
+  newestOf,
+  reduce,
+  type Ledger,
+  type LedgerEvent,
+  type Range,
+} from '../../ledger/ledger.js';
 import { Planner, type RangeRequest } from '../../ledger/planner.js';
+import type { DataRecord } from '../../base/catalog.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import { encodeRange, rangeKey, type StreamMeta } from '../../ledger/checkpoint.js';
-import { axisOf, type Axis } from './axes.js';
+import { axisOf, silenceOf, type Axis } from './axes.js';
 import { chainsFor, keyOf, type RunContext } from './context.js';
 import { Reader, type QueuedPage } from './reader.js';
 import type { SliceReader } from './slice-reader.js';
@@ -44,6 +54,8 @@ export class RangeReader extends Reader {
   private queue: (PageItem | SplitItem)[] = [];
   /** Ranges whose entries a commit under way is writing. */
   private readonly locked = new Set<number>();
+  /** The newest position of all rows that came. */
+  private newest: number | undefined;
   private readonly waiting: RangeRequest[] = [];
   private bytesWaiting = 0;
   private merging = false;
@@ -67,11 +79,13 @@ export class RangeReader extends Reader {
       meta.mode === 'reread' ? meta.generation : undefined,
     );
     this.axis = axisOf(stream.division, meta.chain ?? false);
+    this.newest = newer(meta.newest, newestOf(ledger));
     this.planner = new Planner(ledger, {
       unit: this.axis.unit,
       pageRows: this.axis.pageRows,
       strategy: this.axis.divisible ? context.planner : 'none',
       seekable: this.axis.seekable,
+      silent: silenceOf(stream.division, meta),
     });
   }
 
@@ -203,8 +217,9 @@ export class RangeReader extends Reader {
       });
     }
     const numbered = this.stream.division.kind === 'numbered';
-    const kept = numbered || !verdict.keep ? page.records : verdict.keep.map((index) => page.records[index]!);
-    const event = { ...verdict.event, rows: kept.length };
+    const own = numbered || !verdict.keep ? page.records : verdict.keep.map((index) => page.records[index]!);
+    const kept = this.notAddedBefore(own);
+    const event = { ...verdict.event, rows: kept.length, newest: this.newerIn(kept) };
     const identity = `${this.meta.generation}.${request.range}.${this.planner.pagesOf(request.range)}`;
     const { rows, bytes } = this.prepare(page, kept, identity);
     this.queue.push({
@@ -218,6 +233,27 @@ export class RangeReader extends Reader {
     this.bytesWaiting += bytes;
     this.noteSplits();
     return bytes;
+  }
+
+  /** Rows that are only ever added, without those that an earlier run has added. */
+  private notAddedBefore(records: DataRecord[]): DataRecord[] {
+    const { division } = this.stream;
+    const { after } = this.meta;
+    return after === undefined || division.kind !== 'range'
+      ? records
+      : records.filter((record) => !(division.position(record) <= after));
+  }
+
+  /** The newest position among the records, where nothing newer came before. */
+  private newerIn(records: DataRecord[]): number | undefined {
+    const { division } = this.stream;
+    if (division.kind !== 'range') return undefined;
+    const before = this.newest;
+    for (const record of records) {
+      const position = division.position(record);
+      if (Number.isFinite(position)) this.newest = newer(this.newest, position);
+    }
+    return this.newest === before ? undefined : this.newest;
   }
 
   private stumble(request: RangeRequest, error: unknown): void {

@@ -6,6 +6,7 @@
 import { CursorGoneError, SliceGoneError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { DataRecord } from '../../base/catalog.js';
+import { newer } from '../../ledger/ledger.js';
 import type { Page, Slice, Stream } from '../../sources/contract.js';
 import type { OpenSlices, StreamMeta, StreamState } from '../../ledger/checkpoint.js';
 import { chainsFor, type RunContext } from './context.js';
@@ -31,6 +32,7 @@ interface SlicePage extends QueuedPage {
   slice: Slice;
   /** Where the slice goes on; undefined: it is closed. */
   next: string | null | undefined;
+  newest: number | undefined;
 }
 
 export class SliceReader extends Reader implements ChildLink {
@@ -42,6 +44,8 @@ export class SliceReader extends Reader implements ChildLink {
   private readonly locked = new Set<string>();
   private bytesWaiting = 0;
   private openBytes = 0;
+  /** The newest position of the rows that were committed, where the stream tells one. */
+  newest: number | undefined;
   /** Parents' pages that were fetched and whose commit will open slices. */
   announced = 0;
 
@@ -207,6 +211,7 @@ export class SliceReader extends Reader implements ChildLink {
   ): void {
     const children = this.openings(records, `${work.slice}.${work.cursor ?? ''}`, work.slice);
     this.queue.push({
+      newest: this.newestIn(records),
       key: work.key,
       slice: work.slice,
       next,
@@ -217,6 +222,17 @@ export class SliceReader extends Reader implements ChildLink {
     });
     this.bytesWaiting += bytes;
     if (next !== undefined) this.ready.unshift({ ...work, cursor: next, empty: 0 });
+  }
+
+  private newestIn(records: DataRecord[]): number | undefined {
+    const { division } = this.stream;
+    if (division.kind !== 'slices' || !division.position) return undefined;
+    let newest: number | undefined;
+    for (const record of records) {
+      const position = division.position(record);
+      if (Number.isFinite(position)) newest = newer(newest, position);
+    }
+    return newest;
   }
 
   take(maxBytes: number): TakenBatch | undefined {
@@ -273,6 +289,7 @@ export class SliceReader extends Reader implements ChildLink {
       else this.entries.set(key, { version: entry.version + 1, open });
     }
     for (const page of taken) {
+      this.newest = newer(this.newest, page.newest);
       if (page.next !== undefined) continue;
       this.openBytes -= weightOf(page.slice);
     }

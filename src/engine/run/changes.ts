@@ -1,9 +1,9 @@
 /** The change stream: which part of it this run reads, and whether it still reaches back far enough. */
 import type { StateEntry, StateWrite } from '../../destinations/contract.js';
-import { isClosed } from '../../ledger/ledger.js';
+import { isClosed, newer, newestOf } from '../../ledger/ledger.js';
 import type { Account, Source } from '../../sources/contract.js';
 import { decodeStream, META_KEY, type StreamMeta } from '../../ledger/checkpoint.js';
-import { beginAs, type OpenedStream } from './follow.js';
+import { beginAs, type OpenedStream } from './opening.js';
 
 export interface OpenedChanges {
   stream: Source['changes'];
@@ -48,8 +48,8 @@ export function openChanges(source: Source, entries: StateEntry[], account: Acco
     };
     return { ...nothing, before: [{ stream: stream.name, key: META_KEY, expect: 0, value: meta }] };
   }
-  const from = state.meta.span.lt - stream.lookback;
-  if (lt - from > stream.keptSeconds - MARGIN_SECONDS) {
+  const newest = newer(state.meta.newest, newestOf(state.ledger)) ?? Infinity;
+  if (lt - state.meta.span.lt + stream.lookback > stream.keptSeconds - MARGIN_SECONDS) {
     const meta: StreamMeta = { ...state.meta, span: { gte: lt - stream.lookback, lt }, complete: true, follows };
     const writes: StateWrite[] = [{ stream: stream.name, key: META_KEY, expect: state.metaVersion, value: meta }];
     for (const [id, version] of state.versions)
@@ -78,8 +78,10 @@ export function openChanges(source: Source, entries: StateEntry[], account: Acco
       history: state.meta.span,
     };
   }
+  const from = Math.min(state.meta.span.lt, newest) - stream.lookback;
   const history = { gte: state.meta.complete ? from : Math.min(from, state.meta.span.gte), lt };
   const opened = beginAs(stream, history, state, 'extend', false, true);
   opened.meta.follows = follows;
+  if (Number.isFinite(newest)) opened.meta.newest = newest;
   return { ...nothing, stream, opened, history, lost, notice };
 }

@@ -3,7 +3,7 @@ import type { DestinationSession, StateWrite } from '../../destinations/contract
 import { ConfigError } from '../../base/errors.js';
 import type { Stream } from '../../sources/contract.js';
 import { decodeStream } from '../../ledger/checkpoint.js';
-import { reopen } from './follow.js';
+import { reopen } from './opening.js';
 
 /**
  * `from` and `before` are positions (unix seconds); what is left out is the span's own end, and without both the stream

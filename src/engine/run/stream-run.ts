@@ -1,12 +1,13 @@
 /** One stream's way through a run: open, read, sweep, settle what a re-read did not see, mark complete. */
 import type { StateWrite } from '../../destinations/contract.js';
 import { PausedError, SkippableError } from '../../base/errors.js';
-import { mergesOf, totals } from '../../ledger/ledger.js';
-import type { Stream } from '../../sources/contract.js';
+import { mergesOf, newer, newestOf, reduce, totals, type LedgerEvent, type Span } from '../../ledger/ledger.js';
+import type { Division, Stream } from '../../sources/contract.js';
 import { META_KEY, type OpenSlices, type StreamMeta } from '../../ledger/checkpoint.js';
 import type { RunContext } from '../read/context.js';
 import type { StreamProgress, StreamStatus } from '../report/events.js';
-import { beginAs, type OpenedStream } from './follow.js';
+import { isOnlyAdded } from './follow.js';
+import { beginAs, hasOpenEnd, type OpenedStream } from './opening.js';
 import { OrderBrokenError, RangeReader } from '../read/range-reader.js';
 import type { Reader } from '../read/reader.js';
 import { SliceReader } from '../read/slice-reader.js';
@@ -159,14 +160,17 @@ export class StreamRun {
       if (!more) return;
       swept ||= more.why === 'sweep';
       again ||= more.why === 'shift';
-      const events = [{ type: 'reopened' as const, gte: more.gte, lt: more.lt, unit: this.reader.axis.unit }];
-      this.meta = {
-        ...this.meta,
-        span: { gte: Math.min(this.meta.span.gte, more.gte), lt: Math.max(this.meta.span.lt, more.lt) },
-      };
-      await this.reader.apply(events, this.metaWrite());
+      await this.openMore(this.reader, more);
       this.renewReader();
     }
+  }
+
+  private async openMore(reader: RangeReader, { gte, lt }: { gte: number; lt: number }): Promise<void> {
+    const { unit } = reader.axis;
+    const unbounded = hasOpenEnd(this.stream, this.meta.chain ?? false);
+    const event: LedgerEvent = { type: 'reopened', gte, lt, unit, unbounded };
+    this.meta = withNewest({ ...this.meta, span: reduce(reader.ledger, event, unit).span }, newestOf(reader.ledger));
+    await reader.apply([event], this.metaWrite());
   }
 
   /**
@@ -204,15 +208,9 @@ export class StreamRun {
       division.moves &&
       !swept &&
       !this.meta.chain &&
-      reader.serverTimeMs !== undefined
-    ) {
-      const now = Math.floor(reader.serverTimeMs / 1000) + division.unit;
-      const length = Math.max(division.unit, now - this.history.lt);
-      const from = this.history.lt - length;
-      return division.order === 'ascending'
-        ? { gte: -now, lt: -from + division.unit, why: 'sweep' }
-        : { gte: from, lt: now, why: 'sweep' };
-    }
+      !isOnlyAdded(this.stream, this.context.mode)
+    )
+      return { ...sweepOf(division, span, Math.max(reader.serverTimeMs ?? 0, this.history.lt * 1000)), why: 'sweep' };
     return undefined;
   }
 
@@ -242,8 +240,9 @@ export class StreamRun {
       const gone = await context.session.forgetUnseen(stream.name, this.meta.generation, undefined);
       if (gone > 0) context.note(`${stream.name}: ${gone} rows are gone from the source and were marked deleted`);
     }
+    const newest = reader instanceof RangeReader ? newestOf(reader.ledger) : reader.newest;
     this.meta = {
-      ...this.meta,
+      ...withNewest(this.meta, newest),
       complete: true,
       ...(reader instanceof RangeReader && reader.total !== undefined ? { total: reader.total } : {}),
     };
@@ -325,4 +324,21 @@ export class StreamRun {
       ...(error instanceof Error ? { message: error.message } : {}),
     });
   }
+}
+
+function withNewest(meta: StreamMeta, position: number | undefined): StreamMeta {
+  const newest = newer(meta.newest, position);
+  return newest === undefined ? meta : { ...meta, newest };
+}
+
+/**
+ * Rows that were touched while the stream was read lie past the end of its span: from there on it is read once more.
+ * The ledger's span tells where, whichever process began it, so that nothing lies between.
+ */
+function sweepOf(division: Extract<Division, { kind: 'range' }>, span: Span, serverTimeMs: number): Span {
+  const { unit } = division;
+  const now = Math.ceil((Math.floor(serverTimeMs / 1000) + 1) / unit) * unit;
+  return division.order === 'ascending'
+    ? { gte: Math.min(-now + unit, span.gte), lt: span.gte + unit }
+    : { gte: span.lt - unit, lt: Math.max(now, span.lt) };
 }

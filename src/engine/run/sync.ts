@@ -88,6 +88,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
       emit,
       kick: () => writer.kick(),
       planner: options.planner ?? 'adaptive',
+      mode,
       note,
     };
     emit({ type: 'started', runId, connection, account: account.id, streams: targets.map((target) => target.name) });
@@ -162,14 +163,14 @@ async function planStreams(
       entries: own,
       changesLost: changesLost(stream.name),
       again: askedFor(stream.name, options.again),
+      isFirst: reader !== stream,
       childrenMissing: children.some((child) => child.pending && child.needsParents) && byStream.has(stream.name),
     });
-    // What is written is the same object.
-    if (reader !== stream) Object.assign(opened.meta, { first: true, readTo: lt });
+    if (opened.note) context.note(opened.note);
     if (opened.meta.mode === 'load' && opened.writes.length > 0 && stream.stored && !opened.restart)
       await noteRowsFromElsewhere(context.session, stream.name, opened.meta);
     if (opened.restart && stream.stored) await context.session.restart(stream.name);
-    writes.push(...opened.writes);
+    for (const write of opened.writes) writes.push(write);
     let run: StreamRun;
     const parent = () => [...runs.values()].find((candidate) => candidate.children.includes(run));
     // A child that has all it needs is not fed again when its parent is read for its own sake.

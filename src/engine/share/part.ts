@@ -163,7 +163,7 @@ async function opened(
   source: Source,
   options: PartOptions,
 ): Promise<[RangeReader, ...SliceReader[]]> {
-  const { permits, clock, signal } = options;
+  const { permits, clock, signal, mode } = options;
   const entries = await session.loadState();
   const stateOf = (stream: string) => decodeStream(entries.filter((entry) => entry.stream === stream));
   const state = stateOf(loan.stream);
@@ -187,6 +187,7 @@ async function opened(
     emit: options.emit ?? (() => {}),
     kick: () => writer.kick(),
     planner: 'adaptive',
+    mode,
     note: () => {},
   };
   const children: SliceReader[] = [];

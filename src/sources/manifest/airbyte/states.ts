@@ -5,6 +5,7 @@
  */
 import { ConfigError } from '../../../base/errors.js';
 import type { AirbyteStreamState, ConfiguredCatalog } from './messages.js';
+import { newer, newestOf } from '../../../ledger/ledger.js';
 import type { DataRecord } from '../../../base/catalog.js';
 import type { Source, Stream } from '../../contract.js';
 import {
@@ -124,10 +125,17 @@ export class AirbyteStates {
     const state = decodeStream(entries);
     if (!state) return undefined;
     const { division } = stream;
-    if (division.kind !== 'range') return state.meta.complete ? state.meta.readTo : state.meta.since;
+    const { newest = Infinity } = state.meta;
+    const { readTo } = state.meta;
+    if (division.kind !== 'range')
+      return state.meta.complete && readTo !== undefined ? Math.min(readTo, newest) : state.meta.since;
     const isAscending = division.order === 'ascending' && !state.meta.chain;
     const open = [...state.ledger.ranges.values()].filter((range) => range.open);
-    if (open.length === 0) return isAscending ? -state.meta.span.gte + division.unit : state.meta.span.lt;
+    if (open.length === 0) {
+      const end = isAscending ? -state.meta.span.gte + division.unit : state.meta.span.lt;
+      // Airbyte goes on from the newest record, and so finds what is listed late.
+      return Math.min(end, newer(state.meta.newest, newestOf(state.ledger)) ?? end);
+    }
     // Read from the newest down: nothing above the lowest open part counts for somebody who only knows a cursor.
     const from = isAscending
       ? Math.min(...open.map((range) => -range.top))

@@ -136,6 +136,7 @@ function divisionOf(
 ): Division {
   const pageRows = retrieve.paginator.pageSize ?? PAGE_ROWS;
   if (routing.kind !== 'none') {
+    const timed = time?.hasStart ? { position: time.position, start: Math.floor(time.start()) } : {};
     const single = parentOf(routing);
     if (single) {
       const { parent, lists } = single;
@@ -147,10 +148,10 @@ function divisionOf(
         if (slices.length === 1) reader.keep(slices[0]!, answer, parts.retrieverParts.client.serverTimeMs);
         return slices;
       };
-      return { kind: 'slices', pageRows, of: { parent: parts.parentName(parent.stream, name), slice } };
+      return { kind: 'slices', pageRows, ...timed, of: { parent: parts.parentName(parent.stream, name), slice } };
     }
     if (isListed(routing))
-      return { kind: 'slices', pageRows, of: { list: async () => listed(routing).map(sliceText) } };
+      return { kind: 'slices', pageRows, ...timed, of: { list: async () => listed(routing).map(sliceText) } };
     const walked = `_partitions_of_${name}`;
     parts.addWalk(() =>
       partitionStream(walked, routing, retrieve.requester.endpoint, {
@@ -159,7 +160,7 @@ function divisionOf(
         cache: parts.pages,
       }),
     );
-    return { kind: 'slices', pageRows, of: { parent: walked, slice: (record) => String(record['slice']) } };
+    return { kind: 'slices', pageRows, ...timed, of: { parent: walked, slice: (record) => String(record['slice']) } };
   }
   if (time?.hasStart) {
     // Dividing what was begun may read a page twice, which only a key makes harmless.
@@ -174,6 +175,7 @@ function divisionOf(
       order: order ?? 'unordered',
       window: time.hasEnd ? time.stepSeconds : undefined,
       start: Math.floor(time.start()),
+      bounded: true,
       moves: MOVING_FIELD.test(time.field),
       position: time.position,
     };
@@ -185,7 +187,7 @@ function divisionOf(
 }
 
 function followOf(division: Division, time: Interval | undefined, routing: Router): Follow {
-  const lookback = (time?.lookbackSeconds ?? 0) + (time?.unitSeconds ?? 0);
+  const lookback = time && time.lookbackSeconds > 0 ? time.lookbackSeconds + time.unitSeconds : undefined;
   if (division.kind === 'range') return { kind: 'cursor', lookback };
   if (division.kind !== 'slices') return { kind: 'reread' };
   const dependent = 'parent' in division.of && (parentOf(routing)?.parent.incremental ?? false);
