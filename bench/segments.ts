@@ -2,15 +2,11 @@
  * The planners against a paced API in virtual time: makespan over the lower bound, and requests over pages.
  * Lower bound: max(pages / rate, longest undividable chain * latency) + latency.
  */
-import { seededRandom } from '../src/base/random.js';
-import { openLedger } from '../src/ledger/ledger.js';
-import { Planner } from '../src/ledger/planner.js';
-import { HISTORY_SECONDS, SHAPES, sampleSeconds, type Shape } from '../src/testbed/shapes.js';
+import { SHAPES, sampleSeconds, type Shape } from '../src/testbed/shapes.js';
 import { finish, printTable, round, type Report } from './lib/report.js';
+import { LATENCY_SECONDS, PAGE_ROWS, simulate, type Outcome } from './lib/virtual-planner.js';
 
 const ROWS = 200_000;
-const PAGE_ROWS = 100;
-const LATENCY_SECONDS = 0.35;
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 /** Makespan over the bound, and requests over pages, per shape. */
 const TARGETS: Record<Shape, [number, number] | undefined> = {
@@ -22,74 +18,6 @@ const TARGETS: Record<Shape, [number, number] | undefined> = {
   campaigns: [1.16, 1.1],
   tiny: undefined,
 };
-
-interface Outcome {
-  seconds: number;
-  requests: number;
-}
-
-function firstAtOrAbove(sorted: Float64Array, value: number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle]! < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function simulate(rows: Float64Array, strategy: 'adaptive' | 'uniform', rate: number, seed: number): Outcome {
-  const random = seededRandom(seed);
-  const latency = () =>
-    LATENCY_SECONDS *
-    Math.exp(0.3 * Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next()));
-  const planner = new Planner(openLedger({ gte: 0, lt: HISTORY_SECONDS }, 1), {
-    unit: 1,
-    pageRows: PAGE_ROWS,
-    strategy,
-  });
-  const chains = Math.ceil(rate * LATENCY_SECONDS * 1.25) + 1;
-  const seen = new Uint8Array(rows.length);
-  const arrivals: { at: number; range: number; low: number; high: number; gte: number }[] = [];
-  const waiting: { range: number; low: number; high: number; gte: number }[] = [];
-  let now = 0;
-  let nextSlot = 0;
-  let requests = 0;
-  for (;;) {
-    for (let request = planner.next(chains); request; request = planner.next(chains)) {
-      const low = request.filter.gte === null ? 0 : firstAtOrAbove(rows, request.filter.gte);
-      const top = request.cursor === null ? firstAtOrAbove(rows, request.filter.lt) : Number(request.cursor);
-      waiting.push({ range: request.range, low: Math.max(low, top - PAGE_ROWS), high: top, gte: low });
-    }
-    planner.takeEvents();
-    if (
-      waiting.length > 0 &&
-      (arrivals.length === 0 || Math.max(now, nextSlot) <= Math.min(...arrivals.map((a) => a.at)))
-    ) {
-      now = Math.max(now, nextSlot);
-      nextSlot = now + 1 / rate;
-      waiting.sort((a, b) => planner.rank(b.range) - planner.rank(a.range));
-      requests++;
-      arrivals.push({ ...waiting.shift()!, at: now + latency() });
-      continue;
-    }
-    if (arrivals.length === 0) break;
-    arrivals.sort((a, b) => a.at - b.at);
-    const page = arrivals.shift()!;
-    now = page.at;
-    const indexes = Array.from({ length: Math.max(0, page.high - page.low) }, (_, i) => page.high - 1 - i);
-    const verdict = planner.arrived(page.range, {
-      positions: indexes.map((i) => rows[i]!),
-      keys: indexes.map(String),
-      hasMore: page.low > page.gte,
-      nextCursor: indexes.length > 0 ? String(page.low) : null,
-    });
-    for (const k of verdict.keep ?? indexes.keys()) seen[indexes[k]!]!++;
-  }
-  if (seen.some((count) => count !== 1)) throw new Error(`${strategy}: rows missing or double`);
-  return { seconds: now, requests };
-}
 
 function longestSecond(rows: Float64Array): number {
   let longest = 1;

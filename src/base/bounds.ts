@@ -20,6 +20,8 @@ export const LIMITS = {
   openRanges: 120,
   /** Closed ranges kept apart before neighbours are merged; bounds state as well. */
   closedRanges: 60,
+  /** Pages that a plan asks one stream for: what they cannot tell is told as a range. */
+  planProbes: 60,
   /** What a request is taken to need until answers tell. */
   firstLatencyMs: 300,
   /** Chains in flight when no limit is known to bound them: more only queues at the server. */

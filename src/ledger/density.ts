@@ -30,8 +30,33 @@ const LEAST_DENSITY = 1e-12;
 /** More knots than this and those that no unread part touches are dropped. */
 const MAX_KNOTS = 2048;
 
+/** Densities that differ by more than this, as a logarithm, have a burst's end between them rather than a slope. */
+export const BURST = 1.5;
+/** A history is rough where so many neighbouring pages, and this part of all, differ as a burst does. */
+const ROUGH_JUMPS = 4;
+const ROUGH_SHARE = 0.03;
+/** A part whose ends are denser than all that was seen by this much, as a logarithm, is a burst wherever it lies. */
+const UNUSUAL = 5;
+
+/** What is expected of parts that are not read yet. */
+export interface Outlook {
+  rows: number;
+  /** Rows that rest on a guess, where nearby pages contradict each other. */
+  guessed: number;
+}
+
+/**
+ * Rows next to an end that is dense and may stop anywhere between a page and the whole width, at any order of magnitude
+ * alike: the geometric middle of these, halved, since longer ones were often cut.
+ */
+export function burstRows(width: number, density: number, pageRows: number): number {
+  return 0.5 * density * Math.sqrt(Math.min(width, pageRows / density) * width);
+}
+
 export class DensityModel {
   private knots: Knot[] = [];
+  private seenRows = 0;
+  private seenWidth = 0;
 
   /** `width`: of the whole span; Infinity where a history shall not be taken to have begun small. */
   constructor(private readonly width: number) {}
@@ -44,6 +69,8 @@ export class DensityModel {
   add(at: number, rows: number, width: number): void {
     const knot = { at, log: Math.log(Math.max(rows / Math.max(width, LEAST_DENSITY), LEAST_DENSITY)) };
     this.knots.splice(this.indexFrom(at), 0, knot);
+    this.seenRows += rows;
+    this.seenWidth += width;
   }
 
   /** Drops knots that no unread part [gte, top] has as its neighbour, once there are many. */
@@ -63,6 +90,39 @@ export class DensityModel {
     let rows = 0;
     for (const piece of this.pieces(gte, top)) rows += piece.rows;
     return rows;
+  }
+
+  /**
+   * What to tell people of [gte, top], read in pages of `pageRows`. Where the ends of a part differ as a burst does from
+   * what lies around it, or the whole history is rough, a slope between them would promise far too much: what is dense
+   * at an end may stop anywhere.
+   */
+  outlook(gte: number, top: number, pageRows: number): Outlook {
+    const rough = this.jumps >= Math.max(ROUGH_JUMPS, ROUGH_SHARE * this.knots.length);
+    const unusual = Math.log(this.seenRows / Math.max(this.seenWidth, LEAST_DENSITY)) + UNUSUAL;
+    const out = { rows: 0, guessed: 0 };
+    for (const { from, to, logFrom, logTo, rows: sloped } of this.pieces(gte, top)) {
+      const step = Math.abs(logTo - logFrom) > BURST;
+      const odd = Math.min(logFrom, logTo) > unusual && sloped > pageRows;
+      if (!rough && !step && !odd) out.rows += sloped;
+      else {
+        const dense = burstRows(to - from, Math.exp(Math.max(logFrom, logTo)), pageRows);
+        const low = Math.exp(Math.min(logFrom, logTo));
+        const thin = rough || odd ? burstRows(to - from, low, pageRows) : low * (to - from);
+        const likely = Math.min(sloped, dense + thin);
+        out.rows += likely;
+        out.guessed += sloped - likely;
+      }
+    }
+    return out;
+  }
+
+  /** Neighbouring pages that differ as a burst does from what lies around it. */
+  get jumps(): number {
+    let jumps = 0;
+    for (let i = 1; i < this.knots.length; i++)
+      if (Math.abs(this.knots[i]!.log - this.knots[i - 1]!.log) > BURST) jumps++;
+    return jumps;
   }
 
   /** The position with a share of the expected rows of [gte, top] above it. */

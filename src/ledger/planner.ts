@@ -77,6 +77,9 @@ interface LiveRange extends Range {
   hedged: boolean;
 }
 
+/** What rests on a guess may be this part of all pages that are expected before their number is called uncertain. */
+const GUESSED = 0.15;
+
 export class Planner {
   /** The ledger as planned: ahead of what is committed by the pages in flight and queued. */
   private ledger: Ledger;
@@ -181,6 +184,18 @@ export class Planner {
     let pages = 0;
     for (const range of this.live.values()) pages += Math.max(1, this.expectedRows(range) / this.options.pageRows);
     return pages;
+  }
+
+  /** The same for people: steadier where a history has bursts, and of no use for dividing. */
+  outlook(): { pages: number; sure: boolean } {
+    const { pageRows } = this.options;
+    let [pages, guessed] = [0, 0];
+    for (const { gte, top } of this.live.values()) {
+      const part = this.density.outlook(gte, top, pageRows);
+      pages += Math.max(0.5, part.rows / pageRows);
+      guessed += part.guessed / pageRows;
+    }
+    return { pages, sure: this.density.jumps < 2 && guessed < GUESSED * pages };
   }
 
   /**

@@ -14,14 +14,17 @@ export async function command(
     const plan = await planSync(source, permits, gateStatus().limitPerSecond, new AbortController().signal);
     if (flags.json) json({ type: 'plan', connection: connection.name, ...plan });
     else {
+      const rounded = (value: number) => count(Number(value.toPrecision(2)));
       const about = (value: number | undefined, exact: boolean) =>
-        value === undefined ? 'unknown' : exact ? count(value) : `about ${count(Number(value.toPrecision(2)))}`;
+        value === undefined ? 'unknown' : exact ? count(value) : `about ${rounded(value)}`;
       out(
         table(
           ['stream', 'rows', 'requests', 'note'],
           plan.streams.map((stream) => [
             stream.stream,
-            about(stream.rows, stream.exact),
+            stream.range
+              ? `${rounded(stream.range.low)} to ${rounded(stream.range.high)}`
+              : about(stream.rows, stream.exact),
             about(stream.requests, stream.exact),
             stream.error ?? '',
           ]),

@@ -116,7 +116,10 @@ function totalLine(progress: Progress): string {
     progress.limitPerSecond === undefined
       ? ''
       : ` (${Math.round((100 * progress.requestsPerSecond) / progress.limitPerSecond)}% of the limit)`;
-  const left = progress.leftMs === undefined ? '' : `, ${duration(progress.leftMs)} left`;
+  const left =
+    progress.leftMs === undefined
+      ? ''
+      : `, ${progress.leftAtLeast ? 'at least ' : ''}${duration(progress.leftMs)} left`;
   return `${count(progress.rows)} rows, ${count(progress.rowsPerSecond)}/s; ${count(progress.requests)} requests, ${progress.requestsPerSecond.toFixed(1)}/s${limit}, ${progress.rejections} rejected${rejectionText(progress.rejectedFor)}; ${duration(progress.elapsedMs)}${left}`;
 }
 

@@ -11,6 +11,8 @@ export interface StreamProgress {
   pages: number;
   /** Pages expected to remain. */
   expectedPages: number;
+  /** It may be many more: nearby pages contradict each other. */
+  expectedGuessed?: boolean;
   /** Committed parts of the span, as fractions from oldest (0) to newest (1). */
   done: { from: number; to: number }[];
   openRanges: number;
@@ -57,6 +59,8 @@ export interface Progress {
   waits: Wait[];
   /** Undefined before the first pages tell. */
   leftMs: number | undefined;
+  /** The time left is what it takes at least: where bursts lie in a history, nothing can tell how long they are. */
+  leftAtLeast?: boolean;
   bufferedBytes: number;
   streams: StreamProgress[];
 }

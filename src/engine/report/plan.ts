@@ -1,14 +1,17 @@
 /** A dry run: a few probes a stream tell how many rows, requests and seconds a sync would take. Nothing is stored. */
+import { LIMITS } from '../../base/bounds.js';
 import { SkippableError } from '../../base/errors.js';
-import { DensityModel } from '../../ledger/density.js';
 import type { Page, Source, Stream } from '../../sources/contract.js';
 import { isOneWay } from '../read/axes.js';
 import type { Permits } from '../read/context.js';
+import { SpanEstimate } from './span-estimate.js';
 
 export interface StreamPlan {
   stream: string;
   /** Undefined where nothing can tell: a chain with more than one page. */
   rows: number | undefined;
+  /** Where the probes cannot tell a number, the rows lie between these. */
+  range?: { low: number; high: number };
   requests: number | undefined;
   /** The number is exact, not estimated. */
   exact: boolean;
@@ -23,10 +26,10 @@ export interface Plan {
   seconds: number;
 }
 
-/** Shares of the unread span at which the density is looked at, beside the first page. */
-const PROBES = [0.75, 0.5, 0.25, 0.9];
 /** Measured cost of dividing (bench segments). */
 const DIVISION_COST = 1.03;
+/** A range of rows wider than this, as a factor, is told in place of a number. */
+const TOLD_AS_RANGE = 1.35;
 
 export async function planSync(
   source: Source,
@@ -107,27 +110,21 @@ async function planOne(stream: Stream, span: { gte: number; lt: number }, signal
     };
   if (division.kind !== 'range' || isOneWay(division))
     return { stream: stream.name, rows: undefined, requests: undefined, exact: false, probes: 1 };
-  const density = new DensityModel(Infinity);
-  const learn = (page: Page, top: number) => {
-    const last = page.records.map(division.position).findLast((position) => !Number.isNaN(position));
-    const width = last === undefined || !page.hasMore ? top - span.gte : top - last;
-    density.add(top - width / 2, page.records.length, Math.max(division.unit, width));
-    return last ?? span.gte;
-  };
-  const top = learn(first, span.lt);
-  let probes = 1;
-  for (const share of PROBES) {
-    const at = Math.floor(span.gte + (top - span.gte) * share);
-    if (at <= span.gte) continue;
-    learn(await ask(at), at);
+  const estimate = new SpanEstimate(span, division.unit, division.pageRows);
+  let probes = 0;
+  for (let at = estimate.next(); at !== undefined && probes < LIMITS.planProbes; at = estimate.next()) {
+    const page = probes === 0 ? first : await ask(at);
+    const positions = page.records.map(division.position).filter((position) => !Number.isNaN(position));
+    estimate.add(at, positions, page.hasMore);
     probes++;
   }
-  const rows = Math.round(first.records.length + density.rowsIn(span.gte, top));
+  const { rows, low, high, exact } = estimate.estimate();
   return {
     stream: stream.name,
     rows,
+    ...(high > low * TOLD_AS_RANGE ? { range: { low, high } } : {}),
     requests: Math.ceil((rows / division.pageRows) * DIVISION_COST),
-    exact: false,
+    exact,
     probes,
   };
 }

@@ -2,7 +2,9 @@
 import type { Clock } from '../../base/clock.js';
 import type { GateStatus, LimitView } from '../../gate/gate.js';
 import { LIMITS } from '../../base/bounds.js';
-import type { LimitUse, Progress, Wait } from './events.js';
+import { parentOf, type Permits } from '../read/context.js';
+import type { LimitUse, Progress, StreamProgress, Wait } from './events.js';
+import { timeLeftMs } from './time-left.js';
 import type { ByteBudget } from '../read/memory.js';
 import type { StreamRun } from '../run/stream-run.js';
 
@@ -11,12 +13,13 @@ const MEASURED_MS = 10_000;
 const SAMPLE_MS = 500;
 
 export class ProgressMeter {
-  private readonly samples: { atMs: number; rows: number; pages: number }[] = [];
+  private readonly samples: { atMs: number; rows: number }[] = [];
   private stopped = false;
 
   constructor(
     private readonly runId: string,
     private readonly runs: Map<string, StreamRun>,
+    private readonly permits: Permits,
     private readonly gateStatus: () => GateStatus,
     private readonly memory: ByteBudget,
     private readonly clock: Clock,
@@ -31,9 +34,8 @@ export class ProgressMeter {
     const now = this.clock.monotonic();
     const runs = [...this.runs.values()];
     const rows = runs.reduce((sum, run) => sum + run.rows, 0);
-    const pages = runs.reduce((sum, run) => sum + run.pages, 0);
     const last = this.samples.at(-1);
-    if (!last || now - last.atMs >= SAMPLE_MS) this.samples.push({ atMs: now, rows, pages });
+    if (!last || now - last.atMs >= SAMPLE_MS) this.samples.push({ atMs: now, rows });
     while (this.samples.length > 2 && this.samples[0]!.atMs < now - MEASURED_MS) this.samples.shift();
     const first = this.samples[0]!;
     const seconds = Math.max(0.001, (now - first.atMs) / 1000);
@@ -51,7 +53,8 @@ export class ProgressMeter {
       limitPerSecond: Number.isFinite(gate.limitPerSecond) ? gate.limitPerSecond : undefined,
       limits: gate.limits.map(useOf),
       waits: this.waits(gate, now),
-      leftMs: this.stopped ? 0 : this.left(runs, (pages - first.pages) / seconds, gate),
+      leftMs: this.stopped ? 0 : this.left(runs, streams, gate),
+      leftAtLeast: streams.some((stream) => stream.expectedGuessed === true),
       bufferedBytes: this.memory.inUse,
       streams,
     };
@@ -68,17 +71,29 @@ export class ProgressMeter {
     return waits;
   }
 
-  /** The slowest stream at its own pace, or all pages at the pace of late; whichever is longer. */
-  private left(runs: StreamRun[], pagesPerSecond: number, gate: GateStatus): number | undefined {
-    let pages = 0;
-    for (const run of runs) {
-      if (run.status === 'waiting') return undefined;
-      pages += run.progress().expectedPages;
-    }
-    const pace = Math.max(pagesPerSecond, gate.sentPerSecond * 0.5);
-    if (pages > 0 && pace <= 0) return undefined;
-    return pages === 0 ? 0 : (pages / pace) * 1000;
+  private left(runs: StreamRun[], streams: StreamProgress[], gate: GateStatus): number | undefined {
+    if (streams.some((stream) => stream.status === 'waiting')) return undefined;
+    const remaining = runs.map((run, i) => ({
+      endpoint: run.stream.endpoint,
+      requests: streams[i]!.expectedPages + childrenToCome(run, streams),
+      serial: run.stream.division.kind === 'chain',
+    }));
+    const latencyMs = this.permits.latencyMs();
+    return timeLeftMs(remaining, {
+      total: gate.limitPerSecond,
+      of: (endpoint) => this.permits.rateOf(endpoint),
+      observed: gate.sentPerSecond,
+      latencySeconds: latencyMs === undefined ? undefined : latencyMs / 1000,
+    });
   }
+}
+
+/** Slices that the rest of a stream's parents will open, as those did that were read. */
+function childrenToCome(run: StreamRun, streams: StreamProgress[]): number {
+  const parent = streams.find((stream) => stream.name === parentOf(run.stream));
+  const own = streams.find((stream) => stream.name === run.stream.name);
+  if (!parent || !own || parent.pages === 0) return 0;
+  return ((own.pages + own.openSlices) / parent.pages) * parent.expectedPages;
 }
 
 function useOf(limit: LimitView): LimitUse {

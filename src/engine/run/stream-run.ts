@@ -131,10 +131,12 @@ export class StreamRun {
       const from = range.open ? range.top + 1 : range.gte;
       return from < range.lt ? [{ from: (from - span.gte) / width, to: (range.lt - span.gte) / width }] : [];
     });
+    const outlook = this.status === 'reading' ? reader.planner.outlook() : { pages: 0, sure: true };
     return {
       ...base,
       ...error,
-      expectedPages: this.status === 'reading' ? reader.planner.expectedPages() : 0,
+      expectedPages: outlook.pages,
+      expectedGuessed: !outlook.sure,
       done,
       openRanges: totals(reader.ledger).open,
       openSlices: 0,

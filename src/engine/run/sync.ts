@@ -105,7 +105,7 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
     if (changes.notice) note(changes.notice);
     if (changes.before.length > 0) await session.writeState(changes.before);
     const runs = await planStreams(options, context, writer, entries, account, changes.lost);
-    const meter = new ProgressMeter(runId, runs, options.gateStatus, memory, clock, startedMs);
+    const meter = new ProgressMeter(runId, runs, options.permits, options.gateStatus, memory, clock, startedMs);
     options.onProgress?.(() => meter.snapshot());
 
     lender = session.loans && new Lender(session, session.loans, runId, runs, clock, note);

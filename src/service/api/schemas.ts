@@ -155,6 +155,7 @@ const streamProgress = z.object({
   rows: count,
   pages: count,
   expected_pages: z.number(),
+  expected_guessed: z.boolean().optional(),
   done: z
     .array(z.object({ from: z.number(), to: z.number() }))
     .describe('Committed parts of the span, from oldest (0) to newest (1).'),
@@ -188,6 +189,7 @@ export const progressSchema = z
       z.object({ reason: z.string(), limit: z.string().nullish(), ms: z.number(), for_ms: z.number().nullish() }),
     ),
     left_ms: z.number().nullish(),
+    left_at_least: z.boolean().optional(),
     buffered_bytes: z.number(),
     streams: z.array(streamProgress),
   })

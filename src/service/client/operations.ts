@@ -295,6 +295,7 @@ export type Progress = {
     for_ms?: number | null | undefined;
   }[];
   left_ms?: number | null | undefined;
+  left_at_least?: boolean | undefined;
   buffered_bytes: number;
   streams: {
     name: string;
@@ -302,6 +303,7 @@ export type Progress = {
     rows: number;
     pages: number;
     expected_pages: number;
+    expected_guessed?: boolean | undefined;
     /** Committed parts of the span, from oldest (0) to newest (1). */
     done: {
       from: number;

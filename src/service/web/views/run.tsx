@@ -104,6 +104,7 @@ function Numbers({ run: { progress, finished_at: finished }, rates }: { run: Run
     requests_per_second: sent,
     limit_per_second: limit,
     left_ms: left,
+    left_at_least: atLeast,
     elapsed_ms: elapsed,
     rejections,
     requests,
@@ -122,6 +123,7 @@ function Numbers({ run: { progress, finished_at: finished }, rates }: { run: Run
       )}
       {!over && (
         <div>
+          {atLeast && 'at least '}
           <b>{left === null || left === undefined ? 'not known yet' : duration(left)}</b> left
         </div>
       )}
