@@ -61,7 +61,7 @@ export async function startService({
   const troubles: string[] = [];
   const coordination = await openCoordination(flags, env);
   const loaded = readFile(flags, env)!;
-  const known = knownConnections(loaded, flags, env);
+  const known = await knownConnections(loaded, flags, env);
   await announce(coordination, known, loaded, flags, env);
   const service = serviceParts({
     coordination,

@@ -17,4 +17,5 @@ export type DataRecord = Record<string, unknown>;
 export type SyncMode = 'full_refresh' | 'incremental';
 
 /** How rows land: `upsert` by primary key, `append` always, `replace` by a fresh table swapped in after the proof. */
-export type WriteMode = 'upsert' | 'append' | 'replace';
+export const WRITE_MODES = ['upsert', 'append', 'replace'] as const;
+export type WriteMode = (typeof WRITE_MODES)[number];

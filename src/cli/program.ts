@@ -165,7 +165,8 @@ export function buildProgram(): Command {
     .argument('[folder]', 'with manifests')
     .description('what runs: native connectors, and manifests whole or in part')
     .option('--components <file>', 'twins of Python classes')
-    .option('--json', 'one connector a line')
+    .option('--destinations', 'list destinations instead')
+    .option('--json', 'one a line')
     .action(run(() => import('./commands/connectors.js')));
 
   const airbyte = program.command('airbyte').description('run a manifest as a source of the Airbyte protocol');

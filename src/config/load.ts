@@ -1,11 +1,13 @@
 /** Reads headrace.yaml: `${ENV}` references, then the schemas; errors name the line. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
 import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { registerSecret, SECRET_NAME } from '../base/log.js';
 import { schemaFault } from '../base/schema-fault.js';
+import { DESTINATIONS } from '../destinations/registry.js';
 import { fileSchema, type FileConfig } from './schema.js';
 
 export const DEFAULT_FILE = 'headrace.yaml';
@@ -14,7 +16,7 @@ export interface LoadedConfig {
   file: string;
   config: FileConfig;
   /** Turns the path of a schema issue into a place in the file. */
-  placeOf: (path: PropertyKey[]) => string;
+  placeOf: (at: PropertyKey[]) => string;
 }
 
 export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadedConfig {
@@ -46,7 +48,25 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadedConfig {
   }
   const placeOf = (path: PropertyKey[]) => place(file, document, counter, path);
   const raw = resolveEnv(document.toJS({ maxAliasCount: 100 }), env, [], placeOf);
-  return { file, config: validate(fileSchema, raw, [], placeOf), placeOf };
+  const config = validate(fileSchema, raw, [], placeOf);
+  assertDestinations(config, path.dirname(path.resolve(file)), placeOf);
+  return { file, config, placeOf };
+}
+
+/** A destination that does not come with Headrace must be a module or a package that is there. */
+function assertDestinations({ connections }: FileConfig, folder: string, placeOf: LoadedConfig['placeOf']): void {
+  for (const [name, { destination }] of Object.entries(connections)) {
+    const { type } = destination;
+    if (DESTINATIONS.find(type) || DESTINATIONS.locate(type, folder)) continue;
+    const at = ['connections', name, 'destination', 'type'];
+    throw new ConfigError(`setting ${at.join('.')} is wrong`, {
+      code: 'config_invalid',
+      place: placeOf(at),
+      expected: DESTINATIONS.expectation(),
+      found: JSON.stringify(type).slice(0, 80),
+      next: 'see docs/reference/configuration.md',
+    });
+  }
 }
 
 /** Parses with a schema; a mismatch becomes a ConfigError that names place, expectation and finding. */
@@ -54,17 +74,17 @@ export function validate<S extends z.ZodType>(
   schema: S,
   value: unknown,
   base: PropertyKey[],
-  placeOf: (path: PropertyKey[]) => string,
+  placeOf: (at: PropertyKey[]) => string,
 ): z.infer<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const fault = schemaFault(result.error, value);
-  const path = [...base, ...fault.path];
+  const at = [...base, ...fault.path];
   throw new ConfigError(
-    fault.unknown ? `unknown setting ${fault.found}` : `setting ${path.join('.') || '(all)'} is wrong`,
+    fault.unknown ? `unknown setting ${fault.found}` : `setting ${at.join('.') || '(all)'} is wrong`,
     {
       code: 'config_invalid',
-      place: placeOf(fault.unknown ? [...path, fault.unknown[0]!] : path),
+      place: placeOf(fault.unknown ? [...at, fault.unknown[0]!] : at),
       expected: fault.unknown ? 'a setting of docs/reference/configuration.md' : fault.expected,
       found: fault.found,
       next: 'see docs/reference/configuration.md',
@@ -76,7 +96,7 @@ function resolveEnv(
   value: unknown,
   env: NodeJS.ProcessEnv,
   path: PropertyKey[],
-  placeOf: (path: PropertyKey[]) => string,
+  placeOf: (at: PropertyKey[]) => string,
 ): unknown {
   if (typeof value === 'string') {
     return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g, (_, name: string, fallback?: string) => {

@@ -1,42 +1,29 @@
 /** headrace.yaml: these schemas are the source of types, validation and docs/reference/configuration.md. */
 import { z } from 'zod';
+import type { DestinationSettings } from '../destinations/kind.js';
+import { DESTINATIONS } from '../destinations/registry.js';
 
-export const WRITE_MODES = ['upsert', 'append', 'replace'] as const;
+/** What a connection that names no destination is copied into. */
+export const DEFAULT_DESTINATION = DESTINATIONS.list()[0]!.name;
 
-/** Headrace's own tables, and PostgreSQL's. */
-const RESERVED_SCHEMA = /^(?:_headrace$|pg_|information_schema$)/i;
-const schemaName = z
-  .string()
-  .min(1)
-  .max(63)
-  .refine((name) => !RESERVED_SCHEMA.test(name), 'a schema that is not reserved, such as shop')
-  .optional()
-  .describe('Schema for the tables. Default: the name of the connection.');
-const mode = z
-  .enum(WRITE_MODES)
-  .default('upsert')
-  .describe(
-    'upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof.',
-  );
+/** Destinations that come with Headrace: what a connection of the API may have. */
+export const destinationSchema = z.discriminatedUnion(
+  'type',
+  DESTINATIONS.list().map(({ schema }) => schema) as unknown as [z.ZodObject<{ type: z.ZodLiteral<string> }>],
+) as z.ZodType as z.ZodType<DestinationSettings>;
 
-export const destinationSchema = z.discriminatedUnion('type', [
-  z
-    .strictObject({ type: z.literal('embedded'), schema: schemaName, mode })
-    .describe('PostgreSQL that Headrace starts below its data folder.'),
-  z
-    .strictObject({
-      type: z.literal('postgres'),
-      url: z.string().min(1).describe('postgres://user:password@host:5432/database; write the password as ${ENV}.'),
-      schema: schemaName,
-      mode,
-    })
-    .describe('Any PostgreSQL 14 or newer.'),
-  z
-    .strictObject({ type: z.literal('ndjson'), path: z.string().min(1).describe('Folder for the files.'), mode })
-    .describe('Files of JSON lines, one a stream.'),
-]);
-
-export type DestinationConfig = z.infer<typeof destinationSchema>;
+/** Any destination that a file may name; one of the user's own is looked for in `loadConfig`, and checked once its code is loaded. */
+const anyDestination = z
+  .looseObject({ type: z.string().min(1) })
+  .transform((settings, context): DestinationSettings => {
+    const kind = DESTINATIONS.find(settings.type);
+    if (!kind) return { mode: 'upsert', ...settings };
+    const parsed = kind.schema.safeParse(settings);
+    if (parsed.success) return parsed.data;
+    for (const issue of parsed.error.issues)
+      context.issues.push({ ...issue, input: settings } as (typeof context.issues)[number]);
+    return z.NEVER;
+  });
 
 /** `source` is checked by its connector's own schema. */
 const every = z.string().regex(/^[1-9]\d{0,8}[smhd]$/, 'a number and s, m, h or d, such as 15m');
@@ -90,8 +77,18 @@ export const connectionSchema = z.strictObject({
     .max(500)
     .optional()
     .describe('Signing secret of the webhook endpoint; write it as ${ENV}. Turns on /webhooks/NAME of headrace serve.'),
-  source: z.looseObject({ connector: z.string().min(1).describe('Which connector reads: stripe.') }),
-  destination: destinationSchema.default({ type: 'embedded', mode: 'upsert' }),
+  source: z.looseObject({
+    connector: z
+      .string()
+      .min(1)
+      .describe('Which connector reads: its name, or in a file the path of a module such as ./my-source.ts.'),
+  }),
+  destination: destinationSchema.default({ type: DEFAULT_DESTINATION, mode: 'upsert' }),
+});
+
+/** A connection of headrace.yaml: it may name code of the user's own. */
+const fileConnection = connectionSchema.extend({
+  destination: anyDestination.default({ type: DEFAULT_DESTINATION, mode: 'upsert' }),
 });
 
 export const fileSchema = z.strictObject({
@@ -119,7 +116,7 @@ export const fileSchema = z.strictObject({
     .record(appName, appSchema)
     .default({})
     .describe('Rate limits of apps, where the connector does not know them. Edits by headrace app set-limit win.'),
-  connections: z.record(connectionName, connectionSchema),
+  connections: z.record(connectionName, fileConnection),
 });
 
 export type ConnectionSettings = z.infer<typeof connectionSchema>;

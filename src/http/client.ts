@@ -78,6 +78,8 @@ export interface ClientOptions {
   judge: (response: ApiResponse, request: ApiRequest) => Verdict;
   /** Where requests may go; everywhere where it is left out. */
   egress?: Egress | undefined;
+  /** Of several clients behind one gate. Default: one of its own. */
+  meter?: LatencyMeter;
   /** Called for each attempt's end, for metrics and progress. */
   observe?: (event: AttemptEvent) => void;
 }
@@ -95,13 +97,14 @@ export class ApiClient {
   private readonly dispatcher: Dispatcher;
   private readonly origin: string;
   private readonly prefix: string;
-  readonly meter = new LatencyMeter();
+  readonly meter: LatencyMeter;
   /** The server's own clock at its last answer. */
   serverTimeMs: number | undefined;
   /** Something answered at this address: what fails now may pass. Before that, an address is more likely wrong. */
   private answered = false;
 
   constructor(private readonly options: ClientOptions) {
+    this.meter = options.meter ?? new LatencyMeter();
     const url = new URL(options.baseUrl);
     this.origin = url.origin;
     this.prefix = url.pathname.replace(/\/$/, '');

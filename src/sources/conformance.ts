@@ -1,9 +1,10 @@
 /**
- * What every source must do, as cases that any test runner can run: `for (const c of sourceConformance(make))
- * test(c.name, c.run)`. `make` gives a source whose API holds at least one full page in each stream named in `streams`.
+ * What every source must do, as cases that any test runner can run: `for (const c of sourceConformance(make, streams))
+ * test(c.name, c.run)`.
  */
 import assert from 'node:assert/strict';
 import { CursorGoneError } from '../base/errors.js';
+import { seededRandom } from '../base/random.js';
 import type { Page, PageRequest, Source, Stream } from './contract.js';
 
 export interface ConformanceCase {
@@ -14,7 +15,42 @@ export interface ConformanceCase {
 /** Pages walked before a stream counts as endless. */
 const MAX_PAGES = 1_000;
 
-export function sourceConformance(make: () => Promise<Source>, streams: string[]): ConformanceCase[] {
+/** How many rows the API gives at a time: a source must not rely on what it asked for. */
+export interface PageSizes {
+  kind: 'as asked' | 'fixed' | 'random';
+  /** How many rows the next answer shall have at most, where `asked` were asked for. Never 0. */
+  rows(asked: number): number;
+}
+
+/** Of `fixed` sizes: less than any page that a source asks for, and no divisor of round numbers. */
+const FIXED_ROWS = 7;
+const SEED = 1;
+
+/** New sizes for each case, so that a case that fails fails again. */
+function sizes(kind: PageSizes['kind']): PageSizes {
+  const random = seededRandom(SEED);
+  return {
+    kind,
+    rows: (asked) =>
+      kind === 'as asked'
+        ? asked
+        : Math.max(1, Math.min(asked, kind === 'fixed' ? FIXED_ROWS : Math.ceil(random.next() * asked))),
+  };
+}
+
+/**
+ * `make` gives a source whose API holds at least one full page in each stream named in `streams`, and whose API answers
+ * with as many rows as `pages` says: each case is run with the sizes that the source asks for, with fixed smaller ones,
+ * and with random ones. A `make` that takes no argument cannot vary them, and is run once.
+ */
+export function sourceConformance(make: (pages: PageSizes) => Promise<Source>, streams: string[]): ConformanceCase[] {
+  if (make.length === 0) return casesOf(() => make(sizes('as asked')), streams);
+  return (['as asked', 'fixed', 'random'] as const).flatMap((kind) =>
+    casesOf(() => make(sizes(kind)), streams).map(({ name, run }) => ({ name: `pages ${kind}: ${name}`, run })),
+  );
+}
+
+function casesOf(make: () => Promise<Source>, streams: string[]): ConformanceCase[] {
   const cases: ConformanceCase[] = [];
   const define = (name: string, run: (source: Source) => Promise<void>) =>
     cases.push({

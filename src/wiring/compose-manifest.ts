@@ -1,11 +1,12 @@
 /** The wiring for what is particular to manifests: the Airbyte protocol, and the tools for who writes connectors. */
 import { systemClock } from '../base/clock.js';
-import { openSource, type ConnectionConfig, type OpenedSource } from './compose.js';
+import { openSource, type OpenedSource } from '../connections/open.js';
+import type { ConnectionConfig } from '../connections/resolve.js';
 import { AirbyteStates } from '../sources/manifest/airbyte/states.js';
 import { airbyteStream } from '../sources/manifest/catalog.js';
 import type { DeclarativeSource } from '../sources/manifest/source.js';
 import type { JsonObject } from '../sources/manifest/document/read.js';
-import type { Exchange } from '../sources/manifest/runtime/retriever.js';
+import type { Exchange } from '../sources/connector.js';
 import type { Twins } from '../sources/manifest/runtime/twin.js';
 import { twinOf } from '../sources/manifest/runtime/twins.js';
 import { TWINS } from '../sources/manifest/twins/registry.js';

@@ -1,7 +1,8 @@
 /** The wiring of `headrace serve`: what its server is handed. */
 import path from 'node:path';
-import { z } from 'zod';
 import { systemClock } from '../base/clock.js';
+import { DEFAULT_FILE } from '../config/load.js';
+import { describeConnectors, describeDestinations } from '../connections/describe.js';
 import {
   accessOf,
   accessTo,
@@ -11,13 +12,10 @@ import {
   type CoordinationFlags,
   type KnownConnection,
 } from './compose-scheduler.js';
-import { stripeConfigSchema } from '../sources/stripe/config.js';
 import { TokenStore } from '../service/tokens.js';
-import { manifestSourceSchema } from '../sources/manifest/settings.js';
 import { SessionStore } from '../service/sessions.js';
 import { Feed } from '../service/feed.js';
 import type { ServerParts } from '../service/app.js';
-import type { ConnectionDesk } from '../service/api/kit.js';
 import { VERSION } from '../base/version.js';
 
 export interface Service {
@@ -40,14 +38,6 @@ export interface ServiceOptions {
 
 const PAGES = path.join(import.meta.dirname, '..', 'service', 'web');
 
-/** What source settings are, for who fills in a form. */
-export function connectorSettings(): ConnectionDesk['connectors'] {
-  return [stripeConfigSchema, manifestSourceSchema].map((schema) => ({
-    name: schema.shape.connector.value,
-    settings: z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>,
-  }));
-}
-
 export function serviceParts({
   coordination,
   flags,
@@ -58,6 +48,7 @@ export function serviceParts({
   onError,
 }: ServiceOptions): Service {
   const { scheduler, connections, runs, inbox } = coordination;
+  const folder = path.dirname(path.resolve(flags.config ?? env['HEADRACE_CONFIG'] ?? DEFAULT_FILE));
   const feed = new Feed(scheduler.pool, runs, systemClock, onError);
   const secrets = new Map(known.map(({ id, webhookSecret }) => [id, webhookSecret]));
   return {
@@ -80,7 +71,8 @@ export function serviceParts({
           return { setup, access: accessOf(connection), isSecret };
         },
         access: (name) => accessTo(name, connections, flags, env),
-        connectors: connectorSettings(),
+        connectors: () => describeConnectors(folder),
+        destinations: () => describeDestinations(folder),
       },
       webhookSecret: async (connection) => {
         if (secrets.has(connection)) return secrets.get(connection);

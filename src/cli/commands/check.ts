@@ -7,7 +7,7 @@ export async function command(
   [name]: (string | undefined)[],
   flags: ConnectionFlags & { json?: boolean },
 ): Promise<number> {
-  const connection = resolveConnection(name, flags, process.env);
+  const connection = await resolveConnection(name, flags, process.env);
   const { source, notes } = await openSource(connection);
   for (const message of notes) note(`note: ${message}`);
   try {

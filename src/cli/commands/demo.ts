@@ -62,7 +62,7 @@ export async function command(_args: unknown[], flags: { rows: number; keep?: bo
     out(pc.yellow(`   killed with ${killedAt.toLocaleString('en-US')} rows committed`));
 
     out(`\n${pc.bold('2.')} Run the same command again: it continues from what is committed.`);
-    const connection = resolveConnection(
+    const connection = await resolveConnection(
       'stripe',
       { streams: STREAMS, dataDir: folder, maxRate: GLOBAL, maxEndpointRate: ENDPOINT },
       env,

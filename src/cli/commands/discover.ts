@@ -8,7 +8,7 @@ export async function command(
   [name]: (string | undefined)[],
   flags: ConnectionFlags & { json?: boolean },
 ): Promise<number> {
-  const connection = resolveConnection(name, flags, process.env);
+  const connection = await resolveConnection(name, flags, process.env);
   const { source } = await openSource(connection);
   const streams = source.streams.filter((stream) => stream.stored);
   if (flags.json) {

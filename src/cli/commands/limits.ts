@@ -31,7 +31,7 @@ export async function command(
   [name]: (string | undefined)[],
   flags: ConnectionFlags & { json?: boolean },
 ): Promise<number> {
-  const connection = resolveConnection(name, flags, process.env);
+  const connection = await resolveConnection(name, flags, process.env);
   const { source, gateStatus, limits } = await openSource(connection);
   try {
     const destination = await openDestination(connection);

@@ -15,7 +15,7 @@ const PLAIN_HTTP =
 
 export async function command(_: unknown[], flags: WorkFlags & { host: string; port: number }): Promise<number> {
   const loaded = readFile(flags, process.env);
-  const known = loaded ? knownConnections(loaded, flags, process.env) : [];
+  const known = loaded ? await knownConnections(loaded, flags, process.env) : [];
   const token = ownToken(dataDirOf(flags, process.env, loaded), process.env);
   return withCoordination(flags, async (coordination, log) => {
     if (loaded) await announce(coordination, known, loaded, flags, process.env);

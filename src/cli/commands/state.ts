@@ -147,7 +147,7 @@ async function withSession(
   readOnly: boolean,
   work: (session: DestinationSession, connection: string, streams: Stream[]) => Promise<number>,
 ): Promise<number> {
-  const connection = resolveConnection(name, flags, process.env);
+  const connection = await resolveConnection(name, flags, process.env);
   const { source } = await openSource(connection);
   const destination = await openDestination(connection);
   try {

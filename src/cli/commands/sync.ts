@@ -35,7 +35,7 @@ const EXIT_OF: Record<RunOutcome, number> = {
 const PROGRESS_MS = 1_000;
 
 export async function command([name]: (string | undefined)[], flags: SyncFlags): Promise<number> {
-  const connection = resolveConnection(name, flags, process.env);
+  const connection = await resolveConnection(name, flags, process.env);
   const summary = await syncConnection(connection, flags);
   if (!flags.json) out(summaryText(summary, resumeCommand()));
   return EXIT_OF[summary.outcome];

@@ -113,7 +113,7 @@ async function introduce(coordination: Coordination, connection: string, flags: 
   ]);
   if (known) return;
   const loaded = readFile(flags, process.env);
-  const setup = loaded && knownConnections(loaded, flags, process.env);
+  const setup = loaded && (await knownConnections(loaded, flags, process.env));
   if (!setup?.some(({ id }) => id === connection)) {
     throw new ConfigError(`there is no connection ${connection}`, {
       code: 'unknown_connection',

@@ -19,7 +19,7 @@ export async function command(
   [name]: (string | undefined)[],
   flags: ConnectionFlags & { json?: boolean; api?: boolean; samples?: number },
 ): Promise<number> {
-  const connection = resolveConnection(name, flags, process.env);
+  const connection = await resolveConnection(name, flags, process.env);
   const { source } = await openSource(connection);
   const destination = await openDestination(connection);
   try {

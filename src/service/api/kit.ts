@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Clock } from '../../base/clock.js';
+import type { Description } from '../../connections/describe.js';
 import type { ConnectionStore } from '../../connections/connection-store.js';
 import type { IsSecret, Settings } from '../../connections/secrets.js';
 import { bearerOf } from '../access.js';
@@ -36,7 +37,8 @@ export interface ConnectionDesk {
     isSecret: IsSecret;
   }>;
   access: (name: string) => Promise<ConnectionAccess>;
-  connectors: { name: string; settings: Record<string, unknown> }[];
+  connectors: () => Promise<Description[]>;
+  destinations: () => Promise<Description[]>;
 }
 
 export interface ApiParts {

@@ -292,9 +292,30 @@ export const workerView = z
   })
   .openapi('Worker');
 
+const describedFields = {
+  name: z.string(),
+  title: z.string(),
+  about: z.string(),
+  storable: z.boolean().describe('A connection made through the API may use it; others are written in headrace.yaml.'),
+  secrets: z.array(z.string()).describe('Settings that hold secrets.'),
+  environment: z.record(z.string(), z.string()).describe('Environment variables that settings are usually taken from.'),
+};
 export const connectorView = z
-  .object({ name: z.string(), settings: json.describe('JSON schema of source.') })
+  .object({
+    ...describedFields,
+    kind: z.enum(['native', 'manifest', 'own']),
+    settings: json.describe('JSON schema of source: titles, help, examples, and secrets as writeOnly.'),
+    dialect: z.string().nullable().describe('How the API tells of its limits; null: it depends on the settings.'),
+  })
   .openapi('Connector');
+
+export const destinationView = z
+  .object({
+    ...describedFields,
+    kind: z.enum(['native', 'own']),
+    settings: json.describe('JSON schema of destination: titles, help, examples, and secrets as writeOnly.'),
+  })
+  .openapi('Destination');
 
 export const overviewSchema = z
   .object({

@@ -72,7 +72,20 @@ export function systemRoutes(api: Api, parts: ApiParts): void {
       summary: 'Connectors, and what their source settings are',
       responses: { 200: jsonOf(z.object({ items: z.array(schemas.connectorView) }), 'All of them.') },
     }),
-    (context) => context.json({ items: desk.connectors }, 200),
+    async (context) => context.json({ items: z.array(schemas.connectorView).parse(await desk.connectors()) }, 200),
+  );
+
+  api.openapi(
+    operation({
+      method: 'get',
+      path: '/destinations',
+      operationId: 'listDestinations',
+      role: 'read',
+      tags: ['service'],
+      summary: 'Destinations, and what their settings are',
+      responses: { 200: jsonOf(z.object({ items: z.array(schemas.destinationView) }), 'All of them.') },
+    }),
+    async (context) => context.json({ items: z.array(schemas.destinationView).parse(await desk.destinations()) }, 200),
   );
 
   api.openapi(

@@ -79,7 +79,7 @@ export interface NewConnection {
   webhook_secret?: string | undefined;
   /** Connector and its settings, as in docs/reference/configuration.md. A secret that reads ******** keeps the stored one. */
   source: {
-    /** Which connector reads: stripe. */
+    /** Which connector reads: its name, or in a file the path of a module such as ./my-source.ts. */
     connector: string;
     [name: string]: unknown;
   };
@@ -148,7 +148,7 @@ export interface ConnectionEdit {
   webhook_secret?: string | undefined;
   /** Connector and its settings, as in docs/reference/configuration.md. A secret that reads ******** keeps the stored one. */
   source: {
-    /** Which connector reads: stripe. */
+    /** Which connector reads: its name, or in a file the path of a module such as ./my-source.ts. */
     connector: string;
     [name: string]: unknown;
   };
@@ -409,7 +409,33 @@ export interface Overview {
 
 export interface Connector {
   name: string;
-  /** JSON schema of source. */
+  title: string;
+  about: string;
+  /** A connection made through the API may use it; others are written in headrace.yaml. */
+  storable: boolean;
+  /** Settings that hold secrets. */
+  secrets: string[];
+  /** Environment variables that settings are usually taken from. */
+  environment: Record<string, string>;
+  kind: 'native' | 'manifest' | 'own';
+  /** JSON schema of source: titles, help, examples, and secrets as writeOnly. */
+  settings: Record<string, unknown>;
+  /** How the API tells of its limits; null: it depends on the settings. */
+  dialect: string | null;
+}
+
+export interface Destination {
+  name: string;
+  title: string;
+  about: string;
+  /** A connection made through the API may use it; others are written in headrace.yaml. */
+  storable: boolean;
+  /** Settings that hold secrets. */
+  secrets: string[];
+  /** Environment variables that settings are usually taken from. */
+  environment: Record<string, string>;
+  kind: 'native' | 'own';
+  /** JSON schema of destination: titles, help, examples, and secrets as writeOnly. */
   settings: Record<string, unknown>;
 }
 
@@ -649,6 +675,13 @@ export class HeadraceClient extends Caller {
     items: Connector[];
   }> {
     return this.call('GET', '/api/v1/connectors');
+  }
+
+  /** Destinations, and what their settings are. Role: read. */
+  listDestinations(): Promise<{
+    items: Destination[];
+  }> {
+    return this.call('GET', '/api/v1/destinations');
   }
 
   /** Tokens, without what is secret of them. Role: admin. */

@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url';
 import path from 'node:path';
 import type { Clock } from '../../base/clock.js';
 import type { Egress } from '../../base/egress.js';
-import { ceilingsOf } from '../../config/ceilings.js';
+import { ceilingsOf } from '../ceilings.js';
 import { ConfigError, messageOf } from '../../base/errors.js';
 import type { AttemptEvent } from '../../http/client.js';
 import type { Random } from '../../base/random.js';

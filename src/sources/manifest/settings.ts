@@ -1,6 +1,6 @@
 /** Settings of a connection that reads by a manifest. */
 import { z } from 'zod';
-import { ceilingFields } from '../../config/ceilings.js';
+import { ceilingFields } from '../ceilings.js';
 
 export const manifestSourceSchema = z.strictObject({
   connector: z.literal('manifest').describe("Read by a manifest of Airbyte's declarative language."),

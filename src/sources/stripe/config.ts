@@ -1,6 +1,6 @@
 /** The `source` part of headrace.yaml for Stripe. */
 import { z } from 'zod';
-import { ceilingFields } from '../../config/ceilings.js';
+import { ceilingFields } from '../ceilings.js';
 import { STREAMS } from './streams.js';
 
 const streamName = z.enum(STREAMS.map((stream) => stream.name) as [string, ...string[]]);

@@ -1,21 +1,19 @@
 /** Stripe as a source: pages of lists, children of parents, and changes by events. */
-import type { Clock } from '../../base/clock.js';
-import type { Egress } from '../../base/egress.js';
-import { ceilingsOf } from '../../config/ceilings.js';
+import { ceilingsOf } from '../ceilings.js';
 import { ConfigError, CursorGoneError, RetriableError, SkippableError, SliceGoneError } from '../../base/errors.js';
-import type { Ceilings, Gate, LimitFact } from '../../gate/gate.js';
 import { Admission } from '../../http/admission.js';
-import { ApiClient, type ApiRequest, type ApiResponse, type AttemptEvent } from '../../http/client.js';
+import { ApiClient, type ApiRequest, type ApiResponse } from '../../http/client.js';
 import { DIALECTS } from '../../http/dialects/vendors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { registerSecret } from '../../base/log.js';
 import type { DataRecord } from '../../base/catalog.js';
-import type { Random } from '../../base/random.js';
 import type { Account, Division, Page, PageRequest, RecordGroup, Source, Stream } from '../contract.js';
+import type { ConnectorParts } from '../connector.js';
 import { judge } from './answers.js';
 import type { StripeConfig } from './config.js';
 import { fieldNames, schemaOf } from './schemas.js';
 import { STREAMS, type StreamDefinition } from './streams.js';
+import { usualLimits } from './usual-limits.js';
 
 /** Rows come at this version whatever the account's own is, so that a schema holds. */
 export const STRIPE_VERSION = '2024-06-20';
@@ -32,42 +30,14 @@ interface List {
   url: string;
 }
 
-/** What is known of an account's limits before the first request, and what the user allows. */
-export interface ConnectionLimits {
-  facts: LimitFact[];
-  ceilings: Ceilings;
-}
-
-export interface SourceParts {
-  gateFor: (limits: ConnectionLimits) => Gate;
-  clock: Clock;
-  random: Random;
-  egress?: Egress | undefined;
-  observe?: (event: AttemptEvent) => void;
-}
-
-/** What Stripe allows where the account has nothing else agreed (https://docs.stripe.com/rate-limits). */
-export function limitsOf(config: StripeConfig): ConnectionLimits {
-  const live = /^(sk|rk)_live_/.test(config.api_key);
-  return {
-    facts: [
-      {
-        name: 'global',
-        scope: 'credential',
-        usual: { requests: config.rate_limit?.global ?? (live ? 100 : 25), windowMs: 1000 },
-      },
-      { name: 'endpoint', scope: 'endpoint', usual: { requests: config.rate_limit?.endpoint ?? 25, windowMs: 1000 } },
-    ],
-    ceilings: ceilingsOf(config),
-  };
-}
+export type SourceParts = Pick<ConnectorParts, 'gateFor' | 'clock' | 'random' | 'egress' | 'observe'>;
 
 /** The source and the client that its requests go through; the engine asks the client for admission and latency. */
 export function stripeSource(config: StripeConfig, parts: SourceParts): Source & { client: ApiClient } {
   registerSecret(config.api_key);
   const client = new ApiClient({
     baseUrl: config.base_url,
-    admission: new Admission(parts.gateFor(limitsOf(config)), parts.clock),
+    admission: new Admission(parts.gateFor({ facts: usualLimits(config), ceilings: ceilingsOf(config) }), parts.clock),
     clock: parts.clock,
     random: parts.random,
     headers: {

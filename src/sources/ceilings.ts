@@ -21,7 +21,7 @@ export const ceilingFields = {
     .describe('Part of every limit that is used, such as 50%; the rest is left to others. Default: all of it.'),
 };
 
-const ceilingSchema = z.object(ceilingFields);
+export const ceilingSchema = z.object(ceilingFields);
 
 /** A ceiling below one request a second counts over a longer window. */
 export function ceilingsOf(config: z.infer<typeof ceilingSchema>): Ceilings {

@@ -1,0 +1,128 @@
+/** Opens what a connection names: its source behind the gate of its credential, and its destination. */
+import { createHash, randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { systemClock } from '../base/clock.js';
+import { systemRandom } from '../base/random.js';
+import { writeConfigFile } from '../config/connector-file.js';
+import type { Destination } from '../destinations/contract.js';
+import type { OpenedDestination } from '../destinations/kind.js';
+import { DESTINATIONS } from '../destinations/registry.js';
+import type { Permits } from '../engine/read/context.js';
+import type { LimitKeeper } from '../engine/run/limit-memory.js';
+import type { GateMemory } from '../gate/credential-gate.js';
+import type { GateStatus } from '../gate/gate.js';
+import { BudgetStore } from '../gate/shared/budget-store.js';
+import { ConnectionGates } from '../gate/shared/connection-gates.js';
+import type { AttemptEvent } from '../http/client.js';
+import { connect, type PostgresTarget } from '../postgres/connect.js';
+import type { OpenedConnector } from '../sources/connector.js';
+import type { Source } from '../sources/contract.js';
+import { CONNECTORS } from '../sources/registry.js';
+import type { ConnectionConfig } from './resolve.js';
+
+export interface OpenedSource {
+  source: Source;
+  /** What the user should know before it runs. */
+  notes: string[];
+  permits: Permits;
+  gateStatus: () => GateStatus;
+  limits: LimitKeeper;
+  /**
+   * Shares the limits with other processes that use the credential, through the destination where it is a PostgreSQL.
+   */
+  shareBudget: (destination: Destination, onError: (error: unknown) => void) => Promise<() => Promise<void>>;
+}
+
+export async function openDestination(connection: ConnectionConfig): Promise<OpenedDestination> {
+  const { destination, destinationModule, name, dataDir, egress } = connection;
+  const kind = await DESTINATIONS.get(destination.type, destinationModule);
+  return kind.open(destination, { connection: name, dataDir, egress });
+}
+
+export async function openSource(
+  connection: ConnectionConfig,
+  observe?: (event: AttemptEvent) => void,
+): Promise<OpenedSource> {
+  const { source: settings, sourceModule, fileStreams, onExchange, egress } = connection;
+  const connector = await CONNECTORS.get(settings.connector, sourceModule);
+  const gates = new ConnectionGates(systemClock);
+  const { source, client, credential, notes } = await connector.open(settings, {
+    gateFor: (limits) => gates.one(limits),
+    gatesFor: (limits, credentials, quotas) => gates.several(limits, credentials, quotas),
+    clock: systemClock,
+    random: systemRandom(),
+    egress,
+    observe,
+    onConfigChange: (config) => configChanged(connection, config),
+    onExchange,
+    fileStreams,
+  });
+  gates.wake(() => client.admission.pump());
+  const { gate } = client.admission;
+  const fingerprint = fingerprintOf(...(credential ?? connector.credential(settings)));
+  return {
+    source,
+    notes,
+    permits: permitsOf(client, gates),
+    gateStatus: () => gate.status(systemClock.monotonic()),
+    limits: {
+      fingerprint,
+      recall: (memory) => gates.recall(memory as GateMemory),
+      remember: () => ({ memory: gates.remember(), views: gate.status(systemClock.monotonic()).limits }),
+    },
+    shareBudget: (destination, onError) =>
+      shareBudget(gates, targetOf(destination), onError, (own) =>
+        own === undefined ? fingerprint : fingerprintOf(settings.base_url, own),
+      ),
+  };
+}
+
+function permitsOf({ admission, meter }: OpenedConnector['client'], gates: ConnectionGates): Permits {
+  const { gate } = admission;
+  return {
+    admit: (endpoint, weight, signal) => admission.admit({ endpoint, weight, signal }),
+    rateOf: (endpoint) => gate.rateOf(endpoint),
+    latencyMs: () => (meter.latencyMs === undefined ? undefined : meter.latencyMs + gates.grantMs()),
+    inFlightBound: () => Math.min(meter.inFlightBound(), gate.concurrency()),
+  };
+}
+
+async function shareBudget(
+  gates: ConnectionGates,
+  target: PostgresTarget | undefined,
+  onError: (error: unknown) => void,
+  fingerprint: (credential: string | undefined) => string,
+): Promise<() => Promise<void>> {
+  if (!target) return async () => {};
+  const member = `${hostname()}/${process.pid}/${newRunId()}`;
+  await gates.attach(
+    async (credential) =>
+      BudgetStore.open(await connect(target, 'headrace budget', { pipeline: true }), fingerprint(credential), member),
+    member,
+    onError,
+  );
+  return () => gates.close();
+}
+
+/** The database of a destination that is one: processes meet there. */
+function targetOf(destination: Destination & { target?: PostgresTarget }): PostgresTarget | undefined {
+  return destination.target;
+}
+
+function configChanged({ sourceConfigFile, onConfigChange }: ConnectionConfig, config: Record<string, unknown>): void {
+  if (sourceConfigFile !== undefined) writeConfigFile(sourceConfigFile, config);
+  onConfigChange?.(config);
+}
+
+/** Tells credentials apart without telling what they are. */
+export function fingerprintOf(...parts: (string | undefined)[]): string {
+  return createHash('sha256')
+    .update(`headrace limits\u0001${parts.join('\u0001')}`)
+    .digest('hex')
+    .slice(0, 24);
+}
+
+/** Sorts by time and is unique: `mi2x9k3f-4c1d`. */
+export function newRunId(): string {
+  return `${systemClock.now().toString(36)}-${randomBytes(4).toString('hex')}`;
+}

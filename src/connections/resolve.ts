@@ -1,0 +1,294 @@
+/** Finds what a command or a task works on: one connection, from flags, environment and file. */
+import path from 'node:path';
+import type { WriteMode } from '../base/catalog.js';
+import type { Egress } from '../base/egress.js';
+import { ConfigError } from '../base/errors.js';
+import { isModulePath, type OwnModule } from '../base/registry.js';
+import { DEFAULT_FILE, loadConfig, validate, type LoadedConfig } from '../config/load.js';
+import { readConfigFile } from '../config/connector-file.js';
+import { DEFAULT_DESTINATION } from '../config/schema.js';
+import type { DestinationSettings } from '../destinations/kind.js';
+import { DESTINATIONS, destinationOfText } from '../destinations/registry.js';
+import type { Connector, Exchange, SourceSettings } from '../sources/connector.js';
+import { CONNECTORS } from '../sources/registry.js';
+
+/** What a command works on: one connection, checked. */
+export interface ConnectionConfig {
+  name: string;
+  source: SourceSettings;
+  destination: DestinationSettings;
+  /** The code of a connector that does not come with Headrace. Connections of the API have none. */
+  sourceModule?: OwnModule | undefined;
+  /** The same of the destination. */
+  destinationModule?: OwnModule | undefined;
+  /** Where a renewed configuration of the connector is written back to. */
+  sourceConfigFile?: string | undefined;
+  /** Streams whose files are wanted; all that have them where it is left out. */
+  fileStreams?: string[] | undefined;
+  /** Told of a renewed configuration as well. */
+  onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;
+  /** Sees each request of the connector and its answer, secrets and all. */
+  onExchange?: ((exchange: Exchange) => void) | undefined;
+  /** Folder of the embedded database, absolute. */
+  dataDir: string;
+  /** Where it may lead, where somebody else wrote it; everywhere where it is left out. */
+  egress?: Egress | undefined;
+}
+
+export interface ConnectionFlags {
+  config?: string | undefined;
+  to?: string | undefined;
+  schema?: string | undefined;
+  mode?: WriteMode | undefined;
+  streams?: string[] | undefined;
+  exclude?: string[] | undefined;
+  startDate?: string | undefined;
+  baseUrl?: string | undefined;
+  dataDir?: string | undefined;
+  maxRate?: number | undefined;
+  maxEndpointRate?: number | undefined;
+  maxConcurrency?: number | undefined;
+  share?: string | undefined;
+  manifest?: string | undefined;
+  sourceConfig?: string | undefined;
+  components?: string | undefined;
+  files?: string | undefined;
+}
+
+type Env = NodeJS.ProcessEnv;
+type PlaceOf = LoadedConfig['placeOf'];
+
+/** A source and a destination as they were written, and from where paths in them are meant. */
+interface Written {
+  name: string | undefined;
+  source: Record<string, unknown>;
+  destination: DestinationSettings;
+  /** Path of `source` in what was written, for errors. */
+  base: string[];
+  placeOf: PlaceOf;
+  folder: string;
+  dataDir: string;
+}
+
+/**
+ * Finds a connection: by its name in headrace.yaml, else a connector by name or by its module with the environment, so
+ * that nothing needs a file. Without a name, the file's only connection. Precedence: flag, environment, file, default.
+ */
+export async function resolveConnection(
+  name: string | undefined,
+  flags: ConnectionFlags,
+  env: Env,
+): Promise<ConnectionConfig> {
+  if (flags.manifest !== undefined) return fromDefinition(name, flags.manifest, flags, env);
+  const connector = name !== undefined && leadsToConnector(name) ? name : undefined;
+  const loaded = fileOf(flags, env, connector === undefined);
+  if (loaded) {
+    const names = Object.keys(loaded.config.connections);
+    const chosen = name ?? (names.length === 1 ? names[0] : undefined);
+    if (chosen !== undefined && Object.hasOwn(loaded.config.connections, chosen))
+      return fromFile(chosen, loaded, flags, env);
+    if (connector === undefined) {
+      throw new ConfigError(name === undefined ? 'which connection?' : `there is no connection ${name}`, {
+        code: 'unknown_connection',
+        place: loaded.file,
+        expected: names.join(', ') || 'at least one connection',
+        found: name ?? 'no name',
+        next: 'name one of them',
+      });
+    }
+  }
+  return fromEnvironment(connector!, flags, env, dataDirOf(flags, env, loaded));
+}
+
+/** A connector by its name, or by a module or a package as seen from here. */
+function leadsToConnector(name: string): boolean {
+  return CONNECTORS.find(name) !== undefined || CONNECTORS.locate(name, process.cwd()) !== undefined;
+}
+
+/** `needed`: without a file there is nothing to work on. */
+function fileOf(flags: ConnectionFlags, env: Env, needed: boolean): LoadedConfig | undefined {
+  const file = flags.config ?? env['HEADRACE_CONFIG'];
+  try {
+    return loadConfig(file ?? DEFAULT_FILE, env);
+  } catch (error) {
+    const missing = file === undefined && error instanceof ConfigError && error.code === 'config_missing';
+    if (!missing || needed) throw error;
+    return undefined;
+  }
+}
+
+function fromFile(chosen: string, loaded: LoadedConfig, flags: ConnectionFlags, env: Env): Promise<ConnectionConfig> {
+  const { source, destination } = loaded.config.connections[chosen]!;
+  return finish(
+    {
+      name: chosen,
+      source,
+      destination,
+      base: ['connections', chosen],
+      placeOf: loaded.placeOf,
+      folder: path.dirname(path.resolve(loaded.file)),
+      dataDir: dataDirOf(flags, env, loaded),
+    },
+    flags,
+  );
+}
+
+/** Nothing but the connector and the environment is needed, and its own configuration where it is given one. */
+async function fromEnvironment(
+  connector: string,
+  flags: ConnectionFlags,
+  env: Env,
+  dataDir: string,
+): Promise<ConnectionConfig> {
+  const folder = process.cwd();
+  const known = await CONNECTORS.get(connector, CONNECTORS.locate(connector, folder));
+  const source: Record<string, unknown> = {
+    connector,
+    ...(flags.sourceConfig === undefined ? {} : readConfigFile(flags.sourceConfig)),
+  };
+  for (const [setting, variable] of Object.entries(known.environment)) {
+    if (env[variable]) source[setting] = env[variable];
+    else if (source[setting] === undefined && known.schema.shape[setting]?.safeParse(undefined).success === false)
+      throw variableMissing(known, setting, variable);
+  }
+  return finish(
+    {
+      name: isModulePath(connector) ? known.name : connector,
+      source,
+      destination: { type: DEFAULT_DESTINATION, mode: 'upsert' },
+      base: [],
+      placeOf: (at) => `${at.join('.')} (from flags and environment)`,
+      folder,
+      dataDir,
+    },
+    flags,
+  );
+}
+
+function variableMissing({ schema }: Connector, setting: string, variable: string): ConfigError {
+  const { title, examples } = (schema.shape[setting]?.meta() ?? {}) as { title?: string; examples?: string[] };
+  return new ConfigError(`environment variable ${variable} is not set`, {
+    code: 'env_missing',
+    expected: title ?? `a value for ${setting}`,
+    found: 'none',
+    next: `export ${variable}=${examples?.[0] ?? '…'} and run again`,
+  });
+}
+
+/** `--manifest`: nothing but the definition and its configuration is needed. */
+async function fromDefinition(
+  name: string | undefined,
+  file: string,
+  flags: ConnectionFlags,
+  env: Env,
+): Promise<ConnectionConfig> {
+  const known = CONNECTORS.list().find(({ definition }) => definition !== undefined)!;
+  const { setting, config, nameOf } = known.definition!;
+  const source: Record<string, unknown> = {
+    connector: known.name,
+    [setting]: file,
+    [config]: flags.sourceConfig === undefined ? {} : readConfigFile(flags.sourceConfig),
+  };
+  if (flags.components !== undefined) source['components'] = flags.components;
+  if (flags.files !== undefined) source['files'] = flags.files;
+  const connection = await finish(
+    {
+      name: name ?? nameOf(file),
+      source,
+      destination: { type: DEFAULT_DESTINATION, mode: 'upsert' },
+      base: [],
+      placeOf: (at) => `${at.join('.')} (from flags)`,
+      folder: process.cwd(),
+      dataDir: dataDirOf(flags, env, undefined),
+    },
+    flags,
+  );
+  return { ...connection, sourceConfigFile: flags.sourceConfig };
+}
+
+/** Folder of the embedded database, absolute. */
+export function dataDirOf(flags: ConnectionFlags, env: Env, loaded: LoadedConfig | undefined): string {
+  return path.resolve(
+    flags.dataDir ??
+      env['HEADRACE_DATA_DIR'] ??
+      (loaded ? path.join(path.dirname(loaded.file), loaded.config.data_dir) : '.headrace'),
+  );
+}
+
+/**
+ * A connection whose settings come from elsewhere than a file: the API. It names what comes with Headrace, and no code
+ * is loaded for it.
+ */
+export function connectionOf(
+  name: string,
+  source: Record<string, unknown>,
+  destination: DestinationSettings,
+  dataDir: string,
+): ConnectionConfig {
+  const known = CONNECTORS.find(String(source['connector']));
+  if (!known) throw CONNECTORS.unknown(String(source['connector']), 'source.connector', true);
+  return {
+    name,
+    source: validate(known.schema, source, ['source'], (at) => at.join('.')),
+    destination,
+    dataDir,
+  };
+}
+
+async function finish(written: Written, flags: ConnectionFlags): Promise<ConnectionConfig> {
+  const { base, placeOf, folder, dataDir } = written;
+  const raw = withFlags(written.source, flags);
+  const connector = String(raw['connector']);
+  const sourceModule = CONNECTORS.locate(connector, folder);
+  if (!sourceModule && !CONNECTORS.find(connector))
+    throw CONNECTORS.unknown(connector, placeOf([...base, 'source', 'connector']));
+  const known = await CONNECTORS.get(connector, sourceModule);
+  // Paths are meant as seen from the file that names them.
+  for (const setting of Object.keys(known.places)) {
+    const value = raw[setting];
+    if (typeof value === 'string') raw[setting] = path.resolve(folder, value);
+  }
+  const source = validate(known.schema, raw, [...base, 'source'], placeOf);
+  const wanted = await destinationWith(written.destination, flags, folder);
+  const destinationModule = DESTINATIONS.locate(wanted.type, folder);
+  const kind = await DESTINATIONS.get(wanted.type, destinationModule);
+  const destination = validate(kind.schema, fitting(wanted, kind.schema.shape), [...base, 'destination'], placeOf);
+  return { name: written.name ?? known.name, source, destination, sourceModule, destinationModule, dataDir };
+}
+
+/** Settings of a source that flags give, by their names. */
+const FLAGS: Partial<Record<keyof ConnectionFlags, string>> = {
+  baseUrl: 'base_url',
+  streams: 'streams',
+  exclude: 'exclude',
+  startDate: 'start_date',
+  maxRate: 'max_rate',
+  maxEndpointRate: 'max_endpoint_rate',
+  maxConcurrency: 'max_concurrency',
+  share: 'share',
+};
+
+function withFlags(source: Record<string, unknown>, flags: ConnectionFlags): Record<string, unknown> {
+  const raw = { ...source };
+  for (const [flag, setting] of Object.entries(FLAGS) as [keyof ConnectionFlags, string][])
+    if (flags[flag] !== undefined) raw[setting] = flags[flag];
+  return raw;
+}
+
+/** Flags before what is configured. `--schema` and `--mode` count for the destination that `--to` names as well. */
+async function destinationWith(
+  configured: DestinationSettings,
+  flags: ConnectionFlags,
+  folder: string,
+): Promise<DestinationSettings> {
+  const mode = flags.mode ?? configured.mode;
+  const schema = flags.schema ?? configured.schema;
+  const base = flags.to === undefined ? configured : await destinationOfText(flags.to, folder);
+  return { ...base, mode, ...(schema === undefined ? {} : { schema }) } as DestinationSettings;
+}
+
+/** A kind without schemas is not told of one. */
+function fitting(settings: DestinationSettings, shape: Record<string, unknown>): DestinationSettings {
+  const { schema: _, ...rest } = settings;
+  return 'schema' in shape ? settings : (rest as DestinationSettings);
+}

@@ -1,0 +1,69 @@
+/** The database where workers and servers meet: the scheduler's, with what else is kept beside it. */
+import { loadConfig, type LoadedConfig } from '../config/load.js';
+import { DEFAULT_FILE } from '../config/load.js';
+import { ConnectionStore } from '../connections/connection-store.js';
+import { dataDirOf, type ConnectionFlags } from '../connections/resolve.js';
+import { SecretBox } from '../connections/secrets.js';
+import { ConfigError } from '../base/errors.js';
+import { targetFromUrl, type PostgresTarget } from '../postgres/connect.js';
+import { EmbeddedServer } from '../postgres/embedded/server.js';
+import { RunStore } from '../runs/run-store.js';
+import { WebhookInbox } from './scheduler/inbox.js';
+import { Scheduler } from './scheduler/scheduler.js';
+
+export interface Coordination {
+  scheduler: Scheduler;
+  inbox: WebhookInbox;
+  connections: ConnectionStore;
+  runs: RunStore;
+  target: PostgresTarget;
+  close(): Promise<void>;
+}
+
+export interface CoordinationFlags extends ConnectionFlags {
+  database?: string | undefined;
+  /** Connections of the API may lead to private networks and to this machine. */
+  allowPrivateTargets?: boolean | undefined;
+  /** They may name sockets and files of this machine. */
+  allowLocalFiles?: boolean | undefined;
+}
+
+/** Sessions of a process with the scheduler's database. */
+const SESSIONS = 10;
+
+/** The file that names the connections; undefined where there is none and none was asked for. */
+export function readFile(flags: CoordinationFlags, env: NodeJS.ProcessEnv): LoadedConfig | undefined {
+  const file = flags.config ?? env['HEADRACE_CONFIG'];
+  try {
+    return loadConfig(file ?? DEFAULT_FILE, env);
+  } catch (error) {
+    if (file === undefined && error instanceof ConfigError && error.code === 'config_missing') return undefined;
+    throw error;
+  }
+}
+
+/** Precedence: flag, environment, file, the embedded database of the data folder. */
+export async function openCoordination(flags: CoordinationFlags, env: NodeJS.ProcessEnv): Promise<Coordination> {
+  const loaded = readFile(flags, env);
+  const url = flags.database ?? env['DATABASE_URL'] ?? loaded?.config.database;
+  const box = SecretBox.from(env['HEADRACE_SECRET_KEY']);
+  const server = url === undefined ? await EmbeddedServer.open(dataDirOf(flags, env, loaded)) : undefined;
+  const target = server ? server.target : targetFromUrl(url!);
+  try {
+    const scheduler = await Scheduler.open(target, SESSIONS);
+    return {
+      scheduler,
+      target,
+      inbox: new WebhookInbox(scheduler),
+      connections: new ConnectionStore(scheduler.pool, box),
+      runs: new RunStore(scheduler.pool),
+      close: async () => {
+        await scheduler.close();
+        await server?.close();
+      },
+    };
+  } catch (error) {
+    await server?.close();
+    throw error;
+  }
+}

@@ -1,0 +1,163 @@
+/** Connections as the scheduler knows them: which app and credential they share a limit by, and when they run. */
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { messageOf } from '../base/errors.js';
+import { redact, registerSecret } from '../base/log.js';
+import { validate, type LoadedConfig } from '../config/load.js';
+import { connectionSchema, type ConnectionSettings, type FileConfig } from '../config/schema.js';
+import type { ConnectionStore } from '../connections/connection-store.js';
+import { fingerprintOf } from '../connections/open.js';
+import { resolveConnection, type ConnectionConfig } from '../connections/resolve.js';
+import type { IsSecret, Settings } from '../connections/secrets.js';
+import { assertTargets, isSecretOf, storedConnection } from '../connections/storable.js';
+import { CONNECTORS } from '../sources/registry.js';
+import { readFile, type Coordination, type CoordinationFlags } from './coordination.js';
+import { assertCadence, secondsOf, type Cadence } from './scheduler/cadence.js';
+import type { AppSchema } from './scheduler/cap.js';
+import type { ConnectionSetup } from './scheduler/scheduler.js';
+
+export interface KnownConnection extends ConnectionSetup {
+  cadence: Cadence | undefined;
+  priority: number;
+  webhookSecret: string | undefined;
+}
+
+/**
+ * Assumed of an API that nobody declared a limit of: two tasks at once, so that a short one need not wait for a long
+ * one.
+ */
+const UNDECLARED: AppSchema['rateLimit'] = { requests: 4, frequencySeconds: 1 };
+/** Letters of a fingerprint that tell the credentials of an app apart. */
+const CREDENTIAL_LETTERS = 12;
+
+/** The connections of the file as the scheduler knows them. Throws ConfigError that names the place. */
+export async function knownConnections(
+  loaded: LoadedConfig,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): Promise<KnownConnection[]> {
+  const known: KnownConnection[] = [];
+  for (const [name, settings] of Object.entries(loaded.config.connections)) {
+    const connection = await resolveConnection(name, { ...flags, config: loaded.file }, env);
+    const place = loaded.placeOf(['connections', name, 'schedule']);
+    known.push(await knownOf(connection, settings, loaded.config.apps, place));
+  }
+  return known;
+}
+
+async function knownOf(
+  { name, source, sourceModule }: ConnectionConfig,
+  settings: Omit<ConnectionSettings, 'source' | 'destination'>,
+  apps: FileConfig['apps'],
+  place: string,
+): Promise<KnownConnection> {
+  const connector = await CONNECTORS.get(source.connector, sourceModule);
+  const app = settings.app ?? connector.app?.(source) ?? connector.name;
+  const { schedule, webhook_secret: webhookSecret } = settings;
+  const declared = apps[app];
+  const usual = connector.limits(source).find((fact) => fact.scope === 'credential')?.usual;
+  registerSecret(webhookSecret);
+  return {
+    id: name,
+    app,
+    limit: declared
+      ? { requests: declared.rate_limit, frequencySeconds: declared.frequency_seconds }
+      : usual
+        ? { requests: Math.max(1, Math.floor((usual.requests * 1000) / usual.windowMs)), frequencySeconds: 1 }
+        : UNDECLARED,
+    maxConcurrent: settings.max_concurrent_processes,
+    partition:
+      settings.partition ?? `${app}/${fingerprintOf(...connector.credential(source)).slice(0, CREDENTIAL_LETTERS)}`,
+    cadence: cadenceOf(schedule, place),
+    priority: schedule?.priority ?? 0,
+    webhookSecret,
+  };
+}
+
+function cadenceOf(schedule: ConnectionSettings['schedule'], place: string): Cadence | undefined {
+  const cadence: Cadence | undefined =
+    schedule?.every !== undefined
+      ? { everySeconds: secondsOf(schedule.every, place) }
+      : schedule?.cron !== undefined
+        ? { cron: schedule.cron, timeZone: schedule.time_zone }
+        : undefined;
+  if (cadence) assertCadence(cadence, place);
+  return cadence;
+}
+
+/** Tells the scheduler of the file's connections and schedules; those that left the file are not run any more. */
+export async function announce(
+  { scheduler, connections }: Coordination,
+  known: KnownConnection[],
+  loaded: LoadedConfig,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  const { file, config } = loaded;
+  const origin = `${hostname()}:${path.resolve(file)}`;
+  await scheduler.setFloor(config.concurrency_floor);
+  for (const { cadence, priority, ...setup } of known) {
+    await scheduler.define(setup);
+    await scheduler.repeat(setup.id, 'sync', cadence, { priority, origin });
+  }
+  await scheduler.repeatOnly(
+    known.filter(({ cadence }) => cadence).map(({ id }) => id),
+    origin,
+  );
+  const shown = [];
+  for (const { id } of known)
+    shown.push({
+      id,
+      settings: config.connections[id] as Settings,
+      isSecret: await isSecretOf(await resolveConnection(id, { ...flags, config: file }, env)),
+    });
+  await connections.publish(origin, shown);
+}
+
+/**
+ * What the API was given as a connection: checked, and as the scheduler wants it. Throws ConfigError that names the
+ * setting.
+ */
+export async function storable(
+  name: string,
+  settings: Settings,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): Promise<{ known: KnownConnection; connection: ConnectionConfig; isSecret: IsSecret }> {
+  const loaded = readFile(flags, env);
+  const parsed = validate(connectionSchema, settings, [], (at) => at.join('.'));
+  const connection = storedConnection(name, parsed, loaded, flags, env);
+  await assertTargets(connection);
+  return {
+    known: await knownOf(connection, parsed, loaded?.config.apps ?? {}, 'schedule'),
+    connection,
+    isSecret: await isSecretOf(connection),
+  };
+}
+
+/**
+ * A connection by its name: of the file, else made through the API. Read anew each time, so that an edit counts from
+ * the next task on.
+ */
+export async function findConnection(
+  name: string,
+  connections: ConnectionStore,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): Promise<ConnectionConfig> {
+  const loaded = readFile(flags, env);
+  if (loaded && Object.hasOwn(loaded.config.connections, name)) return resolveConnection(name, flags, env);
+  const stored = await connections.open(name);
+  if (!stored) return resolveConnection(name, flags, env);
+  const settings = validate(connectionSchema, stored, [], (at) => `${name}: ${at.join('.')}`);
+  const connection = storedConnection(name, settings, loaded, flags, env);
+  // A token that is good for one use must outlive the process that got it.
+  const onConfigChange = (config: Record<string, unknown>) => {
+    void isSecretOf(connection)
+      .then((isSecret) => connections.renew(name, config, isSecret))
+      .catch((error: unknown) =>
+        process.emitWarning(redact(`the renewed configuration of ${name} could not be stored: ${messageOf(error)}`)),
+      );
+  };
+  return { ...connection, onConfigChange };
+}

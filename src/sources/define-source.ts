@@ -1,0 +1,238 @@
+/** How the author of a connector writes one: its settings, its limits, and what opens its streams. */
+import { z } from 'zod';
+import { SECRET_NAME, registerSecret } from '../base/log.js';
+import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../base/errors.js';
+import type { Clock } from '../base/clock.js';
+import type { LimitFact } from '../gate/gate.js';
+import { Admission } from '../http/admission.js';
+import { LatencyMeter } from '../http/latency.js';
+import type { Dialect } from '../http/dialects/dialect.js';
+import { ceilingFields, ceilingSchema, ceilingsOf } from './ceilings.js';
+import type { Connector, ConnectorParts, OpenedConnector, SourceSettings } from './connector.js';
+import type { Account, ChangeStream, Page, PageRequest, Stream } from './contract.js';
+import { SourceClient, type ClientOptions } from './source-client.js';
+
+/** Settings as the author's own schemas and those of every source give them. */
+export type SettingsOf<Shape extends z.ZodRawShape> = z.infer<z.ZodObject<Shape>> & SourceSettings;
+
+/** A stream as its author writes it: `stored` is true unless said, and `endpoint` is its name. */
+export type StreamDefinition = Omit<Stream, 'stored' | 'endpoint' | 'first'> &
+  Partial<Pick<Stream, 'stored' | 'endpoint' | 'first'>>;
+
+/** What a source is opened with. */
+export interface SourceParts {
+  /**
+   * A client whose every attempt, retries included, passes the gate of the connection. Several share the gate. The
+   * setting `base_url` of the connection takes the place of `baseUrl`.
+   */
+  client(options: ClientOptions): SourceClient;
+  clock: Clock;
+}
+
+/** What a source is, once it is opened. */
+export interface SourceBody {
+  streams: StreamDefinition[];
+  /** Events that tell what changed, where the API has them. */
+  changes?: ChangeStream;
+  /** Proves the credential. Default: the first page of the first stream that can be read by itself. */
+  check?(signal: AbortSignal): Promise<Account>;
+  close?(): Promise<void>;
+}
+
+export interface SourceDefinition<Shape extends z.ZodRawShape> {
+  /** a-z, 0-9, - and _, beginning with a letter: names the app and, unless said, the connection. */
+  name: string;
+  /** As people call it. Default: the name. */
+  title?: string;
+  /** What it reads, as a sentence. */
+  about?: string;
+  /** Fields of `source:` that are its own, as zod schemas with descriptions. */
+  settings?: Shape;
+  /** Settings that hold secrets. Default: those with a name such as api_key, token, password. */
+  secrets?: (keyof Shape & string)[];
+  /** Environment variables that settings are taken from: `{ api_key: 'ACME_KEY' }`. */
+  environment?: Partial<Record<(keyof Shape & string) | 'base_url', string>>;
+  /** How the API tells of its limits, by the vendor's name; `generic` knows the common headers. */
+  dialect?: string | Dialect;
+  /** The usual limits of the API: where the gate starts. What the API then says or rejects counts more. */
+  limits?: LimitFact[] | ((settings: SettingsOf<Shape>) => LimitFact[]);
+  open(settings: SettingsOf<Shape>, parts: SourceParts): SourceBody | Promise<SourceBody>;
+}
+
+/** Fields that `source:` has for every connector. */
+const commonFields = {
+  base_url: z.url().optional().describe('Where the API is, instead of its own address: a proxy or a testbed.'),
+  streams: z.array(z.string().min(1)).min(1).optional().describe('Read these streams only. Default: all.'),
+  exclude: z.array(z.string().min(1)).default([]).describe('Leave these streams out.'),
+  ...ceilingFields,
+};
+
+/**
+ * Makes a connector of a definition; a module exports it as `default`. Throws ConfigError where the definition cannot
+ * be used.
+ */
+export function defineSource<Shape extends z.ZodRawShape = Record<never, never>>(
+  definition: SourceDefinition<Shape>,
+): Connector {
+  const { name, title = name, about = '', environment = {}, limits = [] } = definition;
+  if (!/^[a-z][a-z0-9_-]{0,39}$/.test(name))
+    throw new ConfigError('the source has no usable name', {
+      code: 'bad_source',
+      place: 'name',
+      expected: 'a-z, 0-9, - and _, at most 40 characters, beginning with a letter',
+      found: String(name).slice(0, 80),
+    });
+  const own = definition.settings ?? ({} as Shape);
+  const secrets = definition.secrets ?? Object.keys(own).filter((field) => SECRET_NAME.test(field));
+  // The fields are checked by zod; that they are SettingsOf<Shape> is zod's own statement, which TypeScript cannot follow.
+  const typed = (settings: SourceSettings) => settings as SettingsOf<Shape>;
+  const factsOf = (settings: SourceSettings) => (typeof limits === 'function' ? limits(typed(settings)) : limits);
+  return {
+    name,
+    title,
+    about,
+    kind: 'own',
+    schema: z.strictObject({ connector: z.string(), ...commonFields, ...own }) as z.ZodObject &
+      z.ZodType<SourceSettings>,
+    secrets,
+    environment: environment as Record<string, string>,
+    places: {},
+    dialect: typeof definition.dialect === 'string' ? definition.dialect : undefined,
+    limits: factsOf,
+    credential: (settings) => [name, settings.base_url, ...secrets.map((secret) => JSON.stringify(settings[secret]))],
+    open: (settings, parts) => opened(definition, typed(settings), factsOf(settings), secrets, parts),
+  };
+}
+
+async function opened<Shape extends z.ZodRawShape>(
+  definition: SourceDefinition<Shape>,
+  settings: SettingsOf<Shape>,
+  facts: LimitFact[],
+  secrets: string[],
+  parts: ConnectorParts,
+): Promise<OpenedConnector> {
+  for (const name of secrets) if (typeof settings[name] === 'string') registerSecret(settings[name]);
+  const admission = new Admission(
+    parts.gateFor({ facts, ceilings: ceilingsOf(ceilingSchema.parse(settings)) }),
+    parts.clock,
+  );
+  const meter = new LatencyMeter();
+  const clients: SourceClient[] = [];
+  const body = await definition.open(settings, {
+    clock: parts.clock,
+    client: (options) => {
+      const client = new SourceClient(
+        { dialect: definition.dialect, ...options, baseUrl: settings.base_url ?? options.baseUrl },
+        { ...parts, admission, meter },
+      );
+      clients.push(client);
+      return client;
+    },
+  });
+  const streams = chosenStreams(body.streams.map(complete), settings);
+  return {
+    notes: [],
+    client: { admission, meter },
+    source: {
+      name: definition.name,
+      streams,
+      changes: body.changes,
+      check: (signal) => (body.check ? body.check(signal) : checkByPage(definition.name, streams, signal)),
+      close: async () => {
+        await body.close?.();
+        await Promise.all(clients.map((client) => client.close()));
+      },
+    },
+  };
+}
+
+function complete(definition: StreamDefinition): Stream {
+  return {
+    stored: true,
+    endpoint: definition.name,
+    ...definition,
+    page: (request) => guardedPage(definition, request),
+  };
+}
+
+/** A page that does not keep the contract, or code that fails, ends its stream with the reason, and no other. */
+async function guardedPage(stream: StreamDefinition, request: PageRequest): Promise<Page> {
+  let page: Page;
+  try {
+    page = await stream.page(request);
+  } catch (error) {
+    if (error instanceof HeadraceError) throw error;
+    throw broken(stream, 'a page', messageOf(error), error);
+  }
+  const fault = faultOf(page, request);
+  if (fault) throw broken(stream, fault.expected, fault.found);
+  return page;
+}
+
+function broken(stream: StreamDefinition, expected: string, found: string, cause?: unknown): SkippableError {
+  return new SkippableError('the connector did not give a page', {
+    code: 'connector_broken',
+    place: `stream ${stream.name}`,
+    expected,
+    found,
+    next: 'correct the page function of this stream, or leave the stream out with exclude',
+    cause,
+  });
+}
+
+function faultOf(page: Page, request: PageRequest): { expected: string; found: string } | undefined {
+  if (typeof page !== 'object' || page === null) return { expected: 'a page, as an object', found: String(page) };
+  if (!Array.isArray(page.records)) return { expected: 'records: a list', found: typeof page.records };
+  if (page.next !== null && typeof page.next !== 'string')
+    return { expected: 'next: a text, or null', found: typeof page.next };
+  if (typeof page.hasMore !== 'boolean') return { expected: 'hasMore: true or false', found: typeof page.hasMore };
+  if (page.hasMore && page.next !== null && page.next === request.cursor)
+    return { expected: 'next: the place after this page', found: 'the place of this page again' };
+  return undefined;
+}
+
+/** The streams that the settings choose, and parents that are read for the sake of their children alone. */
+function chosenStreams(streams: Stream[], { streams: wanted, exclude = [] }: SourceSettings): Stream[] {
+  const names = streams.map(({ name }) => name);
+  for (const name of [...(wanted ?? []), ...exclude])
+    if (!names.includes(name))
+      throw new ConfigError(`there is no stream ${name}`, {
+        code: 'unknown_stream',
+        place: 'source.streams, source.exclude',
+        expected: names.join(', '),
+        found: name,
+        next: 'name one of them',
+      });
+  const chosen = new Set(names.filter((name) => (wanted?.includes(name) ?? true) && !exclude.includes(name)));
+  if (chosen.size === 0)
+    throw new ConfigError('no stream is left to read', {
+      code: 'no_streams',
+      place: 'source.streams, source.exclude',
+      expected: 'at least one stream that is not excluded',
+      found: 'none',
+    });
+  const needed = new Set(chosen);
+  for (let grown = -1; grown !== needed.size;) {
+    grown = needed.size;
+    for (const { name, division } of streams)
+      if (needed.has(name) && division.kind === 'slices' && 'parent' in division.of) needed.add(division.of.parent);
+  }
+  return streams
+    .filter(({ name }) => needed.has(name))
+    .map((stream) => (chosen.has(stream.name) ? stream : { ...stream, stored: false }));
+}
+
+/** One page proves the credential; the server's clock is on its answer. */
+async function checkByPage(name: string, streams: Stream[], signal: AbortSignal): Promise<Account> {
+  const first = streams.find(({ division }) => division.kind !== 'slices');
+  const page = await first?.page({ gte: null, lt: null, cursor: null, number: 0, signal, weight: () => Infinity });
+  if (page?.serverTimeMs === undefined)
+    throw new RetriableError('the API did not tell its time', {
+      code: 'no_server_time',
+      place: first ? `stream ${first.name}` : name,
+      expected: first ? 'a Date header' : 'check(), where every stream is read by slices',
+      found: 'none',
+      next: first ? 'check the proxy between here and the API' : 'give the source a check function',
+    });
+  return { id: name, createdMs: undefined, serverTimeMs: page.serverTimeMs };
+}
