@@ -127,10 +127,7 @@ const connectors = await describeConnectors(valueOf('--with'));
 const destinations = await describeDestinations(valueOf('--with'));
 const section = (what, word, prefix) =>
   what
-    .map(
-      ({ name, about, settings: json }) =>
-        `### ${word} ${name}\n\n${about}\n\n${settingsOf(json, `${prefix}.`)}`,
-    )
+    .map(({ name, about, settings: json }) => `### ${word} ${name}\n\n${about}\n\n${settingsOf(json, `${prefix}.`)}`)
     .join('\n\n');
 const listed = {};
 for (const connector of CONNECTORS.list())

@@ -1,6 +1,7 @@
 /** The CLI: parse, dispatch, exit code. Commands load their code when they run, so that help is instant. */
 import { Command, CommanderError, Option } from 'commander';
 import { describeError, EXIT, HeadraceError } from '../base/errors.js';
+import { takeSignals } from './signals.js';
 import { json, note } from './terminal/output.js';
 import { VERSION } from '../base/version.js';
 
@@ -354,6 +355,7 @@ function run(load: () => Promise<CommandModule>, name = 'command'): (...args: un
 }
 
 export async function main(argv: string[]): Promise<void> {
+  takeSignals();
   const program = buildProgram();
   const strict = (command: Command): void => {
     command.exitOverride();

@@ -9,6 +9,7 @@ import {
 import { ConfigError, EXIT } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Worker } from '../fleet/scheduler/worker.js';
+import { stopSignal } from './signals.js';
 import { ServiceLog } from './terminal/service-log.js';
 import { openTracing } from './tracing.js';
 
@@ -60,7 +61,7 @@ export function workerOf(
 /** Until a signal: then no new tasks, and those under way commit what they fetched and go back to the queue. */
 export async function work(own: Worker, log: ServiceLog): Promise<void> {
   own.start();
-  await stopSignal(own);
+  await stopSignal(() => process.exit(own.tasks.length > 0 ? EXIT.interrupted : EXIT.complete));
   log.tell(
     'info',
     { type: 'draining', tasks: own.tasks.map(({ id }) => id) },
@@ -68,17 +69,4 @@ export async function work(own: Worker, log: ServiceLog): Promise<void> {
   );
   await own.drain(LIMITS.drainMs);
   log.tell('info', { type: 'stopped' }, 'stopped');
-}
-
-function stopSignal(own: Worker): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false;
-    const onSignal = () => {
-      if (asked) process.exit(own.tasks.length > 0 ? EXIT.interrupted : 0);
-      asked = true;
-      resolve();
-    };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
-  });
 }

@@ -29,6 +29,7 @@ import type {
 import { rateLimitedStatus } from '../../sources/manifest/airbyte/stream-status.js';
 import type { Stream } from '../../sources/contract.js';
 import { VERSION } from '../../base/version.js';
+import { onStop } from '../signals.js';
 import { note, out } from '../terminal/output.js';
 
 interface Flags {
@@ -137,9 +138,7 @@ export function read(_: unknown, flags: Flags): Promise<number> {
       });
     const states = flags.state === undefined ? [] : statesOf(readJson(flags.state, '--state'), flags.state);
     const controller = new AbortController();
-    const stop = () => controller.abort();
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
+    const stopListening = onStop({ first: () => controller.abort() });
     const withFiles = streamsWithFiles(catalog);
     const opened = await open(
       flags,
@@ -186,8 +185,7 @@ export function read(_: unknown, flags: Flags): Promise<number> {
       return summary.problems.length > 0 ? EXIT.failed : EXIT.complete;
     } finally {
       opened.stopTelling?.();
-      process.off('SIGTERM', stop);
-      process.off('SIGINT', stop);
+      stopListening();
       await opened.source.close();
     }
   });

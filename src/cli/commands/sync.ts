@@ -13,6 +13,7 @@ import { LIMITS } from '../../base/bounds.js';
 import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../../engine/report/events.js';
 import { runSync } from '../../engine/run/sync.js';
 import { rateLimitedStatus } from '../../sources/manifest/airbyte/stream-status.js';
+import { onStop } from '../signals.js';
 import { metricsText, writeMetrics } from '../metrics.js';
 import { json, note, out } from '../terminal/output.js';
 import { ProgressView } from '../terminal/progress-view.js';
@@ -152,17 +153,13 @@ function tellWait(wait: Wait, streams: string[]): void {
 
 /** The first signal pauses, the second stops at once; both leave a state that the next run continues from. */
 function pauseOnSignals(controller: AbortController, view: ProgressView): () => void {
-  const onSignal = () => {
-    if (controller.signal.aborted) process.exit(EXIT.interrupted);
-    controller.abort();
-    view.say('Pausing: what was fetched is being committed. Press Ctrl-C again to stop at once.');
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return () => {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
-  };
+  return onStop({
+    first: () => {
+      controller.abort();
+      view.say('Pausing: what was fetched is being committed. Press Ctrl-C again to stop at once.');
+    },
+    again: () => process.exit(EXIT.interrupted),
+  });
 }
 
 /** The command as it was given, without what it may have held of secrets. */

@@ -1,4 +1,5 @@
 /** headrace testbed */
+import { stopSignal } from '../signals.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
 import {
   FAULTS,
@@ -87,10 +88,7 @@ export async function command([api]: string[], flags: Flags): Promise<number> {
     );
     note(`Access token: ${TESTBED_INTERCOM_TOKEN}. Statistics: ${testbed.url}/__testbed/stats. Ctrl-C stops it.`);
   }
-  await new Promise<void>((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
-  });
+  await stopSignal();
   await testbed.close();
   return EXIT.complete;
 }

@@ -68,15 +68,33 @@ export function embeddedPlace(asked: string, account = serverAccount()): Embedde
   };
 }
 
+/** Of this process: those that are open, and those that are just being opened. */
+const opened = new Set<EmbeddedServer>();
+const opening = new Set<Promise<EmbeddedServer>>();
+
 export class EmbeddedServer {
   private constructor(
     readonly target: PostgresTarget,
     readonly place: EmbeddedPlace,
     private readonly presence: pg.Client,
-  ) {}
+  ) {
+    opened.add(this);
+  }
+
+  /** Leaves all servers of this process, for one that ends in the middle. */
+  static async closeAll(): Promise<void> {
+    await Promise.allSettled(opening);
+    await Promise.allSettled([...opened].map((server) => server.close()));
+  }
 
   /** Starts the server of a data folder, or attaches to the one that runs. */
   static async open(asked: string, clock = systemClock): Promise<EmbeddedServer> {
+    const under = EmbeddedServer.attach(asked, clock);
+    opening.add(under);
+    return under.finally(() => opening.delete(under));
+  }
+
+  private static async attach(asked: string, clock: typeof systemClock): Promise<EmbeddedServer> {
     const account = serverAccount();
     const place = embeddedPlace(asked, account);
     const deadline = clock.monotonic() + LIMITS.serverStartMs;
@@ -118,6 +136,7 @@ export class EmbeddedServer {
 
   /** Leaves; stops the server where nobody else is present. */
   async close(clock = systemClock): Promise<void> {
+    opened.delete(this);
     const pidFile = path.join(this.place.folder, 'data', 'postmaster.pid');
     let last = false;
     const socketFolder = this.target.options.host;
