@@ -33,7 +33,10 @@ export class SourceClient {
 
   constructor(
     { baseUrl, auth, headers = {}, dialect = 'generic', judge = judgeByStatus }: ClientOptions,
-    parts: Pick<ConnectorParts, 'clock' | 'random' | 'egress' | 'observe'> & { admission: Admission; meter: LatencyMeter },
+    parts: Pick<ConnectorParts, 'clock' | 'random' | 'egress' | 'observe'> & {
+      admission: Admission;
+      meter: LatencyMeter;
+    },
   ) {
     this.client = new ApiClient({
       baseUrl,
