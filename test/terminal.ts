@@ -11,6 +11,8 @@ export interface Session {
   /** Resolves once the screen shows the text after what was waited for before; rejects when the program ends first. */
   shows(text: string): Promise<void>;
   types(keys: string): void;
+  /** The terminal goes away, as when its window is closed. */
+  closes(): void;
   ended: Promise<{ code: number | null; screen: string }>;
 }
 
@@ -47,6 +49,7 @@ export function onTerminal(args: string[], options: { cwd: string; env?: Record<
   return {
     ended,
     types: (keys) => void child.stdin!.write(keys),
+    closes: () => void child.kill('SIGKILL'),
     shows: (text) =>
       new Promise((resolve, reject) => {
         look = () => {
