@@ -38,10 +38,11 @@ export class RestartableServer {
   }
 
   /** `immediate`: without writing anything back, as a crash. */
-  async restart(how: 'fast' | 'immediate'): Promise<void> {
+  async restart(how: 'fast' | 'immediate', pauseMs = 0): Promise<void> {
     const exited = new Promise((resolve) => this.process!.once('exit', resolve));
     this.process!.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT');
     await exited;
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
     await this.start();
   }
 

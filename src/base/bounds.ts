@@ -123,6 +123,11 @@ export const LIMITS = {
   lentIds: 100_000,
   /** Expected pages that a part must have to be lent to another process. */
   lentPages: 4,
+  /** A database that is gone is waited for this long: restarts and failovers take seconds, or a few minutes. */
+  databaseWaitMs: 300_000,
+  /** A run in which nothing moves, and nothing says why, is told of after the first, and ended resumably after the second. */
+  quietMs: 10_000,
+  stalledMs: 60_000,
   /** Time that the embedded server may take to start or stop. */
   serverStartMs: 60_000,
 } as const;

@@ -113,7 +113,17 @@ export interface LoanBook {
   isLed(run: string): Promise<boolean>;
 }
 
+/** Something that the destination waits for, or works on for long. Times are monotonic milliseconds. */
+export interface DestinationWait {
+  reason: string;
+  sinceMs: number;
+  /** It gives up then. */
+  untilMs?: number | undefined;
+}
+
 export interface DestinationSession {
+  /** What is waited for now. */
+  waits?(): DestinationWait[];
   /** Undefined: one process at a time. */
   loans?: LoanBook | undefined;
   capabilities: Capabilities;
@@ -159,6 +169,10 @@ export interface OpenOptions {
   beside?: boolean | undefined;
   /** Wall clock, milliseconds, to tell others since when. */
   startedMs: number;
+  /** The run was asked to stop: nothing is waited for at length any more. */
+  signal?: AbortSignal | undefined;
+  /** Called when a wait begins, to be told to people. */
+  onWait?: ((wait: DestinationWait) => void) | undefined;
 }
 
 export interface Destination {

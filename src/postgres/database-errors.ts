@@ -1,5 +1,15 @@
 /** PostgreSQL's errors in the words of those who must act on them. */
+import { redact } from '../base/log.js';
 import { codeOf, ConfigError, FatalError, HeadraceError, messageOf, RetriableError } from '../base/errors.js';
+
+/** A detail may quote a whole row. */
+const MOST_WORDS = 500;
+const LOST = new Set(['database_lost', 'database_unreachable']);
+
+/** Whether the connection is gone, and may be made again; what was under way may have been done or not. */
+export function isLost(error: unknown): boolean {
+  return LOST.has(describePostgresError(error, '').code);
+}
 
 /** SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export function describePostgresError(error: unknown, place: string): HeadraceError {
@@ -74,10 +84,12 @@ export function describePostgresError(error: unknown, place: string): HeadraceEr
   }
   if (
     code.startsWith('08') ||
-    code.startsWith('57') ||
+    (code.startsWith('57') && code !== '57014') ||
+    // The server ended a session that stood still.
+    code === '25P03' ||
     code === 'ECONNRESET' ||
     code === 'EPIPE' ||
-    /Connection terminated|not queryable/.test(found)
+    /Connection terminated|not queryable|timeout expired|Connection ended/i.test(found)
   ) {
     return new RetriableError('the connection to the database was lost', {
       code: 'database_lost',
@@ -87,11 +99,19 @@ export function describePostgresError(error: unknown, place: string): HeadraceEr
       cause,
     });
   }
-  return new FatalError('the database reported an error', {
+  // The server's own words say more than ours could, whoever shows only the message.
+  return new FatalError(`the database reported an error: ${redact(found)}`, {
     code: `postgres_${code || 'error'}`,
     place,
-    found,
+    found: wordsOf(error, found),
     next: 'run again with --debug for the details',
     cause,
   });
+}
+
+/** What PostgreSQL says besides the message: the detail, the hint, and where it happened. */
+function wordsOf(error: unknown, message: string): string {
+  const { detail, hint, where } = (error ?? {}) as { detail?: unknown; hint?: unknown; where?: unknown };
+  const more = [detail, hint, where].filter((text): text is string => typeof text === 'string' && text !== '');
+  return redact([message, ...more].join('; ')).slice(0, MOST_WORDS);
 }

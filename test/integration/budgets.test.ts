@@ -266,6 +266,7 @@ describe('the row', () => {
       () => BudgetStore.open(client, scope, 'lonely'),
       'lonely',
       (error) => errors.push(error),
+      4000,
     );
     await client.end();
     await systemClock.sleep(1200);

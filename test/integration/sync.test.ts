@@ -542,28 +542,24 @@ describe('a destination that cannot take rows', () => {
     drop();
   });
 
-  test('a severed database connection fails the run, and the next one ends with every row', async () => {
+  test('a severed database connection is made again, and the run ends with every row', async () => {
     await start({ collections: { customers: { rows: 2500, shape: 'campaigns' } }, latency: { medianMs: 40 } });
-    let severed = false;
-    const first = await syncStripe({
+    let severed = 0;
+    const summary = await syncStripe({
       url: testbed.url,
       destination,
       connection: name,
       source: { streams: ['customers'] },
       emit: (event) => {
-        if (event.type !== 'committed' || severed) return;
-        severed = true;
+        if (event.type !== 'committed' || severed++ > 2) return;
         void query(
           destination,
           `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'headrace ${name} writer%'`,
         );
       },
     });
-    expect(['failed', 'partial']).toContain(first.outcome);
-    expect(
-      (await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } }))
-        .outcome,
-    ).toBe('complete');
+    expect(severed).toBeGreaterThan(2);
+    expect(summary.outcome).toBe('complete');
     await expectSame('customers');
   });
 });

@@ -23,8 +23,7 @@ export const QUARANTINE_TABLE = '_headrace_quarantine';
 
 export async function commitBatch(client: pg.Client, batch: Batch, context: CommitContext): Promise<CommitReceipt> {
   const counts: Record<string, Counts> = {};
-  await client.query('begin');
-  try {
+  await inTransaction(client, async () => {
     const parts = batch.rows as TableRows[];
     for (const [table, rows] of groupByTable(parts)) {
       addCounts(counts, table.target.name, await storeRows(client, table, rows, batch.firstLoad, context));
@@ -40,12 +39,20 @@ export async function commitBatch(client: pg.Client, batch: Batch, context: Comm
     await rememberKeys(client, parts, context);
     await writeState(client, batch.state, context.connection);
     await addToCounters(client, counts, context.connection);
+  });
+  return { counts };
+}
+
+export async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  await client.query('begin');
+  try {
+    const result = await work();
     await client.query('commit');
+    return result;
   } catch (error) {
     await client.query('rollback').catch(() => {});
     throw error;
   }
-  return { counts };
 }
 
 function groupByTable(parts: TableRows[]): Map<Table, TableRows[]> {

@@ -4,7 +4,7 @@ import type { Egress } from '../../base/egress.js';
 import { connect, targetFromUrl, type PostgresTarget } from '../../postgres/connect.js';
 import { EmbeddedServer } from '../../postgres/embedded/server.js';
 import { describePostgresError } from '../../postgres/database-errors.js';
-import { PostgresSession } from './session.js';
+import { PostgresSession, type SessionParts } from './session.js';
 
 export interface PostgresDestination extends Destination {
   target: PostgresTarget;
@@ -13,17 +13,44 @@ export interface PostgresDestination extends Destination {
 }
 
 /** `egress`: where the URL may lead; everywhere where it is left out. */
-export function postgresDestination(url: string, schema: string, egress?: Egress): PostgresDestination {
-  return onTarget(targetFromUrl(url, egress), schema, async () => {});
+export function postgresDestination(
+  url: string,
+  schema: string,
+  egress?: Egress,
+  parts: SessionParts = {},
+): PostgresDestination {
+  return onTarget(targetFromUrl(url, egress), schema, async () => {}, parts);
 }
 
 /** Starts or joins the server below `folder`; `close` leaves it. */
-export async function embeddedDestination(folder: string, schema: string): Promise<PostgresDestination> {
-  const server = await EmbeddedServer.open(folder);
-  return { ...onTarget(server.target, schema, () => server.close()), notice: server.place.notice };
+export async function embeddedDestination(
+  folder: string,
+  schema: string,
+  parts: SessionParts = {},
+): Promise<PostgresDestination> {
+  let server = await EmbeddedServer.open(folder);
+  // One object for all who hold it: a server that is started again listens elsewhere.
+  const target = { ...server.target };
+  let reviving: Promise<void> | undefined;
+  const open = async () => {
+    const earlier = server;
+    server = await EmbeddedServer.open(folder);
+    Object.assign(target, server.target);
+    await earlier.close();
+  };
+  const revive = () => (reviving ??= open().finally(() => (reviving = undefined)));
+  return {
+    ...onTarget(target, schema, () => server.close(), { revive, ...parts }),
+    notice: server.place.notice,
+  };
 }
 
-function onTarget(target: PostgresTarget, schema: string, close: () => Promise<void>): PostgresDestination {
+function onTarget(
+  target: PostgresTarget,
+  schema: string,
+  close: () => Promise<void>,
+  parts: SessionParts,
+): PostgresDestination {
   return {
     target,
     notice: undefined,
@@ -46,7 +73,7 @@ function onTarget(target: PostgresTarget, schema: string, close: () => Promise<v
         await client.end().catch(() => {});
       }
     },
-    open: (options: OpenOptions): Promise<DestinationSession> => PostgresSession.open(target, schema, options),
+    open: (options: OpenOptions): Promise<DestinationSession> => PostgresSession.open(target, schema, options, parts),
     close,
   };
 }

@@ -1,60 +1,112 @@
 /** One connection's work on a PostgreSQL: its tables, its state, and the lock that keeps a second run out. */
-import { hostname } from 'node:os';
 import type pg from 'pg';
-import type {
-  Batch,
-  CommitReceipt,
-  Counts,
-  DestinationSession,
-  OpenOptions,
-  PreparedRows,
-  PrepareInput,
-  StateEntry,
-  StateWrite,
+import {
+  addCounts,
+  noCounts,
+  type Batch,
+  type CommitReceipt,
+  type Counts,
+  type DestinationSession,
+  type DestinationWait,
+  type OpenOptions,
+  type PreparedRows,
+  type PrepareInput,
+  type StateEntry,
+  type StateWrite,
 } from '../contract.js';
-import { codeOf, ConfigError, FatalError } from '../../base/errors.js';
+import { systemClock } from '../../base/clock.js';
 import { LIMITS } from '../../base/bounds.js';
-import { connect, type PostgresTarget } from '../../postgres/connect.js';
+import { codeOf, ConfigError, FatalError, messageOf, PausedError, RetriableError } from '../../base/errors.js';
+import { stringifyJson } from '../../base/json.js';
+import type { PostgresTarget } from '../../postgres/connect.js';
 import { describePostgresError } from '../../postgres/database-errors.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { layoutVersion, migrate } from '../../postgres/migrations.js';
 import type { DataRecord } from '../../base/catalog.js';
-import { commitBatch, QUARANTINE_TABLE, writeState, type CommitContext } from './commit.js';
-import { CONNECTION_LOCK, PostgresLoans } from './loans.js';
+import { commitBatch, inTransaction, QUARANTINE_TABLE, writeState, type CommitContext } from './commit.js';
+import { DatabaseLink, type Backend } from './link.js';
+import { PostgresLoans } from './loans.js';
+import { retakeLock, takeLock } from './lock.js';
 import { Table, type TableRows } from './table.js';
 
 const COUNTED = ['read', 'inserted', 'updated', 'unchanged', 'quarantined', 'deleted'] as const;
 /** A batch that met a deadlock or a serialisation failure is tried again this often. */
 const COMMIT_ATTEMPTS = 5;
+const REOPEN_MS = 500;
 const TRY_AGAIN = new Set(['40P01', '40001']);
 
-interface Writer {
-  client: pg.Client;
-  stages: CommitContext['stages'];
+type Stages = CommitContext['stages'];
+
+export interface SessionParts {
+  /** How long a database that is gone is waited for. */
+  waitMs?: number | undefined;
+  /** Makes the server run again, where that is ours to do. */
+  revive?: (() => Promise<void>) | undefined;
 }
 
 export class PostgresSession implements DestinationSession {
   readonly capabilities = { keys: true };
   readonly loans: PostgresLoans;
   private readonly tables = new Map<string, Table>();
-  private readonly idle: Writer[] = [];
-  private readonly waiting: ((writer: Writer) => void)[] = [];
-  private writers = 0;
   private ddl: Promise<void> = Promise.resolve();
+  /** Entries as this session left them: a database that forgot one of them after a crash is found out. */
+  private readonly versions = new Map<string, number>();
 
   private constructor(
     private readonly target: PostgresTarget,
     private readonly schema: string,
-    private readonly main: pg.Client,
+    private readonly link: DatabaseLink<Stages>,
     private readonly options: OpenOptions,
   ) {
-    this.loans = new PostgresLoans(main, options.connection);
+    this.loans = new PostgresLoans(link, options.connection);
   }
 
-  static async open(target: PostgresTarget, schema: string, options: OpenOptions): Promise<PostgresSession> {
-    const main = await connect(target, `headrace ${options.connection}`.slice(0, 63));
-    const session = new PostgresSession(target, schema, main, options);
+  /** A server that answers at all, and is lost while the session opens, is waited for as later on. */
+  static async open(
+    target: PostgresTarget,
+    schema: string,
+    options: OpenOptions,
+    parts: SessionParts = {},
+  ): Promise<PostgresSession> {
+    const sinceMs = systemClock.monotonic();
+    const untilMs = sinceMs + (parts.waitMs ?? LIMITS.databaseWaitMs);
+    const lost: Backend[] = [];
+    for (;;) {
+      try {
+        return await PostgresSession.openOnce(target, schema, options, { ...parts, lost });
+      } catch (error) {
+        const isOver = options.signal?.aborted || systemClock.monotonic() + REOPEN_MS > untilMs;
+        if (codeOf(error) !== 'database_lost' || isOver) throw error;
+        options.onWait?.({ reason: `the database is gone (${messageOf(error)})`, sinceMs, untilMs });
+        await systemClock.sleep(REOPEN_MS, options.signal);
+      }
+    }
+  }
+
+  private static async openOnce(
+    target: PostgresTarget,
+    schema: string,
+    options: OpenOptions,
+    parts: SessionParts & { lost: Backend[] },
+  ): Promise<PostgresSession> {
+    const { connection, runId, signal, onWait } = options;
+    const holdsLock = !options.readOnly && !options.beside;
+    const link = await DatabaseLink.open<Stages>({
+      ...parts,
+      target,
+      name: connection,
+      clock: systemClock,
+      signal,
+      onWait,
+      noStages: () => new Map(),
+      relock: async (client) => {
+        if (holdsLock) await retakeLock(client, { connection, runId, place: target.description });
+        await session.checkNothingForgotten(client);
+      },
+    });
+    const session = new PostgresSession(target, schema, link, options);
     try {
+      const main = link.first;
       if (options.readOnly) {
         if ((await layoutVersion(main)) === 0)
           throw new ConfigError("this database holds nothing of Headrace's yet", {
@@ -64,9 +116,10 @@ export class PostgresSession implements DestinationSession {
           });
       } else {
         await migrate(main);
-        if (!options.beside) await session.lock();
+        if (holdsLock) await takeLock(main, { connection, runId, place: target.description });
       }
-      await session.prepareTables();
+      await session.prepareTables(main);
+      link.begin();
       return session;
     } catch (error) {
       await session.close();
@@ -74,8 +127,12 @@ export class PostgresSession implements DestinationSession {
     }
   }
 
+  waits(): DestinationWait[] {
+    return this.link.waits();
+  }
+
   async loadState(): Promise<StateEntry[]> {
-    const { rows } = await this.query(
+    const { rows } = await this.link.query(
       'select stream, key, version, value from _headrace.state where connection = $1 order by stream, key',
       [this.options.connection],
     );
@@ -83,16 +140,13 @@ export class PostgresSession implements DestinationSession {
   }
 
   async writeState(writes: StateWrite[]): Promise<void> {
-    await this.withWriter(async ({ client }) => {
-      await client.query('begin');
-      try {
-        await writeState(client, writes, this.options.connection);
-        await client.query('commit');
-      } catch (error) {
-        await client.query('rollback').catch(() => {});
-        throw error;
-      }
-    });
+    if (writes.length === 0) return;
+    await this.link.onWriter(
+      'a checkpoint',
+      ({ client }) => inTransaction(client, () => writeState(client, writes, this.options.connection)),
+      async (client) => ((await this.wereWritten(client, writes)) ? { result: undefined } : undefined),
+    );
+    this.noteWritten(writes);
   }
 
   prepare(input: PrepareInput): PreparedRows {
@@ -104,14 +158,9 @@ export class PostgresSession implements DestinationSession {
     for (const table of tables) if (table.hasPendingDdl) await this.runDdl(table);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.withWriter(({ client, stages }) =>
-          commitBatch(client, batch, {
-            connection: this.options.connection,
-            runId: this.options.runId,
-            schema: this.schema,
-            stages,
-          }),
-        );
+        const receipt = await this.commitOnce(batch);
+        this.noteWritten(batch.state);
+        return receipt;
       } catch (error) {
         if (attempt < COMMIT_ATTEMPTS && TRY_AGAIN.has(sqlStateOf(error))) continue;
         throw error;
@@ -119,8 +168,70 @@ export class PostgresSession implements DestinationSession {
     }
   }
 
+  private commitOnce(batch: Batch): Promise<CommitReceipt> {
+    const { connection, runId } = this.options;
+    return this.link.onWriter(
+      'a commit',
+      ({ client, stages }) => commitBatch(client, batch, { connection, runId, schema: this.schema, stages }),
+      async (client) => {
+        if (batch.state.length > 0)
+          return (await this.wereWritten(client, batch.state)) ? { result: receiptUnknown(batch) } : undefined;
+        const adds = (batch.rows as TableRows[]).some((part) => part.rows > 0 && !part.table.keyed);
+        if (!adds) return undefined;
+        throw new RetriableError('whether rows without a key were stored is unknown', {
+          code: 'commit_unknown',
+          place: this.target.description,
+          next: 'run the same command again; it continues where it stopped',
+        });
+      },
+    );
+  }
+
+  /**
+   * Whether writes whose outcome is unknown were done: they are one transaction, so the first tells for all. The value
+   * tells ours from another's, who raised the version.
+   */
+  private async wereWritten(client: pg.Client, writes: StateWrite[]): Promise<boolean> {
+    const { stream, key, expect, value } = writes[0]!;
+    const { rows } = await client.query<{ version: number; same: boolean }>(
+      'select version, value = $4::jsonb as same from _headrace.state where connection = $1 and stream = $2 and key = $3',
+      [this.options.connection, stream, key, value === null ? null : stringifyJson(value)],
+    );
+    return value === null ? rows.length === 0 : rows[0]?.version === expect + 1 && rows[0].same;
+  }
+
+  private noteWritten(writes: StateWrite[]): void {
+    for (const { stream, key, expect, value } of writes) {
+      if (value === null) this.versions.delete(`${stream} ${key}`);
+      else this.versions.set(`${stream} ${key}`, expect + 1);
+    }
+  }
+
+  /** A server that commits asynchronously may lose the last commits in a crash: then what this run knows is not so. */
+  private async checkNothingForgotten(client: pg.Client): Promise<void> {
+    if (this.versions.size === 0) return;
+    const { rows } = await client.query<{ stream: string; key: string; version: number }>(
+      'select stream, key, version from _headrace.state where connection = $1',
+      [this.options.connection],
+    );
+    const stored = new Map(rows.map(({ stream, key, version }) => [`${stream} ${key}`, version]));
+    // Who shares a read deletes entries of others; nobody lowers a version.
+    const isShared = this.options.beside === true || this.loans.lent;
+    const lost = [...this.versions].filter(
+      ([entry, version]) => (stored.get(entry) ?? (isShared ? Infinity : 0)) < version,
+    );
+    if (lost.length === 0) return;
+    throw new PausedError('the database forgot the last commits when it crashed', {
+      code: 'commits_forgotten',
+      place: this.target.description,
+      expected: 'the state as this run left it',
+      found: `${lost.length} older entries, the first ${lost[0]![0]}`,
+      next: 'run the same command again; it continues from what is stored',
+    });
+  }
+
   async counts(): Promise<Record<string, Counts>> {
-    const { rows } = await this.query(
+    const { rows } = await this.link.query(
       `select stream, ${COUNTED.join(', ')} from _headrace.counter where connection = $1`,
       [this.options.connection],
     );
@@ -128,7 +239,7 @@ export class PostgresSession implements DestinationSession {
   }
 
   async stored(stream: string): Promise<{ keys: number; deleted: number }> {
-    const { rows } = await this.query(
+    const { rows } = await this.link.query(
       `select count(*) as keys, count("_headrace_deleted_at") as deleted from ${this.table(stream).sqlName}`,
     );
     return rows[0];
@@ -136,21 +247,14 @@ export class PostgresSession implements DestinationSession {
 
   /** Rows without a key cannot be compared: those of earlier readings give way to the last one's. */
   private async forgetEarlier(table: Table, stream: string, generation: number): Promise<number> {
-    return this.withWriter(async ({ client }) => {
-      await client.query('begin');
-      try {
-        const { rowCount } = await client.query(`delete from ${table.sqlName} where "_headrace_page" not like $1`, [
-          `${generation}.%`,
-        ]);
-        await client.query(
-          'update _headrace.counter set inserted = inserted - $3, read = read - $3 where connection = $1 and stream = $2',
-          [this.options.connection, stream, rowCount],
-        );
-        await client.query('commit');
-      } catch (error) {
-        await client.query('rollback').catch(() => {});
-        throw error;
-      }
+    return this.once('rows of earlier readings', async (client) => {
+      const { rowCount } = await client.query(`delete from ${table.sqlName} where "_headrace_page" not like $1`, [
+        `${generation}.%`,
+      ]);
+      await client.query(
+        'update _headrace.counter set inserted = inserted - $3, read = read - $3 where connection = $1 and stream = $2',
+        [this.options.connection, stream, rowCount],
+      );
       return 0;
     });
   }
@@ -174,63 +278,53 @@ export class PostgresSession implements DestinationSession {
         where += ` and ${column} >= $5`;
       }
     }
-    return this.withWriter(async ({ client }) => {
-      await client.query('begin');
-      try {
-        const { rowCount } = await client.query(
-          `update ${table.sqlName} t set "_headrace_deleted_at" = now()
+    return this.once('rows that are gone', async (client) => {
+      const { rowCount } = await client.query(
+        `update ${table.sqlName} t set "_headrace_deleted_at" = now()
            where t."_headrace_deleted_at" is null${where}
              and not exists (select 1 from _headrace.seen s where s.connection = $1 and s.stream = $2 and s.generation = $3 and s.key = ${table.keySql('t')})`,
-          parameters,
-        );
-        await client.query('delete from _headrace.seen where connection = $1 and stream = $2 and generation <= $3', [
-          this.options.connection,
-          stream,
-          generation,
-        ]);
-        await client.query(
-          'update _headrace.counter set deleted = deleted + $3 where connection = $1 and stream = $2',
-          [this.options.connection, stream, rowCount],
-        );
-        await client.query('commit');
-        return rowCount ?? 0;
-      } catch (error) {
-        await client.query('rollback').catch(() => {});
-        throw error;
-      }
+        parameters,
+      );
+      await client.query('delete from _headrace.seen where connection = $1 and stream = $2 and generation <= $3', [
+        this.options.connection,
+        stream,
+        generation,
+      ]);
+      await client.query('update _headrace.counter set deleted = deleted + $3 where connection = $1 and stream = $2', [
+        this.options.connection,
+        stream,
+        rowCount,
+      ]);
+      return rowCount ?? 0;
     });
   }
 
   async restart(stream: string): Promise<void> {
     const table = this.table(stream);
     if (table.target.mode !== 'replace') return;
-    await this.withWriter(async ({ client }) => {
-      await client.query('begin');
+    await this.once('an empty table', async (client) => {
       await client.query(`truncate ${table.sqlName}`);
       await client.query('delete from _headrace.counter where connection = $1 and stream = $2', [
         this.options.connection,
         stream,
       ]);
-      await client.query('commit');
     });
   }
 
   async publish(stream: string): Promise<void> {
     const table = this.table(stream);
     if (table.target.mode !== 'replace') return;
-    await this.withWriter(async ({ client }) => {
+    await this.once('a new table', async (client) => {
       const name = qualified(this.schema, table.publicName);
-      await client.query('begin');
       await client.query(`drop table if exists ${name}`);
       await client.query(`alter table ${table.sqlName} rename to ${quoteIdentifier(table.publicName)}`);
-      await client.query('commit');
     });
   }
 
   async lookup(stream: string, keys: DataRecord[]): Promise<(DataRecord | null)[]> {
     const table = this.table(stream);
     const wanted = keys.map((key) => table.keyText(key));
-    const { rows } = await this.query(
+    const { rows } = await this.link.query(
       `select ${table.keySql('t')} as headrace_key, to_jsonb(t) as headrace_row from ${table.sqlName} t where ${table.keySql('t')} = any($1::text[])`,
       [wanted],
     );
@@ -241,7 +335,7 @@ export class PostgresSession implements DestinationSession {
   async keysWithin(stream: string, field: string, gte: number, lt: number, limit: number): Promise<DataRecord[]> {
     const table = this.table(stream);
     const column = quoteIdentifier(table.column(field).name);
-    const { rows } = await this.query(
+    const { rows } = await this.link.query(
       `select ${table
         .keyColumns()
         .map((key) => quoteIdentifier(key.name))
@@ -254,17 +348,38 @@ export class PostgresSession implements DestinationSession {
 
   async finishRun(outcome: string, summary: unknown): Promise<void> {
     // The last commit waits for the disk, and with it all that came before.
-    await this.main.query('set synchronous_commit = on');
-    await this.query('update _headrace.run set finished_at = now(), outcome = $2, summary = $3 where id = $1', [
-      this.options.runId,
-      outcome,
-      JSON.stringify(summary),
-    ]);
+    await this.link.onMain('the end of the run', async (client) => {
+      await client.query('set synchronous_commit = on');
+      await client.query('update _headrace.run set finished_at = now(), outcome = $2, summary = $3 where id = $1', [
+        this.options.runId,
+        outcome,
+        JSON.stringify(summary),
+      ]);
+    });
   }
 
   async close(): Promise<void> {
-    await Promise.all(
-      [this.main, ...this.idle.map((writer) => writer.client)].map((client) => client.end().catch(() => {})),
+    await this.link.close();
+  }
+
+  /** One transaction that must not be done twice: where its outcome is unknown, the server knows. */
+  private once<T>(what: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+    let done: { id: number; result: T } | undefined;
+    return this.link.onWriter(
+      what,
+      ({ client }) => {
+        done = undefined;
+        return inTransaction(client, async () => {
+          const result = await work(client);
+          done = { id: (await client.query('select txid_current() as id')).rows[0].id, result };
+          return result;
+        });
+      },
+      async (client) => {
+        if (!done) return undefined;
+        const { rows } = await client.query('select txid_status($1) as status', [done.id]);
+        return rows[0].status === 'committed' ? { result: done.result } : undefined;
+      },
     );
   }
 
@@ -278,116 +393,54 @@ export class PostgresSession implements DestinationSession {
     return table;
   }
 
-  /** A lock that PostgreSQL drops with the connection, so a killed run never leaves it behind. */
-  private async lock(): Promise<void> {
-    const { connection, runId } = this.options;
-    const { rows } = await this.main.query(
-      `select pg_try_advisory_lock(hashtextextended($1, ${CONNECTION_LOCK})) as got`,
-      [connection],
-    );
-    if (!rows[0].got) {
-      const holder = await this.main.query(
-        'select id, host, pid, started_at from _headrace.run where connection = $1 and finished_at is null order by started_at desc limit 1',
-        [connection],
-      );
-      const by = holder.rows[0];
-      throw new ConfigError(`connection ${connection} is being synced by another run`, {
-        code: 'connection_locked',
-        place: this.target.description,
-        found: by
-          ? `run ${by.id}, process ${by.pid} on ${by.host}, started ${new Date(by.started_at).toISOString()}`
-          : 'a run that has not said who it is yet',
-        next: 'wait for it to end, or stop that process; everything it committed stays',
-      });
-    }
-    await this.main.query(
-      "update _headrace.run set finished_at = now(), outcome = 'killed' where connection = $1 and finished_at is null",
-      [connection],
-    );
-    await this.main.query('insert into _headrace.run (id, connection, host, pid) values ($1, $2, $3, $4)', [
-      runId,
-      connection,
-      hostname(),
-      process.pid,
-    ]);
-  }
-
-  private async prepareSchema(): Promise<void> {
-    await this.main.query(`create schema if not exists ${quoteIdentifier(this.schema)}`);
-    await this.main.query(`create table if not exists ${qualified(this.schema, QUARANTINE_TABLE)} (
+  private async prepareSchema(main: pg.Client): Promise<void> {
+    await main.query(`create schema if not exists ${quoteIdentifier(this.schema)}`);
+    await main.query(`create table if not exists ${qualified(this.schema, QUARANTINE_TABLE)} (
       stream text not null, digest text not null, key text, reason text not null, raw text not null, page text, run_id text not null,
       at timestamptz not null default now(), primary key (stream, digest))`);
   }
 
   /** Two that begin at once must not create the same table. */
-  private async prepareTables(): Promise<void> {
-    if (this.options.readOnly) return this.openTables();
-    await this.main.query('select pg_advisory_lock(hashtextextended($1, 7205513))', [this.options.connection]);
+  private async prepareTables(main: pg.Client): Promise<void> {
+    if (this.options.readOnly) return this.openTables(main);
+    await main.query('select pg_advisory_lock(hashtextextended($1, 7205513))', [this.options.connection]);
     try {
-      await this.prepareSchema();
-      await this.openTables();
+      await this.prepareSchema(main);
+      await this.openTables(main);
     } finally {
-      await this.main.query('select pg_advisory_unlock(hashtextextended($1, 7205513))', [this.options.connection]);
+      await main.query('select pg_advisory_unlock(hashtextextended($1, 7205513))', [this.options.connection]);
     }
   }
 
-  private async openTables(): Promise<void> {
+  private async openTables(main: pg.Client): Promise<void> {
     const taken = new Set<string>([QUARANTINE_TABLE]);
     for (const target of this.options.streams) {
       const name = fitIdentifier(target.name, taken);
       taken.add(name.toLowerCase());
       const table = new Table(target, this.schema, name);
       this.tables.set(target.name, table);
-      if (!this.options.readOnly) await table.open(this.main);
-      else if ((await this.main.query('select to_regclass($1) is not null as there', [table.sqlName])).rows[0].there)
-        await table.open(this.main);
+      if (!this.options.readOnly) await table.open(main);
+      else if ((await main.query('select to_regclass($1) is not null as there', [table.sqlName])).rows[0].there)
+        await table.open(main);
     }
   }
 
-  /** One at a time, so that two batches do not add the same column. */
+  /** One at a time, so that two batches do not add the same column. One that fails fails its own batch alone. */
   private runDdl(table: Table): Promise<void> {
-    this.ddl = this.ddl.then(async () => {
-      if (table.hasPendingDdl) await this.withWriter(({ client }) => table.applyDdl(client));
+    const run = this.ddl.then(async () => {
+      if (table.hasPendingDdl) await this.link.onWriter('a change of columns', ({ client }) => table.applyDdl(client));
     });
-    return this.ddl;
+    this.ddl = run.catch(() => {});
+    return run;
   }
+}
 
-  private async query(sql: string, parameters: unknown[] = []): Promise<pg.QueryResult> {
-    try {
-      return await this.main.query(sql, parameters);
-    } catch (error) {
-      throw describePostgresError(error, this.target.description);
-    }
-  }
-
-  private async withWriter<T>(work: (writer: Writer) => Promise<T>): Promise<T> {
-    const writer = await this.takeWriter();
-    try {
-      return await work(writer);
-    } catch (error) {
-      throw describePostgresError(error, this.target.description);
-    } finally {
-      const next = this.waiting.shift();
-      if (next) next(writer);
-      else this.idle.push(writer);
-    }
-  }
-
-  private async takeWriter(): Promise<Writer> {
-    const free = this.idle.pop();
-    if (free) return free;
-    if (this.writers >= LIMITS.writers) return new Promise((resolve) => this.waiting.push(resolve));
-    this.writers++;
-    try {
-      return {
-        client: await connect(this.target, `headrace ${this.options.connection} writer`.slice(0, 63)),
-        stages: new Map(),
-      };
-    } catch (error) {
-      this.writers--;
-      throw error;
-    }
-  }
+/** A commit that was done and whose counts were lost with the connection: the stored counters have them. */
+function receiptUnknown(batch: Batch): CommitReceipt {
+  const counts: Record<string, Counts> = {};
+  for (const { stream, rows, quarantined } of batch.rows)
+    addCounts(counts, stream, { ...noCounts(), read: rows + quarantined, unchanged: rows, quarantined });
+  return { counts };
 }
 
 function fieldsOf(table: Table, row: DataRecord): DataRecord {

@@ -148,7 +148,11 @@ export class Table {
 
   /** Runs what is pending, outside any transaction of rows. */
   async applyDdl(client: pg.Client): Promise<void> {
-    for (const statement of this.pendingDdl.splice(0)) await client.query(statement);
+    // Each may be done twice: one is forgotten once it is known to be done.
+    while (this.pendingDdl.length > 0) {
+      await client.query(this.pendingDdl[0]!);
+      this.pendingDdl.shift();
+    }
   }
 
   /** Encodes a page. Rows that do not fit are set aside with their reason. */

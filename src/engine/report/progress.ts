@@ -1,5 +1,6 @@
 /** Where a run stands: pulled as snapshots, computed from what is committed. */
 import type { Clock } from '../../base/clock.js';
+import type { DestinationSession } from '../../destinations/contract.js';
 import type { GateStatus, LimitView } from '../../gate/gate.js';
 import { LIMITS } from '../../base/bounds.js';
 import { parentOf, type Permits } from '../read/context.js';
@@ -24,6 +25,7 @@ export class ProgressMeter {
     private readonly memory: ByteBudget,
     private readonly clock: Clock,
     private readonly startedMs: number,
+    private readonly session: Pick<DestinationSession, 'waits'> = {},
   ) {}
 
   stop(): void {
@@ -67,6 +69,9 @@ export class ProgressMeter {
       if (Math.max(untilMs - now, now - sinceMs) > LIMITS.visibleWaitMs)
         waits.push({ reason, limit, ms: Math.max(0, untilMs - now), forMs: Math.max(0, now - sinceMs) });
     }
+    const destination = this.session.waits?.() ?? [];
+    for (const { reason, sinceMs, untilMs } of destination)
+      waits.push({ reason, ms: Math.max(0, (untilMs ?? now) - now), forMs: now - sinceMs });
     if (this.memory.full) waits.push({ reason: 'destination', ms: 0 });
     return waits;
   }

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../../base/clock.js';
 import type { Destination, DestinationSession, StateEntry, StateWrite } from '../../destinations/contract.js';
-import { HeadraceError, messageOf, PausedError } from '../../base/errors.js';
+import { codeOf, HeadraceError, messageOf, PausedError } from '../../base/errors.js';
 import type { GateStatus } from '../../gate/gate.js';
 import { LIMITS } from '../../base/bounds.js';
 import { Lender } from '../share/lender.js';
@@ -54,7 +54,22 @@ export interface SyncOptions {
 /** Positions before this are no unix seconds of any API: the default start of a history, 2008-01-01. */
 const EARLIEST_SECOND = 1_199_145_600;
 
+/** A database that crashes again and again while a run is under way is no place to go on. */
+const MOST_CRASHES = 10;
+
 export async function runSync(options: SyncOptions): Promise<RunSummary> {
+  for (let crashes = 1; ; crashes++) {
+    try {
+      return await runOnce(crashes === 1 ? options : { ...options, account: undefined });
+    } catch (error) {
+      // What this run knew of the ledger is not stored any more: it begins where the stored one stands.
+      if (codeOf(error) !== 'commits_forgotten' || crashes >= MOST_CRASHES || options.signal.aborted) throw error;
+      options.emit?.({ type: 'note', message: `${messageOf(error)}; it is read on from what is stored` });
+    }
+  }
+}
+
+async function runOnce(options: SyncOptions): Promise<RunSummary> {
   const { source, destination, connection, runId, mode, signal, clock } = options;
   const startedMs = clock.monotonic();
   setMaxListeners(0, signal); // every request in flight and every reader listens
@@ -66,6 +81,9 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
     streams: targets,
     readOnly: false,
     startedMs: clock.now(),
+    signal,
+    onWait: (wait) =>
+      options.emit?.({ type: 'wait', reason: wait.reason, ms: Math.max(0, (wait.untilMs ?? 0) - clock.monotonic()) }),
   });
   let limitMemory: LimitMemory | undefined;
   let lender: Lender | undefined;
@@ -105,7 +123,16 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
     if (changes.notice) note(changes.notice);
     if (changes.before.length > 0) await session.writeState(changes.before);
     const runs = await planStreams(options, context, writer, entries, account, changes.lost);
-    const meter = new ProgressMeter(runId, runs, options.permits, options.gateStatus, memory, clock, startedMs);
+    const meter = new ProgressMeter(
+      runId,
+      runs,
+      options.permits,
+      options.gateStatus,
+      memory,
+      clock,
+      startedMs,
+      session,
+    );
     options.onProgress?.(() => meter.snapshot());
 
     lender = session.loans && new Lender(session, session.loans, runId, runs, clock, note);

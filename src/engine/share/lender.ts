@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../../base/clock.js';
 import type { DestinationSession, Loan, LoanBook, StateEntry, StateWrite } from '../../destinations/contract.js';
-import { LedgerConflictError } from '../../base/errors.js';
+import { codeOf, LedgerConflictError, messageOf, PausedError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { decodeStream, SLICES_PREFIX, type OpenSlices } from '../../ledger/checkpoint.js';
 import { RangeReader } from '../read/range-reader.js';
@@ -20,6 +20,8 @@ const FENCE_TRIES = 50;
 export class Lender {
   private readonly over = new AbortController();
   private readonly loop: Promise<void>;
+  /** Parts that are lent, as they were granted. */
+  private readonly lent = new Map<number, Loan>();
 
   constructor(
     private readonly session: DestinationSession,
@@ -38,21 +40,36 @@ export class Lender {
   }
 
   private async watch(): Promise<void> {
+    let failingSinceMs: number | undefined;
     while (!this.over.signal.aborted) {
       try {
-        for (const loan of await this.book.of(this.runId)) {
-          if (loan.state === 'asked') await (loan.stale ? this.book.end(loan.id) : this.lend(loan));
-          else if (loan.state === 'returned' || loan.stale) await this.takeBack(loan);
-        }
+        await this.look();
+        failingSinceMs = undefined;
       } catch (error) {
-        // What stays lent ends the run as an error of its own where the database is gone for good.
-        this.note(
-          `parts lent to other workers cannot be looked after: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        failingSinceMs ??= this.clock.monotonic();
+        if (isFinal(error) || this.clock.monotonic() - failingSinceMs > LIMITS.stalledMs) return this.giveUp(error);
+        this.note(`parts lent to other workers cannot be looked after: ${messageOf(error)}`);
         await this.clock.sleep(1_000, this.over.signal);
       }
       await this.clock.sleep(POLL_MS, this.over.signal);
     }
+  }
+
+  private async look(): Promise<void> {
+    const loans = await this.book.of(this.runId);
+    for (const loan of loans) {
+      if (loan.state === 'asked') await (loan.stale ? this.book.end(loan.id) : this.lend(loan));
+      else if (loan.state === 'returned' || loan.stale) await this.takeBack(loan);
+    }
+    // A database that crashed may have forgotten that a part was lent.
+    const known = new Set(loans.map((loan) => loan.id));
+    for (const [id, lent] of this.lent) if (!known.has(id)) await this.takeBack(lent);
+  }
+
+  /** What is lent will never come back: readers that wait for it end, and the run can be resumed. */
+  private giveUp(error: unknown): void {
+    for (const { reader } of this.runs.values())
+      if (reader instanceof RangeReader && reader.isShared) reader.fail(error);
   }
 
   /** From the stream with most left to read. */
@@ -73,7 +90,9 @@ export class Lender {
     for (const { run, reader } of readers) {
       const lent = await reader.lend(LIMITS.lentPages);
       if (!lent || run.reader !== reader) continue;
-      await this.book.grant(loan.id, { stream: run.stream.name, ...lent });
+      const granted = { stream: run.stream.name, ...lent };
+      this.lent.set(loan.id, { ...loan, ...granted, state: 'granted', stale: true });
+      await this.book.grant(loan.id, granted);
       return;
     }
   }
@@ -114,10 +133,16 @@ export class Lender {
           ranges.map((each) => ({ range: each, version: versions.get(`range/${each.id}`)! + step })),
         );
       }
+      this.lent.delete(id);
       await this.book.end(id);
       return;
     }
   }
+}
+
+/** Trying again will not help. */
+function isFinal(error: unknown): boolean {
+  return error instanceof PausedError || codeOf(error) === 'database_lost';
 }
 
 /** The same entry with its next version. */

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../../base/clock.js';
 import type { Destination, DestinationSession, Loan, LoanBook } from '../../destinations/contract.js';
-import { FatalError, PausedError } from '../../base/errors.js';
+import { FatalError, LedgerConflictError, PausedError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { WriteMode } from '../../base/catalog.js';
 import { mergesOf } from '../../ledger/ledger.js';
@@ -43,6 +43,8 @@ export interface PartSummary {
 const POLL_MS = 150;
 /** A sign of life, and a look whether the part is still ours. */
 const LOOK_MS = 400;
+/** Nobody leads a run whose leader was not seen for so long. */
+const LED_GRACE_MS = 3000;
 
 export async function runPart(options: PartOptions): Promise<PartSummary> {
   const { source, destination, connection, run, borrower, mode, clock, signal } = options;
@@ -54,6 +56,8 @@ export async function runPart(options: PartOptions): Promise<PartSummary> {
     readOnly: false,
     beside: true,
     startedMs: clock.now(),
+    signal,
+    onWait: ({ reason }) => options.emit?.({ type: 'wait', reason, ms: 0 }),
   });
   const summary: PartSummary = { parts: 0, rows: 0, pages: 0, isOver: false };
   let leave: (() => Promise<void>) | undefined;
@@ -94,7 +98,11 @@ async function borrow(
   borrower: string,
 ): Promise<Loan | undefined> {
   let id: number | undefined;
-  while (!signal.aborted && (await book.isLed(run))) {
+  let aloneSinceMs: number | undefined;
+  while (!signal.aborted && !(await book.isRunOver(run))) {
+    // A leader whose connection was cut takes its lock again within moments.
+    if (await book.isLed(run)) aloneSinceMs = undefined;
+    else if (clock.monotonic() - (aloneSinceMs ??= clock.monotonic()) > LED_GRACE_MS) break;
     id ??= await book.ask(run, borrower);
     const loan = await book.look(id);
     if (loan?.state === 'granted') return loan;
@@ -130,8 +138,8 @@ async function readLoan(
     const failure = ends
       .map((end) => (end.status === 'rejected' ? (end.reason as unknown) : undefined))
       .find((reason) => reason !== undefined && !(reason instanceof PausedError));
-    // What is not ours any more its new owner reads on.
-    if (failure !== undefined && !recalled) throw failure;
+    // What is not ours any more its new owner reads on; a conflict is how that may be learned first.
+    if (failure !== undefined && !recalled && !(failure instanceof LedgerConflictError)) throw failure;
     if (ends.every((end) => end.status === 'fulfilled')) await range.apply(mergesOf(range.ledger));
     return [range, ...children].reduce(
       (sum, reader) => ({ rows: sum.rows + reader.rows, pages: sum.pages + reader.pages }),

@@ -25,8 +25,6 @@ const OWNER_SAFE_MS = 800;
 const HEARTBEAT_MS = 500;
 const LEAST_GAP_MS = 4;
 const CLOCK_SAMPLES = 3;
-/** A database that starts again is back within seconds. */
-const REOPEN_MS = 5000;
 const REOPEN_GAP_MS = 250;
 /** Answers are told at the latest after this. */
 const TELL_MS = 25;
@@ -46,6 +44,8 @@ interface Attached {
   open: () => Promise<BudgetRow>;
   member: string;
   onError: (error: unknown) => void;
+  /** How long a store that is lost is waited for. */
+  waitMs: number;
 }
 
 export class SharedGate implements Gate {
@@ -85,9 +85,15 @@ export class SharedGate implements Gate {
    * From now on the budget is shared through the store that `open` opens, again where it is lost. Nothing may be in
    * flight.
    */
-  async attach(open: () => Promise<BudgetRow>, member: string, onError: (error: unknown) => void): Promise<void> {
+  async attach(
+    open: () => Promise<BudgetRow>,
+    member: string,
+    onError: (error: unknown) => void,
+    waitMs: number = LIMITS.databaseWaitMs,
+  ): Promise<void> {
     const store = await open();
-    this.attached = { store, open, member, onError };
+    this.closing = false;
+    this.attached = { store, open, member, onError, waitMs };
     await this.synchronise(store);
     const row = await this.lock(store);
     const memory = this.state.gate.remember();
@@ -273,15 +279,18 @@ export class SharedGate implements Gate {
   }
 
   /**
-   * A connection that was lost is opened again, and until then nothing leaves: others may go on. In the end on with
-   * what is known, alone.
+   * A connection that was lost is opened again, and until then nothing leaves: others may go on, and the rows could not
+   * be stored either. In the end on with what is known, alone.
    */
   private async reopen(attached: Attached): Promise<boolean> {
     await attached.store.close().catch(() => {});
     this.pool.forget();
     this.allowance.clear();
     this.mode = 'shared';
-    for (const endMs = this.clock.monotonic() + REOPEN_MS; !this.closing;) {
+    const sinceMs = this.clock.monotonic();
+    const endMs = sinceMs + attached.waitMs;
+    this.pool.held = { reason: 'shared budget', limit: 'the database is gone', sinceMs, untilMs: endMs };
+    while (!this.closing) {
       try {
         attached.store = await attached.open();
         await this.synchronise(attached.store);
