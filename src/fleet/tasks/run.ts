@@ -81,18 +81,17 @@ export async function spreadRun(
   clock: Clock,
   over: AbortSignal,
   spread: (number: number) => Promise<void>,
+  busySince: () => number = eventLoopUse(),
 ): Promise<void> {
   if (asked !== undefined) {
     for (let number = 1; number < asked; number++) await spread(number);
     return;
   }
-  let before = performance.eventLoopUtilization();
+  busySince();
   for (let workers = 1; workers < MOST_WORKERS;) {
     await clock.sleep(LOOK_MS, over);
     if (over.aborted) return;
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, before);
-    before = now;
+    const utilization = busySince();
     const { requestsPerSecond, limitPerSecond, leftMs, waits } = snapshot();
     const hasRoom = limitPerSecond === undefined || requestsPerSecond < USED * limitPerSecond;
     if (
@@ -104,6 +103,17 @@ export async function spreadRun(
       continue;
     await spread(workers++);
   }
+}
+
+/** The share of the time since it was asked last that this process's event loop was busy. */
+function eventLoopUse(): () => number {
+  let before = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    return utilization;
+  };
 }
 
 function againOf(task: ClaimedTask): SyncOptions['again'] {
