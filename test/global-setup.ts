@@ -1,12 +1,30 @@
-/** One database for all tests: the embedded one, or the server that HEADRACE_TEST_DATABASE_URL names. */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+/**
+ * One database for all tests: the embedded one, or the server that HEADRACE_TEST_DATABASE_URL names. At the end, no test
+ * may have left a file or a process behind.
+ */
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
+import { watchLeftovers } from './leftovers.js';
 
 export default async function setup(): Promise<() => Promise<void>> {
+  const leftovers = watchLeftovers();
+  const close = await startDatabase();
+  return async () => {
+    await close();
+    const left = await leftovers.collect();
+    if (left.length === 0) return;
+    // An error here is only printed by the runner.
+    process.exitCode = 1;
+    throw new Error(`the tests left behind:\n  ${left.join('\n  ')}`);
+  };
+}
+
+async function startDatabase(): Promise<() => Promise<void>> {
   if (process.env['HEADRACE_TEST_DATABASE_URL']) return async () => {};
-  const folder = mkdtempSync(path.join(tmpdir(), 'headrace-test-'));
+  const folder = path.join(tmpdir(), 'database');
+  mkdirSync(folder);
   chmodSync(folder, 0o755);
   const server = await EmbeddedServer.open(folder);
   process.env['HEADRACE_TEST_EMBEDDED'] = folder;

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
@@ -6,9 +6,14 @@ import { ConfigError } from '../base/errors.js';
 import { loadConfig } from './load.js';
 
 function load(text: string, env: NodeJS.ProcessEnv = {}) {
-  const file = path.join(mkdtempSync(path.join(tmpdir(), 'headrace-config-')), 'headrace.yaml');
+  const folder = mkdtempSync(path.join(tmpdir(), 'headrace-config-'));
+  const file = path.join(folder, 'headrace.yaml');
   writeFileSync(file, text);
-  return loadConfig(file, env);
+  try {
+    return loadConfig(file, env);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 function fault(text: string, env: NodeJS.ProcessEnv = {}): ConfigError {
