@@ -104,13 +104,3 @@ export async function startService({
     },
   };
 }
-
-export async function until<T>(look: () => Promise<T | undefined | false>, withinMs = 30_000): Promise<T> {
-  const startedMs = performance.now();
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (performance.now() - startedMs > withinMs) throw new Error('it did not come about in time');
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}

@@ -21,6 +21,7 @@ import { TESTBED_LIVE_KEY } from '../src/testbed/index.js';
 
 export const MAIN = path.join(import.meta.dirname, '..', 'dist', 'main.js');
 
+const LOOK_MS = 5;
 let counter = 0;
 
 /** A name that no other test uses, for connections and schemas. */
@@ -136,7 +137,12 @@ export interface Ran {
 /** Runs the built program. */
 export function headrace(
   args: string[],
-  options: { env?: Record<string, string>; cwd?: string; signalAfter?: { ms: number; signal: NodeJS.Signals } } = {},
+  options: {
+    env?: Record<string, string>;
+    cwd?: string;
+    /** Sent once what is looked for is there; looked for every few milliseconds. */
+    signal?: { name: NodeJS.Signals; when: (output: string) => boolean };
+  } = {},
 ): Promise<Ran> {
   const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1', ...options.env };
   for (const name of ['STRIPE_API_KEY', 'STRIPE_BASE_URL', 'HEADRACE_CONFIG', 'HEADRACE_DATA_DIR', 'FORCE_COLOR'])
@@ -150,8 +156,20 @@ export function headrace(
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  if (options.signalAfter) setTimeout(() => child.kill(options.signalAfter!.signal), options.signalAfter.ms);
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+  const { signal } = options;
+  const look =
+    signal &&
+    setInterval(() => {
+      if (!signal.when(stdout + stderr)) return;
+      clearInterval(look);
+      child.kill(signal.name);
+    }, LOOK_MS);
+  return new Promise((resolve) =>
+    child.once('close', (code) => {
+      clearInterval(look);
+      resolve({ code, stdout, stderr });
+    }),
+  );
 }
 
 /** Throws where the program has no such command or option. */

@@ -11,7 +11,8 @@ import { ROLES } from '../../src/service/tokens.js';
 import { LIMITS } from '../../src/base/bounds.js';
 import { connect } from '../../src/postgres/connect.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
-import { startService, TEST_TOKEN, until, type TestService } from '../service-support.js';
+import { until } from '../patience.js';
+import { startService, TEST_TOKEN, type TestService } from '../service-support.js';
 
 const METHODS = ['get', 'post', 'put', 'delete'] as const;
 /** A key that the testbed refuses, so that it appears wherever errors are told. */
@@ -174,7 +175,7 @@ describe('the life of a connection', () => {
     const database = await connect(service.coordination.target, 'test');
     expect((await database.query('select count(*) as n from life.charges')).rows[0].n).toBe(6000);
     await database.end();
-  }, 90_000);
+  });
 
   test('one of a file is shown, run and paused, and edited in the file alone', async () => {
     const { client } = service;
@@ -441,7 +442,7 @@ test('a secret that was written is never read back: in no answer, event, error, 
   await client.cancelConnection('secretive');
   await until(async () => (await client.getConnection('secretive')).running === 0);
   await client.deleteConnection('secretive');
-}, 60_000);
+});
 
 interface Operation {
   method: string;
@@ -506,7 +507,7 @@ describe('who may', () => {
       // Allowed to ask: whatever else is wrong with the question.
       for (const enough of [tokens[role]!.token, token]) expect([401, 403]).not.toContain(await status(enough));
     }
-  }, 60_000);
+  });
 
   test('a token is shown once, works, and stops working when it is revoked', async () => {
     const admin = new HeadraceClient({ url: guarded.url, token });
@@ -771,7 +772,7 @@ describe('bad input', () => {
     }
     expect([...reached]).toEqual(expect.arrayContaining([200, 201, 202, 400, 404, 409, 415, 422]));
     expect(service.troubles).toEqual([]);
-  }, 120_000);
+  });
 
   test('a run may be asked for without a body, and not with one that is no JSON', async () => {
     const run = async (body?: string, type?: string) => {
@@ -833,7 +834,7 @@ describe('bad input', () => {
         `${path} ${JSON.stringify(validate.errors)} ${JSON.stringify(answer).slice(0, 500)}`,
       ).toBe(true);
     }
-  }, 60_000);
+  });
 
   test('a body that is too large, a path that is not there, a method that is not', async () => {
     const post = (body: string) =>

@@ -76,7 +76,7 @@ test('a copy that was taken in the middle of a first load goes on there, while t
     await admin.end();
     await original.drop();
   }
-}, 90_000);
+});
 
 const dumpVersion = Number(
   /\d+/.exec(spawnSync('pg_dump', ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[0] ?? 0,
@@ -149,7 +149,7 @@ describe.skipIf(dumpVersion < serverVersion)(
         drop();
         await database.drop();
       }
-    }, 90_000);
+    });
   },
 );
 
@@ -209,4 +209,4 @@ test('a copied data folder of a single machine is whole; an exported state bring
   } finally {
     drop();
   }
-}, 90_000);
+});

@@ -2,7 +2,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
+import { HoldingClock } from '../holding-clock.js';
 import { headrace, scratch } from '../support.js';
+import { seededRandom } from '../../src/base/random.js';
 
 let testbed: StripeTestbed;
 let work: { folder: string; drop: () => void };
@@ -193,15 +195,18 @@ describe('headrace', () => {
   });
 
   test('Ctrl-C pauses with exit code 75 and says how to go on; the same command ends complete', async () => {
-    const slow = await startStripeTestbed({ rows: 15000, latency: { medianMs: 150 }, limit: 'stripe-live' });
+    const clock = new HoldingClock();
+    const slow = await startStripeTestbed({ rows: 15000, latency: { medianMs: 20 }, limit: 'stripe-live' }, clock);
     try {
       const args = ['sync', 'stripe', '--base-url', slow.url, '--streams', 'customers'];
-      const paused = await run(args, LOAD, { signalAfter: { ms: 5000, signal: 'SIGINT' } });
+      clock.holdAfter(40);
+      const paused = await run(args, LOAD, { signal: { name: 'SIGINT', when: () => clock.isHolding } });
       expect(paused).toMatchObject({
         code: 75,
         stdout: expect.stringContaining('Continue with: headrace sync stripe'),
         stderr: expect.stringContaining('Pausing'),
       });
+      clock.release();
       const again = await run(args);
       expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining('Complete') });
       expect(
@@ -210,6 +215,7 @@ describe('headrace', () => {
         ).stdout.trim(),
       ).toBe('{"n":15000,"d":15000}');
     } finally {
+      clock.release();
       await slow.close();
     }
   });
@@ -225,7 +231,14 @@ describe('headrace', () => {
     });
     try {
       const args = ['sync', 'stripe', '--base-url', faulty.url, '--streams', 'customers', '-q'];
-      for (const ms of [700, 850, 1000, 1300]) await run(args, LOAD, { signalAfter: { ms, signal: 'SIGKILL' } });
+      const killed = (when: () => boolean) => run(args, LOAD, { signal: { name: 'SIGKILL', when } });
+      // While its database is made; then after so many requests, at whatever it does with their answers.
+      expect((await killed(() => existsSync(path.join(work.folder, '.headrace', 'postgres')))).code).toBeNull();
+      const random = seededRandom(11);
+      for (const most of [3, 8, 12, 16]) {
+        const until = faulty.stats().requests + 1 + random.integer(most);
+        await killed(() => faulty.stats().requests >= until);
+      }
       expect(await run(args)).toMatchObject({ code: 0, stdout: expect.stringContaining('Complete') });
       expect(
         (
@@ -294,19 +307,14 @@ describe('bad input ends with place, expectation, finding and next step, and no 
     ],
     ['a number that is none', ['testbed', 'stripe', '--port', 'x'], {}, 2, /whole number/],
   ];
-  test.each(cases)(
-    '%s',
-    async (_name, args, env, code, pattern) => {
-      const withUrl =
-        args.includes('--base-url') || args[0] === 'testbed' ? args : [...args, '--base-url', testbed.url];
-      const ran = await run(withUrl, env);
-      expect(ran.stderr).toMatch(pattern);
-      expect(ran.code).toBe(code);
-      expect(ran.stderr).not.toMatch(/\n {4}at /);
-      expect(ran.stdout + ran.stderr).not.toMatch(/secretpw|hunter2|wrong0000001/);
-    },
-    120_000,
-  );
+  test.each(cases)('%s', async (_name, args, env, code, pattern) => {
+    const withUrl = args.includes('--base-url') || args[0] === 'testbed' ? args : [...args, '--base-url', testbed.url];
+    const ran = await run(withUrl, env);
+    expect(ran.stderr).toMatch(pattern);
+    expect(ran.code).toBe(code);
+    expect(ran.stderr).not.toMatch(/\n {4}at /);
+    expect(ran.stdout + ran.stderr).not.toMatch(/secretpw|hunter2|wrong0000001/);
+  });
 
   test('bad YAML names the line', async () => {
     mkdirSync(work.folder, { recursive: true });

@@ -46,7 +46,7 @@ test('connector test reads a few records of each stream, children included, and 
   expect(ran.stdout).toContain('> POST');
   expect(ran.stdout).toContain('fields that the schema does not have');
   expect(ran.stdout + ran.stderr).not.toContain(TESTBED_INTERCOM_TOKEN);
-}, 60_000);
+});
 
 describe('connector lint', () => {
   const lint = async (manifest: string, more: { metadata?: string; changelog?: string; previous?: string } = {}) => {

@@ -36,6 +36,9 @@ afterAll(async () => {
 /** Words of a simple command line: quotes, no expansions. */
 const words = (line: string) => [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2]!);
 
+/** What a command says that runs until it is stopped. */
+const isUp = (output: string) => /joined as|Ctrl-C stops it/.test(output);
+
 describe.each(FILES)('%s', (file) => {
   const text = readFileSync(path.join(ROOT, file), 'utf8');
   const commands = blocks(text, 'sh')
@@ -72,7 +75,7 @@ describe.each(FILES)('%s', (file) => {
           args.map((arg) =>
             serves && /^40\d\d$/.test(arg) ? '0' : arg === 'http://127.0.0.1:4011' ? intercom.url : arg,
           ),
-          { env, cwd: folder, ...(serves ? { signalAfter: { ms: 4000, signal: 'SIGTERM' as const } } : {}) },
+          { env, cwd: folder, ...(serves ? { signal: { name: 'SIGTERM' as const, when: isUp } } : {}) },
         );
         expect(`${command}: exit ${ran.code} ${ran.code === 0 ? '' : ran.stderr + ran.stdout}`.trim()).toBe(
           `${command}: exit 0`,
@@ -80,7 +83,7 @@ describe.each(FILES)('%s', (file) => {
         if (into) writeFileSync(path.join(folder, into), ran.stdout);
       }
       drop();
-    }, 120_000);
+    });
 
   test('its other commands exist', () => {
     for (const block of blocks(text, 'bash'))

@@ -10,7 +10,7 @@ import { restateBinary, RestateServer } from '../../bench/lib/restate.js';
 import { connect } from '../../src/postgres/connect.js';
 import { LeaseLostError, Scheduler } from '../../src/fleet/scheduler/scheduler.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
-import { until } from '../service-support.js';
+import { until } from '../patience.js';
 import { freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';
 
 describe('adoption', () => {
@@ -125,7 +125,7 @@ describe.skipIf(restateBinary() === undefined)('through a Restate server', () =>
         },
       }),
     );
-  }, 120_000);
+  });
   afterAll(async () => {
     for (const child of processes) child.kill('SIGKILL');
     await restate?.kill();
@@ -171,10 +171,7 @@ describe.skipIf(restateBinary() === undefined)('through a Restate server', () =>
       first.child.kill('SIGKILL');
       await restate.restart();
       await start(['--endpoint', port]).told('endpoint');
-      await until(
-        async () => (await one(`select state from _headrace.task where kind = 'sync'`))['state'] === 'done',
-        90_000,
-      );
+      await until(async () => (await one(`select state from _headrace.task where kind = 'sync'`))['state'] === 'done');
       expect(await one('select count(*) as n, count(distinct id) as keys from acme.charges')).toEqual({
         n: 12_000,
         keys: 12_000,
@@ -186,5 +183,5 @@ describe.skipIf(restateBinary() === undefined)('through a Restate server', () =>
     } finally {
       await client.end();
     }
-  }, 180_000);
+  });
 });

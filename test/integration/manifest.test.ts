@@ -391,7 +391,7 @@ describe('several tokens, each with quotas of its own', () => {
     expect(seen.byToken['tok-one']!).toBeGreaterThan(20);
     expect(seen.byToken['tok-two']!).toBeGreaterThan(12);
     expect(seen.asked).toBeGreaterThan(2);
-  }, 60_000);
+  });
 
   test('pools are told apart by what they match', async () => {
     const { answer, seen } = quotaServer({
@@ -408,7 +408,7 @@ describe('several tokens, each with quotas of its own', () => {
     expect(ids(rows['items'])).toEqual(range(0, 90));
     expect(ids(rows['found'])).toEqual(range(0, 10));
     expect(seen.over).toBe(0);
-  }, 60_000);
+  });
 
   test('a pool that somebody else used up: the status that says so turns to the other token', async () => {
     const { answer, seen } = quotaServer({ 'tok-one': { core: 10, search: 1 }, 'tok-two': { core: 500, search: 1 } });
@@ -426,7 +426,7 @@ describe('several tokens, each with quotas of its own', () => {
     expect(summary.outcome).toBe('complete');
     expect(ids(rows['items'])).toEqual(range(0, 90));
     expect(seen.byToken['tok-two']!).toBeGreaterThan(60);
-  }, 60_000);
+  });
 
   test('an endpoint that keeps no quotas leaves its token to the gate alone', async () => {
     const { answer, seen } = quotaServer(
@@ -1259,7 +1259,7 @@ ${name === '' ? '' : `  filename_extractor: ${name}\n`}`,
     expect(records[0].data).not.toHaveProperty('file_reference');
     expect(readFileSync(records[0].file_reference.staging_file_url)).toEqual(content(0));
     expect((await read(false))[0]).not.toHaveProperty('file_reference');
-  }, 60_000);
+  });
 });
 
 describe('asynchronous jobs', () => {
@@ -1296,12 +1296,12 @@ describe('asynchronous jobs', () => {
     expect(summary.outcome).toBe('complete');
     expect(rows['report']!.map((row) => row['id']).toSorted()).toEqual(['1', '1', '2', '2']);
     expect(made).toBeGreaterThanOrEqual(3);
-  }, 30_000);
+  });
 
   test('a status that nobody mapped is an error that names it', async () => {
     const { summary } = await read(({ method }) => (method === 'POST' ? { id: 'j' } : { status: 'EXPLODED' }), JOB);
     expect(summary.problems[0]).toMatchObject({ stream: 'report', code: 'job_status' });
-  }, 30_000);
+  });
 });
 
 describe('classes of Python', () => {

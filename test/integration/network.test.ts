@@ -127,5 +127,5 @@ describe('the way to an API', () => {
     expect(summary.outcome).toBe('complete');
     expect(await query(destination, `select count(distinct id) as n from ${name}.customers`)).toEqual([{ n: 1500 }]);
     await destination.close();
-  }, 150_000);
+  });
 });

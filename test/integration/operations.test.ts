@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { openCoordination } from '../../src/wiring/compose-scheduler.js';
-import { startService, TEST_TOKEN, until, type TestService } from '../service-support.js';
+import { until } from '../patience.js';
+import { startService, TEST_TOKEN, type TestService } from '../service-support.js';
 import { assertCommand, freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';
 
 const ROOT = path.join(import.meta.dirname, '../..');
@@ -218,7 +219,7 @@ describe('the service, observed', () => {
     expect(spans.find(({ name }) => name === 'stream customers')?.parentSpanId).toBe(root.spanId);
     expect(traces.join('')).toContain('headrace-test');
     expect(traces.join('')).not.toContain(TESTBED_LIVE_KEY);
-  }, 60_000);
+  });
 
   test('a level that does not exist, a key that is none: an error that names the variable', async () => {
     const env = { DATABASE_URL: url, STRIPE_API_KEY: TESTBED_LIVE_KEY };
@@ -257,7 +258,7 @@ describe('the service, observed', () => {
       code: 2,
       stderr: expect.stringContaining('read, operate, admin'),
     });
-  }, 60_000);
+  });
 });
 
 test('keys are changed: status names what an older key sealed, reseal seals it anew, the old key can go', async () => {
@@ -317,7 +318,7 @@ test('keys are changed: status names what an older key sealed, reseal seals it a
     drop();
     await database.drop();
   }
-}, 60_000);
+});
 
 test('the example of the client runs a connection and watches it to its end', async () => {
   const testbed = await startStripeTestbed({ rows: 500, limit: '200/s,endpoint=200/s' });
@@ -361,4 +362,4 @@ test('the example of the client runs a connection and watches it to its end', as
     await service?.close();
     await testbed.close();
   }
-}, 60_000);
+});

@@ -8,7 +8,7 @@ import { RunRecorder } from '../../src/runs/recorder.js';
 import { RunStore } from '../../src/runs/run-store.js';
 import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
 import { Feed, type FeedItem, type Watcher } from '../../src/service/feed.js';
-import { until } from '../service-support.js';
+import { until } from '../patience.js';
 import { freshDatabase } from '../support.js';
 
 let database: Awaited<ReturnType<typeof freshDatabase>>;

@@ -7,6 +7,7 @@ import {
   TESTBED_KEY,
   type StripeTestbed,
 } from '../../src/testbed/index.js';
+import { systemClock, type Clock } from '../../src/base/clock.js';
 import { Timeline } from '../../src/testbed/shapes.js';
 
 let testbed: StripeTestbed | undefined;
@@ -84,7 +85,13 @@ test.each(
     .filter((name) => name !== 'none')
     .map((name) => [name]),
 )('limit %s rejects what is too much, and counts it', async (limit) => {
-  testbed = await startStripeTestbed({ rows: 10, limit, latency: { medianMs: 20 } });
+  // All arrive at the same instant of the testbed's clock, and none is answered before all were judged.
+  let judged = () => {};
+  const all = new Promise<void>((resolve) => (judged = resolve));
+  const atMs = systemClock.now();
+  const clock: Clock = { ...systemClock, now: () => atMs, monotonic: () => atMs, sleep: () => all };
+  testbed = await startStripeTestbed({ rows: 10, limit, latency: { medianMs: 20 } }, clock);
+  const watch = setInterval(() => testbed!.stats().requests === 60 && judged(), 1);
   const statuses = await Promise.all(
     Array.from({ length: 60 }, async () => {
       const response = await fetch(`${testbed!.url}/v1/customers?limit=1`, {
@@ -93,6 +100,7 @@ test.each(
       return { status: response.status, text: await response.text() };
     }),
   );
+  clearInterval(watch);
   const stats = testbed.stats();
   for (const { text } of statuses) expect(() => JSON.parse(text)).not.toThrow();
   expect(stats.requests).toBe(60);

@@ -243,4 +243,4 @@ test(`${HOURS} hours of schedules, failures and deaths`, async () => {
   );
   expect(left).toEqual([{ n: 0 }]);
   await pool.close();
-}, 300_000);
+});

@@ -87,12 +87,12 @@ describe.skipIf(!existsSync(SHARED))('public manifests (where they lie beside th
       compiled += source.streams.length;
     }
     expect(compiled).toBeGreaterThan(2070);
-  }, 120_000);
+  });
 
   test('of all manifests, only what names a class without a twin does not run', () => {
     for (const file of readdirSync(path.join(SHARED, 'manifests'))) {
       for (const { stream: name, problems } of coverageOf(loadManifest(path.join(SHARED, 'manifests', file)), TWINS))
         for (const problem of problems) expect(problem, `${file} ${name}`).toContain('has no twin');
     }
-  }, 120_000);
+  });
 });
