@@ -104,3 +104,6 @@ export async function startService({
     },
   };
 }
+
+/** Where tests of a service have always found it. */
+export { until } from './patience.js';
