@@ -441,7 +441,12 @@ export class CredentialGate implements Gate {
     const out: LimitView[] = [];
     for (const { name, scope, endpoint, governor } of this.limits.values()) {
       const view = governor.view(nowMs);
-      out.push({ ...view, name: endpoint === '' ? name : `${name} ${endpoint}`, scope });
+      out.push({
+        ...view,
+        name: endpoint === '' ? name : `${name} ${endpoint}`,
+        scope,
+        ...(endpoint === '' ? {} : { endpoint }),
+      });
     }
     for (const [name, budget] of this.budgets) {
       out.push({

@@ -111,6 +111,8 @@ export interface Answer {
 export interface LimitView {
   name: string;
   scope: LimitScope | 'account';
+  /** Which endpoint's requests it counts; all where it is left out. */
+  endpoint?: string | undefined;
   /** What the gate aims at, per second. */
   perSecond: number;
   quota?: number | undefined;

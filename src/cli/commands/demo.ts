@@ -10,7 +10,9 @@ import { connect } from '../../postgres/connect.js';
 import { EmbeddedServer } from '../../postgres/embedded/server.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY } from '../../testbed/index.js';
 import { duration, note, out, table } from '../terminal/output.js';
+import { ProgressView } from '../terminal/progress-view.js';
 import { summaryText } from '../terminal/summary.js';
+import type { Progress } from '../../engine/report/events.js';
 import { syncConnection } from './sync.js';
 
 /** Rows of the other streams, as shares of the customers, and how they lie in time. */
@@ -110,6 +112,8 @@ async function killHalfWay(env: NodeJS.ProcessEnv, total: number): Promise<numbe
     ],
     { env, stdio: ['ignore', 'pipe', 'inherit'] },
   );
+  const view = new ProgressView(true);
+  let progress: Progress | undefined;
   let rows = 0;
   let rest = '';
   child.stdout.setEncoding('utf8');
@@ -117,17 +121,18 @@ async function killHalfWay(env: NodeJS.ProcessEnv, total: number): Promise<numbe
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) {
-      const event = line.startsWith('{')
-        ? (JSON.parse(line) as { type: string; rows?: number; stream?: string })
-        : { type: '' };
-      if (event.type !== 'committed') continue;
-      rows += event.rows ?? 0;
-      if (process.stderr.isTTY) process.stderr.write(`\r   ${rows.toLocaleString('en-US')} rows committed`);
+      const event = line.startsWith('{') ? (JSON.parse(line) as Progress & { type: string }) : undefined;
+      if (event?.type === 'progress') {
+        progress = event;
+        view.start(() => progress!);
+      }
+      if (event?.type !== 'committed') continue;
+      rows += event.rows;
       if (rows >= total / 2) child.kill('SIGKILL');
     }
   });
   await ended(child);
-  if (process.stderr.isTTY) process.stderr.write('\r\u001b[0K');
+  view.stop();
   return rows;
 }
 

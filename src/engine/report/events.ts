@@ -18,6 +18,8 @@ export interface StreamProgress {
   openRanges: number;
   /** Children: slices waiting. */
   openSlices: number;
+  /** What holds it to its pace: of the limits that count its requests, the one that is used most. */
+  limit?: { name: string; perSecond: number | undefined; usedPerSecond: number } | undefined;
   error?: string;
 }
 
@@ -52,7 +54,7 @@ export interface Progress {
   /** Rejections by what the server said. */
   rejectedFor: Record<string, number>;
   requestsPerSecond: number;
-  /** Undefined where no limit is known. */
+  /** What the streams that are read now may use together; undefined where no limit is known. */
   limitPerSecond: number | undefined;
   /** What is known of each limit, and how much of it is used. */
   limits: LimitUse[];

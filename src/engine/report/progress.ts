@@ -42,7 +42,7 @@ export class ProgressMeter {
     const first = this.samples[0]!;
     const seconds = Math.max(0.001, (now - first.atMs) / 1000);
     const gate = this.gateStatus();
-    const streams = runs.map((run) => run.progress());
+    const streams = runs.map((run) => ({ ...run.progress(), limit: bindingLimit(run, gate) }));
     return {
       runId: this.runId,
       elapsedMs: now - this.startedMs,
@@ -52,7 +52,7 @@ export class ProgressMeter {
       rejections: gate.rejections,
       rejectedFor: gate.rejectedFor,
       requestsPerSecond: gate.sentPerSecond,
-      limitPerSecond: Number.isFinite(gate.limitPerSecond) ? gate.limitPerSecond : undefined,
+      limitPerSecond: this.usable(runs, gate),
       limits: gate.limits.map(useOf),
       waits: this.waits(gate, now),
       leftMs: this.stopped ? 0 : this.left(runs, streams, gate),
@@ -60,6 +60,14 @@ export class ProgressMeter {
       bufferedBytes: this.memory.inUse,
       streams,
     };
+  }
+
+  /** One endpoint cannot use what the others have: of the whole limit, what the streams that are read could use. */
+  private usable(runs: StreamRun[], gate: GateStatus): number | undefined {
+    const endpoints = new Set(runs.filter(({ status }) => status === 'reading').map(({ stream }) => stream.endpoint));
+    const together = [...endpoints].reduce((sum, endpoint) => sum + this.permits.rateOf(endpoint), 0);
+    const limit = Math.min(gate.limitPerSecond, endpoints.size === 0 ? Infinity : together);
+    return Number.isFinite(limit) ? limit : undefined;
   }
 
   private waits(gate: GateStatus, now: number): Wait[] {
@@ -99,6 +107,25 @@ function childrenToCome(run: StreamRun, streams: StreamProgress[]): number {
   const own = streams.find((stream) => stream.name === run.stream.name);
   if (!parent || !own || parent.pages === 0) return 0;
   return ((own.pages + own.openSlices) / parent.pages) * parent.expectedPages;
+}
+
+/** A limit of one endpoint goes before one of all that is used as much. */
+function bindingLimit({ status, stream }: StreamRun, gate: GateStatus): StreamProgress['limit'] {
+  if (status !== 'reading') return undefined;
+  const own = gate.limits.find(({ endpoint }) => endpoint === stream.endpoint)?.usedPerSecond;
+  const uses = gate.limits
+    .filter(({ endpoint, knownBy }) => (endpoint ?? stream.endpoint) === stream.endpoint && knownBy !== 'searching')
+    .filter(({ perSecond }) => Number.isFinite(perSecond) && perSecond > 0)
+    .map(({ name, endpoint, scope, perSecond, usedPerSecond }) => {
+      const perEndpoint = endpoint === undefined && scope === 'endpoint';
+      return {
+        name: endpoint === undefined ? name : name.slice(0, -endpoint.length - 1),
+        perSecond,
+        usedPerSecond: perEndpoint ? (own ?? 0) : usedPerSecond,
+      };
+    });
+  const share = (use: (typeof uses)[number]) => Math.round((100 * use.usedPerSecond) / use.perSecond);
+  return uses.toSorted((a, b) => share(b) - share(a) || a.perSecond - b.perSecond)[0];
 }
 
 function useOf(limit: LimitView): LimitUse {

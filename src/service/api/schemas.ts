@@ -161,6 +161,10 @@ const streamProgress = z.object({
     .describe('Committed parts of the span, from oldest (0) to newest (1).'),
   open_ranges: count,
   open_slices: count,
+  limit: z
+    .object({ name: z.string(), per_second: z.number().nullish(), used_per_second: z.number() })
+    .nullish()
+    .describe('What holds it to its pace: of the limits that count its requests, the one that is used most.'),
   error: z.string().optional(),
 });
 export const progressSchema = z

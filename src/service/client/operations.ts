@@ -311,6 +311,12 @@ export type Progress = {
     }[];
     open_ranges: number;
     open_slices: number;
+    /** What holds it to its pace: of the limits that count its requests, the one that is used most. */
+    limit?: {
+      name: string;
+      per_second?: number | null | undefined;
+      used_per_second: number;
+    } | null | undefined;
     error?: string | undefined;
   }[];
 } | null;
