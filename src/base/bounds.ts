@@ -66,6 +66,10 @@ export const LIMITS = {
   requestMs: 300_000,
   /** What a dead process had under way counts as in flight no longer than this: its sockets died with it. */
   deadRequestMs: 10_000,
+  /** Headers of one answer: Python takes lines of 64 KiB, and some APIs send several long ones. */
+  headerBytes: 256 * 1024,
+  /** Redirects of one request that are followed, as many as Python's requests follows. */
+  redirects: 30,
   /** One response body: a page of 100 objects of 300 KB each. */
   responseBytes: 64 * 1024 * 1024,
   /** Text of a manifest, in characters. */

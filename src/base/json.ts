@@ -6,9 +6,11 @@ const LONG_DIGITS = 16;
 
 export function parseJson(text: string): unknown {
   if (!hasLongInteger(text)) return JSON.parse(text);
-  return parseLossless(text, undefined, (digits) =>
-    /^-?\d+$/.test(digits) && !isSafeNumber(digits) ? BigInt(digits) : Number(digits),
-  );
+  return parseLossless(text, undefined, {
+    parseNumber: (digits) => (/^-?\d+$/.test(digits) && !isSafeNumber(digits) ? BigInt(digits) : Number(digits)),
+    // As JSON.parse has it, and Python.
+    onDuplicateKey: ({ newValue }) => newValue,
+  });
 }
 
 /** JSON.stringify that writes bigint as digits. */

@@ -1,9 +1,16 @@
 /** The HTTP client: every attempt, retries included, passes the gate. */
-import { isAscii } from 'node:buffer';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../base/clock.js';
 import type { Egress } from '../base/egress.js';
-import { codeOf, FatalError, HeadraceError, messageOf, PausedError, RetriableError } from '../base/errors.js';
+import {
+  codeOf,
+  ConfigError,
+  FatalError,
+  HeadraceError,
+  messageOf,
+  PausedError,
+  RetriableError,
+} from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Random } from '../base/random.js';
 import type { LimitSigns, Ticket } from '../gate/gate.js';
@@ -11,9 +18,13 @@ import type { Admission } from './admission.js';
 import { bounded } from './dialects/bounded.js';
 import type { Dialect } from './dialects/dialect.js';
 import { parseJson } from '../base/json.js';
+import { redact } from '../base/log.js';
+import { charsetOf, textOfBody, unpacked } from './bodies.js';
+import type { Cookies } from './cookies.js';
 import { Deadline } from './deadline.js';
 import { assertTarget, newDispatcher } from './dispatcher.js';
 import { LatencyMeter } from './latency.js';
+import { isRedirect, redirected, type SentRequest } from './redirects.js';
 import { parseRetryAfter } from './dialects/retry-after.js';
 
 /** A request whose address and headers are made anew for each attempt: a token may have been renewed since. */
@@ -23,6 +34,10 @@ export interface OutgoingRequest {
   url: string;
   headers: Record<string, string>;
   body: string | undefined;
+  /** Names of headers, in lower case, that hold a credential: a redirect to another host does not get them. */
+  credentials?: readonly string[] | undefined;
+  /** The body holds a credential. */
+  secretBody?: boolean | undefined;
 }
 
 export interface ApiRequest {
@@ -32,7 +47,9 @@ export interface ApiRequest {
   /** What is sent instead of method, path and headers. */
   outgoing?: (ticket: Ticket) => Promise<OutgoingRequest>;
   /** Reads the body of an answer below 400, where it is not plain JSON. May throw RetriableError. */
-  decode?: (body: Buffer) => unknown;
+  decode?: (body: Buffer, headers: ApiResponse['headers']) => unknown;
+  /** What the server set is sent again, and what it sets now is kept. */
+  cookies?: Cookies | undefined;
   /** The same as the client's, for this request alone. */
   dialect?: Dialect;
   judge?: (response: ApiResponse, request: ApiRequest) => Verdict;
@@ -93,6 +110,11 @@ export interface AttemptEvent {
   waitMs?: number | undefined;
 }
 
+interface Attempt {
+  sent: SentRequest;
+  response: ApiResponse;
+}
+
 export class ApiClient {
   private readonly dispatcher: Dispatcher;
   private readonly origin: string;
@@ -125,6 +147,7 @@ export class ApiClient {
     let last = '';
     let attempt = 1;
     const firstMs = clock.monotonic();
+    let hop: SentRequest | undefined;
     while (attempt <= (this.answered ? LIMITS.attempts : LIMITS.firstAttempts)) {
       const retry = attempt > 1 || last !== '';
       ticket ??= await admission.admit({
@@ -139,11 +162,17 @@ export class ApiClient {
       let verdict: Verdict | undefined;
       let signs: LimitSigns = { readings: [] };
       try {
-        response = await this.send(request, ticket);
+        const [from, permit]: [SentRequest | undefined, Ticket] = [hop, ticket];
+        hop = undefined;
+        const attempted = await this.send(request, async () => from ?? this.compose(request, permit));
+        const { sent } = attempted;
+        ({ response } = attempted);
         this.answered = true;
         this.serverTimeMs = response.serverTimeMs ?? this.serverTimeMs;
         signs = bounded(request.dialect ?? this.options.dialect)({ ...response, receivedMs: clock.now() });
-        if (!signs.rejection) verdict = (request.judge ?? this.options.judge)(response, request);
+        const { location } = response.headers;
+        if (isRedirect(response.status, location)) hop = redirected(sent, response.status, location);
+        else if (!signs.rejection) verdict = (request.judge ?? this.options.judge)(response, request);
       } catch (error) {
         verdict = this.verdictOfFailure(error, request);
       }
@@ -165,6 +194,11 @@ export class ApiClient {
           reason,
           waitMs,
         });
+      if (hop && !verdict) {
+        // Where it leads is asked at once, by a request that the limits count like any other.
+        note('ok');
+        continue;
+      }
       if (!verdict) {
         // A rejection is no failure: the gate decides when the next attempt may leave, and for how long it is worth
         // trying.
@@ -237,34 +271,51 @@ export class ApiClient {
     return { kind: 'retry', reason: code ? `${code}: ${messageOf(error)}` : messageOf(error) };
   }
 
+  private async compose(request: ApiRequest, ticket: Ticket): Promise<SentRequest> {
+    const made = await request.outgoing?.(ticket);
+    const headers = {
+      accept: 'application/json',
+      'user-agent': 'headrace',
+      ...this.options.headers,
+      ...(made?.headers ?? request.headers),
+    };
+    assertHeaders(headers, request.endpoint);
+    return {
+      method: made?.method ?? request.method ?? 'GET',
+      url: made?.url ?? `${this.origin}${this.prefix}${request.path}`,
+      headers,
+      body: made?.body,
+      credentials: [...(made?.credentials ?? []), ...secretHeaders(headers)],
+      secretBody: made?.secretBody,
+    };
+  }
+
   /** One attempt, which ends within LIMITS.requestMs whatever the server does. */
-  private async send(request: ApiRequest, ticket: Ticket): Promise<ApiResponse> {
+  private async send(request: ApiRequest, compose: () => Promise<SentRequest>): Promise<Attempt> {
     const deadline = new Deadline(this.options.clock, request);
     try {
-      return await deadline.keep(this.exchange(request, ticket, deadline));
+      return await deadline.keep(
+        compose().then(async (sent) => ({ sent, response: await this.exchange(request, sent, deadline) })),
+      );
     } finally {
       deadline.done();
     }
   }
 
-  private async exchange(request: ApiRequest, ticket: Ticket, deadline: Deadline): Promise<ApiResponse> {
-    const made = await request.outgoing?.(ticket);
-    const url = made && new URL(made.url);
-    if (this.options.egress) await assertTarget(this.options.egress, url?.href ?? this.origin);
+  private async exchange(request: ApiRequest, sent: SentRequest, deadline: Deadline): Promise<ApiResponse> {
+    const url = new URL(sent.url);
+    if (this.options.egress) await assertTarget(this.options.egress, url.href);
+    const cookie = 'cookie' in sent.headers ? undefined : request.cookies?.headerFor(sent.url);
     const answer = await this.dispatcher.request({
-      origin: url?.origin ?? this.origin,
-      path: url ? url.pathname + url.search : this.prefix + request.path,
-      method: (made?.method ?? request.method ?? 'GET') as Dispatcher.HttpMethod,
-      headers: {
-        accept: 'application/json',
-        'user-agent': 'headrace',
-        ...this.options.headers,
-        ...(made?.headers ?? request.headers),
-      },
-      ...(made?.body === undefined ? {} : { body: made.body }),
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: sent.method as Dispatcher.HttpMethod,
+      headers: cookie === undefined ? sent.headers : { ...sent.headers, cookie },
+      ...(sent.body === undefined ? {} : { body: sent.body }),
       signal: deadline.signal,
     });
     deadline.bodyBegins();
+    request.cookies?.take(sent.url, answer.headers['set-cookie']);
     const chunks: Buffer[] = [];
     let bytes = 0;
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
@@ -286,13 +337,13 @@ export class ApiClient {
       throw new RetriableError(`the body ends after ${bytes} of ${length} bytes`, { code: 'body_cut' });
     }
     const headers = answer.headers;
-    const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);
+    const packed = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes);
     const date = Date.parse(String(headers['date'] ?? ''));
     const response = { status: answer.statusCode, headers, serverTimeMs: Number.isNaN(date) ? undefined : date, bytes };
-    if (request.decode && response.status < 400) return { ...response, body: request.decode(body) };
-    // Decoding UTF-8 costs as much as parsing; most bodies are ASCII.
-    const text = body.toString(isAscii(body) ? 'latin1' : 'utf8');
-    return { ...response, body: this.parse(text, response.status, headers) };
+    if (isRedirect(response.status, headers['location'])) return { ...response, body: undefined };
+    const body = unpacked(packed, headers);
+    if (request.decode && response.status < 400) return { ...response, body: request.decode(body, headers) };
+    return { ...response, body: this.parse(textOfBody(body, charsetOf(headers)), response.status, headers) };
   }
 
   /** A body that is no JSON is only of use where the status already tells the story. */
@@ -313,6 +364,30 @@ export class ApiClient {
         cause: error,
       });
     }
+  }
+}
+
+/** Headers that hold what is registered as a secret: a connector may write a key into any. */
+function secretHeaders(headers: Record<string, string>): string[] {
+  return Object.entries(headers).flatMap(([name, value]) => (redact(value) === value ? [] : [name.toLowerCase()]));
+}
+
+/** A value that cannot be sent is the configuration's fault, and no reason to try again. */
+function assertHeaders(headers: Record<string, string>, endpoint: string): void {
+  for (const [name, value] of Object.entries(headers)) {
+    const fault = /[\r\n]/.test(value)
+      ? 'a line break'
+      : /[^\t\x20-\x7e\x80-\xff]/.test(value)
+        ? 'a character that headers cannot hold'
+        : undefined;
+    if (fault === undefined) continue;
+    throw new ConfigError(`the header ${name} of a request cannot be sent`, {
+      code: 'bad_header',
+      place: endpoint,
+      expected: 'one line of plain text',
+      found: fault,
+      next: 'check the value in the configuration: a key that was copied often brings a line break with it',
+    });
   }
 }
 

@@ -9,6 +9,7 @@ export function newDispatcher(egress: Egress | undefined): Dispatcher {
     pipelining: 1,
     headersTimeout: LIMITS.headersTimeoutMs,
     bodyTimeout: LIMITS.bodyTimeoutMs,
+    maxHeaderSize: LIMITS.headerBytes,
     ...(egress ? { connect: guarded(egress) } : {}),
   });
 }
