@@ -265,9 +265,10 @@ describe('authentication', () => {
     let valid = 'refresh-1';
     let access = '';
     let refreshes = 0;
-    const answer: Answer = ({ path: at, json, headers }) => {
+    const answer: Answer = ({ path: at, body, headers }) => {
       if (at === '/token') {
-        if (json['refresh_token'] !== valid || json['client_secret'] !== 'cs')
+        const form = new URLSearchParams(body);
+        if (form.get('refresh_token') !== valid || form.get('client_secret') !== 'cs')
           return new Reply(400, { error: 'invalid_grant' });
         refreshes++;
         valid = `refresh-${refreshes + 1}`;

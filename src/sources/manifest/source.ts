@@ -4,7 +4,8 @@ import type { Egress } from '../../base/egress.js';
 import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../../base/errors.js';
 import type { Ceilings, Gate, InterchangeableGates, LimitFact, QuotaSource } from '../../gate/gate.js';
 import { Admission } from '../../http/admission.js';
-import { ApiClient, type AttemptEvent } from '../../http/client.js';
+import { ApiClient, retryAfterOf, type ApiResponse, type AttemptEvent } from '../../http/client.js';
+import { charsetOf, textOfBody } from '../../http/bodies.js';
 import type { Dialect } from '../../http/dialects/dialect.js';
 import { DIALECTS } from '../../http/dialects/vendors.js';
 import { parseJson } from '../../base/json.js';
@@ -13,7 +14,8 @@ import type { Account, Source, Stream } from '../contract.js';
 import { schemaOf } from './catalog.js';
 import { placeOf, type Manifest } from './document/manifest.js';
 import { isObject, type JsonObject } from './document/read.js';
-import { authenticator, chosenAuthenticator, type Authenticator, type SendPlain } from './runtime/auth.js';
+import { authenticator, chosenAuthenticator } from './runtime/auth.js';
+import type { Authenticator, SendPlain } from './runtime/credential.js';
 import { budgetFacts } from './runtime/api-budget.js';
 import { dynamicSchema } from './runtime/dynamic-schema.js';
 import { GroupLock } from './runtime/group-lock.js';
@@ -395,9 +397,14 @@ class Builder {
       endpoint: 'login',
       interactive: true,
       signal: new AbortController().signal,
-      outgoing: async () => ({ ...request, headers: { accept: 'application/json', ...request.headers } }),
-      decode: (body) => parseJson(body.toString('utf8')),
-      judge: ({ status }) => (status >= 500 ? { kind: 'retry', reason: `status ${status}` } : { kind: 'ok' }),
+      outgoing: async () => ({ ...request, headers: { accept: '*/*', ...request.headers } }),
+      decode: parsedOrNothing,
+      // What a login is limited by is none of the API's own limits: it is tried again, a little later.
+      dialect: () => ({ readings: [] }),
+      judge: (answer) =>
+        answer.status >= 500 || answer.status === 429
+          ? { kind: 'retry', reason: `status ${answer.status}`, retryAfterMs: retryAfterOf(answer) }
+          : { kind: 'ok' },
     });
     return { status: response.status, body: response.body, serverTimeMs: response.serverTimeMs };
   };
@@ -410,7 +417,12 @@ class Builder {
     const parts = { ...emptyParts(), ...login.parts({}) };
     await own.apply(parts);
     const request = login.finish(parts, {}, undefined);
-    const { status, body } = await this.sendPlain(request);
+    // All of it serves to log in.
+    const { status, body } = await this.sendPlain({
+      ...request,
+      credentials: Object.keys(request.headers),
+      secretBody: true,
+    });
     if (status >= 400)
       throw new ConfigError('the login was refused', {
         code: 'login_refused',
@@ -477,6 +489,15 @@ class Builder {
       );
     }
     return { id: this.kit.manifest.name, createdMs: undefined, serverTimeMs: serverTimeMs ?? this.kit.clock.now() };
+  }
+}
+
+/** An answer of a login; what is no JSON holds no token. */
+function parsedOrNothing(body: Buffer, headers: ApiResponse['headers']): unknown {
+  try {
+    return parseJson(textOfBody(body, charsetOf(headers)));
+  } catch {
+    return undefined;
   }
 }
 

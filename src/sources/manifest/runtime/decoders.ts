@@ -1,13 +1,18 @@
 /** Bodies of responses as documents: JSON, lines, CSV, XML, packed or not. */
 import { gunzipSync, inflateRawSync } from 'node:zlib';
-import { RetriableError } from '../../../base/errors.js';
+import { ConfigError, RetriableError } from '../../../base/errors.js';
 import { parseJson } from '../../../base/json.js';
 import { LIMITS } from '../../../base/bounds.js';
+import { isGzip, knownCharset, textOfBody } from '../../../http/bodies.js';
+import { placeOf } from '../document/manifest.js';
 import type { JsonObject } from '../document/read.js';
 import { fields, unsupported, type Kit } from './kit.js';
 
-/** One document, or one for each line or row. */
-export type Decode = (body: Buffer) => unknown[];
+/** One document, or one for each line or row. `charset`: what the answer says that it is written in. */
+export type Decode = (body: Buffer, charset?: string) => unknown[];
+
+/** A body of something else than JSON, such as a page for people. */
+export class NotJsonError extends RetriableError {}
 
 export function decoder(kit: Kit, component: JsonObject | undefined): Decode {
   switch (component?.['type']) {
@@ -16,20 +21,22 @@ export function decoder(kit: Kit, component: JsonObject | undefined): Decode {
     case 'JsonParser':
       return json;
     case 'JsonlDecoder':
-      return (body) => lines(body).map((line) => parsed(line));
+      return (body, charset) => lines(body, charset).map((line) => parsed(line));
     case 'IterableDecoder':
-      return (body) => lines(body).map((record) => ({ record }));
+      return (body, charset) => lines(body, charset).map((record) => ({ record }));
     case 'CsvDecoder': {
       const delimiter = String(component['delimiter'] ?? ',').replace('\\t', '\t');
       const empty = component['set_values_to_none'];
+      const encoding = encodingOf(kit, component);
       return (body) =>
-        csv(text(body, component['encoding']), delimiter, new Set(Array.isArray(empty) ? empty.map(String) : []));
+        csv(textOfBody(body, encoding), delimiter, new Set(Array.isArray(empty) ? empty.map(String) : []));
     }
     case 'XmlDecoder':
-      return (body) => [xml(text(body, undefined))];
+      return (body, charset) => [xml(textOfBody(body, charset ?? declaredInXml(body)))];
     case 'GzipDecoder': {
       const inner = decoder(kit, fields(component, 'decoder'));
-      return (body) => inner(isGzip(body) ? gunzipSync(body, { maxOutputLength: LIMITS.responseBytes * 4 }) : body);
+      return (body, charset) =>
+        inner(isGzip(body) ? gunzipSync(body, { maxOutputLength: LIMITS.responseBytes * 4 }) : body, charset);
     }
     case 'ZipfileDecoder': {
       const inner = decoder(kit, fields(component, 'decoder'));
@@ -40,9 +47,16 @@ export function decoder(kit: Kit, component: JsonObject | undefined): Decode {
   }
 }
 
-function json(body: Buffer): unknown[] {
-  if (body.length === 0) return [{}];
-  return [parsed(body.toString('utf8'))];
+function json(body: Buffer, charset?: string): unknown[] {
+  const source = textOfBody(body, charset);
+  if (source.trim() === '') return [{}];
+  if (!/^\s*[[{"\d\-tfnNI]/.test(source))
+    throw new NotJsonError(`the answer is no JSON: it begins with ${JSON.stringify(source.trim().slice(0, 40))}`, {
+      code: 'not_json',
+      expected: 'JSON',
+      found: source.trim().slice(0, 40),
+    });
+  return [parsed(source)];
 }
 
 function parsed(source: string): unknown {
@@ -56,21 +70,27 @@ function parsed(source: string): unknown {
   }
 }
 
-const isGzip = (body: Buffer) => body[0] === 0x1f && body[1] === 0x8b;
-
-function text(body: Buffer, encoding: unknown): string {
-  const name =
-    typeof encoding === 'string' && /^(latin-?1|iso-?8859-?1|cp1252|windows-1252)$/i.test(encoding)
-      ? 'latin1'
-      : typeof encoding === 'string' && /^utf-?16/i.test(encoding)
-        ? 'utf16le'
-        : 'utf8';
-  return body.toString(name).replace(/^\ufeff/, '');
+/** Throws where nobody knows the encoding: guessing would spoil values without a word. */
+function encodingOf(kit: Kit, component: JsonObject): string {
+  const name = String(component['encoding'] ?? 'utf-8');
+  if (knownCharset(name) !== undefined) return name;
+  throw new ConfigError('the encoding of a CsvDecoder is not known', {
+    code: 'unknown_encoding',
+    place: placeOf(kit.manifest, component),
+    expected: 'the name of an encoding, such as utf-8, latin-1 or cp1252',
+    found: name,
+    next: 'correct the manifest',
+  });
 }
 
-function lines(body: Buffer): string[] {
-  return body
-    .toString('utf8')
+/** The encoding that an XML declaration names. */
+function declaredInXml(body: Buffer): string | undefined {
+  const start = body.subarray(0, 200).toString('latin1');
+  return /^[^<]*<\?xml[^>]*\sencoding\s*=\s*["']([\w.:-]+)["']/.exec(start)?.[1];
+}
+
+function lines(body: Buffer, charset?: string): string[] {
+  return textOfBody(body, charset)
     .split(/\r?\n/)
     .filter((line) => line.trim() !== '');
 }

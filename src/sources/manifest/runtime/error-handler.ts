@@ -5,7 +5,7 @@ import { parseRetryAfter } from '../../../http/dialects/retry-after.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import { numberOf, type Dict, type Value } from '../templates/values.js';
 import { condition, list, now, text, unsupported, type Kit } from './kit.js';
-import { headerDict } from './paginator.js';
+import { headerDict } from './answer-headers.js';
 import { replaced } from './twins.js';
 import { regexOf } from '../templates/filters.js';
 
@@ -23,6 +23,7 @@ export interface Resolution {
 
 export type Handler = (response: ApiResponse, place: string) => Resolution;
 
+const NO_ANSWER: [Action, Resolution['failure']] = ['FAIL', 'system_error'];
 const DEFAULTS: Record<number, [Action, Resolution['failure']]> = {
   400: ['FAIL', 'system_error'],
   401: ['FAIL', 'config_error'],
@@ -45,10 +46,12 @@ export function errorHandler(kit: Kit, component: JsonObject | undefined): Handl
       const found = filter(response, place);
       if (found) return found;
     }
-    if (response.status < 400)
+    // A redirect that leads nowhere is no answer, and no empty one.
+    if (response.status < 300)
       return { action: 'SUCCESS', message: undefined, failure: 'system_error', waitMs: undefined };
     // Nobody knows this status: Airbyte tries again, and so do we.
-    const [action, failure] = DEFAULTS[response.status] ?? ['RETRY', 'transient_error'];
+    const [action, failure] =
+      response.status < 400 ? NO_ANSWER : (DEFAULTS[response.status] ?? ['RETRY', 'transient_error']);
     return {
       action,
       failure,
@@ -186,13 +189,7 @@ function backoffs(kit: Kit, component: JsonObject): ((response: ApiResponse) => 
 }
 
 /** The engine's verdict on an answer that no limit refused. */
-export function verdictOf(
-  resolution: Resolution,
-  response: ApiResponse,
-  stream: string,
-  place: string,
-  refresh: () => void,
-): Verdict {
+export function verdictOf(resolution: Resolution, response: ApiResponse, stream: string, place: string): Verdict {
   const found = `status ${response.status}${messageIn(response.body) ? `: ${messageIn(response.body)!.slice(0, 300)}` : ''}`;
   switch (resolution.action) {
     case 'SUCCESS':
@@ -200,10 +197,8 @@ export function verdictOf(
       return { kind: 'ok' };
     case 'RETRY':
     case 'RATE_LIMITED':
-      return { kind: 'retry', reason: resolution.message ?? found, retryAfterMs: resolution.waitMs };
     case 'REFRESH_TOKEN_THEN_RETRY':
-      refresh();
-      return { kind: 'retry', reason: 'the token is refreshed' };
+      return { kind: 'retry', reason: resolution.message ?? found, retryAfterMs: resolution.waitMs };
     case 'RESET_PAGINATION':
       return {
         kind: 'error',

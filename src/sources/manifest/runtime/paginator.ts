@@ -54,9 +54,9 @@ export function paginator(kit: Kit, component: JsonObject | undefined): Paginato
   return {
     ...steps,
     apply(parts, token) {
-      if (steps.pageSize !== undefined) sizeOption?.(parts, steps.pageSize);
+      if (steps.pageSize) sizeOption?.(parts, steps.pageSize);
       if (token === null) return undefined;
-      if (isPath) return String(token);
+      if (isPath) return String(token) || undefined;
       injectToken?.(parts, token);
       return undefined;
     },
@@ -120,37 +120,4 @@ function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
         'use CursorPagination, PageIncrement or OffsetIncrement',
       );
   }
-}
-
-/** Headers as a template sees them: names in any case, and `link` by relation (RFC 8288). */
-export function headerDict(headers: Record<string, string | string[] | undefined>): Record<string, unknown> {
-  const target: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(headers))
-    if (value !== undefined) target[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
-  const plainLink = target['link'];
-  return new Proxy(target, {
-    get: (object, name) => (typeof name === 'string' ? found(object, name, plainLink) : undefined),
-    has: (object, name) => typeof name === 'string' && found(object, name, plainLink) !== undefined,
-    getOwnPropertyDescriptor: (object, name) => {
-      const value = typeof name === 'string' ? found(object, name, plainLink) : undefined;
-      return value === undefined ? undefined : { value, enumerable: true, configurable: true, writable: true };
-    },
-  });
-}
-
-/** `headers['link']` are the relations, `headers['Link']` is the text: manifests use both. */
-function found(object: Record<string, unknown>, name: string, link: unknown): unknown {
-  if (name === 'link') return relations(typeof link === 'string' ? link : '');
-  return Object.hasOwn(object, name.toLowerCase()) ? object[name.toLowerCase()] : undefined;
-}
-
-function relations(header: string): Record<string, unknown> {
-  const out: Record<string, unknown> = {};
-  for (const [, url, attributes] of header.matchAll(/<([^>]*)>\s*((?:;[^,<]*)*)/g)) {
-    const link: Record<string, string> = { url: url! };
-    for (const [, key, quoted, plain] of attributes!.matchAll(/;\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([^;,\s]*))/g))
-      link[key!] = quoted ?? plain ?? '';
-    out[link['rel'] ?? url!] = link;
-  }
-  return out;
 }

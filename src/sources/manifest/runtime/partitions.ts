@@ -4,9 +4,9 @@ import type { DataRecord } from '../../../base/catalog.js';
 import { placeOf } from '../document/manifest.js';
 import type { Json, JsonObject } from '../document/read.js';
 import { plainOf } from '../templates/template.js';
-import type { Dict, Value } from '../templates/values.js';
+import { isTrue, type Dict, type Value } from '../templates/values.js';
 import { fields, list, template, text, unsupported, valueAt, type Kit } from './kit.js';
-import { injection, type RequestParts } from './options.js';
+import { injection, type Inject, type RequestParts } from './options.js';
 import { replaced } from './twins.js';
 
 /** One part: what requests are filled in with, and what a child needs of its parent. */
@@ -62,7 +62,7 @@ function single(kit: Kit, component: JsonObject): Router {
       const inject = injection(kit, fields(own, 'request_option'));
       return {
         kind: 'list',
-        apply: (parts, partition) => inject?.(parts, partition.fields[field]),
+        apply: (parts, partition) => injectFilled(inject, parts, partition.fields[field]),
         partitions: () => {
           // Values that are written out stay as they are; only a template as a whole is evaluated.
           const values: unknown = Array.isArray(own['values'])
@@ -113,6 +113,11 @@ function single(kit: Kit, component: JsonObject): Router {
   }
 }
 
+/** A value that is empty or nothing sends no option, as in Airbyte. */
+function injectFilled(inject: Inject | undefined, parts: RequestParts, value: unknown): void {
+  if (isTrue(value as Value)) inject?.(parts, value);
+}
+
 function parentConfig(kit: Kit, own: JsonObject): ParentConfig & { apply: Apply } {
   const key = text(kit, own, own['parent_key'])({});
   const field = text(kit, own, own['partition_field'])({});
@@ -128,7 +133,7 @@ function parentConfig(kit: Kit, own: JsonObject): ParentConfig & { apply: Apply 
     stream: own['stream'] as JsonObject,
     incremental: own['incremental_dependency'] === true,
     firstAnswerIn: pointer.length === 0 ? undefined : (record) => valueAt(record, pointer),
-    apply: (parts, partition) => inject?.(parts, partition.fields[field]),
+    apply: (parts, partition) => injectFilled(inject, parts, partition.fields[field]),
     partitionsOf(record, parent) {
       const value = Object.hasOwn(record, key) ? record[key] : valueAt(record, path);
       if (value === undefined || value === null) return [];

@@ -1,5 +1,4 @@
 /** Requests of a stream, from an HttpRequester: where they go and what they carry. */
-import { ConfigError } from '../../../base/errors.js';
 import { placeOf } from '../document/manifest.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { plainOf } from '../templates/template.js';
@@ -8,12 +7,17 @@ import { define, fields, parameter, template, text, unsupported, type Kit, type 
 import { emptyParts, type RequestParts } from './options.js';
 import { quotePlus } from '../templates/macros.js';
 import { replaced } from './twins.js';
+import { endpointUrl, followable } from './url.js';
 
 export interface BuiltRequest {
   method: string;
   url: string;
   headers: Record<string, string>;
   body: string | undefined;
+  /** Names of headers, in lower case, that hold a credential. */
+  credentials?: readonly string[] | undefined;
+  /** The body holds one. */
+  secretBody?: boolean | undefined;
 }
 
 export interface Requester {
@@ -41,12 +45,13 @@ export function requester(kit: Kit, component: JsonObject): Requester {
   const base = (scope: Scope) => rebased(ownBase(scope), kit.baseUrl);
   const path = text(kit, own, own['path'] ?? '');
   const params = mapping(kit, own, own['request_parameters']);
-  const headers = mapping(kit, own, own['request_headers']);
-  const form = mapping(kit, own, own['request_body_data']);
-  const json = nested(kit, own, own['request_body_json']);
-  const body = requestBody(kit, fields(own, 'request_body'));
-  const plainForm =
-    typeof own['request_body_data'] === 'string' ? parameter(kit, own, own['request_body_data']) : undefined;
+  const headers = headerMapping(kit, own, own['request_headers']);
+  const { data, json } = bodyOf(kit, own);
+  const form = mapping(kit, own, typeof data === 'string' ? undefined : data);
+  const object = nested(kit, own, json);
+  const plainForm = typeof data === 'string' ? parameter(kit, own, data) : undefined;
+  // An address that is written out in the manifest is its author's choice, wherever it leads.
+  const isLiteral = /^https?:\/\/[^/{}]+(\/|$)/i.test(String(own['path'] ?? ''));
   const method = String(own['http_method'] ?? 'GET').toUpperCase();
   return {
     component: own,
@@ -55,25 +60,23 @@ export function requester(kit: Kit, component: JsonObject): Requester {
     parts(scope) {
       const parts = emptyParts();
       Object.assign(parts.params, params(scope));
-      for (const [name, value] of Object.entries(headers(scope)))
-        parts.headers[name.toLowerCase()] = textOf(value as Value);
-      if (!plainForm) Object.assign(parts.form, form(scope));
-      const object = json(scope);
-      if (isObject(object)) Object.assign(parts.json, object);
+      Object.assign(parts.headers, headers(scope));
+      Object.assign(parts.form, form(scope));
+      const found = object(scope);
+      if (isObject(found)) Object.assign(parts.json, found);
       return parts;
     },
     finish(parts, scope, pagePath) {
-      const address = joined(base(scope), pagePath ?? path(scope));
-      assertFollows(kit, own, address, base(scope));
+      const from = base(scope);
+      const joined = endpointUrl(from, pagePath || path(scope).replace(/^\/+/, ''));
+      const address = followable(joined, from, Boolean(pagePath) || !isLiteral, placeOf(kit.manifest, own));
+      const [place = '', fragment] = address.split('#');
       const query = queryOf(parts.params, new URL(address).searchParams);
-      const url = query === '' ? address : address + (address.includes('?') ? '&' : '?') + query;
-      const made = body?.(scope);
+      const asked = query === '' ? place : place + (place.includes('?') ? '&' : '?') + query;
+      const url = fragment === undefined ? asked : `${asked}#${fragment}`;
       const plain = plainForm?.(scope);
       let content: string | undefined;
-      if (made) {
-        content = made.text;
-        parts.headers['content-type'] ??= made.type;
-      } else if (Object.keys(parts.form).length > 0) {
+      if (Object.keys(parts.form).length > 0) {
         content = queryOf(parts.form);
         parts.headers['content-type'] ??= 'application/x-www-form-urlencoded';
       } else if (typeof plain === 'string' && plain !== '') content = plain;
@@ -81,48 +84,10 @@ export function requester(kit: Kit, component: JsonObject): Requester {
         content = JSON.stringify(parts.json);
         parts.headers['content-type'] ??= 'application/json';
       }
-      return { method, url, headers: parts.headers, body: content };
+      const sent = Object.entries(parts.headers).map(([name, value]) => [name, value.trim()] as const);
+      return { method, url, headers: Object.fromEntries(sent), body: content };
     },
   };
-}
-
-/** A page's address that comes from an answer must not lead a credential to somebody else's server. */
-function assertFollows(kit: Kit, component: JsonObject, address: string, base: string): void {
-  let target: URL;
-  try {
-    target = new URL(address);
-  } catch {
-    throw new ConfigError('a request has no valid address', {
-      code: 'bad_url',
-      place: placeOf(kit.manifest, component),
-      expected: 'an address with https:// and a host',
-      found: address.slice(0, 120) || 'nothing',
-      next: 'check what the configuration puts into url_base and path',
-    });
-  }
-  if (target.protocol !== 'https:' && target.protocol !== 'http:')
-    throw new ConfigError('a request has no address of the web', {
-      code: 'bad_url',
-      place: placeOf(kit.manifest, component),
-      expected: 'http or https',
-      found: target.protocol,
-    });
-  const own = URL.canParse(base) ? new URL(base) : target;
-  const domain = (host: string) => host.split('.').slice(-2).join('.');
-  const isSame =
-    target.host === own.host ||
-    (domain(target.hostname) === domain(own.hostname) &&
-      target.hostname.includes('.') &&
-      !/^[\d.]+$/.test(target.hostname));
-  if (!isSame || (own.protocol === 'https:' && target.protocol === 'http:')) {
-    throw new ConfigError('the next page lies on another server', {
-      code: 'foreign_page',
-      place: placeOf(kit.manifest, component),
-      expected: `a page on ${own.host}`,
-      found: target.origin,
-      next: 'check url_base; the credential is not sent to another domain',
-    });
-  }
 }
 
 function safely(read: () => string): string {
@@ -149,20 +114,15 @@ export function rebased(address: string, baseUrl: string | undefined): string {
   return baseUrl.replace(/\/+$/, '') + pathname + search;
 }
 
-function joined(base: string, path: string): string {
-  if (/^https?:\/\//i.test(path)) return path;
-  if (path === '') return base;
-  return `${base.replace(/\/+$/, '')}/${path.replace(/^\/+/, '')}`;
-}
-
-/** As Python's requests encodes: lists repeat, null is left out, what the address already has is not said twice. */
+/** As Python's requests encodes: lists repeat, null is left out, what the address already says is not said twice. */
 function queryOf(params: Record<string, unknown>, known?: URLSearchParams): string {
   const pairs: string[] = [];
   for (const [key, value] of Object.entries(params)) {
+    const said = known?.get(key) ?? '';
+    if (said !== '' && !Array.isArray(value) && said === textOf(value as Value)) continue;
     for (const item of Array.isArray(value) ? value : [value]) {
       if (item === null || item === undefined) continue;
       const asText = typeof item === 'object' ? JSON.stringify(item) : textOf(item as Value);
-      if (known?.getAll(key).includes(asText)) continue;
       pairs.push(`${quotePlus(key)}=${quotePlus(asText)}`);
     }
   }
@@ -287,26 +247,46 @@ function nested(kit: Kit, own: JsonObject, value: Json | undefined): (scope: Sco
   return compile(value);
 }
 
-function requestBody(
-  kit: Kit,
-  component: JsonObject | undefined,
-): ((scope: Scope) => { text: string; type: string }) | undefined {
-  if (!component) return undefined;
-  switch (component['type']) {
-    case 'RequestBodyPlainText': {
-      const value = text(kit, component, component['value']);
-      return (scope) => ({ text: value(scope), type: 'text/plain' });
-    }
-    case 'RequestBodyUrlEncodedForm': {
-      const value = mapping(kit, component, component['value']);
-      return (scope) => ({ text: queryOf(value(scope)), type: 'application/x-www-form-urlencoded' });
-    }
+/** What `request_body` says, in the words that came before it: data, or JSON. */
+function bodyOf(kit: Kit, own: JsonObject): { data: Json | undefined; json: Json | undefined } {
+  const component = fields(own, 'request_body');
+  switch (component?.['type']) {
+    case undefined:
+      return { data: own['request_body_data'], json: own['request_body_json'] };
+    case 'RequestBodyPlainText':
+    case 'RequestBodyUrlEncodedForm':
+      return { data: component!['value'], json: undefined };
     case 'RequestBodyGraphQL':
-    case 'RequestBodyJsonObject': {
-      const value = nested(kit, component, component['value']);
-      return (scope) => ({ text: JSON.stringify(value(scope)), type: 'application/json' });
-    }
+    case 'RequestBodyJsonObject':
+      return { data: undefined, json: component!['value'] };
     default:
-      throw unsupported(kit, component, `the request body ${String(component['type'])}`, 'use a body of the language');
+      throw unsupported(
+        kit,
+        component!,
+        `the request body ${String(component!['type'])}`,
+        'use a body of the language',
+      );
   }
+}
+
+/** Headers are evaluated to values like any template, and written as Python writes them. */
+function headerMapping(kit: Kit, own: JsonObject, value: Json | undefined): (scope: Scope) => Record<string, string> {
+  if (!isObject(value)) {
+    const found = mapping(kit, own, value);
+    return (scope) =>
+      Object.fromEntries(
+        Object.entries(found(scope)).map(([name, each]) => [name.toLowerCase(), textOf(each as Value)]),
+      );
+  }
+  const entries = Object.entries(value).map(
+    ([key, inner]) => [text(kit, own, key), template(kit, own, inner)] as const,
+  );
+  return (scope) => {
+    const out: Record<string, string> = {};
+    for (const [key, render] of entries) {
+      const found = render(scope);
+      if (found !== null && found !== undefined) out[key(scope).toLowerCase()] = textOf(found);
+    }
+    return out;
+  };
 }

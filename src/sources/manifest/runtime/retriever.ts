@@ -8,12 +8,16 @@ import type { DataRecord } from '../../../base/catalog.js';
 import type { Ticket } from '../../../gate/gate.js';
 import type { Json, JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
-import type { Authenticator } from './auth.js';
-import { decoder } from './decoders.js';
+import type { Authenticator } from './credential.js';
+import { charsetOf } from '../../../http/bodies.js';
+import { Cookies } from '../../../http/cookies.js';
+import { decoder, type Decode } from './decoders.js';
+import { credentialed, Renewal } from './renewal.js';
 import { errorHandler, verdictOf, type Action } from './error-handler.js';
 import { fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
-import { headerDict, paginator, type Paginator } from './paginator.js';
+import { headerDict } from './answer-headers.js';
+import { paginator, type Paginator } from './paginator.js';
 import { selector, type Selected } from './records.js';
 import { propertyChunks, requester, type BuiltRequest, type PropertyChunks, type Requester } from './requester.js';
 import { replaced } from './twins.js';
@@ -82,12 +86,13 @@ export function exchanger(
   kit: Kit,
   stream: string,
   component: JsonObject,
-  decode: (body: Buffer) => unknown[],
+  decode: Decode,
   parts: RetrieverParts,
 ): Exchanger {
   const requests = requester(kit, component);
   const handle = errorHandler(kit, fields(requests.component, 'error_handler'));
   const auth = parts.authenticator(fields(requests.component, 'authenticator'));
+  const cookies = new Cookies();
   const place = `${requests.base.replace(/\/$/, '')}/${requests.endpoint}`;
   // An error that comes with status 200 is one all the same; its body is what was decoded.
   const seen = (answer: ApiResponse) =>
@@ -110,27 +115,33 @@ export function exchanger(
     async send({ scope, fill, isFirst, signal, weight, ticket }) {
       let sent: BuiltRequest | undefined;
       let action: Action | undefined;
+      const renewal = new Renewal(auth);
       const response = await parts.client.request({
         path: '',
         endpoint: requests.endpoint,
         signal,
         weight,
         ticket,
-        decode,
+        decode: (body, headers) => decode(body, charsetOf(headers)),
+        cookies,
         dialect,
         judge: (answer) => {
           if (sent) parts.onExchange?.({ stream, ...sent, status: answer.status, answer: answer.body });
           const resolution = handle(seen(answer), place);
           ({ action } = resolution);
+          const renewed = renewal.verdictOn(resolution, answer, place);
+          if (renewed) return renewed;
           if (resolution.action === 'RESET_PAGINATION' && isFirst)
             return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
-          return verdictOf(resolution, seen(answer), stream, place, () => auth.refresh());
+          return verdictOf(resolution, seen(answer), stream, place);
         },
         outgoing: async (permit) => {
           const filled = requests.parts(scope);
           const path = fill(filled);
+          const without = credentialed(filled);
           await auth.apply(filled, permit);
-          return (sent = requests.finish(filled, scope, path));
+          renewal.sent();
+          return (sent = { ...requests.finish(filled, scope, path), ...without(filled) });
         },
       });
       // An answer that an error handler ignores has no records, and nothing follows it.

@@ -9,7 +9,7 @@ import { registerSecret } from '../../../base/log.js';
 import { placeOf } from '../document/manifest.js';
 import type { Json, JsonObject } from '../document/read.js';
 import { matchedBy } from './api-budget.js';
-import type { Authenticator, SendPlain } from './auth.js';
+import type { Authenticator, SendPlain } from './credential.js';
 import { list, text, valueAt, type Kit } from './kit.js';
 import type { RequestParts } from './options.js';
 import { rebased, type Requester } from './requester.js';
@@ -58,7 +58,9 @@ export class TokenRotation implements Authenticator {
     this.sign(parts.headers, this.tokens[ticket ? this.gate.memberOf(ticket) : 0]!);
   }
 
-  refresh(): void {}
+  refresh(): boolean {
+    return false;
+  }
 
   /** What an answer says of the pool that its request was counted in. */
   signs(response: Parameters<Dialect>[0], endpoint: string, signs: LimitSigns): LimitSigns {

@@ -1,0 +1,104 @@
+/** Tokens that a login brings. */
+import { ConfigError } from '../../../base/errors.js';
+import { registerSecret } from '../../../base/log.js';
+import { placeOf } from '../document/manifest.js';
+import { isObject, type Json, type JsonObject } from '../document/read.js';
+import { parseDuration } from '../templates/datetime.js';
+import { oneLine, setHeader, type SendPlain } from './credential.js';
+import { Renewed } from './auth-renewed.js';
+import { fields, template, text, valueAt, type Kit } from './kit.js';
+import { injection, type RequestParts } from './options.js';
+
+export class SessionToken extends Renewed {
+  private token = '';
+  private readonly inject: ((parts: RequestParts) => void) | undefined;
+
+  constructor(
+    kit: Kit,
+    private readonly own: JsonObject,
+    private readonly login: (requester: JsonObject) => Promise<unknown>,
+  ) {
+    super(kit);
+    const request = own['request_authentication'] as JsonObject;
+    const option = injection(kit, fields(request, 'inject_into'));
+    const wrap = request['api_token'] === undefined ? undefined : template(kit, request, request['api_token']);
+    this.inject =
+      request['type'] === 'Bearer'
+        ? (parts) => setHeader(parts, 'authorization', `Bearer ${this.token}`)
+        : (parts) => option?.(parts, wrap ? String(wrap({ session_token: this.token })) : this.token);
+  }
+
+  async apply(parts: RequestParts): Promise<void> {
+    await this.ready();
+    this.inject!(parts);
+  }
+
+  protected async renew(): Promise<void> {
+    const path = (this.own['session_token_path'] as Json[]).map(String);
+    const found = valueAt(await this.login(this.own['login_requester'] as JsonObject), path);
+    if (found === undefined || found === null) {
+      throw new ConfigError('the login brought no session token', {
+        code: 'session_token',
+        place: placeOf(this.kit.manifest, this.own),
+        expected: path.join('.'),
+        found: 'nothing there',
+        next: 'check the credential in the configuration',
+      });
+    }
+    this.token = String(found);
+    registerSecret(this.token);
+    const lasts = this.own['expiration_duration'];
+    this.endsAt(
+      typeof lasts === 'string'
+        ? this.kit.clock.now() + parseDuration(text(this.kit, this.own, lasts)({})).ms
+        : Infinity,
+    );
+  }
+}
+
+export class LegacySession extends Renewed {
+  private token: string;
+
+  constructor(
+    kit: Kit,
+    private readonly own: JsonObject,
+    private readonly send: SendPlain,
+  ) {
+    super(kit);
+    this.token = oneLine(text(kit, own, own['session_token'] ?? '')({}));
+    if (this.token !== '') {
+      registerSecret(this.token);
+      this.endsAt(Infinity);
+    }
+  }
+
+  async apply(parts: RequestParts): Promise<void> {
+    await this.ready();
+    setHeader(parts, text(this.kit, this.own, this.own['header'])({}), this.token);
+  }
+
+  protected async renew(): Promise<void> {
+    const { kit, own } = this;
+    const value = (field: string) => text(kit, own, own[field] ?? '')({});
+    const url = `${value('api_url').replace(/\/$/, '')}/${value('login_url').replace(/^\//, '')}`;
+    const { status, body } = await this.send({
+      method: 'POST',
+      url,
+      headers: { 'content-type': 'application/json' },
+      secretBody: true,
+      body: JSON.stringify({ username: value('username'), password: value('password') }),
+    });
+    const token = isObject(body) ? body[value('session_token_response_key')] : undefined;
+    if (status >= 400 || typeof token !== 'string')
+      throw new ConfigError('the login was refused', {
+        code: 'session_token',
+        place: url,
+        expected: 'a session token',
+        found: `status ${status}`,
+        next: 'check user name and password',
+      });
+    registerSecret(token);
+    this.token = token;
+    this.endsAt(Infinity);
+  }
+}
