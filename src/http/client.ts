@@ -46,6 +46,9 @@ export interface ApiRequest {
   path: string;
   /** What is sent instead of method, path and headers. */
   outgoing?: (ticket: Ticket) => Promise<OutgoingRequest>;
+  /** At most so many attempts, the first included, within this time; the client's own bounds where nothing is said. */
+  attempts?: number | undefined;
+  withinMs?: number | undefined;
   /** Reads the body of an answer below 400, where it is not plain JSON. May throw RetriableError. */
   decode?: (body: Buffer, headers: ApiResponse['headers']) => unknown;
   /** What the server set is sent again, and what it sets now is kept. */
@@ -148,7 +151,7 @@ export class ApiClient {
     let attempt = 1;
     const firstMs = clock.monotonic();
     let hop: SentRequest | undefined;
-    while (attempt <= (this.answered ? LIMITS.attempts : LIMITS.firstAttempts)) {
+    while (attempt <= (request.attempts ?? (this.answered ? LIMITS.attempts : LIMITS.firstAttempts))) {
       const retry = attempt > 1 || last !== '';
       ticket ??= await admission.admit({
         endpoint: request.endpoint,
@@ -226,6 +229,8 @@ export class ApiClient {
           next: 'run again after that time; the sync continues where it stopped',
         });
       }
+      const spentMs = endedMs - firstMs;
+      if (attempt > (request.attempts ?? Infinity) || spentMs >= (request.withinMs ?? Infinity)) break;
       const waitMs = Math.max(verdict.retryAfterMs ?? 0, this.backoffMs(attempt - 1));
       note('retry', last, waitMs);
       await clock.sleep(waitMs, request.signal);

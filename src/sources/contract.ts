@@ -173,5 +173,12 @@ export interface Source {
   changes: ChangeStream | undefined;
   /** Proves the credential and the connection with one request. */
   check(signal: AbortSignal): Promise<Account>;
+  /**
+   * What a sync needs of that, where it asks for less: who may not read what `check` reads may still read the rest.
+   * Default: `check`.
+   */
+  account?(signal: AbortSignal): Promise<Account>;
+  /** What came up while it was read that the user should know. */
+  notes?(): string[];
   close(): Promise<void>;
 }

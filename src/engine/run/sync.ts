@@ -73,7 +73,7 @@ async function runOnce(options: SyncOptions): Promise<RunSummary> {
   const { source, destination, connection, runId, mode, signal, clock } = options;
   const startedMs = clock.monotonic();
   setMaxListeners(0, signal); // every request in flight and every reader listens
-  const account = await (options.account ?? source.check(signal));
+  const account = await (options.account ?? source.account?.(signal) ?? source.check(signal));
   const targets = targetsOf(source.streams, mode);
   const session = await destination.open({
     connection,
@@ -272,6 +272,7 @@ async function conclude(
     if (proof.counts.quarantined > 0)
       notes.push(`${proof.stream}: ${proof.counts.quarantined} rows are in _headrace_quarantine`);
   }
+  notes.push(...(options.source.notes?.() ?? []));
   const problems = list
     .filter((run) => run.error !== undefined && run.status !== 'paused')
     .map((run) => ({

@@ -86,6 +86,7 @@ export async function declarativeSource(input: DeclarativeInput): Promise<Declar
     twins: input.twins,
     baseUrl: input.baseUrl,
     onConfigChange: input.onConfigChange ?? (() => {}),
+    notes: new Set(),
     propertyLists: new Map(),
   };
   return new Builder(kit, input).build();
@@ -156,6 +157,8 @@ class Builder {
       changes: undefined,
       definitions: new Map(chosen.map((json) => [nameOf(json), json])),
       check: (signal) => this.check(definitions, signal),
+      account: (signal) => this.account(definitions, signal),
+      notes: () => [...kit.notes],
       close: async () => {
         await this.client.close();
         await this.loginClient.close();
@@ -432,6 +435,21 @@ class Builder {
         next: 'check the credential in the configuration',
       });
     return body;
+  }
+
+  /**
+   * The same for a sync, which needs the server's clock and nothing else of it: a stream that the check names and the
+   * credential may not read keeps no other from being read.
+   */
+  private async account(definitions: JsonObject[], signal: AbortSignal): Promise<Account> {
+    try {
+      return await this.check(definitions, signal);
+    } catch (error) {
+      const isRefused = error instanceof HeadraceError && error.code === 'api_refused';
+      if (!isRefused) throw error;
+      const { clock, manifest } = this.kit;
+      return { id: manifest.name, createdMs: undefined, serverTimeMs: this.client.serverTimeMs ?? clock.now() };
+    }
   }
 
   /** One page of the stream that the manifest names for it, or of what that stream's parents begin with. */

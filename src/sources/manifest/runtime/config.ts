@@ -1,8 +1,8 @@
 /** A user's configuration of a connector, checked against the connector's own specification. */
 import { Ajv, type ErrorObject } from 'ajv';
-import { ConfigError } from '../../../base/errors.js';
+import { ConfigError, messageOf } from '../../../base/errors.js';
 import { registerSecret } from '../../../base/log.js';
-import type { Manifest } from '../document/manifest.js';
+import { placeOf, type Manifest } from '../document/manifest.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { plainOf, Templates } from '../templates/template.js';
 import { numberOf, type Dict, type Value } from '../templates/values.js';
@@ -74,8 +74,15 @@ function ceilingOf(manifest: Manifest, config: JsonObject, knobs: string[], temp
       next: 'add max_concurrency to the manifest',
     });
   }
-  const value =
-    typeof source === 'string' ? plainOf(templates.string(source, { config: config as Dict, parameters: {} })) : source;
+  if (most !== undefined && (typeof most !== 'number' || !Number.isInteger(most) || most < 1))
+    throw new ConfigError('max_concurrency is no number of workers', {
+      code: 'concurrency_level',
+      place: placeOf(manifest, level),
+      expected: 'an integer from 1',
+      found: JSON.stringify(most),
+      next: 'correct the manifest',
+    });
+  const value = typeof source === 'string' ? evaluated(manifest, level, source, config, templates) : source;
   const number = numberOf(value as Value);
   const set = knobs.find((knob) => config[knob] !== undefined && config[knob] !== null);
   if (number === undefined || !Number.isInteger(number) || number < 1) {
@@ -88,6 +95,27 @@ function ceilingOf(manifest: Manifest, config: JsonObject, knobs: string[], temp
     });
   }
   return set === undefined ? undefined : typeof most === 'number' ? Math.min(number, most) : number;
+}
+
+function evaluated(
+  manifest: Manifest,
+  level: JsonObject,
+  source: string,
+  config: JsonObject,
+  templates: Templates,
+): unknown {
+  try {
+    return plainOf(templates.string(source, { config: config as Dict, parameters: {} }));
+  } catch (error) {
+    throw new ConfigError('default_concurrency cannot be evaluated', {
+      code: 'template_failed',
+      place: placeOf(manifest, level),
+      expected: 'a template that the configuration satisfies',
+      found: `${source.slice(0, 120)}: ${messageOf(error)}`,
+      next: 'correct the manifest',
+      cause: error,
+    });
+  }
 }
 
 function check(manifest: Manifest, config: JsonObject, specification: JsonObject): void {

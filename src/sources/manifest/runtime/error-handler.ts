@@ -1,13 +1,13 @@
 /** What an answer means to a manifest: its error handlers, in order, then Airbyte's defaults. */
 import { ConfigError, CursorGoneError, FatalError, SkippableError, type HeadraceError } from '../../../base/errors.js';
 import type { ApiResponse, Verdict } from '../../../http/client.js';
-import { parseRetryAfter } from '../../../http/dialects/retry-after.js';
+import { placeOf } from '../document/manifest.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import { numberOf, type Dict, type Value } from '../templates/values.js';
+import { backoffs } from './backoff.js';
 import { condition, list, now, text, unsupported, type Kit } from './kit.js';
 import { headerDict } from './answer-headers.js';
 import { replaced } from './twins.js';
-import { regexOf } from '../templates/filters.js';
 
 export type Action =
   'SUCCESS' | 'FAIL' | 'RETRY' | 'IGNORE' | 'RESET_PAGINATION' | 'RATE_LIMITED' | 'REFRESH_TOKEN_THEN_RETRY';
@@ -21,7 +21,12 @@ export interface Resolution {
   waitMs: number | undefined;
 }
 
-export type Handler = (response: ApiResponse, place: string) => Resolution;
+export interface Handler {
+  (response: ApiResponse, place: string): Resolution;
+  /** Attempts of one request, the first included, and how long they may take together, as far as the manifest says. */
+  attempts: number | undefined;
+  withinMs: number | undefined;
+}
 
 const NO_ANSWER: [Action, Resolution['failure']] = ['FAIL', 'system_error'];
 const DEFAULTS: Record<number, [Action, Resolution['failure']]> = {
@@ -39,39 +44,76 @@ const DEFAULTS: Record<number, [Action, Resolution['failure']]> = {
 };
 
 export function errorHandler(kit: Kit, component: JsonObject | undefined): Handler {
-  const filters = component ? filtersOf(kit, component) : [];
-  const waits = component ? backoffs(kit, component) : undefined;
-  return (response, place) => {
-    for (const filter of filters) {
-      const found = filter(response, place);
-      if (found) return found;
+  const own = component && replaced(kit, component);
+  const handlers = own === undefined ? [] : handlersOf(kit, own);
+  const first = handlers[0];
+  const waits =
+    own === undefined
+      ? undefined
+      : backoffs(
+          kit,
+          handlers.map(({ component: each }) => each),
+        );
+  const interpret = (response: ApiResponse, place: string): Resolution => {
+    // Each with its own defaults: a handler that only fails, or waits for a limit, leaves the next one a say.
+    let resolution: Resolution | undefined;
+    for (const { filters } of handlers) {
+      resolution = byFilters(filters, response, place) ?? byDefault(response);
+      if (DECIDES.has(resolution.action)) break;
     }
-    // A redirect that leads nowhere is no answer, and no empty one.
-    if (response.status < 300)
-      return { action: 'SUCCESS', message: undefined, failure: 'system_error', waitMs: undefined };
-    // Nobody knows this status: Airbyte tries again, and so do we.
-    const [action, failure] =
-      response.status < 400 ? NO_ANSWER : (DEFAULTS[response.status] ?? ['RETRY', 'transient_error']);
-    return {
-      action,
-      failure,
-      message: undefined,
-      waitMs: action === 'RETRY' || action === 'RATE_LIMITED' ? waits?.(response) : undefined,
-    };
+    const found = resolution ?? byDefault(response);
+    return WAITS.has(found.action) ? { ...found, waitMs: waits?.(response) } : found;
   };
+  const seconds = handlers.flatMap((handler) => handler.maxTime ?? []);
+  return Object.assign(interpret, {
+    attempts: first?.maxRetries === undefined ? undefined : Math.max(0, first.maxRetries) + 1,
+    withinMs: seconds.length === 0 ? undefined : Math.max(...seconds) * 1000,
+  });
+}
+
+const DECIDES: ReadonlySet<Action> = new Set(['SUCCESS', 'RETRY', 'IGNORE', 'RESET_PAGINATION']);
+const WAITS: ReadonlySet<Action> = new Set(['RETRY', 'RATE_LIMITED', 'REFRESH_TOKEN_THEN_RETRY']);
+
+function byFilters(filters: Match[], response: ApiResponse, place: string): Resolution | undefined {
+  for (const filter of filters) {
+    const found = filter(response, place);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function byDefault(response: ApiResponse): Resolution {
+  const { status } = response;
+  if (status < 300) return { action: 'SUCCESS', message: undefined, failure: 'system_error', waitMs: undefined };
+  // A redirect that leads nowhere is no answer, and no empty one. Of another status nobody knows: it is tried again.
+  const [action, failure] = status < 400 ? NO_ANSWER : (DEFAULTS[status] ?? ['RETRY', 'transient_error']);
+  return { action, failure, message: undefined, waitMs: undefined };
 }
 
 type Match = (response: ApiResponse, place: string) => Resolution | undefined;
 
-function filtersOf(kit: Kit, component: JsonObject): Match[] {
+/** One handler of a chain. */
+interface Link {
+  component: JsonObject;
+  filters: Match[];
+  maxRetries: number | undefined;
+  maxTime: number | undefined;
+}
+
+function handlersOf(kit: Kit, component: JsonObject): Link[] {
   const own = replaced(kit, component);
   switch (own['type']) {
     case 'CompositeErrorHandler':
-      return list(own, 'error_handlers').flatMap((handler) => filtersOf(kit, handler));
-    case 'DefaultErrorHandler': {
-      const waits = backoffs(kit, own);
-      return list(own, 'response_filters').map((filter) => responseFilter(kit, filter, waits));
-    }
+      return list(own, 'error_handlers').flatMap((handler) => handlersOf(kit, handler));
+    case 'DefaultErrorHandler':
+      return [
+        {
+          component: own,
+          filters: list(own, 'response_filters').map((filter) => responseFilter(kit, filter)),
+          maxRetries: count(kit, own, 'max_retries'),
+          maxTime: count(kit, own, 'max_time'),
+        },
+      ];
     default:
       throw unsupported(
         kit,
@@ -82,11 +124,20 @@ function filtersOf(kit: Kit, component: JsonObject): Match[] {
   }
 }
 
-function responseFilter(
-  kit: Kit,
-  filter: JsonObject,
-  waits: ((response: ApiResponse) => number | undefined) | undefined,
-): Match {
+function count(kit: Kit, own: JsonObject, name: string): number | undefined {
+  if (own[name] === undefined || own[name] === null || own[name] === '') return undefined;
+  const found = numberOf(now(kit, own, own[name]) as Value);
+  if (found !== undefined && Number.isFinite(found)) return found;
+  throw new ConfigError(`${name} is no number`, {
+    code: 'bad_number',
+    place: placeOf(kit.manifest, own),
+    expected: 'a number',
+    found: String(own[name]).slice(0, 80),
+    next: 'check the value in the configuration',
+  });
+}
+
+function responseFilter(kit: Kit, filter: JsonObject): Match {
   const codes = new Set((Array.isArray(filter['http_codes']) ? filter['http_codes'] : []).map(Number));
   const contains = typeof filter['error_message_contains'] === 'string' ? filter['error_message_contains'] : undefined;
   const predicate = condition(kit, filter, filter['predicate']);
@@ -102,89 +153,15 @@ function responseFilter(
       codes.has(response.status) ||
       (predicate?.(scope()) ?? false) ||
       (contains !== undefined && (messageIn(response.body) ?? '').includes(contains));
-    if (!matches) return undefined;
-    const [defaultAction, defaultFailure] = DEFAULTS[response.status] ?? ['RETRY', 'system_error'];
-    const resolved = action ?? defaultAction;
+    // Without an action it decides nothing, as in Airbyte.
+    if (!matches || action === undefined) return undefined;
+    const declared = action === 'FAIL' ? (filter['failure_type'] as Resolution['failure'] | undefined) : undefined;
     return {
-      action: resolved,
+      action,
       message: message?.(scope()) || undefined,
-      waitMs: resolved === 'RETRY' || resolved === 'RATE_LIMITED' ? waits?.(response) : undefined,
-      failure: (filter['failure_type'] as Resolution['failure'] | undefined) ?? defaultFailure,
+      waitMs: undefined,
+      failure: declared ?? DEFAULTS[response.status]?.[1] ?? 'system_error',
     };
-  };
-}
-
-/**
- * How long the first strategy that has an opinion asks to wait. Exponential ones have none: that is the engine's own
- * way.
- */
-function backoffs(kit: Kit, component: JsonObject): ((response: ApiResponse) => number | undefined) | undefined {
-  const own = replaced(kit, component);
-  const strategies = list(own, 'backoff_strategies').map((raw): ((response: ApiResponse) => number | undefined) => {
-    const strategy = replaced(kit, raw);
-    switch (strategy['type']) {
-      case 'ConstantBackoffStrategy': {
-        const seconds =
-          numberOf(now(kit, strategy, strategy['backoff_time_in_seconds']) as Value) ??
-          Number(now(kit, strategy, strategy['backoff_time_in_seconds']));
-        // What a limit asks for is in its answer; a constant is the wait for whatever else failed.
-        return (response) => (response.status === 429 || !Number.isFinite(seconds) ? undefined : seconds * 1000);
-      }
-      case 'ExponentialBackoffStrategy':
-        return () => undefined;
-      case 'WaitTimeFromHeader': {
-        const name = text(kit, strategy, strategy['header']);
-        const pattern = typeof strategy['regex'] === 'string' ? regexOf(strategy['regex']) : undefined;
-        return (response) => {
-          const header = response.headers[name({}).toLowerCase()];
-          const value = Array.isArray(header) ? header[0] : header;
-          const found =
-            value === undefined ? undefined : pattern ? (pattern.exec(value)?.[1] ?? pattern.exec(value)?.[0]) : value;
-          const seconds = Number(found);
-          return found === undefined || found === ''
-            ? undefined
-            : Number.isFinite(seconds)
-              ? Math.max(0, seconds * 1000)
-              : parseRetryAfter(found, response.serverTimeMs);
-        };
-      }
-      case 'WaitUntilTimeFromHeader': {
-        const name = text(kit, strategy, strategy['header']);
-        const pattern = typeof strategy['regex'] === 'string' ? regexOf(strategy['regex']) : undefined;
-        const least = numberOf(now(kit, strategy, strategy['min_wait'] ?? 0) as Value) ?? 0;
-        return (response) => {
-          const header = response.headers[name({}).toLowerCase()];
-          const value = Array.isArray(header) ? header[0] : header;
-          const found = value === undefined ? undefined : pattern ? pattern.exec(value)?.[0] : value;
-          const until =
-            found === undefined || found === ''
-              ? Number.NaN
-              : Number.isFinite(Number(found))
-                ? Number(found) * 1000
-                : Date.parse(found);
-          return Number.isFinite(until)
-            ? Math.max(until - (response.serverTimeMs ?? kit.clock.now()), least * 1000)
-            : least > 0
-              ? least * 1000
-              : undefined;
-        };
-      }
-      default:
-        throw unsupported(
-          kit,
-          strategy,
-          `the backoff strategy ${String(strategy['type'])}`,
-          'remove it: Headrace backs off by itself',
-        );
-    }
-  });
-  if (strategies.length === 0) return undefined;
-  return (response) => {
-    for (const strategy of strategies) {
-      const waitMs = strategy(response);
-      if (waitMs !== undefined) return waitMs;
-    }
-    return undefined;
   };
 }
 

@@ -19,6 +19,8 @@ export interface Kit {
   twins: Twins;
   /** Called when a source changed its own configuration: a refresh token that is good for one use. */
   onConfigChange: (config: JsonObject) => void;
+  /** What came up that the user should know; each once. */
+  notes: Set<string>;
   /** Names of properties that the API was asked for, by the component that asks. */
   propertyLists: Map<JsonObject, string[]>;
 }

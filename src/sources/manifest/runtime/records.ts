@@ -1,5 +1,7 @@
 /** From a decoded response to records: extracted, expanded, filtered, transformed, normalised. */
 import type { DataRecord } from '../../../base/catalog.js';
+import { SkippableError } from '../../../base/errors.js';
+import { placeOf } from '../document/manifest.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
 import {
@@ -79,7 +81,7 @@ export function extractor(kit: Kit, component: JsonObject, plain = false): Extra
             ? [found]
             : [];
         if (plain) return records as DataRecord[];
-        const objects = records.filter((record): record is DataRecord => typeof record === 'object' && record !== null);
+        const objects = records.filter((record) => isRecord(kit, own, keys, record));
         return expand ? objects.flatMap(expand) : objects;
       };
     }
@@ -106,6 +108,19 @@ export function extractor(kit: Kit, component: JsonObject, plain = false): Extra
     default:
       throw unsupported(kit, own, `the extractor ${String(own['type'])}`, 'use DpathExtractor');
   }
+}
+
+/** Nothing is no record; what is no object is none either, and says that the path leads elsewhere. */
+function isRecord(kit: Kit, own: JsonObject, path: string[], record: unknown): record is DataRecord {
+  if (record === null) return false;
+  if (isObject(record)) return true;
+  throw new SkippableError('the API sent something else where records should be', {
+    code: 'no_records',
+    place: placeOf(kit.manifest, own),
+    expected: `objects at ${path.join('.') || 'the top of the answer'}`,
+    found: Array.isArray(record) ? 'a list in the list' : `${typeof record} ${JSON.stringify(record)?.slice(0, 60)}`,
+    next: 'correct the field_path of the extractor',
+  });
 }
 
 /** Records nested in records, each with what it needs of its parent. */

@@ -11,7 +11,7 @@ import type { Dict } from '../templates/values.js';
 import type { Authenticator } from './credential.js';
 import { charsetOf } from '../../../http/bodies.js';
 import { Cookies } from '../../../http/cookies.js';
-import { decoder, type Decode } from './decoders.js';
+import { decoder, NotJsonError, type Decode } from './decoders.js';
 import { credentialed, Renewal } from './renewal.js';
 import { errorHandler, verdictOf, type Action } from './error-handler.js';
 import { fields, type Kit, type Scope } from './kit.js';
@@ -80,6 +80,8 @@ interface SendInput extends Pick<PageInput, 'signal' | 'weight' | 'ticket'> {
   fill: (parts: RequestParts) => string | undefined;
   /** Nothing was read yet: there is nothing to begin anew. */
   isFirst: boolean;
+  /** The request is for all of the stream: neither for a part of it nor for a window. */
+  isWhole?: boolean;
 }
 
 export function exchanger(
@@ -112,7 +114,7 @@ export function exchanger(
 
   return {
     requests,
-    async send({ scope, fill, isFirst, signal, weight, ticket }) {
+    async send({ scope, fill, isFirst, isWhole = false, signal, weight, ticket }) {
       let sent: BuiltRequest | undefined;
       let action: Action | undefined;
       const renewal = new Renewal(auth);
@@ -122,8 +124,19 @@ export function exchanger(
         signal,
         weight,
         ticket,
-        decode: (body, headers) => decode(body, charsetOf(headers)),
+        decode: (body, headers) => {
+          try {
+            return decode(body, charsetOf(headers));
+          } catch (error) {
+            // Airbyte takes a page for people as one without records. In the middle of a stream that would be a hole.
+            if (!(error instanceof NotJsonError) || !isFirst || !isWhole) throw error;
+            kit.notes.add(`stream ${stream} was answered with no JSON, and has no rows of it: ${error.found ?? ''}`);
+            return [{}];
+          }
+        },
         cookies,
+        attempts: handle.attempts,
+        withinMs: handle.withinMs,
         dialect,
         judge: (answer) => {
           if (sent) parts.onExchange?.({ stream, ...sent, status: answer.status, answer: answer.body });
@@ -210,6 +223,7 @@ export function retriever(
           ticket,
           scope: properties === undefined ? scope : { ...scope, query_properties: properties },
           isFirst: input.token === pages.first,
+          isWhole: Object.keys(input.slice).every((name) => name === 'extra_fields'),
           fill: (filled) => {
             input.fill(filled);
             return pages.apply(filled, input.token);

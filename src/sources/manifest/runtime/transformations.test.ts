@@ -19,6 +19,7 @@ const kit: Kit = {
   baseUrl: undefined,
   twins: {},
   onConfigChange: () => {},
+  notes: new Set(),
   propertyLists: new Map(),
 };
 
