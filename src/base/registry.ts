@@ -170,7 +170,7 @@ export class Registry<T extends Named> {
       const jiti = createJiti(from, { fsCache: false, virtualModules: { [`headrace/${kind}`]: await entry() } });
       exported = await jiti.import(isFile ? at : path.basename(at));
     } catch (error) {
-      throw fault(messageOf(error).split('\n')[0]!.slice(0, 300), error);
+      throw fault(reasonOf(error), error);
     }
     const one = [exported['default'], exported[kind]].find((value) => isOne(value));
     if (!one) throw fault(`exports: ${Object.keys(exported).join(', ') || 'none'}`);
@@ -178,6 +178,12 @@ export class Registry<T extends Named> {
     if (wrong !== undefined) throw fault(wrong);
     return one;
   }
+}
+
+/** In one line: a parser's message goes on with an excerpt. */
+function reasonOf(error: unknown): string {
+  const message = messageOf(error).split('\n')[0]!.slice(0, 300);
+  return error instanceof HeadraceError && error.found !== undefined ? `${message}: ${error.found}` : message;
 }
 
 /** Folders where Node.js looks for packages, the nearest first. */

@@ -71,13 +71,22 @@ export function buildProgram(): Command {
 
   program
     .command('init')
-    .description('write headrace.yaml')
+    .argument(
+      '[connector]',
+      'a connector, or the module of one such as ./my-source.ts (default: the first of headrace connectors)',
+    )
+    .description('write headrace.yaml, or a connector to begin with')
+    .option('--template <what>', 'write a connector of your own with its test instead: source')
     .option('-f, --file <file>', 'where to write', 'headrace.yaml')
     .option('-y, --yes', 'take the defaults, ask nothing')
     .option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER')
     .action(run(() => import('./commands/init.js')));
 
-  connectionOptions(program.command('check').argument('[connection]', 'a connection of headrace.yaml, or stripe'))
+  connectionOptions(
+    program
+      .command('check')
+      .argument('[connection]', 'a connection of headrace.yaml, a connector, or a module such as ./my-source.ts'),
+  )
     .description('prove the key and the destination')
     .option('--json', 'machine-readable output')
     .action(run(() => import('./commands/check.js')));

@@ -3,14 +3,14 @@ import { z } from 'zod';
 import { SECRET_NAME, registerSecret } from '../base/log.js';
 import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../base/errors.js';
 import type { Clock } from '../base/clock.js';
-import type { LimitFact } from '../gate/gate.js';
+import type { LimitFact, Ticket } from '../gate/gate.js';
 import { Admission } from '../http/admission.js';
 import { LatencyMeter } from '../http/latency.js';
 import type { Dialect } from '../http/dialects/dialect.js';
 import { ceilingFields, ceilingSchema, ceilingsOf } from './ceilings.js';
 import type { Connector, ConnectorParts, OpenedConnector, SourceSettings } from './connector.js';
 import type { Account, ChangeStream, Page, PageRequest, Stream } from './contract.js';
-import { SourceClient, type ClientOptions } from './source-client.js';
+import { SourceClient, type ClientOptions, type ClientParts } from './source-client.js';
 
 /** Settings as the author's own schemas and those of every source give them. */
 export type SettingsOf<Shape extends z.ZodRawShape> = z.infer<z.ZodObject<Shape>> & SourceSettings;
@@ -117,19 +117,23 @@ async function opened<Shape extends z.ZodRawShape>(
     parts.clock,
   );
   const meter = new LatencyMeter();
+  const shared: ClientParts = { ...parts, admission, meter, spent: new WeakSet() };
   const clients: SourceClient[] = [];
   const body = await definition.open(settings, {
     clock: parts.clock,
     client: (options) => {
       const client = new SourceClient(
         { dialect: definition.dialect, ...options, baseUrl: settings.base_url ?? options.baseUrl },
-        { ...parts, admission, meter },
+        shared,
       );
       clients.push(client);
       return client;
     },
   });
-  const streams = chosenStreams(body.streams.map(complete), settings);
+  const streams = chosenStreams(
+    body.streams.map((stream) => complete(stream, shared)),
+    settings,
+  );
   return {
     notes: [],
     client: { admission, meter },
@@ -146,13 +150,30 @@ async function opened<Shape extends z.ZodRawShape>(
   };
 }
 
-function complete(definition: StreamDefinition): Stream {
+function complete(definition: StreamDefinition, shared: ClientParts): Stream {
   return {
     stored: true,
     endpoint: definition.name,
     ...definition,
-    page: (request) => guardedPage(definition, request),
+    page: async (request) => {
+      try {
+        return await guardedPage(definition, request);
+      } finally {
+        giveBack(request.ticket, shared);
+      }
+    },
   };
+}
+
+/** The permit of a page that made no request is given back, or the gate would wait for its answer. */
+function giveBack(ticket: Ticket | undefined, { spent, admission, clock }: ClientParts): void {
+  if (!ticket || spent.has(ticket)) return;
+  admission.gate.answered(clock.monotonic(), ticket, {
+    kind: 'lost',
+    signs: { readings: [] },
+    serverTimeMs: undefined,
+  });
+  admission.pump();
 }
 
 /** A page that does not keep the contract, or code that fails, ends its stream with the reason, and no other. */
@@ -170,7 +191,7 @@ async function guardedPage(stream: StreamDefinition, request: PageRequest): Prom
 }
 
 function broken(stream: StreamDefinition, expected: string, found: string, cause?: unknown): SkippableError {
-  return new SkippableError('the connector did not give a page', {
+  return new SkippableError(`the connector gave no page of ${stream.name}: ${found}, expected ${expected}`, {
     code: 'connector_broken',
     place: `stream ${stream.name}`,
     expected,

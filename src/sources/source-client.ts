@@ -1,5 +1,6 @@
 /** The client of a connector of one's own: requests through the gate, and a judgement that suits most APIs. */
 import { ConfigError, SkippableError } from '../base/errors.js';
+import type { Ticket } from '../gate/gate.js';
 import { registerSecret } from '../base/log.js';
 import type { Admission } from '../http/admission.js';
 import { ApiClient, retryAfterOf, type ApiRequest, type ApiResponse, type Verdict } from '../http/client.js';
@@ -25,6 +26,14 @@ export interface ClientOptions {
   judge?: (response: ApiResponse, request: ApiRequest) => Verdict;
 }
 
+/** What the clients of a source share. */
+export interface ClientParts extends Pick<ConnectorParts, 'clock' | 'random' | 'egress' | 'observe'> {
+  admission: Admission;
+  meter: LatencyMeter;
+  /** Permits that a request was sent with. */
+  spent: WeakSet<Ticket>;
+}
+
 /** An answer whose body has the shape that its caller states. */
 export type Answer<Body> = Omit<ApiResponse, 'body'> & { body: Body };
 
@@ -33,10 +42,7 @@ export class SourceClient {
 
   constructor(
     { baseUrl, auth, headers = {}, dialect = 'generic', judge = judgeByStatus }: ClientOptions,
-    parts: Pick<ConnectorParts, 'clock' | 'random' | 'egress' | 'observe'> & {
-      admission: Admission;
-      meter: LatencyMeter;
-    },
+    private readonly parts: ClientParts,
   ) {
     this.client = new ApiClient({
       baseUrl,
@@ -62,11 +68,12 @@ export class SourceClient {
     more: Pick<ApiRequest, 'headers' | 'cost'> & { endpoint?: string } = {},
   ): Promise<Answer<Body>> {
     const endpoint = more.endpoint ?? path.split('?')[0]!.replace(/^\//, '');
-    return (await this.client.request({ ...more, path, endpoint, signal, weight, ticket })) as Answer<Body>;
+    return (await this.request({ ...more, path, endpoint, signal, weight, ticket })) as Answer<Body>;
   }
 
   /** Any other request. Throws what `judge` says, RetriableError or PausedError. */
   request(request: ApiRequest): Promise<ApiResponse> {
+    if (request.ticket) this.parts.spent.add(request.ticket);
     return this.client.request(request);
   }
 

@@ -1,26 +1,32 @@
-/** headrace init: asks, then writes headrace.yaml. */
-import { existsSync, writeFileSync } from 'node:fs';
-import { stringify } from 'yaml';
+/** headrace init: asks what a connector's schema asks for, then writes headrace.yaml; or writes a connector to begin with. */
+import { copyFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parse as parseYaml, stringify } from 'yaml';
+import type { z } from 'zod';
+import { CONNECTORS, DESTINATIONS, destinationOfText } from '../../wiring/compose.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
+import { schemaFault } from '../../base/schema-fault.js';
+import { connectionName } from '../../config/schema.js';
 import { note } from '../terminal/output.js';
+
+interface Flags {
+  file: string;
+  yes?: boolean;
+  to?: string;
+  template?: string;
+}
 
 interface Answers {
   name: string;
-  destination: Record<string, string>;
-  startDate: string;
+  settings: Record<string, unknown>;
+  destination: Record<string, unknown>;
 }
 
-const DAY = /^\d{4}-\d{2}-\d{2}$/;
+type Connector = Awaited<ReturnType<typeof CONNECTORS.get>>;
 
-export async function command(_args: unknown[], flags: { file: string; yes?: boolean; to?: string }): Promise<number> {
-  if (existsSync(flags.file))
-    throw new ConfigError(`${flags.file} is there already`, {
-      code: 'config_exists',
-      place: flags.file,
-      expected: 'no file',
-      found: 'one',
-      next: 'edit it, or name another with --file',
-    });
+export async function command([given]: (string | undefined)[], flags: Flags): Promise<number> {
+  if (flags.template !== undefined) return writeTemplate(flags.template);
+  if (existsSync(flags.file)) throw alreadyThere(flags.file, 'edit it, or name another with --file');
   const interactive = !flags.yes && process.stdin.isTTY === true;
   if (!flags.yes && !interactive)
     throw new ConfigError('init asks questions, and there is no terminal', {
@@ -29,59 +35,91 @@ export async function command(_args: unknown[], flags: { file: string; yes?: boo
       found: 'none',
       next: 'add --yes to take the defaults',
     });
+  const named = given ?? CONNECTORS.list()[0]!.name;
+  const connector = await CONNECTORS.get(named, CONNECTORS.locate(named, process.cwd()));
   const answers = interactive
-    ? await ask(flags.to).catch(nothingOnInterrupt)
-    : { name: 'stripe', destination: destinationOf(flags.to ?? 'embedded'), startDate: '' };
+    ? await ask(connector, flags.to).catch(nothingOnInterrupt)
+    : {
+        name: connector.name,
+        settings: {},
+        destination: await destinationOf(flags.to ?? DESTINATIONS.list()[0]!.start),
+      };
   if (!answers) {
     note('Nothing was written.');
     return EXIT.interrupted;
   }
-  const config = {
-    version: 1,
-    connections: {
-      [answers.name]: {
-        source: {
-          connector: 'stripe',
-          api_key: '${STRIPE_API_KEY}',
-          ...(answers.startDate ? { start_date: answers.startDate } : {}),
-        },
-        destination: answers.destination,
-      },
-    },
-  };
+  const references = referencesOf(connector);
+  const source = { connector: named, ...references, ...answers.settings };
+  const config = { version: 1, connections: { [answers.name]: { source, destination: answers.destination } } };
   writeFileSync(
     flags.file,
     `# Reference: docs/reference/configuration.md. Secrets come from the environment.\n${stringify(config)}`,
     { flag: 'wx' },
   );
+  const exports = Object.values(references).map((text) => `export ${text.slice(2, -1)}=…, `);
   note(
-    `Wrote ${flags.file}. Next: export STRIPE_API_KEY=… and run headrace check ${answers.name}, then headrace sync ${answers.name}`,
+    `Wrote ${flags.file}. Next: ${exports.join('')}run headrace check ${answers.name}, then headrace sync ${answers.name}`,
   );
   return EXIT.complete;
 }
 
-async function ask(to: string | undefined): Promise<Answers> {
+/** Secrets and other settings without which it does not run go by reference, or have to be filled in. */
+function referencesOf({ name, schema, secrets, environment }: Connector): Record<string, string> {
+  const references: Record<string, string> = {};
+  for (const [setting, field] of fieldsOf(schema)) {
+    if (field.safeParse(undefined).success) continue;
+    if (!secrets.includes(setting) && environment[setting] === undefined) continue;
+    references[setting] = `\${${environment[setting] ?? `${name}_${setting}`.toUpperCase().replaceAll('-', '_')}}`;
+  }
+  return references;
+}
+
+/** Its own fields; which connector it is was asked already. */
+function fieldsOf(schema: z.ZodObject): [string, z.ZodType][] {
+  return (Object.entries(schema.shape) as [string, z.ZodType][]).filter(([setting]) => setting !== 'connector');
+}
+
+async function ask(connector: Connector, to: string | undefined): Promise<Answers> {
   const { input, select } = await import('@inquirer/prompts');
   const name = await input({
     message: 'Name of the connection',
-    default: 'stripe',
-    validate: (text) => /^[a-z][a-z0-9_-]{0,39}$/.test(text) || 'a-z, 0-9, _ and -, beginning with a letter',
+    default: connector.name,
+    validate: (text) => connectionName.safeParse(text).success || 'a-z, 0-9, _ and -, beginning with a letter',
   });
   const kind =
     to ??
     (await select({
       message: 'Where should rows go?',
-      choices: [
-        { name: 'an embedded PostgreSQL, nothing to install', value: 'embedded' },
-        { name: 'a PostgreSQL server', value: 'postgres' },
-        { name: 'files of JSON lines', value: 'ndjson:data' },
-      ],
+      choices: DESTINATIONS.list().map(({ title, start }) => ({ name: title, value: start })),
     }));
-  const startDate = await input({
-    message: 'Read from which day on? (empty: everything)',
-    validate: (text) => text === '' || DAY.test(text) || 'YYYY-MM-DD',
-  });
-  return { name, destination: destinationOf(kind), startDate };
+  const settings: Record<string, unknown> = {};
+  const references = referencesOf(connector);
+  for (const [setting, field] of fieldsOf(connector.schema)) {
+    const isNeeded = !field.safeParse(undefined).success;
+    const question = connector.questions?.[setting] ?? (isNeeded ? (field.description ?? setting) : undefined);
+    if (question === undefined || references[setting] !== undefined) continue;
+    const text = await input({ message: question, validate: (given) => faultOf(field, given, isNeeded) ?? true });
+    if (text !== '') settings[setting] = valueOf(field, text);
+  }
+  return { name, settings, destination: await destinationOf(kind) };
+}
+
+/** What the schema says against an answer. Nothing is an answer where the setting can be left out. */
+function faultOf(field: z.ZodType, given: string, isNeeded: boolean): string | undefined {
+  if (given === '' && !isNeeded) return undefined;
+  const value = valueOf(field, given);
+  const parsed = field.safeParse(value);
+  return parsed.success ? undefined : schemaFault(parsed.error, value).expected;
+}
+
+/** A text where the setting takes one; else a number, or whatever YAML reads in it. */
+function valueOf(field: z.ZodType, given: string): unknown {
+  if (field.safeParse(given).success) return given;
+  try {
+    return parseYaml(given);
+  } catch {
+    return given;
+  }
 }
 
 /** Ctrl-C is an answer as well. */
@@ -90,15 +128,44 @@ function nothingOnInterrupt(error: unknown): undefined {
   throw error;
 }
 
-/** A server's URL goes by reference: it holds a password. */
-function destinationOf(to: string): Record<string, string> {
-  if (to === 'embedded') return { type: 'embedded' };
-  if (to.startsWith('postgres')) return { type: 'postgres', url: '${DATABASE_URL}' };
-  if (to.startsWith('ndjson:')) return { type: 'ndjson', path: to.slice('ndjson:'.length) };
-  throw new ConfigError('--to names no destination', {
-    code: 'bad_destination',
-    place: '--to',
-    expected: 'embedded, postgres://… or ndjson:FOLDER',
-    found: to,
+/** Secrets, such as the URL of a server with its password, go by reference. */
+async function destinationOf(text: string): Promise<Record<string, unknown>> {
+  const named = DESTINATIONS.find(text);
+  const settings = named ? { type: named.name } : await destinationOfText(text, process.cwd());
+  const kind = named ?? DESTINATIONS.find(String(settings['type']));
+  const references = Object.entries(kind?.environment ?? {}).map(([setting, variable]) => [setting, `\${${variable}}`]);
+  return { ...settings, ...(Object.fromEntries(references) as Record<string, string>) };
+}
+
+const TEMPLATES: Record<string, string> = { source: 'my-source' };
+
+/** Copies an example that runs, with its test. */
+function writeTemplate(template: string): number {
+  const folder = Object.hasOwn(TEMPLATES, template) ? TEMPLATES[template] : undefined;
+  if (folder === undefined)
+    throw new ConfigError(`there is no template ${template}`, {
+      code: 'unknown_template',
+      place: '--template',
+      expected: Object.keys(TEMPLATES).join(', '),
+      found: template,
+    });
+  const from = path.join(import.meta.dirname, '..', '..', '..', 'examples', folder);
+  const files = readdirSync(from);
+  const taken = files.find((file) => existsSync(file));
+  if (taken !== undefined) throw alreadyThere(taken, 'work in another folder');
+  for (const file of files) copyFileSync(path.join(from, file), file);
+  note(
+    `Wrote ${files.join(', ')}. Next: export MY_SOURCE_KEY=… and MY_SOURCE_URL=…, then headrace sync ./my-source.ts; its test: npm install --save-dev headrace vitest && npx vitest run`,
+  );
+  return EXIT.complete;
+}
+
+function alreadyThere(file: string, next: string): ConfigError {
+  return new ConfigError(`${file} is there already`, {
+    code: 'config_exists',
+    place: file,
+    expected: 'no file',
+    found: 'one',
+    next,
   });
 }

@@ -13,14 +13,18 @@ export const stripeConfigSchema = z.strictObject({
       /^(sk|rk)_(live|test)_[A-Za-z0-9_]+$/,
       'a secret or restricted key: sk_live_…, sk_test_…, rk_live_… or rk_test_…',
     )
-    .describe('Secret or restricted key; write it as ${STRIPE_API_KEY}.'),
+    .describe('Secret or restricted key; write it as ${STRIPE_API_KEY}.')
+    .meta({ title: 'a secret or restricted key', examples: ['sk_…'] }),
   account: z
     .string()
     .regex(/^acct_\w+$/, 'a connected account: acct_…')
     .optional()
     .describe('Connected account to read, for platforms (Stripe Connect).'),
   base_url: z.url().default('https://api.stripe.com').describe('Where the API is; change it for a proxy or a testbed.'),
-  start_date: z.iso.date().optional().describe('Read nothing created before this day (UTC). Default: everything.'),
+  start_date: z.iso
+    .date('a day such as 2024-05-31')
+    .optional()
+    .describe('Read nothing created before this day (UTC). Default: everything.'),
   streams: z.array(streamName).min(1).optional().describe('Read these streams only. Default: all.'),
   exclude: z.array(streamName).default([]).describe('Leave these streams out.'),
   fields: z
