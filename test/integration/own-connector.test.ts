@@ -83,7 +83,7 @@ describe('the guide, word by word', () => {
     mkdirSync(path.join(work.folder, 'project'));
     for (const file of ['my-source.ts', 'help-desk.ts'])
       writeFileSync(path.join(work.folder, 'project', file), example(file));
-    writeFileSync(path.join(work.folder, 'project', 'headrace.yaml'), blocks('yaml')[0]!);
+    writeFileSync(path.join(work.folder, 'project', 'headrace.yaml'), blocks('yml')[0]!);
     const args = ['-c', 'project/headrace.yaml', '--base-url', desk.url, '--to', `ndjson:${work.folder}/out`];
     const ran = await headrace(['sync', 'help-desk', ...args], { cwd: work.folder, env: { MY_SOURCE_KEY: KEY } });
     expect(ran.code, ran.stderr).toBe(0);
