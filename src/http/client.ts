@@ -102,6 +102,8 @@ export interface ClientOptions {
   meter?: LatencyMeter;
   /** Called for each attempt's end, for metrics and progress. */
   observe?: (event: AttemptEvent) => void;
+  /** What sends, where that is not undici: a simulation has a network of its own. */
+  dispatcher?: Pick<Dispatcher, 'request' | 'destroy'>;
 }
 
 export interface AttemptEvent {
@@ -119,7 +121,7 @@ interface Attempt {
 }
 
 export class ApiClient {
-  private readonly dispatcher: Dispatcher;
+  private readonly dispatcher: Pick<Dispatcher, 'request' | 'destroy'>;
   private readonly origin: string;
   private readonly prefix: string;
   readonly meter: LatencyMeter;
@@ -133,7 +135,7 @@ export class ApiClient {
     const url = new URL(options.baseUrl);
     this.origin = url.origin;
     this.prefix = url.pathname.replace(/\/$/, '');
-    this.dispatcher = newDispatcher(options.egress);
+    this.dispatcher = options.dispatcher ?? newDispatcher(options.egress);
   }
 
   get admission(): Admission {

@@ -1,0 +1,140 @@
+/** One process of the product at work: the real engine, gate, shared gate and client over the world's parts. */
+import { PausedError } from '../../../src/base/errors.js';
+import type { Permits } from '../../../src/engine/read/context.js';
+import type { Progress, RunSummary } from '../../../src/engine/report/events.js';
+import { runSync } from '../../../src/engine/run/sync.js';
+import { runPart } from '../../../src/engine/share/part.js';
+import type { GateMemory } from '../../../src/gate/credential-gate.js';
+import { SharedGate } from '../../../src/gate/shared/shared-gate.js';
+import type { Agenda } from './agenda.js';
+import type { Database } from './database.js';
+import { virtualDestination } from './destination.js';
+import type { Network } from './network.js';
+import { Process } from './process.js';
+import type { Scenario } from './scenario.js';
+import { factsOf, worldSource, type StreamPlan, type WorldSource } from './source.js';
+
+export const CONNECTION = 'world';
+
+export interface Ended {
+  /** Undefined: it threw, or was killed. */
+  summary: RunSummary | undefined;
+  error: unknown;
+}
+
+export class Player {
+  readonly process: Process;
+  /** Undefined while it goes on; a process that is killed never ends. */
+  ended: Ended | undefined;
+  isHelper = false;
+  snapshot: (() => Progress) | undefined;
+  private readonly gate: SharedGate;
+  private readonly source: WorldSource;
+
+  constructor(
+    private readonly agenda: Agenda,
+    private readonly database: Database,
+    network: Network,
+    private readonly scenario: Scenario,
+    plans: StreamPlan[],
+    readonly name: string,
+  ) {
+    this.process = new Process(agenda, name);
+    this.gate = new SharedGate({ facts: factsOf(scenario.statedRate) }, this.process.clock);
+    this.source = worldSource(plans, { process: this.process, network, gate: this.gate, dialect: scenario.dialect });
+  }
+
+  get isAtWork(): boolean {
+    return !this.ended && !this.process.dead;
+  }
+
+  lead(runId: string, onLead: () => void): void {
+    const { process, database, source } = this;
+    const run = runSync({
+      source,
+      destination: virtualDestination(database, process),
+      permits: this.permits(),
+      gateStatus: () => this.gate.status(process.clock.monotonic()),
+      limits: {
+        fingerprint: 'credential',
+        recall: (memory) => this.gate.recall(memory as GateMemory),
+        remember: () => ({ memory: this.gate.remember(), views: [] }),
+      },
+      ...(this.scenario.sharesBudget ? { shareBudget: () => this.shareBudget() } : {}),
+      connection: CONNECTION,
+      runId,
+      mode: 'upsert',
+      clock: process.clock,
+      signal: process.stop.signal,
+      onProgress: (snapshot) => {
+        this.snapshot = snapshot;
+        onLead();
+      },
+    });
+    void this.settle(run);
+  }
+
+  help(runId: string): void {
+    this.isHelper = true;
+    const { process, database, source } = this;
+    const run = runPart({
+      source,
+      destination: virtualDestination(database, process),
+      permits: this.permits(),
+      ...(this.scenario.sharesBudget ? { shareBudget: () => this.shareBudget() } : {}),
+      connection: CONNECTION,
+      run: runId,
+      borrower: this.name,
+      mode: 'upsert',
+      clock: process.clock,
+      signal: process.stop.signal,
+    });
+    void this.settle(run.then(() => undefined));
+  }
+
+  /** Why nothing is asked for, as it would be shown; undefined: no reason is known. */
+  statedWait(): string | undefined {
+    const wait = this.snapshot?.().waits.find(({ ms }) => Number.isFinite(ms));
+    return wait && `${wait.reason} (${Math.round(wait.ms)} ms)`;
+  }
+
+  private async settle(run: Promise<RunSummary | undefined>): Promise<void> {
+    try {
+      this.end({ summary: await run, error: undefined });
+    } catch (error) {
+      this.end({ summary: undefined, error });
+    }
+  }
+
+  private end(ended: Ended): void {
+    this.ended = ended;
+    const { summary, error } = ended;
+    this.agenda.note('end', 0, () => {
+      if (!summary) return `${this.name} ${error instanceof PausedError ? 'paused' : String(error ?? 'helped')}`;
+      const problems = summary.problems.map(({ stream, code, message }) => `${stream} ${code} ${message}`);
+      const faults = summary.proofs.flatMap((proof) => proof.faults.map((fault) => `${proof.stream}: ${fault}`));
+      return `${this.name} ${summary.outcome} ${[...problems, ...faults, ...summary.notes].join('; ')}`;
+    });
+    this.process.exit();
+  }
+
+  private async shareBudget(): Promise<() => Promise<void>> {
+    const open = () => this.database.budget.connect(this.process, this.name);
+    await this.gate.attach(open, this.name, () => {});
+    return () => this.gate.close();
+  }
+
+  private permits(): Permits {
+    const { gate, source } = this;
+    const { client } = source;
+    return {
+      admit: (endpoint, weight, signal) => client.admission.admit({ endpoint, weight, signal }),
+      rateOf: (endpoint) => gate.rateOf(endpoint),
+      latencyMs: () => {
+        const { latencyMs } = client.meter;
+        return latencyMs === undefined ? undefined : latencyMs + gate.grantMs;
+      },
+      inFlightBound: () => Math.min(client.meter.inFlightBound(), gate.concurrency()),
+    };
+  }
+}
