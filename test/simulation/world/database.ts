@@ -3,7 +3,7 @@
  * are compared and set; sessions end and their locks with them; a crash may forget the last commits.
  */
 import type { DataRecord } from '../../../src/base/catalog.js';
-import { LedgerConflictError, RetriableError } from '../../../src/base/errors.js';
+import { codeOf, LedgerConflictError, RetriableError } from '../../../src/base/errors.js';
 import {
   noCounts,
   type Counts,
@@ -38,6 +38,9 @@ interface Tables {
 /** Commits of the embedded server do not wait for the disk: a crash of the machine loses so much. */
 const FORGETS_MS = 600;
 
+/** Takes back what a transaction did, last step first. */
+export type Undo = (() => void)[];
+
 /** A connection of one process to the server. */
 export class Session {
   isAlive = true;
@@ -50,7 +53,7 @@ export class Session {
 /** What a transaction did, to be undone by a crash. */
 interface Done {
   atMs: number;
-  undo: (() => void)[];
+  undo: Undo;
 }
 
 export class Database {
@@ -71,6 +74,8 @@ export class Database {
   private log: Done[] = [];
   /** Share of the trips that take up to 300 ms. */
   slowTrips = 0;
+  /** Sessions that are lost are opened again. */
+  isWaitedFor = true;
   /** Looks at each commit. */
   onTombstone: (stream: string, key: string) => void = () => {};
 
@@ -101,7 +106,7 @@ export class Database {
    * One statement or transaction: it travels, is done at one moment, and its result travels back. What was sent is done
    * even where the process that sent it is dead by then; a session that ended does nothing more.
    */
-  run<T>(session: Session, what: string, ms: number, work: (undo: (() => void)[]) => T): Promise<T> {
+  run<T>(session: Session, what: string, ms: number, work: (undo: Undo) => T): Promise<T> {
     const { agenda } = this;
     return new Promise<T>((resolve, reject) => {
       const back = (then: () => void) =>
@@ -109,7 +114,7 @@ export class Database {
       if (!session.isAlive) return void agenda.in(0.1, () => reject(lost()), session.process);
       agenda.in(this.way() + ms, () => {
         if (!session.isAlive) return void agenda.in(0.1, () => reject(lost()), session.process);
-        const undo: (() => void)[] = [];
+        const undo: Undo = [];
         try {
           const result = work(undo);
           this.remember(undo);
@@ -125,7 +130,7 @@ export class Database {
   }
 
   /** Compare-and-set of entries. */
-  writeState(writes: StateWrite[], undo: (() => void)[]): void {
+  writeState(writes: StateWrite[], undo: Undo): void {
     const { state } = this.tables;
     for (const { stream, key, expect, value } of writes) {
       const at = `${stream}\u0001${key}`;
@@ -146,14 +151,14 @@ export class Database {
     }
   }
 
-  set<K, V>(map: Map<K, V>, key: K, value: V | undefined, undo: (() => void)[]): void {
+  set<K, V>(map: Map<K, V>, key: K, value: V | undefined, undo: Undo): void {
     const before = map.get(key);
     undo.push(() => (before === undefined ? map.delete(key) : map.set(key, before)));
     if (value === undefined) map.delete(key);
     else map.set(key, value);
   }
 
-  addCounts(stream: string, more: Partial<Counts>, undo: (() => void)[]): void {
+  addCounts(stream: string, more: Partial<Counts>, undo: Undo): void {
     const sum = { ...(this.tables.counts.get(stream) ?? noCounts()) };
     for (const key of Object.keys(more) as (keyof Counts)[]) sum[key] += more[key]!;
     this.set(this.tables.counts, stream, sum, undo);
@@ -211,7 +216,7 @@ export class Database {
     return new Promise((resolve) => void this.agenda.in(this.way(), resolve, process));
   }
 
-  private remember(undo: (() => void)[]): void {
+  private remember(undo: Undo): void {
     if (undo.length === 0 || !this.forgets) return;
     const { nowMs } = this.agenda;
     if (this.log.length > 200) this.log = this.log.filter(({ atMs }) => atMs > nowMs - 2 * FORGETS_MS);
@@ -229,6 +234,12 @@ export function lost(): RetriableError {
     code: 'database_lost',
     next: 'run the same command again; it continues where it stopped',
   });
+}
+
+/** Whether waiting may help. */
+export function isLost(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === 'database_lost' || code === 'database_unreachable';
 }
 
 export function unreachable(): RetriableError {

@@ -1,6 +1,6 @@
 /** The virtual database as a destination: the contract of `destinations/contract.ts`, kept to the letter. */
 import type { DataRecord } from '../../../src/base/catalog.js';
-import { ConfigError, FatalError } from '../../../src/base/errors.js';
+import { FatalError } from '../../../src/base/errors.js';
 import {
   addCounts,
   noCounts,
@@ -9,6 +9,7 @@ import {
   type Counts,
   type Destination,
   type DestinationSession,
+  type DestinationWait,
   type Loan,
   type LoanBook,
   type OpenOptions,
@@ -17,7 +18,8 @@ import {
   type StateEntry,
   type StateWrite,
 } from '../../../src/destinations/contract.js';
-import type { Database, Session, StoredLoan } from './database.js';
+import type { Database, StoredLoan, Undo } from './database.js';
+import { Link } from './link.js';
 import type { Process } from './process.js';
 
 /** A borrower that gave no sign of life for this long is gone. */
@@ -33,7 +35,7 @@ export function virtualDestination(database: Database, process: Process): Destin
   return {
     description: 'the virtual database',
     check: () => database.travel(process),
-    open: (options) => VirtualSession.open(database, process, options),
+    open: async (options) => new VirtualSession(database, await Link.open(database, process, options), options),
     close: async () => {},
   };
 }
@@ -44,29 +46,26 @@ class VirtualSession implements DestinationSession {
   readonly capabilities = { keys: true };
   readonly loans: LoanBook;
 
-  private constructor(
+  constructor(
     private readonly database: Database,
-    private readonly session: Session,
+    private readonly link: Link,
     private readonly options: OpenOptions,
   ) {
-    this.loans = new VirtualLoans(database, session);
+    this.loans = new VirtualLoans(database, link);
   }
 
-  static async open(database: Database, process: Process, options: OpenOptions): Promise<VirtualSession> {
-    const session = await database.connect(process, options.runId);
-    const own = new VirtualSession(database, session, options);
-    if (!options.readOnly && !options.beside) await own.lock();
-    return own;
+  waits(): DestinationWait[] {
+    return this.link.waits();
   }
 
   loadState(): Promise<StateEntry[]> {
-    return this.run('loadState', 1, () =>
+    return this.link.run('loadState', 1, () =>
       [...this.database.tables.state.values()].map((entry) => structuredClone(entry)),
     );
   }
 
   writeState(writes: StateWrite[]): Promise<void> {
-    return this.run('writeState', 1, (undo) => this.database.writeState(writes, undo));
+    return this.link.write('writeState', 1, writes, () => {}, undefined);
   }
 
   prepare(input: PrepareInput): PreparedRows {
@@ -83,22 +82,25 @@ class VirtualSession implements DestinationSession {
   }
 
   commit(batch: Batch): Promise<CommitReceipt> {
-    const ms = this.database.agenda.between(1, 8);
-    return this.run('commit', ms, (undo) => {
+    const parts = batch.rows as Prepared[];
+    const unknown: CommitReceipt = { counts: {} };
+    for (const { stream, rows } of parts)
+      addCounts(unknown.counts, stream, { ...noCounts(), read: rows, unchanged: rows });
+    const work = (undo: Undo) => {
       const counts: Record<string, Counts> = {};
-      for (const part of batch.rows as Prepared[]) addCounts(counts, part.stream, this.store(part, undo));
-      this.database.writeState(batch.state, undo);
+      for (const part of parts) addCounts(counts, part.stream, this.store(part, undo));
       for (const [stream, more] of Object.entries(counts)) this.database.addCounts(stream, more, undo);
       return { counts };
-    });
+    };
+    return this.link.write('commit', this.database.agenda.between(1, 8), batch.state, work, unknown);
   }
 
   counts(): Promise<Record<string, Counts>> {
-    return this.run('counts', 1, () => Object.fromEntries(this.database.tables.counts));
+    return this.link.run('counts', 1, () => Object.fromEntries(this.database.tables.counts));
   }
 
   stored(stream: string): Promise<{ keys: number; deleted: number }> {
-    return this.run('stored', 1, () => {
+    return this.link.run('stored', 1, () => {
       const rows = this.database.tableOf(stream);
       let deleted = 0;
       for (const { isDeleted } of rows.values()) if (isDeleted) deleted++;
@@ -111,7 +113,7 @@ class VirtualSession implements DestinationSession {
     generation: number,
     within: { field: string; gte: number | null; lt: number } | undefined,
   ): Promise<number> {
-    return this.run('forgetUnseen', 2, (undo) => {
+    return this.link.run('forgetUnseen', 2, (undo) => {
       const seen = this.database.tables.seen.get(stream)?.get(generation) ?? new Set();
       let deleted = 0;
       for (const [key, row] of this.database.tableOf(stream)) {
@@ -131,13 +133,13 @@ class VirtualSession implements DestinationSession {
   async publish(): Promise<void> {}
 
   lookup(stream: string, keys: DataRecord[]): Promise<(DataRecord | null)[]> {
-    return this.run('lookup', 1, () =>
+    return this.link.run('lookup', 1, () =>
       keys.map((key) => this.database.tableOf(stream).get(keyOf(key))?.record ?? null),
     );
   }
 
   keysWithin(stream: string, field: string, gte: number, lt: number, limit: number): Promise<DataRecord[]> {
-    return this.run('keysWithin', 1, () =>
+    return this.link.run('keysWithin', 1, () =>
       [...this.database.tableOf(stream).values()]
         .filter(({ record, isDeleted }) => !isDeleted && Number(record[field]) >= gte && Number(record[field]) < lt)
         .slice(0, limit)
@@ -147,38 +149,18 @@ class VirtualSession implements DestinationSession {
 
   /** It waits for the disk, and with it all that came before. */
   finishRun(): Promise<void> {
-    return this.run('finishRun', 5, () => {
+    return this.link.run('finishRun', 5, () => {
       this.database.tables.runs.set(this.options.runId, { isOver: true });
       this.database.settle();
     });
   }
 
   async close(): Promise<void> {
-    this.database.end(this.session);
-  }
-
-  private run<T>(what: string, ms: number, work: (undo: (() => void)[]) => T): Promise<T> {
-    return this.database.run(this.session, what, ms, work);
-  }
-
-  private lock(): Promise<void> {
-    const { database, session, options } = this;
-    return this.run('lock', 1, () => {
-      if (database.lock?.isAlive)
-        throw new ConfigError('connection world is being synced by another run', {
-          code: 'connection_locked',
-          found: database.lock.name,
-          next: 'wait for it to end',
-        });
-      database.lock = session;
-      const { runs } = database.tables;
-      for (const id of runs.keys()) runs.set(id, { isOver: true });
-      runs.set(options.runId, { isOver: false });
-    });
+    this.link.close();
   }
 
   /** As the merge statement has it: of one key the later read wins, and what did not change stays. */
-  private store({ input, keys }: Prepared, undo: (() => void)[]): Counts {
+  private store({ input, keys }: Prepared, undo: Undo): Counts {
     const { database } = this;
     const counts = { ...noCounts(), read: keys.length };
     const table = database.tableOf(input.stream);
@@ -204,7 +186,7 @@ class VirtualSession implements DestinationSession {
     return counts;
   }
 
-  private rememberKeys(stream: string, generation: number, keys: string[], undo: (() => void)[]): void {
+  private rememberKeys(stream: string, generation: number, keys: string[], undo: Undo): void {
     const { seen } = this.database.tables;
     let generations = seen.get(stream);
     if (!generations) seen.set(stream, (generations = new Map()));
@@ -219,7 +201,7 @@ class VirtualSession implements DestinationSession {
 class VirtualLoans implements LoanBook {
   constructor(
     private readonly database: Database,
-    private readonly session: Session,
+    private readonly link: Link,
   ) {}
 
   recall(): Promise<void> {
@@ -239,6 +221,7 @@ class VirtualLoans implements LoanBook {
   }
 
   grant(id: number, what: Pick<Loan, 'stream' | 'range' | 'firstId'>): Promise<void> {
+    this.link.hasLent = true;
     return this.run(`grant ${id}`, (undo) => this.change(id, { ...what, state: 'granted' }, undo));
   }
 
@@ -283,7 +266,7 @@ class VirtualLoans implements LoanBook {
     return this.database.tables.loans;
   }
 
-  private change(id: number, what: Partial<StoredLoan>, undo: (() => void)[]): void {
+  private change(id: number, what: Partial<StoredLoan>, undo: Undo): void {
     const loan = this.all.get(id);
     if (loan) this.database.set(this.all, id, { ...loan, ...what }, undo);
   }
@@ -292,7 +275,7 @@ class VirtualLoans implements LoanBook {
     return { id, state, stream, range, firstId, stale: seenMs < this.database.agenda.nowMs - STALE_MS };
   }
 
-  private run<T>(what: string, work: (undo: (() => void)[]) => T): Promise<T> {
-    return this.database.run(this.session, what, 0.3, work);
+  private run<T>(what: string, work: (undo: Undo) => T): Promise<T> {
+    return this.link.run(what, 0.3, work);
   }
 }

@@ -53,6 +53,8 @@ export interface Scenario {
   sharesBudget: boolean;
   forgets: boolean;
   slowTrips: number;
+  /** A database that is lost is waited for. */
+  waitsForDatabase: boolean;
   rounds: Round[];
 }
 
@@ -102,8 +104,10 @@ export function scenarioOf(seed: number, without: readonly Feature[] = []): Scen
   const plans = plansOf(draw, historySeconds, without);
   const rows = draw.chance(0.15) ? draw.between(0, 12) : draw.between(20, 160);
   const limit = limitOf(draw);
+  // A gap of many windows would be as many requests.
+  const longestGap = 20 * Math.min(...plans.map(({ window = Infinity }) => window));
   const processes = draw.chance(0.55) ? 1 : draw.between(2, 4);
-  const rounds = Array.from({ length: draw.between(1, 3) }, () => roundOf(draw, processes, without));
+  const rounds = Array.from({ length: draw.between(1, 3) }, () => roundOf(draw, processes, longestGap, without));
   const isFaulty = draw.chance(0.4);
   const share = () => (isFaulty && draw.chance(0.4) ? draw.random.next() * 0.08 : 0);
   return {
@@ -135,6 +139,7 @@ export function scenarioOf(seed: number, without: readonly Feature[] = []): Scen
     sharesBudget: processes > 1 || draw.chance(0.6),
     forgets: draw.chance(0.3),
     slowTrips: draw.chance(0.2) ? 0.01 : 0,
+    waitsForDatabase: draw.chance(0.8),
     rounds,
   };
 }
@@ -225,10 +230,10 @@ function limitOf(draw: Draw): { limit: LimitModel; dialect: string; statedRate: 
   }
 }
 
-function roundOf(draw: Draw, processes: number, without: readonly Feature[]): Round {
+function roundOf(draw: Draw, processes: number, longestGap: number, without: readonly Feature[]): Round {
   const count = draw.chance(0.2) ? 0 : draw.between(1, 4);
   return {
-    gapSeconds: draw.pick(0, 0, 1, 20, 600, DAY, 9 * DAY),
+    gapSeconds: Math.min(longestGap, draw.pick(0, 0, 1, 20, 600, DAY, 9 * DAY)),
     attempts: draw.between(1, 4),
     disturbances: Array.from({ length: count }, () => {
       const early = draw.chance(0.5);

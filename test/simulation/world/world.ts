@@ -81,6 +81,7 @@ class World {
     this.network.onAsk = () => this.strikeByCount();
     this.database = new Database(this.agenda, scenario.forgets);
     this.database.slowTrips = scenario.slowTrips;
+    this.database.isWaitedFor = scenario.waitsForDatabase;
     this.life = new Life(this.agenda, this.api, scenario);
     this.oracle = new Oracle(this.api, this.database, scenario.plans);
   }
