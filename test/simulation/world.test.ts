@@ -7,8 +7,14 @@ import { scenarioOf, type Feature } from './world/scenario.js';
 import { play, type Verdict } from './world/world.js';
 
 /** What the product is known not to bear yet, with a seed that shows it (issue "Proof that holds"). */
-const NOT_YET: Feature[] = ['moving positions', 'numbered lists', 'poison', 'cut sessions'];
-const SEEDS = 40;
+const NOT_YET: Feature[] = ['numbered lists', 'poison'];
+const SEEDS = 100;
+/** Seeds that once failed, and why. */
+const ONCE_FAILED: Record<number, string> = {
+  15: 'the leader waited for ever when sessions were cut during a shared read',
+  21: 'a sweep began at the end of the process that resumed, not at the span of the ledger',
+  48: 'a gate that was closed and attached again never asked for grants',
+};
 
 const told = ({ seed, steps, findings }: Verdict) =>
   `seed ${seed}, step ${steps}: ${findings.map(({ kind, detail }) => `${kind}: ${detail}`).join('; ')}`;
@@ -24,7 +30,8 @@ test('a seed replays to the same step', async () => {
 
 test(`${SEEDS} seeds: nothing lost, nothing invented, nothing stuck`, async () => {
   const failed: string[] = [];
-  for (let seed = 1; seed <= SEEDS; seed++) {
+  const seeds = new Set([...Array.from({ length: SEEDS }, (_, i) => i + 1), ...Object.keys(ONCE_FAILED).map(Number)]);
+  for (const seed of seeds) {
     const verdict = await play(seed, false, scenarioOf(seed, NOT_YET));
     if (verdict.findings.length > 0) failed.push(told(verdict));
   }

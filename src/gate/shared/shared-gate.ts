@@ -218,6 +218,7 @@ export class SharedGate implements Gate {
   async close(): Promise<void> {
     this.closing = true;
     this.timer?.cancel();
+    this.timer = undefined;
     await this.exchanging;
     if (!this.attached) return;
     const { store } = this.attached;
@@ -237,6 +238,8 @@ export class SharedGate implements Gate {
       // The others notice within GONE_MS.
     } finally {
       this.attached = undefined;
+      // Who attaches again asks for its account before.
+      this.mode = 'alone';
       await store.close().catch(() => {});
     }
   }
