@@ -179,7 +179,7 @@ export class VirtualApi {
     if (listing.order === 'descending') {
       // As with Stripe's `starting_after`: the object itself tells the place.
       const row = this.collection(collection).rows.get(cursor);
-      if (!row || this.lies.losesCursor()) throw new CursorGone();
+      if (!row || this.lies.losesCursor(cursor)) throw new CursorGone();
       const at = all.findIndex(
         (each) =>
           each[listing.field] < row[listing.field] || (each[listing.field] === row[listing.field] && each.id < row.id),

@@ -15,7 +15,7 @@ export interface LieShares {
 
 export class Lies {
   isHealed = false;
-  told_ = 0;
+  private readonly places = new Set<string>();
 
   constructor(
     private readonly agenda: Agenda,
@@ -26,20 +26,22 @@ export class Lies {
     return Math.min(asked, this.shares.cappedRows ?? Infinity);
   }
 
-  losesCursor(): boolean {
-    return this.happens(this.shares.lostCursor);
+  losesCursor(cursor: string): boolean {
+    return this.happens(this.shares.lostCursor, cursor);
   }
 
   told(answer: ListAnswer, size: number): ListAnswer {
-    if (answer.has_more && answer.data.length === size && this.happens(this.shares.falseEnd))
+    const place = String(answer.data[0]?.['id']);
+    if (answer.has_more && answer.data.length === size && this.happens(this.shares.falseEnd, `end ${place}`))
       return { ...answer, has_more: false };
-    if (answer.has_more && this.happens(this.shares.emptyAmid)) return { ...answer, data: [] };
+    if (answer.has_more && this.happens(this.shares.emptyAmid, `empty ${place}`)) return { ...answer, data: [] };
     return answer;
   }
 
-  private happens(share: number | undefined): boolean {
-    if (share === undefined || this.isHealed || !this.agenda.chance(share)) return false;
-    this.told_++;
+  /** A lie is not told twice of one place: who asks again may learn the truth. */
+  private happens(share: number | undefined, place: string): boolean {
+    if (share === undefined || this.isHealed || !this.agenda.chance(share) || this.places.has(place)) return false;
+    this.places.add(place);
     return true;
   }
 }
