@@ -25,7 +25,7 @@ const random = seededRandom(Number(values['seed'] ?? Date.now()));
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 if (restateBinary() === undefined) {
-  console.error('the Restate server is not installed for this platform: npm install @restatedev/restate-server');
+  console.error('this bench needs the Restate server, which npm has for Linux and macOS');
   process.exit(2);
 }
 const { folder, drop } = scratch();

@@ -3,11 +3,10 @@
  * results.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { PostgresTarget } from '../../src/postgres/connect.js';
+import { installed } from './installed.js';
 
-const FOLDER = path.join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'headrace-bench', 'pg-boss');
 const NODE = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
 const VERSION = '12.35.0';
 
@@ -17,25 +16,10 @@ export interface PgBoss {
   version: string;
 }
 
-/** Undefined where it cannot be installed, with the reason on stderr: the bench goes on without it. */
+/** Undefined where it cannot be installed: the bench goes on without it. */
 export function installPgBoss(): PgBoss | undefined {
-  const node = path.join(FOLDER, 'node_modules', NODE, 'bin', 'node');
-  if (!existsSync(node) || !existsSync(path.join(FOLDER, 'node_modules', 'pg-boss'))) {
-    mkdirSync(FOLDER, { recursive: true });
-    writeFileSync(path.join(FOLDER, 'package.json'), '{"private": true}\n');
-    const installed = spawnSync(
-      'npm',
-      ['install', '--force', '--no-audit', '--no-fund', '--prefix', FOLDER, `pg-boss@${VERSION}`, `${NODE}@22`],
-      { encoding: 'utf8' },
-    );
-    if (installed.status !== 0) {
-      process.stderr.write(
-        `pg-boss cannot be installed here, on without it: ${installed.stderr.split('\n').find((line) => line.includes('error')) ?? ''}\n`,
-      );
-      return undefined;
-    }
-  }
-  return { folder: FOLDER, node, version: VERSION };
+  const folder = installed(`pg-boss-${VERSION}`, [`pg-boss@${VERSION}`, `${NODE}@22`]);
+  return folder && { folder, node: path.join(folder, 'node_modules', NODE, 'bin', 'node'), version: VERSION };
 }
 
 export function connectionOf(target: PostgresTarget): string {

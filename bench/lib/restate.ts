@@ -1,21 +1,20 @@
 /** A Restate server that a test or a bench owns: started, killed and started again on the same data and ports. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, openSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
+import { installed } from './installed.js';
 
-/** Undefined where this platform has none, or it is not installed: what needs it is skipped, by name. */
+const PACKAGE = '@restatedev/restate-server';
+const VERSION = '1.7.12';
+
+/** Installed when it is first asked for; undefined where that cannot be: what needs it is skipped, by name. */
 export function restateBinary(): string | undefined {
-  try {
-    const manifest = createRequire(import.meta.url).resolve(
-      `@restatedev/restate-server-${process.platform}-${process.arch}/package.json`,
-    );
-    const binary = path.join(path.dirname(manifest), 'bin', 'restate-server');
-    return existsSync(binary) ? binary : undefined;
-  } catch {
-    return undefined;
-  }
+  const folder = installed(`restate-${VERSION}`, [`${PACKAGE}@${VERSION}`]);
+  if (folder === undefined) return undefined;
+  const platform = `${PACKAGE}-${process.platform}-${process.arch}`;
+  const binary = path.join(folder, 'node_modules', platform, 'bin', 'restate-server');
+  return existsSync(binary) ? binary : undefined;
 }
 
 export async function freePort(): Promise<number> {
