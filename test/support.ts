@@ -1,6 +1,7 @@
 /** What integration tests share: a database, a testbed, a sync in this process, and the built program in its own. */
 import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
+import { expect } from 'vitest';
 import { buildProgram } from '../src/cli/program.js';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -76,7 +77,9 @@ export async function query(destination: PostgresDestination, sql: string): Prom
 }
 
 export function scratch(): { folder: string; drop: () => void } {
-  const folder = mkdtempSync(path.join(tmpdir(), 'headrace-t-'));
+  // Named for its test file, so that it is known who left one behind.
+  const owner = path.basename(expect.getState().testPath ?? 'x', '.test.ts');
+  const folder = mkdtempSync(path.join(tmpdir(), `headrace-t-${owner}-`));
   chmodSync(folder, 0o755);
   return { folder, drop: () => rmSync(folder, { recursive: true, force: true }) };
 }
