@@ -81,12 +81,19 @@ function longFunctions() {
       const near = lines.slice(Math.max(0, span.line - 1 - LINES_OF_A_COMMENT), span.line + 1);
       return {
         where: `${name}:${span.line}`,
-        isGroup: near.some((line) => /^\s*describe\b/.test(line)),
+        isGroup: isGroup(near),
         length: Number(/\((\d+)\)/.exec(message)?.[1]),
         reason: REASON.test(near.join('\n')),
       };
     })
-    .filter(({ where, isGroup }) => !GENERATED.test(where.split(':')[0]) && !isGroup);
+    .filter((found) => !GENERATED.test(found.where.split(':')[0]) && !found.isGroup);
+}
+
+/** The callback of `describe`, on its line or, where its title is long, on one of the next. */
+function isGroup(near) {
+  const at = near.length - 2;
+  const isWrapped = /^\s*(?:['"`]|\(.*\) =>|async \()/.test(near[at] ?? '');
+  return near.slice(isWrapped ? 0 : at, at + 1).some((line) => /^\s*describe\b/.test(line));
 }
 
 /** The comment that a file begins with, after what a shell or the compiler wants there. */
