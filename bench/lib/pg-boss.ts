@@ -19,7 +19,8 @@ export interface PgBoss {
 /** Undefined where it cannot be installed: the bench goes on without it. */
 export function installPgBoss(): PgBoss | undefined {
   const folder = installed(`pg-boss-${VERSION}`, [`pg-boss@${VERSION}`, `${NODE}@22`]);
-  return folder && { folder, node: path.join(folder, 'node_modules', NODE, 'bin', 'node'), version: VERSION };
+  if (folder === undefined) return undefined;
+  return { folder, node: path.join(folder, 'node_modules', NODE, 'bin', 'node'), version: VERSION };
 }
 
 export function connectionOf(target: PostgresTarget): string {
