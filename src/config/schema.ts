@@ -115,7 +115,12 @@ export const fileSchema = z.strictObject({
   apps: z
     .record(appName, appSchema)
     .default({})
-    .describe('Rate limits of apps, where the connector does not know them. Edits by headrace app set-limit win.'),
+    .describe(
+      'Rate limits of apps, applied at start. A limit that was set by headrace app set-limit or through the API stays; the start says so.',
+    ),
+  ended_tasks_kept: every
+    .default('7d')
+    .describe('For how long tasks that ended are kept, such as 12h or 30d; dead letters stay.'),
   connections: z.record(connectionName, fileConnection),
 });
 

@@ -14,7 +14,7 @@ import { CONNECTORS } from '../sources/registry.js';
 import { readFile, type Coordination, type CoordinationFlags } from './coordination.js';
 import { assertCadence, secondsOf, type Cadence } from './scheduler/cadence.js';
 import type { AppSchema } from './scheduler/cap.js';
-import type { ConnectionSetup } from './scheduler/scheduler.js';
+import type { ConnectionSetup, Scheduler } from './scheduler/scheduler.js';
 
 export interface KnownConnection extends ConnectionSetup {
   cadence: Cadence | undefined;
@@ -85,17 +85,22 @@ function cadenceOf(schedule: ConnectionSettings['schedule'], place: string): Cad
   return cadence;
 }
 
-/** Tells the scheduler of the file's connections and schedules; those that left the file are not run any more. */
+/**
+ * Tells the scheduler of the file's connections, schedules and limits; connections that left the file are not run any
+ * more. Returns the apps whose limit in the file is not applied, since somebody has set another by hand.
+ */
 export async function announce(
   { scheduler, connections }: Coordination,
   known: KnownConnection[],
   loaded: LoadedConfig,
   flags: CoordinationFlags,
   env: NodeJS.ProcessEnv,
-): Promise<void> {
+): Promise<string[]> {
   const { file, config } = loaded;
   const origin = `${hostname()}:${path.resolve(file)}`;
   await scheduler.setFloor(config.concurrency_floor);
+  await scheduler.keepEnded(secondsOf(config.ended_tasks_kept, 'ended_tasks_kept'));
+  const kept = await declareLimits(scheduler, config.apps);
   for (const { cadence, priority, ...setup } of known) {
     await scheduler.define(setup);
     await scheduler.repeat(setup.id, 'sync', cadence, { priority, origin });
@@ -112,6 +117,15 @@ export async function announce(
       isSecret: await isSecretOf(await resolveConnection(id, { ...flags, config: file }, env)),
     });
   await connections.publish(origin, shown);
+  return kept;
+}
+
+/** Applies the file's limits; returns the apps whose limit somebody has set by hand, which stays. */
+async function declareLimits(scheduler: Scheduler, apps: FileConfig['apps']): Promise<string[]> {
+  const kept: string[] = [];
+  for (const [app, { rate_limit: requests, frequency_seconds: frequencySeconds }] of Object.entries(apps))
+    if (!(await scheduler.declareLimit(app, { requests, frequencySeconds }))) kept.push(app);
+  return kept;
 }
 
 /**

@@ -5,6 +5,7 @@
 import type pg from 'pg';
 import { FatalError } from '../base/errors.js';
 import { BUDGET_LAYOUT } from './layouts/budget.js';
+import { FLEET_LAYOUT } from './layouts/fleet.js';
 import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
 import { SERVICE_LAYOUT } from './layouts/service.js';
 import { SESSION_LAYOUT } from './layouts/session.js';
@@ -64,6 +65,7 @@ const MIGRATIONS: string[] = [
   // A lease takes prepared statements now.
   'drop function _headrace.budget_take(text, text, boolean, interval, text); drop function _headrace.budget_keep(text, text, double precision, bytea);',
   SESSION_LAYOUT,
+  FLEET_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

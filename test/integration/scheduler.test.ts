@@ -1,5 +1,6 @@
 /** The scheduler on a real PostgreSQL: caps, order, leases, fences, schedules. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.js';
 import { ConfigError } from '../../src/base/errors.js';
 import { connect } from '../../src/postgres/connect.js';
 import { LeaseLostError, Scheduler, type NewTask } from '../../src/fleet/scheduler/scheduler.js';
@@ -208,7 +209,7 @@ describe('ends', () => {
     await scheduler.pool.query(
       `insert into _headrace.webhook_event (connection_id, event_id, body, handled_at) values ('a', '1', '{}', now() - interval '41 days'), ('a', '2', '{}', now()), ('a', '3', '{}', null)`,
     );
-    await scheduler.prune();
+    await scheduler.prune(systemClock, new AbortController().signal);
     expect(
       (await scheduler.pool.query('select state from _headrace.task order by 1')).map((row) => row['state']),
     ).toEqual(['dead', 'queued']);

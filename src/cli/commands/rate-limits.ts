@@ -63,7 +63,9 @@ export async function setLimit([app, limit]: [string, string], flags: Flags): Pr
       out(
         `${app}: at most ${changed.cap} tasks at once in each of ${changed.partitions} partitions, from the next claim on; ${changed.tasks} rows follow`,
       );
-    return EXIT.complete;
+    if (changed.partitions > 0) return EXIT.complete;
+    note(`No partition follows: no connection of ${app} is known yet. The limit holds for those to come.`);
+    return EXIT.failed;
   } finally {
     await coordination.close();
   }

@@ -18,7 +18,11 @@ export async function command(_: unknown[], flags: WorkFlags & { host: string; p
   const known = loaded ? await knownConnections(loaded, flags, process.env) : [];
   const token = ownToken(dataDirOf(flags, process.env, loaded), process.env);
   return withCoordination(flags, async (coordination, log) => {
-    if (loaded) await announce(coordination, known, loaded, flags, process.env);
+    const kept = loaded ? await announce(coordination, known, loaded, flags, process.env) : [];
+    if (kept.length > 0)
+      log.trouble(
+        `${loaded!.file}: apps.${kept.join(', apps.')} is not applied, for that limit was set by hand; headrace app set-limit changes it`,
+      );
     const service = serviceParts({
       coordination,
       flags,

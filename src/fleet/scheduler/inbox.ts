@@ -17,9 +17,26 @@ export class WebhookInbox {
         [connection, event.id, JSON.stringify(event.body)],
       );
       if (rowCount === 0) return false;
-      await this.scheduler.enqueue([task], client);
+      // The lock keeps a task that waits from being claimed before the event can be seen; one that is being claimed may
+      // have looked already, so another is asked for.
+      const { rowCount: waiting } = await client.query(
+        `select 1 from _headrace.task where connection_id = $1 and key = $2 and state = 'queued' for share skip locked`,
+        [connection, task.key],
+      );
+      if (waiting === 0) await this.scheduler.enqueue([task], client);
       return true;
     });
+  }
+
+  /** Whether a task that handles the same connection's events began before this one, and still runs. */
+  async isHandled(connection: string, task: number): Promise<boolean> {
+    const [row] = await this.scheduler.pool.query<{ handled: boolean }>(
+      `select exists (select 1 from _headrace.task t join _headrace.task mine on mine.id = $2
+         where t.connection_id = $1 and t.kind = mine.kind and t.state = 'running' and t.id <> mine.id
+           and (t.started_at, t.id) < (mine.started_at, mine.id)) as handled`,
+      [connection, task],
+    );
+    return row!.handled;
   }
 
   async waiting(connection: string, count: number): Promise<StoredEvent[]> {

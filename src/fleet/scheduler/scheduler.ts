@@ -4,6 +4,7 @@
  * number of processes agree.
  */
 import type pg from 'pg';
+import type { Clock } from '../../base/clock.js';
 import { codeOf, ConfigError, HeadraceError } from '../../base/errors.js';
 import { connect, type PostgresTarget } from '../../postgres/connect.js';
 import { migrate } from '../../postgres/migrations.js';
@@ -89,7 +90,16 @@ const NOW_MS = `(extract(epoch from _headrace.now()) * 1000)::float8`;
 export const TASKS_CHANNEL = 'headrace_tasks';
 /** SQLSTATE of a worker whose lease ran out. */
 const NO_LEASE = 'HR001';
-const FINISHED_TASKS_KEPT = '7 days';
+const ENDED_TASKS_KEPT_SECONDS = 7 * 86_400;
+/** One worker counts again this often, and a little earlier counts as a minute. */
+const RECOUNT_SECONDS = 50;
+/** Partitions looked at by one statement, and the pause after it: others' statements go between. */
+const RECOUNT_STEP = 500;
+const RECOUNT_PAUSE_MS = 20;
+/** Of flags, a minute. */
+const RECOUNT_WORK_MS = 1_000;
+/** Rows deleted by one statement. */
+const PRUNE_STEP = 1_000;
 /** Longer than any sender repeats an event. */
 const HANDLED_EVENTS_KEPT = '40 days';
 
@@ -232,23 +242,49 @@ export class Scheduler {
     return (await this.call<{ n: number }>('select _headrace.reap() as n'))[0]!.n;
   }
 
-  /** Sets an app's limit; its partitions and all their rows follow in the same transaction, the next claim obeys. */
+  /**
+   * Sets an app's limit; the partitions of its connections and their rows that can still run follow in the same
+   * transaction, the next claim obeys. A partition that several apps share has the smallest of their caps.
+   */
   async setLimit(
     app: string,
     limit: AppSchema['rateLimit'],
   ): Promise<{ cap: number; partitions: number; tasks: number }> {
     const cap = await this.capOf(limit);
-    const [changed] = await this.call<{ partitions: number; tasks: number }>(
-      'select partitions, tasks from _headrace.set_limit($1, $2, $3, $4)',
-      [app, limit.requests, limit.frequencySeconds, cap],
-    );
+    const [changed] = await this.writeLimit(app, limit, cap, 'user');
     return { cap, ...changed! };
+  }
+
+  /** The limit that a file declares; false: somebody has set another by hand, and that one stays. */
+  async declareLimit(app: string, limit: AppSchema['rateLimit']): Promise<boolean> {
+    const [stored] = await this.call<{ same: boolean; origin: string }>(
+      'select (rate_limit, frequency_seconds) = ($2::bigint, $3::bigint) as same, origin from _headrace.app where id = $1',
+      [app, limit.requests, limit.frequencySeconds],
+    );
+    if (stored?.same) return true;
+    if (stored?.origin === 'user') return false;
+    return (await this.writeLimit(app, limit, await this.capOf(limit), 'file')).length > 0;
+  }
+
+  private writeLimit(
+    app: string,
+    limit: AppSchema['rateLimit'],
+    cap: number,
+    origin: 'user' | 'file',
+  ): Promise<{ partitions: number; tasks: number }[]> {
+    return this.call('select partitions, tasks from _headrace.set_limit($1, $2, $3, $4, $5)', [
+      app,
+      limit.requests,
+      limit.frequencySeconds,
+      cap,
+      origin,
+    ]);
   }
 
   /** Makes a connection known, or moves it. An app's limit that is stored already stays as it is. */
   async define(setup: ConnectionSetup): Promise<void> {
     const [same] = await this.call(
-      'select 1 as x from _headrace.connection c join _headrace.partition p on p.id = c.partition_id where c.id = $1 and p.id = $2 and p.app = $3 and c.cap = $4',
+      'select 1 as x from _headrace.connection where id = $1 and partition_id = $2 and app = $3 and cap = $4',
       [setup.id, setup.partition, setup.app, setup.maxConcurrent],
     );
     if (same) return;
@@ -283,13 +319,52 @@ export class Scheduler {
     return (await this.call<{ dropped: boolean }>('select _headrace.drop_connection($1) as dropped', [id]))[0]!.dropped;
   }
 
-  /** The floor of stored caps: 1 unless set. It counts from the next edit of a limit. */
+  /** The floor of stored caps, 1 unless set. Caps that are stored already follow at once. */
   async setFloor(floor: number): Promise<void> {
     persistedCap(1, floor);
     await this.call(
       `insert into _headrace.setting (name, value) values ('concurrency_floor', $1) on conflict (name) do update set value = excluded.value`,
       [JSON.stringify(floor)],
     );
+    const apps = await this.call<{
+      id: string;
+      requests: number;
+      seconds: number;
+      cap: number | null;
+      origin: 'user' | 'file';
+    }>('select id, rate_limit as requests, frequency_seconds as seconds, cap, origin from _headrace.app');
+    for (const { id, requests, seconds, cap, origin } of apps) {
+      const limit = { requests, frequencySeconds: seconds };
+      const follows = await this.capOf(limit);
+      if (cap !== null && cap !== follows) await this.writeLimit(id, limit, follows, origin);
+    }
+  }
+
+  /** For how long tasks that ended are kept; dead letters stay. */
+  async keepEnded(seconds: number): Promise<void> {
+    await this.call(
+      `insert into _headrace.setting (name, value) values ('ended_tasks_kept_seconds', $1) on conflict (name) do update set value = excluded.value`,
+      [JSON.stringify(seconds)],
+    );
+  }
+
+  /**
+   * Whether a task waits that could begin but for a slot. `partition`: one whose room counts too, since what runs there
+   * gives it back.
+   */
+  async somethingWaits(partition?: string): Promise<boolean> {
+    return (await this.call<{ waits: boolean }>('select _headrace.waits($1) as waits', [partition ?? null]))[0]!.waits;
+  }
+
+  /** Whether a worker other than the one that runs this task has a free slot. */
+  async othersAreFree(task: number): Promise<boolean> {
+    const [row] = await this.call<{ free: boolean }>(
+      `select exists (select 1 from _headrace.worker w where not w.draining and w.lease_until > _headrace.now()
+         and w.id is distinct from (select worker from _headrace.task where id = $1)
+         and w.slots > (select count(*) from _headrace.task t where t.worker = w.id and t.state = 'running')) as free`,
+      [task],
+    );
+    return row!.free;
   }
 
   /** Returns how many tasks it concerned; undefined where there is no such thing. */
@@ -374,23 +449,79 @@ export class Scheduler {
     });
   }
 
-  /** Counts all counters again; returns how many were wrong. */
+  /** Counts all counters again, and looks at all flags; returns how many counters were wrong. */
   async reconcile(): Promise<number> {
-    let wrong = 0;
-    for (const { id } of await this.call<{ id: string }>('select id from _headrace.partition order by id')) {
-      wrong += (await this.call<{ n: number }>('select _headrace.reconcile($1) as n', [id]))[0]!.n;
-    }
+    const wrong = await this.recountCounters();
+    for (let after: string | null = ''; after !== null;) after = await this.recheckFlags(after);
     return wrong;
   }
 
-  /** Forgets tasks that ended a week ago, and events that were handled long ago. Dead letters stay. */
-  async prune(): Promise<void> {
-    await this.call(
-      `delete from _headrace.webhook_event where handled_at < _headrace.now() - interval '${HANDLED_EVENTS_KEPT}'`,
+  /**
+   * The same in small steps, by one worker a minute: all counters, and as many flags as a second of work allows. The
+   * next one goes on where this ended.
+   */
+  async recount(clock: Clock, signal: AbortSignal): Promise<void> {
+    const [turn] = await this.call<{ after: string }>(
+      `insert into _headrace.setting as s (name, value) values ('recount', jsonb_build_object('at', extract(epoch from _headrace.now()), 'after', ''))
+       on conflict (name) do update set value = s.value || jsonb_build_object('at', extract(epoch from _headrace.now()))
+         where (s.value->>'at')::float8 < extract(epoch from _headrace.now()) - $1
+       returning value->>'after' as after`,
+      [RECOUNT_SECONDS],
     );
+    if (!turn) return;
+    await this.recountCounters();
+    let after: string | null = turn.after;
+    for (let workedMs = 0; workedMs < RECOUNT_WORK_MS && after !== null && !signal.aborted;) {
+      const startedMs = clock.monotonic();
+      after = await this.recheckFlags(after);
+      workedMs += clock.monotonic() - startedMs;
+      await clock.sleep(RECOUNT_PAUSE_MS, signal);
+    }
     await this.call(
-      `delete from _headrace.task where state in ('done', 'cancelled') and ended_at < _headrace.now() - interval '${FINISHED_TASKS_KEPT}'`,
+      `update _headrace.setting set value = value || jsonb_build_object('after', $1::text) where name = 'recount'`,
+      [after ?? ''],
     );
+  }
+
+  private async recountCounters(): Promise<number> {
+    let wrong = 0;
+    for (const { id } of await this.call<{ id: string }>('select id from _headrace.miscounted() as m(id)'))
+      wrong += await this.recountPartition(id);
+    return wrong;
+  }
+
+  /** Flags of the next partitions; where to go on, null at the end. */
+  private async recheckFlags(after: string): Promise<string | null> {
+    const [step] = await this.call<{ last: string | null; found: string[] }>(
+      'select last, found from _headrace.stale($1, $2)',
+      [after, RECOUNT_STEP],
+    );
+    for (const id of step!.found) await this.recountPartition(id);
+    return step!.last;
+  }
+
+  private async recountPartition(id: string): Promise<number> {
+    return (await this.call<{ n: number }>('select _headrace.reconcile($1) as n', [id]))[0]!.n;
+  }
+
+  /** Forgets tasks that ended long ago, and events that were handled long ago, in small steps. Dead letters stay. */
+  async prune(clock: Clock, signal: AbortSignal): Promise<void> {
+    const [kept] = await this.call<{ value: number }>(
+      `select value from _headrace.setting where name = 'ended_tasks_kept_seconds'`,
+    );
+    const olds = [
+      `delete from _headrace.webhook_event where ctid = any (array(
+         select ctid from _headrace.webhook_event where handled_at < _headrace.now() - interval '${HANDLED_EVENTS_KEPT}' limit ${PRUNE_STEP}))
+       returning 1 as gone`,
+      `delete from _headrace.task where id in (
+         select id from _headrace.task where ended_at < _headrace.now() - make_interval(secs => ${Number(kept?.value ?? ENDED_TASKS_KEPT_SECONDS)})
+           and state in ('done', 'cancelled') order by ended_at limit ${PRUNE_STEP})
+       returning 1 as gone`,
+    ];
+    for (const old of olds) {
+      while (!signal.aborted && (await this.call(old)).length === PRUNE_STEP)
+        await clock.sleep(RECOUNT_PAUSE_MS, signal);
+    }
   }
 
   close(): Promise<void> {

@@ -71,7 +71,11 @@ const RETRY_MS = 2_000;
 /** Until it looks again for a free slot for a task that was handed over. */
 const ADOPT_AGAIN_MS = 50;
 const REAP_MS = 1_000;
-const RECONCILE_MS = 60_000;
+const RECOUNT_MS = 60_000;
+/** Kind of a task that helps another one. */
+const PART = 'part';
+/** Until a part that came to its own leader may be claimed again. */
+const PART_AGAIN_MS = 2_000;
 const PRUNE_MS = 3_600_000;
 
 interface Running {
@@ -95,12 +99,7 @@ export class Worker {
   private readonly over = new AbortController();
   private claiming: Promise<void> = Promise.resolve();
   private loops: Promise<unknown> = Promise.resolve();
-  private chores: Record<'tick' | 'reap' | 'reconcile' | 'prune', number> = {
-    tick: 0,
-    reap: 0,
-    reconcile: 0,
-    prune: 0,
-  };
+  private chores: Record<'tick' | 'reap', number> = { tick: 0, reap: 0 };
 
   constructor(private readonly options: WorkerOptions) {
     this.leaseMs = options.leaseMs ?? LEASE_MS;
@@ -114,11 +113,9 @@ export class Worker {
     this.chores = {
       tick: now,
       reap: now + REAP_MS * this.options.random.next(),
-      reconcile: now + RECONCILE_MS * this.options.random.next(),
-      prune: now + PRUNE_MS * this.options.random.next(),
     };
     this.claiming = this.claimLoop();
-    this.loops = Promise.all([this.claiming, this.beatLoop(), this.choreLoop(), this.listenLoop()]);
+    this.loops = Promise.all([this.claiming, this.beatLoop(), this.choreLoop(), this.upkeepLoop(), this.listenLoop()]);
   }
 
   /** Tasks that it runs now. */
@@ -188,7 +185,10 @@ export class Worker {
         const free = info.slots - this.running.size;
         this.hinted = false;
         const tasks = free > 0 && this.options.claims !== false ? await scheduler.claim(this.id, free) : [];
-        for (const task of tasks) this.begin(task, this.id);
+        for (const task of tasks) {
+          if (this.leads(task)) await scheduler.settle([{ ...task, settlement: this.later() }]);
+          else this.begin(task, this.id);
+        }
         failures = 0;
         if (tasks.length === 0 || this.running.size >= info.slots) await this.rest();
       } catch (error) {
@@ -199,6 +199,15 @@ export class Worker {
         }
       }
     }
+  }
+
+  /** A part of a run that this very process leads: reading it here would only take a slot. */
+  private leads({ kind, parent }: ClaimedTask): boolean {
+    return kind === PART && [...this.running.values()].some(({ task }) => task.id === parent);
+  }
+
+  private later(): Settlement {
+    return { state: 'again', runAt: new Date(this.options.clock.now() + PART_AGAIN_MS) };
   }
 
   /** Until a slot is free, a hint comes, or it is time to look. */
@@ -305,8 +314,6 @@ export class Worker {
     const chores = {
       tick: { everyMs: this.pollMs, work: () => scheduler.tick() },
       reap: { everyMs: Math.min(REAP_MS, this.leaseMs / 3), work: () => scheduler.reap() },
-      reconcile: { everyMs: RECONCILE_MS, work: () => scheduler.reconcile().then(() => this.options.housekeeping?.()) },
-      prune: { everyMs: PRUNE_MS, work: () => scheduler.prune() },
     };
     while (!this.over.signal.aborted) {
       for (const [name, { everyMs, work }] of Object.entries(chores) as [
@@ -319,6 +326,23 @@ export class Worker {
         await work().catch(() => {});
       }
       await clock.sleep(Math.min(this.pollMs, this.leaseMs / 4), this.over.signal);
+    }
+  }
+
+  /** What takes its time, apart from what must not wait: counters, rows that ended long ago. */
+  private async upkeepLoop(): Promise<void> {
+    const { scheduler, clock, random, housekeeping } = this.options;
+    let pruneMs = clock.monotonic() + PRUNE_MS * random.next();
+    await clock.sleep(RECOUNT_MS * random.next(), this.over.signal);
+    while (!this.over.signal.aborted) {
+      // Another worker does it, or the next turn.
+      await scheduler.recount(clock, this.over.signal).catch(() => {});
+      await housekeeping?.().catch(() => {});
+      if (clock.monotonic() >= pruneMs) {
+        pruneMs = clock.monotonic() + PRUNE_MS;
+        await scheduler.prune(clock, this.over.signal).catch(() => {});
+      }
+      await clock.sleep(RECOUNT_MS, this.over.signal);
     }
   }
 

@@ -9,12 +9,18 @@ import type { WebhookInbox } from '../scheduler/inbox.js';
 import type { Settlement } from '../scheduler/scheduler.js';
 import { withOpened, type ConnectionAccess } from './access.js';
 
-export function changesTask(
+/** Until it looks again whether the task that handles these events already has ended. */
+const AGAIN_MS = 1_000;
+
+/** Never beside another one of the same connection: both would read the same objects. */
+export async function changesTask(
+  task: { id: number },
   access: ConnectionAccess,
   inbox: WebhookInbox,
   signal: AbortSignal,
   clock: Clock,
 ): Promise<Settlement> {
+  if (await inbox.isHandled(access.name, task.id)) return { state: 'again', runAt: new Date(clock.now() + AGAIN_MS) };
   return withOpened(access, undefined, async ({ source, shareBudget }, destination) => {
     const { changes } = source;
     if (!changes)

@@ -36,9 +36,14 @@ export function taskHandler(parts: HandlerParts): TaskHandler {
       case 'verify':
         return verifyTask(access, (payload as PayloadOf<'verify'>).samples, signal, clock, random);
       case 'changes':
-        return changesTask(access, inbox, signal, clock);
+        return changesTask(task, access, inbox, signal, clock);
       case 'part':
-        return partTask(task, access, clock, signal, (event) => onRunEvent?.(task, event));
+        return partTask(task, access, {
+          clock,
+          signal,
+          emit: (event) => onRunEvent?.(task, event),
+          somethingWaits: () => parts.scheduler.somethingWaits(task.partition),
+        });
       case 'sync':
       case 'full':
       case 'rescrape':
@@ -77,6 +82,7 @@ async function recordedRun(
         onRunEvent?.(task, event);
       },
       onProgress: (snapshot: () => Progress) => recorder.watch(snapshot),
+      othersAreFree: () => scheduler.othersAreFree(task.id),
       spread: async (run, number) =>
         void (await scheduler.enqueue([{ ...taskOf(task.connection, 'part', { run, number }), parent: task.id }])),
     });

@@ -36,8 +36,8 @@ export type PayloadOf<Kind extends TaskKind> = z.infer<(typeof TASK_KINDS)[Kind]
 
 /** One that runs the connection's ledger, or compares with it: never two at a time. */
 const EXCLUSIVE: TaskKind[] = ['sync', 'full', 'rescrape', 'verify'];
-/** Short ones, and those that somebody waits for, go before a backfill. */
-const PRIORITIES: Partial<Record<TaskKind, number>> = { check: 30, changes: 20, part: 20, rescrape: 10, verify: 5 };
+/** Short ones, and those that somebody waits for, go before a backfill; parts of a run after all that has none. */
+const PRIORITIES: Partial<Record<TaskKind, number>> = { check: 30, changes: 20, rescrape: 10, verify: 5, part: -60 };
 
 export interface TaskRequest {
   connection: string;

@@ -14,7 +14,7 @@ const clock = (turns: { left: number }, over: AbortController): Clock => ({
   },
 });
 
-async function asked(busy: boolean, more: Partial<Progress>, parts?: number): Promise<number[]> {
+async function asked(busy: boolean, more: Partial<Progress>, parts?: number, free = true): Promise<number[]> {
   const over = new AbortController();
   const numbers: number[] = [];
   await spreadRun(
@@ -22,6 +22,7 @@ async function asked(busy: boolean, more: Partial<Progress>, parts?: number): Pr
     progress(more),
     clock({ left: 4 }, over),
     over.signal,
+    async () => free,
     async (number) => void numbers.push(number),
     () => (busy ? 0.9 : 0.8),
   );
@@ -42,6 +43,10 @@ describe('sharing a run', () => {
     ['the destination is what it waits for', true, { waits: [{ reason: 'destination', ms: 0 }] as Progress['waits'] }],
   ])('none where %s', async (_, busy, more) => {
     expect(await asked(busy, more)).toEqual([]);
+  });
+
+  test('none where no other worker has a free slot: to share with itself gains nothing', async () => {
+    expect(await asked(true, {}, undefined, false)).toEqual([]);
   });
 
   test('as many as a user asks for, at once', async () => {

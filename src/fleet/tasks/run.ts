@@ -13,6 +13,8 @@ export interface RunParts {
   emit?: ((event: RunEvent) => void) | undefined;
   /** Receives a function that takes a snapshot. */
   onProgress?: ((snapshot: () => Progress) => void) | undefined;
+  /** Whether a worker other than this one has a free slot: without one, sharing gains nothing. */
+  othersAreFree: () => Promise<boolean>;
   /** Asks for one more worker to share the run, the `number`th. */
   spread: (run: string, number: number) => Promise<void>;
 }
@@ -30,7 +32,7 @@ const MOST_WORKERS = 16;
 export async function runTask(
   task: ClaimedTask,
   access: ConnectionAccess,
-  { clock, signal, emit, onProgress, spread }: RunParts,
+  { clock, signal, emit, onProgress, othersAreFree, spread }: RunParts,
 ): Promise<Settlement> {
   const streams = task.kind === 'rescrape' ? [(task.payload as PayloadOf<'rescrape'>).stream] : undefined;
   return withOpened(access, streams, async ({ source, permits, gateStatus, limits, shareBudget }, destination) => {
@@ -57,7 +59,7 @@ export async function runTask(
           ),
         onProgress: (snapshot) => {
           onProgress?.(snapshot);
-          void spreadRun(asked, snapshot, clock, over.signal, (number) =>
+          void spreadRun(asked, snapshot, clock, over.signal, othersAreFree, (number) =>
             spread(runId, number).catch(() =>
               emit?.({ type: 'note', message: 'another worker could not be asked for' }),
             ),
@@ -80,6 +82,7 @@ export async function spreadRun(
   snapshot: () => Progress,
   clock: Clock,
   over: AbortSignal,
+  othersAreFree: () => Promise<boolean>,
   spread: (number: number) => Promise<void>,
   busySince: () => number = eventLoopUse(),
 ): Promise<void> {
@@ -101,7 +104,7 @@ export async function spreadRun(
       waits.some(({ reason }) => reason === 'destination')
     )
       continue;
-    await spread(workers++);
+    if (await othersAreFree().catch(() => false)) await spread(workers++);
   }
 }
 

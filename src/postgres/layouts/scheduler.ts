@@ -12,12 +12,12 @@
  * none waits for ever.
  */
 /** Rank of the best task that a connection could begin, whatever its cap says. */
-const headOf = (connection: string, exclusiveRunning: string, without = '-1') => `least(
+export const headOf = (connection: string, exclusiveRunning: string, without = '-1') => `least(
     (select k.rank from _headrace.task k where k.connection_id = ${connection} and k.state = 'queued' and not k.exclusive and k.id <> ${without} order by k.rank, k.id limit 1),
     case when ${exclusiveRunning} = 0 then (select k.rank from _headrace.task k where k.connection_id = ${connection} and k.state = 'queued' and k.exclusive and k.id <> ${without} order by k.rank, k.id limit 1) end)`;
 
 /** Of a connection `k`: a task of it can begin. */
-const TAKEABLE = 'k.head is not null and k.running < k.cap and not k.paused';
+export const TAKEABLE = 'k.head is not null and k.running < k.cap and not k.paused';
 
 export const SCHEDULER_LAYOUT = `
 create table _headrace.app (
