@@ -94,8 +94,15 @@ export const LIMITS = {
   nestedPages: 1_000,
   /** PostgreSQL cuts identifiers at this many bytes. */
   identifierBytes: 63,
-  /** Columns that new fields may add to one table; PostgreSQL stops at 1,600. */
-  columns: 1_000,
+  /**
+   * Columns that new fields may add to one table; what comes beyond goes to one column of JSON. A row of more values may not
+   * fit PostgreSQL's page of 8 kB, where each takes up to 18 bytes.
+   */
+  columns: 400,
+  /** Columns that a schema may declare; PostgreSQL stops at 1,600, those that were dropped counted too. */
+  declaredColumns: 1_400,
+  /** A key that is longer does not fit an index of PostgreSQL beside the names that go with it. */
+  keyBytes: 2_000,
   /** A wait of this length is told to the user. */
   visibleWaitMs: 1_000,
   /** One event of a webhook. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseJson, stringifyJson } from './json.js';
+import { ExactNumber, hasUnstorableNumber, parseJson, stringifyJson } from './json.js';
 
 test('integers past 2^53 keep every digit, wherever they stand', () => {
   expect(parseJson('{"a":9007199254740993,"b":[-12345678901234567890],"c":{"d": 123456789012345678}}')).toEqual({
@@ -11,21 +11,48 @@ test('integers past 2^53 keep every digit, wherever they stand', () => {
   expect(stringifyJson(parseJson('{"a":[9007199254740993,{"b":1}]}'))).toBe('{"a":[9007199254740993,{"b":1}]}');
 });
 
-test('digits in texts and fractions do not change what is read', () => {
-  expect(parseJson('{"a":"12345678901234567890","b":0.12345678901234567890}')).toEqual({
+test('digits in texts are texts; decimals keep every digit, and short ones stay numbers', () => {
+  const text = '{"a":"12345678901234567890","b":0.12345678901234567890,"c":[{"d":123456789012345678.12,"e":0.1}]}';
+  expect(parseJson(text)).toEqual({
     a: '12345678901234567890',
-    b: 0.12345678901234568,
+    b: new ExactNumber('0.12345678901234567890'),
+    c: [{ d: new ExactNumber('123456789012345678.12'), e: 0.1 }],
   });
+  expect(stringifyJson(parseJson(text))).toBe(text);
+  expect(parseJson('[0.30000000000000004]')).toEqual([0.1 + 0.2]);
+  expect(() => JSON.stringify(parseJson(text))).toThrow(TypeError);
 });
 
-test('any JSON is read as JSON.parse reads it, but for large integers', () => {
+test('NaN, Infinity and what is too large are told apart from numbers that can be stored', () => {
+  for (const number of ['NaN', '-Infinity', '1e400', '-1E+999'])
+    for (const more of ['0', '9007199254740993', '"NaN: Infinity"'])
+      expect(hasUnstorableNumber(parseJson(`{"a":[{"b":${number}}],"c":${more}}`)), `${number} ${more}`).toBe(true);
+  expect(parseJson('{"a":NaN,"b":"x NaN, \\"Infinity"}')).toEqual({ a: Infinity, b: 'x NaN, "Infinity' });
+  expect(hasUnstorableNumber(parseJson('{"a":[1,null,"NaN",0.12345678901234567890]}'))).toBe(false);
+});
+
+test('of a key that comes twice the last counts, whatever else the text holds', () => {
+  for (const more of ['1', '9007199254740993', '0.12345678901234567890'])
+    expect(parseJson(`{"a":1,"b":${more},"a":{"x":2}}`)).toMatchObject({ a: { x: 2 } });
+});
+
+test('any JSON is read as JSON.parse reads it, but for digits', () => {
   fc.assert(
     fc.property(fc.json(), (text) => {
-      expect(JSON.parse(JSON.stringify(parseJson(text), (_, v) => (typeof v === 'bigint' ? Number(v) : v)))).toEqual(
-        JSON.parse(text),
-      );
+      expect(JSON.parse(stringifyJson(parseJson(text)))).toEqual(JSON.parse(text));
     }),
     { numRuns: 500 },
+  );
+});
+
+test('any long decimal is found at any offset, and written as it came', () => {
+  const digits = (least: number) => fc.array(fc.integer({ min: 1, max: 9 }), { minLength: least, maxLength: 25 });
+  fc.assert(
+    fc.property(digits(1), digits(17), fc.nat(40), fc.boolean(), (whole, part, pad, minus) => {
+      const number = `${minus ? '-' : ''}${whole.join('')}.${part.join('')}`;
+      const text = `[1,{"a":"${'x'.repeat(pad)}","b":${number}}]`;
+      expect(stringifyJson(parseJson(text))).toBe(text);
+    }),
   );
 });
 

@@ -1,43 +1,116 @@
-/** JSON as APIs send it: integers past 2^53 keep every digit, as bigint. */
+/** JSON as APIs send it: numbers that a double cannot hold keep every digit, integers as bigint, others as ExactNumber. */
 import { isSafeNumber, parse as parseLossless } from 'lossless-json';
 
-/** Integers past 2^53 have at least this many digits. A run of digits inside a string only costs the slow parser. */
+/** Numbers that a double cannot hold have at least this many digits. */
 const LONG_DIGITS = 16;
+/** Put around digits that are to be written as they are. */
+const MARK = '\u0001';
+const MARKED = /"\\u0001(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\\u0001"/g;
 
+let marking = false;
+
+/** A decimal with more digits than a double keeps. */
+export class ExactNumber {
+  constructor(readonly digits: string) {}
+
+  valueOf(): number {
+    return Number(this.digits);
+  }
+
+  toString(): string {
+    return this.digits;
+  }
+
+  /** Only `stringifyJson` can write it: anything else would lose its digits, or make it text. */
+  toJSON(): string {
+    if (!marking) throw new TypeError('a number with more digits than a double keeps: use stringifyJson');
+    return MARK + this.digits + MARK;
+  }
+}
+
+/**
+ * Of a key that comes twice in one object, the last counts. NaN and Infinity, which some servers send, and numbers past
+ * what a double reaches become Infinity: no destination can store them, and their row is told so.
+ */
 export function parseJson(text: string): unknown {
-  if (!hasLongInteger(text)) return JSON.parse(text);
-  return parseLossless(text, undefined, {
-    parseNumber: (digits) => (/^-?\d+$/.test(digits) && !isSafeNumber(digits) ? BigInt(digits) : Number(digits)),
+  if (!hasUnsafeNumber(text)) {
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      const mended = withoutNaN(text);
+      if (mended === text) throw error;
+      return JSON.parse(mended);
+    }
+  }
+  return parseLossless(withoutNaN(text), undefined, {
+    parseNumber: exactly,
     // As JSON.parse has it, and Python.
-    onDuplicateKey: ({ newValue }) => newValue,
+    onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue,
   });
 }
 
-/** JSON.stringify that writes bigint as digits. */
+function exactly(digits: string): unknown {
+  if (isSafeNumber(digits)) return Number(digits);
+  if (/^-?\d+$/.test(digits)) return BigInt(digits);
+  const number = Number(digits);
+  return Number.isFinite(number) ? new ExactNumber(digits) : number;
+}
+
+/** JSON.stringify that writes every digit. */
 export function stringifyJson(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    const marked = JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? `\u0001${v}\u0001` : v));
-    return marked.replace(/"\\u0001(-?\d+)\\u0001"/g, '$1');
+    marking = true;
+    try {
+      const marked = JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? MARK + String(v) + MARK : v));
+      return marked.replace(MARKED, '$1');
+    } finally {
+      marking = false;
+    }
   }
 }
 
+/** Whether a number within the value cannot be stored: NaN, Infinity, or past what a double reaches. */
+export function hasUnstorableNumber(value: unknown): boolean {
+  if (typeof value === 'number') return !Number.isFinite(value);
+  if (value === null || typeof value !== 'object' || value instanceof ExactNumber) return false;
+  if (Array.isArray(value)) return value.some(hasUnstorableNumber);
+  for (const key in value) if (hasUnstorableNumber((value as Record<string, unknown>)[key])) return true;
+  return false;
+}
+
+/** NaN and Infinity outside of strings become a number past what a double reaches. */
+function withoutNaN(text: string): string {
+  if (!/NaN|Infinity/.test(text)) return text;
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?(?:NaN|Infinity)\b/g, (token) =>
+    token.startsWith('"') ? token : token.startsWith('-') ? '-1e999' : '1e999',
+  );
+}
+
 /**
- * A run of 16 digits covers one of every 16 places: only those are looked at, and their neighbours where one is a
- * digit.
+ * A run of 16 digits, with a point in it or without, covers one of every 8 places: only those are looked at, and their
+ * neighbours where one is a digit.
  */
-function hasLongInteger(text: string): boolean {
-  for (let at = LONG_DIGITS - 1; at < text.length; at += LONG_DIGITS) {
+function hasUnsafeNumber(text: string): boolean {
+  const step = LONG_DIGITS / 2;
+  for (let at = step - 1; at < text.length; at += step) {
     if (!isDigit(text, at)) continue;
     let from = at;
     let to = at;
-    while (from > 0 && isDigit(text, from - 1)) from--;
-    while (to + 1 < text.length && isDigit(text, to + 1)) to++;
-    if (to - from + 1 >= LONG_DIGITS && startsValue(text, from)) return true;
+    while (from > 0 && isNumeric(text, from - 1)) from--;
+    while (to + 1 < text.length && isNumeric(text, to + 1)) to++;
+    at = Math.max(at, to - ((to + 1) % step));
+    if (to - from + 1 < LONG_DIGITS || !startsValue(text, from)) continue;
+    if (!isSafeNumber(text.slice(from, to + 1))) return true;
   }
   return false;
+}
+
+function isNumeric(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return (code >= 48 && code <= 57) || code === 46 || code === 101 || code === 69 || code === 45 || code === 43;
 }
 
 function isDigit(text: string, at: number): boolean {

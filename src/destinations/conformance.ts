@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { LedgerConflictError } from '../base/errors.js';
+import { parseJson, stringifyJson } from '../base/json.js';
 import type { DataRecord, JsonSchema, WriteMode } from '../base/catalog.js';
 import type { Batch, Destination, DestinationSession, PreparedRows, StateWrite, StreamTarget } from './contract.js';
 
@@ -262,6 +263,79 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
     ]);
     assert.equal(await session.forgetUnseen('things', 2, undefined), 1);
     assert.deepEqual(await session.stored('things'), { keys: 2, deleted: 1 });
+  });
+
+  define('whatever is wrong with a row concerns that row alone', async ({ session, prepare, commit }) => {
+    const deep = Array.from({ length: 8000 }).reduce<unknown>((inner) => [inner], 1);
+    const bad = [
+      row('nan', { amount: Number.NaN }),
+      row('large', { amount: Number.POSITIVE_INFINITY }),
+      row('inner', { nested: { x: [{ y: Number.NEGATIVE_INFINITY, z: null }] } }),
+      'no object' as unknown as DataRecord,
+    ];
+    // These a destination may store, or set aside.
+    const odd = [
+      row('deep', { nested: deep }),
+      row(Array.from({ length: 9000 }, (_, i) => String.fromCodePoint(0x4e00 + ((i * 7919) % 20_000))).join('')),
+    ];
+    for (const firstLoad of [true, false]) {
+      const { counts } = await commit(
+        [prepare([row(`a${firstLoad}`), ...bad, ...odd, row(`z${firstLoad}`)], firstLoad ? VERSION : VERSION + 1)],
+        [],
+        firstLoad,
+      );
+      const { read, inserted, updated, unchanged, quarantined } = counts['things']!;
+      assert.equal(read, 2 + bad.length + odd.length);
+      assert.equal(inserted + updated + unchanged + quarantined, read);
+      assert.ok(quarantined >= bad.length && quarantined <= bad.length + odd.length, `${quarantined} in quarantine`);
+    }
+    if (!session.capabilities.keys) return;
+    const stored = await session.lookup('things', [{ id: 'atrue' }, { id: 'zfalse' }, { id: 'nan' }, { id: 'inner' }]);
+    assert.deepEqual(
+      stored.map((found) => found !== null),
+      [true, true, false, false],
+    );
+  });
+
+  define('numbers keep every digit, in columns and in what is nested', async ({ session, prepare, commit }) => {
+    const exact = parseJson(
+      '{"amount":123456789012345678.12,"nested":{"x":[0.1234567890123456789,9007199254740993]},"extra":-0.30000000000000000001}',
+    ) as DataRecord;
+    await commit([prepare([row('a', exact)])]);
+    if (!session.capabilities.keys) return;
+    const [found] = await session.lookup('things', [{ id: 'a' }]);
+    for (const field of ['amount', 'nested', 'extra'])
+      assert.equal(stringifyJson(found![field]).replaceAll(' ', ''), stringifyJson(exact[field]));
+  });
+
+  define('names of any kind, and more fields than a table has columns', async ({ session, prepare, commit }) => {
+    const odd = [
+      'xmin',
+      'ctid',
+      'tableoid',
+      'XMAX',
+      'cmin',
+      'a"b',
+      '',
+      ' ',
+      'select',
+      '_headrace_page',
+      'x'.repeat(70),
+      '__proto_',
+    ];
+    const fields = Object.fromEntries(odd.map((name) => [name, `value of ${name}`]));
+    const wide = Object.fromEntries(
+      Array.from({ length: 1700 }, (_, i) => [`field ${i}`, `value ${i}, of some length`]),
+    );
+    const given = row('a', { ...fields, ...wide });
+    const receipt = await commit([prepare([given, row('b')])]);
+    assert.equal(receipt.counts['things']?.quarantined, 0);
+    await commit([prepare([row('c', { ...wide, later: 1 })], VERSION + 1)]);
+    if (!session.capabilities.keys) return;
+    const [found, other] = await session.lookup('things', [{ id: 'a' }, { id: 'b' }]);
+    for (const [field, value] of Object.entries(given))
+      if (field !== '_headrace_page') assert.deepEqual(found![field], value, field);
+    assert.equal(other!['note'], 'a');
   });
 
   define('batches commit side by side', async ({ session, prepare, commit }) => {

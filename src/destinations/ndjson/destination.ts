@@ -36,7 +36,7 @@ import {
   type StateWrite,
 } from '../contract.js';
 import { codeOf, ConfigError, FatalError, LedgerConflictError, messageOf, RetriableError } from '../../base/errors.js';
-import { stringifyJson } from '../../base/json.js';
+import { hasUnstorableNumber, stringifyJson } from '../../base/json.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { DataRecord } from '../../base/catalog.js';
 
@@ -120,8 +120,21 @@ class NdjsonSession implements DestinationSession {
       this.save();
     } catch (error) {
       this.state = before;
+      this.cutBack();
       throw fileError(error, this.folder);
     }
+  }
+
+  /** What a batch that failed wrote already is not there: a disk that is full has room for it again. */
+  private cutBack(): void {
+    for (const [file, fd] of this.files) {
+      try {
+        ftruncateSync(fd, this.state.lengths[file] ?? 0);
+      } catch {
+        // It is cut when the files are opened the next time, before anything is read of them.
+      }
+    }
+    rmSync(`${this.stateFile}.next`, { force: true });
   }
 
   prepare(input: PrepareInput): PreparedRows {
@@ -133,10 +146,9 @@ class NdjsonSession implements DestinationSession {
     const good: string[] = [];
     const bad: string[] = [];
     for (const record of input.records) {
-      if (record !== null && typeof record === 'object' && !Array.isArray(record))
-        good.push(`${stringifyJson({ ...record, ...meta })}\n`);
-      else
-        bad.push(`${stringifyJson({ stream: input.stream, reason: 'not an object', raw: stringifyJson(record) })}\n`);
+      const line = lineOf(record, meta);
+      if (typeof line === 'string') good.push(line);
+      else bad.push(`${stringifyJson({ stream: input.stream, ...line })}\n`);
     }
     const deleted = input.deleted ?? [];
     for (const key of deleted)
@@ -183,11 +195,15 @@ class NdjsonSession implements DestinationSession {
     const file = path.join(this.folder, fileOf(stream));
     if (!existsSync(file)) return { keys: 0, deleted: 0 };
     const { deleted } = this.state.counts[stream] ?? noCounts();
+    // What lies behind is no line yet.
+    let left = this.state.lengths[fileOf(stream)] ?? 0;
     let lines = 0;
     const chunk = Buffer.alloc(1 << 20);
     const fd = openSync(file, 'r');
     try {
-      for (let bytes = readSync(fd, chunk); bytes > 0; bytes = readSync(fd, chunk)) {
+      for (let read = readSync(fd, chunk); read > 0 && left > 0; read = readSync(fd, chunk)) {
+        const bytes = Math.min(read, left);
+        left -= bytes;
         for (let at = chunk.indexOf(10); at >= 0 && at < bytes; at = chunk.indexOf(10, at + 1)) lines++;
       }
     } finally {
@@ -203,11 +219,12 @@ class NdjsonSession implements DestinationSession {
   async restart(stream: string): Promise<void> {
     if (this.modes.get(stream) !== 'replace') return;
     const file = fileOf(stream);
+    this.atomically(() => {
+      delete this.state.lengths[file];
+      delete this.state.counts[stream];
+    });
     this.close1(file);
     rmSync(path.join(this.folder, file), { force: true });
-    delete this.state.lengths[file];
-    delete this.state.counts[stream];
-    this.save();
   }
 
   async publish(): Promise<void> {}
@@ -221,7 +238,11 @@ class NdjsonSession implements DestinationSession {
   }
 
   async finishRun(): Promise<void> {
-    for (const fd of this.files.values()) fsyncSync(fd);
+    try {
+      for (const fd of this.files.values()) fsyncSync(fd);
+    } catch (error) {
+      throw fileError(error, this.folder);
+    }
   }
 
   async close(): Promise<void> {
@@ -366,6 +387,22 @@ class NdjsonSession implements DestinationSession {
     const next = `${this.stateFile}.next`;
     writeFileSync(next, stringifyJson(this.state));
     renameSync(next, this.stateFile);
+  }
+}
+
+/** A record's line, or why it has none. */
+function lineOf(record: DataRecord, meta: DataRecord): string | { reason: string; raw: string } {
+  try {
+    if (record === null || typeof record !== 'object' || Array.isArray(record))
+      return { reason: 'not an object', raw: stringifyJson(record) ?? 'undefined' };
+    const json = stringifyJson({ ...record, ...meta });
+    // What JSON has no number for it writes as null.
+    if (json.includes('null') && hasUnstorableNumber(record))
+      return { reason: 'a number that is NaN, infinite or beyond 1e308 cannot be stored', raw: json };
+    return `${json}\n`;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { reason: 'nested too deep, or too large to be written', raw: `{${Object.keys(record).join(', ')}}` };
   }
 }
 

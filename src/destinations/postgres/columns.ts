@@ -1,6 +1,6 @@
 /** From JSON schema to columns, and from values to PostgreSQL's COPY text. */
 import type { JsonSchema, JsonType } from '../../base/catalog.js';
-import { stringifyJson } from '../../base/json.js';
+import { ExactNumber, hasUnstorableNumber, stringifyJson } from '../../base/json.js';
 
 export type ColumnType = 'boolean' | 'bigint' | 'numeric' | 'text' | 'jsonb';
 
@@ -17,6 +17,9 @@ export interface Column {
 
 /** Marks a value that does not fit its column. */
 export const MISFIT = Symbol('misfit');
+
+/** Marks a number that no column can store, or an object that holds one. */
+export const UNSTORABLE_NUMBER = Symbol('unstorable number');
 
 export const NULL = '\\N';
 
@@ -49,6 +52,7 @@ export function typeOfValue(value: unknown): ColumnType | undefined {
     case 'number':
       return Number.isSafeInteger(value) ? 'bigint' : 'numeric';
     case 'object':
+      if (value instanceof ExactNumber) return 'numeric';
       return value === null ? undefined : 'jsonb';
     default:
       return undefined;
@@ -63,8 +67,9 @@ export function widen(from: ColumnType, to: ColumnType): ColumnType {
 }
 
 /** COPY text of a value for a column, or MISFIT. */
-export function encode(value: unknown, type: ColumnType): string | typeof MISFIT {
+export function encode(value: unknown, type: ColumnType): string | typeof MISFIT | typeof UNSTORABLE_NUMBER {
   if (value === null || value === undefined) return NULL;
+  if (typeof value === 'number' && !Number.isFinite(value)) return UNSTORABLE_NUMBER;
   switch (type) {
     case 'text':
       if (typeof value === 'string') return escapeText(value);
@@ -74,7 +79,7 @@ export function encode(value: unknown, type: ColumnType): string | typeof MISFIT
         return String(value);
       return MISFIT;
     case 'numeric':
-      if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+      if (typeof value === 'number' || typeof value === 'bigint' || value instanceof ExactNumber) return String(value);
       return MISFIT;
     case 'boolean':
       if (typeof value === 'boolean') return value ? 'true' : 'false';
@@ -100,18 +105,20 @@ export function escapeText(text: string): string {
 const ESCAPES: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\0': '\ufffd' };
 
 /** JSON escapes that jsonb refuses: NUL and halves of surrogate pairs. */
-const UNSTORABLE = /\\u(?:0000|d[89a-f])/i;
+const UNSTORABLE_TEXT = /\\u(?:0000|d[89a-f])/i;
 
-function escapeJson(value: unknown): string {
+function escapeJson(value: unknown): string | typeof UNSTORABLE_NUMBER {
   const json = stringifyJson(value);
+  // What JSON has no number for it writes as null.
+  if (json.includes('null') && hasUnstorableNumber(value)) return UNSTORABLE_NUMBER;
   if (!json.includes('\\')) return json;
-  return (UNSTORABLE.test(json) ? stringifyJson(storable(value)) : json).replaceAll('\\', '\\\\');
+  return (UNSTORABLE_TEXT.test(json) ? stringifyJson(storable(value)) : json).replaceAll('\\', '\\\\');
 }
 
 function storable(value: unknown): unknown {
   if (typeof value === 'string') return value.replaceAll('\0', '\ufffd').toWellFormed();
   if (Array.isArray(value)) return value.map(storable);
-  if (value !== null && typeof value === 'object') {
+  if (value !== null && typeof value === 'object' && !(value instanceof ExactNumber)) {
     return Object.fromEntries(
       Object.entries(value).map(([key, inner]) => [key.replaceAll('\0', '\ufffd').toWellFormed(), storable(inner)]),
     );

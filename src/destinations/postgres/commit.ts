@@ -7,6 +7,7 @@ import { addCounts, noCounts, type Batch, type CommitReceipt, type Counts, type 
 import { codeOf, LedgerConflictError } from '../../base/errors.js';
 import { stringifyJson } from '../../base/json.js';
 import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';
+import { storeCarefully } from './careful.js';
 import { META_COLUMNS, type Table, type TableRows } from './table.js';
 
 export interface CommitContext {
@@ -15,6 +16,8 @@ export interface CommitContext {
   schema: string;
   /** Stage tables of this connection: table -> layout they were made for. */
   stages: Map<Table, number>;
+  /** Find the rows that the database refuses, and set them aside. */
+  careful?: boolean;
 }
 
 const UNIQUE_VIOLATION = '23505';
@@ -23,11 +26,22 @@ export const QUARANTINE_TABLE = '_headrace_quarantine';
 
 export async function commitBatch(client: pg.Client, batch: Batch, context: CommitContext): Promise<CommitReceipt> {
   const counts: Record<string, Counts> = {};
+  // A stage that was made in a transaction that failed is not there.
+  const failed = (error: unknown) => {
+    context.stages.clear();
+    throw error;
+  };
   await inTransaction(client, async () => {
-    const parts = batch.rows as TableRows[];
-    for (const [table, rows] of groupByTable(parts)) {
-      addCounts(counts, table.target.name, await storeRows(client, table, rows, batch.firstLoad, context));
-    }
+    let parts = batch.rows as TableRows[];
+    if (context.careful) {
+      const stored = await storeCarefully(client, parts, (rows) =>
+        storeRows(client, rows[0]!.table, rows, batch.firstLoad, context).catch(failed),
+      );
+      parts = stored.parts;
+      for (const [stream, more] of Object.entries(stored.counts)) addCounts(counts, stream, more);
+    } else
+      for (const [table, rows] of groupByTable(parts))
+        addCounts(counts, table.target.name, await storeRows(client, table, rows, batch.firstLoad, context));
     for (const part of parts) {
       const extra = noCounts();
       extra.read = part.quarantine.length;
@@ -39,7 +53,7 @@ export async function commitBatch(client: pg.Client, batch: Batch, context: Comm
     await rememberKeys(client, parts, context);
     await writeState(client, batch.state, context.connection);
     await addToCounters(client, counts, context.connection);
-  });
+  }).catch(failed);
   return { counts };
 }
 

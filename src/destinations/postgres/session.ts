@@ -17,17 +17,18 @@ import {
 import { systemClock } from '../../base/clock.js';
 import { LIMITS } from '../../base/bounds.js';
 import { codeOf, ConfigError, FatalError, messageOf, PausedError, RetriableError } from '../../base/errors.js';
-import { stringifyJson } from '../../base/json.js';
+import { parseJson, stringifyJson } from '../../base/json.js';
 import type { PostgresTarget } from '../../postgres/connect.js';
 import { describePostgresError } from '../../postgres/database-errors.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { layoutVersion, migrate } from '../../postgres/migrations.js';
 import type { DataRecord } from '../../base/catalog.js';
+import { isOfRows } from './careful.js';
 import { commitBatch, inTransaction, QUARANTINE_TABLE, writeState, type CommitContext } from './commit.js';
 import { DatabaseLink, type Backend } from './link.js';
 import { PostgresLoans } from './loans.js';
 import { retakeLock, takeLock } from './lock.js';
-import { Table, type TableRows } from './table.js';
+import { REST_COLUMN, Table, type TableRows } from './table.js';
 
 const COUNTED = ['read', 'inserted', 'updated', 'unchanged', 'quarantined', 'deleted'] as const;
 /** A batch that met a deadlock or a serialisation failure is tried again this often. */
@@ -156,23 +157,29 @@ export class PostgresSession implements DestinationSession {
   async commit(batch: Batch): Promise<CommitReceipt> {
     const tables = new Set((batch.rows as TableRows[]).map((part) => part.table));
     for (const table of tables) if (table.hasPendingDdl) await this.runDdl(table);
+    let careful = false;
     for (let attempt = 1; ; attempt++) {
       try {
-        const receipt = await this.commitOnce(batch);
+        const receipt = await this.commitOnce(batch, careful);
         this.noteWritten(batch.state);
         return receipt;
       } catch (error) {
+        // Some row of it cannot be stored: each that cannot goes to the quarantine, the others are stored.
+        if (!careful && isOfRows(sqlStateOf(error))) {
+          careful = true;
+          continue;
+        }
         if (attempt < COMMIT_ATTEMPTS && TRY_AGAIN.has(sqlStateOf(error))) continue;
         throw error;
       }
     }
   }
 
-  private commitOnce(batch: Batch): Promise<CommitReceipt> {
+  private commitOnce(batch: Batch, careful: boolean): Promise<CommitReceipt> {
     const { connection, runId } = this.options;
     return this.link.onWriter(
       'a commit',
-      ({ client, stages }) => commitBatch(client, batch, { connection, runId, schema: this.schema, stages }),
+      ({ client, stages }) => commitBatch(client, batch, { connection, runId, schema: this.schema, stages, careful }),
       async (client) => {
         if (batch.state.length > 0)
           return (await this.wereWritten(client, batch.state)) ? { result: receiptUnknown(batch) } : undefined;
@@ -325,10 +332,12 @@ export class PostgresSession implements DestinationSession {
     const table = this.table(stream);
     const wanted = keys.map((key) => table.keyText(key));
     const { rows } = await this.link.query(
-      `select ${table.keySql('t')} as headrace_key, to_jsonb(t) as headrace_row from ${table.sqlName} t where ${table.keySql('t')} = any($1::text[])`,
+      `select ${table.keySql('t')} as headrace_key, to_jsonb(t)::text as headrace_row from ${table.sqlName} t where ${table.keySql('t')} = any($1::text[])`,
       [wanted],
     );
-    const found = new Map(rows.map((row) => [row.headrace_key, fieldsOf(table, row.headrace_row)]));
+    const found = new Map(
+      rows.map((row) => [row.headrace_key, fieldsOf(table, parseJson(row.headrace_row) as DataRecord)]),
+    );
     return wanted.map((key) => found.get(key) ?? null);
   }
 
@@ -445,7 +454,9 @@ function receiptUnknown(batch: Batch): CommitReceipt {
 
 function fieldsOf(table: Table, row: DataRecord): DataRecord {
   const out: DataRecord = {};
-  for (const column of table.columns) if (column.name in row) out[column.field] = row[column.name];
+  for (const { name, field } of table.columns)
+    if (name === REST_COLUMN) Object.assign(out, row[name]);
+    else if (name in row) out[field] = row[name];
   return out;
 }
 

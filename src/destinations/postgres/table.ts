@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
 import { ConfigError, FatalError } from '../../base/errors.js';
-import { stringifyJson } from '../../base/json.js';
+import { ExactNumber, stringifyJson } from '../../base/json.js';
 import { LIMITS } from '../../base/bounds.js';
 import { redact } from '../../base/log.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
@@ -17,6 +17,7 @@ import {
   MISFIT,
   NULL,
   typeOfValue,
+  UNSTORABLE_NUMBER,
   widen,
   type Column,
   type ColumnType,
@@ -30,6 +31,12 @@ export const META_COLUMNS = [
   ['_headrace_version', 'bigint'],
   ['_headrace_deleted_at', 'timestamptz'],
 ] as const;
+
+/** Fields that came when the table had all the columns that it may have, as one object. */
+export const REST_COLUMN = '_headrace_rest';
+/** Every table of PostgreSQL has these already. */
+const SYSTEM_COLUMNS = ['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid'];
+const META_NAMES = new Set<string>(META_COLUMNS.map(([name]) => name));
 
 /** A column comment with this prefix keeps the field's own name where the column could not have it. */
 const FIELD_COMMENT = 'headrace field: ';
@@ -63,7 +70,9 @@ export interface TableRows extends PreparedRows {
 export class Table {
   readonly columns: Column[] = [];
   private readonly byField = new Map<string, Column>();
-  private readonly taken = new Set<string>(META_COLUMNS.map(([name]) => name));
+  private readonly taken = new Set<string>([...META_NAMES, REST_COLUMN, ...SYSTEM_COLUMNS]);
+  /** Where fields go that have no column of their own. */
+  private rest: Column | undefined;
   /** Statements that must run before rows of the present width can be stored. */
   private pendingDdl: string[] = [];
   /** Rises with every change, so that connections know when their stage table is out of date. */
@@ -110,7 +119,7 @@ export class Table {
     const declared = Object.entries(this.target.schema.properties ?? {});
     const isPromise = this.target.schemaIsHint !== true;
     if (rows.length === 0) {
-      for (const [field, schema] of declared)
+      for (const [field, schema] of declared.slice(0, LIMITS.declaredColumns))
         this.adopt(field, fitIdentifier(field, this.taken), columnTypeOf(schema), isPromise);
       await client.query(this.createStatement());
       for (const column of this.columns) await this.comment(client, column);
@@ -127,7 +136,11 @@ export class Table {
       });
     }
     for (const { name, type, comment } of rows) {
-      if (this.taken.has(name.toLowerCase())) continue;
+      if (META_NAMES.has(name)) continue;
+      if (name === REST_COLUMN) {
+        this.adoptRest();
+        continue;
+      }
       const field =
         typeof comment === 'string' && comment.startsWith(FIELD_COMMENT)
           ? JSON.parse(comment.slice(FIELD_COMMENT.length))
@@ -138,7 +151,7 @@ export class Table {
       if (wanted && widen(knownType(type), wanted) !== knownType(type)) this.widenColumn(this.column(field), wanted);
     }
     for (const [field, schema] of declared)
-      if (!this.byField.has(field)) this.grow(field, columnTypeOf(schema), isPromise);
+      if (!this.byField.has(field)) this.grow(field, columnTypeOf(schema), isPromise, LIMITS.declaredColumns);
     await this.applyDdl(client);
   }
 
@@ -167,7 +180,7 @@ export class Table {
     const quarantine: QuarantinedRow[] = [];
     const lines = new CopyLines();
     for (const record of records) {
-      const fault = this.encodeRow(record, lines, meta);
+      const fault = this.tryRow(record, lines, meta);
       if (fault !== undefined) quarantine.push(this.setAside(record, fault, input));
       else if (keys) keys.push(this.keyText(record));
     }
@@ -201,30 +214,56 @@ export class Table {
       .join(` || chr(1) || `);
   }
 
+  /** Whatever is wrong with a row concerns that row alone. */
+  private tryRow(record: DataRecord, lines: CopyLines, meta: string): string | undefined {
+    try {
+      return this.encodeRow(record, lines, meta);
+    } catch (error) {
+      if (error instanceof RangeError) return 'nested too deep, or too large to be written';
+      throw error;
+    }
+  }
+
   private encodeRow(record: DataRecord, lines: CopyLines, meta: string): string | undefined {
     if (record === null || typeof record !== 'object' || Array.isArray(record)) return 'not an object';
     let line = '';
+    let keyBytes = 0;
     for (const column of this.columns) {
-      const value = record[column.field];
+      const value = column === this.rest ? this.restOf(record) : record[column.field];
       if (column.key && (value === null || value === undefined)) return `key field ${column.field} is missing`;
       let text = encode(value, column.type);
+      if (text === UNSTORABLE_NUMBER)
+        return `field ${column.field}: a number that is NaN, infinite or beyond 1e308 cannot be stored`;
       if (text === MISFIT) {
         if (column.declared || column.type !== 'text')
           return `field ${column.field}: expected ${column.type}, found ${describe(value)}`;
         text = asText(value);
       }
+      if (column.key) keyBytes += Buffer.byteLength(text);
       line += `${text}\t`;
     }
+    if (keyBytes > LIMITS.keyBytes)
+      return `the key has ${keyBytes} bytes, where at most ${LIMITS.keyBytes} fit an index`;
     lines.push(line + meta);
     return undefined;
   }
 
+  /** The fields that have no column. */
+  private restOf(record: DataRecord): DataRecord | null {
+    let rest: DataRecord | null = null;
+    for (const field in record) if (!this.byField.has(field)) (rest ??= {})[field] = record[field];
+    return rest;
+  }
+
   private setAside(record: unknown, reason: string, input: PrepareInput): QuarantinedRow {
-    const raw = redact(stringifyJson(record) ?? 'undefined').replaceAll('\0', '\ufffd');
+    const raw = redact(writtenOut(record)).replaceAll('\0', '\ufffd').toWellFormed();
     const digest = createHash('sha256').update(raw).digest('hex');
     const key =
       record !== null && typeof record === 'object'
-        ? this.keyText(record as DataRecord).replaceAll('\0', '\ufffd')
+        ? this.keyText(record as DataRecord)
+            .slice(0, LIMITS.keyBytes)
+            .replaceAll('\0', '\ufffd')
+            .toWellFormed()
         : null;
     return { stream: input.stream, key, reason, raw, digest, page: input.page };
   }
@@ -240,7 +279,7 @@ export class Table {
         const type = typeOfValue(value);
         if (type === undefined) continue;
         if (!column) this.grow(field, type, false);
-        else if (column.type !== type && !column.key) {
+        else if (column.type !== type) {
           const numbers =
             (column.type === 'bigint' || column.type === 'numeric') && (type === 'numeric' || type === 'bigint');
           if ((numbers || !column.declared) && widen(column.type, type) !== column.type) this.widenColumn(column, type);
@@ -257,21 +296,27 @@ export class Table {
     return column;
   }
 
-  private grow(field: string, type: ColumnType, declared: boolean): void {
-    if (this.columns.length >= LIMITS.columns) {
-      throw new FatalError(`stream ${this.target.name} has too many fields`, {
-        code: 'too_many_columns',
-        expected: `at most ${LIMITS.columns}`,
-        found: `another field, ${field}`,
-        next: 'choose fields of this stream in the configuration',
-      });
+  /** Past the bound, a field goes to the column of the rest. */
+  private grow(field: string, type: ColumnType, declared: boolean, most: number = LIMITS.columns): void {
+    if (this.columns.length >= most && !this.target.primaryKey.includes(field)) {
+      if (this.rest) return;
+      this.adoptRest();
+      this.addColumn(this.rest!);
+      return;
     }
     const column = this.adopt(field, fitIdentifier(field, this.taken), type, declared);
-    this.pendingDdl.push(
-      `alter table ${this.sqlName} add column if not exists ${quoteIdentifier(column.name)} ${type}`,
-    );
+    this.addColumn(column);
     if (column.name !== field) this.pendingDdl.push(this.commentStatement(column));
+  }
+
+  private addColumn({ name, type }: Column): void {
+    this.pendingDdl.push(`alter table ${this.sqlName} add column if not exists ${quoteIdentifier(name)} ${type}`);
     this.layout++;
+  }
+
+  private adoptRest(): void {
+    this.rest = { field: REST_COLUMN, name: REST_COLUMN, type: 'jsonb', declared: false, key: false };
+    this.columns.push(this.rest);
   }
 
   private widenColumn(column: Column, to: ColumnType): void {
@@ -310,6 +355,22 @@ export class Table {
 
 function knownType(type: string): ColumnType {
   return type === 'boolean' || type === 'bigint' || type === 'numeric' || type === 'jsonb' ? type : 'text';
+}
+
+/** A record as text for the quarantine: something of it, whatever it is. */
+function writtenOut(record: unknown): string {
+  try {
+    return stringifyJson(record) ?? 'undefined';
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const flat = Object.entries(record as object).map(([field, value]) => [
+      field,
+      value !== null && typeof value === 'object' && !(value instanceof ExactNumber)
+        ? '(left out: nested too deep)'
+        : value,
+    ]);
+    return stringifyJson(Object.fromEntries(flat));
+  }
 }
 
 function describe(value: unknown): string {

@@ -166,6 +166,7 @@ export class RangeReader extends Reader {
   private async fetch(): Promise<void> {
     const reserved = this.pageBytes;
     let request: RangeRequest | undefined;
+    let isTaken = false;
     let held = reserved;
     await this.context.memory.reserve(reserved, this.context.signal);
     try {
@@ -179,12 +180,15 @@ export class RangeReader extends Reader {
         ticket,
       });
       const asked = request;
-      const bytes = this.consume(page, () => this.arrived(asked, page));
+      const bytes = this.consume(page, () => {
+        isTaken = true;
+        return this.arrived(asked, page);
+      });
       this.context.memory.release(reserved - bytes);
       held = 0;
     } catch (error) {
       request ??= this.waiting.shift()!;
-      if (!this.broken) this.stumble(request, error);
+      if (!this.broken) this.stumble(request, error, isTaken);
     } finally {
       this.fetched(held);
     }
@@ -256,7 +260,7 @@ export class RangeReader extends Reader {
     return this.newest === before ? undefined : this.newest;
   }
 
-  private stumble(request: RangeRequest, error: unknown): void {
+  private stumble(request: RangeRequest, error: unknown, isTaken: boolean): void {
     if (error instanceof CursorGoneError && request.cursor !== null) {
       try {
         this.planner.cursorGone(request.range);
@@ -267,6 +271,8 @@ export class RangeReader extends Reader {
     }
     // What was read under a broken order is read again anyway.
     if (error instanceof OrderBrokenError) return this.breakOff(error);
+    // The planner has gone on past a page that cannot be stored: it is not committed, and the next run asks for it again.
+    if (isTaken) return this.fail(error);
     this.planner.failed(request.range);
     this.fail(error);
   }

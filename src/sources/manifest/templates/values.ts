@@ -3,6 +3,7 @@
  * undefined is undefined, int is an integral number, dict a plain object, list an array; a float with an integral
  * value, a date and a duration have classes of their own.
  */
+import { ExactNumber } from '../../../base/json.js';
 import { PyDate, PyDelta } from './datetime.js';
 
 /** A float whose value is integral: `1.0` prints as `1.0`. */
@@ -41,20 +42,24 @@ export const isDict = (value: unknown): value is Dict =>
   typeof value === 'object' &&
   value !== null &&
   !Array.isArray(value) &&
+  !(value instanceof ExactNumber) &&
   !(value instanceof PyFloat) &&
   !(value instanceof PyDate) &&
   !(value instanceof PyDelta);
+
+/** A decimal of the API's with more digits than a double keeps. */
+const isExact = (value: unknown): boolean => value instanceof ExactNumber;
 
 /** A number, where the value is one; Python's booleans are integers. */
 export function numberOf(value: Value): number | undefined {
   if (typeof value === 'number') return value;
   if (value instanceof PyFloat) return value.value;
-  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'bigint' || isExact(value)) return Number(value);
   return typeof value === 'boolean' ? Number(value) : undefined;
 }
 
 export const isFloat = (value: Value): boolean =>
-  value instanceof PyFloat || (typeof value === 'number' && !Number.isInteger(value));
+  value instanceof PyFloat || isExact(value) || (typeof value === 'number' && !Number.isInteger(value));
 
 export const floatOf = (value: number): Value => (Number.isInteger(value) ? new PyFloat(value) : value);
 
@@ -63,6 +68,7 @@ export function isTrue(value: Value): boolean {
   if (typeof value === 'string') return value !== '';
   if (typeof value === 'boolean') return value;
   if (typeof value === 'bigint') return value !== 0n;
+  if (isExact(value)) return Number(value) !== 0;
   if (value === undefined || value === null) return false;
   if (Array.isArray(value)) return value.length > 0;
   if (value instanceof PyFloat) return value.value !== 0;
@@ -130,7 +136,7 @@ export function typeName(value: Value): string {
   if (typeof value === 'string') return 'str';
   if (typeof value === 'bigint') return 'int';
   if (typeof value === 'number') return Number.isInteger(value) ? 'int' : 'float';
-  if (value instanceof PyFloat) return 'float';
+  if (value instanceof PyFloat || isExact(value)) return 'float';
   if (value instanceof PyDate) return value.hasTime ? 'datetime' : 'date';
   if (value instanceof PyDelta) return 'timedelta';
   if (Array.isArray(value)) return value instanceof Tuple ? 'tuple' : 'list';
@@ -149,7 +155,7 @@ export function reprOf(value: Value): string {
   if (value === null) return 'None';
   if (value === undefined) return 'Undefined';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
-  if (typeof value === 'bigint') return String(value);
+  if (typeof value === 'bigint' || isExact(value)) return String(value);
   if (typeof value === 'number') return Number.isInteger(value) ? integerText(value) : floatText(value);
   if (value instanceof PyFloat) return floatText(value.value);
   if (value instanceof Tuple)
