@@ -134,7 +134,6 @@ class NdjsonSession implements DestinationSession {
         // It is cut when the files are opened the next time, before anything is read of them.
       }
     }
-    rmSync(`${this.stateFile}.next`, { force: true });
   }
 
   prepare(input: PrepareInput): PreparedRows {
