@@ -2,6 +2,8 @@
 import { systemClock } from '../base/clock.js';
 import { openSource, type OpenedSource } from '../connections/open.js';
 import type { ConnectionConfig } from '../connections/resolve.js';
+import { DEFAULT_DESTINATION } from '../config/schema.js';
+import { manifestConnector } from '../sources/manifest/descriptor.js';
 import { AirbyteStates } from '../sources/manifest/airbyte/states.js';
 import { airbyteStream } from '../sources/manifest/catalog.js';
 import type { DeclarativeSource } from '../sources/manifest/source.js';
@@ -45,11 +47,11 @@ export async function openConnector(input: ConnectorInput): Promise<OpenedConnec
   const connection: ConnectionConfig = {
     name: 'airbyte',
     dataDir: '',
-    destination: { type: 'ndjson', path: '', mode: 'append' },
+    destination: { type: DEFAULT_DESTINATION, mode: 'append' },
     onConfigChange: input.onConfigChange,
     onExchange: input.onExchange,
     source: {
-      connector: 'manifest',
+      connector: manifestConnector.name,
       manifest: input.manifest,
       config: input.config,
       components: input.components,
