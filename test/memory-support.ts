@@ -44,7 +44,7 @@ export function memoryStream(
   };
 }
 
-export interface MemorySync extends Partial<Pick<SyncOptions, 'signal' | 'mode' | 'again'>> {
+export interface MemorySync extends Partial<Pick<SyncOptions, 'signal' | 'mode' | 'again' | 'acceptDeletions'>> {
   createdMs?: number;
 }
 

@@ -42,6 +42,17 @@ export const LIMITS = {
   overlapSeconds: 600,
   /** Windows without a row that a later run goes back over at most to the newest row. */
   silentWindows: 1,
+  /** Pages in a row that bring no new row before a walk is given up: the API goes in a circle, or stands still. */
+  stalePages: 20,
+  /** Pages that a walk is remembered by, to tell such a circle; a number each. */
+  rememberedPages: 20_000,
+  /** Walks over a list whose rows move while it is read, before its end is taken as weak. */
+  listWalks: 3,
+  /** Rows that a re-read may miss before it is taken for a fault of the API: this many and this share of those live, or all. */
+  goneRows: 10,
+  goneShare: 0.1,
+  /** Missing rows whose places are read again one by one; more, and all of the list is. */
+  goneLookedAt: 40,
   /** Attempts of one request, the first included. */
   attempts: 12,
   /** The same at an address that has never answered: two seconds tell a wrong one. */

@@ -108,6 +108,8 @@ export function buildProgram(): Command {
     )
     .option('--json', 'one event a line on stdout')
     .option('-q, --quiet', 'no progress')
+    .option('--strict', 'exit with 3 where a stream is complete and not proven')
+    .option('--accept-deletions <streams>', 'mark rows deleted however many did not come again', list)
     .option('--metrics <file>', 'keep Prometheus metrics in this file, once a second')
     .action(run(() => import('./commands/sync.js')));
 
@@ -115,6 +117,7 @@ export function buildProgram(): Command {
     .description('prove the stored rows against the ledger, and on request against the API')
     .option('--api', 'compare sampled ranges with the API')
     .option('--samples <n>', 'samples for each stream', whole, 5)
+    .option('--strict', 'exit with 3 where a stream is complete and not proven')
     .option('--json', 'machine-readable output')
     .action(run(() => import('./commands/verify.js')));
 

@@ -81,6 +81,17 @@ export interface Capabilities {
   keys: boolean;
 }
 
+/** What a re-read did not bring. */
+export interface Unseen {
+  rows: number;
+  live: number;
+  /** Some of them, as they are stored. */
+  sample: DataRecord[];
+  digest: string;
+  /** Rows without a key: the generation that read those which the new ones take the place of. */
+  earlier?: number | undefined;
+}
+
 /** A part of a stream's ledger that one process reads for another. */
 export interface Loan {
   id: number;
@@ -137,6 +148,11 @@ export interface DestinationSession {
   counts(): Promise<Record<string, Counts>>;
   /** Rows of a stream as they are stored: keys there are, tombstones among them. */
   stored(stream: string): Promise<{ keys: number; deleted: number }>;
+  /**
+   * Live rows that a finished re-read did not see, against all that are live; at most `limit` of them, and a digest of
+   * all their keys.
+   */
+  unseen(stream: string, generation: number, limit: number): Promise<Unseen>;
   /** Tombstones rows of a finished re-read that it did not see: those with `field` in [gte, lt), or all. */
   forgetUnseen(
     stream: string,

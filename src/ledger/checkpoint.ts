@@ -3,7 +3,14 @@
  * alone: entries are computed from the committed ledger, never from what was fetched.
  */
 import { ConfigError } from '../base/errors.js';
+import { decodeEvidence, encodeEvidence, weakest, type Evidence } from '../base/evidence.js';
 import type { Ledger, Range } from './ledger.js';
+
+/** Rows that seem gone, and were not marked. */
+export interface HeldDeletions {
+  rows: number;
+  digest: string;
+}
 
 /** What the entry `stream` holds. */
 export interface StreamMeta {
@@ -29,6 +36,10 @@ export interface StreamMeta {
   /** Slices that follow by a cursor: rows from here on are read, seconds; and where the next run begins. */
   since?: number;
   readTo?: number;
+  /** Complete: why the whole is believed to be read to its end. */
+  evidence?: Evidence;
+  /** Rows that a re-read did not find and that were too many to believe: how many, and a digest of their keys. */
+  held?: HeldDeletions;
   /** Numbered streams: rows the API says there are. */
   total?: number;
   /** It failed while its parents were read on without it: the next run begins it anew, parents and all. */
@@ -48,6 +59,8 @@ export interface StoredEntry {
 }
 
 export const META_KEY = 'stream';
+/** What is known of slices that were closed on weak evidence. */
+export const WEAK_KEY = 'weak';
 const RANGE_PREFIX = 'range/';
 export const SLICES_PREFIX = 'slices/';
 
@@ -62,6 +75,8 @@ export function rangeKey(id: number): string {
 interface RangeExtras {
   /** `newest`. */
   n?: number;
+  /** `evidence`. */
+  e?: string;
 }
 
 /** [gte, lt, open, rows, pages], while open [top, cursor, filter.gte, filter.lt], and the extras where there are any. */
@@ -69,7 +84,11 @@ export function encodeRange(range: Range): unknown[] {
   const head = [range.gte, range.lt, range.open ? 1 : 0, range.rows, range.pages];
   const { gte, lt } = range.filter;
   const rest = range.open ? [range.top, range.cursor, gte, lt === Infinity ? null : lt] : [];
-  const extras: RangeExtras = range.newest === undefined ? {} : { n: range.newest };
+  const evidence = range.open ? undefined : encodeEvidence(range.evidence);
+  const extras: RangeExtras = {
+    ...(range.newest === undefined ? {} : { n: range.newest }),
+    ...(evidence === undefined ? {} : { e: evidence }),
+  };
   return [...head, ...rest, ...(Object.keys(extras).length > 0 ? [extras] : [])];
 }
 
@@ -103,7 +122,19 @@ export function decodeRange(key: string, value: unknown): Range {
   const known = { id, gte, lt, open, rows, pages, ...(extras.n === undefined ? {} : { newest: extras.n }) };
   return open
     ? { ...known, top, cursor, filter: { gte: filterGte, lt: filterLt ?? Infinity } }
-    : { ...known, top: gte, cursor: null, filter: { gte: null, lt } };
+    : {
+        ...known,
+        ...(extras.e === undefined ? {} : { evidence: decodeEvidence(extras.e) }),
+        top: gte,
+        cursor: null,
+        filter: { gte: null, lt },
+      };
+}
+
+/** Slices that were closed on weak evidence: an entry for each process that closed one. */
+export interface WeakSlices {
+  evidence: Evidence;
+  versions: Map<string, number>;
 }
 
 export interface StreamState {
@@ -111,6 +142,8 @@ export interface StreamState {
   metaVersion: number;
   ledger: Ledger;
   versions: Map<number, number>;
+  /** The weakest evidence of slices that were closed, where it is weak. */
+  weak: WeakSlices | undefined;
   /** Open slices by entry. */
   slices: Map<string, { version: number; open: OpenSlices }>;
 }
@@ -132,6 +165,7 @@ export function decodeStream(entries: StoredEntry[]): StreamState | undefined {
   const ranges = new Map<number, Range>();
   const versions = new Map<number, number>();
   const slices: StreamState['slices'] = new Map();
+  let weak: StreamState['weak'];
   let nextId = 1;
   for (const entry of entries) {
     if (entry.key.startsWith(RANGE_PREFIX)) {
@@ -139,12 +173,16 @@ export function decodeStream(entries: StoredEntry[]): StreamState | undefined {
       ranges.set(range.id, range);
       versions.set(range.id, entry.version);
       nextId = Math.max(nextId, range.id + 1);
+    } else if (entry.key.startsWith(WEAK_KEY)) {
+      weak ??= { evidence: decodeEvidence(entry.value), versions: new Map() };
+      weak.evidence = weakest(weak.evidence, decodeEvidence(entry.value));
+      weak.versions.set(entry.key, entry.version);
     } else if (entry.key.startsWith(SLICES_PREFIX)) {
       if (!Array.isArray(entry.value)) throw badState(entry.key, 'a list of [slice, cursor]', entry.value);
       slices.set(entry.key, { version: entry.version, open: entry.value as OpenSlices });
     }
   }
-  return { meta, metaVersion: metaEntry.version, ledger: { span: meta.span, nextId, ranges }, versions, slices };
+  return { meta, metaVersion: metaEntry.version, ledger: { span: meta.span, nextId, ranges }, versions, slices, weak };
 }
 
 function badState(key: string, expected: string, found: unknown): ConfigError {

@@ -6,6 +6,7 @@
  * `gte`. Tested by ledger.test.ts ("cover holds after every event").
  */
 import { FatalError } from '../base/errors.js';
+import { STATED, weakest, type Evidence } from '../base/evidence.js';
 
 export interface Span {
   gte: number;
@@ -27,6 +28,8 @@ export interface Range extends Span {
   filter: { gte: number | null; lt: number };
   /** The newest position of its committed rows, on the stream's own axis; kept where no earlier page had a newer one. */
   newest?: number | undefined;
+  /** Closed: why it is believed to be read to its end; absent: the server stated it. */
+  evidence?: Evidence | undefined;
   /** Rows committed by this range, redelivered ones included. */
   rows: number;
   /** Pages committed by this range. */
@@ -50,6 +53,7 @@ export type LedgerEvent =
       rows: number;
       pages: number;
       closes: boolean;
+      evidence?: Evidence | undefined;
       newest?: number | undefined;
     }
   /** `unbounded`: what lies at the span's end is asked for without an upper bound. */
@@ -126,6 +130,7 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
         rows: range.rows + event.rows,
         pages: range.pages + event.pages,
         newest: newer(range.newest, event.newest),
+        ...(event.closes && event.evidence ? { evidence: event.evidence } : {}),
       });
       break;
     }
@@ -157,6 +162,7 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
         rows: into!.rows + gone!.rows,
         pages: into!.pages + gone!.pages,
         newest: newer(into!.newest, gone!.newest),
+        evidence: weakest(into!.evidence, gone!.evidence),
       });
       break;
     }
@@ -223,6 +229,14 @@ export function totals(ledger: Ledger): LedgerTotals {
 /** The later of two positions, of which either may be unknown. */
 export function newer(a: number | undefined, b: number | undefined): number | undefined {
   return a === undefined || (b !== undefined && b > a) ? b : a;
+}
+
+/** The evidence of all closed ranges together. */
+export function evidenceOf(ledger: Ledger): Evidence | undefined {
+  let evidence: Evidence | undefined;
+  for (const range of ledger.ranges.values())
+    if (!range.open) evidence = evidence ? weakest(evidence, range.evidence) : (range.evidence ?? STATED);
+  return evidence;
 }
 
 /** The newest position of all rows that were committed. */

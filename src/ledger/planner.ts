@@ -8,6 +8,7 @@ import { FatalError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { DensityModel, segmentCountFromDensity } from './density.js';
 import { HEDGE_PAGES, LEAST_PAGES_TO_STEAL, shareKept } from './division.js';
+import { STATED, type Evidence } from '../base/evidence.js';
 import { newRange, reduce, type Ledger, type LedgerEvent, type Range, type Span } from './ledger.js';
 
 export interface PlannerOptions {
@@ -19,6 +20,8 @@ export interface PlannerOptions {
   strategy: 'adaptive' | 'uniform' | 'none';
   /** Whether a walk can begin at a position by the filter alone; an opaque chain can only begin anew. */
   seekable?: boolean;
+  /** Rows have keys, and can be asked for by a filter below the last one: an end that is doubtful is looked at again. */
+  confirms?: boolean | undefined;
   /** A part in which an earlier run found no rows: it is not worth dividing before pages tell otherwise. */
   silent?: Span | undefined;
 }
@@ -30,6 +33,8 @@ export interface PageRead {
   keys: (string | null)[];
   hasMore: boolean;
   nextCursor: string | null;
+  /** What the source says of the end, where this page is it. */
+  end?: Evidence | undefined;
 }
 
 export interface RangeRequest {
@@ -91,6 +96,8 @@ export class Planner {
   private cutDone: boolean;
   /** Pages read, of former runs too. */
   private pages = 0;
+  /** The most rows of a page that more followed. */
+  private fullPage = Infinity;
   /** Set when a page came out of order: dividing a started range is no longer sound. */
   orderBroken = false;
 
@@ -255,21 +262,33 @@ export class Planner {
     const passed = last < range.gte && !lowest && !this.orderBroken;
     const rows = page.positions.length;
     let closes: boolean;
+    let evidence = page.end ?? STATED;
     if (rows === 0) {
       this.density.add((before + range.gte) / 2, EMPTY_PAGE_ROWS, Math.max(unit, before - range.gte));
-      if (!page.hasMore) closes = true;
-      else if (range.confirming && range.fresh === 0) closes = true;
-      else {
-        closes = false;
-        if (this.options.seekable ?? true) this.rewalk(range);
+      const isSeekable = this.options.seekable ?? true;
+      closes = !page.hasMore || (isSeekable && range.confirming && range.fresh === 0);
+      if (closes && range.confirming) evidence = { kind: 'confirmed' };
+      if (!closes) {
+        // An opaque walk goes on where the page says, or asks for the page again: who reads it ends a standstill.
+        if (isSeekable) this.rewalk(range);
+        else range.cursor = page.nextCursor ?? range.cursor;
         range.confirming = true;
         range.fresh = 0;
       }
     } else {
       this.remember(range, page, before, last);
-      closes = !page.hasMore || page.nextCursor === null || passed;
+      const isEnd = !page.hasMore || page.nextCursor === null;
+      const looksAgain = isEnd && !passed && last <= before && this.isDoubtful(range, page);
+      closes = (isEnd || passed) && !looksAgain;
+      if (passed || range.confirming) evidence = { kind: 'confirmed' };
       range.cursor = page.nextCursor;
       if (!this.orderBroken && Number.isFinite(last)) range.top = Math.min(range.top, Math.max(range.gte, last));
+      if (looksAgain) {
+        this.rewalk(range);
+        range.confirming = true;
+        range.fresh = 0;
+      }
+      if (page.hasMore) this.fullPage = this.fullPage === Infinity ? rows : Math.max(this.fullPage, rows);
     }
     this.pages++;
     const event = {
@@ -281,12 +300,23 @@ export class Planner {
       rows: keep?.length ?? rows,
       pages: 1,
       closes,
+      ...(closes ? { evidence } : {}),
     } as const;
     this.ledger = reduce(this.ledger, event, unit);
     if (closes) this.live.delete(id);
     else if (rows > 0) this.divideAfter(range);
     this.density.prune(this.live.values());
     return { keep, event };
+  }
+
+  /**
+   * A page that is full, or says that more follows and not where, may not be the last whatever it says: one request
+   * below its last row tells.
+   */
+  private isDoubtful(range: LiveRange, page: PageRead): boolean {
+    if (!this.options.confirms || (range.confirming && range.fresh === 0)) return false;
+    const rows = page.positions.length;
+    return page.hasMore || rows >= this.options.pageRows || rows >= this.fullPage;
   }
 
   private enlist(range: Range): LiveRange {

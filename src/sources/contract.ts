@@ -6,6 +6,7 @@
  * walk over pages goes on; a *slice* is an independent part of a stream.
  */
 import type { Ticket } from '../gate/gate.js';
+import type { Evidence } from '../base/evidence.js';
 import type { DataRecord, JsonSchema } from '../base/catalog.js';
 
 /** How a stream can be divided; the engine decides how far. */
@@ -107,6 +108,8 @@ export interface Page {
   /** Token of the next page; null: none. */
   next: string | null;
   hasMore: boolean;
+  /** Of the last page: why it is believed to be the last. Default: the API stated it. */
+  end?: Evidence | undefined;
   /** Numbered streams: how many rows there are, where the API tells. */
   total?: number | undefined;
   /** The server's clock when it answered, milliseconds. */

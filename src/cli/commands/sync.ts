@@ -23,6 +23,8 @@ interface SyncFlags extends ConnectionFlags {
   json?: boolean;
   quiet?: boolean;
   metrics?: string;
+  strict?: boolean;
+  acceptDeletions?: string[];
   planner?: 'adaptive' | 'uniform';
 }
 
@@ -39,13 +41,15 @@ export async function command([name]: (string | undefined)[], flags: SyncFlags):
   const connection = await resolveConnection(name, flags, process.env);
   const summary = await syncConnection(connection, flags);
   if (!flags.json) out(summaryText(summary, resumeCommand()));
+  if (flags.strict && summary.outcome === 'complete' && summary.proofs.some(({ doubt }) => doubt !== undefined))
+    return EXIT.partial;
   return EXIT_OF[summary.outcome];
 }
 
 /** One run with progress and signals; used by the demo as well. */
 export async function syncConnection(
   connection: ConnectionConfig,
-  flags: Pick<SyncFlags, 'json' | 'quiet' | 'planner' | 'metrics'>,
+  flags: Pick<SyncFlags, 'json' | 'quiet' | 'planner' | 'metrics' | 'acceptDeletions'>,
 ): Promise<RunSummary> {
   const controller = new AbortController();
   const view = new ProgressView(!flags.quiet && !flags.json);
@@ -89,6 +93,7 @@ export async function syncConnection(
         clock: systemClock,
         signal: controller.signal,
         planner: flags.planner ?? 'adaptive',
+        acceptDeletions: flags.acceptDeletions,
         emit,
         onProgress: (snapshot) => {
           view.start(snapshot);

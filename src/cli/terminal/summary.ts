@@ -18,6 +18,7 @@ export function proofTable(proofs: StreamProof[]): string {
       'overlaps',
       'open',
       'stored',
+      'evidence',
       'proof',
     ],
     proofs.map((proof) => [
@@ -32,9 +33,22 @@ export function proofTable(proofs: StreamProof[]): string {
       proof.overlaps,
       proof.open,
       proof.stored,
-      proof.faults.length === 0 ? 'proven' : proof.faults.join('; '),
+      proof.evidence,
+      verdictOf(proof),
     ]),
   );
+}
+
+function verdictOf({ faults, doubt }: StreamProof): string {
+  if (faults.length > 0) return faults.join('; ');
+  return doubt === undefined ? 'proven' : 'unproven (below)';
+}
+
+/** Why a stream that is complete is not proven, one line each. */
+export function doubtLines(proofs: StreamProof[]): string[] {
+  return proofs
+    .filter(({ faults, doubt }) => faults.length === 0 && doubt !== undefined)
+    .map(({ stream, doubt }) => `unproven ${stream}: ${doubt}`);
 }
 
 export function summaryText(summary: RunSummary, resume: string): string {
@@ -44,6 +58,7 @@ export function summaryText(summary: RunSummary, resume: string): string {
     lines.push(`${pc.yellow(problem.status)} ${problem.stream}: ${problem.message}`);
     if (problem.next) lines.push(`  next: ${problem.next}`);
   }
+  lines.push(...doubtLines(summary.proofs).map((line) => pc.yellow(line)));
   for (const text of summary.notes) lines.push(`note: ${text}`);
   const rate = summary.seconds > 0 ? `, ${count(summary.rows / summary.seconds)} rows/s` : '';
   lines.push(
@@ -56,10 +71,16 @@ export function summaryText(summary: RunSummary, resume: string): string {
 
 function outcome({ outcome, proofs }: RunSummary): string {
   switch (outcome) {
-    case 'complete':
+    case 'complete': {
+      const unproven = proofs.filter(({ doubt }) => doubt !== undefined).length;
+      if (unproven > 0)
+        return pc.yellow(
+          `Complete, unproven: ${unproven} of ${proofs.length} ${proofs.length === 1 ? 'stream' : 'streams'}, gaps 0, overlaps 0,`,
+        );
       return pc.green(
         `Complete: ${proofs.length} ${proofs.length === 1 ? 'stream' : 'streams'}, gaps 0, overlaps 0, every row accounted for,`,
       );
+    }
     case 'partial':
       return pc.yellow('Partial');
     case 'paused':

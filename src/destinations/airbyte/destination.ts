@@ -3,6 +3,7 @@
  * What is committed is what was written; the platform keeps it from there.
  */
 import {
+  type Unseen,
   addCounts,
   noCounts,
   type Batch,
@@ -156,6 +157,10 @@ class AirbyteSession implements DestinationSession {
 
   async stored(): Promise<{ keys: number; deleted: number }> {
     return { keys: 0, deleted: 0 };
+  }
+
+  async unseen(): Promise<Unseen> {
+    return { rows: 0, live: 0, sample: [], digest: '' };
   }
 
   async forgetUnseen(): Promise<number> {

@@ -22,6 +22,7 @@ import {
 import { hostname } from 'node:os';
 import path from 'node:path';
 import {
+  type Unseen,
   addCounts,
   noCounts,
   type Batch,
@@ -209,6 +210,10 @@ class NdjsonSession implements DestinationSession {
       closeSync(fd);
     }
     return { keys: lines - deleted, deleted };
+  }
+
+  async unseen(): Promise<Unseen> {
+    return { rows: 0, live: 0, sample: [], digest: '' };
   }
 
   async forgetUnseen(): Promise<number> {

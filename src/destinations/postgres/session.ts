@@ -13,6 +13,7 @@ import {
   type PrepareInput,
   type StateEntry,
   type StateWrite,
+  type Unseen,
 } from '../contract.js';
 import { systemClock } from '../../base/clock.js';
 import { LIMITS } from '../../base/bounds.js';
@@ -264,6 +265,45 @@ export class PostgresSession implements DestinationSession {
       );
       return 0;
     });
+  }
+
+  async unseen(stream: string, generation: number, limit: number): Promise<Unseen> {
+    const table = this.table(stream);
+    if (table.target.primaryKey.length === 0) return this.unseenWithoutKeys(table, generation);
+    const { rows } = await this.link.query(
+      `with live as (select ${table.keySql('t')} as key, t.ctid as place from ${table.sqlName} t where t."_headrace_deleted_at" is null),
+         gone as (select key, place from live l where not exists
+           (select 1 from _headrace.seen s where s.connection = $1 and s.stream = $2 and s.generation = $3 and s.key = l.key))
+       select (select count(*) from live) as live, count(*) as gone, coalesce(md5(string_agg(key, ',' order by key)), '') as digest,
+         (select coalesce(array_agg(to_jsonb(t)), '{}') from (select place from gone order by key limit $4) first
+            join ${table.sqlName} t on t.ctid = first.place) as sample from gone`,
+      [this.options.connection, stream, generation, limit],
+    );
+    const [found] = rows;
+    return {
+      rows: Number(found.gone),
+      live: Number(found.live),
+      sample: found.sample.map((row: DataRecord) => fieldsOf(table, row)),
+      digest: found.digest,
+    };
+  }
+
+  /** Rows without a key are counted: fewer than before are there. */
+  private async unseenWithoutKeys(table: Table, generation: number): Promise<Unseen> {
+    if (table.target.mode === 'append') return { rows: 0, live: 0, sample: [], digest: '' };
+    const { rows } = await this.link.query(
+      `select count(*) filter (where "_headrace_page" like $1) as now, count(*) filter (where "_headrace_page" not like $1) as before,
+         max(split_part("_headrace_page", '.', 1)) filter (where "_headrace_page" not like $1) as earlier from ${table.sqlName}`,
+      [`${generation}.%`],
+    );
+    const [now, before] = [Number(rows[0].now), Number(rows[0].before)];
+    return {
+      rows: Math.max(0, before - now),
+      live: before,
+      sample: [],
+      digest: `${before}:${now}`,
+      earlier: rows[0].earlier === null ? undefined : Number(rows[0].earlier),
+    };
   }
 
   async forgetUnseen(

@@ -11,6 +11,8 @@ export interface Axis {
   pageRows: number;
   divisible: boolean;
   seekable: boolean;
+  /** What lies below a row can be asked for, so that a doubtful end is looked at again. */
+  confirms: boolean;
   request(range: RangeRequest): Pick<PageRequest, 'gte' | 'lt' | 'cursor' | 'number'>;
   read(page: Page, range: RangeRequest, keyOf: (record: DataRecord) => string | null): PageRead;
 }
@@ -43,12 +45,14 @@ function descending(division: RangeDivision): Axis {
     pageRows: division.pageRows,
     divisible: true,
     seekable: true,
+    confirms: true,
     request: ({ cursor, filter }) => ({ cursor, gte: filter.gte, lt: finite(filter.lt) }),
     read: (page, _range, keyOf) => ({
       positions: page.records.map(division.position),
       keys: page.records.map(keyOf),
       hasMore: page.hasMore,
       nextCursor: page.next,
+      end: page.end,
     }),
   };
 }
@@ -61,6 +65,7 @@ function ascending(division: RangeDivision): Axis {
     pageRows: division.pageRows,
     divisible: true,
     seekable: true,
+    confirms: true,
     request: ({ cursor, filter }) => ({
       cursor,
       gte: finite(-filter.lt + unit),
@@ -71,6 +76,7 @@ function ascending(division: RangeDivision): Axis {
       keys: page.records.map(keyOf),
       hasMore: page.hasMore,
       nextCursor: page.next,
+      end: page.end,
     }),
   };
 }
@@ -82,6 +88,7 @@ function unordered({ unit, pageRows }: RangeDivision): Axis {
     pageRows,
     divisible: false,
     seekable: false,
+    confirms: false,
     request: ({ cursor, filter }) => ({ cursor, gte: filter.gte, lt: finite(filter.lt) }),
     read: anywhere,
   };
@@ -95,6 +102,7 @@ function anywhere(page: Page): PageRead {
     keys: Array.from({ length: rows }, () => null),
     hasMore: page.hasMore,
     nextCursor: page.next,
+    end: page.end,
   };
 }
 
@@ -118,6 +126,7 @@ function chainAxis(pageRows: number): Axis {
     pageRows,
     divisible: false,
     seekable: false,
+    confirms: false,
     request: ({ cursor }) => ({ cursor, gte: null, lt: null }),
     read: (page, _range, keyOf) =>
       page.received === undefined
@@ -126,6 +135,7 @@ function chainAxis(pageRows: number): Axis {
             keys: page.records.map(keyOf),
             hasMore: page.hasMore,
             nextCursor: page.next,
+            end: page.end,
           }
         : anywhere(page),
   };
@@ -139,6 +149,7 @@ function numbered(): Axis {
     pageRows: 1,
     divisible: true,
     seekable: true,
+    confirms: false,
     request: (range) => ({ cursor: null, gte: null, lt: null, number: numberOf(range) }),
     read(_page, range) {
       const number = numberOf(range);

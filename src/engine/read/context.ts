@@ -31,6 +31,8 @@ export interface RunContext {
   /** Something can be committed: the writer looks again. */
   kick: () => void;
   planner: 'adaptive' | 'uniform';
+  /** Streams whose missing rows are deleted, however many they are. */
+  acceptDeletions: string[];
   /** Rows that are appended are there twice if they are read twice. */
   mode: WriteMode;
   /** Notes for the summary. */
@@ -55,6 +57,11 @@ export function targetsOf(streams: Stream[], mode: WriteMode): StreamTarget[] {
   return streams
     .filter((stream) => stream.stored)
     .map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
+}
+
+/** Rows that have no key, or are appended, are there twice if they are read twice. */
+export function isOnlyAdded(stream: Stream, mode: WriteMode): boolean {
+  return stream.primaryKey.length === 0 || mode === 'append';
 }
 
 /** The stream whose rows open this one's slices. */

@@ -3,6 +3,7 @@ import type { StateWrite } from '../../destinations/contract.js';
 import { CursorGoneError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import {
+  evidenceOf,
   isClosed,
   mergesOf,
   newer,
@@ -12,12 +13,15 @@ import {
   type LedgerEvent,
   type Range,
 } from '../../ledger/ledger.js';
+import type { Evidence } from '../../base/evidence.js';
 import { Planner, type RangeRequest } from '../../ledger/planner.js';
 import type { DataRecord } from '../../base/catalog.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import { encodeRange, rangeKey, type StreamMeta } from '../../ledger/checkpoint.js';
+import { NumberedWalk } from './numbered-walk.js';
+import { WalkMemory } from './walk-memory.js';
 import { axisOf, silenceOf, type Axis } from './axes.js';
-import { chainsFor, keyOf, type RunContext } from './context.js';
+import { chainsFor, isOnlyAdded, keyOf, type RunContext } from './context.js';
 import { Reader, type QueuedPage } from './reader.js';
 import type { SliceReader } from './slice-reader.js';
 import type { TakenBatch } from '../write/writer.js';
@@ -46,14 +50,14 @@ export class OrderBrokenError extends FatalError {}
 export class RangeReader extends Reader {
   readonly planner: Planner;
   readonly axis: Axis;
-  /** Numbered streams: rows that the API says there are, and whether a page was short. */
-  total: number | undefined;
-  shortPage = false;
+  /** Numbered streams: what the pages tell of their end. */
+  numbers: NumberedWalk;
   /** The server's clock at the last page. */
   serverTimeMs: number | undefined;
   private queue: (PageItem | SplitItem)[] = [];
   /** Ranges whose entries a commit under way is writing. */
   private readonly locked = new Set<number>();
+  private readonly walks = new Map<number, WalkMemory>();
   /** The newest position of all rows that came. */
   private newest: number | undefined;
   private readonly waiting: RangeRequest[] = [];
@@ -79,12 +83,14 @@ export class RangeReader extends Reader {
       meta.mode === 'reread' ? meta.generation : undefined,
     );
     this.axis = axisOf(stream.division, meta.chain ?? false);
+    this.numbers = new NumberedWalk(stream);
     this.newest = newer(meta.newest, newestOf(ledger));
     this.planner = new Planner(ledger, {
       unit: this.axis.unit,
       pageRows: this.axis.pageRows,
       strategy: this.axis.divisible ? context.planner : 'none',
       seekable: this.axis.seekable,
+      confirms: this.axis.confirms && !isOnlyAdded(stream, context.mode),
       silent: silenceOf(stream.division, meta),
     });
   }
@@ -206,12 +212,7 @@ export class RangeReader extends Reader {
   private arrived(request: RangeRequest, page: Page): number {
     if (this.broken) return 0;
     this.serverTimeMs = Math.max(this.serverTimeMs ?? 0, page.serverTimeMs ?? 0) || this.serverTimeMs;
-    if (page.total !== undefined) this.total = page.total;
-    if (
-      this.stream.division.kind === 'numbered' &&
-      (page.received ?? page.records.length) < this.stream.division.pageRows
-    )
-      this.shortPage = true;
+    this.noteWalk(request, page);
     const read = this.axis.read(page, request, (record) => keyOf(this.stream, record));
     const verdict = this.planner.arrived(request.range, read);
     if (this.planner.orderBroken && !this.meta.chain) {
@@ -237,6 +238,18 @@ export class RangeReader extends Reader {
     this.bytesWaiting += bytes;
     this.noteSplits();
     return bytes;
+  }
+
+  /** A walk that goes in a circle ends with an error; one that begins anew may bring what it brought before. */
+  private noteWalk(request: RangeRequest, page: Page): void {
+    const { range, cursor } = request;
+    if (this.stream.division.kind === 'numbered')
+      return this.numbers.note(this.axis.request(request).number ?? 0, page);
+    const walk = cursor === null && page.records.length > 0 ? undefined : this.walks.get(range);
+    const memory = walk ?? new WalkMemory(this.stream);
+    memory.note(page);
+    if (page.hasMore) this.walks.set(range, memory);
+    else this.walks.delete(range);
   }
 
   /** Rows that are only ever added, without those that an earlier run has added. */
@@ -421,6 +434,10 @@ export class RangeReader extends Reader {
     if (writes.length > 0) await this.context.session.writeState(writes);
     this.ledger = after;
     this.raiseVersions(touched);
+  }
+
+  get evidence(): Evidence | undefined {
+    return evidenceOf(this.ledger);
   }
 
   get versionsNow(): Map<number, number> {

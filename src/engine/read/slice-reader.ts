@@ -3,13 +3,22 @@
  * still open, one entry for each page of parents; a slice opens with its parent's commit and closes with its own last
  * page.
  */
+import type { StateWrite } from '../../destinations/contract.js';
 import { CursorGoneError, SliceGoneError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { DataRecord } from '../../base/catalog.js';
+import { STATED, encodeEvidence, weakest, type Evidence } from '../../base/evidence.js';
 import { newer } from '../../ledger/ledger.js';
 import type { Page, Slice, Stream } from '../../sources/contract.js';
-import type { OpenSlices, StreamMeta, StreamState } from '../../ledger/checkpoint.js';
+import {
+  WEAK_KEY,
+  type OpenSlices,
+  type StreamMeta,
+  type StreamState,
+  type WeakSlices,
+} from '../../ledger/checkpoint.js';
 import { chainsFor, type RunContext } from './context.js';
+import { WalkMemory } from './walk-memory.js';
 import type { ChildLink } from './child-link.js';
 import { Reader, type QueuedPage } from './reader.js';
 import type { TakenBatch } from '../write/writer.js';
@@ -23,8 +32,9 @@ interface Work {
   key: string;
   slice: Slice;
   cursor: string | null;
-  /** Pages of this slice that were empty and claimed more. */
+  /** Times that this page was empty and claimed more, or its cursor was lost. */
   empty: number;
+  walk: WalkMemory;
 }
 
 interface SlicePage extends QueuedPage {
@@ -33,6 +43,8 @@ interface SlicePage extends QueuedPage {
   /** Where the slice goes on; undefined: it is closed. */
   next: string | null | undefined;
   newest: number | undefined;
+  /** Closed: why. */
+  evidence: Evidence;
 }
 
 export class SliceReader extends Reader implements ChildLink {
@@ -44,6 +56,10 @@ export class SliceReader extends Reader implements ChildLink {
   private readonly locked = new Set<string>();
   private bytesWaiting = 0;
   private openBytes = 0;
+  /** The weakest evidence of the slices that were closed. */
+  evidence: Evidence | undefined;
+  /** Weak evidence is being written, or is stored. */
+  private isWeakStored: boolean;
   /** The newest position of the rows that were committed, where the stream tells one. */
   newest: number | undefined;
   /** Parents' pages that were fetched and whose commit will open slices. */
@@ -55,8 +71,11 @@ export class SliceReader extends Reader implements ChildLink {
     children: ChildLink[],
     private readonly meta: StreamMeta,
     slices: StreamState['slices'],
+    weak: WeakSlices | undefined,
     /** Called when a slice closed: its parent may read on. */
     private readonly onRoom: () => void,
+    /** Where it notes weak evidence: who reads beside others has an entry of its own. */
+    private readonly weakKey = WEAK_KEY,
   ) {
     super(
       stream,
@@ -65,6 +84,8 @@ export class SliceReader extends Reader implements ChildLink {
       meta.mode === 'load' && meta.generation === 1,
       meta.mode === 'reread' ? meta.generation : undefined,
     );
+    this.evidence = weak?.evidence;
+    this.isWeakStored = weak?.versions.has(weakKey) ?? false;
     for (const [key, entry] of slices) this.opened(key, entry.version, entry.open);
   }
 
@@ -105,7 +126,7 @@ export class SliceReader extends Reader implements ChildLink {
   opened(key: string, version: number, open: OpenSlices): void {
     this.entries.set(key, { version, open: new Map(open) });
     for (const [slice, cursor] of open) {
-      this.ready.push({ key, slice, cursor, empty: 0 });
+      this.ready.push({ key, slice, cursor, empty: 0, walk: new WalkMemory(this.stream) });
       this.openBytes += weightOf(slice);
     }
     this.pump();
@@ -168,9 +189,14 @@ export class SliceReader extends Reader implements ChildLink {
       held = 0;
     } catch (error) {
       if (this.broken) return;
-      if (error instanceof SliceGoneError) this.enqueue(work, [], [], 64, undefined);
+      if (error instanceof SliceGoneError) this.enqueue(work, [], [], 64, undefined, { kind: 'gone' });
       else if (error instanceof CursorGoneError && work.cursor !== null && work.empty < LIMITS.rewalks)
-        this.ready.unshift({ ...work, cursor: null, empty: work.empty + 1 });
+        this.ready.unshift({
+          ...work,
+          cursor: null,
+          empty: work.empty + 1,
+          walk: new WalkMemory(this.stream),
+        });
       else {
         this.ready.unshift(work);
         this.fail(error);
@@ -190,15 +216,17 @@ export class SliceReader extends Reader implements ChildLink {
   private arrived(work: Work, page: Page): number {
     if (this.broken) return 0;
     const received = page.received ?? page.records.length;
-    if (received === 0 && page.hasMore && work.empty === 0) {
-      // Never believed alone: the same page is asked for once more.
-      this.ready.unshift({ ...work, empty: 1 });
+    if (received === 0 && page.hasMore && page.next === null) {
+      // No end: the page is asked for again, and a server that stays with it has the walk end with an error.
+      work.walk.note(page);
+      this.ready.unshift({ ...work, empty: work.empty + 1 });
       return 0;
     }
+    work.walk.note(page);
     const identity = `${this.meta.generation}.${work.slice}.${work.cursor ?? ''}`;
     const { rows, bytes } = this.prepare(page, page.records, identity);
-    const next = page.hasMore && page.next !== null && received > 0 ? page.next : undefined;
-    this.enqueue(work, rows, page.records, bytes, next);
+    const next = page.hasMore && page.next !== null ? page.next : undefined;
+    this.enqueue(work, rows, page.records, bytes, next, page.end ?? STATED);
     return bytes;
   }
 
@@ -208,10 +236,12 @@ export class SliceReader extends Reader implements ChildLink {
     records: DataRecord[],
     bytes: number,
     next: string | null | undefined,
+    evidence: Evidence,
   ): void {
     const children = this.openings(records, `${work.slice}.${work.cursor ?? ''}`, work.slice);
     this.queue.push({
       newest: this.newestIn(records),
+      evidence,
       key: work.key,
       slice: work.slice,
       next,
@@ -258,12 +288,22 @@ export class SliceReader extends Reader implements ChildLink {
     this.queue = left;
     this.bytesWaiting -= bytes;
     for (const key of after.keys()) this.locked.add(key);
-    const state = [...after].map(([key, open]) => ({
+    const state: StateWrite[] = [...after].map(([key, open]) => ({
       stream: this.stream.name,
       key,
       expect: this.entries.get(key)!.version,
       value: open.size === 0 ? null : [...open],
     }));
+    const weak = taken.find((page) => page.next === undefined && page.evidence.doubt !== undefined);
+    if (weak && !this.isWeakStored) {
+      this.isWeakStored = true;
+      state.push({
+        stream: this.stream.name,
+        key: this.weakKey,
+        expect: 0,
+        value: encodeEvidence(weak.evidence) ?? null,
+      });
+    }
     return {
       batch: this.batchOf(taken, state),
       bytes,
@@ -291,6 +331,7 @@ export class SliceReader extends Reader implements ChildLink {
     for (const page of taken) {
       this.newest = newer(this.newest, page.newest);
       if (page.next !== undefined) continue;
+      this.evidence = this.evidence ? weakest(this.evidence, page.evidence) : page.evidence;
       this.openBytes -= weightOf(page.slice);
     }
   }

@@ -1,4 +1,5 @@
 /** What a run tells while it goes on. Progress is pulled as a snapshot; events are pushed. */
+import type { EvidenceKind } from '../../base/evidence.js';
 import type { Counts } from '../../destinations/contract.js';
 
 export type StreamStatus = 'waiting' | 'reading' | 'complete' | 'skipped' | 'failed' | 'paused';
@@ -80,7 +81,10 @@ export interface StreamProof {
   /** Rows in the destination, tombstones among them. */
   stored: number;
   tombstones: number;
-  /** What does not agree; empty: proven. */
+  /** Why it is believed to be read to its end, and what makes that weak: such a stream is complete, and not proven. */
+  evidence: EvidenceKind;
+  doubt?: string;
+  /** What does not agree; empty, and no doubt: proven. */
   faults: string[];
 }
 

@@ -9,6 +9,7 @@ import { isClosed, newer, newestOf } from '../../ledger/ledger.js';
 import type { Stream } from '../../sources/contract.js';
 import { decodeStream, META_KEY, type StreamMeta, type StreamState } from '../../ledger/checkpoint.js';
 import { axisOf, spanOnAxis } from '../read/axes.js';
+import { isOnlyAdded } from '../read/context.js';
 import { beginAs, openParts, reopen, resume, type OpenedStream, type Part } from './opening.js';
 
 export interface OpenInput {
@@ -58,6 +59,8 @@ const RULES: [Action, (facts: Facts) => boolean][] = [
     ({ state, again }) => state.meta.complete && again !== undefined && state.meta.request !== again.request,
   ],
   ['resume', ({ state, again, childrenMissing }) => state.meta.complete && again !== undefined && !childrenMissing],
+  // What was too much to believe is looked at again.
+  ['reread', ({ state, mode }) => state.meta.held !== undefined && state.meta.complete && mode !== 'replace'],
   ['replace', ({ mode }) => mode === 'replace'],
   ['leaveFirst', ({ state, byCursor, isRange }) => state.meta.first === true && byCursor && isRange],
   ['reread', ({ childrenMissing, isSlices }) => childrenMissing && isSlices],
@@ -116,6 +119,7 @@ function begin(input: OpenInput, state: StreamState | undefined, mode: StreamMet
   const { stream, history } = input;
   const opened = beginAs(stream, history, state, mode, state?.meta.chain ?? false);
   // The entry is part of the writes: what it holds is what is stored.
+  if (mode === 'reread' && state?.meta.held) opened.meta.held = state.meta.held;
   if (input.isFirst) Object.assign(opened.meta, { first: true, readTo: history.lt });
   return opened;
 }
@@ -239,11 +243,6 @@ export function overlapOf(stream: Stream, mode: WriteMode): number {
 
 function declaredOverlap({ follow }: Stream): number | undefined {
   return follow.kind === 'cursor' ? follow.lookback : undefined;
-}
-
-/** Rows that have no key, or are appended, are there twice if they are read twice. */
-export function isOnlyAdded(stream: Stream, mode: WriteMode): boolean {
-  return stream.primaryKey.length === 0 || mode === 'append';
 }
 
 function startsEarlier({ stream, state }: Facts): boolean {

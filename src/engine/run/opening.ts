@@ -12,6 +12,7 @@ export interface OpenedStream {
   ledger: Ledger;
   versions: Map<number, number>;
   slices: StreamState['slices'];
+  weak: StreamState['weak'];
   /** What must be written before the first page; empty where a run goes on. */
   writes: StateWrite[];
   /** The table of a stream in mode `replace` begins empty. */
@@ -41,7 +42,7 @@ export function hasOpenEnd({ division }: Stream, chain: boolean): boolean {
 export function beginAs(
   stream: Stream,
   history: { gte: number; lt: number },
-  state: Pick<StreamState, 'meta' | 'metaVersion' | 'versions' | 'slices'> | undefined,
+  state: Omit<StreamState, 'ledger'> | undefined,
   mode: StreamMeta['mode'],
   chain: boolean,
   bounded = false,
@@ -78,6 +79,8 @@ export function beginAs(
     writes.push({ stream: stream.name, key: rangeKey(id), expect, value: encodeRange(range) });
     versions.set(id, expect + 1);
   }
+  for (const [key, version] of state?.weak?.versions ?? [])
+    writes.push({ stream: stream.name, key, expect: version, value: null });
   for (const [key, { version }] of state?.slices ?? [])
     writes.push({ stream: stream.name, key, expect: version, value: null });
   return {
@@ -86,6 +89,7 @@ export function beginAs(
     ledger,
     versions,
     slices: new Map(),
+    weak: undefined,
     writes,
     restart: false,
     needsParents: stream.division.kind === 'slices',
@@ -178,6 +182,7 @@ export function openParts(
     ledger,
     versions,
     slices: state.slices,
+    weak: state.weak,
     writes,
     restart: false,
     needsParents: false,

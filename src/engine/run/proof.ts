@@ -5,6 +5,8 @@
 import { noCounts, type Counts, type DestinationSession } from '../../destinations/contract.js';
 import type { WriteMode } from '../../base/catalog.js';
 import { coverFaults, totals, type Ledger } from '../../ledger/ledger.js';
+import type { HeldDeletions } from '../../ledger/checkpoint.js';
+import { DOUBTS, STATED, type Evidence } from '../../base/evidence.js';
 import type { Stream } from '../../sources/contract.js';
 import type { StreamProof } from '../report/events.js';
 
@@ -17,6 +19,8 @@ export interface ProofInput {
   complete: boolean;
   /** Rows that were there before the first load. */
   before: number;
+  evidence: Evidence | undefined;
+  held: HeldDeletions | undefined;
 }
 
 export async function prove(
@@ -33,6 +37,10 @@ export async function prove(
   const open = sums.open + input.openSlices;
   if (open > 0) faults.push(`${open} ${ledger ? 'ranges' : 'slices'} are still open`);
   else if (!input.complete) faults.push('the stream did not come to its end');
+  if (input.held)
+    faults.push(
+      `${input.held.rows} rows did not come again, and were not marked deleted: they are too many to believe`,
+    );
   const accounted = counts.inserted + counts.updated + counts.unchanged + counts.quarantined;
   if (accounted !== counts.read) faults.push(`${counts.read} rows were read, ${accounted} are accounted for`);
   const stored = await session.stored(stream.name);
@@ -42,6 +50,7 @@ export async function prove(
         `receipts say ${counts.inserted + input.before} rows are stored, the destination holds ${stored.keys}`,
       );
   }
+  const { kind, doubt } = input.evidence ?? STATED;
   return {
     stream: stream.name,
     pages: sums.pages,
@@ -54,6 +63,8 @@ export async function prove(
     counts,
     stored: stored.keys,
     tombstones: stored.deleted,
+    evidence: kind,
+    ...(doubt === undefined ? {} : { doubt: DOUBTS[doubt] }),
     faults,
   };
 }

@@ -1,12 +1,15 @@
 /** One stream's way through a run: open, read, sweep, settle what a re-read did not see, mark complete. */
-import type { StateWrite } from '../../destinations/contract.js';
-import { PausedError, SkippableError } from '../../base/errors.js';
+import type { StateWrite, Unseen } from '../../destinations/contract.js';
+import { FatalError, PausedError, SkippableError } from '../../base/errors.js';
 import { mergesOf, newer, newestOf, reduce, totals, type LedgerEvent, type Span } from '../../ledger/ledger.js';
 import type { Division, Stream } from '../../sources/contract.js';
-import { META_KEY, type OpenSlices, type StreamMeta } from '../../ledger/checkpoint.js';
-import type { RunContext } from '../read/context.js';
+import { LIMITS } from '../../base/bounds.js';
+import { STATED, weakest, type Evidence } from '../../base/evidence.js';
+import { settleDeletions } from './deletions.js';
+import type { NumberedWalk } from '../read/numbered-walk.js';
+import { decodeStream, META_KEY, type OpenSlices, type StreamMeta } from '../../ledger/checkpoint.js';
+import { isOnlyAdded, type RunContext } from '../read/context.js';
 import type { StreamProgress, StreamStatus } from '../report/events.js';
-import { isOnlyAdded } from './follow.js';
 import { beginAs, hasOpenEnd, type OpenedStream } from './opening.js';
 import { OrderBrokenError, RangeReader } from '../read/range-reader.js';
 import type { Reader } from '../read/reader.js';
@@ -15,6 +18,10 @@ import type { Writer } from '../write/writer.js';
 
 /** Slices that a listed stream opens as one entry. */
 const LISTED_PER_ENTRY = 500;
+
+interface MoreToRead extends Span {
+  why: 'window' | 'shift' | 'sweep';
+}
 
 export class StreamRun {
   status: StreamStatus = 'waiting';
@@ -68,6 +75,7 @@ export class StreamRun {
     try {
       if (this.reader instanceof SliceReader) await this.openListed(this.reader);
       await this.read();
+      await this.lookAgain();
       await this.finish();
       this.become('complete');
     } catch (error) {
@@ -145,7 +153,7 @@ export class StreamRun {
 
   private async read(): Promise<void> {
     let swept = false;
-    let again = false;
+    let walks = 1;
     for (;;) {
       try {
         await this.runReader(this.reader);
@@ -158,10 +166,10 @@ export class StreamRun {
         continue;
       }
       if (!(this.reader instanceof RangeReader)) return;
-      const more = this.moreToRead(this.reader, swept, again);
+      const more = this.moreToRead(this.reader, swept, walks);
       if (!more) return;
       swept ||= more.why === 'sweep';
-      again ||= more.why === 'shift';
+      if (more.why === 'shift') walks++;
       await this.openMore(this.reader, more);
       this.renewReader();
     }
@@ -178,33 +186,10 @@ export class StreamRun {
   /**
    * Pages past the window that was read, a shift under numbered pages, or the sweep of a stream whose positions move.
    */
-  private moreToRead(
-    reader: RangeReader,
-    swept: boolean,
-    again: boolean,
-  ): { gte: number; lt: number; why: 'window' | 'shift' | 'sweep' } | undefined {
+  private moreToRead(reader: RangeReader, swept: boolean, walks: number): MoreToRead | undefined {
     const { division } = this.stream;
     const { span } = reader.ledger;
-    if (division.kind === 'numbered') {
-      const pages = reader.total === undefined ? undefined : Math.ceil(reader.total / division.pageRows);
-      if (pages !== undefined && pages > span.lt) return { gte: span.lt, lt: pages, why: 'window' };
-      if (pages === undefined && !reader.shortPage && reader.pages > 0)
-        return { gte: span.lt, lt: span.lt * 2, why: 'window' };
-      const distinct = reader.counts[this.stream.name]?.inserted ?? 0;
-      if (
-        reader.total !== undefined &&
-        this.meta.mode === 'load' &&
-        !again &&
-        this.earlier.rows + reader.rows > 0 &&
-        this.insertedSoFar(distinct) < reader.total
-      ) {
-        this.context.note(
-          `${this.stream.name}: pages shifted while they were read (${this.insertedSoFar(distinct)} of ${reader.total} rows); read once more`,
-        );
-        return { gte: 0, lt: span.lt, why: 'shift' };
-      }
-      return undefined;
-    }
+    if (division.kind === 'numbered') return this.morePages(reader.numbers, span, division.pageRows, walks);
     if (
       division.kind === 'range' &&
       division.moves &&
@@ -216,9 +201,34 @@ export class StreamRun {
     return undefined;
   }
 
-  private inserted = 0;
-  private insertedSoFar(current: number): number {
-    return this.inserted + current;
+  /** Pages past the window that was read; or all of them once more, where fewer distinct keys came than there are rows. */
+  private morePages(numbers: NumberedWalk, span: Span, pageRows: number, walks: number): MoreToRead | undefined {
+    const { total, distinct } = numbers;
+    const pages = total === undefined ? undefined : Math.ceil(total / pageRows);
+    const isShort = numbers.endsBefore(span.lt);
+    if (pages !== undefined && pages > span.lt) return { gte: span.lt, lt: pages, why: 'window' };
+    if (!isShort && (pages === undefined || (distinct ?? 0) < (total ?? 0)) && this.reader.pages > 0) {
+      if (numbers.standsStill())
+        throw new FatalError('the pages of the API do not come to an end', {
+          code: 'pages_repeat',
+          place: this.stream.name,
+          expected: 'other rows on another page, or the end',
+          found: `no new row on pages up to ${span.lt}`,
+          next: 'check how the connector asks for a page',
+        });
+      return { gte: span.lt, lt: span.lt * 2, why: 'window' };
+    }
+    if (total === undefined || distinct === undefined || !this.isWhole || distinct >= total) return undefined;
+    if (walks >= LIMITS.listWalks) return undefined;
+    this.context.note(
+      `${this.stream.name}: pages shifted while they were read (${distinct} of ${total} rows); read once more`,
+    );
+    return { gte: 0, lt: span.lt, why: 'shift' };
+  }
+
+  /** Every page of this generation was read by this run. */
+  private get isWhole(): boolean {
+    return this.opened.writes.length > 0;
   }
 
   private async runReader(reader: Reader): Promise<void> {
@@ -238,18 +248,53 @@ export class StreamRun {
         place: stream.name,
         next: 'run again when the parent can be read',
       });
-    if (this.meta.mode === 'reread' && stream.stored && context.session.capabilities.keys) {
-      const gone = await context.session.forgetUnseen(stream.name, this.meta.generation, undefined);
-      if (gone > 0) context.note(`${stream.name}: ${gone} rows are gone from the source and were marked deleted`);
-    }
+    const evidence = await this.evidence();
+    const held = await settleDeletions(context, stream, this.meta, evidence);
     const newest = reader instanceof RangeReader ? newestOf(reader.ledger) : reader.newest;
+    const total = reader instanceof RangeReader ? reader.numbers.total : undefined;
+    const { held: _, ...meta } = withNewest(this.meta, newest);
     this.meta = {
-      ...withNewest(this.meta, newest),
+      ...meta,
       complete: true,
-      ...(reader instanceof RangeReader && reader.total !== undefined ? { total: reader.total } : {}),
+      evidence,
+      ...(total === undefined ? {} : { total }),
+      ...(held === undefined ? {} : { held }),
     };
     if (reader instanceof RangeReader) await reader.apply(mergesOf(reader.ledger), this.metaWrite());
     else await context.session.writeState([this.metaWrite()]);
+  }
+
+  /**
+   * What a re-read did not bring is looked for once more before it is called deleted: a page may have come back empty,
+   * or a list may have moved. A list is walked again, a span where the rows lay.
+   */
+  private async lookAgain(): Promise<void> {
+    const { reader, stream, context } = this;
+    if (this.meta.mode !== 'reread' || !(reader instanceof RangeReader) || !stream.stored) return;
+    if (!context.session.capabilities.keys || stream.primaryKey.length === 0 || reader.isShared) return;
+    const evidence = await this.evidence();
+    const unseen = await context.session.unseen(stream.name, this.meta.generation, LIMITS.goneLookedAt);
+    if (unseen.rows === 0 || evidence.doubt !== undefined) return;
+    for (const part of placesOf(stream.division, reader.ledger.span, unseen)) {
+      await this.openMore(this.reader as RangeReader, part);
+      this.renewReader();
+      await this.runReader(this.reader);
+    }
+  }
+
+  /** Why all of it is believed to be read. */
+  private async evidence(): Promise<Evidence> {
+    const { reader, stream } = this;
+    if (reader instanceof SliceReader) {
+      // Who read parts of it beside this run has noted what is weak on his own.
+      const shared = this.context.session.loans ? await this.context.session.loadState() : [];
+      const noted = decodeStream(shared.filter((entry) => entry.stream === stream.name))?.weak?.evidence;
+      return weakest(reader.evidence, noted);
+    }
+    if (stream.division.kind === 'numbered') return reader.numbers.evidence(this.isWhole);
+    const { kind, doubt } = reader.evidence ?? STATED;
+    // For one parent an ignored error may mean that it has no children; for a whole stream it tells nothing.
+    return { kind, doubt: kind === 'ignored' ? 'ignored' : doubt };
   }
 
   private async openListed(reader: SliceReader): Promise<void> {
@@ -272,7 +317,13 @@ export class StreamRun {
     const fresh = beginAs(
       this.stream,
       this.history,
-      { meta: this.meta, metaVersion: this.metaVersion, versions: reader.versionsNow, slices: new Map() },
+      {
+        meta: this.meta,
+        metaVersion: this.metaVersion,
+        versions: reader.versionsNow,
+        slices: new Map(),
+        weak: undefined,
+      },
       this.meta.mode,
       true,
     );
@@ -294,18 +345,24 @@ export class StreamRun {
       reader.ledger,
       reader.versionsNow,
     );
-    this.reader.total = reader.total;
-    this.reader.shortPage = reader.shortPage;
+    this.reader.numbers = reader.numbers;
   }
 
   private keepTotals(): void {
-    this.inserted += this.reader.counts[this.stream.name]?.inserted ?? 0;
     this.earlier = { rows: this.rows, pages: this.pages };
   }
 
   private newReader(opened: OpenedStream): RangeReader | SliceReader {
     if (this.stream.division.kind === 'slices')
-      return new SliceReader(this.stream, this.context, this.childReaders(), opened.meta, opened.slices, this.onRoom);
+      return new SliceReader(
+        this.stream,
+        this.context,
+        this.childReaders(),
+        opened.meta,
+        opened.slices,
+        opened.weak,
+        this.onRoom,
+      );
     return new RangeReader(this.stream, this.context, this.childReaders(), opened.meta, opened.ledger, opened.versions);
   }
 
@@ -343,4 +400,14 @@ function sweepOf(division: Extract<Division, { kind: 'range' }>, span: Span, ser
   return division.order === 'ascending'
     ? { gte: Math.min(-now + unit, span.gte), lt: span.gte + unit }
     : { gte: span.lt - unit, lt: Math.max(now, span.lt) };
+}
+
+/** Where rows lay that seem gone: the whole span where nobody knows. */
+function placesOf(division: Division, span: Span, { rows, sample }: Unseen): Span[] {
+  if (division.kind !== 'range' || rows > sample.length) return [span];
+  const positions = sample.map(division.position);
+  if (!positions.every(Number.isFinite)) return [span];
+  const { unit, order } = division;
+  const starts = new Set(positions.map((at) => Math.floor(at / unit) * unit));
+  return [...starts].map((at) => (order === 'ascending' ? { gte: -at, lt: -at + unit } : { gte: at, lt: at + unit }));
 }

@@ -46,6 +46,8 @@ export interface SyncOptions {
    */
   again?:
     { request: string; stream?: string | undefined; gte?: number | undefined; lt?: number | undefined } | undefined;
+  /** Streams whose missing rows are deleted, however many they are. */
+  acceptDeletions?: string[] | undefined;
   emit?: ((event: RunEvent) => void) | undefined;
   /** Receives a function that takes a snapshot, for who draws progress. */
   onProgress?: ((snapshot: () => Progress) => void) | undefined;
@@ -107,6 +109,7 @@ async function runOnce(options: SyncOptions): Promise<RunSummary> {
       kick: () => writer.kick(),
       planner: options.planner ?? 'adaptive',
       mode,
+      acceptDeletions: options.acceptDeletions ?? [],
       note,
     };
     emit({ type: 'started', runId, connection, account: account.id, streams: targets.map((target) => target.name) });
@@ -264,6 +267,8 @@ async function conclude(
         openSlices: reader instanceof SliceReader ? reader.openSlices : 0,
         complete: run.meta.complete,
         before: run.meta.before ?? 0,
+        evidence: run.meta.evidence,
+        held: run.meta.held,
       },
       counts,
     );

@@ -46,6 +46,8 @@ export async function verifyLedger(
           openSlices,
           complete: state.meta.complete,
           before: state.meta.before ?? 0,
+          evidence: state.meta.evidence,
+          held: state.meta.held,
         },
         counts,
       ),

@@ -7,7 +7,7 @@ import { LIMITS } from '../../base/bounds.js';
 import type { WriteMode } from '../../base/catalog.js';
 import { mergesOf } from '../../ledger/ledger.js';
 import type { Source } from '../../sources/contract.js';
-import { decodeStream } from '../../ledger/checkpoint.js';
+import { decodeStream, WEAK_KEY } from '../../ledger/checkpoint.js';
 import { parentOf, targetsOf, type Permits, type RunContext } from '../read/context.js';
 import type { RunEvent } from '../report/events.js';
 import { readBy } from '../run/follow.js';
@@ -196,6 +196,7 @@ async function opened(
     kick: () => writer.kick(),
     planner: 'adaptive',
     mode,
+    acceptDeletions: [],
     note: () => {},
   };
   const children: SliceReader[] = [];
@@ -203,7 +204,18 @@ async function opened(
   for (const child of source.streams.filter((candidate) => parentOf(candidate) === loan.stream)) {
     const own = stateOf(child.name);
     if (own && !own.meta.complete)
-      children.push(new SliceReader(child, context, [], own.meta, new Map(), () => reader.of?.pump()));
+      children.push(
+        new SliceReader(
+          child,
+          context,
+          [],
+          own.meta,
+          new Map(),
+          own.weak,
+          () => reader.of?.pump(),
+          `${WEAK_KEY}/${loan.range}`,
+        ),
+      );
   }
   const ledger = { span: state.meta.span, nextId: loan.firstId, ranges: new Map([[range.id, range]]) };
   reader.of = new RangeReader(

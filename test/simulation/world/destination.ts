@@ -2,6 +2,7 @@
 import type { DataRecord } from '../../../src/base/catalog.js';
 import { FatalError } from '../../../src/base/errors.js';
 import {
+  type Unseen,
   addCounts,
   noCounts,
   type Batch,
@@ -126,6 +127,23 @@ class VirtualSession implements DestinationSession {
       }
       this.database.addCounts(stream, { deleted }, undo);
       return deleted;
+    });
+  }
+
+  unseen(stream: string, generation: number, limit: number): Promise<Unseen> {
+    return this.link.run('unseen', 1, () => {
+      const seen = this.database.tables.seen.get(stream)?.get(generation) ?? new Set();
+      const live = [...this.database.tableOf(stream)].filter(([, row]) => !row.isDeleted);
+      const gone = live.filter(([key]) => !seen.has(key));
+      return {
+        rows: gone.length,
+        live: live.length,
+        sample: gone.slice(0, limit).map(([, row]) => row.record),
+        digest: gone
+          .map(([key]) => key)
+          .toSorted()
+          .join(),
+      };
     });
   }
 

@@ -181,15 +181,18 @@ function Outcome({ run: { outcome, summary } }: { run: RunDetail }) {
   const proofs = (summary['proofs'] ?? []) as {
     stream: string;
     faults: string[];
+    evidence?: string;
+    doubt?: string;
     rows: number;
     stored: number;
     gaps: number;
     overlaps: number;
   }[];
+  const doubted = proofs.filter(({ faults, doubt }) => faults.length === 0 && doubt !== undefined);
   const faulty = proofs.filter(({ faults }) => faults.length > 0);
   return (
     <section aria-label="Outcome">
-      {proofs.length > 0 && faulty.length === 0 && (
+      {proofs.length > 0 && faulty.length + doubted.length === 0 && (
         <p class="proof">
           <State of="complete" /> proven: {proofs.length} streams without a gap or an overlap,{' '}
           {count(proofs.reduce((sum, { stored }) => sum + stored, 0))} rows stored
@@ -203,6 +206,10 @@ function Outcome({ run: { outcome, summary } }: { run: RunDetail }) {
           ...problems.map((problem) => ({
             key: `p ${problem.stream}`,
             cells: [problem.stream, <State of={problem.status} />, problem.message, problem.next ?? ''],
+          })),
+          ...doubted.map(({ stream, doubt }) => ({
+            key: `d ${stream}`,
+            cells: [stream, 'unproven', doubt ?? '', ''],
           })),
           ...faulty.map(({ stream, faults }) => ({
             key: `f ${stream}`,

@@ -1,0 +1,44 @@
+/** Tells a walk over pages that goes in a circle, or stands still: its pages bring nothing new. */
+import { FatalError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
+import { hashString } from '../../base/random.js';
+import type { Page, Stream } from '../../sources/contract.js';
+import { keyOf } from './context.js';
+
+export class WalkMemory {
+  private readonly seen = new Set<number>();
+  private stale = 0;
+
+  constructor(private readonly stream: Stream) {}
+
+  /** Takes a page in, before its records are. Throws FatalError where too many in a row brought nothing new. */
+  note(page: Page): void {
+    if (!page.hasMore) return;
+    const mark = this.markOf(page);
+    const isKnown = mark === undefined || this.seen.has(mark);
+    this.stale = isKnown ? this.stale + 1 : 0;
+    if (mark !== undefined && this.seen.size < LIMITS.rememberedPages) this.seen.add(mark);
+    if (this.stale < LIMITS.stalePages) return;
+    throw new FatalError('the pages of the API do not come to an end', {
+      code: 'pages_repeat',
+      place: this.stream.name,
+      expected: 'another page, or the end',
+      found: `${LIMITS.stalePages} pages in a row without a new row, each of which says that more follow`,
+      next: 'check how the connector asks for the next page, and where it stops',
+    });
+  }
+
+  /** What tells one page from another: its first and last row. A page without rows tells nothing. */
+  private markOf({ records, received, next }: Page): number | undefined {
+    const first = records[0];
+    const last = records.at(-1);
+    // Rows came that are none of the stream's: the token is all that tells.
+    if (!first || !last) return received && next !== null ? hashString(next) : undefined;
+    const text = (record: typeof first) => keyOf(this.stream, record) ?? textOf(record);
+    return hashString(`${records.length}\u0002${text(first)}\u0002${text(last)}`);
+  }
+}
+
+function textOf(record: Record<string, unknown>): string {
+  return JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+}
