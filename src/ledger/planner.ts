@@ -269,10 +269,10 @@ export class Planner {
       closes = !page.hasMore || (isSeekable && range.confirming && range.fresh === 0);
       if (closes && range.confirming) evidence = { kind: 'confirmed' };
       if (!closes) {
-        // An opaque walk goes on where the page says, or asks for the page again: who reads it ends a standstill.
+        // An opaque walk asks for the page again, and goes on where it says if it stays empty: who reads ends a standstill.
         if (isSeekable) this.rewalk(range);
-        else range.cursor = page.nextCursor ?? range.cursor;
-        range.confirming = true;
+        else if (range.confirming) range.cursor = page.nextCursor ?? range.cursor;
+        range.confirming = isSeekable || !range.confirming;
         range.fresh = 0;
       }
     } else {

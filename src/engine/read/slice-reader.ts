@@ -216,8 +216,8 @@ export class SliceReader extends Reader implements ChildLink {
   private arrived(work: Work, page: Page): number {
     if (this.broken) return 0;
     const received = page.received ?? page.records.length;
-    if (received === 0 && page.hasMore && page.next === null) {
-      // No end: the page is asked for again, and a server that stays with it has the walk end with an error.
+    if (received === 0 && page.hasMore && (page.next === null || work.empty % 2 === 0)) {
+      // No end: the page is asked for again before the walk goes on where it says. One that stands still ends with an error.
       work.walk.note(page);
       this.ready.unshift({ ...work, empty: work.empty + 1 });
       return 0;

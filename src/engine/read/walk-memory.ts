@@ -8,12 +8,13 @@ import { keyOf } from './context.js';
 export class WalkMemory {
   private readonly seen = new Set<number>();
   private stale = 0;
+  private emptyAt: string | null | undefined;
 
   constructor(private readonly stream: Stream) {}
 
   /** Takes a page in, before its records are. Throws FatalError where too many in a row brought nothing new. */
   note(page: Page): void {
-    if (!page.hasMore) return;
+    if (!page.hasMore || this.isAskedAgain(page)) return;
     const mark = this.markOf(page);
     const isKnown = mark === undefined || this.seen.has(mark);
     this.stale = isKnown ? this.stale + 1 : 0;
@@ -26,6 +27,14 @@ export class WalkMemory {
       found: `${LIMITS.stalePages} pages in a row without a new row, each of which says that more follow`,
       next: 'check how the connector asks for the next page, and where it stops',
     });
+  }
+
+  /** An empty page is asked for twice, which counts once. */
+  private isAskedAgain({ records, received, next }: Page): boolean {
+    const isEmpty = (received ?? records.length) === 0;
+    const isAgain = isEmpty && this.emptyAt === next;
+    this.emptyAt = isEmpty && !isAgain ? next : undefined;
+    return isAgain;
   }
 
   /** What tells one page from another: its first and last row. A page without rows tells nothing. */
