@@ -5,6 +5,9 @@ import { ndjsonDestination } from '../../src/destinations/ndjson/destination.js'
 import { postgresDestination, type PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import type { RunEvent } from '../../src/engine/report/events.js';
 import { startStripeTestbed, type StripeTestbed, type StripeTestbedOptions, SHAPES } from '../../src/testbed/index.js';
+import type { Clock } from '../../src/base/clock.js';
+import { HoldingClock } from '../holding-clock.js';
+import { until } from '../patience.js';
 import { query, scratch, syncStripe, testDatabase, uniqueName } from '../support.js';
 
 const NOW = 1_795_000_000;
@@ -12,14 +15,9 @@ let testbed: StripeTestbed;
 let destination: PostgresDestination;
 let name: string;
 
-async function start(options: StripeTestbedOptions): Promise<void> {
-  testbed = await startStripeTestbed({
-    rows: 0,
-    now: NOW,
-    shape: 'growth',
-    latency: { medianMs: 5, sigma: 0.3 },
-    ...options,
-  });
+async function start(options: StripeTestbedOptions, clock?: Clock): Promise<void> {
+  const usual = { rows: 0, now: NOW, shape: 'growth', latency: { medianMs: 5, sigma: 0.3 } } as const;
+  testbed = await startStripeTestbed({ ...usual, ...options }, clock);
 }
 
 beforeEach(async () => {
@@ -278,12 +276,17 @@ describe('what goes wrong', () => {
   });
 
   test('a second run at the same time is told who holds the connection', async () => {
-    await start({ collections: { customers: { rows: 2000 } }, latency: { medianMs: 400 } });
+    const hold = new HoldingClock();
+    await start({ collections: { customers: { rows: 2000 } } }, hold);
+    hold.holdAfter(4);
     const running = syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await until(() => hold.isHolding);
+    const other = await startStripeTestbed({ rows: 10 });
     await expect(
-      syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } }),
+      syncStripe({ url: other.url, destination, connection: name, source: { streams: ['customers'] } }),
     ).rejects.toMatchObject({ code: 'connection_locked', found: expect.stringContaining(String(process.pid)) });
+    await other.close();
+    hold.release();
     expect((await running).outcome).toBe('complete');
   });
 });
@@ -474,14 +477,16 @@ describe('pausing', () => {
     const events: RunEvent[] = [];
     for (let round = 0; round < 3; round++) {
       const controller = new AbortController();
-      setTimeout(() => controller.abort(), 250);
       const summary = await syncStripe({
         url: testbed.url,
         destination,
         connection: name,
         source: { streams: ['customers'], rate_limit: { global: 100, endpoint: 100 } },
         signal: controller.signal,
-        emit: (event) => events.push(event),
+        emit: (event) => {
+          events.push(event);
+          if (event.type === 'committed') controller.abort();
+        },
       });
       expect(summary.outcome).toBe('paused');
     }
