@@ -84,6 +84,7 @@ function permitsOf({ admission, meter }: OpenedConnector['client'], gates: Conne
     rateOf: (endpoint) => gate.rateOf(endpoint),
     latencyMs: () => (meter.latencyMs === undefined ? undefined : meter.latencyMs + gates.grantMs()),
     inFlightBound: () => Math.min(meter.inFlightBound(), gate.concurrency()),
+    waits: () => meter.waits(),
   };
 }
 

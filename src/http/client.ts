@@ -166,6 +166,7 @@ export class ApiClient {
       let response: ApiResponse | undefined;
       let verdict: Verdict | undefined;
       let signs: LimitSigns = { readings: [] };
+      const arrived = this.meter.begins({ reason: `an answer from ${request.endpoint}`, sinceMs: startedMs });
       try {
         const [from, permit]: [SentRequest | undefined, Ticket] = [hop, ticket];
         hop = undefined;
@@ -180,6 +181,8 @@ export class ApiClient {
         else if (!signs.rejection) verdict = (request.judge ?? this.options.judge)(response, request);
       } catch (error) {
         verdict = this.verdictOfFailure(error, request);
+      } finally {
+        arrived();
       }
       const endedMs = clock.monotonic();
       admission.gate.answered(endedMs, ticket, {
@@ -235,7 +238,10 @@ export class ApiClient {
       if (attempt > (request.attempts ?? Infinity) || spentMs >= (request.withinMs ?? Infinity)) break;
       const waitMs = Math.max(verdict.retryAfterMs ?? 0, this.backoffMs(attempt - 1));
       note('retry', last, waitMs);
+      const reason = `a pause before the next attempt (${last})`;
+      const over = this.meter.begins({ reason, sinceMs: endedMs, untilMs: endedMs + waitMs });
       await clock.sleep(waitMs, request.signal);
+      over();
     }
     throw new RetriableError('the API did not answer usefully', {
       code: 'attempts_exhausted',

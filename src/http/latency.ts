@@ -11,12 +11,20 @@ const SLOTS = 20;
 const FIRST_IN_FLIGHT = 32;
 const SPARE_IN_FLIGHT = 8;
 
+/** Times are monotonic milliseconds. */
+export interface RequestWait {
+  reason: string;
+  sinceMs: number;
+  untilMs?: number | undefined;
+}
+
 export class LatencyMeter {
   private samples: number[] = [];
   private base: number | undefined;
   private slotStartMs = 0;
   private inSlot = 0;
   private readonly slots: number[] = [];
+  private readonly waiting = new Set<RequestWait>();
 
   /** Milliseconds; undefined before the first answer. */
   get latencyMs(): number | undefined {
@@ -37,6 +45,17 @@ export class LatencyMeter {
     if (this.base === undefined) return FIRST_IN_FLIGHT;
     const perSecond = (Math.max(0, ...this.slots) * 1000) / SLOT_MS;
     return Math.max(FIRST_IN_FLIGHT, Math.ceil((2 * perSecond * this.base) / 1000) + SPARE_IN_FLIGHT);
+  }
+
+  /** Something that a request waits for: the answer, or the end of a pause. Returns what ends it. */
+  begins(wait: RequestWait): () => void {
+    this.waiting.add(wait);
+    return () => void this.waiting.delete(wait);
+  }
+
+  /** What requests wait for now, the oldest first. */
+  waits(): RequestWait[] {
+    return [...this.waiting];
   }
 
   private count(nowMs: number): void {

@@ -1,6 +1,6 @@
 /** What the parts of one run share. */
 import type { Clock } from '../../base/clock.js';
-import type { DestinationSession, StreamTarget } from '../../destinations/contract.js';
+import type { DestinationSession, DestinationWait, StreamTarget } from '../../destinations/contract.js';
 import type { Ticket } from '../../gate/gate.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { WriteMode } from '../../base/catalog.js';
@@ -18,6 +18,8 @@ export interface Permits {
   latencyMs(): number | undefined;
   /** More requests in flight than this would only queue at the server, or here. */
   inFlightBound(): number;
+  /** What requests wait for that have left, or that pause before they are tried again. */
+  waits?(): DestinationWait[];
 }
 
 export interface RunContext {

@@ -70,6 +70,13 @@ export abstract class Reader implements Pending {
     return this.error !== undefined || this.exhausted();
   }
 
+  /** What it waits for, for who asks why nothing moves. */
+  standing(): string {
+    const full = this.childrenFull(this.inFlight) ? ', children of its rows are read first' : '';
+    const over = this.exhausted() ? ', nothing left to ask for' : '';
+    return `${this.inFlight} pages asked for, ${this.pendingBytes()} bytes fetched and not committed${full}${over}`;
+  }
+
   fail(error: unknown): void {
     this.error ??= error;
     this.context.kick();

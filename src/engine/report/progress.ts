@@ -32,6 +32,13 @@ export class ProgressMeter {
     this.stopped = true;
   }
 
+  /** The gate or the destination says what it waits for. */
+  isWaiting(): boolean {
+    const now = this.clock.monotonic();
+    const { waiting } = this.gateStatus();
+    return (waiting !== undefined && waiting.untilMs > now) || (this.session.waits?.() ?? []).length > 0;
+  }
+
   snapshot(): Progress {
     const now = this.clock.monotonic();
     const runs = [...this.runs.values()];
@@ -77,6 +84,9 @@ export class ProgressMeter {
       if (Math.max(untilMs - now, now - sinceMs) > LIMITS.visibleWaitMs)
         waits.push({ reason, limit, ms: Math.max(0, untilMs - now), forMs: Math.max(0, now - sinceMs) });
     }
+    for (const { reason, sinceMs, untilMs } of this.permits.waits?.() ?? [])
+      if (now - sinceMs > LIMITS.quietMs)
+        waits.push({ reason, ms: Math.max(0, (untilMs ?? now) - now), forMs: now - sinceMs });
     const destination = this.session.waits?.() ?? [];
     for (const { reason, sinceMs, untilMs } of destination)
       waits.push({ reason, ms: Math.max(0, (untilMs ?? now) - now), forMs: now - sinceMs });

@@ -20,6 +20,7 @@ import { prove } from './proof.js';
 import { RangeReader } from '../read/range-reader.js';
 import { SliceReader } from '../read/slice-reader.js';
 import { StreamRun } from './stream-run.js';
+import { Watchdog } from './watchdog.js';
 import { Writer } from '../write/writer.js';
 
 export interface SyncOptions {
@@ -71,7 +72,9 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
   }
 }
 
-async function runOnce(options: SyncOptions): Promise<RunSummary> {
+async function runOnce(given: SyncOptions): Promise<RunSummary> {
+  const halt = new AbortController();
+  const options = { ...given, signal: AbortSignal.any([given.signal, halt.signal]) };
   const { source, destination, connection, runId, mode, signal, clock } = options;
   const startedMs = clock.monotonic();
   setMaxListeners(0, signal); // every request in flight and every reader listens
@@ -90,6 +93,7 @@ async function runOnce(options: SyncOptions): Promise<RunSummary> {
   let limitMemory: LimitMemory | undefined;
   let lender: Lender | undefined;
   let leaveBudget: (() => Promise<void>) | undefined;
+  let watchdog: Watchdog | undefined;
   try {
     const notes: string[] = [];
     const emit = options.emit ?? (() => {});
@@ -139,22 +143,66 @@ async function runOnce(options: SyncOptions): Promise<RunSummary> {
     options.onProgress?.(() => meter.snapshot());
 
     lender = session.loans && new Lender(session, session.loans, runId, runs, clock, note);
-    await Promise.all([...runs.values()].map((run) => run.run()));
+    watchdog = watch(options, runs, { meter, writer, memory, lender }, note, () => halt.abort());
+    await Promise.race([Promise.all([...runs.values()].map((run) => run.run())), watchdog.stalled]);
     await lender?.close();
     if (!signal.aborted && changes.stream) {
       const run = new StreamRun(changes.stream, [], context, writer, changes.opened!, changes.history, () => {});
       runs.set(run.stream.name, run);
       await session.writeState(changes.opened!.writes);
-      await run.run();
+      await Promise.race([run.run(), watchdog.stalled]);
     } else if (!signal.aborted && changes.after.length > 0) await session.writeState(changes.after);
 
+    watchdog.close();
     return await conclude(options, session, runs, notes, meter, startedMs);
   } finally {
+    watchdog?.close();
     await lender?.close();
     await leaveBudget?.();
     await limitMemory?.close();
     await session.close();
   }
+}
+
+interface WatchedParts {
+  meter: ProgressMeter;
+  writer: Writer;
+  memory: ByteBudget;
+  lender: Lender | undefined;
+}
+
+function watch(
+  { clock, gateStatus, permits }: SyncOptions,
+  runs: ReadonlyMap<string, StreamRun>,
+  { meter, writer, memory, lender }: WatchedParts,
+  tell: (message: string) => void,
+  stop: () => void,
+): Watchdog {
+  const isLent = () => reading().some(({ reader }) => reader instanceof RangeReader && reader.isShared);
+  const reading = () => [...runs.values()].filter((run) => run.status === 'reading');
+  return new Watchdog({
+    clock,
+    pulse: () => {
+      const { requests, rejections } = gateStatus();
+      return [
+        requests,
+        rejections,
+        ...[...runs.values()].map((run) => `${run.status} ${run.rows} ${run.pages}`),
+      ].join();
+    },
+    isWaiting: () =>
+      meter.isWaiting() || (permits.waits?.() ?? []).length > 0 || (isLent() && lender?.isWatching === true),
+    standing: () => [
+      ...reading().map((run) => `${run.stream.name}: ${run.reader.standing()}`),
+      `writer: ${writer.committing} commits under way`,
+      `memory: ${memory.inUse} of ${memory.limit} bytes${memory.full ? ', pages wait for room' : ''}`,
+      ...reading().flatMap(({ stream, reader }) =>
+        reader instanceof RangeReader && reader.isShared ? [`${stream.name}: parts are lent to other workers`] : [],
+      ),
+    ],
+    tell,
+    stop,
+  });
 }
 
 /**

@@ -20,6 +20,7 @@ const FENCE_TRIES = 50;
 export class Lender {
   private readonly over = new AbortController();
   private readonly loop: Promise<void>;
+  private lookedMs = -Infinity;
   /** Parts that are lent, as they were granted. */
   private readonly lent = new Map<number, Loan>();
 
@@ -34,6 +35,11 @@ export class Lender {
     this.loop = this.watch();
   }
 
+  /** Parts that are lent are looked after: their borrowers live, or they are taken back. */
+  get isWatching(): boolean {
+    return this.clock.monotonic() - this.lookedMs < LIMITS.quietMs;
+  }
+
   async close(): Promise<void> {
     this.over.abort();
     await this.loop;
@@ -45,6 +51,7 @@ export class Lender {
       try {
         await this.look();
         failingSinceMs = undefined;
+        this.lookedMs = this.clock.monotonic();
       } catch (error) {
         failingSinceMs ??= this.clock.monotonic();
         if (isFinal(error) || this.clock.monotonic() - failingSinceMs > LIMITS.stalledMs) return this.giveUp(error);

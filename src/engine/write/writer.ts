@@ -44,6 +44,11 @@ export class Writer {
     this.sources.delete(source);
   }
 
+  /** Commits under way. */
+  get committing(): number {
+    return this.active;
+  }
+
   /** Something changed: look again, once per turn. */
   kick(): void {
     if (this.scheduled) return;
