@@ -6,7 +6,7 @@ export function clientOf(description) {
   const { schemas } = description.components;
   const types = Object.entries(schemas).map(
     ([name, schema]) =>
-      `${comment(schema.description, '')}export ${schema.type === 'object' && !schema.allOf ? `interface ${name} ${typeOf(schema, '')}` : `type ${name} = ${typeOf(schema, '')};`}`,
+      `${comment(schema.description ?? `${name}, as the API of the service has it.`, '')}export ${schema.type === 'object' && !schema.allOf ? `interface ${name} ${typeOf(schema, '')}` : `type ${name} = ${typeOf(schema, '')};`}`,
   );
   const methods = Object.entries(description.paths).flatMap(([path, item]) =>
     METHODS.filter((method) => item[method] && !isStream(item[method])).map((method) =>

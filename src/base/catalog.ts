@@ -1,6 +1,7 @@
 /** Words of the Airbyte protocol that all parts share: schemas and records. */
 export type JsonType = 'string' | 'integer' | 'number' | 'boolean' | 'object' | 'array' | 'null';
 
+/** The part of JSON schema that describes records. */
 export interface JsonSchema {
   type?: JsonType | JsonType[];
   format?: string;
@@ -18,4 +19,5 @@ export type SyncMode = 'full_refresh' | 'incremental';
 
 /** How rows land: `upsert` by primary key, `append` always, `replace` by a fresh table swapped in after the proof. */
 export const WRITE_MODES = ['upsert', 'append', 'replace'] as const;
+/** One of them. */
 export type WriteMode = (typeof WRITE_MODES)[number];

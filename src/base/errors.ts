@@ -14,6 +14,7 @@ export interface ErrorDetail {
   cause?: unknown;
 }
 
+/** What all errors of Headrace have: where, what was expected, what was found, and the next step. */
 export abstract class HeadraceError extends Error {
   readonly code: string;
   readonly place: string | undefined;

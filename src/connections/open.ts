@@ -33,12 +33,14 @@ export interface OpenedSource {
   shareBudget: (destination: Destination, onError: (error: unknown) => void) => Promise<() => Promise<void>>;
 }
 
+/** Opens the destination of a connection; close it when done. */
 export async function openDestination(connection: ConnectionConfig): Promise<OpenedDestination> {
   const { destination, destinationModule, name, dataDir, egress } = connection;
   const kind = await DESTINATIONS.get(destination.type, destinationModule);
   return kind.open(destination, { connection: name, dataDir, egress });
 }
 
+/** Opens the source of a connection behind the gate of its credential; close it when done. */
 export async function openSource(
   connection: ConnectionConfig,
   observe?: (event: AttemptEvent) => void,

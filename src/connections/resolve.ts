@@ -35,6 +35,7 @@ export interface ConnectionConfig {
   egress?: Egress | undefined;
 }
 
+/** Flags of the command line that choose a connection, or take the place of its settings. */
 export interface ConnectionFlags {
   config?: string | undefined;
   to?: string | undefined;

@@ -8,6 +8,7 @@ import { parseJson, stringifyJson } from '../base/json.js';
 import type { DataRecord, JsonSchema, WriteMode } from '../base/catalog.js';
 import type { Batch, Destination, DestinationSession, PreparedRows, StateWrite, StreamTarget } from './contract.js';
 
+/** One case, for any test runner. */
 export interface ConformanceCase {
   name: string;
   run: () => Promise<void>;
@@ -38,6 +39,7 @@ interface Bench {
   commit(rows: PreparedRows[], state?: StateWrite[], firstLoad?: boolean): ReturnType<DestinationSession['commit']>;
 }
 
+/** The cases for a destination; `make` gives one that holds nothing yet. */
 export function destinationConformance(make: () => Promise<Destination>): ConformanceCase[] {
   const cases: ConformanceCase[] = [];
   const define = (name: string, run: (bench: Bench) => Promise<void>, mode: WriteMode = 'upsert') =>

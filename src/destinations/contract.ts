@@ -5,6 +5,7 @@
  */
 import type { DataRecord, JsonSchema, WriteMode } from '../base/catalog.js';
 
+/** A stream as a destination is told of it. */
 export interface StreamTarget {
   name: string;
   schema: JsonSchema;
@@ -15,6 +16,7 @@ export interface StreamTarget {
   mode: WriteMode;
 }
 
+/** An entry of a state that is stored. */
 export interface StateEntry {
   stream: string;
   key: string;
@@ -23,6 +25,7 @@ export interface StateEntry {
   value: unknown;
 }
 
+/** A change of one entry. */
 export interface StateWrite {
   stream: string;
   key: string;
@@ -41,6 +44,7 @@ export interface PreparedRows {
   quarantined: number;
 }
 
+/** Rows of one page, as they were read. */
 export interface PrepareInput {
   stream: string;
   records: DataRecord[];
@@ -54,6 +58,7 @@ export interface PrepareInput {
   remember?: number | undefined;
 }
 
+/** What one commit writes: rows, and the state that they imply. */
 export interface Batch {
   rows: PreparedRows[];
   state: StateWrite[];
@@ -61,6 +66,7 @@ export interface Batch {
   firstLoad: boolean;
 }
 
+/** What became of the rows of a stream. */
 export interface Counts {
   /** Rows handed over, quarantined ones included. */
   read: number;
@@ -72,10 +78,12 @@ export interface Counts {
   deleted: number;
 }
 
+/** What a commit did. */
 export interface CommitReceipt {
   counts: Record<string, Counts>;
 }
 
+/** What a destination can do. */
 export interface Capabilities {
   /** Distinct keys can be counted and compared. */
   keys: boolean;
@@ -132,6 +140,7 @@ export interface DestinationWait {
   untilMs?: number | undefined;
 }
 
+/** A destination, open for one run of one connection. */
 export interface DestinationSession {
   /** What is waited for now. */
   waits?(): DestinationWait[];
@@ -172,6 +181,7 @@ export interface DestinationSession {
   close(): Promise<void>;
 }
 
+/** What a session is opened with. */
 export interface OpenOptions {
   connection: string;
   runId: string;
@@ -191,6 +201,7 @@ export interface OpenOptions {
   onWait?: ((wait: DestinationWait) => void) | undefined;
 }
 
+/** A place where rows and state are stored. */
 export interface Destination {
   /** Shown to the user; no secret. */
   description: string;
@@ -201,10 +212,12 @@ export interface Destination {
   close(): Promise<void>;
 }
 
+/** Counts of nothing. */
 export function noCounts(): Counts {
   return { read: 0, inserted: 0, updated: 0, unchanged: 0, quarantined: 0, deleted: 0 };
 }
 
+/** Adds the counts of a stream to those of all streams. */
 export function addCounts(into: Record<string, Counts>, stream: string, more: Counts): void {
   const sum = (into[stream] ??= noCounts());
   for (const key of Object.keys(more) as (keyof Counts)[]) sum[key] += more[key];

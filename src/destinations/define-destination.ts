@@ -10,8 +10,10 @@ import {
   type OpenPlace,
 } from './kind.js';
 
+/** Settings as the own schemas of a destination and those of every destination give them. */
 export type DestinationSettingsOf<Shape extends z.ZodRawShape> = z.infer<z.ZodObject<Shape>> & DestinationSettings;
 
+/** What the author of a destination says of it. */
 export interface DestinationDefinition<Shape extends z.ZodRawShape> {
   /** a-z, 0-9, - and _, beginning with a letter. `--to NAME:TEXT` leads to an installed package of this name. */
   name: string;

@@ -39,6 +39,7 @@ export const schemaName = z
   .describe('Schema for the tables. Default: the name of the connection.')
   .meta({ title: 'Schema' });
 
+/** What a destination is opened for. */
 export interface OpenPlace {
   /** Name of the connection. */
   connection: string;
@@ -51,6 +52,7 @@ export interface OpenPlace {
 /** With what the user should know of where data is kept. */
 export type OpenedDestination = Destination & { notice?: string | undefined };
 
+/** All that is known of a kind of destination before it is opened. */
 export interface DestinationKind<Settings extends DestinationSettings = DestinationSettings> {
   /** As `type:` names it. */
   name: string;

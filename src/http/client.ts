@@ -40,6 +40,7 @@ export interface OutgoingRequest {
   secretBody?: boolean | undefined;
 }
 
+/** A request, before the gate admits it. */
 export interface ApiRequest {
   method?: 'GET' | 'POST';
   /** Path and query, appended to the base URL. */
@@ -70,6 +71,7 @@ export interface ApiRequest {
   ticket?: Ticket | undefined;
 }
 
+/** An answer of the API. */
 export interface ApiResponse {
   status: number;
   headers: Record<string, string | string[] | undefined>;

@@ -7,6 +7,7 @@ import { CursorGoneError } from '../base/errors.js';
 import { seededRandom } from '../base/random.js';
 import type { Page, PageRequest, Source, Stream } from './contract.js';
 
+/** One case, for any test runner. */
 export interface ConformanceCase {
   name: string;
   run: () => Promise<void>;

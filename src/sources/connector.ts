@@ -87,6 +87,7 @@ export interface Surveyed {
   missing: { stream: string; problems: string[] }[];
 }
 
+/** All that is known of a connector before it is opened. */
 export interface Connector<Settings extends SourceSettings = SourceSettings> {
   /** As `connector:` names it. */
   name: string;

@@ -47,6 +47,7 @@ export type Division =
   /** An opaque cursor: one page after the other. */
   | { kind: 'chain'; pageRows: number };
 
+/** Where slices come from. */
 export type SlicesOf =
   | { list: () => Promise<Slice[]> }
   /** `slice` returns undefined where the parent has no children. `from`: the slice that the parent itself came from. */
@@ -68,6 +69,7 @@ export type Follow =
   /** Everything is read again; rows that are gone become tombstones. */
   | { kind: 'reread' };
 
+/** Which page is asked for. */
 export interface PageRequest {
   /** Lower bound, inclusive; null: none. Range streams, and slices that follow by a cursor. */
   gte: number | null;
@@ -98,6 +100,7 @@ export interface RecordGroup {
   serverTimeMs?: number | undefined;
 }
 
+/** What a stream answers to one request. */
 export interface Page {
   /** The engine takes them out of the page: every request wants a Page of its own. */
   records: DataRecord[];
@@ -118,6 +121,7 @@ export interface Page {
   bytes: number;
 }
 
+/** A list of records, how it can be divided, and the function that reads a page of it. */
 export interface Stream {
   name: string;
   schema: JsonSchema;
@@ -155,6 +159,7 @@ export interface Account {
   serverTimeMs: number;
 }
 
+/** A stream whose records tell what happened to others. */
 export interface ChangeStream extends Stream {
   /** How long the API keeps events. */
   keptSeconds: number;
@@ -167,6 +172,7 @@ export interface ChangeStream extends Stream {
   changed(events: DataRecord[], signal: AbortSignal): Promise<RecordGroup[]>;
 }
 
+/** An opened connector: its streams, behind one credential. */
 export interface Source {
   name: string;
   streams: Stream[];

@@ -39,6 +39,7 @@ export interface SourceBody {
   close?(): Promise<void>;
 }
 
+/** What the author of a source says of it. */
 export interface SourceDefinition<Shape extends z.ZodRawShape> {
   /** a-z, 0-9, - and _, beginning with a letter: names the app and, unless said, the connection. */
   name: string;

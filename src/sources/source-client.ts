@@ -14,6 +14,7 @@ import type { PageRequest } from './contract.js';
 export type Auth =
   { bearer: string } | { basic: { user: string; password: string } } | { header: { name: string; value: string } };
 
+/** What a client is made of. */
 export interface ClientOptions {
   /** Absolute, with or without a path. */
   baseUrl: string;
@@ -37,6 +38,7 @@ export interface ClientParts extends Pick<ConnectorParts, 'clock' | 'random' | '
 /** An answer whose body has the shape that its caller states. */
 export type Answer<Body> = Omit<ApiResponse, 'body'> & { body: Body };
 
+/** Sends requests through the gate of the connection, and retries what may be tried again. */
 export class SourceClient {
   private readonly client: ApiClient;
 

@@ -1,6 +1,7 @@
 /** What can go wrong on the way, each switchable and drawn from the seed. */
 import type { Random } from '../base/random.js';
 
+/** Faults that a testbed can have, and what happens. */
 export const FAULTS = {
   '429': 'a rejection although the limit is kept',
   '500': 'an internal error',
@@ -15,6 +16,7 @@ export const FAULTS = {
   churn: 'rows are added, changed and deleted during the read',
   malformed: 'one row of each collection has a created that is no number',
 } as const;
+/** The name of a fault. */
 export type Fault = keyof typeof FAULTS;
 
 /** How often a fault strikes where nothing is said, per request. */

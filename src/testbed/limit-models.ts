@@ -18,6 +18,7 @@ export interface RequestCost {
   actual: number;
 }
 
+/** A limit as a server keeps it. */
 export interface LimitModel {
   /** Called once for each request received; the time is the server's wall clock. */
   decide(nowMs: number, endpoint: string, cost: RequestCost): LimitVerdict;

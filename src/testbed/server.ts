@@ -8,6 +8,7 @@ import { FaultDice, type FaultRates } from './faults.js';
 import { LIMIT_MODELS, limitModel, ONE, type LimitModel, type RequestCost } from './limit-models.js';
 import { StatsKeeper, type TestbedStats } from './stats.js';
 
+/** How a simulated API behaves. */
 export interface TestbedOptions {
   /** 0: any free port. */
   port?: number;
@@ -20,6 +21,7 @@ export interface TestbedOptions {
   faults?: FaultRates;
 }
 
+/** What the simulated API is asked. */
 export interface TestbedRequest {
   method: string;
   url: URL;
@@ -28,6 +30,7 @@ export interface TestbedRequest {
   body?: string;
 }
 
+/** What the simulated API answers. */
 export interface TestbedAnswer {
   status: number;
   /** JSON. */
@@ -37,12 +40,14 @@ export interface TestbedAnswer {
   release?: () => void;
 }
 
+/** What is simulated: one function, and what its limits count. */
 export interface TestbedApi {
   /** Name of the endpoint that a path belongs to, without ids. */
   endpointOf(url: URL): string;
   answer(request: TestbedRequest, dice: FaultDice): TestbedAnswer;
 }
 
+/** A simulated API that runs. */
 export interface Testbed {
   url: string;
   stats(): TestbedStats;
@@ -52,6 +57,7 @@ export interface Testbed {
 const DEFAULT_WINDOW_MS = 1000;
 const STALL_MS = 120_000;
 
+/** Serves an API over HTTP, with limits, latency, faults and statistics around it. */
 export async function startTestbed(
   api: TestbedApi,
   options: TestbedOptions,

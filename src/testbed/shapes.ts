@@ -4,7 +4,9 @@
  */
 import { hash32, seededRandom, type Random } from '../base/random.js';
 
+/** How rows can lie in time. */
 export const SHAPES = ['uniform', 'growth', 'doubling', 'bulk', 'empty-years', 'campaigns', 'tiny'] as const;
+/** The name of a shape. */
 export type Shape = (typeof SHAPES)[number];
 
 const YEAR_SECONDS = 365 * 86_400;

@@ -45,6 +45,7 @@ export interface Wait {
   forMs?: number;
 }
 
+/** How far a run is, at one moment. */
 export interface Progress {
   runId: string;
   elapsedMs: number;
@@ -68,6 +69,7 @@ export interface Progress {
   streams: StreamProgress[];
 }
 
+/** Whether everything of a stream arrived, and how that is known. */
 export interface StreamProof {
   stream: string;
   pages: number;
@@ -88,8 +90,10 @@ export interface StreamProof {
   faults: string[];
 }
 
+/** How a run ended. */
 export type RunOutcome = 'complete' | 'partial' | 'failed' | 'paused';
 
+/** What a run did, stream by stream. */
 export interface RunSummary {
   runId: string;
   connection: string;
@@ -105,6 +109,7 @@ export interface RunSummary {
   notes: string[];
 }
 
+/** What a run tells while it goes on. */
 export type RunEvent =
   | { type: 'started'; runId: string; connection: string; account: string; streams: string[] }
   | { type: 'committed'; stream: string; rows: number; bytes: number }

@@ -23,6 +23,7 @@ import { StreamRun } from './stream-run.js';
 import { Watchdog } from './watchdog.js';
 import { Writer } from '../write/writer.js';
 
+/** What a sync works with. */
 export interface SyncOptions {
   source: Source;
   destination: Destination;
@@ -60,6 +61,7 @@ const EARLIEST_SECOND = 1_199_145_600;
 /** A database that crashes again and again while a run is under way is no place to go on. */
 const MOST_CRASHES = 10;
 
+/** Copies every stream of a source into a destination, and proves the result. */
 export async function runSync(options: SyncOptions): Promise<RunSummary> {
   for (let crashes = 1; ; crashes++) {
     try {

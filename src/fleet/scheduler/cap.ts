@@ -24,6 +24,7 @@ export function maxConcurrentProcessesPerConcurrencyPartition(rateLimit: number,
   return Math.min(MOST_PROCESSES, Math.max(1, Math.floor(rateLimit / (2 * frequencySeconds))));
 }
 
+/** The same, of what an app declares. */
 export function maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema(appSchema: AppSchema): number {
   const limit: unknown = (appSchema as AppSchema | null | undefined)?.rateLimit;
   if (typeof limit !== 'object' || limit === null) {

@@ -12,6 +12,7 @@ import { Pool } from '../../postgres/pool.js';
 import { assertCadence, nextDue, type Cadence } from './cadence.js';
 import { maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema, persistedCap, type AppSchema } from './cap.js';
 
+/** A task to be enqueued. */
 export interface NewTask {
   connection: string;
   kind: string;
@@ -27,6 +28,7 @@ export interface NewTask {
   maxAttempts?: number | undefined;
 }
 
+/** A task that a worker was given. */
 export interface ClaimedTask {
   id: number;
   /** The fence: what an earlier attempt says is refused. */
@@ -103,6 +105,7 @@ const PRUNE_STEP = 1_000;
 /** Longer than any sender repeats an event. */
 const HANDLED_EVENTS_KEPT = '40 days';
 
+/** The scheduler: tasks, partitions and workers, decided by functions of the database. */
 export class Scheduler {
   constructor(readonly pool: Pool) {}
 

@@ -25,12 +25,14 @@ export type { TaskContext, TaskHandler } from './executor.js';
 /** Why a task is asked to stop: what a user wants of it, the worker's end, or the loss of its lease. */
 export type StopReason = Stop | 'drain' | 'lost';
 
+/** What a worker tells of its tasks. */
 export type WorkerEvent =
   | { type: 'joined'; worker: string }
   | { type: 'task_started'; task: ClaimedTask }
   | { type: 'task_settled'; task: ClaimedTask; state: string; error?: string; result?: unknown }
   | { type: 'trouble'; message: string };
 
+/** What a worker works with. */
 export interface WorkerOptions {
   scheduler: Scheduler;
   /** For the connection that listens for hints. */
@@ -84,6 +86,7 @@ interface Running {
   ended: Promise<void>;
 }
 
+/** Claims tasks, runs them under a lease, and ends them in order. */
 export class Worker {
   /** By task and attempt: after a lost lease the same task may come here again before its old attempt has ended. */
   private readonly running = new Map<string, Running>();

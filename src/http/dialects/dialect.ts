@@ -4,6 +4,7 @@
 import type { LimitSigns, Reading } from '../../gate/gate.js';
 import { parseRetryAfter } from './retry-after.js';
 
+/** What a dialect sees of an answer. */
 export interface DialectResponse {
   status: number;
   headers: Record<string, string | string[] | undefined>;
@@ -15,6 +16,7 @@ export interface DialectResponse {
   receivedMs?: number | undefined;
 }
 
+/** Reads what an answer tells of limits. */
 export type Dialect = (response: DialectResponse) => LimitSigns;
 
 /** From here on a window is a budget, spent at the speed of the short limits. */

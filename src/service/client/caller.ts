@@ -3,6 +3,7 @@
  * browsers.
  */
 
+/** Where the service is, and with what it is asked. */
 export interface ClientOptions {
   /** Where the service is, such as http://127.0.0.1:8787. */
   url: string;
@@ -40,6 +41,7 @@ export interface WatchedEvent {
   data: unknown;
 }
 
+/** What is watched, and until when. */
 export interface WatchOptions {
   /** Of this run alone. */
   run?: string | undefined;

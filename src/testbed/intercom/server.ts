@@ -4,6 +4,7 @@ import { startTestbed, type Testbed, type TestbedOptions } from '../server.js';
 import type { Shape } from '../shapes.js';
 import { IntercomApi } from './api.js';
 
+/** How much it holds, and how it behaves. */
 export interface IntercomTestbedOptions extends TestbedOptions {
   /** Conversations; contacts, companies, tickets and logs have a share of them unless they are given. */
   rows?: number;
@@ -16,6 +17,7 @@ export interface IntercomTestbedOptions extends TestbedOptions {
   tokens?: string[];
 }
 
+/** A simulated Intercom workspace that runs. */
 export interface IntercomTestbed extends Testbed {
   api: IntercomApi;
 }
@@ -23,6 +25,7 @@ export interface IntercomTestbed extends Testbed {
 /** The access token that a testbed accepts where none is given. */
 export const TESTBED_INTERCOM_TOKEN = 'intercom_headracetestbed';
 
+/** Starts a simulated Intercom workspace. */
 export async function startIntercomTestbed(
   options: IntercomTestbedOptions = {},
   clock: Clock = systemClock,

@@ -5,6 +5,7 @@ import { startTestbed, type Testbed, type TestbedOptions } from '../server.js';
 import { SHAPES, type Shape } from '../shapes.js';
 import { StripeApi } from './api.js';
 
+/** How much it holds, and how it behaves. */
 export interface StripeTestbedOptions extends TestbedOptions {
   /** Customers; other collections have a share of them unless `collections` says otherwise. */
   rows?: number;
@@ -17,12 +18,14 @@ export interface StripeTestbedOptions extends TestbedOptions {
   keys?: Record<string, string[]>;
 }
 
+/** A simulated Stripe account that runs. */
 export interface StripeTestbed extends Testbed {
   api: StripeApi;
 }
 
 /** The key that a testbed accepts where none is given. */
 export const TESTBED_KEY = 'sk_test_headracetestbed';
+/** The live key that the simulated account takes. */
 export const TESTBED_LIVE_KEY = 'sk_live_headracetestbed';
 
 const DEFAULT_ROWS = 1_000;

@@ -2,6 +2,7 @@
 import type { DataRecord } from '../../../base/catalog.js';
 import type { JsonObject } from '../document/read.js';
 
+/** What a twin is told of the component that it stands for. */
 export interface TwinInput {
   /** The component as the manifest has it, parameters handed down. */
   component: JsonObject;
@@ -24,4 +25,5 @@ export interface Twin {
   migrateState?: (state: Record<string, unknown>, input: TwinInput) => Record<string, unknown> | undefined;
 }
 
+/** Twins by the name of the class that they stand for. */
 export type Twins = Readonly<Record<string, Twin>>;
