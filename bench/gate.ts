@@ -1,7 +1,7 @@
 /**
  * The gate against every kind of server, in virtual time: utilisation and rejections in percent over 600 s and six
  * seeds, beside what others do. `blind`: nothing known; `expected`: the vendor's usual limit given. --seconds N,
- * --seeds N, --only ROW.
+ * --seeds N, --seed N, --only ROW, --only ROW.
  */
 import { parseArgs } from 'node:util';
 import type { LimitFact } from '../src/gate/gate.js';
@@ -10,15 +10,24 @@ import { seededRandom, type Random } from '../src/base/random.js';
 import { DIALECTS } from '../src/http/dialects/vendors.js';
 import { LIMIT_MODELS } from '../src/testbed/limit-models.js';
 import { aimd, awsAdaptive, bucketAt, gate, workers } from './lib/contenders.js';
+import { ODD_ROWS, type OddRow } from './lib/odd-servers.js';
 import { finish, printTable, round } from './lib/report.js';
 import { NETWORK, simulate, type Contender, type Network, type VirtualResult } from '../test/simulation/virtual-api.js';
 
 const { values } = parseArgs({
   strict: false,
-  options: { seconds: { type: 'string' }, seeds: { type: 'string' }, only: { type: 'string' } },
+  options: {
+    seconds: { type: 'string' },
+    seeds: { type: 'string' },
+    only: { type: 'string' },
+    seed: { type: 'string' },
+  },
 });
 const seconds = Number(values['seconds'] ?? 600);
-const seeds = Array.from({ length: Number(values['seeds'] ?? 6) }, (_, i) => i + 1);
+const seeds =
+  values['seed'] === undefined
+    ? Array.from({ length: Number(values['seeds'] ?? 6) }, (_, i) => i + 1)
+    : [Number(values['seed'])];
 
 interface Row {
   key: string;
@@ -209,7 +218,7 @@ const targets: Record<string, { atMost: number } | { atLeast: number }> = {};
 const table: string[][] = [];
 
 for (const row of ROWS) {
-  if (values['only'] !== undefined && values['only'] !== row.key) continue;
+  if (values['only'] !== undefined && values['only'] !== row.key && values['only'] !== 'old') continue;
   const facts: LimitFact[] = [{ name: 'requests', scope: 'credential', ...row.fact }];
   const rate = (row.fact.usual!.requests * 1000) / row.fact.usual!.windowMs;
   const others =
@@ -328,6 +337,51 @@ function mostUnderBan(network: Network): number {
   return 1000 / (1000 + cost);
 }
 
+const oddTable: string[][] = [];
+for (const row of ODD_ROWS) {
+  if (values['only'] !== undefined && !row.key.startsWith(values['only'] as string) && values['only'] !== 'odd')
+    continue;
+  const total =
+    typeof row.perSecond === 'number' ? row.perSecond : Object.values(row.perSecond).reduce((a, b) => a + b);
+  const usual = row.usual ?? { requests: Math.max(1, Math.round(total * 10)), windowMs: 10_000 };
+  const facts: LimitFact[] = [{ name: 'requests', scope: 'credential', usual }];
+  const ours = [measureOdd(row, () => gate()), measureOdd(row, () => gate({ facts }))];
+  oddTable.push([row.name, ...ours.map(show), `${row.least}/${row.most}`]);
+  for (const [index, how] of (['blind', 'expected'] as const).entries()) {
+    figures[`${row.key}_${how}_utilisation`] = round(ours[index]!.utilisation, 1);
+    figures[`${row.key}_${how}_rejections`] = round(ours[index]!.rejections, 2);
+    targets[`${row.key}_${how}_utilisation`] = { atLeast: row.least };
+    targets[`${row.key}_${how}_rejections`] = { atMost: row.most };
+  }
+}
+
+function measureOdd(row: OddRow, contender: () => Contender): Cell {
+  const cell: Cell = { utilisation: 0, rejections: 0, bans: 0 };
+  const from = row.fromSeconds ?? 0;
+  const to = row.seconds ?? seconds;
+  const bySecond = (series: number[]) => mean(series, from, to);
+  for (const seed of seeds) {
+    const rates = row.perSecond;
+    const [result] = simulate([contender()], {
+      model: row.make(),
+      dialect: DIALECTS['generic']!,
+      seconds: to,
+      seed,
+      ...(typeof rates === 'number' ? {} : { endpoints: Object.keys(rates) }),
+    }) as [VirtualResult];
+    const used =
+      typeof rates === 'number'
+        ? bySecond(result.series) / rates
+        : Math.min(...Object.entries(rates).map(([name, rate]) => bySecond(result.byEndpoint[name] ?? []) / rate));
+    const rejected = row.countsLate ? result.late / (to - from) : bySecond(result.rejectedIn);
+    cell.utilisation += (100 * used) / seeds.length;
+    cell.rejections += (100 * rejected) / Math.max(1e-9, rejected + bySecond(result.series)) / seeds.length;
+    cell.bans = Math.max(cell.bans, result.bans);
+  }
+  return cell;
+}
+
 const headings = values['only'] === undefined ? ['2 workers', '10', '25', 'AIMD', 'AWS adaptive', 'bucket'] : [];
 printTable(['server (utilisation %/rejections %)', ...headings, 'blind', 'expected'], table);
+printTable(['odd servers (utilisation %/rejections %)', 'blind', 'expected', 'wanted'], oddTable);
 finish({ bench: 'gate', figures, targets });

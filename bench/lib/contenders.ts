@@ -11,13 +11,13 @@ export function gate(options: CredentialGateOptions = {}): Contender & { gate: C
   const own = new CredentialGate(options);
   return {
     gate: own,
-    check(nowMs, cost) {
-      const verdict = own.check(nowMs, { endpoint: '', cost });
+    check(nowMs, cost, endpoint = '') {
+      const verdict = own.check(nowMs, { endpoint, cost });
       return verdict.go ? 0 : verdict.waitMs;
     },
-    sent: (nowMs, cost) => own.sent(nowMs, { endpoint: '', cost }),
-    answered: (nowMs, ticket, { signs, serverTimeMs }) =>
-      own.answered(nowMs, ticket as Ticket, { kind: signs.rejection ? 'rejected' : 'accepted', signs, serverTimeMs }),
+    sent: (nowMs, cost, endpoint = '') => own.sent(nowMs, { endpoint, cost }),
+    answered: (nowMs, ticket, { kind, signs, serverTimeMs }) =>
+      own.answered(nowMs, ticket as Ticket, { kind, signs, serverTimeMs }),
   };
 }
 

@@ -56,16 +56,4 @@ export class ConcurrencyLearner {
     } else if (this.raisedMs !== undefined && nowMs - this.raisedMs > this.intervalMs && this.step === 1)
       this.raisedMs = undefined;
   }
-
-  /** It was not this. */
-  release(): void {
-    this.cap = Infinity;
-    this.firstSuspect = 0;
-  }
-
-  resume(cap: number, nowMs: number): void {
-    this.cap = cap;
-    this.firstSuspect = cap + 1;
-    this.changedMs = nowMs;
-  }
 }

@@ -20,6 +20,7 @@ import type {
   Ticket,
   WaitReason,
 } from './gate.js';
+import { Endpoints } from './endpoints.js';
 import {
   Governor,
   type GovernorMemory,
@@ -39,6 +40,11 @@ const RECENT_GRAIN_MS = 1000;
 const MOST_LIMITS = 200;
 /** A search doubles its rate: the engine should have requests ready for it. */
 const SEARCH_ROOM = 2;
+/** How often it is looked at what is overdue; after a longer gap this process stood still, and knows nothing. */
+const LOOK_MS = 100;
+const STOOD_STILL_MS = 1000;
+/** What a limit of one endpoint is called that nobody named. */
+const OWN_LIMIT = 'endpoint';
 
 interface Limit {
   name: string;
@@ -50,6 +56,7 @@ interface Limit {
 }
 
 interface OpenTicket extends Ticket {
+  id: number;
   governed: { limit: Limit; ticket: GovernorTicket }[];
   budgets: BudgetLedger[];
 }
@@ -78,6 +85,11 @@ export class CredentialGate implements Gate {
   private ceilings: Ceilings;
   lastSentMs = -Infinity;
   private readonly memory: GateMemory;
+  private readonly endpoints = new Endpoints();
+  /** Requests under way, in the order sent. */
+  private readonly underWay = new Map<number, OpenTicket>();
+  private nextId = 0;
+  private lookedMs = -Infinity;
   private readonly recent = new SendLog(RECENT_GRAIN_MS);
   private startedMs: number | undefined;
   private inFlight = 0;
@@ -98,6 +110,7 @@ export class CredentialGate implements Gate {
   }
 
   check(nowMs: number, request: GateRequest): Admission {
+    this.lookAfter(nowMs);
     const verdict = this.verdict(nowMs, request);
     if (!verdict.go && Number.isFinite(verdict.waitMs)) {
       const { reason, limit, waitMs } = verdict;
@@ -127,12 +140,14 @@ export class CredentialGate implements Gate {
     }));
     const budgets = [...this.budgets.values()];
     for (const budget of budgets) budget.sent(request.cost);
-    const ticket: OpenTicket = { request, governed, budgets };
+    const ticket: OpenTicket = { id: this.nextId++, request, governed, budgets };
+    this.underWay.set(ticket.id, ticket);
     return ticket;
   }
 
   answered(nowMs: number, ticket: Ticket, answer: Answer): void {
-    const { request, governed, budgets } = ticket as OpenTicket;
+    const { id, request, governed, budgets } = ticket as OpenTicket;
+    this.underWay.delete(id);
     this.inFlight--;
     const earliest = governed[0]?.ticket.sentMs ?? nowMs;
     if (answer.serverTimeMs !== undefined) this.offset.observe(answer.serverTimeMs, earliest, nowMs);
@@ -146,8 +161,10 @@ export class CredentialGate implements Gate {
         : undefined;
     // A limit that a reading names for the first time has no ticket of this request: it counts from the next.
     for (const reading of signs.readings) if (reading.kind !== 'budget') this.limitOfReading(reading, request.endpoint);
+    const isOwn = this.concernsEndpoint(nowMs, answer, ticket as OpenTicket);
     for (const { limit, ticket: own } of governed) {
-      const kind = answer.kind === 'rejected' && limit !== blamed ? 'lost' : answer.kind;
+      const isOthers = answer.kind === 'rejected' ? limit !== blamed : answer.kind === 'overloaded' && isOwn;
+      const kind = isOthers && !(isOwn && limit.endpoint !== '') ? 'lost' : answer.kind;
       limit.governor.answered(nowMs, own, {
         kind,
         reason: rejection?.reason === 'budget' ? undefined : rejection?.reason,
@@ -185,9 +202,44 @@ export class CredentialGate implements Gate {
     return most;
   }
 
+  /** Counts how the endpoint's requests end. Returns whether a bad answer is the endpoint's own matter. */
+  private concernsEndpoint(nowMs: number, answer: Answer, ticket: OpenTicket): boolean {
+    const { endpoint } = ticket.request;
+    const { rejection, readings } = answer.signs;
+    if (answer.kind === 'lost') return false;
+    const bad =
+      answer.kind === 'overloaded' ||
+      (answer.kind === 'rejected' && rejection?.reason === undefined && rejection?.limit === undefined);
+    const sentMs = ticket.governed[0]?.ticket.sentMs ?? nowMs;
+    this.endpoints.add(endpoint, bad, answer.kind === 'accepted' ? nowMs - sentMs : undefined, nowMs);
+    if (!bad || readings.length > 0) return false;
+    const key = `${OWN_LIMIT}/${endpoint}`;
+    if (this.limits.has(key)) return ticket.governed.some(({ limit }) => limit.name === OWN_LIMIT);
+    if (!this.endpoints.isAlone(endpoint) || this.limits.size >= MOST_LIMITS) return false;
+    const limit = this.open(OWN_LIMIT, 'endpoint', endpoint);
+    limit.governor.startAt(nowMs, this.endpoints.rateOf(endpoint, nowMs));
+    this.base.governor.restore(nowMs);
+    return false;
+  }
+
+  /** What was not answered for several times the endpoint's own usual is bad now, not when its answer comes. */
+  private lookAfter(nowMs: number): void {
+    const gapMs = nowMs - this.lookedMs;
+    if (gapMs < LOOK_MS) return;
+    this.lookedMs = nowMs;
+    if (gapMs > STOOD_STILL_MS) return;
+    for (const { request, governed } of this.underWay.values()) {
+      const usualMs = this.endpoints.usualMs(request.endpoint);
+      const own = governed.find(({ limit }) => limit.name === OWN_LIMIT);
+      for (const { limit, ticket } of own ? [own] : governed)
+        if (nowMs - ticket.sentMs > usualMs) limit.governor.overdueIs(nowMs, ticket);
+    }
+  }
+
   /** Granted and never sent: it counts no more, except in the windows that it might have been sent in. */
   cancelled(ticket: Ticket): void {
-    const { request, governed, budgets } = ticket as OpenTicket;
+    const { id, request, governed, budgets } = ticket as OpenTicket;
+    this.underWay.delete(id);
     this.inFlight--;
     this.requests--;
     for (const { limit, ticket: own } of governed) limit.governor.cancelled(own);
@@ -237,7 +289,7 @@ export class CredentialGate implements Gate {
   concurrency(): number {
     let cap = this.ceilings.maxConcurrency ?? Infinity;
     for (const { governor, scope } of this.limits.values())
-      if (scope === 'credential') cap = Math.min(cap, governor.concurrency.cap);
+      if (scope === 'credential') cap = Math.min(cap, governor.cap);
     return cap;
   }
 
@@ -360,6 +412,8 @@ export class CredentialGate implements Gate {
   ): Limit | undefined {
     const named = governed.find(({ limit }) => limit.name === rejection?.limit)?.limit;
     if (named) return named;
+    const own = governed.find(({ limit }) => limit.name === OWN_LIMIT)?.limit;
+    if (own && rejection?.limit === undefined && rejection?.scope !== 'credential') return own;
     if (rejection?.scope === 'endpoint' && rejection.limit !== undefined && this.limits.size < MOST_LIMITS) {
       // Nobody had said that this endpoint has a limit of its own: from the next request on it has.
       const limit = this.open(rejection.limit, 'endpoint', request.endpoint);
@@ -405,7 +459,7 @@ export class CredentialGate implements Gate {
   private blocked(): GateStatus['waiting'] {
     let longest: GateStatus['waiting'];
     for (const { name, endpoint, governor } of this.limits.values()) {
-      const { block } = governor.rate;
+      const { block } = governor;
       if (!block || (longest && longest.sinceMs <= block.sinceMs)) continue;
       longest = {
         reason: block.stated ? 'Retry-After' : 'backoff after a rejection',

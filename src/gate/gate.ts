@@ -100,8 +100,11 @@ export interface Ticket {
 }
 
 export interface Answer {
-  /** `lost`: no answer came, or none that can be read. */
-  kind: 'accepted' | 'rejected' | 'lost';
+  /**
+   * `overloaded`: the server could not cope, and did not speak of a limit; it may be one all the same. `lost`: no answer
+   * came, or none that can be read, and nobody can say why.
+   */
+  kind: 'accepted' | 'rejected' | 'overloaded' | 'lost';
   signs: LimitSigns;
   /** The response's `Date`, milliseconds; undefined where it has none. */
   serverTimeMs: number | undefined;

@@ -12,6 +12,7 @@ import { ConcurrencyLearner } from './concurrency-learner.js';
 import { Delivery } from './delivery.js';
 import { EpochLedger, type EpochReading } from './epoch-ledger.js';
 import type { WaitReason } from './gate.js';
+import { Learner, type Explanation } from './learner.js';
 import { RateLearner, type RateMemory, type RatePrior } from './rate-learner.js';
 import { RollingLedger, type RollingReading } from './rolling-ledger.js';
 
@@ -28,9 +29,6 @@ const LEAST_PACE = 0.2;
 const RATE_WAIT_MS = 1000;
 /** A pause after one request too many in a window of ours: the window moves on, and the rate is right. */
 const EXPLAINED_MS = 50;
-/** In-flight counts of accepted requests, to compare a rejected one with. */
-const RANKED = 300;
-const UNUSUALLY_MANY = 0.93;
 
 export type GovernorReading =
   ({ kind: 'epoch' } & EpochReading) | ({ kind: 'bucket' } & BucketReading) | ({ kind: 'rolling' } & RollingReading);
@@ -46,10 +44,12 @@ export interface GovernorTicket {
   /** Everything sent until then, with its own. */
   sentBefore: number;
   probe: boolean;
+  /** It counted as bad before its answer came. */
+  overdue?: boolean;
 }
 
 export interface GovernorAnswer {
-  kind: 'accepted' | 'rejected' | 'lost';
+  kind: 'accepted' | 'rejected' | 'overloaded' | 'lost';
   reason?: 'rate' | 'concurrency' | undefined;
   retryAfterMs?: number | undefined;
   readings: GovernorReading[];
@@ -67,8 +67,8 @@ export interface GovernorMemory {
   rate?: RateMemory | undefined;
   /** Undefined: no limit on concurrency was met. */
   concurrency?: number | undefined;
-  /** Rejections are known to speak of the rate, or of concurrency. */
-  blame?: 'rate' | 'unknown';
+  /** The share of answers that was bad for no reason. */
+  noise?: number | undefined;
 }
 
 export type Hold = { waitMs: number; reason: WaitReason };
@@ -89,6 +89,12 @@ export interface GovernorView {
   knownBy: Knowledge;
   usedPerSecond: number;
   rejections: number;
+  overloads: number;
+  explanation: Explanation;
+  /** Since when that explains it, by the gate's clock. */
+  explainedMs: number | undefined;
+  /** The share of answers that is bad for no reason. */
+  noise: number | undefined;
 }
 
 export class Governor {
@@ -96,6 +102,8 @@ export class Governor {
   readonly delivery = new Delivery();
   readonly rate: RateLearner;
   readonly concurrency: ConcurrencyLearner;
+  /** Explains what names no cause. */
+  private readonly learner: Learner;
   private epoch: EpochLedger | undefined;
   private bucket: BucketLedger | undefined;
   private rolling: RollingLedger | undefined;
@@ -110,15 +118,9 @@ export class Governor {
   private latestSentMs = -Infinity;
   /** Nothing leaves before: the server's own word. */
   private floorMs = -Infinity;
-  private blame: 'unknown' | 'rate';
-  private ranks: number[] = [];
-  private acceptedInFlight: number[] = [];
-  private trialAfterMs = 0;
-  private trialGapMs = 30_000;
-  private releaseAfterMs = 0;
-  private releaseGapMs = 60_000;
-  private savedCap: number | undefined;
   private rejections = 0;
+  private overloads = 0;
+  private overdueCount = 0;
   private taught = false;
   private heard = false;
 
@@ -129,22 +131,22 @@ export class Governor {
   ) {
     this.rate = new RateLearner(this.delivery, prior, memory?.rate);
     this.concurrency = new ConcurrencyLearner(memory?.concurrency ?? prior?.concurrency ?? Infinity);
-    this.blame = memory?.blame ?? (prior ? 'rate' : 'unknown');
+    this.learner = new Learner(this.delivery, this.rate.rate, memory?.noise);
   }
 
   /** Undefined: the request may leave now. A wait of Infinity: until the next answer. */
   check(nowMs: number, cost: number): Hold | undefined {
     this.catchUp(nowMs);
     if (nowMs < this.floorMs) return { waitMs: this.floorMs - nowMs, reason: 'Retry-After' };
-    const blockedMs = this.rate.blockedFor(nowMs);
+    const decider = this.learner.active ? this.learner : this.rate;
+    const blockedMs = decider.blockedFor(nowMs);
     if (blockedMs !== undefined && blockedMs > 0)
-      return { waitMs: blockedMs, reason: this.rate.blockStated ? 'Retry-After' : 'backoff after a rejection' };
-    if (this.inFlight >= this.mostInFlight()) {
+      return { waitMs: blockedMs, reason: decider.block?.stated ? 'Retry-After' : 'backoff after a rejection' };
+    // The one request that finds out waits for nothing else.
+    if (blockedMs === undefined && this.inFlight - this.overdue() >= this.mostInFlight()) {
       this.concurrencyBound++;
-      return {
-        waitMs: Infinity,
-        reason: this.concurrency.cap <= this.inFlight ? 'concurrency limit' : 'requests in flight',
-      };
+      if (this.cap <= this.inFlight) this.learner.boundBy('cap');
+      return { waitMs: Infinity, reason: this.cap <= this.inFlight ? 'concurrency limit' : 'requests in flight' };
     }
     let waitMs = this.bucket?.waitMs(nowMs, cost) ?? 0;
     let pace = this.rate.rate;
@@ -160,14 +162,18 @@ export class Governor {
     }
     if (!this.bucket) {
       const paceMs = this.rate.waitMs(nowMs, cost, pace);
-      if (paceMs > 0) this.rateBound++;
+      if (paceMs > 0) {
+        this.rateBound++;
+        if (pace === this.rate.rate) this.learner.boundBy('rate');
+      }
       waitMs = Math.max(waitMs, paceMs);
     }
     return waitMs > 0 ? { waitMs, reason: this.bucket ? 'points of the bucket' : 'rate limit' } : undefined;
   }
 
   sent(nowMs: number, cost: number): GovernorTicket {
-    const probe = this.rate.sent(nowMs, this.bucket ? 0 : cost);
+    const isProbe = this.rate.sent(nowMs, this.bucket ? 0 : cost);
+    const probe = this.learner.active ? this.learner.sent() : isProbe;
     this.bucket?.spend(nowMs, cost);
     this.rolling?.sent(nowMs, cost);
     this.inFlight++;
@@ -190,23 +196,119 @@ export class Governor {
     this.heard = true;
     this.catchUp(nowMs);
     const ledgerSpoke = this.read(nowMs, ticket, answer);
+    if (ticket.overdue) this.overdueCount = Math.max(0, this.overdueCount - 1);
     if (answer.kind === 'lost') {
-      if (ticket.probe) this.rate.probeLost(nowMs);
+      if (ticket.probe) this.probeLost(nowMs);
       return;
     }
-    if (answer.kind === 'accepted') {
-      const cost = answer.actualCost ?? ticket.cost;
-      this.delivery.accepted(nowMs, cost, nowMs - ticket.sentMs);
-      this.rate.accepted(nowMs, ticket.sentMs, cost);
-      this.acceptedInFlight.push(ticket.inFlight);
-      if (this.acceptedInFlight.length > RANKED) this.acceptedInFlight.splice(0, RANKED / 2);
-      if (ticket.probe) this.rate.probeAccepted(nowMs);
-      return;
-    }
-    this.rejections++;
-    if (ticket.probe) this.probeRejected(nowMs, answer, ledgerSpoke);
+    if (answer.kind === 'accepted') return this.accepted(nowMs, ticket, answer.actualCost ?? ticket.cost);
+    if (answer.kind === 'overloaded') this.overloads++;
+    else this.rejections++;
+    if (answer.kind === 'overloaded' || this.isUnexplained(answer, ledgerSpoke))
+      this.unexplained(nowMs, ticket, answer);
+    else if (ticket.probe && !this.learner.active) this.probeRejected(nowMs, answer, ledgerSpoke);
     else if (ticket.sentMs > this.lastCutMs) this.rejected(nowMs, ticket, answer, ledgerSpoke);
     else this.alsoRejected(nowMs, answer.retryAfterMs);
+    if (ticket.probe && this.learner.active) this.learner.probeLost(nowMs);
+  }
+
+  private accepted(nowMs: number, ticket: GovernorTicket, cost: number): void {
+    const latencyMs = nowMs - ticket.sentMs;
+    this.delivery.accepted(nowMs, cost, latencyMs);
+    this.rate.accepted(nowMs, ticket.sentMs, cost);
+    if (!ticket.overdue) this.tell(nowMs, ticket, cost, false, undefined);
+    if (ticket.probe && !this.learner.active) this.rate.probeAccepted(nowMs);
+  }
+
+  /** Not answered after several times what is usual: it is bad now, not when its answer comes. */
+  overdueIs(nowMs: number, ticket: GovernorTicket): void {
+    if (ticket.overdue) return;
+    ticket.overdue = true;
+    this.overdueCount++;
+    this.explainFrom(nowMs);
+    this.tell(nowMs, ticket, ticket.cost, true, undefined);
+  }
+
+  /** Those that are overdue hold back few of the others: the server may have forgotten them. */
+  private overdue(): number {
+    return Math.min(this.overdueCount, this.mostInFlight() / 2);
+  }
+
+  private isUnexplained(answer: GovernorAnswer, ledgerSpoke: boolean): boolean {
+    if (ledgerSpoke || this.prior?.banMs !== undefined || this.memory?.rate?.ban !== undefined) return false;
+    if (answer.explained && (answer.retryAfterMs ?? 0) < RATE_WAIT_MS) return false;
+    return answer.reason === undefined || (answer.reason === 'rate' && this.learner.active);
+  }
+
+  private unexplained(nowMs: number, ticket: GovernorTicket, answer: GovernorAnswer): void {
+    if (answer.kind === 'rejected') {
+      this.taught = true;
+      this.rolling?.widen();
+    }
+    this.explainFrom(nowMs);
+    if (!ticket.overdue) this.tell(nowMs, ticket, ticket.cost, true, answer.retryAfterMs);
+    ticket.probe = false;
+  }
+
+  private tell(nowMs: number, ticket: GovernorTicket, cost: number, bad: boolean, floorMs: number | undefined): void {
+    const { sentMs, inFlight, probe } = ticket;
+    if (probe && this.learner.active) ticket.probe = false;
+    this.learner.outcome({
+      nowMs,
+      sentMs,
+      cost,
+      inFlight,
+      bad,
+      probe: probe && this.learner.active,
+      floorMs: floorMs === 0 ? undefined : floorMs,
+    });
+    this.follow();
+  }
+
+  /** From now on what explains the bad answers decides. */
+  private explainFrom(nowMs: number): void {
+    const { learner, rate, concurrency } = this;
+    if (learner.active || this.prior?.banMs !== undefined || this.memory?.rate?.ban !== undefined) return;
+    learner.active = true;
+    if (rate.phase === 'blocked') rate.probeAccepted(nowMs);
+    learner.cap = concurrency.cap;
+    rate.restartAt(rate.rate, nowMs);
+    rate.phase = 'cruise';
+    this.follow();
+  }
+
+  /** The pace is the learner's. */
+  private follow(): void {
+    if (this.learner.active) this.rate.rate = this.learner.rate;
+  }
+
+  private probeLost(nowMs: number): void {
+    if (this.learner.active) this.learner.probeLost(nowMs);
+    else this.rate.probeLost(nowMs);
+  }
+
+  /** It was one endpoint alone that was bad. */
+  restore(nowMs: number): void {
+    if (!this.learner.active) return;
+    this.learner.restore(nowMs);
+    this.follow();
+  }
+
+  /** One endpoint of several has a limit of its own: begin with what got through. */
+  startAt(nowMs: number, perSecond: number): void {
+    this.explainFrom(nowMs);
+    this.rate.restartAt(perSecond, nowMs);
+    this.learner.follow(nowMs, perSecond, perSecond, true);
+    this.follow();
+  }
+
+  /** Requests at once that are known to be allowed. */
+  get cap(): number {
+    return this.learner.active ? this.learner.cap : this.concurrency.cap;
+  }
+
+  get block(): { sinceMs: number; untilMs: number; stated: boolean } | undefined {
+    return this.learner.active ? this.learner.block : this.rate.block;
   }
 
   /** Granted and never sent. */
@@ -215,7 +317,8 @@ export class Governor {
     this.inFlightCost -= ticket.cost;
     this.sentCost -= ticket.cost;
     if (!this.bucket) this.rate.unsent(ticket.sentMs, ticket.cost);
-    if (ticket.probe) this.rate.probeLost(ticket.sentMs);
+    if (ticket.probe) this.probeLost(ticket.sentMs);
+    if (ticket.overdue) this.overdueCount = Math.max(0, this.overdueCount - 1);
   }
 
   /** In flight at most, whatever else is known. With nothing known, one request finds out what its answer states. */
@@ -224,8 +327,11 @@ export class Governor {
     return Math.max(
       1,
       Math.min(
-        this.concurrency.cap,
-        this.delivery.mostInFlight(this.rate.phase === 'startup', this.prior || this.memory ? this.rate.rate : 0),
+        this.cap,
+        this.delivery.mostInFlight(
+          this.learner.active ? this.learner.startup : this.rate.phase === 'startup',
+          this.prior || this.memory ? this.rate.rate : 0,
+        ),
       ),
     );
   }
@@ -245,9 +351,14 @@ export class Governor {
   /** What the next run should know. */
   remember(): GovernorMemory {
     return {
-      rate: this.epoch || this.bucket || this.rolling ? undefined : this.rate.remember(),
-      concurrency: Number.isFinite(this.concurrency.cap) ? this.concurrency.cap : undefined,
-      blame: this.blame,
+      rate:
+        this.epoch || this.bucket || this.rolling
+          ? undefined
+          : this.learner.active
+            ? this.learner.remember()
+            : this.rate.remember(),
+      concurrency: Number.isFinite(this.cap) ? this.cap : undefined,
+      noise: this.learner.active ? this.learner.noise : undefined,
     };
   }
 
@@ -272,10 +383,14 @@ export class Governor {
       windowMs,
       remaining: epoch?.remaining(nowMs, this.inFlightCost),
       endsInMs: epoch ? Math.max(0, epoch.endsAt() - nowMs) : undefined,
-      concurrency: Number.isFinite(this.concurrency.cap) ? this.concurrency.cap : undefined,
+      concurrency: Number.isFinite(this.cap) ? this.cap : undefined,
       knownBy,
       usedPerSecond: this.delivery.rate(nowMs, USED_MS),
       rejections: this.rejections,
+      overloads: this.overloads,
+      explanation: this.learner.explanation,
+      explainedMs: this.learner.explanation === 'none' ? undefined : this.learner.sinceMs,
+      noise: this.learner.active ? this.learner.noise : undefined,
     };
   }
 
@@ -320,8 +435,6 @@ export class Governor {
   private probeRejected(nowMs: number, answer: GovernorAnswer, ledgerSpoke: boolean): void {
     this.rate.probeRejected(nowMs, answer.retryAfterMs);
     if (this.epoch && ledgerSpoke) this.floorMs = Math.max(this.floorMs, this.epoch.endsAt());
-    // Alone in flight and rejected: that is no matter of concurrency.
-    if (answer.reason === undefined && this.rate.blockedSince(nowMs) > 300) this.blameRate();
   }
 
   private rejected(nowMs: number, ticket: GovernorTicket, answer: GovernorAnswer, ledgerSpoke: boolean): void {
@@ -337,59 +450,13 @@ export class Governor {
     if (answer.reason === 'concurrency') return this.tooMany(nowMs, ticket);
     if (answer.explained && (answer.retryAfterMs ?? 0) < RATE_WAIT_MS)
       return this.hold(nowMs, Math.max(answer.retryAfterMs ?? 0, EXPLAINED_MS));
-    const speaksOfRate =
-      answer.reason === 'rate' ||
-      (answer.retryAfterMs ?? 0) >= RATE_WAIT_MS ||
-      this.prior?.banMs !== undefined ||
-      ticket.inFlight === 1;
-    if (speaksOfRate) {
-      if (answer.reason === undefined) this.blameRate();
-      return this.rate.rejected(nowMs, ticket.sentMs, answer.retryAfterMs);
-    }
-    if (this.blame === 'rate') {
-      if (this.suspectConcurrency(nowMs, ticket)) return;
-      return this.rate.rejected(nowMs, ticket.sentMs, answer.retryAfterMs);
-    }
-    // Still rejected far below the first suspect: it is the rate after all.
-    if (
-      this.concurrency.firstSuspect > 0 &&
-      ticket.inFlight <= 0.72 * this.concurrency.firstSuspect &&
-      nowMs - this.concurrency.trialStartMs < 20_000
-    ) {
-      this.blameRate();
-      return this.rate.rejected(nowMs, ticket.sentMs, answer.retryAfterMs);
-    }
-    this.tooMany(nowMs, ticket);
+    this.rate.rejected(nowMs, ticket.sentMs, answer.retryAfterMs);
   }
 
   private tooMany(nowMs: number, ticket: GovernorTicket): void {
+    if (this.learner.active) return this.learner.tooMany(nowMs, ticket.inFlight);
     this.concurrency.rejected(nowMs, ticket.inFlight);
     this.rate.settle();
-  }
-
-  private blameRate(): void {
-    this.blame = 'rate';
-    this.concurrency.release();
-  }
-
-  /** Rejections that come with unusually many in flight, time after time, speak of concurrency. */
-  private suspectConcurrency(nowMs: number, ticket: GovernorTicket): boolean {
-    const below = this.acceptedInFlight.filter((n) => n < ticket.inFlight).length;
-    this.ranks.push(this.acceptedInFlight.length > 0 ? below / this.acceptedInFlight.length : 0.5);
-    const again = this.savedCap !== undefined && nowMs < this.releaseAfterMs - this.releaseGapMs / 3 + 60_000;
-    const needed = again ? 2 : 4;
-    while (this.ranks.length > needed) this.ranks.shift();
-    const mean = this.ranks.reduce((sum, rank) => sum + rank, 0) / needed;
-    if (this.ranks.length < needed || mean <= UNUSUALLY_MANY || (!again && nowMs <= this.trialAfterMs)) return false;
-    this.blame = 'unknown';
-    this.concurrency.release();
-    this.ranks = [];
-    this.trialAfterMs = nowMs + this.trialGapMs;
-    this.trialGapMs = Math.min(600_000, this.trialGapMs * 2);
-    this.rate.forgive();
-    this.tooMany(nowMs, ticket);
-    if (this.savedCap !== undefined) this.concurrency.resume(this.savedCap, nowMs);
-    return true;
   }
 
   private alsoRejected(nowMs: number, retryAfterMs: number | undefined): void {
@@ -414,28 +481,18 @@ export class Governor {
     const { rateBound, concurrencyBound } = this;
     this.rateBound = this.concurrencyBound = 0;
     this.delivery.tick(nowMs);
+    const stated = this.epoch ? this.epoch.mostPace() : this.rolling?.pace();
+    if (this.learner.active) {
+      this.learner.tick(nowMs, stated ?? Infinity);
+      this.follow();
+      return;
+    }
     if (this.epoch) this.recover(nowMs);
     else {
       const ceiling = this.rolling ? (this.rolling.quota * 1000) / this.rolling.windowMs : Infinity;
       this.rate.tick(nowMs, rateBound > 0 && (this.rate.phase === 'startup' || concurrencyBound <= rateBound), ceiling);
     }
-    // Perhaps it was the rate: the cap is lifted now and then, ever more rarely.
-    if (
-      this.blame === 'unknown' &&
-      this.concurrency.cap < Infinity &&
-      this.concurrency.firstSuspect > 0 &&
-      nowMs - this.concurrency.trialStartMs > 15_000 &&
-      nowMs > this.releaseAfterMs &&
-      this.rate.phase === 'cruise' &&
-      this.prior?.concurrency === undefined
-    ) {
-      this.savedCap = this.concurrency.cap;
-      this.blameRate();
-      this.rate.restartAt(this.delivery.rate(nowMs, 10_000), nowMs);
-      this.ranks = [];
-      this.releaseAfterMs = nowMs + this.releaseGapMs;
-      this.releaseGapMs = Math.min(900_000, this.releaseGapMs * 3);
-    }
+    this.learner.follow(nowMs, this.rate.rate, this.rate.foundation, this.rate.phase === 'startup');
     this.concurrency.tick(nowMs, concurrencyBound > 0);
   }
 

@@ -130,6 +130,11 @@ export class RateLearner {
     this.base = this.rate;
   }
 
+  /** What held before the present climb. */
+  get foundation(): number {
+    return this.climbing ? this.base : this.rate;
+  }
+
   /** At the first request. */
   start(nowMs: number): void {
     this.startedMs = this.lastStepMs = this.cycleStartMs = nowMs;
@@ -390,11 +395,6 @@ export class RateLearner {
     this.first = false;
     this.cycleStartMs = nowMs;
     this.acceptedInCycle = 0;
-  }
-
-  /** Rejections were no matter of the rate after all. */
-  forgive(): void {
-    this.rate = Math.max(this.rate, this.base) * 1.5;
   }
 
   private grow(nowMs: number): void {

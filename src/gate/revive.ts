@@ -7,9 +7,12 @@ import { ConcurrencyLearner } from './concurrency-learner.js';
 import { CredentialGate } from './credential-gate.js';
 import { Delivery } from './delivery.js';
 import { Edge } from './edge.js';
+import { Endpoints } from './endpoints.js';
 import { EpochLedger } from './epoch-ledger.js';
+import { Evidence } from './evidence.js';
 import { Governor } from './governor.js';
 import { LastSecond } from './last-second.js';
+import { Learner } from './learner.js';
 import { Pacer } from './pacer.js';
 import { RateLearner } from './rate-learner.js';
 import { RateWindow } from './rate-window.js';
@@ -26,9 +29,12 @@ const CLASSES: Record<string, object> = {
   'credential-gate': CredentialGate.prototype,
   delivery: Delivery.prototype,
   edge: Edge.prototype,
+  endpoints: Endpoints.prototype,
   'epoch-ledger': EpochLedger.prototype,
+  evidence: Evidence.prototype,
   governor: Governor.prototype,
   'last-second': LastSecond.prototype,
+  learner: Learner.prototype,
   pacer: Pacer.prototype,
   'rate-learner': RateLearner.prototype,
   'rate-window': RateWindow.prototype,

@@ -7,6 +7,10 @@ export interface LimitVerdict {
   status?: number;
   /** Body of a rejection. */
   body?: unknown;
+  /** The answer comes so much later than usual. */
+  delayMs?: number;
+  /** What the server needs for this request, where the model knows. */
+  serviceMs?: number;
   /** Called when an admitted request ends; returns what its body says beside the data. */
   finish?: (nowMs: number) => Record<string, unknown> | undefined;
 }

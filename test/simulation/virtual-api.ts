@@ -3,19 +3,20 @@
  * is simulated.
  */
 import { seededRandom, type Random } from '../../src/base/random.js';
-import type { LimitSigns } from '../../src/gate/gate.js';
+import type { Answer, LimitSigns } from '../../src/gate/gate.js';
+import { kindOf } from '../../src/http/meaning.js';
 import type { Dialect } from '../../src/http/dialects/dialect.js';
-import type { LimitModel, RequestCost } from '../../src/testbed/limit-models.js';
+import { ONE, type LimitModel, type RequestCost } from '../../src/testbed/limit-models.js';
 
 /** What is compared: our gate and the ways of others. */
 export interface Contender {
   /** Milliseconds until a request may leave; 0: now, Infinity: after the next answer. */
-  check(nowMs: number, cost: number): number;
-  sent(nowMs: number, cost: number): unknown;
+  check(nowMs: number, cost: number, endpoint?: string): number;
+  sent(nowMs: number, cost: number, endpoint?: string): unknown;
   answered(
     nowMs: number,
     ticket: unknown,
-    outcome: { accepted: boolean; signs: LimitSigns; serverTimeMs: number },
+    outcome: { accepted: boolean; kind: Answer['kind']; signs: LimitSigns; serverTimeMs: number },
   ): void;
 }
 
@@ -49,6 +50,12 @@ export interface VirtualResult {
   series: number[];
   /** When each request was received by the server, in order. */
   received: number[];
+  /** Accepted in each second, by endpoint. */
+  byEndpoint: Record<string, number[]>;
+  /** Accepted, and answered later than usual by the server's own doing. */
+  late: number;
+  /** Rejected in each second. */
+  rejectedIn: number[];
   /** Runs of rejections a second or more apart. */
   bans: number;
 }
@@ -107,6 +114,8 @@ export interface VirtualOptions {
   network?: Partial<Network>;
   /** Share of answers whose headers are lost on the way, after the first. */
   headerLoss?: number;
+  /** There is work for each of these. Default: one without a name. */
+  endpoints?: string[];
 }
 
 /** Lets the contenders send as fast as they see fit, all on one server. */
@@ -123,6 +132,9 @@ export function simulate(contenders: Contender[], options: VirtualOptions): Virt
     sent: 0,
     series: [],
     received: [],
+    byEndpoint: {},
+    late: 0,
+    rejectedIn: [],
     bans: 0,
   }));
   const wall = () => network.epochMs + events.now + network.skewMs;
@@ -131,60 +143,84 @@ export function simulate(contenders: Contender[], options: VirtualOptions): Virt
 
   for (const [index, contender] of contenders.entries()) {
     const result = results[index]!;
-    const again: RequestCost[] = [];
-    let next: RequestCost | undefined;
+    const endpoints = options.endpoints ?? [''];
+    const again = new Map<string, RequestCost[]>(endpoints.map((endpoint) => [endpoint, []]));
+    const next = new Map<string, RequestCost>();
+    const served = new Map<string, number>();
     let wakeAt = Infinity;
+    const wake = (waitMs: number): void => {
+      const at = events.now + Math.min(Math.max(waitMs, 0.01), 500);
+      if (at >= wakeAt - 1e-6) return;
+      wakeAt = at;
+      events.after(at - events.now, () => {
+        if (wakeAt === at) wakeAt = Infinity;
+        pump();
+      });
+    };
+    const ready = (endpoint: string): number => {
+      let cost = next.get(endpoint);
+      if (!cost) next.set(endpoint, (cost = again.get(endpoint)!.pop() ?? options.cost?.(random) ?? ONE));
+      return contender.check(events.now, cost.requested, endpoint);
+    };
     const pump = (): void => {
       for (;;) {
-        next ??= again.pop() ?? options.cost?.(random) ?? { requested: 1, actual: 1 };
-        const waitMs = contender.check(events.now, next.requested);
-        if (waitMs > 0) {
-          const at = events.now + Math.min(Math.max(waitMs, 0.01), 500);
-          if (at < wakeAt - 1e-6) {
-            wakeAt = at;
-            events.after(at - events.now, () => {
-              if (wakeAt === at) wakeAt = Infinity;
-              pump();
-            });
-          }
-          return;
+        let least = Infinity;
+        let chosen: string | undefined;
+        for (const endpoint of endpoints) {
+          const waitMs = ready(endpoint);
+          if (waitMs > 0) least = Math.min(least, waitMs);
+          else if (chosen === undefined || (served.get(endpoint) ?? 0) < (served.get(chosen) ?? 0)) chosen = endpoint;
         }
-        send(next);
-        next = undefined;
+        if (chosen === undefined) return wake(least);
+        served.set(chosen, (served.get(chosen) ?? 0) + 1);
+        send(next.get(chosen)!, chosen);
+        next.delete(chosen);
       }
     };
-    const send = (cost: RequestCost): void => {
-      const ticket = contender.sent(events.now, cost.requested);
+    const send = (cost: RequestCost, endpoint: string): void => {
+      const ticket = contender.sent(events.now, cost.requested, endpoint);
       result.sent++;
       const down = spread(network.wayMs, network.waySigma);
       events.after(spread(network.wayMs, network.waySigma), () => {
         result.received.push(events.now);
-        const verdict = options.model.decide(wall(), '', cost);
+        const verdict = options.model.decide(wall(), endpoint, cost);
         const date = Math.floor(wall() / 1000) * 1000;
         if (verdict.ok) {
           result.accepted++;
           result.acceptedCost += cost.actual;
           const second = Math.floor(events.now / 1000);
           result.series[second] = (result.series[second] ?? 0) + cost.actual;
+          const own = (result.byEndpoint[endpoint] ??= []);
+          own[second] = (own[second] ?? 0) + cost.actual;
+          if (verdict.delayMs) result.late++;
         } else {
           result.rejected++;
+          const second = Math.floor(events.now / 1000);
+          result.rejectedIn[second] = (result.rejectedIn[second] ?? 0) + 1;
           if (events.now - lastRejected > 2500) result.bans++;
           lastRejected = events.now;
         }
-        const serviceMs = verdict.ok ? spread(network.serviceMs, network.serviceSigma) : spread(REFUSAL_MS, 0.3);
+        const usual = verdict.ok ? spread(network.serviceMs, network.serviceSigma) : spread(REFUSAL_MS, 0.3);
+        const serviceMs = (verdict.serviceMs ?? usual) + (verdict.delayMs ?? 0);
         events.after(serviceMs, () => {
           const beside = verdict.ok ? verdict.finish?.(wall()) : undefined;
           events.after(down, () => {
             const headers = heard && random.next() < (options.headerLoss ?? 0) ? {} : verdict.headers;
             heard = true;
+            const status = verdict.ok ? 200 : (verdict.status ?? 429);
             const signs = options.dialect({
-              status: verdict.ok ? 200 : (verdict.status ?? 429),
+              status,
               headers,
               body: verdict.ok ? beside : verdict.body,
               serverTimeMs: date,
             });
-            if (!verdict.ok) again.push(cost);
-            contender.answered(events.now, ticket, { accepted: verdict.ok, signs, serverTimeMs: date });
+            if (!verdict.ok) again.get(endpoint)!.push(cost);
+            contender.answered(events.now, ticket, {
+              accepted: verdict.ok,
+              kind: kindOf(status, signs),
+              signs,
+              serverTimeMs: date,
+            });
             pump();
           });
         });
