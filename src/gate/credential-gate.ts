@@ -90,6 +90,8 @@ export class CredentialGate implements Gate {
   private readonly underWay = new Map<number, OpenTicket>();
   private nextId = 0;
   private lookedMs = -Infinity;
+  /** Overdue answers are looked for: not where another process may be gone that would have told of them. */
+  watches = true;
   private readonly recent = new SendLog(RECENT_GRAIN_MS);
   private startedMs: number | undefined;
   private inFlight = 0;
@@ -227,7 +229,7 @@ export class CredentialGate implements Gate {
     const gapMs = nowMs - this.lookedMs;
     if (gapMs < LOOK_MS) return;
     this.lookedMs = nowMs;
-    if (gapMs > STOOD_STILL_MS) return;
+    if (gapMs > STOOD_STILL_MS || !this.watches) return;
     for (const { request, governed } of this.underWay.values()) {
       const usualMs = this.endpoints.usualMs(request.endpoint);
       const own = governed.find(({ limit }) => limit.name === OWN_LIMIT);

@@ -105,6 +105,7 @@ export class GrantPool {
 
   /** This process has the gate to itself now. */
   cancelAll(state: SharedState): void {
+    state.gate.watches = true;
     for (const { id } of this.grants.splice(0)) {
       const open = state.open.get(id);
       if (!open) continue;
@@ -153,6 +154,7 @@ export class GrantPool {
     { member, members, offsetMs }: { member: string; members: number; offsetMs: number },
   ): Grant[] {
     const granted: Grant[] = [];
+    state.gate.watches = false;
     const before = this.held;
     this.held = undefined;
     const turns = (state.turns ??= new Map());
