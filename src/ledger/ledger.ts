@@ -76,23 +76,39 @@ function withoutEnd(range: Range): Range {
 
 /**
  * Every range that nothing was read of, cut into windows no longer than `length`: for rows in any order, of which a
- * range that was begun cannot be divided. The lowest keeps its open lower bound.
+ * range that was begun cannot be divided. The lowest keeps its open lower bound. `boundsWithin`: where they meet, where
+ * their lengths differ.
  */
-export function cutIntoWindows(ledger: Ledger, length: number, unit: number): Ledger {
+export function cutIntoWindows(
+  ledger: Ledger,
+  length: number,
+  unit: number,
+  boundsWithin?: (gte: number, lt: number) => number[],
+): Ledger {
   const width = Math.max(unit, Math.floor(length / unit) * unit);
   const ranges = new Map(ledger.ranges);
   let { nextId } = ledger;
   for (const range of ledger.ranges.values()) {
-    if (!range.open || range.pages > 0 || range.cursor !== null || range.lt - range.gte <= width) continue;
+    if (!range.open || range.pages > 0 || range.cursor !== null) continue;
+    const bounds = boundsWithin?.(range.gte, range.lt) ?? evenly(range, width);
+    if (bounds.length === 0) continue;
     ranges.delete(range.id);
-    for (let { lt } = range; lt > range.gte; lt -= width) {
-      const gte = Math.max(range.gte, lt - width);
+    const starts = [range.gte, ...bounds].toReversed();
+    for (const [index, gte] of starts.entries()) {
+      const lt = starts[index - 1] ?? range.lt;
       const id = lt === range.lt ? range.id : nextId++;
       const window = newRange(id, gte, lt, unit, gte === range.gte ? range.filter.gte : gte);
       ranges.set(id, lt === range.lt && range.filter.lt === Infinity ? withoutEnd(window) : window);
     }
   }
   return { span: ledger.span, nextId, ranges };
+}
+
+/** Bounds at the same distance, from the newest down. */
+function evenly({ gte, lt }: Span, width: number): number[] {
+  const bounds: number[] = [];
+  for (let at = lt - width; at > gte; at -= width) bounds.unshift(at);
+  return bounds;
 }
 
 export function newRange(id: number, gte: number, lt: number, unit: number, filterGte: number | null): Range {

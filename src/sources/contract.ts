@@ -28,8 +28,12 @@ export type Division =
       pageRows: number;
       /** Unordered: the history is read in windows of this length, each walked to its end; without it, in one. */
       window?: number | undefined;
+      /** The same, where their lengths differ: the bounds within [gte, lt) at which they meet, lowest first. */
+      boundsWithin?: ((gte: number, lt: number) => number[]) | undefined;
       /** Where the history begins, where the stream knows better than the account. */
       start?: number | undefined;
+      /** Where it ends, exclusive, at this time of the server's clock. Default: there. */
+      end?: ((nowSeconds: number) => number) | undefined;
       /** The API is never asked without an upper bound. Default: what is newest is, so that rows ahead of its clock come. */
       bounded?: boolean | undefined;
     }

@@ -98,7 +98,7 @@ export function beginAs(
 
 function windowed(ledger: Ledger, division: Division, chain: boolean): Ledger {
   return division.kind === 'range' && division.order === 'unordered' && division.window !== undefined && !chain
-    ? cutIntoWindows(ledger, division.window, division.unit)
+    ? cutIntoWindows(ledger, division.window, division.unit, division.boundsWithin)
     : ledger;
 }
 

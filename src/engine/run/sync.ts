@@ -207,6 +207,13 @@ function watch(
   });
 }
 
+/** A stream may end before the present, or after it, by its own account. */
+function historyOf({ division }: Stream, history: { gte: number; lt: number }): { gte: number; lt: number } {
+  if (division.kind !== 'range' || division.end === undefined) return history;
+  const start = division.start ?? history.gte;
+  return { gte: Math.min(history.gte, start), lt: Math.max(Math.ceil(division.end(history.lt)), start + 1) };
+}
+
 /**
  * Opens every stream's ledger, children before their parents, and writes what begins anew: a family in one transaction,
  * or a crash between would leave children that wait for parents which are not read again.
@@ -239,7 +246,7 @@ async function planStreams(
     const opened = openStream({
       stream: reader,
       mode,
-      history,
+      history: historyOf(reader, history),
       entries: own,
       changesLost: changesLost(stream.name),
       again: askedFor(stream.name, options.again),
@@ -260,7 +267,7 @@ async function planStreams(
       context,
       writer,
       opened,
-      history,
+      historyOf(reader, history),
       () => parent()?.reader.pump(),
     );
     runs.set(stream.name, run);

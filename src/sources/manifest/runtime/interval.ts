@@ -11,6 +11,7 @@ import type { Dict } from '../templates/values.js';
 import { fields, text, valueAt, type Kit } from './kit.js';
 import { injection, type RequestParts } from './options.js';
 import { replaced } from './twins.js';
+import { clampingOf, precisionOf, stepFrom } from './windows.js';
 
 export interface Interval {
   field: string;
@@ -28,6 +29,11 @@ export interface Interval {
   isFeed: boolean;
   start(): number;
   end(): number;
+  /** The first window's beginning, and the last one's end, exclusive: what is declared, clamped as it says. */
+  begin(): number;
+  limit(nowSeconds?: number): number;
+  /** Where the window that begins here ends, in a whole that ends there. */
+  nextBound(from: number, limit: number): number;
   /** NaN where the record has none. */
   position(record: DataRecord): number;
   /** Fills in a window [from, to); both ends as the API names them. */
@@ -41,13 +47,19 @@ export interface Interval {
 export interface Window {
   from: number;
   to: number;
-  /** The window ends where the whole does, not one unit before. */
+  /** Nothing comes after it. */
   last: boolean;
 }
 
 const ISO_FORMAT = '%Y-%m-%dT%H:%M:%S.%f%z';
 
-export function interval(kit: Kit, component: JsonObject | undefined, requests: JsonObject): Interval | undefined {
+/** `isReport`: the API answers for the window, and its rows do not tell where in it they lie. */
+export function interval(
+  kit: Kit,
+  component: JsonObject | undefined,
+  requests: JsonObject,
+  isReport = false,
+): Interval | undefined {
   if (!component) return undefined;
   const own = replaced(kit, component);
   if (own['type'] !== 'DatetimeBasedCursor') return undefined;
@@ -57,14 +69,12 @@ export function interval(kit: Kit, component: JsonObject | undefined, requests: 
     ...(Array.isArray(own['cursor_datetime_formats']) ? own['cursor_datetime_formats'].map(String) : []),
     format,
   ];
-  const duration = (name: string) => {
+  const delta = (name: string) => {
     const value = own[name];
     if (typeof value !== 'string' || value === '') return undefined;
     const rendered = text(kit, own, value)({});
     try {
-      const parsed = parseDuration(rendered);
-      // A month is a window of 30 days: the engine needs a length, and shorter windows lose nothing.
-      return parsed.ms / 1000 + parsed.months * 30 * 86_400;
+      return parseDuration(rendered);
     } catch (error) {
       if (!(error instanceof DateTextError)) throw error;
       throw new ConfigError(`${name} is no duration`, {
@@ -76,6 +86,11 @@ export function interval(kit: Kit, component: JsonObject | undefined, requests: 
       });
     }
   };
+  /** In seconds, a month as 30 days: where a length is needed and no date. */
+  const duration = (name: string) => {
+    const found = delta(name);
+    return found && found.ms / 1000 + found.months * 30 * 86_400;
+  };
   const bound = (value: Json | undefined, name: string): number | undefined =>
     value === undefined ? undefined : boundOf(kit, own, value, format, name);
   const startOption = injection(kit, fields(own, 'start_time_option'));
@@ -85,7 +100,15 @@ export function interval(kit: Kit, component: JsonObject | undefined, requests: 
   const used = JSON.stringify(requests);
   const path = field.split(/[./]/);
   const granularity = duration('cursor_granularity');
-  const unitSeconds = Math.max(1, Math.round(granularity ?? 1));
+  const step = delta('step');
+  const clamping = clampingOf(fields(own, 'clamping'));
+  // Dates that tell times more finely than the granularity would leave a hole before each window.
+  const hasHoles = step !== undefined && granularity !== undefined && granularity > precisionOf(format);
+  if (hasHoles)
+    kit.notes.add(
+      `${placeOf(kit.manifest, own)}: cursor_granularity ${String(own['cursor_granularity'])} is coarser than the dates that are sent; windows are asked for without the holes that this leaves`,
+    );
+  const unitSeconds = Math.max(1, Math.round(hasHoles ? precisionOf(format) : (granularity ?? 1)));
   const write = (seconds: number) => formatWith(PyDate.ofEpoch(Math.floor(seconds * 1000 + 1e-6)), format);
   const read = (value: unknown): number => {
     if (typeof value !== 'string' && typeof value !== 'number') return Number.NaN;
@@ -100,12 +123,21 @@ export function interval(kit: Kit, component: JsonObject | undefined, requests: 
     return Math.floor(parsed / 1000);
   };
   // Below a minute the bound itself is asked for: an API that excludes it would lose what lies on it, one that includes
-  // it says it twice.
-  const isCoarse = granularity !== undefined && granularity >= 60;
-  const ends = ({ from, to, last }: Window) => ({
-    start: write(from),
-    end: write(last || !isCoarse ? to : Math.max(from, to - granularity)),
+  // it says it twice. A report is another one for another window.
+  const isExact = granularity !== undefined && !hasHoles && (granularity >= 60 || isReport);
+  const gap = isExact ? granularity : 0;
+  const ends = ({ from, to }: Window) => ({
+    start: write(clamping ? clamping.floor(from) : from),
+    end: write(Math.max(from, to - gap)),
   });
+  const start = () => bound(own['start_datetime'], 'start_datetime') ?? 0;
+  const end = (now = kit.clock.now() / 1000) => bound(own['end_datetime'], 'end_datetime') ?? now;
+  const begin = () => (clamping ? clamping.ceil(start()) : start());
+  const limit = (now?: number) => {
+    if (clamping) return clamping.floor(end(now));
+    const at = Math.floor(end(now));
+    return isExact ? Math.floor(at / gap) * gap + gap : at;
+  };
   return {
     field,
     unitSeconds,
@@ -115,8 +147,17 @@ export function interval(kit: Kit, component: JsonObject | undefined, requests: 
     hasEnd: endOption !== undefined || used.includes(endName),
     clientSide: own['is_client_side_incremental'] === true,
     isFeed: own['is_data_feed'] === true,
-    start: () => bound(own['start_datetime'], 'start_datetime') ?? 0,
-    end: () => bound(own['end_datetime'], 'end_datetime') ?? kit.clock.now() / 1000,
+    start,
+    end,
+    begin,
+    limit,
+    nextBound(from, to) {
+      if (!step) return to;
+      const next = stepFrom(from, step);
+      const clamped = clamping ? clamping.ceil(next) : next;
+      // What would be left for a window of its own is part of the last one, as in Airbyte.
+      return clamped > from && clamped < to - gap ? clamped : to;
+    },
     position: (record) => read(Object.hasOwn(record, field) ? record[field] : valueAt(record, path)),
     apply(parts, window) {
       const { start, end } = ends(window);

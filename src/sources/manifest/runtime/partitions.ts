@@ -159,9 +159,14 @@ export function partitionOf(slice: string | undefined): Partition {
   return { fields: own, extra };
 }
 
+/** Extra fields are asked for by name; a slice that is written out as a whole shows its own alone. */
+export function withExtras(slice: Dict, extras: Value): Dict {
+  return Object.defineProperty(slice, 'extra_fields', { value: extras, enumerable: false }) as Dict;
+}
+
 /** What templates see of a partition. */
 export function scopeOf(partition: Partition): Dict {
-  return { ...(partition.fields as Dict), extra_fields: partition.extra as Value };
+  return withExtras({ ...(partition.fields as Dict) }, partition.extra as Value);
 }
 
 export function merged(a: Partition, b: Partition): Partition {

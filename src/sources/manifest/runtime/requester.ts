@@ -42,7 +42,6 @@ export function requester(kit: Kit, component: JsonObject): Requester {
       'use HttpRequester, or a twin that replaces it',
     );
   const ownBase = text(kit, own, own['url_base'] ?? own['url'] ?? '');
-  const base = (scope: Scope) => rebased(ownBase(scope), kit.baseUrl);
   const path = text(kit, own, own['path'] ?? '');
   const params = mapping(kit, own, own['request_parameters']);
   const headers = headerMapping(kit, own, own['request_headers']);
@@ -56,7 +55,7 @@ export function requester(kit: Kit, component: JsonObject): Requester {
   return {
     component: own,
     endpoint: endpointOf(own),
-    base: safely(() => base({})),
+    base: safely(() => rebased(ownBase({}), kit.baseUrl)),
     parts(scope) {
       const parts = emptyParts();
       Object.assign(parts.params, params(scope));
@@ -67,9 +66,13 @@ export function requester(kit: Kit, component: JsonObject): Requester {
       return parts;
     },
     finish(parts, scope, pagePath) {
-      const from = base(scope);
+      const from = ownBase(scope);
       const joined = endpointUrl(from, pagePath || path(scope).replace(/^\/+/, ''));
-      const address = followable(joined, from, Boolean(pagePath) || !isLiteral, placeOf(kit.manifest, own));
+      const isGiven = Boolean(pagePath) || !isLiteral;
+      // The path is the API's own; a server that stands in for the API gets it below its own.
+      const isOwn = originOf(joined) === originOf(from);
+      const target = isOwn ? rebased(joined, kit.baseUrl) : joined;
+      const address = followable(target, kit.baseUrl ?? from, isGiven, placeOf(kit.manifest, own));
       const [place = '', fragment] = address.split('#');
       const query = queryOf(parts.params, new URL(address).searchParams);
       const asked = query === '' ? place : place + (place.includes('?') ? '&' : '?') + query;
@@ -89,6 +92,8 @@ export function requester(kit: Kit, component: JsonObject): Requester {
     },
   };
 }
+
+const originOf = (address: string) => (URL.canParse(address) ? new URL(address).origin : address);
 
 function safely(read: () => string): string {
   try {

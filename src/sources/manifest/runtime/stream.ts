@@ -7,12 +7,11 @@ import type { Division, Follow, Page, PageRequest, Slice, Stream } from '../../c
 import { primaryKeyOf } from '../catalog.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { nameOf } from '../streams.js';
-import type { Dict } from '../templates/values.js';
 import { FILE_REFERENCE, FILE_REFERENCE_SCHEMA, fileFetcher, type FetchFiles } from './files.js';
 import type { GroupLock } from './group-lock.js';
 import { interval, type Interval, type Window } from './interval.js';
 import { asyncRetriever, isAsync } from './async-retriever.js';
-import { fields, type Kit } from './kit.js';
+import { fields, list, text, type Kit } from './kit.js';
 import type { PageCache } from './page-cache.js';
 import { partitionStream } from './partition-walk.js';
 import {
@@ -22,6 +21,7 @@ import {
   scopeOf,
   sliceText,
   WHOLE,
+  withExtras,
   type ParentConfig,
   type Partition,
   type Router,
@@ -74,10 +74,15 @@ export function declarativeStream(
   const retrieve = isAsync(component)
     ? asyncRetriever(kit, json, component, schema, parts.retrieverParts)
     : retriever(kit, json, component, schema, parts.retrieverParts);
-  const time = interval(kit, fields(json, 'incremental_sync'), {
-    requester: component['requester'] ?? component['creation_requester'] ?? null,
-    router: component['partition_router'] ?? null,
-  } as JsonObject);
+  const time = interval(
+    kit,
+    fields(json, 'incremental_sync'),
+    {
+      requester: component['requester'] ?? component['creation_requester'] ?? null,
+      router: component['partition_router'] ?? null,
+    } as JsonObject,
+    isReport(kit, json, schema),
+  );
   const routing = router(kit, component['partition_router']);
   const key = primaryKeyOf(json);
   // A key inside an object is no column: such rows are told apart by the page that they came on.
@@ -103,6 +108,20 @@ export function declarativeStream(
     selfAdmitting: parentOf(routing)?.parent.firstAnswerIn !== undefined,
     page: lock ? (request) => lock.during(name, () => read(request)) : read,
   };
+}
+
+/** Whether the cursor's field is none that the API sends: it is made from the window, or not there at all. */
+function isReport(kit: Kit, json: JsonObject, schema: () => JsonObject): boolean {
+  const sync = fields(json, 'incremental_sync');
+  if (!sync) return false;
+  const field = text(kit, sync, sync['cursor_field'] ?? '')({});
+  const isMade = list(json, 'transformations')
+    .flatMap((each) => (each['type'] === 'AddFields' ? list(each, 'fields') : []))
+    .some(({ path }) => Array.isArray(path) && path.join('.') === field);
+  const properties = fields(schema(), 'properties');
+  return (
+    isMade || (properties !== undefined && Object.keys(properties).length > 1 && !(field.split('.')[0]! in properties))
+  );
 }
 
 /** A key that the schema leaves out is a column all the same. */
@@ -136,7 +155,7 @@ function divisionOf(
 ): Division {
   const pageRows = retrieve.paginator.pageSize ?? PAGE_ROWS;
   if (routing.kind !== 'none') {
-    const timed = time?.hasStart ? { position: time.position, start: Math.floor(time.start()) } : {};
+    const timed = time?.hasStart ? { position: time.position, start: Math.floor(time.begin()) } : {};
     const single = parentOf(routing);
     if (single) {
       const { parent, lists } = single;
@@ -174,7 +193,9 @@ function divisionOf(
       pageRows,
       order: order ?? 'unordered',
       window: time.hasEnd ? time.stepSeconds : undefined,
-      start: Math.floor(time.start()),
+      boundsWithin: (gte, lt) => boundsWithin(time, gte, lt),
+      start: Math.floor(time.begin()),
+      end: time.limit,
       bounded: true,
       moves: MOVING_FIELD.test(time.field),
       position: time.position,
@@ -184,6 +205,13 @@ function divisionOf(
     return { kind: 'numbered', pageRows };
   reader.walksWindows = true;
   return { kind: 'chain', pageRows };
+}
+
+/** Where the declared windows meet. */
+function boundsWithin(time: Interval, gte: number, lt: number): number[] {
+  const bounds: number[] = [];
+  for (let at = time.nextBound(gte, lt); at < lt; at = time.nextBound(at, lt)) bounds.push(at);
+  return bounds;
 }
 
 function followOf(division: Division, time: Interval | undefined, routing: Router): Follow {
@@ -337,7 +365,8 @@ class StreamReader {
     token: Json,
     window: Window | undefined,
   ): Promise<PageOutput> {
-    const slice: Dict = { ...scopeOf(partition), ...(window && this.time ? this.time.slice(window) : {}) };
+    const own = scopeOf(partition);
+    const slice = withExtras({ ...own, ...(window && this.time ? this.time.slice(window) : {}) }, own['extra_fields']!);
     return this.retrieve.page({
       slice,
       token,
@@ -355,11 +384,11 @@ class StreamReader {
   private window(request: PageRequest, walk: Walk): Window | undefined {
     const { time } = this;
     if (!time) return undefined;
-    const start = Math.floor(time.start());
+    const start = Math.floor(time.begin());
     const from = walk.w ?? Math.max(request.gte ?? start, start);
     if (request.lt !== null) return { from, to: request.lt, last: false };
-    const end = walk.e ?? Math.floor(time.end());
-    const to = time.stepSeconds !== undefined && time.hasEnd ? Math.min(end, from + time.stepSeconds) : end;
+    const end = walk.e ?? time.limit();
+    const to = time.hasEnd ? Math.min(end, time.nextBound(from, end)) : end;
     return { from: Math.min(from, to), to, last: to === end };
   }
 
@@ -369,7 +398,7 @@ class StreamReader {
       window !== undefined &&
       request.lt === null &&
       (request.slice !== undefined || this.walksWindows || request.gte === null);
-    const place = isWalking ? { w: window.from, e: walk.e ?? (window.last ? window.to : Math.floor(time!.end())) } : {};
+    const place = isWalking ? { w: window.from, e: walk.e ?? (window.last ? window.to : time!.limit()) } : {};
     const isOver =
       time?.isFeed &&
       window !== undefined &&
