@@ -120,7 +120,8 @@ function isReport(kit: Kit, json: JsonObject, schema: () => JsonObject): boolean
     .some(({ path }) => Array.isArray(path) && path.join('.') === field);
   const properties = fields(schema(), 'properties');
   return (
-    isMade || (properties !== undefined && Object.keys(properties).length > 1 && !(field.split('.')[0]! in properties))
+    isMade ||
+    (properties !== undefined && Object.keys(properties).length > 1 && !Object.hasOwn(properties, field.split('.')[0]!))
   );
 }
 
