@@ -29,13 +29,9 @@ export {
   maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema,
   type AppSchema,
 } from './fleet/scheduler/cap.js';
-export {
-  LeaseLostError,
-  Scheduler,
-  type ClaimedTask,
-  type NewTask,
-  type Settlement,
-} from './fleet/scheduler/scheduler.js';
+export { Scheduler } from './fleet/scheduler/scheduler.js';
+export { LeaseLostError } from './fleet/scheduler/scheduler-errors.js';
+export type { ClaimedTask, NewTask, Settlement } from './fleet/scheduler/task.js';
 export { Worker, type TaskHandler, type WorkerEvent, type WorkerOptions } from './fleet/scheduler/worker.js';
 export { segmentCountFromDensity } from './ledger/density.js';
 export { VERSION } from './base/version.js';

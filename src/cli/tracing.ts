@@ -7,7 +7,7 @@ import type { Span, Tracer } from '@opentelemetry/api';
 import { ConfigError, messageOf } from '../base/errors.js';
 import { redact } from '../base/log.js';
 import type { RunEvent } from '../engine/report/events.js';
-import type { ClaimedTask } from '../fleet/scheduler/scheduler.js';
+import type { ClaimedTask } from '../fleet/scheduler/task.js';
 import { VERSION } from '../base/version.js';
 
 export interface Tracing {

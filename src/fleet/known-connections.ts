@@ -14,7 +14,8 @@ import { CONNECTORS } from '../sources/registry.js';
 import { readFile, type Coordination, type CoordinationFlags } from './coordination.js';
 import { assertCadence, secondsOf, type Cadence } from './scheduler/cadence.js';
 import type { AppSchema } from './scheduler/cap.js';
-import type { ConnectionSetup, Scheduler } from './scheduler/scheduler.js';
+import type { Scheduler } from './scheduler/scheduler.js';
+import type { ConnectionSetup } from './scheduler/task.js';
 
 export interface KnownConnection extends ConnectionSetup {
   cadence: Cadence | undefined;
@@ -99,7 +100,7 @@ export async function announce(
   const { file, config } = loaded;
   const origin = `${hostname()}:${path.resolve(file)}`;
   await scheduler.setFloor(config.concurrency_floor);
-  await scheduler.keepEnded(secondsOf(config.ended_tasks_kept, 'ended_tasks_kept'));
+  await scheduler.upkeep.keepEnded(secondsOf(config.ended_tasks_kept, 'ended_tasks_kept'));
   const kept = await declareLimits(scheduler, config.apps);
   for (const { cadence, priority, ...setup } of known) {
     await scheduler.define(setup);

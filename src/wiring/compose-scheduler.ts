@@ -12,7 +12,7 @@ import type { RunEvent } from '../engine/report/events.js';
 import type { Coordination, CoordinationFlags } from '../fleet/coordination.js';
 import { findConnection } from '../fleet/known-connections.js';
 import type { Executor } from '../fleet/scheduler/executor.js';
-import type { ClaimedTask } from '../fleet/scheduler/scheduler.js';
+import type { ClaimedTask } from '../fleet/scheduler/task.js';
 import { Worker, type WorkerEvent } from '../fleet/scheduler/worker.js';
 import type { ConnectionAccess } from '../fleet/tasks/access.js';
 import { taskHandler } from '../fleet/tasks/handler.js';

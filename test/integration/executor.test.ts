@@ -8,7 +8,8 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { restateBinary, RestateServer } from '../../bench/lib/restate.js';
 import { connect } from '../../src/postgres/connect.js';
-import { LeaseLostError, Scheduler } from '../../src/fleet/scheduler/scheduler.js';
+import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
+import { LeaseLostError } from '../../src/fleet/scheduler/scheduler-errors.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { until } from '../patience.js';
 import { freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';
@@ -52,7 +53,7 @@ describe('adoption', () => {
     expect(await scheduler.claim('dispatcher', 5)).toEqual([]);
     expect(await scheduler.complete([mine!])).toEqual([true]);
     expect(await scheduler.claim('dispatcher', 5)).toHaveLength(1);
-    expect(await scheduler.reconcile()).toBe(0);
+    expect(await scheduler.upkeep.reconcile()).toBe(0);
   });
 
   test('a task of a worker that died is given back, and what was delivered before finds nothing', async () => {

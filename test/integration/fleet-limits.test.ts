@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
 import { WebhookInbox } from '../../src/fleet/scheduler/inbox.js';
-import { Scheduler, type NewTask } from '../../src/fleet/scheduler/scheduler.js';
+import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
+import type { NewTask } from '../../src/fleet/scheduler/task.js';
 import { Worker } from '../../src/fleet/scheduler/worker.js';
 import { taskOf } from '../../src/fleet/tasks/kinds.js';
 import { seededRandom } from '../../src/base/random.js';
@@ -165,11 +166,11 @@ describe('upkeep', () => {
       { connection: 'c1100', kind: 'k' },
     ]);
     await scheduler.pool.query(`update _headrace.partition set ready = false, running = 4 where id in ('c0', 'c1100')`);
-    await scheduler.recount(systemClock, never);
+    await scheduler.upkeep.recount(systemClock, never);
     expect(await scheduler.claim('w', 10)).toHaveLength(2);
     await scheduler.pool.query(`update _headrace.partition set running = 4 where id = 'c0'`);
-    await scheduler.recount(systemClock, never);
-    expect(await scheduler.reconcile()).toBe(1);
+    await scheduler.upkeep.recount(systemClock, never);
+    expect(await scheduler.upkeep.reconcile()).toBe(1);
   });
 
   test('ended tasks are kept for as long as was set', async () => {
@@ -180,8 +181,8 @@ describe('upkeep', () => {
     await scheduler.pool.query(
       `update _headrace.task set state = 'done', ended_at = now() - interval '2 hours' where state = 'queued'`,
     );
-    await scheduler.keepEnded(3_600);
-    await scheduler.prune(systemClock, never);
+    await scheduler.upkeep.keepEnded(3_600);
+    await scheduler.upkeep.prune(systemClock, never);
     const [left] = await scheduler.pool.query('select count(*)::int as n from _headrace.task');
     expect(left!['n']).toBe(400);
   });

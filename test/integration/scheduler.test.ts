@@ -3,7 +3,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.js';
 import { ConfigError } from '../../src/base/errors.js';
 import { connect } from '../../src/postgres/connect.js';
-import { LeaseLostError, Scheduler, type NewTask } from '../../src/fleet/scheduler/scheduler.js';
+import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
+import type { NewTask } from '../../src/fleet/scheduler/task.js';
+import { LeaseLostError } from '../../src/fleet/scheduler/scheduler-errors.js';
 import { freshDatabase } from '../support.js';
 
 let database: Awaited<ReturnType<typeof freshDatabase>>;
@@ -209,7 +211,7 @@ describe('ends', () => {
     await scheduler.pool.query(
       `insert into _headrace.webhook_event (connection_id, event_id, body, handled_at) values ('a', '1', '{}', now() - interval '41 days'), ('a', '2', '{}', now()), ('a', '3', '{}', null)`,
     );
-    await scheduler.prune(systemClock, new AbortController().signal);
+    await scheduler.upkeep.prune(systemClock, new AbortController().signal);
     expect(
       (await scheduler.pool.query('select state from _headrace.task order by 1')).map((row) => row['state']),
     ).toEqual(['dead', 'queued']);
@@ -318,10 +320,10 @@ describe('ends', () => {
     await scheduler.pool.query('update _headrace.partition set running = 5, ready = false');
     await scheduler.pool.query('update _headrace.connection set running = 1, head = null');
     expect(await claimed(5)).toEqual([]);
-    expect(await scheduler.reconcile()).toBe(2);
+    expect(await scheduler.upkeep.reconcile()).toBe(2);
     await audit();
     expect(await claimed(5)).toHaveLength(3);
-    expect(await scheduler.reconcile()).toBe(0);
+    expect(await scheduler.upkeep.reconcile()).toBe(0);
   });
 
   test('a flag that promises what is not there is put right by the claim that met it', async () => {

@@ -7,7 +7,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Pool } from '../../src/postgres/pool.js';
 import { seededRandom } from '../../src/base/random.js';
 import { nextDue, type Cadence } from '../../src/fleet/scheduler/cadence.js';
-import { LeaseLostError, Scheduler, type ClaimedTask } from '../../src/fleet/scheduler/scheduler.js';
+import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
+import type { ClaimedTask } from '../../src/fleet/scheduler/task.js';
+import { LeaseLostError } from '../../src/fleet/scheduler/scheduler-errors.js';
 import { freshDatabase } from '../support.js';
 
 const HOUR = 3_600_000;
@@ -237,7 +239,7 @@ test(`${HOURS} hours of schedules, failures and deaths`, async () => {
     if (![...simulation.deaths.values()].some((death) => Math.abs(death - atMs) < 3 * HOUR))
       expect(start!.atMs - atMs).toBeLessThan(HOUR);
   }
-  expect(await api.reconcile()).toBe(0);
+  expect(await api.upkeep.reconcile()).toBe(0);
   const left = await pool.query(
     `select count(*) as n from _headrace.task where connection_id in ('batch', 'small') and state <> 'done' and not (state = 'dead' and failures >= 8)`,
   );

@@ -10,7 +10,7 @@ import {
 } from '../../wiring/compose-scheduler.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
 import { listTasks, type TaskView } from '../../fleet/scheduler/overview.js';
-import type { Control, Scope } from '../../fleet/scheduler/scheduler.js';
+import type { Control, Scope } from '../../fleet/scheduler/task.js';
 import { duration, json, note, out, table } from '../terminal/output.js';
 
 type Flags = CoordinationFlags & { json?: boolean };

@@ -8,7 +8,7 @@ import { systemClock } from '../../base/clock.js';
 import { ConfigError } from '../../base/errors.js';
 import { redact } from '../../base/log.js';
 import type { RunEvent } from '../../engine/report/events.js';
-import type { ClaimedTask } from '../../fleet/scheduler/scheduler.js';
+import type { ClaimedTask } from '../../fleet/scheduler/task.js';
 import type { WorkerEvent } from '../../fleet/scheduler/worker.js';
 import { note } from './output.js';
 import type { Tracing } from '../tracing.js';

@@ -4,7 +4,7 @@
  * to a process elsewhere (executors/). There it is adopted: a new attempt of a worker with a lease of its own, so that
  * whatever is delivered twice, late or after a crash is run once, and counts against the same caps.
  */
-import type { ClaimedTask, Settlement } from './scheduler.js';
+import type { ClaimedTask, Settlement } from './task.js';
 
 export interface TaskContext {
   /**

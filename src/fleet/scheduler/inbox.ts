@@ -1,5 +1,6 @@
 /** Events that webhooks brought: stored before they are answered, each once. */
-import type { NewTask, Scheduler } from './scheduler.js';
+import type { Scheduler } from './scheduler.js';
+import type { NewTask } from './task.js';
 
 export interface StoredEvent {
   id: string;

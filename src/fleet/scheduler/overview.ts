@@ -1,6 +1,6 @@
 /** What people and machines are shown of the scheduler. Read only. */
 import type { Pool } from '../../postgres/pool.js';
-import type { TaskState } from './scheduler.js';
+import type { TaskState } from './task.js';
 
 export interface AppView {
   app: string;

@@ -4,109 +4,35 @@
  * number of processes agree.
  */
 import type pg from 'pg';
-import type { Clock } from '../../base/clock.js';
-import { codeOf, ConfigError, HeadraceError } from '../../base/errors.js';
+import { ConfigError } from '../../base/errors.js';
 import { connect, type PostgresTarget } from '../../postgres/connect.js';
 import { migrate } from '../../postgres/migrations.js';
 import { Pool } from '../../postgres/pool.js';
 import { assertCadence, nextDue, type Cadence } from './cadence.js';
 import { maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema, persistedCap, type AppSchema } from './cap.js';
-
-/** A task to be enqueued. */
-export interface NewTask {
-  connection: string;
-  kind: string;
-  payload?: unknown;
-  /** One that waits under the same key is joined instead of a second one made. */
-  key?: string | undefined;
-  parent?: number | undefined;
-  /** No other exclusive task of the connection runs at the same time. */
-  exclusive?: boolean | undefined;
-  /** Higher goes first, within its partition; each step counts as a minute of waiting. */
-  priority?: number | undefined;
-  runAt?: Date | undefined;
-  maxAttempts?: number | undefined;
-}
-
-/** A task that a worker was given. */
-export interface ClaimedTask {
-  id: number;
-  /** The fence: what an earlier attempt says is refused. */
-  attempt: number;
-  kind: string;
-  payload: Record<string, unknown>;
-  connection: string;
-  partition: string;
-  parent: number | null;
-  key: string | null;
-  failures: number;
-}
-
-export type TaskRef = Pick<ClaimedTask, 'id' | 'attempt'>;
-
-export type TaskState = 'queued' | 'delayed' | 'paused' | 'running' | 'done' | 'dead' | 'cancelled';
-
-/** What a worker is asked to do with a task of its own: end it, keep it for a resume, or give it back. */
-export type Stop = 'cancel' | 'pause' | 'yield';
-
-export interface WorkerInfo {
-  id: string;
-  host: string;
-  pid: number;
-  version: string;
-  slots: number;
-  /** Key of the advisory lock that a session of the worker holds for as long as it lives. */
-  presence?: number | undefined;
-}
-
-export interface TaskError {
-  code: string;
-  message: string;
-  next?: string | undefined;
-}
-
-/** What a worker says of a task that it no longer runs. */
-export type Settlement =
-  | { state: 'done'; result?: unknown }
-  /** Again, without counting a failure. */
-  | { state: 'again'; runAt?: Date | undefined; result?: unknown }
-  | { state: 'failed'; error: TaskError; runAt?: Date | undefined }
-  /** No retry can help. */
-  | { state: 'dead'; error: TaskError };
-
-export interface ConnectionSetup {
-  id: string;
-  partition: string;
-  app: string;
-  limit: AppSchema['rateLimit'];
-  /** `max_concurrent_processes_per_connection`. */
-  maxConcurrent: number;
-}
-
-export type Scope = 'task' | 'connection' | 'partition';
-export type Control = 'pause' | 'resume' | 'cancel' | 'retry';
+import { describeRefusal } from './scheduler-errors.js';
+import type {
+  ClaimedTask,
+  ConnectionSetup,
+  Control,
+  NewTask,
+  Scope,
+  Settlement,
+  Stop,
+  TaskError,
+  TaskRef,
+  TaskState,
+  WorkerInfo,
+} from './task.js';
+import { Upkeep } from './upkeep.js';
 
 /** `headrace.now` where a simulation sets it. */
 const NOW_MS = `(extract(epoch from _headrace.now()) * 1000)::float8`;
 /** Channel on which new work is hinted at; polling is the truth. */
 export const TASKS_CHANNEL = 'headrace_tasks';
-/** SQLSTATE of a worker whose lease ran out. */
-const NO_LEASE = 'HR001';
-const ENDED_TASKS_KEPT_SECONDS = 7 * 86_400;
-/** One worker counts again this often, and a little earlier counts as a minute. */
-const RECOUNT_SECONDS = 50;
-/** Partitions looked at by one statement, and the pause after it: others' statements go between. */
-const RECOUNT_STEP = 500;
-const RECOUNT_PAUSE_MS = 20;
-/** Of flags, a minute. */
-const RECOUNT_WORK_MS = 1_000;
-/** Rows deleted by one statement. */
-const PRUNE_STEP = 1_000;
-/** Longer than any sender repeats an event. */
-const HANDLED_EVENTS_KEPT = '40 days';
-
-/** The scheduler: tasks, partitions and workers, decided by functions of the database. */
 export class Scheduler {
+  readonly upkeep = new Upkeep((sql, parameters) => this.call(sql, parameters));
+
   constructor(readonly pool: Pool) {}
 
   /** Opens the coordination database and brings its layout up to date. */
@@ -343,14 +269,6 @@ export class Scheduler {
     }
   }
 
-  /** For how long tasks that ended are kept; dead letters stay. */
-  async keepEnded(seconds: number): Promise<void> {
-    await this.call(
-      `insert into _headrace.setting (name, value) values ('ended_tasks_kept_seconds', $1) on conflict (name) do update set value = excluded.value`,
-      [JSON.stringify(seconds)],
-    );
-  }
-
   /**
    * Whether a task waits that could begin but for a slot. `partition`: one whose room counts too, since what runs there
    * gives it back.
@@ -452,81 +370,6 @@ export class Scheduler {
     });
   }
 
-  /** Counts all counters again, and looks at all flags; returns how many counters were wrong. */
-  async reconcile(): Promise<number> {
-    const wrong = await this.recountCounters();
-    for (let after: string | null = ''; after !== null;) after = await this.recheckFlags(after);
-    return wrong;
-  }
-
-  /**
-   * The same in small steps, by one worker a minute: all counters, and as many flags as a second of work allows. The
-   * next one goes on where this ended.
-   */
-  async recount(clock: Clock, signal: AbortSignal): Promise<void> {
-    const [turn] = await this.call<{ after: string }>(
-      `insert into _headrace.setting as s (name, value) values ('recount', jsonb_build_object('at', extract(epoch from _headrace.now()), 'after', ''))
-       on conflict (name) do update set value = s.value || jsonb_build_object('at', extract(epoch from _headrace.now()))
-         where (s.value->>'at')::float8 < extract(epoch from _headrace.now()) - $1
-       returning value->>'after' as after`,
-      [RECOUNT_SECONDS],
-    );
-    if (!turn) return;
-    await this.recountCounters();
-    let after: string | null = turn.after;
-    for (let workedMs = 0; workedMs < RECOUNT_WORK_MS && after !== null && !signal.aborted;) {
-      const startedMs = clock.monotonic();
-      after = await this.recheckFlags(after);
-      workedMs += clock.monotonic() - startedMs;
-      await clock.sleep(RECOUNT_PAUSE_MS, signal);
-    }
-    await this.call(
-      `update _headrace.setting set value = value || jsonb_build_object('after', $1::text) where name = 'recount'`,
-      [after ?? ''],
-    );
-  }
-
-  private async recountCounters(): Promise<number> {
-    let wrong = 0;
-    for (const { id } of await this.call<{ id: string }>('select id from _headrace.miscounted() as m(id)'))
-      wrong += await this.recountPartition(id);
-    return wrong;
-  }
-
-  /** Flags of the next partitions; where to go on, null at the end. */
-  private async recheckFlags(after: string): Promise<string | null> {
-    const [step] = await this.call<{ last: string | null; found: string[] }>(
-      'select last, found from _headrace.stale($1, $2)',
-      [after, RECOUNT_STEP],
-    );
-    for (const id of step!.found) await this.recountPartition(id);
-    return step!.last;
-  }
-
-  private async recountPartition(id: string): Promise<number> {
-    return (await this.call<{ n: number }>('select _headrace.reconcile($1) as n', [id]))[0]!.n;
-  }
-
-  /** Forgets tasks that ended long ago, and events that were handled long ago, in small steps. Dead letters stay. */
-  async prune(clock: Clock, signal: AbortSignal): Promise<void> {
-    const [kept] = await this.call<{ value: number }>(
-      `select value from _headrace.setting where name = 'ended_tasks_kept_seconds'`,
-    );
-    const olds = [
-      `delete from _headrace.webhook_event where ctid = any (array(
-         select ctid from _headrace.webhook_event where handled_at < _headrace.now() - interval '${HANDLED_EVENTS_KEPT}' limit ${PRUNE_STEP}))
-       returning 1 as gone`,
-      `delete from _headrace.task where id in (
-         select id from _headrace.task where ended_at < _headrace.now() - make_interval(secs => ${Number(kept?.value ?? ENDED_TASKS_KEPT_SECONDS)})
-           and state in ('done', 'cancelled') order by ended_at limit ${PRUNE_STEP})
-       returning 1 as gone`,
-    ];
-    for (const old of olds) {
-      while (!signal.aborted && (await this.call(old)).length === PRUNE_STEP)
-        await clock.sleep(RECOUNT_PAUSE_MS, signal);
-    }
-  }
-
   close(): Promise<void> {
     return this.pool.close();
   }
@@ -547,42 +390,7 @@ export class Scheduler {
     try {
       return within ? (await within.query<Row>(sql, parameters)).rows : await this.pool.query<Row>(sql, parameters);
     } catch (error) {
-      throw describe(error);
+      throw describeRefusal(error);
     }
-  }
-}
-
-/** The lease of a worker ran out: what it runs belongs to others by now. */
-export class LeaseLostError extends HeadraceError {
-  readonly exitCode = 1;
-}
-
-function describe(error: unknown): unknown {
-  const cause = (error as { cause?: unknown }).cause ?? error;
-  const message = cause instanceof Error ? cause.message : String(cause);
-  switch (codeOf(cause)) {
-    case NO_LEASE:
-      return new LeaseLostError(message, {
-        code: 'lease_lost',
-        found: 'others took over its tasks',
-        next: 'join again as a new worker',
-        cause,
-      });
-    case 'HR002':
-      return new ConfigError(message, {
-        code: 'unknown_connection',
-        expected: 'a connection that the scheduler knows',
-        next: 'name it in headrace.yaml and start headrace serve once',
-        cause,
-      });
-    case 'HR003':
-      return new ConfigError(message, {
-        code: 'connection_busy',
-        expected: 'no running task while it moves to another partition or is deleted',
-        next: 'pause the connection first',
-        cause,
-      });
-    default:
-      return error;
   }
 }

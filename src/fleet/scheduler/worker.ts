@@ -10,15 +10,9 @@ import { redact } from '../../base/log.js';
 import { connect, type PostgresTarget } from '../../postgres/connect.js';
 import type { Random } from '../../base/random.js';
 import type { TaskHandler } from './executor.js';
-import {
-  LeaseLostError,
-  TASKS_CHANNEL,
-  type ClaimedTask,
-  type Scheduler,
-  type Settlement,
-  type Stop,
-  type WorkerInfo,
-} from './scheduler.js';
+import { TASKS_CHANNEL, type Scheduler } from './scheduler.js';
+import type { ClaimedTask, Settlement, Stop, WorkerInfo } from './task.js';
+import { LeaseLostError } from './scheduler-errors.js';
 
 export type { TaskContext, TaskHandler } from './executor.js';
 
@@ -339,11 +333,11 @@ export class Worker {
     await clock.sleep(RECOUNT_MS * random.next(), this.over.signal);
     while (!this.over.signal.aborted) {
       // Another worker does it, or the next turn.
-      await scheduler.recount(clock, this.over.signal).catch(() => {});
+      await scheduler.upkeep.recount(clock, this.over.signal).catch(() => {});
       await housekeeping?.().catch(() => {});
       if (clock.monotonic() >= pruneMs) {
         pruneMs = clock.monotonic() + PRUNE_MS;
-        await scheduler.prune(clock, this.over.signal).catch(() => {});
+        await scheduler.upkeep.prune(clock, this.over.signal).catch(() => {});
       }
       await clock.sleep(RECOUNT_MS, this.over.signal);
     }

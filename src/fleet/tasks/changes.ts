@@ -6,7 +6,7 @@ import type { Batch } from '../../destinations/contract.js';
 import { LIMITS } from '../../base/bounds.js';
 import { targetsOf } from '../../engine/read/context.js';
 import type { WebhookInbox } from '../scheduler/inbox.js';
-import type { Settlement } from '../scheduler/scheduler.js';
+import type { Settlement } from '../scheduler/task.js';
 import { withOpened, type ConnectionAccess } from './access.js';
 
 /** Until it looks again whether the task that handles these events already has ended. */

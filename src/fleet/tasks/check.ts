@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.js';
 import { targetsOf } from '../../engine/read/context.js';
 import { verifyAgainstApi, verifyLedger } from '../../engine/run/verify.js';
 import type { Random } from '../../base/random.js';
-import type { Settlement } from '../scheduler/scheduler.js';
+import type { Settlement } from '../scheduler/task.js';
 import { withOpened, type ConnectionAccess } from './access.js';
 
 export function checkTask(access: ConnectionAccess, signal: AbortSignal): Promise<Settlement> {

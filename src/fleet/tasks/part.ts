@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.js';
 import type { RunEvent } from '../../engine/report/events.js';
 import { runPart } from '../../engine/share/part.js';
-import type { ClaimedTask, Settlement } from '../scheduler/scheduler.js';
+import type { ClaimedTask, Settlement } from '../scheduler/task.js';
 import { withOpened, type ConnectionAccess } from './access.js';
 import type { PayloadOf } from './kinds.js';
 

@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
 import type { Progress, RunEvent, RunSummary } from '../../engine/report/events.js';
 import { runSync, type SyncOptions } from '../../engine/run/sync.js';
-import type { ClaimedTask, Settlement } from '../scheduler/scheduler.js';
+import type { ClaimedTask, Settlement } from '../scheduler/task.js';
 import { withOpened, type ConnectionAccess } from './access.js';
 import type { PayloadOf } from './kinds.js';
 

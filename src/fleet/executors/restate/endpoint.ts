@@ -7,7 +7,7 @@ import { createServer, type Http2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { createEndpointHandler, service, type Context } from '@restatedev/restate-sdk';
 import { ConfigError, codeOf } from '../../../base/errors.js';
-import type { ClaimedTask } from '../../scheduler/scheduler.js';
+import type { ClaimedTask } from '../../scheduler/task.js';
 import type { Worker } from '../../scheduler/worker.js';
 import { HANDLER, SERVICE } from './executor.js';
 

@@ -3,7 +3,8 @@ import { request } from 'undici';
 import type { Clock } from '../../../base/clock.js';
 import { ConfigError, messageOf } from '../../../base/errors.js';
 import type { Executor } from '../../scheduler/executor.js';
-import type { ClaimedTask, Scheduler } from '../../scheduler/scheduler.js';
+import type { Scheduler } from '../../scheduler/scheduler.js';
+import type { ClaimedTask } from '../../scheduler/task.js';
 
 export interface RestateExecutorOptions {
   scheduler: Scheduler;

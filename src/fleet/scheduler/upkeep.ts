@@ -1,0 +1,106 @@
+/** What keeps the scheduler's tables right and small, apart from what must not wait: counters, flags, old rows. */
+import type pg from 'pg';
+import type { Clock } from '../../base/clock.js';
+
+const ENDED_TASKS_KEPT_SECONDS = 7 * 86_400;
+/** One worker counts again this often, and a little earlier counts as a minute. */
+const RECOUNT_SECONDS = 50;
+/** Partitions looked at by one statement, and the pause after it: others' statements go between. */
+const RECOUNT_STEP = 500;
+const RECOUNT_PAUSE_MS = 20;
+/** Of flags, a minute. */
+const RECOUNT_WORK_MS = 1_000;
+/** Rows deleted by one statement. */
+const PRUNE_STEP = 1_000;
+/** Longer than any sender repeats an event. */
+const HANDLED_EVENTS_KEPT = '40 days';
+
+/** Runs one statement of the scheduler's. */
+export type Call = <Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]) => Promise<Row[]>;
+
+export class Upkeep {
+  constructor(private readonly call: Call) {}
+
+  /** Counts all counters again, and looks at all flags; returns how many counters were wrong. */
+  async reconcile(): Promise<number> {
+    const wrong = await this.recountCounters();
+    for (let after: string | null = ''; after !== null;) after = await this.recheckFlags(after);
+    return wrong;
+  }
+
+  /**
+   * The same in small steps, by one worker a minute: all counters, and as many flags as a second of work allows. The
+   * next one goes on where this ended.
+   */
+  async recount(clock: Clock, signal: AbortSignal): Promise<void> {
+    const [turn] = await this.call<{ after: string }>(
+      `insert into _headrace.setting as s (name, value) values ('recount', jsonb_build_object('at', extract(epoch from _headrace.now()), 'after', ''))
+       on conflict (name) do update set value = s.value || jsonb_build_object('at', extract(epoch from _headrace.now()))
+         where (s.value->>'at')::float8 < extract(epoch from _headrace.now()) - $1
+       returning value->>'after' as after`,
+      [RECOUNT_SECONDS],
+    );
+    if (!turn) return;
+    await this.recountCounters();
+    let after: string | null = turn.after;
+    for (let workedMs = 0; workedMs < RECOUNT_WORK_MS && after !== null && !signal.aborted;) {
+      const startedMs = clock.monotonic();
+      after = await this.recheckFlags(after);
+      workedMs += clock.monotonic() - startedMs;
+      await clock.sleep(RECOUNT_PAUSE_MS, signal);
+    }
+    await this.call(
+      `update _headrace.setting set value = value || jsonb_build_object('after', $1::text) where name = 'recount'`,
+      [after ?? ''],
+    );
+  }
+
+  private async recountCounters(): Promise<number> {
+    let wrong = 0;
+    for (const { id } of await this.call<{ id: string }>('select id from _headrace.miscounted() as m(id)'))
+      wrong += await this.recountPartition(id);
+    return wrong;
+  }
+
+  /** Flags of the next partitions; where to go on, null at the end. */
+  private async recheckFlags(after: string): Promise<string | null> {
+    const [step] = await this.call<{ last: string | null; found: string[] }>(
+      'select last, found from _headrace.stale($1, $2)',
+      [after, RECOUNT_STEP],
+    );
+    for (const id of step!.found) await this.recountPartition(id);
+    return step!.last;
+  }
+
+  private async recountPartition(id: string): Promise<number> {
+    return (await this.call<{ n: number }>('select _headrace.reconcile($1) as n', [id]))[0]!.n;
+  }
+
+  /** Forgets tasks that ended long ago, and events that were handled long ago, in small steps. Dead letters stay. */
+  async prune(clock: Clock, signal: AbortSignal): Promise<void> {
+    const [kept] = await this.call<{ value: number }>(
+      `select value from _headrace.setting where name = 'ended_tasks_kept_seconds'`,
+    );
+    const olds = [
+      `delete from _headrace.webhook_event where ctid = any (array(
+         select ctid from _headrace.webhook_event where handled_at < _headrace.now() - interval '${HANDLED_EVENTS_KEPT}' limit ${PRUNE_STEP}))
+       returning 1 as gone`,
+      `delete from _headrace.task where id in (
+         select id from _headrace.task where ended_at < _headrace.now() - make_interval(secs => ${Number(kept?.value ?? ENDED_TASKS_KEPT_SECONDS)})
+           and state in ('done', 'cancelled') order by ended_at limit ${PRUNE_STEP})
+       returning 1 as gone`,
+    ];
+    for (const old of olds) {
+      while (!signal.aborted && (await this.call(old)).length === PRUNE_STEP)
+        await clock.sleep(RECOUNT_PAUSE_MS, signal);
+    }
+  }
+
+  /** For how long tasks that ended are kept; dead letters stay. */
+  async keepEnded(seconds: number): Promise<void> {
+    await this.call(
+      `insert into _headrace.setting (name, value) values ('ended_tasks_kept_seconds', $1) on conflict (name) do update set value = excluded.value`,
+      [JSON.stringify(seconds)],
+    );
+  }
+}
