@@ -30,7 +30,8 @@ import { TokenRotation } from './runtime/token-rotation.js';
 import type { Twins } from './runtime/twin.js';
 import { replaced } from './runtime/twins.js';
 import { allStreams, hasFetchedStreams, identityOf, nameOf, partsOf, staticStreams } from './streams.js';
-import { DateTextError, parseDuration } from './templates/datetime.js';
+import { parseDuration } from './templates/date-text.js';
+import { DateTextError } from './templates/datetime.js';
 import { Templates } from './templates/template.js';
 
 export type GateFor = (limits: { facts: LimitFact[]; ceilings: Ceilings }) => Gate;

@@ -5,7 +5,7 @@
  */
 import { isObject, type JsonObject } from '../document/read.js';
 import type { LimitFact } from '../../../gate/gate.js';
-import { parseDuration } from '../templates/datetime.js';
+import { parseDuration } from '../templates/date-text.js';
 import { numberOf, type Value } from '../templates/values.js';
 import { list, now, text, type Kit } from './kit.js';
 import type { Requester } from './requester.js';

@@ -2,7 +2,8 @@
 import { ConfigError } from '../../../base/errors.js';
 import { registerSecret } from '../../../base/log.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
-import { DateTextError, parseIsoUtc, parseWith } from '../templates/datetime.js';
+import { parseIsoUtc, parseWith } from '../templates/date-text.js';
+import { DateTextError } from '../templates/datetime.js';
 import { isTrue, type Value } from '../templates/values.js';
 import { oneLine, type SendPlain } from './credential.js';
 import { jwt } from './auth-jwt.js';

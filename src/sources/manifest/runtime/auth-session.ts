@@ -3,7 +3,7 @@ import { ConfigError } from '../../../base/errors.js';
 import { registerSecret } from '../../../base/log.js';
 import { placeOf } from '../document/manifest.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
-import { parseDuration } from '../templates/datetime.js';
+import { parseDuration } from '../templates/date-text.js';
 import { oneLine, setHeader, type SendPlain } from './credential.js';
 import { Renewed } from './auth-renewed.js';
 import { fields, template, text, valueAt, type Kit } from './kit.js';

@@ -1,13 +1,12 @@
 /** Turns the syntax tree of a Jinja template into closures. Nothing is looked up that was not put into the context. */
 import { parse, tokenize } from '@huggingface/jinja';
+import { binaryOf } from './binary.js';
 import { PyDelta } from './datetime.js';
 import { FILTERS, TESTS, type Filter, type Test } from './filters.js';
 import { methodOf, MOST_TEXT } from './methods.js';
-import { arithmetic, attributeOf, calculate, itemOf, sliceOf } from './operations.js';
+import { arithmetic, attributeOf, itemOf, sliceOf } from './operations.js';
+import type { Expr, Scope } from './scope.js';
 import {
-  compare,
-  contains,
-  equals,
   floatOf,
   isDict,
   isFloat,
@@ -24,14 +23,6 @@ import {
   type Value,
 } from './values.js';
 
-export interface Scope {
-  context: Dict;
-  /** What the template itself set. */
-  own: Dict;
-  globals: Record<string, Callable>;
-}
-
-type Expr = (scope: Scope) => Value;
 interface Node {
   type: string;
   [field: string]: unknown;
@@ -403,52 +394,7 @@ class Compiler {
     const left = this.expression(node['left'] as Node);
     const right = this.expression(node['right'] as Node);
     const operator = (node['operator'] as { value: string }).value;
-    switch (operator) {
-      case 'or':
-        return (scope) => {
-          const value = left(scope);
-          return isTrue(value) ? value : right(scope);
-        };
-      case 'and':
-        return (scope) => {
-          const value = left(scope);
-          return isTrue(value) ? right(scope) : value;
-        };
-      case '==':
-        return (scope) => equals(left(scope), right(scope));
-      case '!=':
-        return (scope) => !equals(left(scope), right(scope));
-      case 'in':
-        return (scope) => {
-          const item = left(scope);
-          return contains(right(scope), item);
-        };
-      case 'not in':
-        return (scope) => {
-          const item = left(scope);
-          return !contains(right(scope), item);
-        };
-      case '<':
-        return (scope) => compare(left(scope), right(scope)) < 0;
-      case '<=':
-        return (scope) => compare(left(scope), right(scope)) <= 0;
-      case '>':
-        return (scope) => compare(left(scope), right(scope)) > 0;
-      case '>=':
-        return (scope) => compare(left(scope), right(scope)) >= 0;
-      case '~':
-        return (scope) => textOf(left(scope)) + textOf(right(scope));
-      case '+':
-      case '-':
-      case '*':
-      case '/':
-      case '//':
-      case '%':
-      case '**':
-        return (scope) => calculate(operator, left(scope), right(scope));
-      default:
-        throw new TemplateError(`templates have no operator ${operator}`);
-    }
+    return binaryOf(operator, left, right);
   }
 }
 

@@ -1,15 +1,7 @@
 /** The functions that a template may call. The clock comes from outside, so that a test or a replay sees the same. */
 import { randomUUID } from 'node:crypto';
-import {
-  DateTextError,
-  formatWith,
-  parseDuration,
-  parseIsoUtc,
-  parseWith,
-  PyDate,
-  PyDelta,
-  strptime,
-} from './datetime.js';
+import { formatWith, parseDuration, parseIsoUtc, parseWith, strptime } from './date-text.js';
+import { DateTextError, PyDate, PyDelta } from './datetime.js';
 import {
   compare,
   floatOf,

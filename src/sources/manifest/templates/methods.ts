@@ -1,7 +1,8 @@
 /**
  * Attributes and methods of Python's own types. What is not listed here does not exist: no template reaches the host.
  */
-import { PyDate, PyDelta, parseIso } from './datetime.js';
+import { parseIso } from './date-text.js';
+import { PyDate, PyDelta } from './datetime.js';
 import {
   equals,
   floatOf,
