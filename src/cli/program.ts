@@ -48,6 +48,7 @@ const ceilingOptions = (command: Command): Command =>
     .option('--max-concurrency <n>', 'never more requests at once than this', whole)
     .option('--share <percent>', 'use only this part of every limit, such as 50%');
 
+/** Long because it is the list of all commands and their flags, in the order of the help. */
 export function buildProgram(): Command {
   const program = new Command('headrace')
     .description(

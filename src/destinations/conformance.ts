@@ -39,7 +39,7 @@ interface Bench {
   commit(rows: PreparedRows[], state?: StateWrite[], firstLoad?: boolean): ReturnType<DestinationSession['commit']>;
 }
 
-/** The cases for a destination; `make` gives one that holds nothing yet. */
+/** The cases for a destination; `make` gives one that holds nothing yet. Long because it is the list of all cases. */
 export function destinationConformance(make: () => Promise<Destination>): ConformanceCase[] {
   const cases: ConformanceCase[] = [];
   const define = (name: string, run: (bench: Bench) => Promise<void>, mode: WriteMode = 'upsert') =>

@@ -11,7 +11,10 @@ export function isLost(error: unknown): boolean {
   return LOST.has(describePostgresError(error, '').code);
 }
 
-/** SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/**
+ * SQLSTATE classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html Long because it is a
+ * list: each code that users meet, with what it means and what to do.
+ */
 export function describePostgresError(error: unknown, place: string): HeadraceError {
   if (error instanceof HeadraceError) return error;
   const code = codeOf(error) ?? '';

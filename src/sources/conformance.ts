@@ -51,6 +51,7 @@ export function sourceConformance(make: (pages: PageSizes) => Promise<Source>, s
   );
 }
 
+/** Long because it is the list of all cases, each of which stands for itself. */
 function casesOf(make: () => Promise<Source>, streams: string[]): ConformanceCase[] {
   const cases: ConformanceCase[] = [];
   const define = (name: string, run: (source: Source) => Promise<void>) =>

@@ -30,6 +30,8 @@ import { Upkeep } from './upkeep.js';
 const NOW_MS = `(extract(epoch from _headrace.now()) * 1000)::float8`;
 /** Channel on which new work is hinted at; polling is the truth. */
 export const TASKS_CHANNEL = 'headrace_tasks';
+
+/** The scheduler: tasks, partitions and workers, decided by functions of the database. */
 export class Scheduler {
   readonly upkeep = new Upkeep((sql, parameters) => this.call(sql, parameters));
 

@@ -16,6 +16,7 @@ const tags = ['connections'];
 const byName = z.object({ connection: z.string().min(1).max(100).describe('Name of the connection.') });
 const ACTIONS = ['pause', 'resume', 'cancel', 'retry'] as const;
 
+/** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
 export function connectionRoutes(api: Api, { scheduler, connections, desk, clock }: ApiParts): void {
   const { pool } = scheduler;
   const unknown = (id: string) =>

@@ -9,6 +9,7 @@ import * as schemas from './schemas.js';
 const tags = ['runs'];
 const byId = z.object({ run: z.string().min(1).max(100).describe('Id of the run.') });
 
+/** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
 export function runRoutes(api: Api, { runs, desk, clock }: ApiParts): void {
   const found = async (id: string) => {
     const run = await runs.find(id);

@@ -14,6 +14,7 @@ const byPartition = z.object({
   partition: z.string().min(1).max(300).describe('Id of the partition, percent-encoded.'),
 });
 
+/** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
 export function schedulingRoutes(api: Api, { scheduler }: ApiParts): void {
   const { pool } = scheduler;
 

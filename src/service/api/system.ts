@@ -45,6 +45,7 @@ function sessionRoutes(api: Api, parts: ApiParts): void {
   );
 }
 
+/** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
 export function systemRoutes(api: Api, parts: ApiParts): void {
   const { scheduler, tokens, desk, feed, version, clock } = parts;
   sessionRoutes(api, parts);
