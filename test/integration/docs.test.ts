@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } fr
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
+import { EmbeddedServer } from '../../src/postgres/embedded/server.js';
 import {
   startIntercomTestbed,
   startStripeTestbed,
@@ -67,6 +68,10 @@ describe.each(FILES)('%s', (file) => {
         );
       if (!commands.some((command) => /headrace sync/.test(command)) || file.endsWith('destinations.md'))
         if (!file.endsWith('scheduler.md')) await headrace(['sync', 'stripe', '-q'], { env, cwd: folder });
+      // The database stays up between commands: to start and stop it for each took longer than the commands.
+      const server = EmbeddedServer.exists(path.join(folder, '.headrace'))
+        ? await EmbeddedServer.open(path.join(folder, '.headrace'))
+        : undefined;
       for (const command of commands) {
         const [line, into] = command.split(' > ');
         const args = words(line!.replace(/^npx /, '')).slice(1);
@@ -82,6 +87,7 @@ describe.each(FILES)('%s', (file) => {
         );
         if (into) writeFileSync(path.join(folder, into), ran.stdout);
       }
+      await server?.close();
       drop();
     });
 
