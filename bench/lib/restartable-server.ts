@@ -3,7 +3,7 @@
  * place.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect, type PostgresTarget } from '../../src/postgres/connect.js';
@@ -50,6 +50,7 @@ export class RestartableServer {
     const exited = new Promise((resolve) => this.process!.once('exit', resolve));
     this.process!.kill('SIGINT');
     await exited;
+    rmSync(this.sockets, { recursive: true, force: true });
   }
 
   private async start(): Promise<void> {

@@ -66,6 +66,12 @@ const MIGRATIONS: string[] = [
   'drop function _headrace.budget_take(text, text, boolean, interval, text); drop function _headrace.budget_keep(text, text, double precision, bytea);',
   SESSION_LAYOUT,
   FLEET_LAYOUT,
+  // The columns that are Headrace's; others in the same table are the user's own, and never written.
+  `
+  create table _headrace.field (
+    schema text not null, relation text not null, name text not null, primary key (schema, relation, name)
+  );
+  `,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

@@ -1,4 +1,4 @@
-import { describe, test } from 'vitest';
+import { afterAll, describe, test } from 'vitest';
 import { destinationConformance } from '../../src/destinations/conformance.js';
 import { ndjsonDestination } from '../../src/destinations/ndjson/destination.js';
 import { scratch, testDatabase } from '../support.js';
@@ -17,6 +17,13 @@ describe('postgres', () => {
 });
 
 describe('ndjson', () => {
-  for (const { name, run } of destinationConformance(async () => ndjsonDestination(scratch().folder)))
+  const drops: (() => void)[] = [];
+  afterAll(() => drops.forEach((drop) => drop()));
+  const folder = () => {
+    const { folder: made, drop } = scratch();
+    drops.push(drop);
+    return made;
+  };
+  for (const { name, run } of destinationConformance(async () => ndjsonDestination(folder())))
     test.sequential(name, run);
 });

@@ -9,6 +9,8 @@ import { headrace, MAIN, scratch } from '../support.js';
 
 const work = scratch();
 let testbed: StripeTestbed | undefined;
+
+afterAll(() => work.drop());
 afterAll(() => work.drop());
 
 afterEach(async () => {

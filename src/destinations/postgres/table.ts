@@ -6,7 +6,7 @@ import { ConfigError, FatalError } from '../../base/errors.js';
 import { ExactNumber, stringifyJson } from '../../base/json.js';
 import { LIMITS } from '../../base/bounds.js';
 import { redact } from '../../base/log.js';
-import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
+import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
 import type { DataRecord } from '../../base/catalog.js';
 import { CopyLines } from './copy-lines.js';
 import {
@@ -113,7 +113,7 @@ export class Table {
   async open(client: pg.Client): Promise<void> {
     const { rows } = await client.query(
       `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, col_description(a.attrelid, a.attnum) as comment
-       from pg_attribute a where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped order by a.attnum`,
+       from pg_attribute a where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum`,
       [this.sqlName],
     );
     const declared = Object.entries(this.target.schema.properties ?? {});
@@ -121,7 +121,12 @@ export class Table {
     if (rows.length === 0) {
       for (const [field, schema] of declared.slice(0, LIMITS.declaredColumns))
         this.adopt(field, fitIdentifier(field, this.taken), columnTypeOf(schema), isPromise);
+      await client.query('delete from _headrace.field where schema = $1 and relation = $2', this.place);
       await client.query(this.createStatement());
+      await this.register(
+        client,
+        this.columns.map(({ name }) => name),
+      );
       for (const column of this.columns) await this.comment(client, column);
       return;
     }
@@ -135,8 +140,14 @@ export class Table {
         next: 'choose another schema for this connection, or rename the table',
       });
     }
+    const own = await this.ownColumns(client, names);
     for (const { name, type, comment } of rows) {
       if (META_NAMES.has(name)) continue;
+      if (!own.has(name)) {
+        // A column of the user's: never written, and its name is taken.
+        this.taken.add(name.toLowerCase());
+        continue;
+      }
       if (name === REST_COLUMN) {
         this.adoptRest();
         continue;
@@ -153,6 +164,31 @@ export class Table {
     for (const [field, schema] of declared)
       if (!this.byField.has(field)) this.grow(field, columnTypeOf(schema), isPromise, LIMITS.declaredColumns);
     await this.applyDdl(client);
+  }
+
+  private get place(): [string, string] {
+    return [this.schema, this.physicalName];
+  }
+
+  /** The columns that Headrace made; all of them where the table is from before that was written down. */
+  private async ownColumns(client: pg.Client, all: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+    const { rows: known } = await client.query("select to_regclass('_headrace.field') is not null as there");
+    if (!known[0].there) return all;
+    const { rows } = await client.query(
+      'select name from _headrace.field where schema = $1 and relation = $2',
+      this.place,
+    );
+    if (rows.length > 0) return new Set(rows.map(({ name }) => name as string));
+    await this.register(client, [...all]);
+    return all;
+  }
+
+  private async register(client: pg.Client, names: string[]): Promise<void> {
+    // A table of its first day has no column yet, and is Headrace's nevertheless.
+    await client.query(
+      'insert into _headrace.field (schema, relation, name) select $1, $2, unnest($3::text[]) on conflict do nothing',
+      [...this.place, [...names, META_COLUMNS[0][0]]],
+    );
   }
 
   get hasPendingDdl(): boolean {
@@ -310,7 +346,10 @@ export class Table {
   }
 
   private addColumn({ name, type }: Column): void {
-    this.pendingDdl.push(`alter table ${this.sqlName} add column if not exists ${quoteIdentifier(name)} ${type}`);
+    this.pendingDdl.push(
+      `alter table ${this.sqlName} add column if not exists ${quoteIdentifier(name)} ${type}`,
+      `insert into _headrace.field (schema, relation, name) values (${[...this.place, name].map(quoteLiteral).join(', ')}) on conflict do nothing`,
+    );
     this.layout++;
   }
 
