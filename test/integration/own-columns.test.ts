@@ -1,6 +1,6 @@
 /** Tables are the user's too: columns that they add, constraints that they set. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { DataRecord } from '../../src/base/catalog.js';
+import type { DataRecord, WriteMode } from '../../src/base/catalog.js';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { query, testDatabase, uniqueName } from '../support.js';
 
@@ -14,8 +14,8 @@ afterAll(() => destination.close());
 
 let version = 1_700_000_000_000;
 
-async function store(records: DataRecord[], firstLoad = false) {
-  const session = await destination.open({
+const open = (mode: WriteMode) =>
+  destination.open({
     connection: name,
     runId: uniqueName(),
     streams: [
@@ -24,12 +24,15 @@ async function store(records: DataRecord[], firstLoad = false) {
         schema: { type: 'object', properties: { id: { type: 'string' } } },
         schemaIsHint: true,
         primaryKey: ['id'],
-        mode: 'upsert',
+        mode,
       },
     ],
     readOnly: false,
     startedMs: version,
   });
+
+async function store(records: DataRecord[], firstLoad = false) {
+  const session = await open('upsert');
   try {
     const rows = session.prepare({ stream: 'things', records, page: '1.1.1', version: ++version });
     return (await session.commit({ rows: [rows], state: [], firstLoad })).counts['things']!;
@@ -80,4 +83,33 @@ test('a table that was dropped is made anew', async () => {
   await query(destination, `drop table ${table}`);
   expect(await store([{ id: 'a', amount: 1, more: true }])).toMatchObject({ inserted: 1, quarantined: 0 });
   expect(await query(destination, `select id, more from ${table}`)).toEqual([{ id: 'a', more: true }]);
+});
+
+test('mode replace keeps grants, and says before it begins that a view stands in its way', async () => {
+  await query(destination, `grant select on ${table} to public`);
+  const session = await open('replace');
+  try {
+    await session.restart('things');
+    await session.commit({
+      rows: [session.prepare({ stream: 'things', records: [{ id: 'new' }], page: '1.1.1', version })],
+      state: [],
+      firstLoad: true,
+    });
+    await session.publish('things');
+  } finally {
+    await session.close();
+  }
+  const [grant] = await query(
+    destination,
+    `select count(*)::int as n from information_schema.role_table_grants where table_schema = '${name}' and table_name = 'things' and grantee = 'PUBLIC'`,
+  );
+  expect(grant).toEqual({ n: 1 });
+  await query(destination, `create view "${name}".watching as select id from ${table}`);
+  const again = await open('replace');
+  await expect(again.restart('things')).rejects.toMatchObject({
+    code: 'views_depend',
+    found: expect.stringContaining('watching'),
+  });
+  await again.close();
+  expect(await query(destination, `select id from "${name}".watching`)).toEqual([{ id: 'new' }]);
 });
