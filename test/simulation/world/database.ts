@@ -22,6 +22,7 @@ export interface StoredRow {
 }
 
 export interface StoredLoan extends Omit<Loan, 'stale'> {
+  borrower: string;
   run: string;
   seenMs: number;
 }
@@ -76,6 +77,8 @@ export class Database {
   slowTrips = 0;
   /** Sessions that are lost are opened again. */
   isWaitedFor = true;
+  /** A part was lent to this process. */
+  onGrant: (borrower: string) => void = () => {};
   /** Looks at each commit. */
   onTombstone: (stream: string, key: string) => void = () => {};
 

@@ -240,18 +240,26 @@ class VirtualLoans implements LoanBook {
 
   grant(id: number, what: Pick<Loan, 'stream' | 'range' | 'firstId'>): Promise<void> {
     this.link.hasLent = true;
-    return this.run(`grant ${id}`, (undo) => this.change(id, { ...what, state: 'granted' }, undo));
+    return this.run(`grant ${id}`, (undo) => {
+      this.change(id, { ...what, state: 'granted' }, undo);
+      this.database.onGrant(this.all.get(id)?.borrower ?? '');
+    });
   }
 
   end(id: number): Promise<void> {
     return this.run(`end ${id}`, (undo) => this.database.set(this.all, id, undefined, undo));
   }
 
-  ask(run: string): Promise<number> {
+  ask(run: string, borrower: string): Promise<number> {
     return this.run('ask', (undo) => {
       const id = this.database.newLoan();
       const seenMs = this.database.agenda.nowMs;
-      this.database.set(this.all, id, { id, state: 'asked', stream: '', range: 0, firstId: 0, run, seenMs }, undo);
+      this.database.set(
+        this.all,
+        id,
+        { id, state: 'asked', stream: '', range: 0, firstId: 0, run, borrower, seenMs },
+        undo,
+      );
       return id;
     });
   }

@@ -50,6 +50,8 @@ export interface Scenario {
   dialect: string;
   statedRate: number | undefined;
   processes: number;
+  /** Who was lent a part first stands still, and its lender loses its sessions after so long. */
+  orphanedMs: number | undefined;
   sharesBudget: boolean;
   forgets: boolean;
   slowTrips: number;
@@ -100,7 +102,10 @@ class Draw {
 
 export function scenarioOf(seed: number, without: readonly Feature[] = []): Scenario {
   const draw = new Draw(seededRandom(seed * 7919 + 17));
+  // What came later draws for itself, so that a seed stays what it was.
+  const later = new Draw(seededRandom(seed * 104_729 + 5));
   const historySeconds = draw.pick(3_600, 3 * DAY, 400 * DAY, 3000 * DAY);
+  const orphanedMs = later.chance(0.2) ? later.between(0, 3_000) : undefined;
   const plans = plansOf(draw, historySeconds, without);
   const rows = draw.chance(0.15) ? draw.between(0, 12) : draw.between(20, 160);
   const limit = limitOf(draw);
@@ -118,8 +123,8 @@ export function scenarioOf(seed: number, without: readonly Feature[] = []): Scen
     createdKnown: draw.chance(0.7),
     skewMs: draw.chance(0.2) ? draw.between(-300_000, 300_000) : draw.between(-900, 900),
     changesPerSecond: draw.chance(0.3) ? 0 : draw.random.next() * 2,
-    lateMs: 0,
-    aheadSeconds: 0,
+    lateMs: later.chance(0.15) ? later.between(500, 8_000) : 0,
+    aheadSeconds: later.chance(0.08) ? later.between(1, 90 * DAY) : 0,
     frontGoes: draw.chance(0.5) ? draw.between(1, 12) : 0,
     mix: { insert: 0.2 + 0.3 * draw.random.next(), update: 0.3 + 0.2 * draw.random.next() },
     poison: draw.chance(0.03) && !without.includes('poison'),
@@ -136,10 +141,11 @@ export function scenarioOf(seed: number, without: readonly Feature[] = []): Scen
     },
     ...limit,
     processes,
+    orphanedMs,
     sharesBudget: processes > 1 || draw.chance(0.6),
     forgets: draw.chance(0.3),
     slowTrips: draw.chance(0.2) ? 0.01 : 0,
-    waitsForDatabase: draw.chance(0.8),
+    waitsForDatabase: draw.chance(0.8) && !(orphanedMs !== undefined && later.chance(0.7)),
     rounds,
   };
 }

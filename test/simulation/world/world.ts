@@ -68,6 +68,7 @@ class World {
   private roundBegan = { requests: 0 };
   private due: { disturbance: Disturbance; at: number }[] = [];
   private movedMs = 0;
+  private hasOrphaned = false;
 
   constructor(
     private readonly scenario: Scenario,
@@ -82,6 +83,7 @@ class World {
     this.database = new Database(this.agenda, scenario.forgets);
     this.database.slowTrips = scenario.slowTrips;
     this.database.isWaitedFor = scenario.waitsForDatabase;
+    this.database.onGrant = (borrower) => this.orphan(borrower);
     this.life = new Life(this.agenda, this.api, scenario);
     this.oracle = new Oracle(this.api, this.database, scenario.plans);
   }
@@ -205,6 +207,17 @@ class World {
     this.players.push(player);
     agenda.note('begin', 0, () => player.name);
     return player;
+  }
+
+  /** The first to whom a part is lent stands still; meanwhile its lender may read its own to the end. */
+  private orphan(borrower: string): void {
+    const { orphanedMs } = this.scenario;
+    if (orphanedMs === undefined || this.lies.isHealed || this.hasOrphaned) return;
+    this.hasOrphaned = true;
+    const { leader, agenda } = this;
+    agenda.note('orphan', 0, () => borrower);
+    for (const { name, process } of this.players) if (name === borrower) process.stillUntilMs = agenda.nowMs + 30_000;
+    agenda.in(orphanedMs, () => leader?.isAtWork && this.database.cut(leader.process));
   }
 
   private strikeByCount(): void {

@@ -1,0 +1,69 @@
+/**
+ * Faults that Headrace had once, put back one at a time into a copy of the sources. A world that does not find them is
+ * too kind.
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+export interface Mutant {
+  name: string;
+  /** Each text must be there once. */
+  changes: [file: string, from: string, to: string][];
+}
+
+export const MUTANTS: Mutant[] = [
+  {
+    name: 'a sweep begins at the end of the process that resumed',
+    changes: [
+      [
+        'src/engine/run/stream-run.ts',
+        '...sweepOf(division, span,',
+        "...sweepOf(division, division.order === 'ascending' ? { ...span, gte: -this.history.lt } : { ...span, lt: this.history.lt },",
+      ],
+      ['src/ledger/ledger.ts', 'const gte = Math.min(event.gte, span.lt);', 'const { gte } = event;'],
+      [
+        'src/ledger/ledger.ts',
+        'const lt = Math.max(event.lt, gte + event.unit, span.gte);',
+        'const lt = Math.max(event.lt, gte + event.unit);',
+      ],
+    ],
+  },
+  {
+    name: 'what the dead had in flight is never dropped',
+    changes: [
+      [
+        'src/gate/shared/grant-pool.ts',
+        'if (ageMs <= LIMITS.requestMs && (isOwned(open, id) || ageMs <= deadMs)) continue;',
+        'if (ageMs + deadMs >= 0 || isOwned(open, id)) continue;',
+      ],
+    ],
+  },
+  {
+    name: 'a lender that cannot reach the database tries for ever',
+    changes: [['src/engine/share/lender.ts', ' return this.giveUp(error);', ' failingSinceMs = undefined;']],
+  },
+];
+
+const REPOSITORY = path.join(import.meta.dirname, '..', '..');
+
+/** A copy of the sources and of the world with a mutant in it. */
+export function withMutant({ name, changes }: Mutant): { folder: string; drop: () => void } {
+  const folder = mkdtempSync(path.join(tmpdir(), 'headrace-mutant-'));
+  for (const each of ['src', 'test/simulation/world', 'bench/lib/world-worker.ts', 'package.json', 'tsconfig.json'])
+    cpSync(path.join(REPOSITORY, each), path.join(folder, each), { recursive: true });
+  symlinkSync(path.join(REPOSITORY, 'node_modules'), path.join(folder, 'node_modules'));
+  for (const [file, from, to] of changes) {
+    const target = path.join(folder, file);
+    const text = readFileSync(target, 'utf8');
+    if (text.split(from).length !== 2)
+      throw new Error(`mutant "${name}" does not fit ${file}: expected once: ${from.trim()}`);
+    writeFileSync(
+      target,
+      text.replace(from, () => to),
+    );
+  }
+  return { folder, drop: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+export { REPOSITORY };
