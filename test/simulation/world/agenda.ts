@@ -30,6 +30,7 @@ export class Agenda {
   readonly random: Random;
   private readonly heap: Entry[] = [];
   private order = 0;
+  private readonly held = new Set<Promise<unknown>>();
   private readonly lines: string[] = [];
   /** A digest of everything that was noted: two runs of a seed must agree on it. */
   digest = 0x811c9dc5;
@@ -74,6 +75,16 @@ export class Agenda {
     return this.lines;
   }
 
+  /** Time stands still until this work of the real world is done. */
+  async holding<T>(work: Promise<T>): Promise<T> {
+    this.held.add(work);
+    try {
+      return await work;
+    } finally {
+      this.held.delete(work);
+    }
+  }
+
   /** Goes on until `isOver`, or until nothing is left to happen. */
   async run(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
@@ -91,6 +102,10 @@ export class Agenda {
       this.current = of;
       act();
       await new Promise(setImmediate);
+      while (this.held.size > 0) {
+        await Promise.race(this.held).catch(() => {});
+        await new Promise(setImmediate);
+      }
       this.current = undefined;
     }
   }

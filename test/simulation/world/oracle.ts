@@ -1,7 +1,7 @@
 /** What must hold: of each commit, of each run that says `complete`, and at the end. */
 import type { Database } from './database.js';
 import type { VirtualApi } from './api.js';
-import { seesChanges, type StreamPlan } from './source.js';
+import { listingOf, seesChanges, type StreamPlan } from './source.js';
 
 export type FindingKind =
   'lost' | 'invented' | 'deleted live row' | 'false complete' | 'stuck' | 'never complete' | 'crash';
@@ -37,13 +37,15 @@ export class Oracle {
   }
 
   /** A run begins: when it says that it is complete, it must know of what there is now. */
-  begins(): void {
-    for (const plan of this.plans) {
+  begins(plans: StreamPlan[]): void {
+    for (const plan of plans) {
       if (this.known.has(plan.name)) continue;
       const rows = new Map<string, number>();
       for (const row of this.api.collection(plan.name).rows.values()) {
         // Its span ends with the last whole second: what bears the present one is the next run's.
-        if (Math.max(row.created, row.updated) < this.api.seconds) rows.set(row.id, seesChanges(plan) ? row.rev : 1);
+        const isWanted = plan.start === undefined || row[listingOf(plan).field] >= plan.start;
+        if (isWanted && Math.max(row.created, row.updated) < this.api.seconds)
+          rows.set(row.id, seesChanges(plan) ? row.rev : 1);
       }
       this.known.set(plan.name, rows);
     }

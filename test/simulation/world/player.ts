@@ -11,6 +11,7 @@ import type { Database } from './database.js';
 import { virtualDestination } from './destination.js';
 import type { Network } from './network.js';
 import { Process } from './process.js';
+import type { RealDatabase } from './real.js';
 import type { Scenario } from './scenario.js';
 import { factsOf, worldSource, type StreamPlan, type WorldSource } from './source.js';
 
@@ -38,6 +39,7 @@ export class Player {
     private readonly scenario: Scenario,
     plans: StreamPlan[],
     readonly name: string,
+    private readonly real: RealDatabase | undefined,
   ) {
     this.process = new Process(agenda, name);
     this.gate = new SharedGate({ facts: factsOf(scenario.statedRate) }, this.process.clock);
@@ -52,7 +54,7 @@ export class Player {
     const { process, database, source } = this;
     const run = runSync({
       source,
-      destination: virtualDestination(database, process),
+      destination: this.real?.destinationOf(process) ?? virtualDestination(database, process),
       permits: this.permits(),
       gateStatus: () => this.gate.status(process.clock.monotonic()),
       limits: {
@@ -61,7 +63,7 @@ export class Player {
         remember: () => ({ memory: this.gate.remember(), views: [] }),
       },
       ...(this.scenario.sharesBudget ? { shareBudget: () => this.shareBudget() } : {}),
-      connection: CONNECTION,
+      connection: this.real?.connection ?? CONNECTION,
       runId,
       mode: 'upsert',
       clock: process.clock,
@@ -79,10 +81,10 @@ export class Player {
     const { process, database, source } = this;
     const run = runPart({
       source,
-      destination: virtualDestination(database, process),
+      destination: this.real?.destinationOf(process) ?? virtualDestination(database, process),
       permits: this.permits(),
       ...(this.scenario.sharesBudget ? { shareBudget: () => this.shareBudget() } : {}),
-      connection: CONNECTION,
+      connection: this.real?.connection ?? CONNECTION,
       run: runId,
       borrower: this.name,
       mode: 'upsert',

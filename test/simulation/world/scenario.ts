@@ -128,7 +128,7 @@ export function scenarioOf(seed: number, without: readonly Feature[] = []): Scen
     frontGoes: draw.chance(0.5) ? draw.between(1, 12) : 0,
     mix: { insert: 0.2 + 0.3 * draw.random.next(), update: 0.3 + 0.2 * draw.random.next() },
     poison: draw.chance(0.03) && !without.includes('poison'),
-    startMovesBack: false,
+    startMovesBack: later.chance(0.15) && !plans.some(({ shape }) => shape === 'children'),
     lies: liesOf(draw),
     faults: {
       error500: share(),
@@ -198,6 +198,14 @@ function planOf(draw: Draw, name: string, shape: Shape, historySeconds: number):
     default:
       return { ...base, follow: draw.chance(0.8) ? cursor : reread };
   }
+}
+
+/** The streams as a configuration has them whose start date is in the middle of the history. */
+export function startedLate({ plans, historySeconds }: Scenario): StreamPlan[] {
+  const start = startOf(Math.ceil(historySeconds / 2));
+  return plans.map((plan) =>
+    ['newest', 'oldest', 'moving', 'windows'].includes(plan.shape) ? { ...plan, start } : plan,
+  );
 }
 
 /** The first second that a row can bear. */

@@ -11,8 +11,9 @@ import { Life } from './life.js';
 import { Network, NO_FAULTS } from './network.js';
 import { Oracle, type Finding } from './oracle.js';
 import { Player } from './player.js';
-import { scenarioOf, startOf, type Disturbance, type Scenario } from './scenario.js';
-import { answering } from './source.js';
+import type { RealDatabase } from './real.js';
+import { scenarioOf, startedLate, startOf, type Disturbance, type Scenario } from './scenario.js';
+import { answering, type StreamPlan } from './source.js';
 
 export interface Verdict {
   seed: number;
@@ -37,8 +38,13 @@ const CALM_RUNS = 3;
 const BURIED_MS = 40;
 
 /** Plays a seed to its end, or to its first finding. */
-export async function play(seed: number, keepsHistory = false, scenario = scenarioOf(seed)): Promise<Verdict> {
-  const world = new World(scenario, keepsHistory);
+export async function play(
+  seed: number,
+  keepsHistory = false,
+  scenario = scenarioOf(seed),
+  realOf?: (agenda: Agenda) => RealDatabase,
+): Promise<Verdict> {
+  const world = new World(scenario, keepsHistory, realOf);
   const onCrash = (error: unknown) => world.crashed(error);
   const others = process.listeners('unhandledRejection');
   process.removeAllListeners('unhandledRejection');
@@ -69,12 +75,18 @@ class World {
   private due: { disturbance: Disturbance; at: number }[] = [];
   private movedMs = 0;
   private hasOrphaned = false;
+  private readonly real: RealDatabase | undefined;
+  /** The streams as the configuration has them now. */
+  private plans: StreamPlan[];
 
   constructor(
     private readonly scenario: Scenario,
     keepsHistory: boolean,
+    realOf: ((agenda: Agenda) => RealDatabase) | undefined,
   ) {
+    this.plans = scenario.startMovesBack ? startedLate(scenario) : scenario.plans;
     this.agenda = new Agenda(scenario.seed, keepsHistory);
+    this.real = realOf?.(this.agenda);
     this.lies = new Lies(this.agenda, scenario.lies);
     this.api = new VirtualApi(this.agenda, this.lies, scenario.skewMs);
     const createdMs = scenario.createdKnown ? startOf(scenario.historySeconds) * 1000 : undefined;
@@ -120,7 +132,8 @@ class World {
   private async direct(): Promise<void> {
     const { scenario, agenda } = this;
     this.network.faults = scenario.faults;
-    for (const round of scenario.rounds) {
+    for (const [index, round] of scenario.rounds.entries()) {
+      if (index > 0 && index === scenario.rounds.length - 1) this.plans = scenario.plans;
       if (round.gapSeconds > 0) this.life.pass();
       await this.sleep(round.gapSeconds * 1000);
       this.roundBegan = { requests: this.network.sent };
@@ -143,6 +156,7 @@ class World {
   private async calm(): Promise<void> {
     this.life.heal();
     this.lies.isHealed = true;
+    this.plans = this.scenario.plans;
     this.network.faults = NO_FAULTS;
     this.database.slowTrips = 0;
     await this.sleep(30_000);
@@ -164,7 +178,7 @@ class World {
   /** One run, from its beginning until its process ended or is dead. */
   private async lead(): Promise<string> {
     const runId = `run${++this.runs}`;
-    this.oracle.begins();
+    this.oracle.begins(this.plans);
     const leader = this.newPlayer('p');
     this.leader = leader;
     this.movedMs = this.agenda.nowMs;
@@ -177,6 +191,7 @@ class World {
     });
     endLife();
     endWatch();
+    await this.real?.mirror(this.database, this.scenario.plans);
     return this.judge(leader);
   }
 
@@ -201,7 +216,7 @@ class World {
 
   private newPlayer(kind: string): Player {
     const { agenda, database, network, scenario } = this;
-    const player = new Player(agenda, database, network, scenario, scenario.plans, `${kind}${++this.names}`);
+    const player = new Player(agenda, database, network, scenario, this.plans, `${kind}${++this.names}`, this.real);
     player.process.onExit = () => {};
     this.players = this.players.filter(({ isAtWork }) => isAtWork);
     this.players.push(player);
@@ -272,7 +287,7 @@ class World {
     process.dead = true;
     this.agenda.in(this.agenda.between(0, BURIED_MS), () => {
       this.database.buried(process);
-      process.exit();
+      void (this.real?.bury(process) ?? Promise.resolve()).then(() => process.exit());
     });
   }
 
