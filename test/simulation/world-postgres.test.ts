@@ -6,7 +6,7 @@ import { scenarioOf, type Feature } from './world/scenario.js';
 import { play } from './world/world.js';
 
 /** One process at a time; its sessions are ended with it, and by nothing else. */
-const WITHOUT: Feature[] = ['numbered lists', 'poison', 'cut sessions'];
+const WITHOUT: Feature[] = ['poison', 'cut sessions'];
 const SEEDS = 30;
 
 test(`${SEEDS} seeds over PostgreSQL: nothing lost, nothing invented`, async () => {

@@ -3,17 +3,19 @@
  * nothing lost, nothing invented, nothing stuck (invariants 2, 3, 6, 7 and 11).
  */
 import { expect, test } from 'vitest';
-import { scenarioOf, type Feature } from './world/scenario.js';
+import { scenarioOf } from './world/scenario.js';
 import { play, type Verdict } from './world/world.js';
 
-/** What the product is known not to bear yet, with a seed that shows it (issue "Proof that holds"). */
-const NOT_YET: Feature[] = ['numbered lists', 'poison'];
 const SEEDS = 60;
 /** Seeds that once failed, and why. */
 const ONCE_FAILED: Record<number, string> = {
+  13: 'a row that the destination could not prepare ended the process',
   15: 'the leader waited for ever when sessions were cut during a shared read',
   21: 'a sweep began at the end of the process that resumed, not at the span of the ledger',
+  44: 'rows that went while a numbered list was read were counted as those that are there',
   48: 'a gate that was closed and attached again never asked for grants',
+  51: 'an empty page amid numbered pages was taken for their end',
+  138: 'what the dead had in flight was never dropped from the shared row',
 };
 
 const told = ({ seed, steps, findings }: Verdict) =>
@@ -32,7 +34,7 @@ test(`${SEEDS} seeds: nothing lost, nothing invented, nothing stuck`, async () =
   const failed: string[] = [];
   const seeds = new Set([...Array.from({ length: SEEDS }, (_, i) => i + 1), ...Object.keys(ONCE_FAILED).map(Number)]);
   for (const seed of seeds) {
-    const verdict = await play(seed, false, scenarioOf(seed, NOT_YET));
+    const verdict = await play(seed, false, scenarioOf(seed));
     if (verdict.findings.length > 0) failed.push(told(verdict));
   }
   expect(failed).toEqual([]);

@@ -12,12 +12,23 @@ export class NumberedWalk {
   private readonly rows = new Map<number, number>();
   private most = 0;
   private keysBefore = -1;
+  /** The list grew or shrank while it was walked: what came may be other rows than those that are there. */
+  private hasMoved = false;
+  /** A page was empty and claimed more: not an end, and its rows may be missing. */
+  private hasHole = false;
 
   constructor(private readonly stream: Stream) {}
 
   note(number: number, page: Page): void {
-    if (page.total !== undefined) this.total = page.total;
+    if (page.total !== undefined) {
+      this.hasMoved ||= this.total !== undefined && this.total !== page.total;
+      this.total = page.total;
+    }
     const rows = page.received ?? page.records.length;
+    if (rows === 0 && page.hasMore) {
+      this.hasHole = true;
+      return;
+    }
     this.rows.set(number, rows);
     this.most = Math.max(this.most, rows);
     for (const record of page.records) {
@@ -48,11 +59,29 @@ export class NumberedWalk {
     return stands;
   }
 
+  /** As many distinct keys as the API says there are rows, all the while. */
+  get agrees(): boolean {
+    const { total, distinct, hasMoved, hasHole } = this;
+    return total !== undefined && distinct !== undefined && distinct >= total && !hasMoved && !hasHole;
+  }
+
+  /** The list is walked once more: what came before may be gone. */
+  restart(): void {
+    this.keys.clear();
+    this.rows.clear();
+    this.keysBefore = -1;
+    this.total = undefined;
+    this.hasMoved = false;
+    this.hasHole = false;
+  }
+
   /** `isWhole`: every page was read by this run. */
   evidence(isWhole: boolean): Evidence {
     const { total, distinct } = this;
+    if (this.hasHole) return { kind: 'stated', doubt: 'empty' };
+    if (this.hasMoved) return { kind: 'stated', doubt: 'shifted' };
     if (total !== undefined && distinct !== undefined && isWhole)
-      return distinct >= total ? { kind: 'counted' } : { kind: 'stated', doubt: 'uncounted' };
+      return this.agrees ? { kind: 'counted' } : { kind: 'stated', doubt: 'uncounted' };
     const pages = [...this.rows.values()].filter((rows) => rows > 0).length;
     return pages <= 1 && isWhole ? { kind: 'stated' } : { kind: 'stated', doubt: 'pages' };
   }

@@ -201,7 +201,7 @@ export class StreamRun {
     return undefined;
   }
 
-  /** Pages past the window that was read; or all of them once more, where fewer distinct keys came than there are rows. */
+  /** Pages past the window that was read; or all of them once more, where what came is not what there is. */
   private morePages(numbers: NumberedWalk, span: Span, pageRows: number, walks: number): MoreToRead | undefined {
     const { total, distinct } = numbers;
     const pages = total === undefined ? undefined : Math.ceil(total / pageRows);
@@ -218,11 +218,12 @@ export class StreamRun {
         });
       return { gte: span.lt, lt: span.lt * 2, why: 'window' };
     }
-    if (total === undefined || distinct === undefined || !this.isWhole || distinct >= total) return undefined;
+    if (total === undefined || distinct === undefined || !this.isWhole || numbers.agrees) return undefined;
     if (walks >= LIMITS.listWalks) return undefined;
     this.context.note(
       `${this.stream.name}: pages shifted while they were read (${distinct} of ${total} rows); read once more`,
     );
+    numbers.restart();
     return { gte: 0, lt: span.lt, why: 'shift' };
   }
 

@@ -199,7 +199,9 @@ class World {
     if (!ended) return process.dead ? 'killed' : 'taken over';
     const { summary, error } = ended;
     if (!summary) return `error: ${messageOf(error)}`;
-    const proven = summary.proofs.filter(({ faults }) => faults.length === 0).map(({ stream }) => stream);
+    const proven = summary.proofs
+      .filter(({ faults, doubt }) => faults.length === 0 && doubt === undefined)
+      .map(({ stream }) => stream);
     this.oracle.claimed(new Set(proven), summary.outcome === 'complete');
     if (summary.outcome === 'complete') return 'complete';
     const why = [
