@@ -115,6 +115,8 @@ export interface Page {
   /** Token of the next page; null: none. */
   next: string | null;
   hasMore: boolean;
+  /** The walk begins anew with the next page, and brings again what it brought. */
+  anew?: boolean | undefined;
   /** Of the last page: why it is believed to be the last. Default: the API stated it. */
   end?: Evidence | undefined;
   /** Numbered streams: how many rows there are, where the API tells. */

@@ -4,8 +4,10 @@ import type { PostgresDestination } from '../../src/destinations/postgres/destin
 import { CursorGoneError } from '../../src/base/errors.js';
 import type { RunSummary } from '../../src/engine/report/events.js';
 import type { Division, Follow, PageRequest, Stream } from '../../src/sources/contract.js';
+import { manifestConnection, manifestOf, Reply, scripted, streamOf, type Row } from '../manifest-support.js';
+import { startTestbed } from '../../src/testbed/index.js';
 import { liveIds, memoryStream, syncMemory, type MemoryRow, type MemorySync } from '../memory-support.js';
-import { query, testDatabase, uniqueName } from '../support.js';
+import { query, syncStripe, testDatabase, uniqueName } from '../support.js';
 
 const T0 = 1_795_000_000;
 const PAGE = 10;
@@ -338,4 +340,168 @@ describe('what is called deleted', () => {
     expect((await sync(make())).outcome).toBe('complete');
     expect(await stored()).toBe(38);
   });
+});
+
+describe('manifests', () => {
+  const pager = (strategy: string, field: string) => `paginator:
+  type: DefaultPaginator
+  page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: ${field}}
+  page_size_option: {type: RequestOption, inject_into: request_parameter, field_name: limit}
+  pagination_strategy: ${strategy}`;
+  const offsets = (size: number) => pager(`{type: OffsetIncrement, page_size: ${size}}`, 'offset');
+  const numbers = (size: number) => pager(`{type: PageIncrement, page_size: ${size}}`, 'page');
+  const cursors = pager("{type: CursorPagination, cursor_value: '{{ response.next }}', page_size: 10}", 'cursor');
+  const list = (count: number): Row[] => Array.from({ length: count }, (_, id) => ({ id }));
+  const close: (() => Promise<void> | void)[] = [];
+  afterEach(async () => {
+    for (const each of close.splice(0)) await each();
+  });
+
+  async function run(retriever: string, answer: (query: Record<string, string>) => unknown, requester = '') {
+    const server = await scripted(({ query }) => answer(query));
+    const own = manifestConnection({
+      manifest: manifestOf(streamOf('users', { retriever, requester })),
+      url: server.url,
+    });
+    close.push(() => server.close(), own.drop);
+    const ran = await own.sync();
+    const stored = new Set((ran.rows['users'] ?? []).map((row) => row['id'] as number));
+    return { ...ran, stored, asked: server.asked, proof: ran.summary.proofs[0]!, sync: own.sync };
+  }
+
+  test.each([
+    ['the front', 1, 30, 0],
+    ['the front, at the last page', 6, 30, 0],
+    ['the middle', 4, 15, 60],
+    ['a single row', 3, 1, 0],
+  ])('rows leave %s of an offset list while it is read: every row that stays comes', async (_, at, gone, from) => {
+    let all = list(170);
+    const staying = new Set([...all.slice(0, from), ...all.slice(from + gone)].map(({ id }) => id as number));
+    let asked = 0;
+    const { stored, summary, proof } = await run(offsets(20), (query) => {
+      if (++asked === at + 1) all = [...all.slice(0, from), ...all.slice(from + gone)];
+      const offset = Number(query['offset'] ?? 0);
+      return { data: all.slice(offset, offset + Number(query['limit'])) };
+    });
+    expect(summary.outcome).toBe('complete');
+    expect([...staying].filter((id) => !stored.has(id))).toEqual([]);
+    expect(proof).toMatchObject({ evidence: 'confirmed', faults: [] });
+  });
+
+  test('an offset list that never stands still is unproven', async () => {
+    let all = list(200);
+    const { summary, proof } = await run(offsets(20), (query) => {
+      all = all.slice(1);
+      const offset = Number(query['offset'] ?? 0);
+      return { data: all.slice(offset, offset + 20) };
+    });
+    expect(summary.outcome).toBe('complete');
+    expect(proof.doubt).toContain('rows moved');
+  });
+
+  test.each([
+    ['offsets', offsets(500), 100, 250],
+    ['offsets, a whole number of pages', offsets(500), 50, 200],
+    ['page numbers', numbers(500), 25, 110],
+  ])('the API caps the size of a page: %s', async (_, retriever, cap, count) => {
+    const all = list(count);
+    const { stored, summary } = await run(retriever, (query) => {
+      const start = query['page'] === undefined ? Number(query['offset'] ?? 0) : Number(query['page']) * cap;
+      return { data: all.slice(start, start + Math.min(cap, Number(query['limit']))) };
+    });
+    expect(summary.outcome).toBe('complete');
+    expect(stored.size).toBe(count);
+  });
+
+  const ignoring =
+    'error_handler: {type: DefaultErrorHandler, response_filters: [{http_codes: [404], action: IGNORE}]}';
+  test('an ignored error past the first page is no end: the walk begins anew, and is given up in the end', async () => {
+    const all = list(40);
+    let fails = 2;
+    const answer = (query: Record<string, string>) => {
+      const at = Number(query['cursor'] ?? 0);
+      if (at === 20 && fails-- > 0) return new Reply(404, { message: 'no such page' });
+      return { data: all.slice(at, at + 10), next: at + 10 < 40 ? String(at + 10) : null };
+    };
+    const healed = await run(cursors, answer, ignoring);
+    expect([healed.summary.outcome, healed.stored.size]).toEqual(['complete', 40]);
+    fails = Infinity;
+    const stays = await run(cursors, answer, ignoring);
+    expect(stays.summary.outcome).not.toBe('complete');
+    expect(stays.summary.problems[0]!.message).toContain('ignores');
+    expect(stays.asked.length).toBeLessThan(30);
+    expect((await run(cursors, () => new Reply(404), ignoring)).proof).toMatchObject({
+      evidence: 'ignored',
+      doubt: expect.any(String),
+    });
+  });
+
+  test.each([
+    ['an error with status 200', { error: 'maintenance', data: null }],
+    ['errors with status 200', { errors: [{ message: 'later' }] }],
+  ])('%s is an error', async (_, body) => {
+    const { summary } = await run('', () => body);
+    expect(summary.outcome).not.toBe('complete');
+    expect(summary.problems[0]).toMatchObject({ code: 'error_envelope' });
+  });
+
+  test('an answer without its list: unproven on the first page, an error on another', async () => {
+    expect((await run('', () => ({ status: 'ok' }))).proof).toMatchObject({
+      doubt: expect.stringContaining('list of records'),
+    });
+    const later = await run(cursors, (query) => (query['cursor'] ? { status: 'ok' } : { data: list(10), next: 'b' }));
+    expect(later.summary.problems[0]).toMatchObject({ code: 'record_path_missing' });
+    expect((await run('', () => ({ data: [] }))).proof.doubt).toBeUndefined();
+  });
+
+  test('pages without a row that go on for ever: an error within a bound', async () => {
+    const { summary, asked } = await run(cursors, (query) => ({
+      data: [],
+      next: String(Number(query['cursor'] ?? 0) + 1),
+    }));
+    expect(summary.problems[0]).toMatchObject({ code: 'pages_repeat' });
+    expect(asked.length).toBeLessThan(60);
+  });
+});
+
+test('an invoice that disappears between its page and its lines is left out, and the others come', async () => {
+  const lines = { object: 'list', data: [{ id: 'il_1' }], has_more: true, url: '/v1/invoices/in_2/lines' };
+  const invoices = [3, 2, 1].map((i) => ({
+    id: `in_${i}`,
+    object: 'invoice',
+    created: T0 - i,
+    ...(i === 2 ? { lines } : {}),
+  }));
+  const server = await startTestbed(
+    {
+      endpointOf: (url) => url.pathname,
+      answer: ({ url }) => {
+        const headers = { date: new Date(T0 * 1000).toUTCString() };
+        const body = url.pathname.endsWith('/lines')
+          ? { error: { code: 'resource_missing', message: 'No such invoice' } }
+          : url.pathname === '/v1/account'
+            ? { id: 'acct_1', object: 'account', created: T0 - 1000 }
+            : {
+                object: 'list',
+                data: url.pathname === '/v1/invoices' ? invoices : [],
+                has_more: false,
+                url: url.pathname,
+              };
+        return { status: 'error' in body ? 404 : 200, body: JSON.stringify(body), headers };
+      },
+    },
+    { limit: 'none' },
+  );
+  try {
+    const summary = await syncStripe({
+      url: server.url,
+      destination,
+      connection: name,
+      source: { streams: ['invoices'] },
+    });
+    expect([summary.outcome, summary.problems]).toEqual(['complete', []]);
+    expect(await liveIds(destination, name, 'invoices')).toEqual(['in_1', 'in_3']);
+  } finally {
+    await server.close();
+  }
 });

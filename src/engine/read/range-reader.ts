@@ -57,6 +57,7 @@ export class RangeReader extends Reader {
   private queue: (PageItem | SplitItem)[] = [];
   /** Ranges whose entries a commit under way is writing. */
   private readonly locked = new Set<number>();
+  private readonly restarts = new Map<number, number>();
   private readonly walks = new Map<number, WalkMemory>();
   /** The newest position of all rows that came. */
   private newest: number | undefined;
@@ -274,7 +275,10 @@ export class RangeReader extends Reader {
   }
 
   private stumble(request: RangeRequest, error: unknown, isTaken: boolean): void {
-    if (error instanceof CursorGoneError && request.cursor !== null) {
+    const restarts = (this.restarts.get(request.range) ?? 0) + 1;
+    const isLast = error instanceof CursorGoneError && error.code === 'ignored_midway' && restarts > LIMITS.listWalks;
+    if (error instanceof CursorGoneError && request.cursor !== null && !isLast) {
+      this.restarts.set(request.range, restarts);
       try {
         this.planner.cursorGone(request.range);
         return;

@@ -190,7 +190,11 @@ export class SliceReader extends Reader implements ChildLink {
     } catch (error) {
       if (this.broken) return;
       if (error instanceof SliceGoneError) this.enqueue(work, [], [], 64, undefined, { kind: 'gone' });
-      else if (error instanceof CursorGoneError && work.cursor !== null && work.empty < LIMITS.rewalks)
+      else if (
+        error instanceof CursorGoneError &&
+        work.cursor !== null &&
+        work.empty < (error.code === 'ignored_midway' ? LIMITS.listWalks : LIMITS.rewalks)
+      )
         this.ready.unshift({
           ...work,
           cursor: null,

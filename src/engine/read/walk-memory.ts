@@ -14,6 +14,11 @@ export class WalkMemory {
 
   /** Takes a page in, before its records are. Throws FatalError where too many in a row brought nothing new. */
   note(page: Page): void {
+    if (page.anew) {
+      this.seen.clear();
+      this.stale = 0;
+      return;
+    }
     if (!page.hasMore || this.isAskedAgain(page)) return;
     const mark = this.markOf(page);
     const isKnown = mark === undefined || this.seen.has(mark);

@@ -446,7 +446,7 @@ class Builder {
     try {
       return await this.check(definitions, signal);
     } catch (error) {
-      const isRefused = error instanceof HeadraceError && error.code === 'api_refused';
+      const isRefused = error instanceof HeadraceError && ['api_refused', 'error_envelope'].includes(error.code);
       if (!isRefused) throw error;
       const { clock, manifest } = this.kit;
       return { id: manifest.name, createdMs: undefined, serverTimeMs: this.client.serverTimeMs ?? clock.now() };

@@ -206,10 +206,21 @@ class StripePages {
     const { serverTimeMs, bytes } = response;
     const list = asList(response.body, path);
     response.body = undefined; // the rows are the page's alone
-    for (const record of list.data) {
+    const next = lastId(list);
+    const records: DataRecord[] = [];
+    for (const record of list.data) if (await this.isWhole(record, request)) records.push(record);
+    return { records, next, hasMore: list.has_more, serverTimeMs, bytes };
+  }
+
+  /** Completes the lists in an object; false where it was deleted since it was listed. */
+  private async isWhole(record: DataRecord, request: PageRequest): Promise<boolean> {
+    try {
       for (const nested of incompleteLists(record)) await this.complete(nested, request);
+      return true;
+    } catch (error) {
+      if (error instanceof SkippableError && error.code === 'stripe_missing') return false;
+      throw error;
     }
-    return { records: list.data, next: lastId(list), hasMore: list.has_more, serverTimeMs, bytes };
   }
 
   /** Lists nested in an object hold its first entries only; the rest is read by the list's own address. */

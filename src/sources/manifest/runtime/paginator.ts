@@ -26,6 +26,10 @@ export interface Paginator {
   pageSize: number | undefined;
   /** Pages follow by number: any can be asked for. The token of page `n`, from 0. */
   tokenOf: ((page: number) => Json) | undefined;
+  /** Rows may move between two pages: `offset` lists can be asked for a row that came already, `page` numbers cannot. */
+  moves?: 'offset' | 'page' | undefined;
+  /** The token past a page of so many rows, whether or not it claims to be the last. */
+  past?: ((token: Json, rows: number) => Json) | undefined;
   /** The next token; null at the end. */
   next(seen: PageSeen): Json;
   /** Puts page size and token into a request; a path, where the token is one. */
@@ -76,6 +80,8 @@ function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
         first: inject ? start : null,
         pageSize: size,
         tokenOf: (page) => (page === 0 && !inject ? null : start + page),
+        moves: 'page',
+        past: (token) => (typeof token === 'number' ? token : start) + 1,
         next: ({ size: got, token }) =>
           (size !== undefined && got < size) || got === 0 ? null : (typeof token === 'number' ? token : start) + 1,
       };
@@ -85,7 +91,9 @@ function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
       return {
         first: inject ? 0 : null,
         pageSize: size,
-        tokenOf: size === undefined ? undefined : (page) => (page === 0 && !inject ? null : page * size),
+        tokenOf: undefined,
+        moves: 'offset',
+        past: (token, rows) => (typeof token === 'number' ? token : 0) + rows,
         next: ({ size: got, token }) =>
           (size !== undefined && got < size) || got === 0 ? null : (typeof token === 'number' ? token : 0) + got,
       };

@@ -26,6 +26,8 @@ export interface Selected {
   records: DataRecord[];
   /** What the server sent, before any filter. */
   received: DataRecord[];
+  /** No answer held the list that records are taken from: `data` that is absent is not `data: []`. */
+  isMissing?: boolean | undefined;
 }
 
 export type Select = (documents: unknown[], scope: Scope) => Selected;
@@ -33,6 +35,7 @@ export type Select = (documents: unknown[], scope: Scope) => Selected;
 export function selector(kit: Kit, component: JsonObject, stream: JsonObject, schema: () => JsonObject): Select {
   const own = replaced(kit, component);
   const extract = extractor(kit, fields(own, 'extractor') ?? { type: 'DpathExtractor', field_path: [] });
+  const isMissing = listMissing(kit, fields(own, 'extractor'));
   const keep = recordFilter(kit, fields(own, 'record_filter'));
   const steps = list(stream, 'transformations').map((each) => transformation(kit, each));
   const normalise = normaliser(kit, own, schema);
@@ -50,7 +53,20 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
       if (transformFirst && keep && !keep({ ...scope, record: record as Dict })) continue;
       records.push(normalise ? normalise(record) : record);
     }
-    return { records, received };
+    return { records, received, isMissing: documents.length > 0 && documents.every((each) => isMissing(each, scope)) };
+  };
+}
+
+/** Whether an answer lacks the field that records are taken from. */
+function listMissing(kit: Kit, component: JsonObject | undefined): (document: unknown, scope: Scope) => boolean {
+  const own = replaced(kit, component ?? {});
+  const raw = own['type'] === 'DpathExtractor' && Array.isArray(own['field_path']) ? own['field_path'] : [];
+  const path = raw.map((part) => text(kit, own, typeof part === 'number' ? String(part) : part));
+  return (document, scope) => {
+    const keys = path.map((part) => part(scope));
+    if (keys.length === 0 || keys.some((key) => key === '*' || key === '**')) return false;
+    const found = valueAt(document, keys);
+    return found === undefined || found === null;
   };
 }
 

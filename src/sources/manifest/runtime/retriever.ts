@@ -4,6 +4,8 @@
  */
 import type { ApiClient, ApiResponse } from '../../../http/client.js';
 import type { Dialect } from '../../../http/dialects/dialect.js';
+import { CursorGoneError, FatalError } from '../../../base/errors.js';
+import type { Evidence } from '../../../base/evidence.js';
 import type { DataRecord } from '../../../base/catalog.js';
 import type { Ticket } from '../../../gate/gate.js';
 import type { Json, JsonObject } from '../document/read.js';
@@ -22,6 +24,9 @@ import { selector, type Selected } from './records.js';
 import { propertyChunks, requester, type BuiltRequest, type PropertyChunks, type Requester } from './requester.js';
 import { replaced } from './twins.js';
 
+/** The code of an ignored error past the first page. */
+export const IGNORED_MIDWAY = 'ignored_midway';
+
 export interface PageInput {
   /** What templates see as `stream_slice`. */
   slice: Dict;
@@ -39,6 +44,8 @@ export interface PageOutput extends Selected {
   serverTimeMs: number | undefined;
   bytes: number;
   document: unknown;
+  /** Why there is nothing after this page, where that is not just stated. */
+  end?: Evidence | undefined;
 }
 
 export interface Retriever {
@@ -71,7 +78,14 @@ export interface RetrieverParts {
 /** Sends one requester's requests, with its error handler and its credentials. */
 export interface Exchanger {
   requests: Requester;
-  send(input: SendInput): Promise<{ response: ApiResponse; documents: unknown[] }>;
+  send(input: SendInput): Promise<Sent>;
+}
+
+interface Sent {
+  response: ApiResponse;
+  documents: unknown[];
+  /** An error that the connector ignores. */
+  isIgnored: boolean;
 }
 
 interface SendInput extends Pick<PageInput, 'signal' | 'weight' | 'ticket'> {
@@ -160,6 +174,7 @@ export function exchanger(
       // An answer that an error handler ignores has no records, and nothing follows it.
       return {
         response,
+        isIgnored: action === 'IGNORE',
         documents:
           response.status < 400 && action !== 'IGNORE' && Array.isArray(response.body)
             ? (response.body as unknown[])
@@ -230,16 +245,72 @@ export function retriever(
           },
         });
       const [first, ...others] = chunked?.chunks ?? [undefined];
-      const { response, documents } = await ask(first, input.ticket);
+      const sent = await ask(first, input.ticket);
+      const { response, documents } = sent;
       const selected = documents.length > 0 ? select(documents, scope) : { records: [], received: [] };
       for (const properties of documents.length > 0 ? others : [])
         mergeInto(selected.records, select((await ask(properties, undefined)).documents, scope).records, chunked!);
       const [document] = documents;
+      const end = endOf(sent, selected, input.token === pages.first, requests.endpoint);
       const next =
         documents.length === 0 ? null : nextOf(document, response.headers, selected, input.token, input.slice);
-      return { ...selected, next, serverTimeMs: response.serverTimeMs, bytes: response.bytes, document };
+      return { ...selected, next, serverTimeMs: response.serverTimeMs, bytes: response.bytes, document, end };
     },
   };
+}
+
+/**
+ * Why a page without rows is believed. Amid a walk an ignored error, or an answer without its list, is no end: the walk
+ * begins anew, or says what came. On the first page it may mean that there is nothing, which is weak.
+ */
+function endOf(
+  { response, documents, isIgnored }: Sent,
+  selected: Selected,
+  isFirst: boolean,
+  place: string,
+): Evidence | undefined {
+  if (isIgnored) {
+    if (isFirst) return { kind: 'ignored' };
+    throw new CursorGoneError('an error that the connector ignores came amid its pages', {
+      code: IGNORED_MIDWAY,
+      place,
+      expected: 'the next page, or the end',
+      found: `status ${response.status}`,
+      next: 'run again; if it stays, the connector ignores an error that is one',
+    });
+  }
+  if (!selected.isMissing) return undefined;
+  const [document] = documents;
+  const detail = {
+    place,
+    expected: 'the list of records that the connector reads',
+    found: JSON.stringify(document, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))?.slice(
+      0,
+      160,
+    ),
+  };
+  if (saysError(document))
+    throw new FatalError(`the API answered with an error and status ${response.status}`, {
+      ...detail,
+      code: 'error_envelope',
+      next: 'run again later; if it stays, look at the answer',
+    });
+  if (isFirst) return { kind: 'stated', doubt: 'path' };
+  throw new FatalError('a page of the API does not hold its list of records', {
+    ...detail,
+    code: 'record_path_missing',
+    next: 'run again; if it stays, check the record selector of the manifest',
+  });
+}
+
+const ERROR_FIELDS = ['error', 'errors', 'fault', 'exception'];
+
+function saysError(document: unknown): boolean {
+  if (typeof document !== 'object' || document === null) return false;
+  return ERROR_FIELDS.some((field) => {
+    const value = (document as Record<string, unknown>)[field];
+    return typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : Boolean(value);
+  });
 }
 
 /** Adds the properties of another part to the records of the first. */

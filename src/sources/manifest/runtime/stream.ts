@@ -1,6 +1,8 @@
 /** A stream of a manifest as the engine reads it: how it divides, how it follows, and its one function, `page`. */
 import { FatalError, SkippableError } from '../../../base/errors.js';
 import { parseJson, stringifyJson } from '../../../base/json.js';
+import { LIMITS } from '../../../base/bounds.js';
+import type { Doubt } from '../../../base/evidence.js';
 import { hashString } from '../../../base/random.js';
 import type { DataRecord, JsonSchema } from '../../../base/catalog.js';
 import type { Division, Follow, Page, PageRequest, Slice, Stream } from '../../contract.js';
@@ -11,6 +13,7 @@ import { FILE_REFERENCE, FILE_REFERENCE_SCHEMA, fileFetcher, type FetchFiles } f
 import type { GroupLock } from './group-lock.js';
 import { interval, type Interval, type Window } from './interval.js';
 import { asyncRetriever, isAsync } from './async-retriever.js';
+import { MovingList } from './moving-list.js';
 import { fields, list, text, type Kit } from './kit.js';
 import type { PageCache } from './page-cache.js';
 import { partitionStream } from './partition-walk.js';
@@ -26,7 +29,7 @@ import {
   type Partition,
   type Router,
 } from './partitions.js';
-import { retriever, type PageOutput, type Retriever, type RetrieverParts } from './retriever.js';
+import { IGNORED_MIDWAY, retriever, type PageOutput, type Retriever, type RetrieverParts } from './retriever.js';
 
 const PAGE_ROWS = 100;
 /** Answers that parents brought and whose slices are not read yet. */
@@ -34,7 +37,7 @@ const KEPT_BYTES = 8 * 1024 * 1024;
 /** Fields that change after a row was made: rows may move while they are read. */
 const MOVING_FIELD = /updat|modif|chang|edit|last|activity/i;
 /** Statuses that some APIs answer a page number with that lies past the end. */
-const PAST_THE_END = 'api_refused';
+const PAST_THE_END = new Set(['api_refused', IGNORED_MIDWAY]);
 
 export interface StreamParts {
   kit: Kit;
@@ -60,6 +63,15 @@ interface Walk {
    * stands still.
    */
   h?: number;
+  /** Lists whose rows may move: the last row, whether they moved, walks so far, the fullest page. */
+  k?: number | undefined;
+  m?: 1 | undefined;
+  n?: number | undefined;
+  c?: number | undefined;
+  /** Why what was walked is doubtful. */
+  d?: Doubt | undefined;
+  /** Pages in a row without a row. */
+  z?: number;
 }
 
 export function declarativeStream(
@@ -91,7 +103,14 @@ export function declarativeStream(
   const uploader = fields(json, 'file_uploader');
   const files =
     uploader && folder !== undefined ? fileFetcher(kit, name, uploader, folder, parts.retrieverParts) : undefined;
-  const reader = new StreamReader(retrieve, time, routing, columns.length === 0, files);
+  const reader = new StreamReader(
+    retrieve,
+    time,
+    routing,
+    columns.length === 0,
+    files,
+    new MovingList(retrieve.paginator, columns),
+  );
   const lock = parts.lockOf(nameOf(json));
   const read = (request: PageRequest) => reader.page(request);
   const division = divisionOf(name, retrieve, time, routing, reader, json, parts);
@@ -289,6 +308,8 @@ class StreamReader {
     /** Rows have no key to be recognised by. */
     readonly keyless: boolean,
     private readonly files: FetchFiles | undefined,
+    /** How lists are walked whose rows may move. */
+    private readonly lists: MovingList,
   ) {}
 
   /** The answer to a slice's first request, from its parent's record. */
@@ -317,9 +338,16 @@ class StreamReader {
     const { paginator } = this.retrieve;
     const walk: Walk = request.cursor === null ? { t: paginator.first } : (JSON.parse(request.cursor) as Walk);
     const window = this.window(request, walk);
-    const output = this.keptFor(request, partition) ?? (await this.fetch(request, partition, walk.t, window));
-    const next = this.advance(output, walk, window, request);
-    const page = this.result(output, next === null ? null : JSON.stringify(next), window);
+    const asked = this.lists.askedFor(walk);
+    const output = this.keptFor(request, partition) ?? (await this.fetch(request, partition, asked, window));
+    const seen = this.lists.seen(walk, output);
+    const next = this.advance(output, { ...walk, ...seen.walk }, window, request);
+    const doubt = seen.walk.d ?? walk.d;
+    const page: Page = {
+      ...this.result(output, next === null ? null : JSON.stringify(next), window),
+      ...(next === null ? { end: doubt === undefined ? seen.end : { kind: 'stated', doubt } } : {}),
+      ...(seen.isAnew ? { anew: true } : {}),
+    };
     return this.withFiles(page, partition, request.signal);
   }
 
@@ -332,7 +360,7 @@ class StreamReader {
     try {
       output = await ask(request.number!);
     } catch (error) {
-      if (request.number === 0 || !(error instanceof SkippableError) || error.code !== PAST_THE_END) throw error;
+      if (request.number === 0 || !(error instanceof SkippableError) || !PAST_THE_END.has(error.code)) throw error;
       // Perhaps there is no such page: the one before tells.
       const before = await ask(request.number! - 1).catch(() => undefined);
       if (before && before.received.length >= size) throw error;
@@ -405,9 +433,35 @@ class StreamReader {
       window !== undefined &&
       output.received.length > 0 &&
       time.position(output.received.at(-1)!) < window.from;
-    if (output.next !== null && !isOver) return { t: output.next, ...place, ...this.standing(output, walk) };
+    if (output.next !== null && !isOver)
+      return {
+        t: output.next,
+        ...place,
+        ...carried(walk),
+        ...this.standing(output, walk),
+        ...this.silence(output, walk),
+      };
     if (!isWalking || window.last) return null;
-    return { t: this.retrieve.paginator.first, w: window.to, e: place.e! };
+    return {
+      t: this.retrieve.paginator.first,
+      w: window.to,
+      e: place.e!,
+      ...(walk.d === undefined ? {} : { d: walk.d }),
+    };
+  }
+
+  /** An API that goes on for ever without a row. */
+  private silence(output: PageOutput, walk: Walk): { z?: number } {
+    if (output.received.length > 0) return {};
+    const z = (walk.z ?? 0) + 1;
+    if (z < LIMITS.stalePages) return { z };
+    throw new FatalError('the pages of the API do not come to an end', {
+      code: 'pages_repeat',
+      place: this.retrieve.requester.endpoint,
+      expected: 'a page with rows, or the end',
+      found: `${z} pages in a row without a row, each of which says that more follow`,
+      next: 'check the paginator of the manifest: its stop condition does not end it',
+    });
   }
 
   private standing(output: PageOutput, walk: Walk): { h?: number } {
@@ -442,6 +496,11 @@ class StreamReader {
     const received = next !== null ? Math.max(1, output.received.length) : output.received.length;
     return { records, received, next, hasMore: next !== null, serverTimeMs: output.serverTimeMs, bytes: output.bytes };
   }
+}
+
+/** What the walk over a list keeps from page to page. */
+function carried({ k, m, n, c, d }: Walk): Partial<Walk> {
+  return { k, m, n, c, d };
 }
 
 /** A stream that cannot be read: it says why, and the others run. */

@@ -1,0 +1,113 @@
+/**
+ * Lists by offset or page number, whose rows may move while they are read. An offset list is asked for one row that came
+ * already: if it is another, rows moved, and the list is walked once more. A page that is shorter than asked may be all
+ * that the API gives at once: what follows it tells.
+ */
+import { LIMITS } from '../../../base/bounds.js';
+import type { DataRecord } from '../../../base/catalog.js';
+import type { Doubt, Evidence } from '../../../base/evidence.js';
+import { hashString } from '../../../base/random.js';
+import type { Json } from '../document/read.js';
+import type { Paginator } from './paginator.js';
+import type { PageOutput } from './retriever.js';
+
+/** What a walk keeps from page to page, in its cursor. */
+export interface ListWalk {
+  t: Json;
+  /** The last row that came. */
+  k?: number | undefined;
+  /** Rows moved in this walk. */
+  m?: 1 | undefined;
+  /** Walks before this one. */
+  n?: number | undefined;
+  /** Rows of the fullest page. */
+  c?: number | undefined;
+  d?: Doubt | undefined;
+}
+
+export interface ListSeen {
+  walk: Partial<ListWalk>;
+  end: Evidence | undefined;
+  /** The list is walked once more from its start. */
+  isAnew: boolean;
+}
+
+/** Limits of APIs are round; a page of another size that is shorter than asked is the last. */
+const ROUND = 5;
+
+export class MovingList {
+  /** Rows of the fullest page of the stream: what is less is no limit of the API. */
+  private fullest = 0;
+
+  constructor(
+    private readonly paginator: Paginator,
+    private readonly key: string[],
+  ) {}
+
+  /** The token to ask for: an offset list from the row before. */
+  askedFor({ t, k }: ListWalk): Json {
+    return this.paginator.moves === 'offset' && k !== undefined && typeof t === 'number' && t > 0 ? t - 1 : t;
+  }
+
+  /** Looks at a page, takes the row out that came before, and says how the walk goes on. Changes `output`. */
+  seen(walk: ListWalk, output: PageOutput): ListSeen {
+    const { moves, first, past } = this.paginator;
+    if (!moves || output.end) return { walk: {}, end: output.end, isAnew: false };
+    const rows = output.received.length;
+    const last = output.received.at(-1);
+    const asked = this.askedFor(walk);
+    const hasMoved = asked !== walk.t && !this.takeKnown(output, walk.k);
+    if (output.next === null && past && this.isCapped(rows, walk)) output.next = past(asked, rows);
+    this.fullest = Math.max(this.fullest, rows);
+    const moved = walk.m === 1 || hasMoved;
+    const after: Partial<ListWalk> = {
+      c: Math.max(walk.c ?? 0, rows),
+      ...(moved ? { m: 1 as const } : {}),
+      ...(moves === 'offset' && last ? { k: this.markOf(last) } : {}),
+    };
+    if (output.next !== null) return { walk: after, end: undefined, isAnew: false };
+    const isOnePage = walk.t === first && (walk.n ?? 0) === 0;
+    if (!moved) {
+      const doubt = moves === 'page' && !isOnePage && rows > 0 ? ('pages' as const) : undefined;
+      if (doubt) return { walk: { d: doubt }, end: undefined, isAnew: false };
+      return { walk: {}, end: isOnePage ? undefined : { kind: 'confirmed' }, isAnew: false };
+    }
+    const walks = (walk.n ?? 0) + 1;
+    // Without a key the rows would be there twice.
+    if (this.key.length === 0 || walks >= LIMITS.listWalks)
+      return { walk: { d: 'shifted' }, end: undefined, isAnew: false };
+    output.next = first ?? 0;
+    return {
+      walk: { n: walks, k: undefined, m: undefined, c: undefined },
+      end: undefined,
+      isAnew: true,
+    };
+  }
+
+  /** Whether the API may give no more than so many rows at once. */
+  private isCapped(rows: number, { c, t }: ListWalk): boolean {
+    const { pageSize, first } = this.paginator;
+    if (pageSize === undefined || rows === 0 || rows >= pageSize || rows % ROUND !== 0) return false;
+    return t === first ? rows >= this.fullest : rows === c;
+  }
+
+  /** Takes the first row out if it is the one that the page before ended with. */
+  private takeKnown(output: PageOutput, mark: number | undefined): boolean {
+    const [known] = output.received;
+    if (!known || this.markOf(known) !== mark) return false;
+    output.received = output.received.slice(1);
+    const [record] = output.records;
+    if (record && this.markOf(record) === mark) output.records = output.records.slice(1);
+    return true;
+  }
+
+  private markOf(record: DataRecord): number {
+    const values = this.key.map((field) => record[field]);
+    const known = values.length > 0 && values.every((value) => value !== undefined && value !== null);
+    return hashString(
+      known
+        ? values.map(String).join('\u0001')
+        : JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
+    );
+  }
+}
