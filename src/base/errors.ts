@@ -1,3 +1,5 @@
+import { nearest } from './nearest.js';
+
 /**
  * Errors are typed by what the reader can do about them. Each says where, what was expected, what was found and the
  * next step.
@@ -11,7 +13,15 @@ export interface ErrorDetail {
   found?: string | undefined;
   /** What to do next, as one sentence. */
   next?: string | undefined;
+  /** Names that there are: the one that is nearest to `found` is proposed. */
+  candidates?: Iterable<string> | undefined;
   cause?: unknown;
+}
+
+function nextOf({ found, next, candidates }: ErrorDetail): string | undefined {
+  const meant = found !== undefined && candidates ? nearest(found.replaceAll('"', ''), candidates) : undefined;
+  if (meant === undefined) return next;
+  return `did you mean ${meant}?${next === undefined ? '' : ` Otherwise ${next}`}`;
 }
 
 /** What all errors of Headrace have: where, what was expected, what was found, and the next step. */
@@ -31,7 +41,7 @@ export abstract class HeadraceError extends Error {
     this.place = detail.place;
     this.expected = detail.expected;
     this.found = detail.found;
-    this.next = detail.next;
+    this.next = nextOf(detail);
   }
 }
 

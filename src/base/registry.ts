@@ -127,6 +127,7 @@ export class Registry<T extends Named> {
         place,
         expected: [...this.known.keys()].join(', '),
         found: name.slice(0, 80),
+        candidates: this.known.keys(),
         next: `one of your own is named in headrace.yaml, not through the API`,
       });
     return new ConfigError(`unknown ${word} ${name}`, {
@@ -134,6 +135,7 @@ export class Registry<T extends Named> {
       place,
       expected: this.expectation(),
       found: name,
+      candidates: this.known.keys(),
       next: NAME.test(name)
         ? `correct the name, or npm install headrace-${kind}-${name}`
         : 'correct the name; paths begin with ./',

@@ -1,10 +1,12 @@
 /** The CLI: parse, dispatch, exit code. Commands load their code when they run, so that help is instant. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { describeError, EXIT, HeadraceError } from '../base/errors.js';
 import { takeSignals } from './signals.js';
 import { json, note } from './terminal/output.js';
 import { VERSION } from '../base/version.js';
 
+/** As `max_rate` of headrace.yaml. */
+const MOST_PER_SECOND = 100_000;
 const list = (value: string) =>
   value
     .split(',')
@@ -13,15 +15,16 @@ const list = (value: string) =>
 
 function whole(value: string): number {
   const number = Number(value);
-  if (!Number.isInteger(number) || number < 0)
-    throw new CommanderError(EXIT.usage, 'headrace.badNumber', `error: expected a whole number, found ${value}`);
+  if (value.trim() === '' || !Number.isSafeInteger(number) || number < 0)
+    throw new InvalidArgumentError('Expected a whole number, 0 or more.');
   return number;
 }
 
+/** Bounds are those of the settings that such flags give. */
 function positive(value: string): number {
   const number = Number(value);
-  if (!(number > 0))
-    throw new CommanderError(EXIT.usage, 'headrace.badNumber', `error: expected a number above 0, found ${value}`);
+  if (!(number > 0 && number <= MOST_PER_SECOND))
+    throw new InvalidArgumentError(`Expected a number above 0, at most ${MOST_PER_SECOND}.`);
   return number;
 }
 
@@ -383,7 +386,6 @@ export async function main(argv: string[]): Promise<void> {
         error.exitCode === 0 || error.code === 'commander.helpDisplayed' || error.code === 'commander.version'
           ? 0
           : EXIT.usage;
-      if (error.code === 'headrace.badNumber') process.stderr.write(`${error.message}\n`);
       return;
     }
     const debug = argv.includes('--debug');

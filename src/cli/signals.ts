@@ -4,7 +4,7 @@
  * an embedded database running behind it.
  */
 import { constants } from 'node:os';
-import { codeOf } from '../base/errors.js';
+import { codeOf, EXIT } from '../base/errors.js';
 
 type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 const SIGNALS: readonly Signal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -28,7 +28,10 @@ export function takeSignals(): void {
   // A terminal that is gone may refuse what is drawn before its signal comes.
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error) => {
-      if (codeOf(error) !== 'EIO') throw error;
+      const code = codeOf(error);
+      // Who reads what is printed has read enough: what goes on pauses, everything else is done.
+      if (code === 'EPIPE') return stream === process.stdout ? readerLeft() : undefined;
+      if (code !== 'EIO') throw error;
       dispatch('SIGHUP');
     });
 }
@@ -55,11 +58,20 @@ function dispatch(signal: Signal): void {
   } else if (signal !== 'SIGHUP') entry.handler.again?.(signal);
 }
 
+function readerLeft(): void {
+  if (handlers.length > 0) dispatch('SIGHUP');
+  else if (!leaving) void leaveWith(EXIT.complete);
+}
+
 /** By the shells' convention, 128 and the number of the signal. A second signal does not wait for the database. */
 async function leave(signal: Signal): Promise<void> {
   const code = 128 + constants.signals[signal];
   if (leaving && signal !== 'SIGHUP') process.exit(code);
   if (leaving) return;
+  await leaveWith(code);
+}
+
+async function leaveWith(code: number): Promise<void> {
   leaving = true;
   const { EmbeddedServer } = await import('../postgres/embedded/server.js');
   await EmbeddedServer.closeAll();

@@ -78,18 +78,19 @@ export function validate<S extends z.ZodType>(
 ): z.infer<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const fault = schemaFault(result.error, value);
+  const fault = schemaFault(result.error, value, schema);
   const at = [...base, ...fault.path];
-  throw new ConfigError(
-    fault.unknown ? `unknown setting ${fault.found}` : `setting ${at.join('.') || '(all)'} is wrong`,
-    {
-      code: 'config_invalid',
-      place: placeOf(fault.unknown ? [...at, fault.unknown[0]!] : at),
-      expected: fault.unknown ? 'a setting of docs/reference/configuration.md' : fault.expected,
-      found: fault.found,
-      next: 'see docs/reference/configuration.md',
-    },
-  );
+  const place = placeOf(fault.unknown ? [...at, fault.unknown[0]!] : at);
+  // A flag is no setting of a file.
+  const what = place.startsWith('--') ? place : `setting ${at.join('.') || '(all)'}`;
+  throw new ConfigError(fault.unknown ? `unknown setting ${fault.found}` : `${what} is wrong`, {
+    code: 'config_invalid',
+    place,
+    candidates: fault.candidates,
+    expected: fault.unknown ? 'a setting of docs/reference/configuration.md' : fault.expected,
+    found: fault.found,
+    next: 'see docs/reference/configuration.md',
+  });
 }
 
 function resolveEnv(
@@ -109,8 +110,11 @@ function resolveEnv(
           found: 'none',
           next: `export ${name}=… and run again`,
         });
-      if (SECRET_NAME.test(name) || SECRET_NAME.test(String(path.at(-1)))) registerSecret(found);
-      return found;
+      if (!SECRET_NAME.test(name) && !SECRET_NAME.test(String(path.at(-1)))) return found;
+      // Read from a file, a key ends with the file's last line end, which no header carries.
+      const secret = found.replace(/[\r\n]+$/, '');
+      registerSecret(secret);
+      return secret;
     });
   }
   if (Array.isArray(value)) return value.map((inner, i) => resolveEnv(inner, env, [...path, i], placeOf));

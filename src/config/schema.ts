@@ -21,7 +21,11 @@ const anyDestination = z
     const parsed = kind.schema.safeParse(settings);
     if (parsed.success) return parsed.data;
     for (const issue of parsed.error.issues)
-      context.issues.push({ ...issue, input: settings } as (typeof context.issues)[number]);
+      context.issues.push({
+        ...issue,
+        input: settings,
+        candidates: Object.keys(kind.schema.shape),
+      } as (typeof context.issues)[number]);
     return z.NEVER;
   });
 
@@ -34,7 +38,7 @@ export const scheduleSchema = z
     every: every
       .optional()
       .describe('Interval of headrace serve, such as 15m or 6h. Runs that were missed are not made up for.'),
-    cron: z.string().min(9).max(120).optional().describe('Or a cron expression: minute hour day month weekday.'),
+    cron: z.string().min(1).max(120).optional().describe('Or a cron expression: minute hour day month weekday.'),
     time_zone: z.string().max(60).default('UTC').describe('Zone of the cron expression, such as Europe/Berlin.'),
     priority: z
       .int()

@@ -82,7 +82,7 @@ export async function resolveConnection(
 ): Promise<ConnectionConfig> {
   if (flags.manifest !== undefined) return fromDefinition(name, flags.manifest, flags, env);
   const connector = name !== undefined && leadsToConnector(name) ? name : undefined;
-  const loaded = fileOf(flags, env, connector === undefined);
+  const loaded = fileOf(flags, env, connector === undefined ? (name ?? '') : undefined);
   if (loaded) {
     const names = Object.keys(loaded.config.connections);
     const chosen = name ?? (names.length === 1 ? names[0] : undefined);
@@ -94,6 +94,7 @@ export async function resolveConnection(
         place: loaded.file,
         expected: names.join(', ') || 'at least one connection',
         found: name ?? 'no name',
+        candidates: [...names, ...CONNECTORS.list().map((known) => known.name)],
         next: 'name one of them',
       });
     }
@@ -106,15 +107,23 @@ function leadsToConnector(name: string): boolean {
   return CONNECTORS.find(name) !== undefined || CONNECTORS.locate(name, process.cwd()) !== undefined;
 }
 
-/** `needed`: without a file there is nothing to work on. */
-function fileOf(flags: ConnectionFlags, env: Env, needed: boolean): LoadedConfig | undefined {
+/** `wanted`: the name of a connection that only a file can have. */
+function fileOf(flags: ConnectionFlags, env: Env, wanted: string | undefined): LoadedConfig | undefined {
   const file = flags.config ?? env['HEADRACE_CONFIG'];
   try {
     return loadConfig(file ?? DEFAULT_FILE, env);
   } catch (error) {
     const missing = file === undefined && error instanceof ConfigError && error.code === 'config_missing';
-    if (!missing || needed) throw error;
-    return undefined;
+    if (!missing || wanted === '') throw error;
+    if (wanted === undefined) return undefined;
+    throw new ConfigError(`there is no connector ${wanted}, and no ${DEFAULT_FILE} that has such a connection`, {
+      code: 'unknown_connection',
+      place: path.resolve(DEFAULT_FILE),
+      expected: CONNECTORS.expectation(),
+      found: wanted,
+      candidates: CONNECTORS.list().map((known) => known.name),
+      next: 'run headrace init, or name a file with --config',
+    });
   }
 }
 
@@ -237,7 +246,8 @@ export function connectionOf(
 }
 
 async function finish(written: Written, flags: ConnectionFlags): Promise<ConnectionConfig> {
-  const { base, placeOf, folder, dataDir } = written;
+  const { base, folder, dataDir } = written;
+  const placeOf = placeWithFlags(written, flags);
   const raw = withFlags(written.source, flags);
   const connector = String(raw['connector']);
   const sourceModule = CONNECTORS.locate(connector, folder);
@@ -268,6 +278,32 @@ const FLAGS: Partial<Record<keyof ConnectionFlags, string>> = {
   maxConcurrency: 'max_concurrency',
   share: 'share',
 };
+
+/** What a flag gave is the flag's fault, not that of a line of the file. */
+function placeWithFlags({ base, placeOf }: Written, flags: ConnectionFlags): PlaceOf {
+  const given = new Map(
+    [...Object.entries(FLAGS).map(([flag, setting]) => [flag, `source.${setting}`]), ...DESTINATION_FLAGS].flatMap(
+      ([flag, setting]) =>
+        flags[flag as keyof ConnectionFlags] === undefined
+          ? []
+          : [[setting!, `--${flag!.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`]],
+    ) as [string, string][],
+  );
+  return (at) => {
+    const [part, setting] = at.slice(base.length);
+    return (
+      given.get(`${String(part)}.${String(setting)}`) ??
+      (part === 'destination' ? given.get('destination') : undefined) ??
+      placeOf(at)
+    );
+  };
+}
+
+const DESTINATION_FLAGS = [
+  ['schema', 'destination.schema'],
+  ['mode', 'destination.mode'],
+  ['to', 'destination'],
+];
 
 function withFlags(source: Record<string, unknown>, flags: ConnectionFlags): Record<string, unknown> {
   const raw = { ...source };

@@ -1,7 +1,7 @@
 /** Connections as the scheduler knows them: which app and credential they share a limit by, and when they run. */
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { messageOf } from '../base/errors.js';
+import { ConfigError, messageOf } from '../base/errors.js';
 import { redact, registerSecret } from '../base/log.js';
 import { validate, type LoadedConfig } from '../config/load.js';
 import { connectionSchema, type ConnectionSettings, type FileConfig } from '../config/schema.js';
@@ -31,19 +31,36 @@ const UNDECLARED: AppSchema['rateLimit'] = { requests: 4, frequencySeconds: 1 };
 /** Letters of a fingerprint that tell the credentials of an app apart. */
 const CREDENTIAL_LETTERS = 12;
 
-/** The connections of the file as the scheduler knows them. Throws ConfigError that names the place. */
+/**
+ * The connections of the file as the scheduler knows them. What is wrong with one of them is told, and stops that one
+ * alone. `onFault` left out: throws the first ConfigError, which names the place.
+ */
 export async function knownConnections(
   loaded: LoadedConfig,
   flags: CoordinationFlags,
   env: NodeJS.ProcessEnv,
+  onFault?: (name: string, error: ConfigError) => void,
 ): Promise<KnownConnection[]> {
   const known: KnownConnection[] = [];
   for (const [name, settings] of Object.entries(loaded.config.connections)) {
-    const connection = await resolveConnection(name, { ...flags, config: loaded.file }, env);
-    const place = loaded.placeOf(['connections', name, 'schedule']);
-    known.push(await knownOf(connection, settings, loaded.config.apps, place));
+    try {
+      const connection = await resolveConnection(name, { ...flags, config: loaded.file }, env);
+      known.push(await knownOf(connection, settings, loaded.config.apps, schedulePlace(loaded, name)));
+    } catch (error) {
+      if (!(error instanceof ConfigError) || !onFault) throw error;
+      onFault(name, error);
+    }
   }
   return known;
+}
+
+const schedulePlace = (loaded: LoadedConfig, name: string) => loaded.placeOf(['connections', name, 'schedule']);
+
+/** For `headrace check`: a schedule that never comes is found before `serve` meets it. Throws ConfigError. */
+export function assertSchedule(name: string, flags: CoordinationFlags, env: NodeJS.ProcessEnv): void {
+  const loaded = readFile(flags, env);
+  const settings = loaded?.config.connections[name];
+  if (loaded && settings) cadenceOf(settings.schedule, schedulePlace(loaded, name));
 }
 
 async function knownOf(

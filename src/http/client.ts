@@ -23,6 +23,7 @@ import { charsetOf, textOfBody, unpacked } from './bodies.js';
 import type { Cookies } from './cookies.js';
 import { Deadline } from './deadline.js';
 import { assertTarget, newDispatcher } from './dispatcher.js';
+import { failureOf, pageTitle, type Failure } from './failures.js';
 import { LatencyMeter } from './latency.js';
 import { isRedirect, redirected, type SentRequest } from './redirects.js';
 import { parseRetryAfter } from './dialects/retry-after.js';
@@ -131,6 +132,8 @@ export class ApiClient {
   serverTimeMs: number | undefined;
   /** Something answered at this address: what fails now may pass. Before that, an address is more likely wrong. */
   private answered = false;
+  /** Why the last attempt brought no answer, where there are words for it. */
+  private failure: Failure | undefined;
 
   constructor(private readonly options: ClientOptions) {
     this.meter = options.meter ?? new LatencyMeter();
@@ -175,6 +178,7 @@ export class ApiClient {
         const attempted = await this.send(request, async () => from ?? this.compose(request, permit));
         const { sent } = attempted;
         ({ response } = attempted);
+        this.failure = undefined;
         this.answered = true;
         this.serverTimeMs = response.serverTimeMs ?? this.serverTimeMs;
         signs = bounded(request.dialect ?? this.options.dialect)({ ...response, receivedMs: clock.now() });
@@ -245,14 +249,17 @@ export class ApiClient {
       await clock.sleep(waitMs, request.signal);
       over();
     }
+    if (this.failure && !this.answered) throw this.failure.error;
     throw new RetriableError('the API did not answer usefully', {
       code: 'attempts_exhausted',
       place: `${this.origin}${this.prefix}${request.path.split('?')[0]}`,
       expected: 'a complete JSON answer',
       found: `${attempt - 1} attempts, the last: ${last}`,
-      next: this.answered
-        ? 'run the same command again; it continues where it stopped'
-        : 'check base_url, the network and the proxy settings',
+      next: last.includes(WEB_PAGE)
+        ? 'a proxy, a firewall or a sign-in page answers in the place of the API: correct base_url, or let this machine through'
+        : this.answered
+          ? 'run the same command again; it continues where it stopped'
+          : 'check base_url, the network and the proxy settings',
     });
   }
 
@@ -270,19 +277,9 @@ export class ApiClient {
     if (request.signal.aborted)
       return { kind: 'error', error: new PausedError('stopped during a request', { code: 'stopped' }) };
     if (error instanceof HeadraceError && !(error instanceof RetriableError)) return { kind: 'error', error };
+    this.failure = failureOf(error, this.origin);
+    if (this.failure && !this.failure.passes) return { kind: 'error', error: this.failure.error };
     const code = codeOf(error);
-    if (code && TLS_ERRORS.test(code)) {
-      return {
-        kind: 'error',
-        error: new FatalError("the API's certificate is not trusted", {
-          code: 'tls_untrusted',
-          place: this.origin,
-          found: code,
-          next: 'set NODE_EXTRA_CA_CERTS to a file with the certificate authority',
-          cause: error,
-        }),
-      };
-    }
     return { kind: 'retry', reason: code ? `${code}: ${messageOf(error)}` : messageOf(error) };
   }
 
@@ -365,6 +362,8 @@ export class ApiClient {
   private parse(text: string, status: number, headers: ApiResponse['headers']): unknown {
     const type = String(headers['content-type'] ?? '');
     const isJson = /\bjson\b/i.test(type);
+    const page = status < 400 ? pageTitle(text, type) : undefined;
+    if (page !== undefined) throw new RetriableError(`the answer is ${page}, not JSON`, { code: WEB_PAGE });
     if (!isJson && status < 400) {
       throw new RetriableError(`the answer is ${type || 'of no content type'}, not JSON`, {
         code: 'wrong_content_type',
@@ -406,11 +405,12 @@ function assertHeaders(headers: Record<string, string>, endpoint: string): void 
   }
 }
 
+/** Code of an answer that is a web page. */
+const WEB_PAGE = 'web_page';
+
 function reasonOf({ rejection }: LimitSigns): string {
   return ['rate limited', rejection?.limit, rejection?.reason, rejection?.doubt].filter(Boolean).join(', ');
 }
-
-const TLS_ERRORS = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|ERR_TLS_)/;
 
 /** Retry-After of a response in milliseconds, read against its own Date. */
 export function retryAfterOf(response: ApiResponse): number | undefined {

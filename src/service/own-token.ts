@@ -1,7 +1,8 @@
 /** The token of the machine that serves: made with the first start, kept in a file that only its owner reads. */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { makeFolder } from '../base/folder.js';
 import { codeOf, ConfigError, messageOf } from '../base/errors.js';
 import { registerSecret } from '../base/log.js';
 
@@ -42,7 +43,7 @@ export function ownToken(dataDir: string, env: NodeJS.ProcessEnv): string {
   const file = ownTokenFile(dataDir);
   const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
-    mkdirSync(dataDir, { recursive: true });
+    makeFolder(dataDir);
     writeFileSync(draft, `${newToken()}\n`, { mode: OWNER_ONLY, flag: 'wx' });
     // Of two that start at once, one makes it, whole; both use it.
     try {
@@ -75,7 +76,7 @@ function unusable(file: string, what: string, error: unknown): ConfigError {
     code: 'token_file_unusable',
     place: file,
     expected: 'a data folder that this user owns',
-    found: codeOf(error) ?? messageOf(error),
+    found: error instanceof ConfigError ? error.found : (codeOf(error) ?? messageOf(error)),
     next: 'name another folder with --data-dir, or set HEADRACE_TOKEN',
     cause: error,
   });

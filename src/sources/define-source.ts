@@ -223,6 +223,7 @@ function chosenStreams(streams: Stream[], { streams: wanted, exclude = [] }: Sou
         place: 'source.streams, source.exclude',
         expected: names.join(', '),
         found: name,
+        candidates: names,
         next: 'name one of them',
       });
   const chosen = new Set(names.filter((name) => (wanted?.includes(name) ?? true) && !exclude.includes(name)));

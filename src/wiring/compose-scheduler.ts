@@ -21,6 +21,7 @@ export { openCoordination, readFile, type Coordination, type CoordinationFlags }
 export {
   announce,
   findConnection,
+  assertSchedule,
   knownConnections,
   storable,
   type KnownConnection,

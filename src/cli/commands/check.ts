@@ -1,5 +1,6 @@
 /** headrace check */
 import { openDestination, openSource, resolveConnection, type ConnectionFlags } from '../../wiring/compose.js';
+import { assertSchedule } from '../../wiring/compose-scheduler.js';
 import { EXIT } from '../../base/errors.js';
 import { json, note, out } from '../terminal/output.js';
 
@@ -8,6 +9,7 @@ export async function command(
   flags: ConnectionFlags & { json?: boolean },
 ): Promise<number> {
   const connection = await resolveConnection(name, flags, process.env);
+  if (flags.manifest === undefined) assertSchedule(connection.name, flags, process.env);
   const { source, notes } = await openSource(connection);
   for (const message of notes) note(`note: ${message}`);
   try {

@@ -1,10 +1,11 @@
 /** headrace demo: the main job on real HTTP into a real database, with a kill in the middle. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pc from 'picocolors';
 import { systemClock } from '../../base/clock.js';
+import { makeFolder } from '../../base/folder.js';
 import { resolveConnection } from '../../wiring/compose.js';
 import { connect } from '../../postgres/connect.js';
 import { EmbeddedServer } from '../../postgres/embedded/server.js';
@@ -32,7 +33,7 @@ const LATENCY_MS = 120;
 export async function command(_args: unknown[], flags: { rows: number; keep?: boolean }): Promise<number> {
   const startedMs = systemClock.monotonic();
   const folder = flags.keep ? path.resolve('.headrace', 'demo') : mkdtempSync(path.join(tmpdir(), 'headrace-demo-'));
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const collections = Object.fromEntries(
     Object.entries(OTHERS).map(([name, [share, shape]]) => [name, { rows: Math.round(flags.rows * share), shape }]),
   );

@@ -2,7 +2,7 @@
 import pc from 'picocolors';
 import { announce, knownConnections, readFile } from '../../wiring/compose-scheduler.js';
 import { serviceParts } from '../../wiring/compose-service.js';
-import { messageOf } from '../../base/errors.js';
+import { describeError, messageOf, type ConfigError } from '../../base/errors.js';
 import { dataDirOf } from '../../wiring/compose.js';
 import { ownToken } from '../../service/own-token.js';
 import { listen, webApp } from '../../service/app.js';
@@ -15,9 +15,18 @@ const PLAIN_HTTP =
 
 export async function command(_: unknown[], flags: WorkFlags & { host: string; port: number }): Promise<number> {
   const loaded = readFile(flags, process.env);
-  const known = loaded ? await knownConnections(loaded, flags, process.env) : [];
+  const faults: [name: string, error: ConfigError][] = [];
+  const known = loaded ? await knownConnections(loaded, flags, process.env, (...fault) => faults.push(fault)) : [];
   const token = ownToken(dataDirOf(flags, process.env, loaded), process.env);
   return withCoordination(flags, async (coordination, log) => {
+    for (const [name, error] of faults) {
+      const { code, message, place, expected, found, next } = error;
+      log.tell(
+        'error',
+        { type: 'connection_refused', connection: name, error: { code, message, place, expected, found, next } },
+        `connection ${name} is not run: ${describeError(error)}`,
+      );
+    }
     const kept = loaded ? await announce(coordination, known, loaded, flags, process.env) : [];
     if (kept.length > 0)
       log.trouble(

@@ -8,7 +8,6 @@ import {
   existsSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readSync,
@@ -37,6 +36,7 @@ import {
   type StateWrite,
 } from '../contract.js';
 import { codeOf, ConfigError, FatalError, LedgerConflictError, messageOf, RetriableError } from '../../base/errors.js';
+import { makeFolder } from '../../base/folder.js';
 import { hasUnstorableNumber, stringifyJson } from '../../base/json.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { DataRecord } from '../../base/catalog.js';
@@ -61,7 +61,7 @@ export function ndjsonDestination(folder: string): Destination {
     description: `NDJSON files in ${folder}`,
     async check() {
       try {
-        mkdirSync(folder, { recursive: true });
+        makeFolder(folder);
         const probe = path.join(folder, `.headrace-check-${process.pid}`);
         writeFileSync(probe, '');
         unlinkSync(probe);
@@ -95,7 +95,7 @@ class NdjsonSession implements DestinationSession {
       });
     try {
       if (!options.readOnly) {
-        mkdirSync(folder, { recursive: true });
+        makeFolder(folder);
         this.lock();
       }
       this.state = this.readState();

@@ -23,6 +23,7 @@ export async function resetStream(
       place: 'stream',
       expected: 'a stream that was synced',
       found: name,
+      candidates: streams.map((stream) => stream.name),
       next: 'see headrace state show, or the ledger of the connection',
     });
   const whole = from === undefined && before === undefined;

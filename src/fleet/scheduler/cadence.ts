@@ -6,6 +6,9 @@ import { ConfigError } from '../../base/errors.js';
 
 export type Cadence = { everySeconds: number } | { cron: string; timeZone?: string };
 
+/** Clocks are set back by three hours at most. */
+const STEP_MS = 1_800_000;
+const MOST_STEPS = 8;
 /** Ten years: more is a mistake. */
 const MOST_SECONDS = 315_360_000;
 
@@ -56,7 +59,43 @@ function dueAfter(
   { cron, timeZone = 'UTC' }: { cron: string; timeZone?: string },
   afterMs: number,
 ): number | undefined {
-  return new Cron(cron, { timezone: timeZone, paused: true, mode: '5-part' }).nextRun(new Date(afterMs))?.getTime();
+  const after = new Date(afterMs);
+  const zoned = new Cron(cron, { timezone: timeZone, paused: true, mode: '5-part' });
+  let next = zoned.nextRun(after)?.getTime();
+  // Within the second of two equal hours, the library names times of the first one: they are past.
+  for (let step = 1; next !== undefined && next <= afterMs && step <= MOST_STEPS; step++)
+    next = zoned.nextRun(new Date(afterMs + step * STEP_MS))?.getTime();
+  if (next === undefined || !goesByTheClock(cron)) return next;
+  // An hour that comes twice is one hour for a time of day, and two for what goes every few minutes.
+  return Math.min(
+    next,
+    ...[...new Set([offsetOf(timeZone, afterMs), offsetOf(timeZone, next)])].flatMap((offset) => {
+      const own = new Cron(cron, { utcOffset: offset, paused: true, mode: '5-part' }).nextRun(after)?.getTime();
+      return own !== undefined && offsetOf(timeZone, own) === offset ? [own] : [];
+    }),
+  );
+}
+
+/** As cron has it: `*` in the minutes or in the hours is an interval, anything else names times of a day. */
+function goesByTheClock(cron: string): boolean {
+  const [minutes, hours] = cron.trim().split(/\s+/);
+  return minutes!.startsWith('*') || /^(?:\*|0-23)/.test(hours ?? '');
+}
+
+/** Minutes that a zone is ahead of UTC at a time. */
+function offsetOf(timeZone: string, atMs: number): number {
+  const [year, month, day, hour, minute] = new Intl.DateTimeFormat('en-CA-u-hc-h23-nu-latn-ca-gregory', {
+    timeZone,
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+  })
+    .formatToParts(atMs)
+    .filter(({ type }) => type !== 'literal')
+    .map(({ value }) => Number(value)) as [number, number, number, number, number];
+  return (Date.UTC(year, month - 1, day, hour, minute) - Math.floor(atMs / 60_000) * 60_000) / 60_000;
 }
 
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };

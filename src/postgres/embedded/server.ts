@@ -12,7 +12,6 @@ import {
   chmodSync,
   chownSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   closeSync,
@@ -27,6 +26,7 @@ import { promisify } from 'node:util';
 import type pg from 'pg';
 import { systemClock } from '../../base/clock.js';
 import { codeOf, FatalError, messageOf, RetriableError } from '../../base/errors.js';
+import { makeFolder } from '../../base/folder.js';
 import { LIMITS } from '../../base/bounds.js';
 import { registerSecret } from '../../base/log.js';
 import { connect, type PostgresTarget } from '../connect.js';
@@ -95,6 +95,7 @@ export class EmbeddedServer {
   }
 
   private static async attach(asked: string, clock: typeof systemClock): Promise<EmbeddedServer> {
+    makeFolder(path.resolve(asked));
     const account = serverAccount();
     const place = embeddedPlace(asked, account);
     const deadline = clock.monotonic() + LIMITS.serverStartMs;
@@ -164,7 +165,7 @@ export class EmbeddedServer {
 async function prepare(folder: string, account: Account | undefined): Promise<string> {
   const data = path.join(folder, 'data');
   if (existsSync(path.join(data, 'PG_VERSION'))) return data;
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const own = (file: string) => account && chownSync(file, account.uid, account.gid);
   own(folder);
   const fresh = mkdtempSync(path.join(folder, 'new-'));

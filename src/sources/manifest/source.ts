@@ -249,6 +249,7 @@ class Builder {
           place: 'streams',
           expected: names.join(', '),
           found: name,
+          candidates: names,
           next: 'name one of them',
         });
     }

@@ -71,6 +71,7 @@ function chooseStreams(config: StripeConfig): StreamDefinition[] {
         place: `source.fields.${stream}`,
         expected: fieldNames(stream).join(', '),
         found: unknown,
+        candidates: fieldNames(stream),
       });
     }
   }

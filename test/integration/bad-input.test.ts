@@ -1,0 +1,266 @@
+/** Bad input of every kind: place, expectation, finding, next step and exit code; nothing half-written. */
+import { spawn } from 'node:child_process';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { generate } from 'selfsigned';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
+import { headrace, MAIN, scratch } from '../support.js';
+
+const KEY = { STRIPE_API_KEY: TESTBED_LIVE_KEY };
+let work: ReturnType<typeof scratch>;
+let testbed: StripeTestbed;
+const servers: Server[] = [];
+beforeAll(async () => {
+  testbed = await startStripeTestbed({ rows: 300, limit: '500/s,endpoint=500/s' });
+});
+afterAll(async () => {
+  for (const server of servers) server.close();
+  await testbed?.close();
+});
+beforeEach(() => {
+  work = scratch();
+});
+afterEach(() => work.drop());
+
+async function listening(server: Server): Promise<string> {
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const yaml = (text: string) => writeFileSync(path.join(work.folder, 'headrace.yaml'), text);
+const run = (...args: string[]) => headrace(args, { cwd: work.folder, env: KEY });
+const connection = (source = '', more = '') =>
+  `connections:\n  acme:\n    source: {connector: stripe, api_key: "\${STRIPE_API_KEY}", base_url: "${testbed.url}"${source}}\n${more}`;
+
+describe('flags, settings and names', () => {
+  test.each<[what: string, file: string | undefined, args: string[], says: (string | RegExp)[]]>([
+    [
+      'a share above all of it',
+      '',
+      ['sync', 'acme', '--share', '500%'],
+      ['--share is wrong', 'at: --share', '1% to 100%', '500%'],
+    ],
+    ['a share that is no number', '', ['sync', 'acme', '--share', 'half'], ['--share is wrong', '1% to 100%']],
+    ['a rate below 0', '', ['sync', 'acme', '--max-rate', '-5'], ['--max-rate', '-5', 'above 0']],
+    ['a rate that is no number', '', ['sync', 'acme', '--max-endpoint-rate', 'x'], ['--max-endpoint-rate', 'above 0']],
+    ['a rate past the bound', '', ['sync', 'acme', '--max-rate', '1e9'], ['--max-rate', '100000']],
+    [
+      'a fraction of a request',
+      '',
+      ['sync', 'acme', '--max-concurrency', '1.5'],
+      ['--max-concurrency', 'whole number'],
+    ],
+    ['nothing at once', '', ['sync', 'acme', '--max-concurrency', '0'], ['--max-concurrency is wrong', 'at least 1']],
+    [
+      'a flag for a date',
+      '',
+      ['sync', 'acme', '--start-date', '2024-13-01'],
+      ['--start-date is wrong', 'such as 2024-05-01'],
+    ],
+    [
+      'a flag for an address',
+      '',
+      ['check', 'acme', '--base-url', 'nowhere'],
+      ['--base-url is wrong', 'such as https://'],
+    ],
+    ['a schema of PostgreSQL', '', ['sync', 'acme', '--schema', '_headrace'], ['--schema is wrong', 'not reserved']],
+    [
+      'a wrong date',
+      ', start_date: "2024-02-30"',
+      ['check'],
+      ['start_date', 'headrace.yaml:3', 'such as 2024-05-01', '2024-02-30'],
+    ],
+    ['a stream', ', streams: [custmers]', ['check'], ['did you mean customers?']],
+    [
+      'a stream of a flag',
+      '',
+      ['sync', 'acme', '--streams', 'custmers'],
+      ['--streams is wrong', 'did you mean customers?'],
+    ],
+    ['a setting', ', max_rte: 5', ['check'], ['unknown setting max_rte', 'did you mean max_rate?']],
+    ['a connection', '', ['sync', 'acm'], ['there is no connection acm', 'did you mean acme?']],
+    ['a connector as a connection', '', ['sync', 'strip'], ['did you mean stripe?']],
+  ])('%s', async (_, more, args, says) => {
+    yaml(connection(more));
+    const { code, stderr } = await run(...args);
+    for (const part of says)
+      expect(stderr).toMatch(
+        typeof part === 'string' ? new RegExp(part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')) : part,
+      );
+    expect(stderr).not.toMatch(/Invalid|\bat .*\.js:\d+/);
+    expect(code).toBe(2);
+    expect(readdirSync(work.folder)).toEqual(['headrace.yaml']);
+  });
+
+  test.each([
+    [
+      'a top-level name',
+      'conections:\n  a: {source: {connector: stripe}}\n',
+      ['check'],
+      ['unknown setting conections', 'did you mean connections?'],
+    ],
+    [
+      'a connector',
+      'connections:\n  a: {source: {connector: strpe}}\n',
+      ['check'],
+      ['unknown connector strpe', 'did you mean stripe?', 'headrace.yaml:2'],
+    ],
+    [
+      'a kind of destination',
+      'connections:\n  a: {source: {connector: stripe, api_key: sk_test_x}, destination: {type: postgre}}\n',
+      ['check'],
+      ['postgres'],
+    ],
+    [
+      'a setting of a destination',
+      'connections:\n  a: {source: {connector: stripe, api_key: sk_test_x}, destination: {type: ndjson, pth: x}}\n',
+      ['check'],
+      ['unknown setting pth', 'did you mean path?'],
+    ],
+  ])('a typo in %s', async (_, file, args, says) => {
+    yaml(file);
+    const { code, stderr } = await run(...args);
+    for (const part of says) expect(stderr).toContain(part);
+    expect(code).toBe(2);
+  });
+
+  test('without a file, a name that is near a connector', async () => {
+    const { code, stderr } = await run('sync', 'strip');
+    expect(stderr).toMatch(/no connector strip[\s\S]*did you mean stripe\?/);
+    expect(code).toBe(2);
+  });
+});
+
+describe('schedules', () => {
+  test.each(['61 * * * *', '* * *', '0 0 31 2 *', 'every day at noon', '* * * * * * *'])(
+    '%j is found by check, with its line',
+    async (cron) => {
+      yaml(connection('', `    schedule: {cron: "${cron}"}\n`));
+      const { code, stderr } = await run('check');
+      expect(stderr).toMatch(/cron expression[\s\S]*headrace\.yaml:4/);
+      expect(code).toBe(2);
+    },
+  );
+
+  test('one that is wrong stops its own connection alone', async () => {
+    yaml(
+      `${connection('', '    schedule: {cron: "61 * * * *"}\n')}  other:\n    source: {connector: stripe, api_key: "\${STRIPE_API_KEY}", base_url: "${testbed.url}"}\n`,
+    );
+    const { code, stdout } = await headrace(['serve', '--port', '0', '--json'], {
+      cwd: work.folder,
+      env: KEY,
+      signal: { name: 'SIGTERM', when: (output) => output.includes('"listening"') },
+    });
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, any>);
+    expect(events.find(({ type }) => type === 'connection_refused')).toMatchObject({
+      level: 'error',
+      connection: 'acme',
+      error: { code: 'bad_cadence', place: expect.stringContaining('headrace.yaml:4') },
+    });
+    expect(events.find(({ type }) => type === 'listening')).toMatchObject({ connections: ['other'] });
+    expect(code).toBe(0);
+  }, 60_000);
+});
+
+describe('what answers is not the API', () => {
+  const check = (url: string) => run('check', 'stripe', '--base-url', url);
+  const page = (status: number, type = 'text/html') =>
+    createServer((_, response) =>
+      response.writeHead(status, { 'content-type': type }).end('<!doctype html><title>Sign in\n to Corp</title>'),
+    );
+
+  test('TLS to a port that speaks HTTP', async () => {
+    const { code, stderr } = await check(`https://${await listening(page(200))}`);
+    expect(stderr).toMatch(/speaks HTTP, not TLS\n {2}at: https:[\s\S]*next: write http:/);
+    expect(stderr).not.toMatch(/ssl3|SSL routines|[0-9A-F]{8,}:/);
+    expect(code).toBe(2);
+  });
+
+  test('HTTP to a port that speaks TLS, and a certificate of nobody', async () => {
+    const own = generate([{ name: 'commonName', value: 'localhost' }], { days: 1, keySize: 2048 });
+    const server = createTlsServer({ key: own.private, cert: own.cert }, (_, response) => response.end('{}'));
+    const at = await listening(server);
+    expect(await check(`https://${at}`)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/certificate is not trusted[\s\S]*NODE_EXTRA_CA_CERTS/),
+    });
+    const plain = await check(`http://${at}`);
+    expect(plain.stderr).toMatch(/at: http:[\s\S]*next: /);
+    expect([1, 2]).toContain(plain.code);
+  });
+
+  test.each([['text/html'], ['text/plain'], ['application/json']])('a web page as %s', async (type) => {
+    const { code, stderr } = await check(`http://${await listening(page(200, type))}`);
+    expect(stderr).toMatch(
+      /a web page titled "Sign in to Corp", not JSON[\s\S]*next: a proxy, a firewall or a sign-in page/,
+    );
+    expect(code).toBe(1);
+  });
+});
+
+describe('the machine', () => {
+  test.skipIf(process.platform !== 'linux')('a data folder that cannot be made is told at once', async () => {
+    for (const folder of ['/proc/x', '/proc/x/y/z', '/dev/null/x']) {
+      const startedMs = performance.now();
+      const { code, stderr } = await run('sync', 'stripe', '--base-url', testbed.url, '--data-dir', folder);
+      expect(stderr).toMatch(/cannot be made\n {2}at: [\s\S]*next: /);
+      expect(stderr).toContain(folder);
+      expect(code).toBe(2);
+      expect(performance.now() - startedMs).toBeLessThan(10_000);
+    }
+  });
+
+  test('who reads what is printed may leave: no word of it, and the state is good', async () => {
+    const piped = (args: string) =>
+      new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+        const child = spawn('bash', ['-c', `set -o pipefail; '${process.execPath}' '${MAIN}' ${args} | head -n 1`], {
+          cwd: work.folder,
+          env: { ...process.env, ...KEY, NO_COLOR: '1' },
+        });
+        const out = { stdout: '', stderr: '' };
+        child.stdout.setEncoding('utf8').on('data', (text: string) => (out.stdout += text));
+        child.stderr.setEncoding('utf8').on('data', (text: string) => (out.stderr += text));
+        child.once('close', (code) => resolve({ code, ...out }));
+      });
+    const sync = await piped(`sync stripe --base-url ${testbed.url} --max-rate 30 --json`);
+    expect(sync.stderr).not.toMatch(/EPIPE|unexpected|at .*\.js/);
+    expect(sync.stdout.split('\n')).toHaveLength(2);
+    const rest = await run('sync', 'stripe', '--base-url', testbed.url, '--quiet');
+    expect(rest).toMatchObject({ code: 0, stdout: expect.stringContaining('proven') });
+    const query = await piped(`query 'select * from generate_series(1, 200000)' --json`);
+    expect(query.stderr).toBe('');
+    expect(query.code).toBe(0);
+  }, 60_000);
+
+  test("the testbed's key can be pasted into a file, and a key that ends with a line end works", async () => {
+    const child = spawn(process.execPath, [MAIN, 'testbed', 'stripe', '--port', '0', '--rows', '20'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const url = await new Promise<string>((resolve) =>
+      child.stdout.once('data', (text) => resolve(String(text).trim())),
+    );
+    try {
+      await expect.poll(() => said).toContain('Keys: ');
+      for (const [key] of said.matchAll(/sk_(?:live|test)_\S+?(?=[\s,)])/g)) {
+        yaml(`connections:\n  pasted:\n    source: {connector: stripe, api_key: ${key}, base_url: "${url}"}\n`);
+        expect(await run('check')).toMatchObject({ code: 0 });
+      }
+      yaml(`connections:\n  file:\n    source: {connector: stripe, api_key: "\${KEY}", base_url: "${url}"}\n`);
+      expect(await headrace(['check'], { cwd: work.folder, env: { KEY: `${TESTBED_LIVE_KEY}\n` } })).toMatchObject({
+        code: 0,
+      });
+    } finally {
+      child.kill();
+    }
+  }, 30_000);
+});
