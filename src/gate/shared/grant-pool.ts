@@ -105,7 +105,6 @@ export class GrantPool {
 
   /** This process has the gate to itself now. */
   cancelAll(state: SharedState): void {
-    state.gate.watches = true;
     for (const { id } of this.grants.splice(0)) {
       const open = state.open.get(id);
       if (!open) continue;
@@ -142,6 +141,8 @@ export class GrantPool {
     }
     const isOwn = (id: number) => this.underWay.has(id) || this.grants.some((grant) => grant.id === id);
     dropLost(state, row.nowMs, (open, id) => (open.member === member ? isOwn(id) : row.members.has(open.member)));
+    // What the dead had under way is no sign of a server that is slow.
+    state.gate.watches = [...state.open.values()].every((open) => open.member === member);
   }
 
   /**
