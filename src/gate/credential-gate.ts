@@ -172,6 +172,7 @@ export class CredentialGate implements Gate {
         reason: rejection?.reason === 'budget' ? undefined : rejection?.reason,
         retryAfterMs: kind === 'rejected' ? rejection?.retryAfterMs : undefined,
         readings: this.readingsOf(signs, limit),
+        serverTimeMs: answer.serverTimeMs,
         actualCost: signs.actualCost,
         explained,
       });

@@ -15,6 +15,7 @@ import type { WaitReason } from './gate.js';
 import { Learner, type Explanation } from './learner.js';
 import { RateLearner, type RateMemory, type RatePrior } from './rate-learner.js';
 import { RollingLedger, type RollingReading } from './rolling-ledger.js';
+import { ShortWindows } from './short-windows.js';
 
 const TICK_MS = 500;
 /** How far back `usedPerSecond` looks. */
@@ -53,6 +54,7 @@ export interface GovernorAnswer {
   reason?: 'rate' | 'concurrency' | undefined;
   retryAfterMs?: number | undefined;
   readings: GovernorReading[];
+  serverTimeMs?: number | undefined;
   /** A ceiling at its limit explains the rejection: the way varied more than assumed. */
   explained?: boolean;
   /** What it really cost, where the server tells. */
@@ -107,6 +109,7 @@ export class Governor {
   private epoch: EpochLedger | undefined;
   private bucket: BucketLedger | undefined;
   private rolling: RollingLedger | undefined;
+  private readonly seconds = new ShortWindows();
   private inFlight = 0;
   private inFlightCost = 0;
   private sentCost = 0;
@@ -399,7 +402,16 @@ export class Governor {
     let epochSeen = false;
     let spoke = false;
     for (const reading of answer.readings) {
-      if (reading.kind === 'epoch') {
+      if (reading.kind === 'epoch' && this.seconds.isShort(reading, nowMs, answer.serverTimeMs)) {
+        // Clocks and answers are no finer than such a window: its quota is taken, its phase is not.
+        const { quota, remaining, windowMs = 1000 } = reading;
+        if (this.epoch && !this.learner.active) {
+          this.rate.restartAt((quota * 1000) / windowMs, nowMs);
+          this.rate.phase = 'cruise';
+        }
+        this.epoch = undefined;
+        this.roll(nowMs, ticket, { quota, remaining, windowMs });
+      } else if (reading.kind === 'epoch') {
         this.epoch ??= new EpochLedger();
         this.epoch.merge(
           reading,
@@ -410,12 +422,7 @@ export class Governor {
         epochSeen = true;
         if (reading.remaining <= 0) spoke = true;
       } else if (reading.kind === 'rolling') {
-        // The request that brought the first reading is in the server's window, and must be in ours.
-        if (!this.rolling) {
-          this.rolling = new RollingLedger();
-          this.rolling.sent(ticket.sentMs, ticket.cost);
-        }
-        this.rolling.merge(reading, nowMs);
+        this.roll(nowMs, ticket, reading);
       } else {
         const unseen = ticket.costBefore + (this.sentCost - ticket.sentBefore);
         if (this.bucket) {
@@ -430,6 +437,15 @@ export class Governor {
     }
     if (this.epoch && !epochSeen && answer.kind !== 'rejected') this.epoch.answeredBlindly(nowMs, ticket.cost);
     return spoke;
+  }
+
+  private roll(nowMs: number, ticket: GovernorTicket, reading: RollingReading): void {
+    // The request that brought the first reading is in the server's window, and must be in ours.
+    if (!this.rolling) {
+      this.rolling = new RollingLedger();
+      this.rolling.sent(ticket.sentMs, ticket.cost);
+    }
+    this.rolling.merge(reading, nowMs);
   }
 
   private probeRejected(nowMs: number, answer: GovernorAnswer, ledgerSpoke: boolean): void {

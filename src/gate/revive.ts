@@ -17,6 +17,7 @@ import { Pacer } from './pacer.js';
 import { RateLearner } from './rate-learner.js';
 import { RateWindow } from './rate-window.js';
 import { RollingLedger } from './rolling-ledger.js';
+import { ShortWindows } from './short-windows.js';
 import { SendLog } from './send-log.js';
 
 const CLASSES: Record<string, object> = {
@@ -40,6 +41,7 @@ const CLASSES: Record<string, object> = {
   'rate-window': RateWindow.prototype,
   'rolling-ledger': RollingLedger.prototype,
   'send-log': SendLog.prototype,
+  'short-windows': ShortWindows.prototype,
 };
 
 /** Gives every part of a structured clone its class back, in place. */

@@ -12,6 +12,11 @@ export interface RollingReading {
 }
 
 const FIRST_JITTER_MS = 50;
+/** The same for a window so short that this is a good part of it. */
+const SHORT_JITTER_MS = 22;
+const SHORT_MS = 2000;
+const WIDENED = 2;
+const SHORT_WIDENED = 1.1;
 const MOST_JITTER = 0.5;
 /** Share of the window within which sends are kept as one. */
 const GRAIN = 0.002;
@@ -29,6 +34,7 @@ export class RollingLedger {
   merge(reading: RollingReading, nowMs: number): void {
     this.quota = reading.quota;
     this.windowMs = reading.windowMs;
+    if (reading.windowMs < SHORT_MS && this.jitterMs === FIRST_JITTER_MS) this.jitterMs = SHORT_JITTER_MS;
     this.log.grainMs = reading.windowMs * GRAIN;
     const foreign = reading.quota - reading.remaining - this.log.cost(nowMs - this.spanMs());
     if (foreign > this.foreign || nowMs - this.foreignAtMs > this.windowMs / 2) {
@@ -60,7 +66,8 @@ export class RollingLedger {
 
   /** Rejected although it kept the rule: the way varies more than assumed. */
   widen(): void {
-    this.jitterMs = Math.min(this.jitterMs * 2, this.windowMs * MOST_JITTER);
+    const more = this.windowMs < SHORT_MS ? SHORT_WIDENED : WIDENED;
+    this.jitterMs = Math.min(this.jitterMs * more, this.windowMs * MOST_JITTER);
   }
 
   private spanMs(): number {

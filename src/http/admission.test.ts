@@ -66,3 +66,21 @@ test.each([99999999999999 * 1000, 1e300])(
     expect(found).toMatchObject({ code: 'quota_used_up' });
   },
 );
+
+test('with 200 waiting nobody is weighed while nothing may leave, and each once where something may', async () => {
+  const gate = new CredentialGate();
+  gate.check = () => ({ go: false, waitMs: Infinity, reason: 'rate limit', limit: 'requests' });
+  const admission = new Admission(gate, systemClock);
+  let weighed = 0;
+  const controller = new AbortController();
+  const all = Array.from({ length: 200 }, () =>
+    admission.admit({ endpoint: 'a', weight: () => ++weighed, signal: controller.signal }).catch(() => {}),
+  );
+  expect(weighed).toBe(0);
+  let left = 3;
+  gate.check = () => (left-- > 0 ? { go: true } : { go: false, waitMs: Infinity, reason: 'rate limit', limit: 'x' });
+  admission.pump();
+  expect(weighed).toBeLessThanOrEqual(200);
+  controller.abort();
+  await Promise.all(all);
+});

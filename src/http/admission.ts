@@ -75,16 +75,21 @@ export class Admission {
   pump(): void {
     this.cancelTimer?.();
     this.cancelTimer = undefined;
+    const weigh = weighing();
     for (;;) {
       const now = this.clock.monotonic();
       let best: { waiters: Waiter[]; index: number } | undefined;
       let leastWaitMs = Infinity;
       for (const [endpoint, waiters] of this.groups) {
-        const index = foremost(waiters);
-        if (index < 0) continue;
-        const verdict = this.gate.check(now, { endpoint, cost: waiters[index]!.cost ?? 1 });
+        const [first] = waiters;
+        if (!first) continue;
+        // Whether anything may leave is asked first: who is foremost costs more.
+        let verdict = this.gate.check(now, { endpoint, cost: first.cost ?? 1 });
+        const index = verdict.go ? foremost(waiters, weigh) : 0;
+        if (verdict.go && waiters[index]!.cost !== first.cost)
+          verdict = this.gate.check(now, { endpoint, cost: waiters[index]!.cost ?? 1 });
         if (verdict.go) {
-          if (!best || goesFirst(waiters[index]!, best.waiters[best.index]!)) best = { waiters, index };
+          if (!best || goesFirst(waiters[index]!, best.waiters[best.index]!, weigh)) best = { waiters, index };
         } else if (Number.isFinite(verdict.waitMs) && verdict.waitMs > LIMITS.retryAfterMs) {
           const until = new Date(Math.min(LAST_DATE_MS, this.clock.now() + verdict.waitMs)).toISOString();
           for (const waiter of waiters.splice(0)) {
@@ -111,15 +116,28 @@ export class Admission {
   }
 }
 
-function foremost(waiters: Waiter[]): number {
-  let best = waiters.length > 0 ? 0 : -1;
-  for (let index = 1; index < waiters.length; index++) if (goesFirst(waiters[index]!, waiters[best]!)) best = index;
+type Weigh = (waiter: Waiter) => number;
+
+/** Each weight is a sum over all that a stream has left: it is asked for once while nothing changes. */
+function weighing(): Weigh {
+  const known = new Map<Waiter['weight'], number>();
+  return ({ weight }) => {
+    let value = known.get(weight);
+    if (value === undefined) known.set(weight, (value = weight()));
+    return value;
+  };
+}
+
+function foremost(waiters: Waiter[], weigh: Weigh): number {
+  let best = 0;
+  for (let index = 1; index < waiters.length; index++)
+    if (goesFirst(waiters[index]!, waiters[best]!, weigh)) best = index;
   return best;
 }
 
-function goesFirst(a: Waiter, b: Waiter): boolean {
+function goesFirst(a: Waiter, b: Waiter, weigh: Weigh): boolean {
   if ((a.interactive ?? false) !== (b.interactive ?? false)) return a.interactive ?? false;
-  return a.weight() > b.weight();
+  return weigh(a) > weigh(b);
 }
 
 function stopped(): PausedError {

@@ -13,7 +13,7 @@ import {
 } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Random } from '../base/random.js';
-import type { LimitSigns, Ticket } from '../gate/gate.js';
+import type { Answer, LimitSigns, Ticket } from '../gate/gate.js';
 import type { Admission } from './admission.js';
 import { bounded } from './dialects/bounded.js';
 import type { Dialect } from './dialects/dialect.js';
@@ -25,6 +25,7 @@ import { Deadline } from './deadline.js';
 import { assertTarget, newDispatcher } from './dispatcher.js';
 import { failureOf, pageTitle, type Failure } from './failures.js';
 import { LatencyMeter } from './latency.js';
+import { kindOf, kindOfFailure } from './meaning.js';
 import { isRedirect, redirected, type SentRequest } from './redirects.js';
 import { parseRetryAfter } from './dialects/retry-after.js';
 
@@ -171,6 +172,7 @@ export class ApiClient {
       let response: ApiResponse | undefined;
       let verdict: Verdict | undefined;
       let signs: LimitSigns = { readings: [] };
+      let kind: Answer['kind'] = 'lost';
       const arrived = this.meter.begins({ reason: `an answer from ${request.endpoint}`, sinceMs: startedMs });
       try {
         const [from, permit]: [SentRequest | undefined, Ticket] = [hop, ticket];
@@ -182,17 +184,19 @@ export class ApiClient {
         this.answered = true;
         this.serverTimeMs = response.serverTimeMs ?? this.serverTimeMs;
         signs = bounded(request.dialect ?? this.options.dialect)({ ...response, receivedMs: clock.now() });
+        kind = kindOf(response.status, signs);
         const { location } = response.headers;
         if (isRedirect(response.status, location)) hop = redirected(sent, response.status, location);
         else if (!signs.rejection) verdict = (request.judge ?? this.options.judge)(response, request);
       } catch (error) {
+        if (!response) kind = kindOfFailure(error);
         verdict = this.verdictOfFailure(error, request);
       } finally {
         arrived();
       }
       const endedMs = clock.monotonic();
       admission.gate.answered(endedMs, ticket, {
-        kind: signs.rejection ? 'rejected' : response ? 'accepted' : 'lost',
+        kind,
         signs,
         serverTimeMs: response?.serverTimeMs,
       });
