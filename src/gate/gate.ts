@@ -129,6 +129,13 @@ export interface LimitView {
   /** How it was found out. */
   knownBy: 'headers' | 'body' | 'rejections' | 'prior' | 'memory' | 'searching' | 'configuration';
   rejections: number;
+  /** Answers of a server that could not cope. */
+  overloads?: number | undefined;
+  /** What its bad answers that named no cause are put down to, and for how long they have been. */
+  explanation?: 'none' | 'rate' | 'requests at once' | 'quota' | 'noise' | 'outage' | undefined;
+  explainedForMs?: number | undefined;
+  /** The share of answers that is bad for no reason, 0 to 1. */
+  noise?: number | undefined;
 }
 
 export interface GateStatus {

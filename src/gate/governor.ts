@@ -93,8 +93,7 @@ export interface GovernorView {
   rejections: number;
   overloads: number;
   explanation: Explanation;
-  /** Since when that explains it, by the gate's clock. */
-  explainedMs: number | undefined;
+  explainedForMs: number | undefined;
   /** The share of answers that is bad for no reason. */
   noise: number | undefined;
 }
@@ -392,7 +391,7 @@ export class Governor {
       rejections: this.rejections,
       overloads: this.overloads,
       explanation: this.learner.explanation,
-      explainedMs: this.learner.explanation === 'none' ? undefined : this.learner.sinceMs,
+      explainedForMs: this.learner.explanation === 'none' ? undefined : nowMs - this.learner.sinceMs,
       noise: this.learner.active ? this.learner.noise : undefined,
     };
   }

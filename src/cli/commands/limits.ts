@@ -14,6 +14,9 @@ import { storedLimits, type StoredLimits } from '../../engine/run/limit-memory.j
 import { count, json, note, out, table } from '../terminal/output.js';
 import { rateText } from '../terminal/progress-view.js';
 
+/** A smaller share of bad answers is what the gate begins with. */
+const LEAST_NOISE = 0.001;
+
 const FOUND: Record<LimitView['knownBy'], string> = {
   headers: 'stated in headers',
   body: 'stated in the body of answers',
@@ -55,7 +58,21 @@ export async function command(
     }
     if (!stored) note('No run has used this credential yet: this is what the first one starts from.');
     out(
-      table(['limit', 'counts', 'rate', 'quota', 'left', 'at once', 'rejections', 'how it is known'], views.map(row)),
+      table(
+        [
+          'limit',
+          'counts',
+          'rate',
+          'quota',
+          'left',
+          'at once',
+          'rejections',
+          'overloaded',
+          'how it is known',
+          'what explains bad answers',
+        ],
+        views.map(row),
+      ),
     );
     if (stored) note(`as of ${stored.savedAt}; the next run begins there`);
     return EXIT.complete;
@@ -77,8 +94,19 @@ function row(view: LimitView): (string | number)[] {
     view.remaining === undefined ? '' : count(view.remaining),
     view.concurrency ?? '',
     view.rejections,
+    view.overloads ?? '',
     FOUND[view.knownBy],
+    explained(view),
   ];
+}
+
+/** What bad answers that named no cause are put down to; empty where there were none. */
+function explained({ explanation, explainedForMs, noise }: LimitView): string {
+  if (explanation === undefined || explanation === 'none') return '';
+  const since = explainedForMs === undefined ? '' : `, for ${Math.round(explainedForMs / 1000)} s`;
+  const share =
+    noise === undefined || noise < LEAST_NOISE ? '' : `; ${Number((100 * noise).toPrecision(2))}% bad for no reason`;
+  return `${explanation}${since}${share}`;
 }
 
 /** Undefined where the destination knows nothing of Headrace yet, or of this credential. */
