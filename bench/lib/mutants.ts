@@ -43,6 +43,23 @@ export const MUTANTS: Mutant[] = [
     name: 'a lender that cannot reach the database tries for ever',
     changes: [['src/engine/share/lender.ts', ' return this.giveUp(error);', ' failingSinceMs = undefined;']],
   },
+  {
+    name: 'a page that the destination cannot prepare has closed its range before',
+    changes: [
+      [
+        'src/engine/read/range-reader.ts',
+        'this.stumble(request, error, isTaken)',
+        'this.stumble(request, error, false)',
+      ],
+    ],
+  },
+  {
+    name: 'rows of a numbered list that moved are counted as if they were there',
+    changes: [
+      ['src/engine/read/numbered-walk.ts', 'distinct >= total && !hasMoved && !hasHole', 'distinct >= total'],
+      ['src/engine/read/numbered-walk.ts', "    if (this.hasMoved) return { kind: 'stated', doubt: 'shifted' };\n", ''],
+    ],
+  },
 ];
 
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');
