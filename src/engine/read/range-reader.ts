@@ -19,6 +19,7 @@ import type { DataRecord } from '../../base/catalog.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import { encodeRange, rangeKey, type StreamMeta } from '../../ledger/checkpoint.js';
 import { NumberedWalk } from './numbered-walk.js';
+import { chooseBatch } from './batch-choice.js';
 import { WalkMemory } from './walk-memory.js';
 import { axisOf, silenceOf, type Axis } from './axes.js';
 import { chainsFor, isOnlyAdded, keyOf, type RunContext } from './context.js';
@@ -311,35 +312,15 @@ export class RangeReader extends Reader {
     }
   }
 
-  /**
-   * The longest run of queued items, in order, whose ranges no other commit is writing. A split is in the same
-   * transaction as, or an earlier one than, its thief's first page.
-   */
   take(maxBytes: number): TakenBatch | undefined {
-    const taken: (PageItem | SplitItem)[] = [];
-    const left: (PageItem | SplitItem)[] = [];
-    const blocked = new Set<number>();
-    const touched = new Set<number>();
-    const events: LedgerEvent[] = [];
-    let ledger = this.ledger;
-    const mostRanges = this.rangesPerBatch();
-    let bytes = 0;
-    for (const item of this.queue) {
-      const ranges = item.kind === 'page' ? [item.event.range] : [item.event.victim, item.event.thief];
-      const fits =
-        (bytes === 0 || bytes + item.bytes <= maxBytes) &&
-        (touched.size < mostRanges || ranges.every((id) => touched.has(id)));
-      if (!fits || ranges.some((id) => this.locked.has(id) || blocked.has(id))) {
-        for (const id of ranges) blocked.add(id);
-        left.push(item);
-        continue;
-      }
-      ledger = reduce(ledger, item.event, this.axis.unit);
-      events.push(item.event);
-      for (const id of ranges) touched.add(id);
-      taken.push(item);
-      bytes += item.bytes;
-    }
+    const choice = chooseBatch(this.queue, this.ledger, {
+      unit: this.axis.unit,
+      maxBytes,
+      mostRanges: this.rangesPerBatch(),
+      locked: this.locked,
+    });
+    const { taken, left, events, touched, bytes } = choice;
+    let { ledger } = choice;
     if (taken.length === 0) return undefined;
     this.queue = left;
     this.bytesWaiting -= bytes;
