@@ -9,16 +9,13 @@ import {
   fsyncSync,
   ftruncateSync,
   openSync,
-  readFileSync,
   readSync,
-  renameSync,
   rmSync,
   statSync,
   unlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { hostname } from 'node:os';
 import path from 'node:path';
 import {
   type Unseen,
@@ -35,26 +32,13 @@ import {
   type StateEntry,
   type StateWrite,
 } from '../contract.js';
-import { codeOf, ConfigError, FatalError, LedgerConflictError, messageOf, RetriableError } from '../../base/errors.js';
+import { ConfigError, FatalError, LedgerConflictError } from '../../base/errors.js';
 import { makeFolder } from '../../base/folder.js';
-import { hasUnstorableNumber, stringifyJson } from '../../base/json.js';
-import { LIMITS } from '../../base/bounds.js';
 import type { DataRecord } from '../../base/catalog.js';
-
-interface Stored {
-  version: 1;
-  entries: Record<string, { stream: string; key: string; version: number; value: unknown }>;
-  counts: Record<string, Counts>;
-  /** Committed length of each file, bytes. */
-  lengths: Record<string, number>;
-}
-
-interface Lines extends PreparedRows {
-  data: Buffer;
-  quarantine: Buffer;
-  lines: number;
-  deleted: number;
-}
+import { fileError, noKeys } from './file-errors.js';
+import { type Lines, linesOf } from './lines.js';
+import { takeLock } from './lock.js';
+import { readState, saveState, type Stored } from './state-file.js';
 
 export function ndjsonDestination(folder: string): Destination {
   return {
@@ -96,9 +80,9 @@ class NdjsonSession implements DestinationSession {
     try {
       if (!options.readOnly) {
         makeFolder(folder);
-        this.lock();
+        takeLock(this.lockFile, options);
       }
-      this.state = this.readState();
+      this.state = readState(this.stateFile);
       if (!options.readOnly) this.cutTornLines();
     } catch (error) {
       throw fileError(error, folder);
@@ -118,7 +102,7 @@ class NdjsonSession implements DestinationSession {
     const before = structuredClone(this.state);
     try {
       change();
-      this.save();
+      saveState(this.stateFile, this.state);
     } catch (error) {
       this.state = before;
       this.cutBack();
@@ -138,32 +122,7 @@ class NdjsonSession implements DestinationSession {
   }
 
   prepare(input: PrepareInput): PreparedRows {
-    const meta = {
-      _headrace_run_id: this.options.runId,
-      _headrace_extracted_at: new Date(input.version).toISOString(),
-      _headrace_page: input.page,
-    };
-    const good: string[] = [];
-    const bad: string[] = [];
-    for (const record of input.records) {
-      const line = lineOf(record, meta);
-      if (typeof line === 'string') good.push(line);
-      else bad.push(`${stringifyJson({ stream: input.stream, ...line })}\n`);
-    }
-    const deleted = input.deleted ?? [];
-    for (const key of deleted)
-      good.push(`${stringifyJson({ ...key, _headrace_deleted_at: meta._headrace_extracted_at, ...meta })}\n`);
-    const data = Buffer.from(good.join(''));
-    return {
-      stream: input.stream,
-      rows: input.records.length - bad.length,
-      bytes: data.length + 256,
-      quarantined: bad.length,
-      data,
-      quarantine: Buffer.from(bad.join('')),
-      lines: good.length,
-      deleted: deleted.length,
-    } as Lines;
+    return linesOf(input, this.options.runId);
   }
 
   async commit(batch: Batch): Promise<CommitReceipt> {
@@ -258,62 +217,8 @@ class NdjsonSession implements DestinationSession {
     return path.join(this.folder, '.headrace.lock');
   }
 
-  /** A lock file with its holder's pid; one whose process is gone was left by a kill. */
-  private lock(): void {
-    const mine = JSON.stringify({
-      runId: this.options.runId,
-      host: hostname(),
-      pid: process.pid,
-      startedAt: new Date(this.options.startedMs).toISOString(),
-    });
-    for (let attempt = 0; attempt < 2; attempt++) {
-      try {
-        writeFileSync(this.lockFile, mine, { flag: 'wx' });
-        return;
-      } catch (error) {
-        if (codeOf(error) !== 'EEXIST') throw error;
-      }
-      const holder = JSON.parse(readFileSync(this.lockFile, 'utf8')) as {
-        runId: string;
-        host: string;
-        pid: number;
-        startedAt: string;
-      };
-      if (holder.host !== hostname() || isAlive(holder.pid)) {
-        throw new ConfigError(`connection ${this.options.connection} is being synced by another run`, {
-          code: 'connection_locked',
-          place: this.lockFile,
-          found: `run ${holder.runId}, process ${holder.pid} on ${holder.host}, started ${holder.startedAt}`,
-          next: 'wait for it to end, or stop that process; everything it committed stays',
-        });
-      }
-      rmSync(this.lockFile, { force: true });
-    }
-  }
-
   private get stateFile(): string {
     return path.join(this.folder, '_headrace_state.json');
-  }
-
-  private readState(): Stored {
-    if (!existsSync(this.stateFile)) return { version: 1, entries: {}, counts: {}, lengths: {} };
-    if (statSync(this.stateFile).size > LIMITS.stateFileBytes)
-      throw new ConfigError('the state file is too large', { code: 'state_too_large', place: this.stateFile });
-    try {
-      const stored = JSON.parse(readFileSync(this.stateFile, 'utf8')) as Stored;
-      if (stored.version !== 1 || typeof stored.entries !== 'object' || typeof stored.lengths !== 'object')
-        throw new Error('not a state of Headrace');
-      return stored;
-    } catch (cause) {
-      throw new ConfigError('the state file cannot be read', {
-        code: 'bad_state',
-        place: this.stateFile,
-        expected: 'what headrace wrote',
-        found: messageOf(cause),
-        next: 'restore it from a backup, or move the folder away and sync anew',
-        cause,
-      });
-    }
   }
 
   private cutTornLines(): void {
@@ -385,29 +290,6 @@ class NdjsonSession implements DestinationSession {
         };
     }
   }
-
-  /** Rows first, then the state that speaks of them, by an atomic rename. */
-  private save(): void {
-    const next = `${this.stateFile}.next`;
-    writeFileSync(next, stringifyJson(this.state));
-    renameSync(next, this.stateFile);
-  }
-}
-
-/** A record's line, or why it has none. */
-function lineOf(record: DataRecord, meta: DataRecord): string | { reason: string; raw: string } {
-  try {
-    if (record === null || typeof record !== 'object' || Array.isArray(record))
-      return { reason: 'not an object', raw: stringifyJson(record) ?? 'undefined' };
-    const json = stringifyJson({ ...record, ...meta });
-    // What JSON has no number for it writes as null.
-    if (json.includes('null') && hasUnstorableNumber(record))
-      return { reason: 'a number that is NaN, infinite or beyond 1e308 cannot be stored', raw: json };
-    return `${json}\n`;
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return { reason: 'nested too deep, or too large to be written', raw: `{${Object.keys(record).join(', ')}}` };
-  }
 }
 
 function entryKey(write: { stream: string; key: string }): string {
@@ -416,47 +298,4 @@ function entryKey(write: { stream: string; key: string }): string {
 
 function fileOf(stream: string): string {
   return `${stream.replace(/[^A-Za-z0-9_.-]/g, '_')}.ndjson`;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
-  }
-}
-
-function noKeys(): ConfigError {
-  return new ConfigError('NDJSON files cannot be looked up by key', {
-    code: 'no_keys',
-    next: 'use the embedded or a PostgreSQL destination to verify against the API',
-  });
-}
-
-function fileError(error: unknown, place: string): Error {
-  switch (codeOf(error)) {
-    case 'ENOSPC':
-      return new RetriableError('the disk is full', {
-        code: 'disk_full',
-        place,
-        next: 'free space, then run the same command; it continues where it stopped',
-        cause: error,
-      });
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-    case 'ENOTDIR':
-    case 'EEXIST':
-    case 'ENOENT':
-      return new ConfigError('the folder cannot be written to', {
-        code: 'folder_read_only',
-        place,
-        found: messageOf(error),
-        next: 'choose another folder, or change its permissions',
-        cause: error,
-      });
-    default:
-      return error instanceof Error ? error : new Error(String(error));
-  }
 }
