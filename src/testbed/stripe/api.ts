@@ -1,10 +1,12 @@
 /** Stripe's HTTP API over generated rows: lists, objects, nested lists, events, errors. */
-import { hash32, hashString, seededRandom, type Random } from '../../base/random.js';
+import { hashString, seededRandom, type Random } from '../../base/random.js';
 import { BodyPool, type PooledBody } from '../bodies.js';
 import type { FaultDice } from '../faults.js';
 import type { TestbedAnswer, TestbedApi, TestbedRequest } from '../server.js';
 import { HISTORY_SECONDS, Timeline, type Shape } from '../shapes.js';
-import { CHILDREN, COLLECTIONS } from './objects.js';
+import { limitOf, missing, StripeError } from './errors.js';
+import { type ChildList, hasNested, LISTS, listChildren, withNested } from './nested.js';
+import { COLLECTIONS } from './objects.js';
 import { writeText } from './row-template.js';
 import { Rows } from './rows.js';
 
@@ -24,7 +26,6 @@ export interface StripeData {
 
 /** Events are kept for 30 days. */
 const EVENTS_SECONDS = 30 * 86_400;
-const MAX_NESTED = 10;
 const COMMA = 0x2c;
 const EVENT_TYPE: Record<string, string> = { added: 'created', changed: 'updated', deleted: 'deleted' };
 
@@ -33,23 +34,6 @@ interface ChangeEvent {
   type: string;
   object: string;
 }
-
-class StripeError extends Error {
-  constructor(
-    readonly status: number,
-    readonly type: string,
-    message: string,
-    readonly more: Record<string, unknown> = {},
-  ) {
-    super(message);
-  }
-}
-
-const missing = (what: string, id: string, param: string) =>
-  new StripeError(param === 'id' ? 404 : 400, 'invalid_request_error', `No such ${what}: '${id}'`, {
-    code: 'resource_missing',
-    param,
-  });
 
 export class StripeApi implements TestbedApi {
   readonly rows = new Map<string, Rows>();
@@ -174,7 +158,7 @@ export class StripeApi implements TestbedApi {
           code: 'parameter_missing',
           param: 'subscription',
         });
-      return this.children('subscriptions', of, 'subscription_item', 'si', 1, path, query, 'subscription');
+      return this.children('subscriptions', of, LISTS.subscription_item, path, query);
     }
     const rows = this.rows.get(path);
     if (rows) return path === 'events' ? this.listEvents(rows, query) : this.list(rows, query, dice);
@@ -184,13 +168,17 @@ export class StripeApi implements TestbedApi {
       throw new StripeError(404, 'invalid_request_error', `Unrecognized request URL (GET: ${url.pathname}).`);
     if (below === undefined) return this.retrieve(parent, id);
     if (collection === 'customers' && below === 'payment_methods')
-      return this.children('customers', id, 'payment_method', 'pm', 0, path, query);
+      return this.children('customers', id, LISTS.payment_method, path, query);
     if (collection === 'customers' && below === 'tax_ids')
-      return this.children('customers', id, 'tax_id', 'txi', -2, path, query);
-    if (below === 'lines') return this.children(collection!, id, 'line_item', 'il', 1, path, query);
+      return this.children('customers', id, LISTS.tax_id, path, query);
+    if (below === 'lines') return this.children(collection!, id, LISTS.line_item, path, query);
     if (below === 'reversals' || below === 'line_items')
       return JSON.stringify({ object: 'list', data: [], has_more: false, url: `/v1/${path}` });
     throw new StripeError(404, 'invalid_request_error', `Unrecognized request URL (GET: ${url.pathname}).`);
+  }
+
+  private children(collection: string, id: string, list: ChildList, path: string, query: URLSearchParams): string {
+    return listChildren(this.rows.get(collection)!, this.data.seed, id, list, path, query);
   }
 
   private retrieve(rows: Rows, id: string): string {
@@ -198,7 +186,7 @@ export class StripeApi implements TestbedApi {
     const { object, keepsDeleted } = rows.collection;
     if (index < 0 || (rows.isDeleted(index) && !keepsDeleted)) throw missing(object, id, 'id');
     if (rows.isDeleted(index)) return JSON.stringify({ id, object, deleted: true });
-    return this.withNested(rows, index);
+    return withNested(rows, this.data.seed, index);
   }
 
   private list(rows: Rows, query: URLSearchParams, dice: FaultDice): string | PooledBody {
@@ -245,8 +233,8 @@ export class StripeApi implements TestbedApi {
     if (before !== null) found.reverse();
     const head = '{"object":"list","data":[';
     const tail = `],"has_more":${more},"url":"/v1/${collection.path}"}`;
-    if (NESTED[collection.path] !== undefined)
-      return head + found.map((index) => this.withNested(rows, index)).join(',') + tail;
+    if (hasNested(collection.path))
+      return head + found.map((index) => withNested(rows, this.data.seed, index)).join(',') + tail;
     return this.bodies.fill((target) => {
       let at = target.write(head, 0, 'latin1');
       for (let k = 0; k < found.length && at >= 0; k++) {
@@ -305,83 +293,7 @@ export class StripeApi implements TestbedApi {
     }
     return `{"object":"list","data":[${data.join(',')}],"has_more":${more},"url":"/v1/events"}`;
   }
-
-  /** A row with the list nested in it: its first ten entries. */
-  private withNested(rows: Rows, index: number): string {
-    const json = rows.render(index);
-    const nested = NESTED[rows.collection.path];
-    if (!nested) return json;
-    const query = new URLSearchParams({ limit: String(MAX_NESTED) });
-    const id = rows.idOf(index);
-    const list = this.children(
-      rows.collection.path,
-      id,
-      nested.child,
-      nested.prefix,
-      nested.least,
-      nested.url(id),
-      query,
-      nested.parameter,
-    );
-    return json.replace(/\{"object":"list","data":\[\],"has_more":false,"url":"[^"]*"\}/, () => list);
-  }
-
-  private children(
-    collection: string,
-    id: string,
-    kind: keyof typeof CHILDREN,
-    prefix: string,
-    least: number,
-    path: string,
-    query: URLSearchParams,
-    parameter?: string,
-  ): string {
-    const rows = this.rows.get(collection)!;
-    const index = rows.indexOf(id);
-    if (index < 0) throw missing(rows.collection.object, id, parameter ?? 'id');
-    const limit = limitOf(query);
-    const hash = hash32(index, hashString(kind, this.data.seed));
-    // One object in fifty has more than a page of children, so that nested lists must be completed.
-    const count = rows.isDeleted(index)
-      ? 0
-      : kind === 'line_item' && hash % 50 === 0
-        ? 25
-        : Math.max(0, least + (hash % 4));
-    const idOf = (k: number) =>
-      `${prefix}_${index.toString(36).padStart(6, '0')}${k.toString(36).padStart(2, '0')}${(hash >>> 8).toString(36).padStart(6, '0').slice(0, 6)}`;
-    const after = query.get('starting_after');
-    let from = 0;
-    if (after !== null) {
-      from = Array.from({ length: count }, (_, k) => idOf(k)).indexOf(after) + 1;
-      if (from === 0) throw missing(kind, after, 'starting_after');
-    }
-    const second = rows.secondOf(index);
-    const data = Array.from({ length: Math.min(limit, count - from) }, (_, k) =>
-      CHILDREN[kind](idOf(from + k), id, second),
-    );
-    return JSON.stringify({
-      object: 'list',
-      data,
-      has_more: from + data.length < count,
-      url: parameter ? `/v1/${path}?${parameter}=${id}` : `/v1/${path}`,
-    });
-  }
 }
-
-const NESTED: Record<
-  string,
-  { child: keyof typeof CHILDREN; prefix: string; least: number; parameter?: string; url: (id: string) => string }
-> = {
-  invoices: { child: 'line_item', prefix: 'il', least: 1, url: (id) => `invoices/${id}/lines` },
-  credit_notes: { child: 'line_item', prefix: 'il', least: 1, url: (id) => `credit_notes/${id}/lines` },
-  subscriptions: {
-    child: 'subscription_item',
-    prefix: 'si',
-    least: 1,
-    parameter: 'subscription',
-    url: () => 'subscription_items',
-  },
-};
 
 const KNOWN_PARAMETERS = new Set([
   'limit',
@@ -393,13 +305,3 @@ const KNOWN_PARAMETERS = new Set([
   'type',
   'active',
 ]);
-
-function limitOf(query: URLSearchParams): number {
-  const text = query.get('limit') ?? '10';
-  const limit = Number(text);
-  if (!Number.isInteger(limit))
-    throw new StripeError(400, 'invalid_request_error', `Invalid integer: ${text}`, { param: 'limit' });
-  if (limit < 1 || limit > 100)
-    throw new StripeError(400, 'invalid_request_error', `Invalid limit: must be between 1 and 100`, { param: 'limit' });
-  return limit;
-}

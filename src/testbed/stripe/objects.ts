@@ -3,70 +3,10 @@
  * the row, `«#name»` for a number. Names: id, i (index), created, hash, name, amount, rev (revision), and
  * `other:COLLECTION` for the id of a related object.
  */
-export interface Collection {
-  /** Path below /v1. */
-  path: string;
-  object: string;
-  prefix: string;
-  /** Whether the list takes `created`. */
-  filter: boolean;
-  /** The field that `created` filters on. */
-  dateField: 'created' | 'date';
-  /** Rows for each customer of the account, where nothing is asked for. */
-  share: number;
-  /** Deleted objects are still answered, as `{deleted: true}`. */
-  keepsDeleted?: boolean;
-  template: Record<string, unknown>;
-}
+import { type Collection, common, define } from './collection.js';
+import { customer } from './customer.js';
 
-const base = (object: string, more: Record<string, unknown>) => ({ id: '«id»', object, ...more });
-const common = { livemode: false, metadata: { row: '«i»', revision: '«rev»' } };
 const list = (url: string) => ({ object: 'list', data: [], has_more: false, url });
-const address = {
-  city: 'Lyon',
-  country: 'FR',
-  line1: '«i» rue de la Soie',
-  line2: null,
-  postal_code: '69001',
-  state: null,
-};
-
-/** About 1.65 KB, the weight of a customer of a real account. */
-const customer = base('customer', {
-  address,
-  balance: '«#amount»',
-  created: '«#created»',
-  currency: 'eur',
-  default_source: null,
-  delinquent: false,
-  description:
-    'Customer «i», revision «rev»; a long-standing account whose notes are kept by several teams in this one field, as happens in practice, with the history of what was agreed, by whom, and when it has to be looked at again before the next renewal of the contract, and whom to call.',
-  discount: null,
-  email: 'customer-«i»@example.com',
-  invoice_prefix: '«hash»',
-  invoice_settings: { custom_fields: null, default_payment_method: null, footer: null, rendering_options: null },
-  ...common,
-  metadata: {
-    row: '«i»',
-    revision: '«rev»',
-    segment: 'enterprise',
-    region: 'emea',
-    source: 'partner-import',
-    owner: 'accounts-team-«hash»',
-    crm_reference: 'CRM-«hash»-«hash»-«i»',
-    campaign: 'autumn-newsletter-with-a-long-name-that-marketing-chose',
-    contract: 'https://contracts.example.com/accounts/«hash»/documents/«i»/current',
-    consent: 'newsletter,product-updates,surveys,events',
-    notes: 'prefers invoices at the end of the quarter; «hash»«hash»«hash»«hash»',
-  },
-  name: '«name»',
-  next_invoice_sequence: 3,
-  phone: '+33 4 72 00 «hash»',
-  preferred_locales: ['fr', 'en'],
-  shipping: { address, name: '«name»', phone: null },
-  tax_exempt: 'none',
-  test_clock: null,
-});
 
 const price = {
   active: true,
@@ -82,6 +22,7 @@ const price = {
   unit_amount_decimal: '«amount»',
 };
 
+/** Every list of the API. */
 export const COLLECTIONS: Collection[] = [
   define('balance_transactions', 'balance_transaction', 'txn', 4, {
     amount: '«#amount»',
@@ -433,74 +374,3 @@ export const COLLECTIONS: Collection[] = [
     type: 'customer.updated',
   }),
 ];
-
-function define(
-  path: string,
-  object: string,
-  prefix: string,
-  share: number,
-  template: Record<string, unknown>,
-  options: Partial<Pick<Collection, 'filter' | 'dateField' | 'keepsDeleted'>> = {},
-): Collection {
-  return {
-    path,
-    object,
-    prefix,
-    share,
-    filter: true,
-    dateField: 'created',
-    ...options,
-    template: 'object' in template ? template : base(object, template),
-  };
-}
-
-/** Objects that live below another: for each parent, none to three. */
-export const CHILDREN = {
-  payment_method: (id: string, customer: string, created: number) => ({
-    id,
-    object: 'payment_method',
-    billing_details: { address: null, email: null, name: null, phone: null },
-    card: { brand: 'visa', exp_month: 8, exp_year: 2031, last4: '4242' },
-    created,
-    customer,
-    livemode: false,
-    metadata: {},
-    type: 'card',
-  }),
-  tax_id: (id: string, customer: string, created: number) => ({
-    id,
-    object: 'tax_id',
-    country: 'FR',
-    created,
-    customer,
-    livemode: false,
-    type: 'eu_vat',
-    value: 'FR00000000000',
-    verification: { status: 'verified' },
-  }),
-  subscription_item: (id: string, subscription: string, created: number) => ({
-    id,
-    object: 'subscription_item',
-    billing_thresholds: null,
-    created,
-    metadata: {},
-    price: { id: 'price_0', object: 'price' },
-    quantity: 1,
-    subscription,
-    tax_rates: [],
-  }),
-  line_item: (id: string, invoice: string, created: number) => ({
-    id,
-    object: 'line_item',
-    amount: 100,
-    currency: 'eur',
-    description: `Line of ${invoice}`,
-    discountable: true,
-    invoice,
-    livemode: false,
-    metadata: {},
-    period: { end: created, start: created },
-    quantity: 1,
-    type: 'invoiceitem',
-  }),
-} as const;

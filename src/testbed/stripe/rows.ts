@@ -1,7 +1,7 @@
 /** The rows of one collection: a pure function of the seed, overlaid with what changed while the server ran. */
 import { hash32, hashString } from '../../base/random.js';
 import type { Timeline } from '../shapes.js';
-import type { Collection } from './objects.js';
+import type { Collection } from './collection.js';
 import { RowTemplate, writeText, type Value } from './row-template.js';
 
 const INDEX_DIGITS = 6;

@@ -1,0 +1,45 @@
+/** What a list of Stripe's API holds, and how one is declared. */
+
+/** A list of the API, and the template of its rows. */
+export interface Collection {
+  /** Path below /v1. */
+  path: string;
+  object: string;
+  prefix: string;
+  /** Whether the list takes `created`. */
+  filter: boolean;
+  /** The field that `created` filters on. */
+  dateField: 'created' | 'date';
+  /** Rows for each customer of the account, where nothing is asked for. */
+  share: number;
+  /** Deleted objects are still answered, as `{deleted: true}`. */
+  keepsDeleted?: boolean;
+  template: Record<string, unknown>;
+}
+
+/** What nearly every object has. */
+export const common = { livemode: false, metadata: { row: '«i»', revision: '«rev»' } };
+
+/** An object with its id. */
+export const base = (object: string, more: Record<string, unknown>) => ({ id: '«id»', object, ...more });
+
+/** A collection that is filtered by `created`, unless said otherwise. */
+export function define(
+  path: string,
+  object: string,
+  prefix: string,
+  share: number,
+  template: Record<string, unknown>,
+  options: Partial<Pick<Collection, 'filter' | 'dateField' | 'keepsDeleted'>> = {},
+): Collection {
+  return {
+    path,
+    object,
+    prefix,
+    share,
+    filter: true,
+    dateField: 'created',
+    ...options,
+    template: 'object' in template ? template : base(object, template),
+  };
+}
