@@ -224,13 +224,16 @@ function queryProperties(kit: Kit, component: JsonObject): Render {
   return (scope) => (typeof scope['query_properties'] === 'string' ? scope['query_properties'] : joinedNames);
 }
 
-/** JSON of which every text may be a template; null leaves a field out. */
+/** JSON of which every text may be a template; what comes to nothing, or to an empty text, leaves its field out. */
 function nested(kit: Kit, own: JsonObject, value: Json | undefined): (scope: Scope) => unknown {
   if (value === undefined) return () => undefined;
   const compile = (node: Json): ((scope: Scope) => unknown) => {
     if (typeof node === 'string') {
       const render = template(kit, own, node);
-      return (scope) => plainOf(render(scope));
+      return (scope) => {
+        const found = plainOf(render(scope));
+        return found === '' ? null : found;
+      };
     }
     if (Array.isArray(node)) {
       const items = node.map(compile);
@@ -290,7 +293,7 @@ function headerMapping(kit: Kit, own: JsonObject, value: Json | undefined): (sco
     const out: Record<string, string> = {};
     for (const [key, render] of entries) {
       const found = render(scope);
-      if (found !== null && found !== undefined) out[key(scope).toLowerCase()] = textOf(found);
+      if (found !== null && found !== undefined && found !== '') out[key(scope).toLowerCase()] = textOf(found);
     }
     return out;
   };

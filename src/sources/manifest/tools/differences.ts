@@ -45,6 +45,13 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
     'the token is renewed once',
     'tokens are revoked, and end before their time',
   ],
+  ['blanks around a value of a header', 'the request fails', 'it is sent without them', 'keys are copied with them'],
+  [
+    'a record filter without a condition',
+    'drops every record',
+    'keeps every record',
+    'a filter that says nothing is not meant to empty a stream',
+  ],
   ['the same key of two parents', 'asks for the children twice', 'once', 'the same rows with fewer requests'],
   [
     'retries that nobody declared',
