@@ -83,6 +83,23 @@ describe('the gate of a credential', () => {
     expect(gate.check(2010, at('a')).go).toBe(true);
   });
 
+  test('a wait that every accepted answer asks for is no word on a limit, until one is rejected', () => {
+    const gate = new CredentialGate();
+    const waits: number[] = [];
+    let now = 0;
+    const ask = (reply: Answer) => {
+      gate.answered(now + 10, gate.sent(now, at('a')), reply);
+      const verdict = gate.check(now + 1000, at('a'));
+      waits.push(verdict.go ? 0 : verdict.waitMs + 990);
+      now += 1000 + (verdict.go ? 0 : verdict.waitMs);
+    };
+    for (let i = 0; i < 6; i++) ask(answer('accepted', { holdMs: 30_000 }));
+    expect(waits).toEqual([30_000, 30_000, 30_000, 0, 0, 0]);
+    ask(accepted);
+    ask(answer('accepted', { holdMs: 30_000 }));
+    expect(waits.at(-1)).toBe(30_000);
+  });
+
   test('points of a bucket are spent by cost, and refunded by what it really was', () => {
     const gate = new CredentialGate();
     const bucket = (available: number) => ({

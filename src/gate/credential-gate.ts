@@ -43,6 +43,8 @@ const SEARCH_ROOM = 2;
 /** How often it is looked at what is overdue; after a longer gap this process stood still, and knows nothing. */
 const LOOK_MS = 100;
 const STOOD_STILL_MS = 1000;
+/** So many waits in a row of accepted answers are obeyed. */
+const MOST_OBEYED = 3;
 /** What a limit of one endpoint is called that nobody named. */
 const OWN_LIMIT = 'endpoint';
 
@@ -90,6 +92,9 @@ export class CredentialGate implements Gate {
   private readonly underWay = new Map<number, OpenTicket>();
   private nextId = 0;
   private lookedMs = -Infinity;
+  /** Waits in a row that accepted answers asked for, and until when the last one is. */
+  private obeyed = 0;
+  private slowUntilMs = -Infinity;
   /** Overdue answers are looked for: not where another process may be gone that would have told of them. */
   watches = true;
   private readonly recent = new SendLog(RECENT_GRAIN_MS);
@@ -192,7 +197,7 @@ export class CredentialGate implements Gate {
         );
     }
     const holdMs = answer.kind === 'rejected' ? undefined : signs.holdMs;
-    if (holdMs !== undefined) this.base.governor.hold(nowMs, holdMs);
+    this.slowDown(nowMs, holdMs, answer.kind);
   }
 
   /** How long a request usually takes, at the slowest; undefined before the first answers. */
@@ -203,6 +208,18 @@ export class CredentialGate implements Gate {
       if (latencyMs !== undefined) most = Math.max(most ?? 0, latencyMs + spreadMs);
     }
     return most;
+  }
+
+  /** A wait that every accepted answer asks for, however often it was obeyed, is no word on a limit. */
+  private slowDown(nowMs: number, holdMs: number | undefined, kind: Answer['kind']): void {
+    if (holdMs === undefined || kind !== 'accepted') {
+      if (kind !== 'lost') this.obeyed = 0;
+      return;
+    }
+    if (nowMs >= this.slowUntilMs && this.obeyed++ < MOST_OBEYED) {
+      this.slowUntilMs = nowMs + holdMs;
+      this.base.governor.hold(nowMs, holdMs);
+    }
   }
 
   /** Counts how the endpoint's requests end. Returns whether a bad answer is the endpoint's own matter. */
