@@ -16,7 +16,7 @@ function distance(a: string, b: string): number {
   return last[b.length]!;
 }
 
-/** A name of more letters than this is none that somebody typed. */
+/** A name of more letters than this is not one that somebody typed. */
 const MOST_LETTERS = 100;
 
 /** The name that is nearest, where at most a third of its letters differ. */

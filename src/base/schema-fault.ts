@@ -15,7 +15,7 @@ export interface SchemaFault {
 type Issue = z.core.$ZodIssue;
 
 /**
- * Of several faults the first; but a name that is none goes before one that is missing beside it, which may be the same
+ * Of several faults the first; but an unknown name goes before one that is missing beside it, which may be the same
  * one. `schema`: the one that found the faults, so that names can be proposed.
  */
 export function schemaFault(error: z.ZodError, value: unknown, schema?: z.ZodType): SchemaFault {

@@ -148,7 +148,7 @@ export function buildProgram(): Command {
     .option('--before <position>', 'end of the range, exclusive', whole)
     .action(run(() => import('./commands/state.js'), 'reset'));
 
-  const connector = program.command('connector').description('tools for who writes manifests');
+  const connector = program.command('connector').description('tools for authors of manifests');
   connector
     .command('test')
     .argument('<manifest>')

@@ -1,5 +1,5 @@
 /**
- * Traces of tasks, for who names a collector in the environment: OTEL_EXPORTER_OTLP_ENDPOINT and the other variables of
+ * Traces of tasks, for those who name a collector in the environment: OTEL_EXPORTER_OTLP_ENDPOINT and the other variables of
  * OpenTelemetry. A span for each attempt of a task, one inside it for each stream. Loaded only then: its code takes a
  * quarter of a second.
  */

@@ -41,7 +41,7 @@ export async function describeDestinations(folder?: string): Promise<Description
   ];
 }
 
-/** A package that cannot be loaded keeps nobody from the others; who names it is told why. */
+/** A package that cannot be loaded does not hide the others; whoever names it is told why. */
 async function ownOf<T>(
   registry: { installed(folder: string): OwnModule[]; get(name: string, module: OwnModule): Promise<T> },
   folder: string | undefined,

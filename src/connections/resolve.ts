@@ -23,7 +23,7 @@ export interface ConnectionConfig {
   destinationModule?: OwnModule | undefined;
   /** Where a renewed configuration of the connector is written back to. */
   sourceConfigFile?: string | undefined;
-  /** Streams whose files are wanted; all that have them where it is left out. */
+  /** Streams whose files are fetched; all that have files where it is left out. */
   fileStreams?: string[] | undefined;
   /** Told of a renewed configuration as well. */
   onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;

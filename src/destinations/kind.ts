@@ -79,7 +79,7 @@ export interface DestinationKind<Settings extends DestinationSettings = Destinat
    * is made is judged again.
    */
   assertTargets?(settings: Settings, egress: Egress): Promise<void>;
-  /** The settings that a text of `--to` stands for; undefined where it is none of this kind. */
+  /** The settings that a text of `--to` stands for; undefined where it is not of this kind. */
   fromText(text: string): Record<string, unknown> | undefined;
   open(settings: Settings, place: OpenPlace): OpenedDestination | Promise<OpenedDestination>;
 }

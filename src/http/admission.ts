@@ -83,7 +83,7 @@ export class Admission {
       for (const [endpoint, waiters] of this.groups) {
         const [first] = waiters;
         if (!first) continue;
-        // Whether anything may leave is asked first: who is foremost costs more.
+        // Whether anything may leave is asked first: finding the foremost costs more.
         let verdict = this.gate.check(now, { endpoint, cost: first.cost ?? 1 });
         const index = verdict.go ? foremost(waiters, weigh) : 0;
         if (verdict.go && waiters[index]!.cost !== first.cost)

@@ -1,4 +1,4 @@
-/** A few connections kept open, for who asks often and briefly. */
+/** A few connections kept open, for frequent short statements. */
 import pg from 'pg';
 import type { PostgresTarget } from './connect.js';
 import { describePostgresError } from './database-errors.js';

@@ -25,7 +25,7 @@ export function bearerOf(context: Context): string | null | undefined {
   return header === undefined ? undefined : (/^Bearer +(\S.{0,499})$/i.exec(header)?.[1] ?? null);
 }
 
-/** Undefined: a token is wanted. Where a request comes from counts for nothing: a proxy makes everybody local. */
+/** Undefined: a token is required. Where a request comes from counts for nothing: a proxy makes everybody local. */
 export async function callerOf(context: Context, access: Access): Promise<Caller | undefined> {
   const given = bearerOf(context);
   if (given === null) return undefined;

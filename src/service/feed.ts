@@ -1,6 +1,6 @@
 /**
  * What happens, for those who watch. One poll of the database serves all of them, and none is made while nobody
- * watches. Each watcher has a bounded queue: who is too slow is told to look again instead of holding up the rest.
+ * watches. Each watcher has a bounded queue: one that is too slow is told to look again instead of holding up the rest.
  */
 import type { Clock } from '../base/clock.js';
 import { LIMITS } from '../base/bounds.js';

@@ -1,4 +1,4 @@
-/** Beyond loopback, who asks must prove who it is. */
+/** Beyond loopback, every client must authenticate. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

@@ -1,5 +1,5 @@
 /**
- * The one page that who has no session sees, with status 401: it exchanges a token, of the printed address or typed,
+ * The page that a browser without a session sees, with status 401: it exchanges a token, of the printed address or typed,
  * for a session's cookie. It stands alone, so that nothing else of the service is open.
  */
 import { createHash } from 'node:crypto';
@@ -25,7 +25,7 @@ if (carried) {
   history.replaceState(null, '', '/');
   void exchange(decodeURIComponent(carried[1]));
 } else {
-  // Who follows a link of another site sends no cookie with it; who is signed in all the same goes on.
+  // A browser that follows a link of another site sends no cookie with it; one that is signed in goes on.
   void fetch('/api/v1/overview').then((answer) => answer.ok && !location.search && enter(), () => {});
 }
 addEventListener('hashchange', () => location.hash.startsWith('#token=') && location.reload());

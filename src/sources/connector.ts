@@ -50,7 +50,7 @@ export interface ConnectorParts {
   onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;
   /** Sees each request and its answer, secrets and all, where the connector can show them. */
   onExchange?: ((exchange: Exchange) => void) | undefined;
-  /** Streams whose files are wanted; all that have them where it is left out. */
+  /** Streams whose files are fetched; all that have files where it is left out. */
   fileStreams?: string[] | undefined;
 }
 

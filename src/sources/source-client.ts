@@ -10,7 +10,7 @@ import type { LatencyMeter } from '../http/latency.js';
 import type { ConnectorParts } from './connector.js';
 import type { PageRequest } from './contract.js';
 
-/** What proves to the API who asks. */
+/** How requests authenticate. */
 export type Auth =
   { bearer: string } | { basic: { user: string; password: string } } | { header: { name: string; value: string } };
 

@@ -1,4 +1,4 @@
-/** The wiring for what is particular to manifests: the Airbyte protocol, and the tools for who writes connectors. */
+/** The wiring for what is particular to manifests: the Airbyte protocol, and the tools for authors of connectors. */
 import { systemClock } from '../base/clock.js';
 import { openSource, type OpenedSource } from '../connections/open.js';
 import type { ConnectionConfig } from '../connections/resolve.js';

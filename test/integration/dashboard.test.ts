@@ -358,7 +358,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     faults.splice(0, faults.length, ...faults.filter((fault) => !/ERR_FAILED/.test(fault)));
   });
 
-  test('where a token is wanted, it is asked for; a reader sees everything and can change nothing', async () => {
+  test('where a token is required, it is asked for; a reader sees everything and can change nothing', async () => {
     const guarded = await startService({
       worker: false,
       pages: PAGES,

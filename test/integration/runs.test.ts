@@ -189,7 +189,7 @@ describe('the feed', () => {
     await feed.close();
   });
 
-  test('who is too slow is told to look again, and holds nothing up', async () => {
+  test('one that is too slow is told to look again, and holds nothing up', async () => {
     const feed = new Feed(scheduler.pool, runs, systemClock, () => {});
     const slow = feed.join({ kinds: ['event'] })!;
     const quick = collect(feed.join({ kinds: ['event'] })!);

@@ -358,7 +358,7 @@ describe('headrace serve', () => {
 });
 
 describe('beyond loopback', () => {
-  test('a token is wanted, of all but signed requests and the sign of life', async () => {
+  test('a token is required, of all but signed requests and the sign of life', async () => {
     const file = configure('outside');
     expect(
       await headrace(['serve', '--port', '0', '--config', file], { env: { ...env(), HEADRACE_TOKEN: 'short' } }),

@@ -26,7 +26,7 @@ import type { DataRecord } from '../../base/catalog.js';
 export interface StateCodec {
   /** Entries that a run begins with. */
   entries(): StateEntry[];
-  /** Undefined where the stream is none of the catalog's. */
+  /** Undefined where the stream is not in the catalog. */
   encode(
     stream: string,
     entries: StateEntry[],

@@ -22,7 +22,7 @@ export class PostgresLoans implements LoanBook {
   ) {}
 
   async recall(): Promise<void> {
-    // Every entry bears a new version: what a borrower still has under way no longer matches. Both or neither.
+    // Every entry gets a new version: what a borrower still has under way no longer matches. Both or neither.
     await this.client.query(
       `with gone as (delete from _headrace.loan where connection = $1 returning state)
        update _headrace.state set version = version + 1 where connection = $1 and exists (select 1 from gone where state <> 'asked')`,

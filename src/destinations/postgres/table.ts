@@ -23,7 +23,7 @@ import {
   type ColumnType,
 } from './columns.js';
 
-/** Columns that every table bears, in the order in which rows carry them. */
+/** Columns that every table has, in the order in which rows carry them. */
 export const META_COLUMNS = [
   ['_headrace_run_id', 'text'],
   ['_headrace_extracted_at', 'timestamptz'],

@@ -70,7 +70,7 @@ export abstract class Reader implements Pending {
     return this.error !== undefined || this.exhausted();
   }
 
-  /** What it waits for, for who asks why nothing moves. */
+  /** What it waits for, to explain why nothing moves. */
   standing(): string {
     const full = this.childrenFull(this.inFlight) ? ', children of its rows are read first' : '';
     const over = this.exhausted() ? ', nothing left to ask for' : '';

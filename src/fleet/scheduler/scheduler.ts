@@ -76,7 +76,7 @@ export class Scheduler {
   }
 
   /**
-   * Takes an admitted attempt over from who claimed it; undefined: it is no longer to be had. Throws LeaseLostError.
+   * Takes an admitted attempt over from who claimed it; undefined: it is no longer available. Throws LeaseLostError.
    */
   async adopt<Task extends TaskRef>(task: Task, worker: string): Promise<Task | undefined> {
     const [row] = await this.call<{ attempt: number | null }>('select _headrace.adopt($1, $2, $3) as attempt', [

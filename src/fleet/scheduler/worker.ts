@@ -122,7 +122,7 @@ export class Worker {
 
   /**
    * Runs a task that another admitted and handed over, once a slot is free; resolves when it ended here. False: it is
-   * no longer to be had. Delivered twice, it is run once. Throws RetriableError where this worker stops before it took
+   * no longer available. Delivered twice, it is run once. Throws RetriableError where this worker stops before it took
    * the task.
    */
   async adopt(task: ClaimedTask): Promise<boolean> {

@@ -76,7 +76,7 @@ export class GrantPool {
     return this.held && this.held.untilMs > nowMs ? this.held : undefined;
   }
 
-  /** Nothing more is wanted. */
+  /** Nothing more is requested. */
   leave(): void {
     this.giveBack(this.grants.splice(0));
     this.wanted.clear();

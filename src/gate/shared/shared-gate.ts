@@ -175,7 +175,7 @@ export class SharedGate implements Gate {
     this.state.gate.answered(nowMs + this.offsetMs, open.ticket, answer);
   }
 
-  /** All of it: others may have nothing to do, and who asks for more than its part only waits. */
+  /** All of it: others may have nothing to do, and a process that asks for more than its share only waits. */
   rateOf(endpoint: string): number {
     return this.state.gate.rateOf(endpoint);
   }

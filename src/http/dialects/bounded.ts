@@ -23,7 +23,7 @@ function within(signs: LimitSigns, response: DialectResponse): LimitSigns {
       retryAfterMs: wait(rejection.retryAfterMs),
       ...(said?.doubt ? { doubt: said.doubt } : {}),
     },
-    // In an answer that is fine, a wait that makes no sense is none.
+    // In an accepted answer, a wait that makes no sense is ignored.
     holdMs: said?.doubt ? undefined : wait(signs.holdMs),
     actualCost: isCount(signs.actualCost) ? signs.actualCost : undefined,
   };

@@ -1,5 +1,5 @@
 /**
- * A real PostgreSQL that Headrace starts below its data folder. Several processes share it: who comes second attaches,
+ * A real PostgreSQL that Headrace starts below its data folder. Several processes share it: the second one attaches,
  * the last to leave stops it, and a postmaster that outlived a killed process is adopted. It listens on a socket alone,
  * in a private folder, with a password.
  *

@@ -99,7 +99,7 @@ export const unauthorized = (context: Context) => {
   context.header('WWW-Authenticate', 'Bearer');
   return fault(context, 401, {
     code: 'token_wanted',
-    message: 'a token is wanted',
+    message: 'a token is required',
     expected: 'Authorization: Bearer TOKEN',
     found: bearerOf(context) === undefined ? 'none' : 'one that is unknown or expired',
     next: 'on the machine of the service: headrace token show, or headrace token create NAME --role read',
@@ -191,7 +191,7 @@ export const optionalBodyOf = <Schema extends z.ZodType>(schema: Schema) => ({ .
 
 const FAULTS = {
   400: jsonOf(errorSchema, 'The request is no such request.'),
-  401: jsonOf(errorSchema, 'A token is wanted.'),
+  401: jsonOf(errorSchema, 'A token is required.'),
   403: jsonOf(errorSchema, "The token's role does not allow it."),
   404: jsonOf(errorSchema, 'There is no such thing.'),
   409: jsonOf(errorSchema, 'Something else stands in the way now.'),

@@ -7,7 +7,7 @@
 export interface ClientOptions {
   /** Where the service is, such as http://127.0.0.1:8787. */
   url: string;
-  /** Of `headrace token create` or `headrace token show`. In a browser that is signed in, none is wanted. */
+  /** Of `headrace token create` or `headrace token show`. In a browser that is signed in, none is needed. */
   token?: string | undefined;
   /** Instead of the global one. */
   fetch?: typeof fetch | undefined;

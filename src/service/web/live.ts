@@ -15,7 +15,7 @@ interface Filter {
   kinds?: ('run' | 'event' | 'task')[];
 }
 
-/** A browser opens few connections to one place: who watches the same shares one. */
+/** A browser opens few connections to one place: all watchers of the same thing share one. */
 const streams = new Map<string, { told: Set<(event: WatchedEvent) => void>; over: AbortController }>();
 
 function join(filter: Filter, told: (event: WatchedEvent) => void): () => void {

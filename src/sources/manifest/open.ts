@@ -26,7 +26,7 @@ export interface ManifestParts {
   observe?: ((event: AttemptEvent) => void) | undefined;
   onConfigChange?: ((config: JsonObject) => void) | undefined;
   onExchange?: RetrieverParts['onExchange'];
-  /** Streams whose files are wanted; all where it is left out. */
+  /** Streams whose files are fetched; all where it is left out. */
   fileStreams?: string[] | undefined;
 }
 

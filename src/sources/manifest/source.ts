@@ -404,7 +404,7 @@ class Builder {
       signal: new AbortController().signal,
       outgoing: async () => ({ ...request, headers: { accept: '*/*', ...request.headers } }),
       decode: parsedOrNothing,
-      // What a login is limited by is none of the API's own limits: it is tried again, a little later.
+      // A login has limits of its own, apart from the API's: it is tried again, a little later.
       dialect: () => ({ readings: [] }),
       judge: (answer) =>
         answer.status >= 500 || answer.status === 429

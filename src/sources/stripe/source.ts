@@ -157,7 +157,7 @@ class StripePages {
     };
   }
 
-  /** Seconds; nothing before is wanted. */
+  /** Seconds; nothing earlier is read. */
   private get start(): number {
     return this.config.start_date === undefined ? -Infinity : Date.parse(this.config.start_date) / 1000;
   }
@@ -259,7 +259,7 @@ class StripePages {
     return { ...page, records };
   }
 
-  /** Events name what changed; the objects are retrieved, since an event's own copy bears the version of its time. */
+  /** Events name what changed; the objects are retrieved, since an event's own copy has the API version of its time. */
   changes(): Source['changes'] {
     const followed = this.chosen.filter((definition) => definition.follow.kind === 'events');
     if (followed.length === 0) return undefined;

@@ -20,13 +20,13 @@ export interface Authenticator {
   apply(parts: RequestParts, ticket?: Ticket): Promise<void>;
   /** Adds what an answer says of the token's limits. */
   signs?(response: Parameters<Dialect>[0], endpoint: string, signs: LimitSigns): LimitSigns;
-  /** Which of the tokens so far a request that is made now bears. */
+  /** Which of the tokens so far a request made now carries. */
   version?(): number;
   /** An answer accepted a token of that version. */
   accepted?(version: number): void;
   /** Whether one of that version, or a later one, was ever accepted. */
   hasWorked?(version: number): boolean;
-  /** The token of that version is no good any more. False: there is no other to be had. */
+  /** The token of that version is no good any more. False: there is no other. */
   refresh(version: number): boolean;
 }
 

@@ -42,7 +42,7 @@ export function fileFetcher(
   const content = fields(component, 'file_extractor');
   const contentOf = content && extractor(kit, content, true);
   const decode = decoder(kit, undefined);
-  // What is shown of requests to who writes a connector has no room for files.
+  // What is shown of requests to a connector's author leaves out files.
   const { send } = exchanger(kit, stream, component['requester'] as JsonObject, (body) => [body], {
     ...parts,
     onExchange: undefined,

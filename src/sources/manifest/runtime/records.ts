@@ -126,7 +126,7 @@ export function extractor(kit: Kit, component: JsonObject, plain = false): Extra
   }
 }
 
-/** Nothing is no record; what is no object is none either, and says that the path leads elsewhere. */
+/** Nothing is not a record; a value that is not an object is not one either, and shows that the path leads elsewhere. */
 function isRecord(kit: Kit, own: JsonObject, path: string[], record: unknown): record is DataRecord {
   if (record === null) return false;
   if (isObject(record)) return true;

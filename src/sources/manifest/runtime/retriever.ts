@@ -56,7 +56,7 @@ export interface Retriever {
   pageOf?: ((document: unknown, slice: Dict) => PageOutput) | undefined;
 }
 
-/** A request and its answer, for who writes a connector. Secrets are still in it: redact what is shown. */
+/** A request and its answer, for a connector's author. Secrets are still in it: redact what is shown. */
 export interface Exchange {
   stream: string;
   method: string;

@@ -129,7 +129,7 @@ export function declarativeStream(
   };
 }
 
-/** Whether the cursor's field is none that the API sends: it is made from the window, or not there at all. */
+/** Whether the cursor's field is not one that the API sends: it is made from the window, or not there at all. */
 function isReport(kit: Kit, json: JsonObject, schema: () => JsonObject): boolean {
   const sync = fields(json, 'incremental_sync');
   if (!sync) return false;

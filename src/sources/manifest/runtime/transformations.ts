@@ -85,7 +85,7 @@ function addFields(kit: Kit, component: JsonObject): Transform {
   };
 }
 
-/** A declared type takes only literals of its kind; what is none stays the text that was rendered. */
+/** A declared type takes only literals of its kind; anything else stays the text that was rendered. */
 const TYPES: Record<string, (value: Value) => boolean> = {
   string: (value) => typeof value === 'string',
   boolean: (value) => typeof value === 'boolean',
