@@ -56,12 +56,32 @@ describe('docker compose', () => {
       .filter((line) => line !== '' && !line.startsWith('#'))
       .map((line) => line.split(/\s+(.*)/s, 2) as [string, string]);
     for (const [word] of instructions)
-      expect(['FROM', 'ARG', 'RUN', 'USER', 'WORKDIR', 'ENV', 'EXPOSE', 'ENTRYPOINT', 'CMD']).toContain(word);
+      expect(['FROM', 'ARG', 'COPY', 'RUN', 'USER', 'WORKDIR', 'ENV', 'EXPOSE', 'ENTRYPOINT', 'CMD']).toContain(word);
     const last = (word: string) => instructions.findLast(([name]) => name === word)![1];
-    expect(last('USER')).toBe('node');
+    expect(last('USER')).toBe('headrace');
+    expect(last('RUN')).toContain('useradd --system');
     expect(JSON.parse(last('ENTRYPOINT'))).toEqual(['headrace']);
     assertCommand(JSON.parse(last('CMD')) as string[]);
     expect(last('ENV')).toContain('HEADRACE_DATA_DIR=');
+  });
+
+  test('the image is built from the checkout, in two stages, with all that the package and its build want', () => {
+    const text = read('deploy/Dockerfile');
+    expect(text.match(/^FROM /gm)).toHaveLength(2);
+    // The registry holds no version that this checkout could be mistaken for.
+    expect(text).not.toMatch(/npm install[^\n]* headrace(@|\s|$)/);
+    for (const { build } of [compose.services['serve']!, compose.services['worker']!]) {
+      expect(path.join(ROOT, 'deploy', build.context, build.dockerfile)).toBe(path.join(ROOT, 'deploy/Dockerfile'));
+      const kept = read('.dockerignore')
+        .split('\n')
+        .filter((line) => line.startsWith('!'))
+        .map((line) => line.slice(1));
+      const { files } = JSON.parse(read('package.json')) as { files: string[] };
+      const wanted = files.filter((file) => file !== 'dist' && !file.startsWith('!'));
+      wanted.push('package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'vite.config.ts');
+      wanted.push('src', 'scripts', 'README.md', 'LICENSE');
+      expect(kept.toSorted()).toEqual(wanted.toSorted());
+    }
   });
 });
 
