@@ -17,6 +17,7 @@ import { assertCommand, headrace, MAIN, scratch } from '../support.js';
 const ROOT = path.join(import.meta.dirname, '../..');
 const FILES = [
   'README.md',
+  'docs/dependencies.md',
   'docs/scale.md',
   ...readdirSync(path.join(ROOT, 'docs/guides')).map((file) => `docs/guides/${file}`),
 ];
@@ -120,6 +121,17 @@ describe.each(FILES)('%s', (file) => {
       drop();
     }
   });
+});
+
+test('each runtime dependency has a line that says what it is for, and a beta its own section', () => {
+  const { dependencies } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  const text = readFileSync(path.join(ROOT, 'docs/dependencies.md'), 'utf8');
+  const named = [...text.matchAll(/^\| `([^`]+)` \| \S.* \|$/gm)].map(([, name]) => name!);
+  expect(named.toSorted()).toEqual(Object.keys(dependencies).toSorted());
+  const betas = Object.keys(dependencies).filter((name) => /-/.test(dependencies[name]!));
+  for (const name of betas) expect(text).toContain(`## ${name}\n`);
 });
 
 test("the README's two commands are scripts of the package, and the invariants name tests that exist", () => {
