@@ -55,7 +55,7 @@ const ceilingOptions = (command: Command): Command =>
 export function buildProgram(): Command {
   const program = new Command('headrace')
     .description(
-      'Copies data out of rate-limited APIs into a database: at the limit, never over it, with proof that nothing was lost.',
+      'Copies data out of rate-limited APIs into a database: as fast as the limit allows, with proof that nothing was lost.',
     )
     .version(VERSION)
     .option('--debug', 'show stack traces')
