@@ -165,10 +165,10 @@ describe('the life of a connection', () => {
       code: 'connection_exists',
     });
 
-    await until(async () => (await client.getConnection('life')).running === 0);
     await client.pauseConnection('life');
-    expect(await client.getConnection('life')).toMatchObject({ paused: true, state: 'paused' });
-    await until(async () => (await client.getConnection('life')).running === 0);
+    expect(await client.getConnection('life')).toMatchObject({ paused: true });
+    // A scheduled run may have begun just before; it stops, and none follows.
+    await until(async () => (await client.getConnection('life')).state === 'paused');
     await client.deleteConnection('life');
     expect(await refusal(client.getConnection('life'))).toMatchObject({ status: 404, code: 'unknown_connection' });
     expect((await client.listTasks({ connection: 'life' })).items).toEqual([]);
