@@ -72,12 +72,38 @@ export function describeApi(parts: ApiParts): Description {
   });
 }
 
+/** The whole service: who asks is settled first, but for health and signed webhooks. */
 export function webApp(parts: ServerParts): Hono {
-  const { clock, webhookSecret, store, scheduler, onError, pages } = parts;
   const app = new OpenAPIHono<Env>();
-  const metrics = new Metrics(scheduler.pool);
+  const metrics = new Metrics(parts.scheduler.pool);
   const description = describeApi(parts);
+  healthRoutes(app, parts);
+  webhookRoute(app, parts);
+  guard(app, parts, metrics);
+  servePages(app as unknown as Hono, parts.pages);
+  app.get(`${API}/openapi.json`, (context) => context.json(description));
+  app.get(`${API}/docs`, (context) => {
+    secured(context, true);
+    return context.html(referencePage(description));
+  });
+  app.get('/metrics', async (context) => {
+    if (!allows(context.get('role'), 'read')) return unauthorized(context);
+    return context.text(await metrics.text(), 200, { 'content-type': metrics.contentType });
+  });
+  app.use(
+    `${API}/*`,
+    bodyLimit({ maxSize: LIMITS.apiBodyBytes, onError: (context) => tooLarge(context, LIMITS.apiBodyBytes) }),
+  );
+  app.use(`${API}/*`, async (context, next) => {
+    context.header('Cache-Control', 'no-store');
+    return next();
+  });
+  app.route(API, apiOf(parts));
+  answerTheRest(app, description, parts);
+  return app as unknown as Hono;
+}
 
+function healthRoutes(app: OpenAPIHono<Env>, { scheduler, onError }: ServerParts): void {
   app.get('/healthz', (context) => context.json({ status: 'ok' }));
   app.get('/readyz', async (context) => {
     try {
@@ -88,6 +114,10 @@ export function webApp(parts: ServerParts): Hono {
       return context.json({ status: 'not ready' }, 503);
     }
   });
+}
+
+/** Webhooks are let in by their signature alone. */
+function webhookRoute(app: OpenAPIHono<Env>, { clock, webhookSecret, store }: ServerParts): void {
   app.post(
     '/webhooks/:connection',
     bodyLimit({ maxSize: LIMITS.webhookBytes, onError: (context) => tooLarge(context, LIMITS.webhookBytes) }),
@@ -112,7 +142,11 @@ export function webApp(parts: ServerParts): Hono {
       return context.json({ received: true, new: await store(connection, event) });
     },
   );
+}
 
+/** What stands before every route that comes after. */
+function guard(app: OpenAPIHono<Env>, parts: ServerParts, metrics: Metrics): void {
+  const { clock } = parts;
   app.use(async (context, next) => (isFromElsewhere(context) ? otherOrigin(context) : next()));
   app.use(async (context, next) => {
     const startedMs = clock.monotonic();
@@ -133,25 +167,10 @@ export function webApp(parts: ServerParts): Hono {
     context.set('role', caller.role);
     return next();
   });
-  servePages(app as unknown as Hono, pages);
-  app.get(`${API}/openapi.json`, (context) => context.json(description));
-  app.get(`${API}/docs`, (context) => {
-    secured(context, true);
-    return context.html(referencePage(description));
-  });
-  app.get('/metrics', async (context) => {
-    if (!allows(context.get('role'), 'read')) return unauthorized(context);
-    return context.text(await metrics.text(), 200, { 'content-type': metrics.contentType });
-  });
-  app.use(
-    `${API}/*`,
-    bodyLimit({ maxSize: LIMITS.apiBodyBytes, onError: (context) => tooLarge(context, LIMITS.apiBodyBytes) }),
-  );
-  app.use(`${API}/*`, async (context, next) => {
-    context.header('Cache-Control', 'no-store');
-    return next();
-  });
-  app.route(API, apiOf(parts));
+}
+
+/** What no route answered, and what failed. */
+function answerTheRest(app: OpenAPIHono<Env>, description: Description, { onError }: ServerParts): void {
   const methodsAt = methodsOf(description);
   app.notFound((context) => {
     const allowed = methodsAt(context.req.path);
@@ -171,7 +190,6 @@ export function webApp(parts: ServerParts): Hono {
       ? (onError(error), fault(context, 503, { code: 'not_stored', message: 'it could not be stored; send it again' }))
       : answerError(error, context, onError),
   );
-  return app as unknown as Hono;
 }
 
 const METHODS = ['get', 'post', 'put', 'delete'] as const;
