@@ -58,9 +58,71 @@ function View({ parts: [first, second, third] }: { parts: string[] }) {
   }
 }
 
+function Navigation({ at }: { at: string }) {
+  const problems = overview.value?.connections['failing'] ?? 0;
+  return (
+    <nav aria-label="Main">
+      {NAVIGATION.map(([to, title]) => (
+        <a
+          key={to}
+          href={`#/${to}`}
+          aria-current={at === to || (to === '' && ['connections', 'new'].includes(at)) ? 'page' : undefined}
+        >
+          {title}
+          {to === 'problems' && problems > 0 && (
+            <span class="badge">
+              {problems}
+              <span class="hidden"> failing</span>
+            </span>
+          )}
+        </a>
+      ))}
+      {role.value === 'admin' && (
+        <a href="#/tokens" aria-current={at === 'tokens' ? 'page' : undefined}>
+          Tokens
+        </a>
+      )}
+    </nav>
+  );
+}
+
+function ThemeChoice() {
+  const [theme, setTheme] = useState(localStorage.getItem(THEME) ?? 'auto');
+  useLayoutEffect(() => {
+    document.documentElement.style.colorScheme = theme === 'auto' ? '' : theme;
+    localStorage.setItem(THEME, theme);
+  }, [theme]);
+  return (
+    <label>
+      <span class="hidden">Theme</span>
+      <select value={theme} onChange={(event) => setTheme(event.currentTarget.value)}>
+        {THEMES.map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Footer() {
+  return (
+    <footer>
+      {overview.value && (
+        <>
+          Headrace {overview.value.version} · {overview.value.workers}{' '}
+          {overview.value.workers === 1 ? 'worker' : 'workers'}, {overview.value.slots} slots · you may{' '}
+          {role.value === 'read' ? 'read' : role.value === 'operate' ? 'operate' : 'do everything'} ·{' '}
+          <a href="/api/v1/docs">API</a>
+        </>
+      )}
+    </footer>
+  );
+}
+
 export function App() {
   const [parts, setParts] = useState(path());
-  const [theme, setTheme] = useState(localStorage.getItem(THEME) ?? 'auto');
   useEffect(() => {
     const onHash = () => setParts(path());
     addEventListener('hashchange', onHash);
@@ -74,11 +136,6 @@ export function App() {
       clearInterval(poll);
     };
   }, []);
-  useLayoutEffect(() => {
-    document.documentElement.style.colorScheme = theme === 'auto' ? '' : theme;
-    localStorage.setItem(THEME, theme);
-  }, [theme]);
-  const problems = overview.value?.connections['failing'] ?? 0;
   return (
     <>
       <a
@@ -92,43 +149,9 @@ export function App() {
         <a class="brand" href="#/">
           Headrace
         </a>
-        {role.value && (
-          <nav aria-label="Main">
-            {NAVIGATION.map(([to, title]) => (
-              <a
-                key={to}
-                href={`#/${to}`}
-                aria-current={
-                  parts[0] === to || (to === '' && ['connections', 'new'].includes(parts[0]!)) ? 'page' : undefined
-                }
-              >
-                {title}
-                {to === 'problems' && problems > 0 && (
-                  <span class="badge">
-                    {problems}
-                    <span class="hidden"> failing</span>
-                  </span>
-                )}
-              </a>
-            ))}
-            {role.value === 'admin' && (
-              <a href="#/tokens" aria-current={parts[0] === 'tokens' ? 'page' : undefined}>
-                Tokens
-              </a>
-            )}
-          </nav>
-        )}
+        {role.value && <Navigation at={parts[0]!} />}
         <span class="tools">
-          <label>
-            <span class="hidden">Theme</span>
-            <select value={theme} onChange={(event) => setTheme(event.currentTarget.value)}>
-              {THEMES.map((name) => (
-                <option key={name} value={name}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          </label>
+          <ThemeChoice />
           {role.value && (
             <button type="button" onClick={() => void signOut()}>
               Sign out
@@ -148,16 +171,7 @@ export function App() {
           <View parts={parts} />
         )}
       </main>
-      <footer>
-        {overview.value && (
-          <>
-            Headrace {overview.value.version} · {overview.value.workers}{' '}
-            {overview.value.workers === 1 ? 'worker' : 'workers'}, {overview.value.slots} slots · you may{' '}
-            {role.value === 'read' ? 'read' : role.value === 'operate' ? 'operate' : 'do everything'} ·{' '}
-            <a href="/api/v1/docs">API</a>
-          </>
-        )}
-      </footer>
+      <Footer />
     </>
   );
 }

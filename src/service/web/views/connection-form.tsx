@@ -34,35 +34,20 @@ function pretty(value: unknown): string {
   return JSON.stringify(value, null, 2);
 }
 
+interface Said {
+  text: string;
+  failed: boolean;
+}
+
+type Probe = Awaited<ReturnType<typeof client.testSettings>>;
+
 export function ConnectionForm({ id }: { id?: string }) {
   const [draft, setDraft] = useState<Draft | undefined>(id === undefined ? NEW : undefined);
-  const [said, setSaid] = useState<{ text: string; failed: boolean }>();
+  const [said, setSaid] = useState<Said>();
   useEffect(() => {
     if (id === undefined) return;
     client.getConnection(id).then(
-      ({ settings, version }) => {
-        const {
-          source,
-          destination,
-          schedule,
-          max_concurrent_processes: most,
-          ...rest
-        } = settings as {
-          source: unknown;
-          destination: unknown;
-          schedule?: { every?: string; cron?: string };
-          max_concurrent_processes?: number;
-        };
-        setDraft({
-          id,
-          source: pretty(source),
-          destination: pretty(destination),
-          every: schedule?.every ?? schedule?.cron ?? '',
-          most: String(most ?? 4),
-          version,
-          rest: { ...rest, ...(schedule ? { schedule } : {}) },
-        });
-      },
+      ({ settings, version }) => setDraft(draftOf(id, settings, version)),
       (error: unknown) => setSaid({ text: errorText(error), failed: true }),
     );
   }, [id]);
@@ -75,34 +60,16 @@ export function ConnectionForm({ id }: { id?: string }) {
       </>
     );
   const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
-  const settings = (): ConnectionEdit =>
-    ({
-      ...draft.rest,
-      source: parse(draft.source, 'Source') as ConnectionEdit['source'],
-      destination: parse(draft.destination, 'Destination') as ConnectionEdit['destination'],
-      max_concurrent_processes: Number(draft.most),
-      schedule: scheduleOf(draft.every, draft.rest['schedule'] as object | undefined),
-    }) as ConnectionEdit;
   const submit = async (event: Event, test: boolean) => {
     event.preventDefault();
     setSaid({ text: test ? 'Testing…' : 'Saving…', failed: false });
     try {
       if (test) {
-        const probe = await client.testSettings({ id: draft.id, ...settings() });
-        return setSaid(
-          probe.ok
-            ? {
-                text: `Works: account ${probe.account}, ${probe.destination}, ${probe.streams?.length} streams.`,
-                failed: false,
-              }
-            : {
-                text: `${probe.error!.message}${probe.error!.next ? `; next: ${probe.error!.next}` : ''}`,
-                failed: true,
-              },
-        );
+        const probe = await client.testSettings({ id: draft.id, ...settingsOf(draft) });
+        return setSaid(verdictOf(probe));
       }
-      if (id === undefined) await client.createConnection({ id: draft.id, ...settings() });
-      else await client.editConnection(id, { ...settings(), version: draft.version });
+      if (id === undefined) await client.createConnection({ id: draft.id, ...settingsOf(draft) });
+      else await client.editConnection(id, { ...settingsOf(draft), version: draft.version });
       location.hash = `#/connections/${encodeURIComponent(draft.id)}`;
     } catch (error) {
       setSaid({ text: errorText(error), failed: true });
@@ -111,25 +78,53 @@ export function ConnectionForm({ id }: { id?: string }) {
   return (
     <form class="narrow" onSubmit={(event) => void submit(event, false)}>
       <Heading>{title}</Heading>
-      {id === undefined && (
-        <>
-          <Field label="Name" hint="a-z, 0-9, _ and -; it names the schema of the tables as well">
-            <input
-              required
-              pattern="[a-z][a-z0-9_\-]{0,39}"
-              value={draft.id}
-              onInput={(event) => set({ id: event.currentTarget.value })}
-            />
-          </Field>
-          <Field label="Connector">
-            <select onChange={(event) => set({ source: pretty(STARTS[event.currentTarget.value]) })}>
-              {Object.keys(STARTS).map((name) => (
-                <option key={name}>{name}</option>
-              ))}
-            </select>
-          </Field>
-        </>
-      )}
+      {id === undefined && <Beginning draft={draft} set={set} />}
+      <Settings draft={draft} set={set} />
+      <p class="row">
+        <button class="strong">{id === undefined ? 'Make the connection' : 'Save'}</button>
+        <button type="button" onClick={(event) => void submit(event, true)}>
+          Test first
+        </button>
+        <a href={id === undefined ? '#/' : `#/connections/${encodeURIComponent(id)}`}>Leave it</a>
+      </p>
+      <p role="alert" class={said?.failed ? 'failure' : 'said'}>
+        {said?.text}
+      </p>
+    </form>
+  );
+}
+
+interface Editing {
+  draft: Draft;
+  set: (part: Partial<Draft>) => void;
+}
+
+/** What is chosen once, when a connection is made. */
+function Beginning({ draft, set }: Editing) {
+  return (
+    <>
+      <Field label="Name" hint="a-z, 0-9, _ and -; it names the schema of the tables as well">
+        <input
+          required
+          pattern="[a-z][a-z0-9_\-]{0,39}"
+          value={draft.id}
+          onInput={(event) => set({ id: event.currentTarget.value })}
+        />
+      </Field>
+      <Field label="Connector">
+        <select onChange={(event) => set({ source: pretty(STARTS[event.currentTarget.value]) })}>
+          {Object.keys(STARTS).map((name) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+      </Field>
+    </>
+  );
+}
+
+function Settings({ draft, set }: Editing) {
+  return (
+    <>
       <Field label="Source" hint="Settings of the connector. A secret that reads ******** stays as it is stored.">
         <textarea
           rows={8}
@@ -160,18 +155,54 @@ export function ConnectionForm({ id }: { id?: string }) {
           onInput={(event) => set({ most: event.currentTarget.value })}
         />
       </Field>
-      <p class="row">
-        <button class="strong">{id === undefined ? 'Make the connection' : 'Save'}</button>
-        <button type="button" onClick={(event) => void submit(event, true)}>
-          Test first
-        </button>
-        <a href={id === undefined ? '#/' : `#/connections/${encodeURIComponent(id)}`}>Leave it</a>
-      </p>
-      <p role="alert" class={said?.failed ? 'failure' : 'said'}>
-        {said?.text}
-      </p>
-    </form>
+    </>
   );
+}
+
+function draftOf(id: string, settings: unknown, version: number): Draft {
+  const {
+    source,
+    destination,
+    schedule,
+    max_concurrent_processes: most,
+    ...rest
+  } = settings as {
+    source: unknown;
+    destination: unknown;
+    schedule?: { every?: string; cron?: string };
+    max_concurrent_processes?: number;
+  };
+  return {
+    id,
+    source: pretty(source),
+    destination: pretty(destination),
+    every: schedule?.every ?? schedule?.cron ?? '',
+    most: String(most ?? 4),
+    version,
+    rest: { ...rest, ...(schedule ? { schedule } : {}) },
+  };
+}
+
+function settingsOf(draft: Draft): ConnectionEdit {
+  return {
+    ...draft.rest,
+    source: parse(draft.source, 'Source') as ConnectionEdit['source'],
+    destination: parse(draft.destination, 'Destination') as ConnectionEdit['destination'],
+    max_concurrent_processes: Number(draft.most),
+    schedule: scheduleOf(draft.every, draft.rest['schedule'] as object | undefined),
+  } as ConnectionEdit;
+}
+
+function verdictOf(probe: Probe): Said {
+  return probe.ok
+    ? {
+        text: `Works: account ${probe.account}, ${probe.destination}, ${probe.streams?.length} streams.`,
+        failed: false,
+      }
+    : {
+        text: `${probe.error!.message}${probe.error!.next ? `; next: ${probe.error!.next}` : ''}`,
+        failed: true,
+      };
 }
 
 function parse(text: string, what: string): unknown {

@@ -4,7 +4,7 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 import type { App } from '../../client/index.js';
-import { useLoaded } from '../live';
+import { type Loaded, useLoaded } from '../live';
 import { Action, errorText, Heading, Loading, Meter, More, State, Table } from '../parts';
 import { client, may } from '../session';
 import { count } from '../text';
@@ -17,6 +17,8 @@ const UNITS: [seconds: number, text: string][] = [
   [86_400, 'day'],
 ];
 const PAGE = 50;
+
+type PartitionList = Awaited<ReturnType<typeof client.listPartitions>>;
 
 export function Limits() {
   const [shown, setShown] = useState(PAGE);
@@ -34,67 +36,75 @@ export function Limits() {
         finds out by itself.
       </p>
       <h2>Apps</h2>
-      {apps.value === undefined ? (
-        <Loading error={apps.error} what="apps" />
-      ) : (
-        <Table
-          caption="Apps"
-          head={['App', 'Rate limit', 'Cap that follows', 'Running', 'Waiting']}
-          empty="No app yet."
-          rows={apps.value.items.map((app) => ({
-            key: app.app,
-            cells: [
-              app.app,
-              may('operate') ? <Edit app={app} reload={reload} /> : rate(app),
-              `${count(app.cap)} ${app.cap === 1 ? 'task' : 'tasks'} in each of ${count(app.partitions)} ${app.partitions === 1 ? 'partition' : 'partitions'}`,
-              count(app.running),
-              count(app.waiting),
-            ],
-          }))}
-        />
-      )}
+      <Apps apps={apps} reload={reload} />
       <h2>Partitions</h2>
-      {partitions.value === undefined ? (
-        <Loading error={partitions.error} what="partitions" />
-      ) : (
-        <>
-          <Table
-            caption="Concurrency partitions"
-            head={['Partition', 'Running of cap', 'Waiting', '']}
-            empty="No partition yet."
-            rows={partitions.value.items.map((each) => ({
-              key: each.partition,
-              cells: [
-                each.partition,
-                <Meter
-                  value={each.running}
-                  max={each.cap}
-                  text={`${count(each.running)} of ${count(each.cap)}`}
-                  label={`Tasks of ${each.partition}`}
-                />,
-                count(each.waiting),
-                <span class="row">
-                  {each.paused && <State of="paused" />}
-                  {may('operate') && (
-                    <Action
-                      work={async () => {
-                        await (each.paused
-                          ? client.resumePartition(each.partition)
-                          : client.pausePartition(each.partition));
-                        partitions.reload();
-                      }}
-                    >
-                      {each.paused ? 'Resume' : 'Pause'}
-                      <span class="hidden"> {each.partition}</span>
-                    </Action>
-                  )}
-                </span>,
-              ],
-            }))}
-          />
-          <More next={partitions.value.next} onMore={() => setShown(shown + PAGE)} />
-        </>
-      )}
+      <Partitions partitions={partitions} onMore={() => setShown(shown + PAGE)} />
+    </>
+  );
+}
+
+function Apps({ apps, reload }: { apps: Loaded<{ items: App[] }>; reload: () => void }) {
+  return apps.value === undefined ? (
+    <Loading error={apps.error} what="apps" />
+  ) : (
+    <Table
+      caption="Apps"
+      head={['App', 'Rate limit', 'Cap that follows', 'Running', 'Waiting']}
+      empty="No app yet."
+      rows={apps.value.items.map((app) => ({
+        key: app.app,
+        cells: [
+          app.app,
+          may('operate') ? <Edit app={app} reload={reload} /> : rate(app),
+          `${count(app.cap)} ${app.cap === 1 ? 'task' : 'tasks'} in each of ${count(app.partitions)} ${app.partitions === 1 ? 'partition' : 'partitions'}`,
+          count(app.running),
+          count(app.waiting),
+        ],
+      }))}
+    />
+  );
+}
+
+function Partitions({ partitions, onMore }: { partitions: Loaded<PartitionList>; onMore: () => void }) {
+  return partitions.value === undefined ? (
+    <Loading error={partitions.error} what="partitions" />
+  ) : (
+    <>
+      <Table
+        caption="Concurrency partitions"
+        head={['Partition', 'Running of cap', 'Waiting', '']}
+        empty="No partition yet."
+        rows={partitions.value.items.map((each) => ({
+          key: each.partition,
+          cells: [
+            each.partition,
+            <Meter
+              value={each.running}
+              max={each.cap}
+              text={`${count(each.running)} of ${count(each.cap)}`}
+              label={`Tasks of ${each.partition}`}
+            />,
+            count(each.waiting),
+            <span class="row">
+              {each.paused && <State of="paused" />}
+              {may('operate') && (
+                <Action
+                  work={async () => {
+                    await (each.paused
+                      ? client.resumePartition(each.partition)
+                      : client.pausePartition(each.partition));
+                    partitions.reload();
+                  }}
+                >
+                  {each.paused ? 'Resume' : 'Pause'}
+                  <span class="hidden"> {each.partition}</span>
+                </Action>
+              )}
+            </span>,
+          ],
+        }))}
+      />
+      <More next={partitions.value.next} onMore={onMore} />
     </>
   );
 }

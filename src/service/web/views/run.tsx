@@ -15,7 +15,8 @@ interface Shown {
   rates: number[];
 }
 
-export function RunPage({ id }: { id: string }) {
+/** A run as it was loaded, and as it is told of since. */
+function useRun(id: string) {
   const [shown, setShown] = useState<Shown>();
   const [events, setEvents] = useState<RunEvent[]>([]);
   const [error, setError] = useState<string>();
@@ -46,6 +47,11 @@ export function RunPage({ id }: { id: string }) {
       );
     else if (event === 'resync') void load();
   });
+  return { shown, events, error };
+}
+
+export function RunPage({ id }: { id: string }) {
+  const { shown, events, error } = useRun(id);
   if (!shown)
     return (
       <>

@@ -13,46 +13,10 @@ const ROLES: [Role, string][] = [
 
 export function Tokens() {
   const { value, error, reload } = useLoaded(() => client.listTokens(), [], false);
-  const [name, setName] = useState('');
-  const [role, setRole] = useState<Role>('read');
-  const [made, setMade] = useState<{ token?: string; failure?: string }>({});
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    try {
-      const { token } = await client.createToken({ name, role });
-      setMade({ token });
-      setName('');
-      reload();
-    } catch (failure) {
-      setMade({ failure: errorText(failure) });
-    }
-  };
   return (
     <>
       <Heading>Tokens</Heading>
-      <form class="row" onSubmit={(event) => void submit(event)}>
-        <Field label="For whom">
-          <input required maxLength={100} value={name} onInput={(event) => setName(event.currentTarget.value)} />
-        </Field>
-        <Field label="Role">
-          <select value={role} onChange={(event) => setRole(event.currentTarget.value as Role)}>
-            {ROLES.map(([value, text]) => (
-              <option key={value} value={value}>
-                {text}
-              </option>
-            ))}
-          </select>
-        </Field>
-        <button class="strong">Make a token</button>
-      </form>
-      <p role="status">
-        {made.token !== undefined && (
-          <>
-            Keep it, it is not shown again: <code class="token">{made.token}</code>
-          </>
-        )}
-        {made.failure !== undefined && <span class="failure">{made.failure}</span>}
-      </p>
+      <MakeToken reload={reload} />
       {value === undefined ? (
         <Loading error={error} what="tokens" />
       ) : (
@@ -80,6 +44,50 @@ export function Tokens() {
           }))}
         />
       )}
+    </>
+  );
+}
+
+function MakeToken({ reload }: { reload: () => void }) {
+  const [name, setName] = useState('');
+  const [role, setRole] = useState<Role>('read');
+  const [made, setMade] = useState<{ token?: string; failure?: string }>({});
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    try {
+      const { token } = await client.createToken({ name, role });
+      setMade({ token });
+      setName('');
+      reload();
+    } catch (failure) {
+      setMade({ failure: errorText(failure) });
+    }
+  };
+  return (
+    <>
+      <form class="row" onSubmit={(event) => void submit(event)}>
+        <Field label="For whom">
+          <input required maxLength={100} value={name} onInput={(event) => setName(event.currentTarget.value)} />
+        </Field>
+        <Field label="Role">
+          <select value={role} onChange={(event) => setRole(event.currentTarget.value as Role)}>
+            {ROLES.map(([value, text]) => (
+              <option key={value} value={value}>
+                {text}
+              </option>
+            ))}
+          </select>
+        </Field>
+        <button class="strong">Make a token</button>
+      </form>
+      <p role="status">
+        {made.token !== undefined && (
+          <>
+            Keep it, it is not shown again: <code class="token">{made.token}</code>
+          </>
+        )}
+        {made.failure !== undefined && <span class="failure">{made.failure}</span>}
+      </p>
     </>
   );
 }
