@@ -54,7 +54,6 @@ export async function syncConnection(
   const controller = new AbortController();
   const view = new ProgressView(!flags.quiet && !flags.json);
   const signals = pauseOnSignals(controller, view);
-  const waits = new Map<string, number>();
   const emit = (event: RunEvent) => {
     if (flags.json) json({ at: new Date(systemClock.now()).toISOString(), ...event });
     else if (event.type === 'note') view.say(`note: ${event.message}`);
@@ -66,9 +65,7 @@ export async function syncConnection(
       emit({ type: 'wait', reason: attempt.reason ?? '', ms: attempt.waitMs! });
   });
   for (const message of opened.notes) emit({ type: 'note', message });
-  let ticker: NodeJS.Timeout | undefined;
-  let meter: NodeJS.Timeout | undefined;
-  let last: (() => Progress) | undefined;
+  const told = tellProgress(connection.name, flags, view, emit);
   try {
     // The API answers while the database starts.
     const account = opened.source.check(controller.signal);
@@ -95,51 +92,79 @@ export async function syncConnection(
         planner: flags.planner ?? 'adaptive',
         acceptDeletions: flags.acceptDeletions,
         emit,
-        onProgress: (snapshot) => {
-          view.start(snapshot);
-          last = snapshot;
-          if (flags.metrics !== undefined) {
-            const file = flags.metrics;
-            writeMetrics(file, metricsText(connection.name, snapshot()));
-            // What could be written once and cannot any more is no reason to stop a sync.
-            meter = setInterval(() => {
-              try {
-                writeMetrics(file, metricsText(connection.name, snapshot()));
-              } catch (error) {
-                clearInterval(meter);
-                emit({ type: 'note', message: messageOf(error) });
-              }
-            }, PROGRESS_MS);
-          }
-          if (flags.json)
-            ticker = setInterval(() => {
-              const progress = snapshot();
-              for (const wait of progress.waits) {
-                if (!waits.has(wait.reason))
-                  tellWait(
-                    wait,
-                    snapshot()
-                      .streams.filter((stream) => stream.status === 'reading')
-                      .map((stream) => stream.name),
-                  );
-                waits.set(wait.reason, wait.ms);
-              }
-              json({ at: new Date(systemClock.now()).toISOString(), type: 'progress', ...progress });
-            }, PROGRESS_MS);
-        },
+        onProgress: told.onProgress,
       });
-      if (flags.metrics !== undefined && last) writeMetrics(flags.metrics, metricsText(connection.name, last()));
+      told.end();
       return summary;
     } finally {
       await destination.close();
     }
   } finally {
-    clearInterval(ticker);
-    clearInterval(meter);
+    told.stop();
     view.stop();
     signals();
     await opened.source.close();
   }
+}
+
+interface Telling {
+  onProgress: (snapshot: () => Progress) => void;
+  /** The last figures, once the run has ended. */
+  end(): void;
+  stop(): void;
+}
+
+/** Where the run stands: on the terminal, in the file of metrics, and as lines of JSON. */
+function tellProgress(
+  connection: string,
+  { json: asJson, metrics }: Pick<SyncFlags, 'json' | 'metrics'>,
+  view: ProgressView,
+  emit: (event: RunEvent) => void,
+): Telling {
+  let ticker: NodeJS.Timeout | undefined;
+  let meter: NodeJS.Timeout | undefined;
+  let last: (() => Progress) | undefined;
+  const measure = (file: string, snapshot: () => Progress) => writeMetrics(file, metricsText(connection, snapshot()));
+  return {
+    onProgress(snapshot) {
+      view.start(snapshot);
+      last = snapshot;
+      if (metrics !== undefined) {
+        measure(metrics, snapshot);
+        // What could be written once and cannot any more is no reason to stop a sync.
+        meter = setInterval(() => {
+          try {
+            measure(metrics, snapshot);
+          } catch (error) {
+            clearInterval(meter);
+            emit({ type: 'note', message: messageOf(error) });
+          }
+        }, PROGRESS_MS);
+      }
+      if (asJson) ticker = tickJson(snapshot);
+    },
+    end() {
+      if (metrics !== undefined && last) measure(metrics, last);
+    },
+    stop() {
+      clearInterval(ticker);
+      clearInterval(meter);
+    },
+  };
+}
+
+/** For machines: progress every second, and each reason for a wait once. */
+function tickJson(snapshot: () => Progress): NodeJS.Timeout {
+  const waits = new Set<string>();
+  return setInterval(() => {
+    const progress = snapshot();
+    const reading = progress.streams.filter(({ status }) => status === 'reading').map(({ name }) => name);
+    for (const wait of progress.waits) {
+      if (!waits.has(wait.reason)) tellWait(wait, reading);
+      waits.add(wait.reason);
+    }
+    json({ at: new Date(systemClock.now()).toISOString(), type: 'progress', ...progress });
+  }, PROGRESS_MS);
 }
 
 /** For machines: the wait, and Airbyte's status of each stream that it holds up. */
