@@ -1,4 +1,7 @@
-/** Responses written after the vendors' documentation, and what each says of limits. */
+/**
+ * Responses written after the vendors' documentation, and what each says of limits. Long because it is a table of
+ * responses, one a way in which a vendor tells.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { LimitSigns } from '../../gate/gate.js';
