@@ -1,6 +1,6 @@
 /** Stripe as a source: pages of lists, children of parents, and changes by events. */
 import { ceilingsOf } from '../ceilings.js';
-import { ConfigError, CursorGoneError, RetriableError, SkippableError, SliceGoneError } from '../../base/errors.js';
+import { CursorGoneError, RetriableError, SkippableError, SliceGoneError } from '../../base/errors.js';
 import { Admission } from '../../http/admission.js';
 import { ApiClient, type ApiRequest, type ApiResponse } from '../../http/client.js';
 import { DIALECTS } from '../../http/dialects/vendors.js';
@@ -10,8 +10,10 @@ import type { DataRecord } from '../../base/catalog.js';
 import type { Account, Division, Page, PageRequest, RecordGroup, Source, Stream } from '../contract.js';
 import type { ConnectorParts } from '../connector.js';
 import { judge } from './answers.js';
+import { chooseStreams, unchosenParents } from './chosen-streams.js';
 import type { StripeConfig } from './config.js';
-import { fieldNames, schemaOf } from './schemas.js';
+import { asList, incompleteLists, lastId, type List } from './lists.js';
+import { schemaOf } from './schemas.js';
 import { STREAMS, type StreamDefinition } from './streams.js';
 import { usualLimits } from './usual-limits.js';
 
@@ -22,13 +24,6 @@ const PAGE_ROWS = 100;
 const EVENTS_KEPT_SECONDS = 30 * 86_400;
 /** Events may be listed a little after what they tell. */
 const CHANGES_LOOKBACK_SECONDS = 600;
-
-interface List {
-  object: 'list';
-  data: DataRecord[];
-  has_more: boolean;
-  url: string;
-}
 
 export type SourceParts = Pick<ConnectorParts, 'gateFor' | 'clock' | 'random' | 'egress' | 'observe'>;
 
@@ -60,38 +55,6 @@ export function stripeSource(config: StripeConfig, parts: SourceParts): Source &
     check: (signal) => pages.account(signal),
     close: () => client.close(),
   };
-}
-
-function chooseStreams(config: StripeConfig): StreamDefinition[] {
-  for (const [stream, fields] of Object.entries(config.fields ?? {})) {
-    const unknown = fields!.find((field) => !fieldNames(stream).includes(field));
-    if (unknown !== undefined) {
-      throw new ConfigError(`stream ${stream} has no field ${unknown}`, {
-        code: 'unknown_field',
-        place: `source.fields.${stream}`,
-        expected: fieldNames(stream).join(', '),
-        found: unknown,
-        candidates: fieldNames(stream),
-      });
-    }
-  }
-  const chosen = STREAMS.filter(
-    ({ name }) => (config.streams?.includes(name) ?? true) && !config.exclude.includes(name),
-  );
-  if (chosen.length === 0)
-    throw new ConfigError('no stream is left to read', {
-      code: 'no_streams',
-      place: 'source.streams, source.exclude',
-      expected: 'at least one stream that is not excluded',
-      found: 'none',
-    });
-  return chosen;
-}
-
-/** Parents that nobody asked for are read for the sake of their children, and not stored. */
-function unchosenParents(chosen: StreamDefinition[]): StreamDefinition[] {
-  const wanted = new Set(chosen.flatMap(({ shape }) => (typeof shape === 'object' ? [shape.parent] : [])));
-  return STREAMS.filter((definition) => wanted.has(definition.name) && !chosen.includes(definition));
 }
 
 class StripePages {
@@ -407,36 +370,4 @@ function endpointOf(definition: StreamDefinition): string {
 
 function genericEndpoint(path: string): string {
   return path.replace(/^\/v1\//, '').replace(/\/[a-z]+_[^/]+/g, '/:id');
-}
-
-function lastId(list: List): string | null {
-  const last = list.data.at(-1)?.['id'];
-  return typeof last === 'string' ? last : null;
-}
-
-function asList(body: unknown, path: string): List {
-  const list = body as List | null;
-  if (list === null || typeof list !== 'object' || !Array.isArray(list.data) || typeof list.has_more !== 'boolean') {
-    throw new RetriableError("Stripe's answer is no list", {
-      code: 'not_a_list',
-      place: `/v1/${path}`,
-      expected: '{"object":"list","data":[…],"has_more":…}',
-      found: JSON.stringify(body)?.slice(0, 120),
-      next: 'check base_url',
-    });
-  }
-  return list;
-}
-
-const NONE: List[] = [];
-
-/** Lists among a record's fields of which only the first entries came. */
-function incompleteLists(record: DataRecord): List[] {
-  let found = NONE;
-  for (const field in record) {
-    const list = record[field] as List | null;
-    if (typeof list === 'object' && list?.object === 'list' && list.has_more === true && typeof list.url === 'string')
-      found = [...found, list];
-  }
-  return found;
 }
