@@ -29,35 +29,13 @@ export function resolveReferences({ root, origins, file }: ManifestText): JsonOb
   const lookUp = (reference: string, near: object | undefined): Json => {
     const known = resolved.get(reference);
     if (known !== undefined) return known;
-    if (open.includes(reference))
-      fail(
-        reference,
-        near,
-        'references go in a circle',
-        'manifest_ref_cycle',
-        [...open.slice(open.indexOf(reference)), reference].join(' -> '),
-      );
+    const begun = open.indexOf(reference);
+    const circle = [...open.slice(begun), reference].join(' -> ');
+    if (begun >= 0) fail(reference, near, 'references go in a circle', 'manifest_ref_cycle', circle);
     if (open.length >= MOST_DEPTH)
       fail(reference, near, 'references go too deep', 'manifest_ref_depth', `more than ${MOST_DEPTH} in a chain`);
-    let at: Json | undefined = root;
-    let rest = reference.slice(2);
-    // A key may itself contain a slash: the longest one that exists is taken.
-    while (rest !== '') {
-      if (isObject(at) && Object.hasOwn(at, rest)) {
-        at = at[rest];
-        break;
-      }
-      const slash = rest.indexOf('/');
-      const head = slash < 0 ? rest : rest.slice(0, slash);
-      rest = slash < 0 ? '' : rest.slice(slash + 1);
-      at =
-        isObject(at) && Object.hasOwn(at, head)
-          ? at[head]
-          : Array.isArray(at) && /^\d+$/.test(head)
-            ? at[Number(head)]
-            : undefined;
-      if (at === undefined) fail(reference, near, 'a reference names nothing', 'manifest_ref_missing', reference);
-    }
+    const at = valueAt(root, reference);
+    if (at === undefined) fail(reference, near, 'a reference names nothing', 'manifest_ref_missing', reference);
     open.push(reference);
     const value = resolve(at!, 0, near);
     open.pop();
@@ -87,12 +65,7 @@ export function resolveReferences({ root, origins, file }: ManifestText): JsonOb
             : typeof reference === 'string'
               ? fail(reference, node, 'a reference has the wrong form', 'manifest_ref_form', reference)
               : resolve(reference ?? null, depth + 1, node);
-        if (!isObject(base)) made = base;
-        else {
-          made = {};
-          for (const [key, value] of Object.entries(base)) set(made, key, value);
-          for (const [key, value] of Object.entries(own)) set(made, key, value);
-        }
+        made = isObject(base) ? overlaid(base, own) : base;
       }
     }
     const origin = origins.get(node);
@@ -102,4 +75,29 @@ export function resolveReferences({ root, origins, file }: ManifestText): JsonOb
   };
 
   return resolve(root, 0, undefined) as JsonObject;
+}
+
+/** What a reference names; a key may itself contain a slash: the longest one that exists is taken. */
+function valueAt(root: JsonObject, reference: string): Json | undefined {
+  let at: Json | undefined = root;
+  let rest = reference.slice(2);
+  while (rest !== '' && at !== undefined) {
+    if (isObject(at) && Object.hasOwn(at, rest)) return at[rest];
+    const slash = rest.indexOf('/');
+    const head = slash < 0 ? rest : rest.slice(0, slash);
+    rest = slash < 0 ? '' : rest.slice(slash + 1);
+    at =
+      isObject(at) && Object.hasOwn(at, head)
+        ? at[head]
+        : Array.isArray(at) && /^\d+$/.test(head)
+          ? at[Number(head)]
+          : undefined;
+  }
+  return at;
+}
+
+function overlaid(base: JsonObject, own: JsonObject): JsonObject {
+  const made: JsonObject = {};
+  for (const each of [base, own]) for (const [key, value] of Object.entries(each)) set(made, key, value);
+  return made;
 }
