@@ -192,6 +192,26 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
     assert.equal(counts.read, counts.inserted + counts.updated + counts.unchanged + counts.quarantined);
   });
 
+  define('a row that fits at a later read leaves the quarantine', async ({ session, prepare, commit }) => {
+    if (!session.capabilities.keys) return;
+    await commit([prepare([row('a', { created: 'yesterday' }), row('b', { created: 'yesterday' }), { created: 1 }])]);
+    assert.equal(await session.quarantined('things'), 3);
+    await commit([prepare([row('a', { created: 1 })], VERSION + 1)]);
+    assert.equal(await session.quarantined('things'), 2);
+    assert.equal(await session.quarantined('others'), 0);
+  });
+
+  define('an account begins with what is stored', async ({ session, prepare, commit }) => {
+    await commit([prepare([row('a'), 'no object', row('b')])]);
+    assert.equal(await session.quarantined('things'), 1);
+    assert.equal(await session.beginAccount('things'), 0);
+    assert.equal(await session.quarantined('things'), 0);
+    const counts = (await session.counts())['things']!;
+    assert.deepEqual([counts.read, counts.inserted, counts.quarantined], [2, 2, 0]);
+    await commit([prepare([row('c')], VERSION + 1)]);
+    assert.equal((await session.counts())['things']!.inserted, (await session.stored('things')).keys);
+  });
+
   define('new fields are stored, and numbers may outgrow their column', async ({ session, prepare, commit }) => {
     if (!session.capabilities.keys) return;
     await commit([prepare([row('a', { fresh: 1 })])]);

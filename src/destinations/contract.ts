@@ -168,11 +168,20 @@ export interface DestinationSession {
     generation: number,
     within: { field: string; gte: number | null; lt: number } | undefined,
   ): Promise<number>;
+  /**
+   * A stream begins to be read whole: its counters are set to what is stored, and its rows leave the quarantine, so that
+   * the account is of this reading. Returns the rows that are stored and not this connection's.
+   */
+  beginAccount(stream: string): Promise<number>;
+  /** Rows of a stream that are in quarantine now. */
+  quarantined(stream: string): Promise<number>;
+  /** Keys of live rows that no run wrote, at most `limit`. */
+  strangers(stream: string, limit: number): Promise<DataRecord[]>;
   /** Begins a stream in mode `replace` anew: an empty table out of sight, counters at zero. */
   restart(stream: string): Promise<void>;
   /** Makes a stream in mode `replace` visible: its new table takes the place of the old one. */
   publish(stream: string): Promise<void>;
-  /** Rows of the stored keys, for `verify`; null where a key is missing. */
+  /** Live rows of the keys, for `verify`; null where one is missing, or marked deleted. */
   lookup(stream: string, keys: DataRecord[]): Promise<(DataRecord | null)[]>;
   /** Keys stored with `field` in [gte, lt), at most `limit`. */
   keysWithin(stream: string, field: string, gte: number, lt: number, limit: number): Promise<DataRecord[]>;

@@ -41,7 +41,7 @@ export async function command(
       const isComplete =
         proofs.length > 0 &&
         proofs.every((proof) => proof.faults.length === 0) &&
-        samples.every((sample) => sample.missing.length === 0);
+        samples.every((sample) => sample.faults.length === 0);
       const proven = isComplete && proofs.every((proof) => proof.doubt === undefined);
       if (flags.json) json({ type: 'verify', connection: connection.name, proven, proofs, samples });
       else {
@@ -49,10 +49,17 @@ export async function command(
         if (flags.api)
           out(
             `\n${table(
-              ['stream', 'listed', 'missing', 'no longer listed'],
-              samples.map((sample) => [sample.stream, sample.listed, sample.missing.length, sample.extra.length]),
+              ['stream', 'listed', 'missing', 'altered', 'no longer listed'],
+              samples.map(({ stream: of, listed, missing, altered, extra }) => [
+                of,
+                listed,
+                missing.length,
+                altered.length,
+                extra.length,
+              ]),
             )}`,
           );
+        for (const line of new Set(samples.flatMap((sample) => sample.faults))) out(pc.yellow(line));
         const doubts = doubtLines(proofs);
         for (const line of doubts) out(pc.yellow(line));
         out(
@@ -63,7 +70,7 @@ export async function command(
                   ? '\nNothing was synced yet'
                   : isComplete
                     ? '\nComplete, unproven: what the lines above say'
-                    : '\nNot proven: see the last column; headrace sync goes on where it stopped',
+                    : '\nNot proven: see the last column and the lines above; headrace sync goes on where it stopped',
               ),
         );
       }

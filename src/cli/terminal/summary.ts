@@ -28,7 +28,7 @@ export function proofTable(proofs: StreamProof[]): string {
       proof.counts.inserted,
       proof.counts.updated,
       proof.counts.unchanged,
-      proof.counts.quarantined,
+      proof.quarantined,
       proof.gaps,
       proof.overlaps,
       proof.open,

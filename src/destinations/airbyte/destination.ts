@@ -155,6 +155,18 @@ class AirbyteSession implements DestinationSession {
     return structuredClone(this.totals);
   }
 
+  async beginAccount(): Promise<number> {
+    return 0;
+  }
+
+  async quarantined(stream: string): Promise<number> {
+    return this.totals[stream]?.quarantined ?? 0;
+  }
+
+  async strangers(): Promise<DataRecord[]> {
+    return [];
+  }
+
   async stored(): Promise<{ keys: number; deleted: number }> {
     return { keys: 0, deleted: 0 };
   }

@@ -171,6 +171,23 @@ class NdjsonSession implements DestinationSession {
     return { keys: lines - deleted, deleted };
   }
 
+  async beginAccount(stream: string): Promise<number> {
+    const { keys } = await this.stored(stream);
+    const { deleted } = this.state.counts[stream] ?? noCounts();
+    this.atomically(() => {
+      this.state.counts[stream] = { ...noCounts(), read: keys, inserted: keys, deleted };
+    });
+    return 0;
+  }
+
+  async quarantined(stream: string): Promise<number> {
+    return this.state.counts[stream]?.quarantined ?? 0;
+  }
+
+  async strangers(): Promise<DataRecord[]> {
+    return [];
+  }
+
   async unseen(): Promise<Unseen> {
     return { rows: 0, live: 0, sample: [], digest: '' };
   }

@@ -8,7 +8,8 @@ import { addCounts, type Counts } from '../contract.js';
 import { codeOf, messageOf } from '../../base/errors.js';
 import { redact } from '../../base/log.js';
 import { stringifyJson } from '../../base/json.js';
-import type { QuarantinedRow, Table, TableRows } from './table.js';
+import type { QuarantinedRow } from './set-aside.js';
+import type { Table, TableRows } from './table.js';
 import { NULL } from './columns.js';
 
 const UNIQUE_VIOLATION = '23505';

@@ -49,11 +49,20 @@ export async function commitBatch(client: pg.Client, batch: Batch, context: Comm
       extra.deleted = await setTombstones(client, part);
       addCounts(counts, part.stream, extra);
     }
+    await leaveQuarantine(client, parts, context);
     await storeQuarantine(client, parts, context);
     await rememberKeys(client, parts, context);
     await writeState(client, batch.state, context.connection);
     await addToCounters(client, counts, context.connection);
   }).catch(failed);
+  return { counts };
+}
+
+/** A commit that was done and whose counts were lost with the connection: the stored counters have them. */
+export function receiptUnknown(batch: Batch): CommitReceipt {
+  const counts: Record<string, Counts> = {};
+  for (const { stream, rows, quarantined } of batch.rows)
+    addCounts(counts, stream, { ...noCounts(), read: rows + quarantined, unchanged: rows, quarantined });
   return { counts };
 }
 
@@ -192,9 +201,22 @@ async function setTombstones(client: pg.Client, part: TableRows): Promise<number
   return deleted;
 }
 
+/** A row that fits at a later read, or is gone, is set aside no longer. */
+async function leaveQuarantine(client: pg.Client, parts: TableRows[], context: CommitContext): Promise<void> {
+  for (const { stream, fits } of parts) {
+    if (fits.length === 0) continue;
+    await client.query(
+      `delete from ${qualified(context.schema, QUARANTINE_TABLE)} where stream = $1 and key = any($2::text[])`,
+      [stream, fits],
+    );
+  }
+}
+
 async function storeQuarantine(client: pg.Client, parts: TableRows[], context: CommitContext): Promise<void> {
   const rows = parts.flatMap((part) => part.quarantine);
   if (rows.length === 0) return;
+  for (const { table, quarantine, version } of parts)
+    for (const { key } of quarantine) if (key !== null) table.quarantined.set(key, version);
   const column = (pick: (row: (typeof rows)[number]) => string | null) => rows.map(pick);
   await client.query(
     `insert into ${qualified(context.schema, QUARANTINE_TABLE)} as q (stream, digest, key, reason, raw, page, run_id)

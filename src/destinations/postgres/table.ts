@@ -1,14 +1,12 @@
 /** One stream's table: its columns, how it grows, and rows made ready for it. */
-import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
 import { ConfigError, FatalError } from '../../base/errors.js';
-import { ExactNumber, stringifyJson } from '../../base/json.js';
 import { LIMITS } from '../../base/bounds.js';
-import { redact } from '../../base/log.js';
 import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
 import type { DataRecord } from '../../base/catalog.js';
 import { CopyLines } from './copy-lines.js';
+import { describe, setAside, type QuarantinedRow } from './set-aside.js';
 import {
   asText,
   columnTypeOf,
@@ -43,15 +41,6 @@ const FIELD_COMMENT = 'headrace field: ';
 /** The table that a stream in mode `replace` fills before it is swapped in. */
 const SHADOW_SUFFIX = '__headrace_next';
 
-export interface QuarantinedRow {
-  stream: string;
-  key: string | null;
-  reason: string;
-  raw: string;
-  digest: string;
-  page: string;
-}
-
 export interface TableRows extends PreparedRows {
   table: Table;
   /** COPY text, one line a row. */
@@ -61,6 +50,8 @@ export interface TableRows extends PreparedRows {
   keys: string[] | undefined;
   generation: number | undefined;
   quarantine: QuarantinedRow[];
+  /** Keys that were in quarantine, and fit now or are gone. */
+  fits: string[];
   deleted: DataRecord[];
   scope: { field: string; value: string } | undefined;
   version: number;
@@ -69,6 +60,8 @@ export interface TableRows extends PreparedRows {
 
 export class Table {
   readonly columns: Column[] = [];
+  /** Keys in quarantine, with the version of the row that did not fit. */
+  readonly quarantined = new Map<string, number>();
   private readonly byField = new Map<string, Column>();
   private readonly taken = new Set<string>([...META_NAMES, REST_COLUMN, ...SYSTEM_COLUMNS]);
   /** Where fields go that have no column of their own. */
@@ -215,11 +208,17 @@ export class Table {
       keyed && (input.remember !== undefined || input.scope !== undefined) ? [] : undefined;
     const quarantine: QuarantinedRow[] = [];
     const lines = new CopyLines();
+    const good: DataRecord[] = [];
     for (const record of records) {
       const fault = this.tryRow(record, lines, meta);
-      if (fault !== undefined) quarantine.push(this.setAside(record, fault, input));
-      else if (keys) keys.push(this.keyText(record));
+      if (fault !== undefined) quarantine.push(setAside(this, record, fault, input));
+      else {
+        good.push(record);
+        keys?.push(this.keyText(record));
+      }
     }
+    const fits = this.leaving([...good, ...(input.deleted ?? [])], input.version);
+    for (const { key } of quarantine) if (key !== null) this.quarantined.set(key, input.version);
     const copy = lines.take();
     return {
       stream: input.stream,
@@ -232,11 +231,20 @@ export class Table {
       keys,
       generation: input.remember,
       quarantine,
+      fits,
       deleted: input.deleted ?? [],
       scope: input.scope,
       version: input.version,
       records: records.length,
     };
+  }
+
+  /** Keys that are in quarantine for a row that is not newer than these. */
+  private leaving(records: DataRecord[], version: number): string[] {
+    if (this.quarantined.size === 0 || this.target.primaryKey.length === 0) return [];
+    return records
+      .map((record) => this.keyText(record))
+      .filter((key) => (this.quarantined.get(key) ?? Infinity) <= version);
   }
 
   /** The key as one text, as `keySql` writes it. */
@@ -289,19 +297,6 @@ export class Table {
     let rest: DataRecord | null = null;
     for (const field in record) if (!this.byField.has(field)) (rest ??= {})[field] = record[field];
     return rest;
-  }
-
-  private setAside(record: unknown, reason: string, input: PrepareInput): QuarantinedRow {
-    const raw = redact(writtenOut(record)).replaceAll('\0', '\ufffd').toWellFormed();
-    const digest = createHash('sha256').update(raw).digest('hex');
-    const key =
-      record !== null && typeof record === 'object'
-        ? this.keyText(record as DataRecord)
-            .slice(0, LIMITS.keyBytes)
-            .replaceAll('\0', '\ufffd')
-            .toWellFormed()
-        : null;
-    return { stream: input.stream, key, reason, raw, digest, page: input.page };
   }
 
   /** Adds columns for fields that the table lacks, and widens where numbers outgrow their column. */
@@ -394,25 +389,4 @@ export class Table {
 
 function knownType(type: string): ColumnType {
   return type === 'boolean' || type === 'bigint' || type === 'numeric' || type === 'jsonb' ? type : 'text';
-}
-
-/** A record as text for the quarantine: something of it, whatever it is. */
-function writtenOut(record: unknown): string {
-  try {
-    return stringifyJson(record) ?? 'undefined';
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    const flat = Object.entries(record as object).map(([field, value]) => [
-      field,
-      value !== null && typeof value === 'object' && !(value instanceof ExactNumber)
-        ? '(left out: nested too deep)'
-        : value,
-    ]);
-    return stringifyJson(Object.fromEntries(flat));
-  }
-}
-
-function describe(value: unknown): string {
-  const text = redact(stringifyJson(value) ?? String(value));
-  return `${typeof value} ${text.length > 60 ? `${text.slice(0, 60)}…` : text}`;
 }

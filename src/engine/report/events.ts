@@ -83,6 +83,8 @@ export interface StreamProof {
   /** Rows in the destination, tombstones among them. */
   stored: number;
   tombstones: number;
+  /** Rows in quarantine now. */
+  quarantined: number;
   /** Why it is believed to be read to its end, and what makes that weak: such a stream is complete, and not proven. */
   evidence: EvidenceKind;
   doubt?: string;

@@ -66,6 +66,7 @@ export function beginAs(
     span: ledger.span,
     complete: false,
     ...(chain ? { chain } : {}),
+    ...(state?.meta.before === undefined ? {} : { before: state.meta.before }),
     ...(stream.division.kind === 'range' ? {} : { readTo: history.lt }),
     ...(start === undefined ? {} : { start }),
   };

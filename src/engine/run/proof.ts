@@ -3,12 +3,15 @@
  * holds what its receipts say.
  */
 import { noCounts, type Counts, type DestinationSession } from '../../destinations/contract.js';
-import type { WriteMode } from '../../base/catalog.js';
+import type { DataRecord, WriteMode } from '../../base/catalog.js';
 import { coverFaults, totals, type Ledger } from '../../ledger/ledger.js';
 import type { HeldDeletions } from '../../ledger/checkpoint.js';
 import { DOUBTS, STATED, type Evidence } from '../../base/evidence.js';
 import type { Stream } from '../../sources/contract.js';
 import type { StreamProof } from '../report/events.js';
+
+/** Rows that are named. */
+export const NAMED = 5;
 
 export interface ProofInput {
   stream: Stream;
@@ -45,10 +48,8 @@ export async function prove(
   if (accounted !== counts.read) faults.push(`${counts.read} rows were read, ${accounted} are accounted for`);
   const stored = await session.stored(stream.name);
   if (session.capabilities.keys || input.mode === 'append') {
-    if (stored.keys !== counts.inserted + input.before)
-      faults.push(
-        `receipts say ${counts.inserted + input.before} rows are stored, the destination holds ${stored.keys}`,
-      );
+    const said = counts.inserted + input.before;
+    if (stored.keys !== said) faults.push(await otherHands(session, stream, said, stored.keys));
   }
   const { kind, doubt } = input.evidence ?? STATED;
   return {
@@ -63,8 +64,26 @@ export async function prove(
     counts,
     stored: stored.keys,
     tombstones: stored.deleted,
+    quarantined: await session.quarantined(stream.name),
     evidence: kind,
     ...(doubt === undefined ? {} : { doubt: DOUBTS[doubt] }),
     faults,
   };
+}
+
+/** The table is not as the receipts left it: how many rows that concerns, which, and what mends it. */
+async function otherHands(session: DestinationSession, stream: Stream, said: number, held: number): Promise<string> {
+  const rows = Math.abs(held - said);
+  const added = held > said ? (await session.strangers(stream.name, NAMED)).map((record) => keyOf(stream, record)) : [];
+  const named = added.length === 0 ? '' : ` (${added.join(', ')}${added.length < rows ? ', …' : ''})`;
+  const what = `${rows} ${rows === 1 ? 'row was' : 'rows were'} ${held > said ? 'added' : 'removed'} by other hands${named}`;
+  return (
+    `receipts say ${said} rows are stored, the destination holds ${held}: ${what}; ` +
+    `to mend it, run headrace state reset --stream ${stream.name}, then sync`
+  );
+}
+
+/** A key, as it is shown to people. */
+export function keyOf({ primaryKey }: Stream, record: DataRecord): string {
+  return primaryKey.map((field) => String(record[field])).join('/');
 }

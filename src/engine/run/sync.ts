@@ -254,9 +254,9 @@ async function planStreams(
       childrenMissing: children.some((child) => child.pending && child.needsParents) && byStream.has(stream.name),
     });
     if (opened.note) context.note(opened.note);
-    if (opened.meta.mode === 'load' && opened.writes.length > 0 && stream.stored && !opened.restart)
-      await noteRowsFromElsewhere(context.session, stream.name, opened.meta);
-    if (opened.restart && stream.stored) await context.session.restart(stream.name);
+    if (stream.stored && opened.restart) await context.session.restart(stream.name);
+    else if (stream.stored && opened.meta.mode !== 'extend' && opened.writes.length > 0)
+      await beginAccount(context.session, stream.name, opened.meta);
     for (const write of opened.writes) writes.push(write);
     let run: StreamRun;
     const parent = () => [...runs.values()].find((candidate) => candidate.children.includes(run));
@@ -291,12 +291,14 @@ function askedFor(stream: string, again: SyncOptions['again']): OpenInput['again
 }
 
 /**
- * Rows that are there already, from another connection or a state that was reset, are no part of this ledger's proof.
+ * What is read whole is accounted for from what is stored now: rows that came or went by other hands, and rows of
+ * another connection, are no part of this ledger's proof.
  */
-async function noteRowsFromElsewhere(session: DestinationSession, stream: string, meta: StreamMeta): Promise<void> {
-  const { keys } = await session.stored(stream);
-  const before = keys - ((await session.counts())[stream]?.inserted ?? 0);
+async function beginAccount(session: DestinationSession, stream: string, meta: StreamMeta): Promise<void> {
+  const before = await session.beginAccount(stream);
+  // The entry is part of the writes: what it holds is what is stored.
   if (before > 0) meta.before = before;
+  else delete meta.before;
 }
 
 async function conclude(
@@ -331,8 +333,7 @@ async function conclude(
     );
     proofs.push(proof);
     if (proof.faults.length === 0 && mode === 'replace' && run.rows > 0) await session.publish(run.stream.name);
-    if (proof.counts.quarantined > 0)
-      notes.push(`${proof.stream}: ${proof.counts.quarantined} rows are in _headrace_quarantine`);
+    if (proof.quarantined > 0) notes.push(`${proof.stream}: ${proof.quarantined} rows are in _headrace_quarantine`);
   }
   notes.push(...(options.source.notes?.() ?? []));
   const problems = list
@@ -350,7 +351,7 @@ async function conclude(
     connection: options.connection,
     outcome: outcomeOf(
       list,
-      proofs.every((proof) => proof.faults.length === 0 && proof.counts.quarantined === 0),
+      proofs.every((proof) => proof.faults.length === 0 && proof.quarantined === 0),
     ),
     seconds: (clock.monotonic() - startedMs) / 1000,
     requests: status.requests,

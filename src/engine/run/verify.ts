@@ -1,14 +1,15 @@
 /** Proves what is stored: against the ledger, and on request against the API by sampled parts of the span. */
 import type { DestinationSession } from '../../destinations/contract.js';
 import { SkippableError } from '../../base/errors.js';
-import type { WriteMode } from '../../base/catalog.js';
+import type { DataRecord, WriteMode } from '../../base/catalog.js';
 import type { Random } from '../../base/random.js';
 import type { Source, Stream } from '../../sources/contract.js';
 import { isOneWay } from '../read/axes.js';
 import { decodeStream, type StreamState } from '../../ledger/checkpoint.js';
 import type { StreamProof } from '../report/events.js';
 import { readBy } from './follow.js';
-import { prove } from './proof.js';
+import { keyOf, NAMED, prove } from './proof.js';
+import { differingFields } from './same-value.js';
 
 export interface Sample {
   stream: string;
@@ -18,8 +19,14 @@ export interface Sample {
   /** Rows of the API there, and of those the ones that are not stored. */
   listed: number;
   missing: string[];
+  /** Rows whose stored values are not those of the API, with the fields. */
+  altered: string[];
   /** Stored rows that the API no longer lists: deleted since, or extra. */
   extra: string[];
+  /** Stored rows that no run wrote, wherever they lie. */
+  added: string[];
+  /** What does not agree, in words that name the rows; empty where all does. */
+  faults: string[];
 }
 
 export async function verifyLedger(
@@ -96,9 +103,13 @@ async function sampleOnce(
   const positions = page.records.map(division.position).filter((position) => !Number.isNaN(position));
   // The lowest unit of the page may go on past its end: rows at it are looked for, but not expected to be all.
   const gte = page.hasMore ? Math.min(...positions) + division.unit : span.gte;
-  const text = (record: Record<string, unknown>) => stream.primaryKey.map((field) => String(record[field])).join('/');
+  const text = (record: DataRecord) => keyOf(stream, record);
   const stored = await session.lookup(stream.name, page.records);
   const missing = page.records.filter((_, i) => stored[i] === null).map(text);
+  const altered = page.records.flatMap((record, i) => {
+    const fields = stored[i] ? differingFields(record, stored[i]) : [];
+    return fields.length > 0 ? [`${text(record)} (${fields.join(', ')})`] : [];
+  });
   const field = positionField(stream, page.records);
   const listed = new Set(page.records.map(text));
   const extra =
@@ -107,7 +118,30 @@ async function sampleOnce(
       : (await session.keysWithin(stream.name, field, gte, lt, page.records.length + 100))
           .map(text)
           .filter((key) => !listed.has(key));
-  return { stream: stream.name, gte, lt, listed: page.records.length, missing, extra };
+  const added = (await session.strangers(stream.name, NAMED)).map(text);
+  const found = { missing, altered, extra, added };
+  return { stream: stream.name, gte, lt, listed: page.records.length, ...found, faults: faultsOf(stream, found) };
+}
+
+function faultsOf(
+  { name, follow }: Stream,
+  { missing, altered, extra, added }: Pick<Sample, 'missing' | 'altered' | 'extra' | 'added'>,
+): string[] {
+  const named = (keys: string[]) => `${keys.slice(0, NAMED).join(', ')}${keys.length > NAMED ? ', …' : ''}`;
+  const fault = (keys: string[], what: string) =>
+    keys.length > 0 ? [`${name}: ${keys.length} ${keys.length === 1 ? 'row' : 'rows'} ${what}: ${named(keys)}`] : [];
+  return [
+    ...fault(missing, 'of the API not stored'),
+    ...fault(altered, 'stored with values that are not those of the API, changed there since the last sync or here'),
+    ...fault(added, 'stored that no run of Headrace wrote'),
+    // Where deletions are not followed, a row that is gone from the API stays as it is.
+    ...(follow.kind === 'cursor'
+      ? []
+      : fault(
+          extra.filter((key) => !added.includes(key)),
+          'stored that the API does not list',
+        )),
+  ];
 }
 
 /** The field that holds the position, found by its value. */

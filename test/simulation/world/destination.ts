@@ -147,6 +147,29 @@ class VirtualSession implements DestinationSession {
     });
   }
 
+  beginAccount(stream: string): Promise<number> {
+    return this.link.run('beginAccount', 2, (undo) => {
+      const held = this.database.tableOf(stream).size;
+      const { inserted, deleted } = this.database.tables.counts.get(stream) ?? noCounts();
+      const own = Math.min(held, inserted);
+      this.database.set(
+        this.database.tables.counts,
+        stream,
+        { ...noCounts(), read: own, inserted: own, deleted },
+        undo,
+      );
+      return held - own;
+    });
+  }
+
+  async quarantined(): Promise<number> {
+    return 0;
+  }
+
+  async strangers(): Promise<DataRecord[]> {
+    return [];
+  }
+
   async restart(): Promise<void> {}
   async publish(): Promise<void> {}
 

@@ -1,0 +1,51 @@
+/** Looks at what a table holds. */
+import type { DataRecord } from '../../base/catalog.js';
+import { parseJson } from '../../base/json.js';
+import { quoteIdentifier } from '../../postgres/identifiers.js';
+import type { Table } from './table.js';
+import { fieldsOf, type TableWork } from './work.js';
+
+/** Live rows of the keys; null where one is missing. */
+export async function lookup(work: TableWork, table: Table, keys: DataRecord[]): Promise<(DataRecord | null)[]> {
+  const wanted = keys.map((key) => table.keyText(key));
+  const { rows } = await work.query(
+    `select ${table.keySql('t')} as headrace_key, to_jsonb(t)::text as headrace_row from ${table.sqlName} t where ${table.keySql('t')} = any($1::text[]) and t."_headrace_deleted_at" is null`,
+    [wanted],
+  );
+  const found = new Map(
+    rows.map((row) => [row.headrace_key, fieldsOf(table, parseJson(row.headrace_row) as DataRecord)]),
+  );
+  return wanted.map((key) => found.get(key) ?? null);
+}
+
+/** Keys of live rows with a field in [gte, lt). */
+export async function keysWithin(
+  work: TableWork,
+  table: Table,
+  { field, gte, lt }: { field: string; gte: number; lt: number },
+  limit: number,
+): Promise<DataRecord[]> {
+  const column = quoteIdentifier(table.column(field).name);
+  const { rows } = await work.query(
+    `select ${table
+      .keyColumns()
+      .map((key) => quoteIdentifier(key.name))
+      .join(', ')} from ${table.sqlName}
+     where ${column} >= $1 and ${column} < $2 and "_headrace_deleted_at" is null order by ${column} desc limit $3`,
+    [gte, lt, limit],
+  );
+  return rows.map((row) => fieldsOf(table, row));
+}
+
+/** Keys of live rows that no run of Headrace wrote. */
+export async function strangers(work: TableWork, table: Table, limit: number): Promise<DataRecord[]> {
+  if (table.target.primaryKey.length === 0) return [];
+  const keys = table.keyColumns().map((key) => `t.${quoteIdentifier(key.name)}`);
+  const { rows } = await work.query(
+    `select ${keys.join(', ')} from ${table.sqlName} t
+     where "_headrace_deleted_at" is null and not exists (select 1 from _headrace.run r where r.id = t."_headrace_run_id")
+     order by ${keys.join(', ')} limit $1`,
+    [limit],
+  );
+  return rows.map((row) => fieldsOf(table, row));
+}
