@@ -214,6 +214,8 @@ export interface OpenOptions {
 export interface Destination {
   /** Shown to the user; no secret. */
   description: string;
+  /** Rows are only ever added: one that is read twice stands there twice, whatever its key. */
+  addsOnly?: boolean;
   /** Proves that it can be reached and written to. */
   check(): Promise<void>;
   /** Throws ConfigError `connection_locked`, naming the holder, where another run has the connection. */

@@ -239,7 +239,8 @@ describe('headrace', () => {
         const until = faulty.stats().requests + 1 + random.integer(most);
         await killed(() => faulty.stats().requests >= until);
       }
-      expect(await run(args)).toMatchObject({ code: 0, stdout: expect.stringContaining('Complete') });
+      const last = await run(args);
+      expect(last, last.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining('Complete') });
       expect(
         (
           await run(['query', 'select count(*) as n, count(distinct id) as d from stripe.customers', '--json'], {})
@@ -296,7 +297,7 @@ describe('bad input ends with place, expectation, finding and next step, and no 
       ['sync', 'stripe', '--to', 'ndjson:/etc/passwd/x'],
       LOAD,
       2,
-      /cannot be written[\s\S]*next: choose another folder/,
+      /folder cannot be made[\s\S]*next: name another folder/,
     ],
     [
       'a testbed fault that is none',

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../src/postgres/connect.js';
@@ -28,6 +28,14 @@ describe('the embedded server', () => {
     await client.end();
     await second.close();
     expect(existsSync(path.join(work.folder, 'postgres', 'data', 'postmaster.pid'))).toBe(false);
+  });
+
+  test("a kill while it was created, which left an empty password, stands in nobody's way", async () => {
+    mkdirSync(path.join(work.folder, 'postgres'), { recursive: true });
+    writeFileSync(path.join(work.folder, 'postgres', 'password'), '');
+    const server = await EmbeddedServer.open(work.folder);
+    expect(readFileSync(path.join(work.folder, 'postgres', 'password'), 'utf8').length).toBeGreaterThan(20);
+    await server.close();
   });
 
   test('several processes may open it at the same instant', async () => {

@@ -43,6 +43,7 @@ import { readState, saveState, type Stored } from './state-file.js';
 export function ndjsonDestination(folder: string): Destination {
   return {
     description: `NDJSON files in ${folder}`,
+    addsOnly: true,
     async check() {
       try {
         makeFolder(folder);

@@ -114,7 +114,7 @@ async function runOnce(given: SyncOptions): Promise<RunSummary> {
       emit,
       kick: () => writer.kick(),
       planner: options.planner ?? 'adaptive',
-      mode,
+      mode: followed(options),
       acceptDeletions: options.acceptDeletions ?? [],
       note,
     };
@@ -207,6 +207,11 @@ function watch(
   });
 }
 
+/** Where rows are only added, nothing is read twice for safety: it would stand there twice. */
+function followed({ destination, mode }: SyncOptions): WriteMode {
+  return destination.addsOnly === true && mode === 'upsert' ? 'append' : mode;
+}
+
 /** A stream may end before the present, or after it, by its own account. */
 function historyOf({ division }: Stream, history: { gte: number; lt: number }): { gte: number; lt: number } {
   if (division.kind !== 'range' || division.end === undefined) return history;
@@ -226,7 +231,8 @@ async function planStreams(
   account: Account,
   changesLost: (stream: string) => boolean,
 ): Promise<Map<string, StreamRun>> {
-  const { source, mode } = options;
+  const { source } = options;
+  const mode = followed(options);
   const lt = Math.floor(account.serverTimeMs / 1000);
   const history = {
     gte: Math.min(account.createdMs === undefined ? EARLIEST_SECOND : Math.floor(account.createdMs / 1000), lt - 1),

@@ -12,6 +12,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   mkdtempSync,
   openSync,
   closeSync,
@@ -19,6 +20,7 @@ import {
   renameSync,
   rmSync,
   writeFileSync,
+  statSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -171,13 +173,7 @@ async function prepare(folder: string, account: Account | undefined): Promise<st
   const fresh = mkdtempSync(path.join(folder, 'new-'));
   own(fresh);
   const passwordFile = path.join(folder, 'password');
-  if (!existsSync(passwordFile)) {
-    try {
-      writeFileSync(passwordFile, randomBytes(24).toString('base64url'), { mode: 0o600, flag: 'wx' });
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error;
-    }
-  }
+  ensurePassword(passwordFile);
   own(passwordFile);
   const { initdb } = findBinaries(account, folder);
   const args = [
@@ -306,6 +302,21 @@ function isAlive(pid: number): boolean {
     return true;
   } catch (error) {
     return codeOf(error) === 'EPERM';
+  }
+}
+
+/** Makes the file whole or not at all: one that a kill left empty would lock everybody out for good. */
+function ensurePassword(file: string): void {
+  if (existsSync(file) && statSync(file).size === 0) rmSync(file);
+  if (existsSync(file)) return;
+  const draft = `${file}.${randomBytes(6).toString('hex')}`;
+  writeFileSync(draft, randomBytes(24).toString('base64url'), { mode: 0o600 });
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+  } finally {
+    rmSync(draft);
   }
 }
 
