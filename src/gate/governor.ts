@@ -298,8 +298,10 @@ export class Governor {
 
   /** One endpoint of several has a limit of its own: begin with what got through. */
   startAt(nowMs: number, perSecond: number): void {
+    this.catchUp(nowMs);
     this.explainFrom(nowMs);
     this.rate.restartAt(perSecond, nowMs);
+    this.rate.spendAll();
     this.learner.follow(nowMs, perSecond, perSecond, true);
     this.follow();
   }

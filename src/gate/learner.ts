@@ -8,14 +8,17 @@
  * nothing; the rate never falls below LEAST_RATE, nor the number at once below 1.
  */
 import type { Delivery } from './delivery.js';
-import { Evidence, excess, type Share } from './evidence.js';
+import { Evidence, excess, gain, type Share } from './evidence.js';
 
 const LEAST_RATE = 0.005;
 /** Nats by which an explanation must beat chance; one chosen among many splits needs more. */
 const SURE = 6;
 const SURE_OF_SPLIT = 7;
+const MOST_SURE_OF_SPLIT = 56;
 /** A step that was only tried is taken back sooner. */
 const SURE_IN_TRIAL = 6;
+/** Nats from which on a level is worse than the calm ones: else what is over the limit would pass for noise. */
+const SURE_OF_WORSE = 2;
 /** A level passes where its bad answers exceed noise by less. */
 const PASSES = 1;
 const LEAST_NOISE = 0.0005;
@@ -23,6 +26,7 @@ const MOST_NOISE = 0.1;
 const NOISE_MEMORY = 3000;
 /** So many answers tell a share of more than the most noise. */
 const ENOUGH = 20;
+const SURE_OF_MORE = 1.5;
 /** Below one request a second nobody waits until noise is told from a limit. */
 const LEAST_DOUBTED_RATE = 1;
 /** Bad ones in a row that stop everything. */
@@ -50,6 +54,12 @@ const MOST_PATIENCE_MS = 1_800_000;
 const FAST_UNTIL = 60;
 const CAP_HOLD_MS = 10_000;
 const MOST_CAP_HOLD_MS = 120_000;
+/** Steps down that may help nothing before requests at once are no explanation. */
+const MOST_VAIN_CAPS = 3;
+/** A lower level with less than this share of the bad answers shows what they came from. */
+const HELPS = 0.35;
+/** Of a share that held on, so many expected bad answers would not all fail to come. */
+const NONE_TELLS = 3.5;
 /** Requests that left so soon after a change may have met the state before it. */
 const SETTLED_MS = 500;
 const AGAIN = 0.85;
@@ -115,6 +125,12 @@ export class Learner {
   private capMs = 0;
   private capHoldMs = CAP_HOLD_MS;
   private capRaised = false;
+  private capHeld = Infinity;
+  private capStep = 1;
+  /** Fewer at once are on trial: what was allowed before, and the share that was bad. */
+  private capTest: { from: number; share: number; vain: number } | undefined;
+  private sureOfSplit = SURE_OF_SPLIT;
+  private unblockedMs = -Infinity;
   private aftershocks = 0;
   /** The highest rate that held for longer than a trial. */
   private best = 0;
@@ -180,7 +196,7 @@ export class Learner {
     if (!found.bad && !found.probe) this.accepted += found.cost;
     if (this.blockedMs !== undefined) return this.whileBlocked(found);
     if (found.sentMs < this.levelMs) return;
-    this.evidence.add(found.bad, found.inFlight, found.sentMs > this.levelMs + SETTLED_MS);
+    this.evidence.add(found.bad, found.inFlight, found.sentMs > Math.max(this.levelMs, this.unblockedMs) + SETTLED_MS);
     // What belongs to a run that stops everything is no noise.
     const ended = found.bad ? 0 : this.run;
     this.run = found.bad ? this.run + 1 : 0;
@@ -199,6 +215,7 @@ export class Learner {
   /** Every half second. `ceiling`: a rate that nothing is tried above. */
   tick(nowMs: number, ceiling: number): void {
     if (this.blockedMs !== undefined) return;
+    if (this.capTest) return this.settleCap(nowMs, this.capTest);
     if (this.cap < Infinity && nowMs - this.capMs > this.capHoldMs && this.byCap > this.byRate)
       return this.raiseCap(nowMs);
     if (this.startup) return this.search(nowMs, ceiling);
@@ -218,6 +235,9 @@ export class Learner {
   restore(nowMs: number): void {
     this.run = 0;
     this.blockedMs = undefined;
+    if (this.capTest) this.cap = this.capTest.from;
+    this.capTest = undefined;
+    if (this.down) this.undo = { rate: this.down.from, startup: this.down.startup, atMs: nowMs };
     if (!this.undo || nowMs - this.undo.atMs > 30_000) {
       this.evidence.clear();
       this.levelMs = nowMs;
@@ -250,8 +270,7 @@ export class Learner {
   private passed(found: Share): void {
     this.calm = plus(this.calm, found);
     if (this.calm.all > NOISE_MEMORY) this.calm = { bad: this.calm.bad / 2, all: this.calm.all / 2 };
-    if (this.calm.all > 500)
-      this.noise = Math.max(LEAST_NOISE, Math.min(this.noise, (1.2 * this.calm.bad) / this.calm.all));
+    if (this.calm.all > 500) this.noise = Math.max(LEAST_NOISE, Math.min(this.noise, atMost(this.calm)));
   }
 
   private setRate(nowMs: number, rate: number): void {
@@ -321,6 +340,7 @@ export class Learner {
   private unblock(nowMs: number): void {
     const blockMs = nowMs - this.blockedMs!;
     this.blockedMs = undefined;
+    this.unblockedMs = nowMs;
     this.run = 0;
     const wasTrial = this.trial;
     if (blockMs < QUICK_MS) {
@@ -402,12 +422,9 @@ export class Learner {
   private judge(nowMs: number): boolean {
     const worst = this.evidence.worst(Math.min(0.5, this.noise));
     if (worst.nats < (this.trial ? SURE_IN_TRIAL : SURE)) return false;
-    const split = this.evidence.split();
-    if (split.nats > SURE_OF_SPLIT || (this.cap < Infinity && this.byCap > this.byRate)) {
-      this.lowerCap(nowMs, this.capRaised || split.nats <= SURE_OF_SPLIT ? this.cap - 1 : split.at - 1);
-      return true;
-    }
     const { share, isFar } = this.shareOfLate();
+    const wereTooMany = this.judgeCap(nowMs, isFar);
+    if (wereTooMany !== undefined) return wereTooMany;
     if (isFar) {
       this.cut(nowMs, share);
       return true;
@@ -431,6 +448,39 @@ export class Learner {
     return true;
   }
 
+  /** Were it too many at once? Undefined: they are no explanation; false: that is being tried. */
+  private judgeCap(nowMs: number, isFar: boolean): boolean | undefined {
+    const split = this.evidence.split();
+    const at = split.nats > this.sureOfSplit ? split.at : undefined;
+    if (at === undefined && !(this.cap < Infinity && this.byCap > this.byRate)) return undefined;
+    if (this.capRaised) {
+      this.lowerCap(nowMs, this.capHeld);
+      return true;
+    }
+    if (this.capTest && at === undefined && !isFar) return false;
+    const { bad, all } = this.evidence.total;
+    this.capTest ??= { from: this.cap, share: bad / all, vain: 0 };
+    this.lowerCap(nowMs, (at ?? this.cap) - 1);
+    return true;
+  }
+
+  /** With fewer at once fewer bad ones mean that those were too many, as many mean noise. */
+  private settleCap(nowMs: number, test: NonNullable<Learner['capTest']>): void {
+    const { bad, all } = this.evidence.total;
+    if (all < Math.max(15, Math.min(300, 6 / test.share))) return;
+    const helps = bad < HELPS * test.share * all;
+    if (!helps && ++test.vain < MOST_VAIN_CAPS && this.cap > 1) return this.lowerCap(nowMs, this.cap - 1);
+    this.noise = Math.max(this.noise, Math.min(MOST_NOISE, bad / all));
+    this.capTest = undefined;
+    this.capMs = nowMs;
+    if (!helps) {
+      this.cap = test.from;
+      this.sureOfSplit = Math.min(MOST_SURE_OF_SPLIT, 2 * this.sureOfSplit);
+      this.explain(nowMs, 'noise');
+    }
+    this.changed(nowMs);
+  }
+
   /** Just below an edge that was found a moment ago: it lies a little lower, or the server has yet to recover. */
   private isAftershock(nowMs: number): boolean {
     return (
@@ -446,16 +496,18 @@ export class Learner {
     const { bad, all } = this.evidence.last(64);
     const { total } = this.evidence;
     const share = Math.max(bad / (all + (all < 64 ? 2 : 0)), all < 64 ? 0 : total.bad / total.all);
-    return { share, isFar: (share > MOST_NOISE && all >= ENOUGH) || this.rate < LEAST_DOUBTED_RATE };
+    const isSure = all >= ENOUGH && excess({ bad: share * all, all }, MOST_NOISE) > SURE_OF_MORE;
+    return { share, isFar: isSure || this.rate < LEAST_DOUBTED_RATE };
   }
 
   /** On trial, the level below tells noise from a limit. */
   private compare(nowMs: number, seen: number): boolean {
-    if (this.calm.bad < 0.4 * seen * this.calm.all) {
+    const { total } = this.evidence;
+    const isWorse = total.bad * this.calm.all > this.calm.bad * total.all && gain(total, this.calm) > SURE_OF_WORSE;
+    if (isWorse || this.calm.bad < 0.4 * seen * this.calm.all) {
       this.cut(nowMs, seen);
       return true;
     }
-    const { total } = this.evidence;
     this.noise = Math.max(this.noise, (this.calm.bad + total.bad) / (this.calm.all + total.all));
     this.explain(nowMs, 'noise');
     this.evidence.clear();
@@ -468,13 +520,17 @@ export class Learner {
     this.cap = Math.max(1, Math.min(this.cap - 1, next));
     this.capMs = nowMs;
     this.capRaised = false;
+    this.capStep = 1;
     this.startup = false;
     this.explain(nowMs, 'requests at once');
     this.changed(nowMs);
   }
 
   private raiseCap(nowMs: number): void {
-    this.cap += Math.max(1, Math.floor(0.02 * this.cap));
+    // A limit that has gone is not climbed one by one.
+    if (this.capRaised) this.capStep *= 2;
+    this.capHeld = this.cap;
+    this.cap += Math.max(this.capStep, Math.floor(0.02 * this.cap));
     this.capMs = nowMs;
     this.capRaised = true;
     this.changed(nowMs);
@@ -513,12 +569,14 @@ export class Learner {
   /** A little lower down: fewer bad ones mean a limit, as many mean noise. */
   private settle(nowMs: number, { from, share, startup }: NonNullable<Learner['down']>): void {
     const { bad, all } = this.evidence.total;
-    if (all < Math.max(15, Math.min(200, 15 * from), Math.min(1000, 6 / share))) return;
+    const enough = Math.max(15, Math.min(200, 15 * from), Math.min(1000, 6 / share));
+    // None at all tells sooner.
+    if (all < enough && (bad > 0 || all < Math.max(15, NONE_TELLS / share))) return;
     this.down = undefined;
-    this.cutMs = nowMs;
+    this.cutMs = bad === 0 ? this.levelMs : nowMs;
     this.trial = false;
     this.calm = { bad, all };
-    if (bad < 0.35 * share * all) {
+    if (bad < HELPS * share * all) {
       this.noise = Math.max(LEAST_NOISE, bad / all);
       this.edge = Math.min(this.edge, from * (1 - Math.min(0.03, share)));
       this.held = this.rate;
@@ -581,6 +639,11 @@ export class Learner {
     this.trial = true;
     this.setRate(nowMs, Math.min(ceiling, next));
   }
+}
+
+/** The share that so few answers do not rule out. */
+function atMost({ bad, all }: Share): number {
+  return (bad + 2 * Math.sqrt(bad)) / all;
 }
 
 function plus(a: Share, b: Share): Share {

@@ -50,6 +50,11 @@ export class Pacer {
     this.lastSecond.takeBack(cost);
   }
 
+  /** The next one waits its full turn. */
+  empty(): void {
+    this.tokens = 0;
+  }
+
   /** After a block nothing is made up for. */
   drop(): void {
     this.tokens = Math.min(this.tokens, 1);

@@ -189,6 +189,11 @@ export class RateLearner {
     return true;
   }
 
+  /** What may leave was spent already: the first one waits for its turn. */
+  spendAll(): void {
+    this.pacer.empty();
+  }
+
   /** Counted as sent, and never was. */
   unsent(sentMs: number, cost: number): void {
     this.pacer.unsent(cost, this.rate);

@@ -1,0 +1,70 @@
+/** What one story explains wrongly, the gate takes back: limits that fall and rise, noise, endpoints of their own. */
+import { expect, test } from 'vitest';
+import { gate } from '../../bench/lib/contenders.js';
+import type { LimitFact } from '../../src/gate/gate.js';
+import { DIALECTS } from '../../src/http/dialects/vendors.js';
+import { bucketOverTime, type LimitModel } from '../../src/testbed/limit-kinds.js';
+import { bucket, byEndpoint, noise } from '../../src/testbed/odd-limits.js';
+import { simulate, type VirtualResult } from './virtual-api.js';
+
+const SEEDS = [1, 2, 3];
+
+function run(model: LimitModel, expected: number, seconds: number, seed: number, endpoints?: string[]): VirtualResult {
+  const facts: LimitFact[] = [
+    { name: 'requests', scope: 'credential', usual: { requests: expected * 10, windowMs: 10_000 } },
+  ];
+  const [result] = simulate([gate({ facts })], {
+    model,
+    dialect: DIALECTS['generic']!,
+    seconds,
+    seed,
+    ...(endpoints ? { endpoints } : {}),
+  });
+  return result!;
+}
+
+function perSecond(series: number[], from: number, to: number): number {
+  return series.slice(from, to).reduce((sum, n) => sum + n, 0) / (to - from);
+}
+
+/** Each rate holds for a minute, the last one for ever. */
+function changing(rates: number[]): LimitModel {
+  return bucketOverTime((ms) => rates[Math.min(rates.length - 1, Math.floor(ms / 60_000))]!);
+}
+
+test.for([[[60, 24, 90]], [[80, 25, 80]], [[100, 40, 150]]])(
+  'a limit that fell and came back is used again: %j',
+  ([rates]) => {
+    const [first, low, back] = rates as [number, number, number];
+    for (const seed of SEEDS) {
+      const { series } = run(changing(rates!), first, 240, seed);
+      expect(perSecond(series, 80, 120), `while it is low, seed ${seed}`).toBeGreaterThan(0.85 * low);
+      expect(perSecond(series, 180, 240), `when it is back, seed ${seed}`).toBeGreaterThan(0.8 * back);
+    }
+  },
+);
+
+test.for([
+  [0.02, 40],
+  [0.05, 60],
+  [0.05, 100],
+])('answers that are bad for no reason, a share of %d, hold nothing back at %d/s', ([share, rate]) => {
+  for (const seed of SEEDS) {
+    const { series } = run(noise(share!, bucket(rate!)), Math.round(rate! * (1 - share!)), 180, seed);
+    expect(perSecond(series, 90, 180), `seed ${seed}`).toBeGreaterThan(0.8 * rate! * (1 - share!));
+  }
+});
+
+test.for([[{ a: 20, b: 20, c: 20, d: 20, e: 0.5 }], [{ a: 15, b: 15, c: 1 }], [{ a: 30, b: 2 }]])(
+  'an endpoint with a limit of its own is used as far as it goes: %j',
+  ([rates]) => {
+    const limits = Object.entries(rates as Record<string, number>);
+    const of = Object.fromEntries(limits);
+    for (const seed of SEEDS) {
+      const model = byEndpoint((name) => bucket(of[name]!, Math.max(1, of[name]!)));
+      const { byEndpoint: used } = run(model, 100, 300, seed, Object.keys(of));
+      for (const [name, rate] of limits)
+        expect(perSecond(used[name]!, 150, 300), `${name}, seed ${seed}`).toBeGreaterThan(0.75 * rate);
+    }
+  },
+);
