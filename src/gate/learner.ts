@@ -508,7 +508,7 @@ export class Learner {
       this.cut(nowMs, seen);
       return true;
     }
-    this.noise = Math.max(this.noise, (this.calm.bad + total.bad) / (this.calm.all + total.all));
+    this.noise = Math.max(this.noise, this.calm.bad / this.calm.all);
     this.explain(nowMs, 'noise');
     this.evidence.clear();
     this.levelMs = nowMs;
@@ -547,6 +547,8 @@ export class Learner {
     this.holdMs = this.nextHold(before, over, inTrial);
     const through = this.cap < Infinity ? 0 : 0.96 * Math.min(this.delivered(nowMs, 1000), this.delivered(nowMs, 2000));
     const lower = Math.min(0.99 * before, Math.max(through, before * Math.max(0.6, 1 - over - 0.005)));
+    // A level that held no longer tells what noise there is.
+    if (!this.trial) this.calm = { bad: 0, all: 0 };
     this.explain(nowMs, 'rate');
     this.setRate(nowMs, inTrial ? 0.997 * this.held : lower);
     this.held = Math.min(this.held, this.rate);
