@@ -60,7 +60,7 @@ describe('flags, settings and names', () => {
       'a flag for a date',
       '',
       ['sync', 'acme', '--start-date', '2024-13-01'],
-      ['--start-date is wrong', 'such as 2024-05-01'],
+      ['--start-date is wrong', 'such as 2024-05-31'],
     ],
     [
       'a flag for an address',
@@ -73,7 +73,7 @@ describe('flags, settings and names', () => {
       'a wrong date',
       ', start_date: "2024-02-30"',
       ['check'],
-      ['start_date', 'headrace.yaml:3', 'such as 2024-05-01', '2024-02-30'],
+      ['start_date', 'headrace.yaml:3', 'such as 2024-05-31', '2024-02-30'],
     ],
     ['a stream', ', streams: [custmers]', ['check'], ['did you mean customers?']],
     [

@@ -238,6 +238,26 @@ describe('parts of a run', () => {
   });
 });
 
+describe('a worker', () => {
+  test('that is stopped at any instant of its start ends', async () => {
+    for (const afterMs of [0, 0, 1, 5, 20, 60]) {
+      const worker = new Worker({
+        scheduler,
+        target: database.target,
+        info: { host: 'here', pid: 1, version: 'test', slots: 1 },
+        newId: () => `brief-${afterMs}`,
+        handle: async () => ({ state: 'done' }),
+        clock: systemClock,
+        random: seededRandom(2),
+      });
+      worker.start();
+      if (afterMs > 0) await systemClock.sleep(afterMs);
+      await worker.drain(2_000);
+    }
+    expect(await scheduler.pool.query('select id from _headrace.worker')).toEqual([]);
+  });
+});
+
 describe('events of webhooks', () => {
   test('are handled by one task at a time: a later one waits for the earlier', async () => {
     const inbox = new WebhookInbox(scheduler);

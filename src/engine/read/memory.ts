@@ -15,7 +15,7 @@ export class ByteBudget {
 
   /** Resolves when the bytes fit; one request larger than all is let through alone. */
   async reserve(bytes: number, signal: AbortSignal): Promise<void> {
-    if (this.waiting.length === 0 && this.fits(bytes)) {
+    if (signal.aborted || (this.waiting.length === 0 && this.fits(bytes))) {
       this.used += bytes;
       return;
     }

@@ -123,6 +123,8 @@ async function readLoan(
   const stop = new AbortController();
   setMaxListeners(0, stop.signal);
   const onAbort = () => stop.abort();
+  // It may have been asked to stop while the part was granted.
+  if (signal.aborted) stop.abort();
   signal.addEventListener('abort', onAbort, { once: true });
   let recalled = false;
   const watching = watch();

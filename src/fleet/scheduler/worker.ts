@@ -167,8 +167,9 @@ export class Worker {
       clock.sleep(withinMs, waited.signal),
     ]);
     this.over.abort();
-    if (id !== undefined)
-      await Promise.race([scheduler.leave(id).catch(() => {}), clock.sleep(RETRY_MS, waited.signal)]);
+    // It may have joined while it was told to stop.
+    if (this.id !== undefined)
+      await Promise.race([scheduler.leave(this.id).catch(() => {}), clock.sleep(RETRY_MS, waited.signal)]);
     waited.abort();
     await this.loops;
   }
@@ -351,6 +352,8 @@ export class Worker {
         client = await connect(target, 'headrace listen');
         const lost = new Promise<void>((resolve) => {
           client!.once('end', resolve).once('error', () => resolve());
+          // The worker may have been stopped while this session was opened: no event tells of that any more.
+          if (this.over.signal.aborted) resolve();
           this.over.signal.addEventListener('abort', () => resolve(), { once: true });
         });
         client.on('notification', () => {
