@@ -1,17 +1,23 @@
-import { afterAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import { destinationConformance } from '../../src/destinations/conformance.js';
 import { ndjsonDestination } from '../../src/destinations/ndjson/destination.js';
-import { scratch, testDatabase } from '../support.js';
+import { postgresDestination } from '../../src/destinations/postgres/destination.js';
 import { connect } from '../../src/postgres/connect.js';
+import { freshDatabase, scratch, uniqueName, urlOf } from '../support.js';
 
 describe('postgres', () => {
+  let database: Awaited<ReturnType<typeof freshDatabase>>;
+  beforeAll(async () => {
+    database = await freshDatabase();
+  });
+  afterAll(() => database?.drop());
+
   for (const { name, run } of destinationConformance(async () => {
-    const destination = await testDatabase();
-    const client = await connect(destination.target, 'test');
+    const client = await connect(database.target, 'test');
     for (const table of ['state', 'counter', 'run', 'seen'])
       await client.query(`delete from _headrace.${table} where connection = 'conformance'`).catch(() => {});
     await client.end();
-    return destination;
+    return postgresDestination(urlOf(database.target), uniqueName());
   }))
     test.sequential(name, run);
 });

@@ -20,7 +20,7 @@ afterEach(async () => {
 
 test('after five kills with requests in flight, the next run begins to read at once', async () => {
   testbed = await startStripeTestbed({
-    collections: { customers: { rows: 8_000, shape: 'growth' } },
+    collections: { customers: { rows: 40_000, shape: 'growth' } },
     latency: { medianMs: 500 },
     limit: 'stripe-live',
   });
