@@ -1,27 +1,26 @@
 /** A manifest as a source: the same to the engine as a connector written in TypeScript. */
 import type { Clock } from '../../base/clock.js';
 import type { Egress } from '../../base/egress.js';
-import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../../base/errors.js';
+import { ConfigError, HeadraceError, RetriableError } from '../../base/errors.js';
 import type { Ceilings, Gate, InterchangeableGates, LimitFact, QuotaSource } from '../../gate/gate.js';
 import { Admission } from '../../http/admission.js';
-import { ApiClient, retryAfterOf, type ApiResponse, type AttemptEvent } from '../../http/client.js';
-import { charsetOf, textOfBody } from '../../http/bodies.js';
+import { ApiClient, type AttemptEvent } from '../../http/client.js';
 import type { Dialect } from '../../http/dialects/dialect.js';
 import { DIALECTS } from '../../http/dialects/vendors.js';
-import { parseJson } from '../../base/json.js';
 import type { Random } from '../../base/random.js';
-import type { Account, Source, Stream } from '../contract.js';
+import type { Source, Stream } from '../contract.js';
 import { schemaOf } from './catalog.js';
+import { account, check, checkedDefinition, type Checked } from './check.js';
 import { placeOf, type Manifest } from './document/manifest.js';
 import { isObject, type JsonObject } from './document/read.js';
 import { authenticator, chosenAuthenticator } from './runtime/auth.js';
-import type { Authenticator, SendPlain } from './runtime/credential.js';
+import type { Authenticator } from './runtime/credential.js';
 import { budgetFacts } from './runtime/api-budget.js';
 import { dynamicSchema } from './runtime/dynamic-schema.js';
 import { GroupLock } from './runtime/group-lock.js';
 import type { Interval } from './runtime/interval.js';
 import { fields, list, text, valuesAt, type Kit } from './runtime/kit.js';
-import { emptyParts } from './runtime/options.js';
+import { LoginClient } from './runtime/login-client.js';
 import { PageCache } from './runtime/page-cache.js';
 import { queryPropertiesOf, requester, type Requester } from './runtime/requester.js';
 import { retriever, type RetrieverParts } from './runtime/retriever.js';
@@ -29,7 +28,7 @@ import { declarativeStream, unreadable, type StreamParts } from './runtime/strea
 import { TokenRotation } from './runtime/token-rotation.js';
 import type { Twins } from './runtime/twin.js';
 import { replaced } from './runtime/twins.js';
-import { allStreams, hasFetchedStreams, identityOf, nameOf, partsOf, staticStreams } from './streams.js';
+import { allStreams, chosenStreams, hasFetchedStreams, identityOf, nameOf, partsOf, staticStreams } from './streams.js';
 import { parseDuration } from './templates/date-text.js';
 import { DateTextError } from './templates/datetime.js';
 import { Templates } from './templates/template.js';
@@ -93,28 +92,10 @@ export async function declarativeSource(input: DeclarativeInput): Promise<Declar
   return new Builder(kit, input).build();
 }
 
-/** For the few requests of a login, which no limit of the API's own counts. */
-const OPEN_GATE: Gate = {
-  check: () => ({ go: true }),
-  sent: (_nowMs, request) => ({ request }),
-  answered() {},
-  rateOf: () => Infinity,
-  concurrency: () => Infinity,
-  status: () => ({
-    sentPerSecond: 0,
-    limitPerSecond: Infinity,
-    rejections: 0,
-    rejectedFor: {},
-    requests: 0,
-    waiting: undefined,
-    limits: [],
-  }),
-};
-
 class Builder {
   private readonly dialect: Dialect;
   private client!: ApiClient;
-  private loginClient!: ApiClient;
+  private loginClient!: LoginClient;
   private parts!: RetrieverParts;
   private readonly authenticators = new Map<string, Authenticator>();
   private readonly streams: Stream[] = [];
@@ -139,14 +120,14 @@ class Builder {
   }
 
   async build(): Promise<DeclarativeSource> {
-    const { kit } = this;
+    const { kit, input } = this;
     const streamsInput = { manifest: kit.manifest, config: kit.config, templates: kit.templates };
     const written = staticStreams(streamsInput);
     this.open(written);
     const definitions = hasFetchedStreams(kit.manifest)
       ? await allStreams(streamsInput, (component) => this.fetchAll(component))
       : written;
-    const chosen = this.choose(definitions);
+    const chosen = chosenStreams(kit.manifest.name, definitions, input);
     for (const json of chosen) this.known.set(identityOf(json), nameOf(json));
     for (const json of chosen) await this.add(json, nameOf(json), true);
     return {
@@ -157,14 +138,37 @@ class Builder {
       streams: this.streams,
       changes: undefined,
       definitions: new Map(chosen.map((json) => [nameOf(json), json])),
-      check: (signal) => this.check(definitions, signal),
-      account: (signal) => this.account(definitions, signal),
+      check: async (signal) => check(kit, this.checked(definitions), signal),
+      account: async (signal) => account(kit, this.checked(definitions), this.client, signal),
       notes: () => [...kit.notes],
       close: async () => {
         await this.client.close();
         await this.loginClient.close();
       },
     };
+  }
+
+  /** What a check reads: a stream of this source, or one that is made for the check alone. */
+  private checked(definitions: JsonObject[]): Checked {
+    const json = checkedDefinition(this.kit, definitions);
+    // Files are not fetched for a check.
+    const known =
+      json['file_uploader'] === undefined
+        ? this.streams.find((stream) => stream.name === this.known.get(identityOf(json)))
+        : undefined;
+    const stream =
+      known ??
+      declarativeStream(json, nameOf(json), false, {
+        kit: this.kit,
+        retrieverParts: this.parts,
+        schemaOf: () => ({}),
+        parentName: (parent, child) => this.parentName(parent, child),
+        lockOf: () => undefined,
+        addWalk() {},
+        pages: this.pages,
+        filesOf: () => undefined,
+      });
+    return { name: nameOf(json), stream };
   }
 
   private open(definitions: JsonObject[]): void {
@@ -182,6 +186,7 @@ class Builder {
     }
     const base = requesters.find((each) => URL.canParse(each.base))?.base ?? 'http://localhost';
     const facts = budgetFacts(kit, requesters);
+    this.loginClient = new LoginClient(kit, new URL(base).origin, input, (own) => this.authenticator(own));
     const rotation = this.rotation(requesters, facts);
     this.client = new ApiClient({
       baseUrl: new URL(base).origin,
@@ -193,17 +198,6 @@ class Builder {
       judge: () => ({ kind: 'ok' }),
       egress: input.egress,
       ...(input.observe ? { observe: input.observe } : {}),
-    });
-    // A login must not wait for the limit that the request waiting for it holds.
-    this.loginClient = new ApiClient({
-      baseUrl: new URL(base).origin,
-      admission: new Admission(OPEN_GATE, input.clock),
-      clock: input.clock,
-      random: input.random,
-      headers: { accept: 'application/json' },
-      dialect: DIALECTS['generic']!,
-      judge: () => ({ kind: 'ok' }),
-      egress: input.egress,
     });
     this.parts = {
       onExchange: input.onExchange,
@@ -230,40 +224,13 @@ class Builder {
       if (own['type'] !== 'RateLimitedMultipleTokenAuthenticator') continue;
       const rotation = new TokenRotation(kit, own, {
         gateFor: (tokens, quotas) => input.gatesFor({ facts, ceilings: input.ceilings }, tokens, quotas),
-        send: this.sendPlain,
+        send: this.loginClient.send,
         requesters,
       });
       this.authenticators.set(identityOf(own), rotation);
       return rotation;
     }
     return undefined;
-  }
-
-  private choose(definitions: JsonObject[]): JsonObject[] {
-    const { streams, exclude = [] } = this.input;
-    const names = definitions.map(nameOf);
-    for (const name of [...(streams ?? []), ...exclude]) {
-      if (!names.includes(name))
-        throw new ConfigError(`${this.kit.manifest.name} has no stream ${name}`, {
-          code: 'unknown_stream',
-          place: 'streams',
-          expected: names.join(', '),
-          found: name,
-          candidates: names,
-          next: 'name one of them',
-        });
-    }
-    const chosen = definitions.filter(
-      (json) => (streams?.includes(nameOf(json)) ?? true) && !exclude.includes(nameOf(json)),
-    );
-    if (chosen.length === 0)
-      throw new ConfigError('no stream is left to read', {
-        code: 'no_streams',
-        place: 'streams, exclude',
-        expected: 'at least one stream',
-        found: 'none',
-      });
-    return chosen;
   }
 
   /** What cannot be built does not keep the others from running. */
@@ -391,141 +358,10 @@ class Builder {
     const id = component ? identityOf(chosenAuthenticator(this.kit, component)) : '';
     const known = this.authenticators.get(id);
     if (known) return known;
-    const made = authenticator(this.kit, component, this.sendPlain, (login) => this.login(login));
+    const made = authenticator(this.kit, component, this.loginClient.send, this.loginClient.login);
     this.authenticators.set(id, made);
     return made;
   }
-
-  private readonly sendPlain: SendPlain = async (request) => {
-    const response = await this.loginClient.request({
-      path: '',
-      endpoint: 'login',
-      interactive: true,
-      signal: new AbortController().signal,
-      outgoing: async () => ({ ...request, headers: { accept: '*/*', ...request.headers } }),
-      decode: parsedOrNothing,
-      // A login has limits of its own, apart from the API's: it is tried again, a little later.
-      dialect: () => ({ readings: [] }),
-      judge: (answer) =>
-        answer.status >= 500 || answer.status === 429
-          ? { kind: 'retry', reason: `status ${answer.status}`, retryAfterMs: retryAfterOf(answer) }
-          : { kind: 'ok' },
-    });
-    return { status: response.status, body: response.body, serverTimeMs: response.serverTimeMs };
-  };
-
-  private async login(component: JsonObject): Promise<unknown> {
-    const login = requester(this.kit, component);
-    const own = this.authenticator(
-      isObject(login.component['authenticator']) ? login.component['authenticator'] : undefined,
-    );
-    const parts = { ...emptyParts(), ...login.parts({}) };
-    await own.apply(parts);
-    const request = login.finish(parts, {}, undefined);
-    // All of it serves to log in.
-    const { status, body } = await this.sendPlain({
-      ...request,
-      credentials: Object.keys(request.headers),
-      secretBody: true,
-    });
-    if (status >= 400)
-      throw new ConfigError('the login was refused', {
-        code: 'login_refused',
-        place: request.url.split('?')[0],
-        expected: 'a session token',
-        found: `status ${status}`,
-        next: 'check the credential in the configuration',
-      });
-    return body;
-  }
-
-  /**
-   * The same for a sync, which needs the server's clock and nothing else of it: a stream that the check names and the
-   * credential may not read keeps no other from being read.
-   */
-  private async account(definitions: JsonObject[], signal: AbortSignal): Promise<Account> {
-    try {
-      return await this.check(definitions, signal);
-    } catch (error) {
-      const isRefused = error instanceof HeadraceError && ['api_refused', 'error_envelope'].includes(error.code);
-      if (!isRefused) throw error;
-      const { clock, manifest } = this.kit;
-      return { id: manifest.name, createdMs: undefined, serverTimeMs: this.client.serverTimeMs ?? clock.now() };
-    }
-  }
-
-  /** One page of the stream that the manifest names for it, or of what that stream's parents begin with. */
-  private async check(definitions: JsonObject[], signal: AbortSignal): Promise<Account> {
-    const { root } = this.kit.manifest;
-    const checked =
-      isObject(root['check']) && Array.isArray(root['check']['stream_names'])
-        ? root['check']['stream_names'].map(String)
-        : [];
-    const names = checked.length > 0 ? checked : definitions.map(nameOf);
-    let json = partsOf(definitions.find((each) => names.includes(nameOf(each))) ?? definitions[0]!)[0]!;
-    for (let parent = firstParent(json); parent; parent = firstParent(json)) json = parent;
-    // Files are not fetched for a check.
-    const known =
-      json['file_uploader'] === undefined
-        ? this.streams.find((stream) => stream.name === this.known.get(identityOf(json)))
-        : undefined;
-    const stream =
-      known ??
-      declarativeStream(json, nameOf(json), false, {
-        kit: this.kit,
-        retrieverParts: this.parts,
-        schemaOf: () => ({}),
-        parentName: (parent, child) => this.parentName(parent, child),
-        lockOf: () => undefined,
-        addWalk() {},
-        pages: this.pages,
-        filesOf: () => undefined,
-      });
-    let slice: string | undefined;
-    if (stream.division.kind === 'slices' && 'list' in stream.division.of) [slice] = await stream.division.of.list();
-    let serverTimeMs: number | undefined;
-    try {
-      ({ serverTimeMs } = await stream.page({
-        gte: null,
-        lt: null,
-        cursor: null,
-        ...(slice === undefined ? {} : { slice }),
-        ...(stream.division.kind === 'numbered' ? { number: 0 } : {}),
-        signal,
-        weight: () => Infinity,
-      }));
-    } catch (error) {
-      if (!(error instanceof SkippableError)) throw error;
-      throw new ConfigError(
-        `the check of ${this.kit.manifest.name} failed on stream ${nameOf(json)}: ${messageOf(error)}`,
-        {
-          code: error.code,
-          place: error.place,
-          expected: error.expected ?? 'an answer',
-          found: error.found,
-          next: error.next ?? 'check the configuration',
-          cause: error,
-        },
-      );
-    }
-    return { id: this.kit.manifest.name, createdMs: undefined, serverTimeMs: serverTimeMs ?? this.kit.clock.now() };
-  }
-}
-
-/** An answer of a login; what is no JSON holds no token. */
-function parsedOrNothing(body: Buffer, headers: ApiResponse['headers']): unknown {
-  try {
-    return parseJson(textOfBody(body, charsetOf(headers)));
-  } catch {
-    return undefined;
-  }
-}
-
-function firstParent(json: JsonObject): JsonObject | undefined {
-  const config = list((json['retriever'] ?? {}) as JsonObject, 'partition_router').flatMap((each) =>
-    list(each, 'parent_stream_configs'),
-  )[0];
-  return config && isObject(config['stream']) ? partsOf(config['stream'])[0] : undefined;
 }
 
 function secondsOf(kit: Kit, component: JsonObject, duration: string): number {

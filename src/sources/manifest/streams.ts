@@ -212,3 +212,35 @@ export function identityOf(component: JsonObject): string {
         : value,
   );
 }
+
+/** The streams that are wanted, of all that there are. */
+export function chosenStreams(
+  source: string,
+  definitions: JsonObject[],
+  wanted: { streams?: string[] | undefined; exclude?: string[] | undefined },
+): JsonObject[] {
+  const { streams, exclude = [] } = wanted;
+  const names = definitions.map(nameOf);
+  for (const name of [...(streams ?? []), ...exclude]) {
+    if (!names.includes(name))
+      throw new ConfigError(`${source} has no stream ${name}`, {
+        code: 'unknown_stream',
+        place: 'streams',
+        expected: names.join(', '),
+        found: name,
+        candidates: names,
+        next: 'name one of them',
+      });
+  }
+  const chosen = definitions.filter(
+    (json) => (streams?.includes(nameOf(json)) ?? true) && !exclude.includes(nameOf(json)),
+  );
+  if (chosen.length === 0)
+    throw new ConfigError('no stream is left to read', {
+      code: 'no_streams',
+      place: 'streams, exclude',
+      expected: 'at least one stream',
+      found: 'none',
+    });
+  return chosen;
+}
