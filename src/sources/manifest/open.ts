@@ -10,7 +10,7 @@ import type { Random } from '../../base/random.js';
 import { loadManifest, type Manifest } from './document/manifest.js';
 import { isObject, type JsonObject } from './document/read.js';
 import { connectorConfig, secretsIn, specificationOf } from './runtime/config.js';
-import type { RetrieverParts } from './runtime/retriever.js';
+import type { RetrieverParts } from './runtime/exchange.js';
 import type { Twins } from './runtime/twin.js';
 import type { ManifestSourceConfig } from './settings.js';
 import { declarativeSource, type DeclarativeSource, type GateFor, type GatesFor } from './source.js';

@@ -20,17 +20,17 @@ import { dynamicSchema } from './runtime/dynamic-schema.js';
 import { GroupLock } from './runtime/group-lock.js';
 import type { Interval } from './runtime/interval.js';
 import { fields, list, text, valuesAt, type Kit } from './runtime/kit.js';
+import { lengthOf, secondsOf } from './runtime/interval-text.js';
 import { LoginClient } from './runtime/login-client.js';
 import { PageCache } from './runtime/page-cache.js';
 import { queryPropertiesOf, requester, type Requester } from './runtime/requester.js';
-import { retriever, type RetrieverParts } from './runtime/retriever.js';
+import type { RetrieverParts } from './runtime/exchange.js';
+import { retriever } from './runtime/retriever.js';
 import { declarativeStream, unreadable, type StreamParts } from './runtime/stream.js';
 import { TokenRotation } from './runtime/token-rotation.js';
 import type { Twins } from './runtime/twin.js';
 import { replaced } from './runtime/twins.js';
 import { allStreams, chosenStreams, hasFetchedStreams, identityOf, nameOf, partsOf, staticStreams } from './streams.js';
-import { parseDuration } from './templates/date-text.js';
-import { DateTextError } from './templates/datetime.js';
 import { Templates } from './templates/template.js';
 
 export type GateFor = (limits: { facts: LimitFact[]; ceilings: Ceilings }) => Gate;
@@ -242,8 +242,9 @@ class Builder {
         Stream & { interval: Interval | undefined },
         Stream | undefined,
       ];
-      const kept = text(kit, json, json['api_retention_period'] ?? '')({});
-      const stream = first ? { ...own, first, keptSeconds: kept === '' ? undefined : secondsOf(kit, json, kept) } : own;
+      const period = text(kit, json, json['api_retention_period'] ?? '')({});
+      const kept = period === '' ? undefined : lengthOf(kit, json, 'api_retention_period');
+      const stream = first ? { ...own, first, keptSeconds: kept && secondsOf(kept) } : own;
       if (stream.interval) this.intervals.set(name, stream.interval);
       this.streams.push(stream);
       for (const part of partsOf(json)) await this.addParents(part);
@@ -361,20 +362,5 @@ class Builder {
     const made = authenticator(this.kit, component, this.loginClient.send, this.loginClient.login);
     this.authenticators.set(id, made);
     return made;
-  }
-}
-
-function secondsOf(kit: Kit, component: JsonObject, duration: string): number {
-  try {
-    const { ms, months } = parseDuration(duration);
-    return ms / 1000 + months * 30 * 86_400;
-  } catch (error) {
-    if (!(error instanceof DateTextError)) throw error;
-    throw new ConfigError('api_retention_period is no duration', {
-      code: 'bad_duration',
-      place: placeOf(kit.manifest, component),
-      expected: 'an ISO 8601 duration like P30D',
-      found: duration,
-    });
   }
 }

@@ -7,12 +7,14 @@ import type { ApiResponse } from '../../../http/client.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
 import { decoder } from './decoders.js';
+import { exchanger, type Exchanger, type RetrieverParts } from './exchange.js';
 import { fields, now, type Kit, type Scope } from './kit.js';
 import { emptyParts, type RequestParts } from './options.js';
 import { headerDict } from './answer-headers.js';
-import { paginator } from './paginator.js';
-import { extractor, selector } from './records.js';
-import { exchanger, type PageInput, type PageOutput, type Retriever, type RetrieverParts } from './retriever.js';
+import { paginator, type Paginator } from './paginator.js';
+import { extractor, selector, type Extract, type Select } from './records.js';
+import type { Requester } from './requester.js';
+import type { PageInput, PageOutput, Retriever } from './retriever.js';
 import { replaced } from './twins.js';
 
 const POLL_FIRST_MS = 1_000;
@@ -21,9 +23,25 @@ const MOST_ATTEMPTS = 3;
 const DEFAULT_TIMEOUT_MINUTES = 60;
 
 /** Where a job stands; kept in the ledger, so it holds what later requests need and no more. */
-type Step =
-  | { step: 'poll'; creation: Dict; polls: number; sinceMs: number; attempt: number }
-  | { step: 'download'; creation: Dict; polling: Dict; targets: Json[]; at: number; token: Json; attempt: number };
+type Step = Poll | Download;
+
+interface Poll {
+  step: 'poll';
+  creation: Dict;
+  polls: number;
+  sinceMs: number;
+  attempt: number;
+}
+
+interface Download {
+  step: 'download';
+  creation: Dict;
+  polling: Dict;
+  targets: Json[];
+  at: number;
+  token: Json;
+  attempt: number;
+}
 
 type Status = 'running' | 'completed' | 'failed' | 'timeout' | 'skipped';
 
@@ -34,126 +52,152 @@ export function asyncRetriever(
   schema: () => JsonObject,
   parts: RetrieverParts,
 ): Retriever {
-  const own = component;
-  const name = String(stream['name'] ?? '');
-  const decode = decoder(kit, fields(own, 'decoder'));
-  const creation = exchanger(kit, name, own['creation_requester'] as JsonObject, decode, parts);
-  const polling = exchanger(kit, name, own['polling_requester'] as JsonObject, decode, parts);
-  const targetRequest = fields(own, 'download_target_requester');
-  const targets = targetRequest && exchanger(kit, name, targetRequest, decode, parts);
-  const download = exchanger(
-    kit,
-    name,
-    own['download_requester'] as JsonObject,
-    decoder(kit, fields(own, 'download_decoder')),
-    parts,
-  );
-  const pages = paginator(kit, fields(own, 'download_paginator'));
-  const statusOf = extractor(kit, own['status_extractor'] as JsonObject, true);
-  const targetsOf = isObject(own['download_target_extractor'])
-    ? extractor(kit, own['download_target_extractor'], true)
-    : undefined;
-  const extract =
-    isObject(own['download_extractor']) &&
-    replaced(kit, own['download_extractor'])['type'] !== 'ResponseToFileExtractor'
-      ? extractor(kit, own['download_extractor'])
-      : undefined;
-  const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
-  const statuses = statusMap(own['status_mapping'] as JsonObject);
-  const timeoutMs = Number(now(kit, own, own['polling_job_timeout'] ?? DEFAULT_TIMEOUT_MINUTES)) * 60_000;
-  const scopeOf = (slice: Dict, more: Dict): Scope => ({
-    ...more,
-    stream_slice: { ...slice, extra_fields: { ...(slice['extra_fields'] as Dict | undefined), ...more } },
-  });
+  const jobs = new Jobs(kit, stream, component, schema, parts);
+  return {
+    requester: jobs.requester,
+    paginator: { first: null, pageSize: undefined, tokenOf: undefined, next: () => null, apply: () => undefined },
+    page(input) {
+      // The token is this retriever's own: it came from `step`, through the state.
+      const at = input.token as unknown as Step | null;
+      if (at === null) return jobs.create(input, 1);
+      return at.step === 'poll' ? jobs.poll(input, at) : jobs.download(input, at);
+    },
+  };
+}
 
-  const create = async (input: PageInput, attempt: number): Promise<PageOutput> => {
-    const { response, documents } = await creation.send({
+/** The jobs of one stream. */
+class Jobs {
+  private readonly name: string;
+  private readonly creation: Exchanger;
+  private readonly polling: Exchanger;
+  private readonly targets: Exchanger | undefined;
+  private readonly downloads: Exchanger;
+  private readonly pages: Paginator;
+  private readonly statusOf: Extract;
+  private readonly targetsOf: Extract | undefined;
+  private readonly extract: Extract | undefined;
+  private readonly select: Select;
+  private readonly statuses: Map<string, Status>;
+  private readonly timeoutMs: number;
+
+  constructor(
+    private readonly kit: Kit,
+    stream: JsonObject,
+    own: JsonObject,
+    schema: () => JsonObject,
+    parts: RetrieverParts,
+  ) {
+    this.name = String(stream['name'] ?? '');
+    const decode = decoder(kit, fields(own, 'decoder'));
+    const sender = (requester: JsonObject, answers = decode) => exchanger(kit, this.name, requester, answers, parts);
+    this.creation = sender(own['creation_requester'] as JsonObject);
+    this.polling = sender(own['polling_requester'] as JsonObject);
+    const targets = fields(own, 'download_target_requester');
+    this.targets = targets && sender(targets);
+    this.downloads = sender(own['download_requester'] as JsonObject, decoder(kit, fields(own, 'download_decoder')));
+    this.pages = paginator(kit, fields(own, 'download_paginator'));
+    this.statusOf = extractor(kit, own['status_extractor'] as JsonObject, true);
+    this.targetsOf = isObject(own['download_target_extractor'])
+      ? extractor(kit, own['download_target_extractor'], true)
+      : undefined;
+    this.extract =
+      isObject(own['download_extractor']) &&
+      replaced(kit, own['download_extractor'])['type'] !== 'ResponseToFileExtractor'
+        ? extractor(kit, own['download_extractor'])
+        : undefined;
+    this.select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
+    this.statuses = statusMap(own['status_mapping'] as JsonObject);
+    this.timeoutMs = Number(now(kit, own, own['polling_job_timeout'] ?? DEFAULT_TIMEOUT_MINUTES)) * 60_000;
+  }
+
+  get requester(): Requester {
+    return this.creation.requests;
+  }
+
+  async create(input: PageInput, attempt: number): Promise<PageOutput> {
+    const scope = scopeOf(input.slice, {});
+    const { response, documents } = await this.creation.send({
       ...input,
-      scope: scopeOf(input.slice, {}),
+      scope,
       isFirst: true,
       fill: (filled) => void input.fill(filled),
     });
-    const seen: RequestParts = { ...emptyParts(), ...creation.requests.parts(scopeOf(input.slice, {})) };
+    const seen: RequestParts = { ...emptyParts(), ...this.creation.requests.parts(scope) };
     return step(response, {
       step: 'poll',
       creation: { ...dictOf(documents[0], response), request: { headers: seen.headers as Dict } },
       polls: 0,
-      sinceMs: kit.clock.now(),
+      sinceMs: this.kit.clock.now(),
       attempt,
     });
-  };
+  }
 
-  const poll = async (input: PageInput, at: Extract<Step, { step: 'poll' }>): Promise<PageOutput> => {
-    await kit.clock.sleep(Math.min(POLL_LAST_MS, POLL_FIRST_MS * 1.5 ** at.polls), input.signal);
+  async poll(input: PageInput, at: Poll): Promise<PageOutput> {
+    const { clock } = this.kit;
+    await clock.sleep(Math.min(POLL_LAST_MS, POLL_FIRST_MS * 1.5 ** at.polls), input.signal);
     const scope = scopeOf(input.slice, { creation_response: at.creation });
-    const { response, documents } = await polling.send({ ...input, scope, isFirst: true, fill: () => undefined });
-    const [said] = documents.flatMap((document) => statusOf(document, scope) as unknown[]);
-    const status = statuses.get(String(said));
+    const { response, documents } = await this.polling.send({ ...input, scope, isFirst: true, fill: () => undefined });
+    const [said] = documents.flatMap((document) => this.statusOf(document, scope) as unknown[]);
+    const status = this.statuses.get(String(said));
     if (status === undefined)
       throw new FatalError('a job has a status that the manifest does not know', {
         code: 'job_status',
-        place: `stream ${name}`,
-        expected: [...statuses.keys()].join(', '),
+        place: `stream ${this.name}`,
+        expected: [...this.statuses.keys()].join(', '),
         found: String(said),
         next: 'add it to status_mapping',
       });
-    const isLate = kit.clock.now() - at.sinceMs > timeoutMs;
+    const isLate = clock.now() - at.sinceMs > this.timeoutMs;
     if (status === 'skipped') return end(response);
     if (status === 'running' && !isLate) return step(response, { ...at, polls: at.polls + 1 });
-    if (status === 'completed') {
-      const polled = dictOf(documents[0], response);
-      const more = { creation_response: at.creation, polling_response: polled };
-      const answered = targets
-        ? (
-            await targets.send({
-              ...input,
-              ticket: undefined,
-              scope: scopeOf(input.slice, more),
-              isFirst: true,
-              fill: () => undefined,
-            })
-          ).documents
-        : documents;
-      const found = targetsOf
-        ? answered.flatMap((document) => targetsOf(document, scopeOf(input.slice, more)) as unknown as Json[])
-        : [null];
-      return found.length === 0
-        ? end(response)
-        : step(response, {
-            step: 'download',
-            creation: at.creation,
-            polling: polled,
-            targets: found,
-            at: 0,
-            token: pages.first,
-            attempt: at.attempt,
-          });
-    }
+    if (status === 'completed') return this.completed(input, at, response, documents);
     if (at.attempt >= MOST_ATTEMPTS)
       throw new RetriableError('a job does not come to its end', {
         code: 'job_failed',
-        place: `stream ${name}`,
+        place: `stream ${this.name}`,
         expected: 'a completed job',
-        found: isLate ? `${String(said)} after ${Math.round(timeoutMs / 60_000)} minutes` : String(said),
+        found: isLate ? `${String(said)} after ${Math.round(this.timeoutMs / 60_000)} minutes` : String(said),
         next: 'run again later; the sync continues where it stopped',
       });
-    return create({ ...input, ticket: undefined }, at.attempt + 1);
-  };
+    return this.create({ ...input, ticket: undefined }, at.attempt + 1);
+  }
 
-  const fetch = async (input: PageInput, at: Extract<Step, { step: 'download' }>): Promise<PageOutput> => {
+  /** What a completed job made: what it names, or what it is asked for. */
+  private async completed(
+    input: PageInput,
+    at: Poll,
+    response: ApiResponse,
+    documents: unknown[],
+  ): Promise<PageOutput> {
+    const { targets, targetsOf } = this;
+    const polling = dictOf(documents[0], response);
+    const scope = scopeOf(input.slice, { creation_response: at.creation, polling_response: polling });
+    const answered = targets
+      ? (await targets.send({ ...input, ticket: undefined, scope, isFirst: true, fill: () => undefined })).documents
+      : documents;
+    // What an extractor finds in a decoded answer is JSON.
+    const found = targetsOf ? answered.flatMap((document) => targetsOf(document, scope) as unknown as Json[]) : [null];
+    if (found.length === 0) return end(response);
+    const { creation, attempt } = at;
+    const token = this.pages.first;
+    return step(response, { step: 'download', creation, polling, targets: found, at: 0, token, attempt });
+  }
+
+  async download(input: PageInput, at: Download): Promise<PageOutput> {
+    const { pages, extract } = this;
     const scope = scopeOf(input.slice, {
       creation_response: at.creation,
       polling_response: at.polling,
       download_target: at.targets[at.at] as Dict,
     });
-    const { response, documents } = await download.send({
+    const { response, documents } = await this.downloads.send({
       ...input,
       scope,
       isFirst: true,
       fill: (filled) => pages.apply(filled, at.token),
     });
     const raw = extract ? documents.flatMap((document) => extract(document, scope)) : documents;
-    const selected = select(raw.length > 0 ? [raw] : [], scope);
+    const selected = this.select(raw.length > 0 ? [raw] : [], scope);
     const token =
       documents.length === 0
         ? null
@@ -178,16 +222,13 @@ export function asyncRetriever(
       bytes: response.bytes,
       document: documents[0],
     };
-  };
+  }
+}
 
+function scopeOf(slice: Dict, more: Dict): Scope {
   return {
-    requester: creation.requests,
-    paginator: { first: null, pageSize: undefined, tokenOf: undefined, next: () => null, apply: () => undefined },
-    page(input) {
-      const at = input.token as unknown as Step | null;
-      if (at === null) return create(input, 1);
-      return at.step === 'poll' ? poll(input, at) : fetch(input, at);
-    },
+    ...more,
+    stream_slice: { ...slice, extra_fields: { ...(slice['extra_fields'] as Dict | undefined), ...more } },
   };
 }
 
@@ -195,6 +236,7 @@ function step(response: ApiResponse, next: Step): PageOutput {
   return {
     records: [],
     received: [],
+    // A step is JSON, which its interface does not say.
     next: next as unknown as Json,
     serverTimeMs: response.serverTimeMs,
     bytes: response.bytes,

@@ -11,7 +11,7 @@ import type { Dict } from '../templates/values.js';
 import { decoder } from './decoders.js';
 import { fields, text, type Kit, type Scope } from './kit.js';
 import { extractor } from './records.js';
-import { exchanger, type RetrieverParts } from './retriever.js';
+import { exchanger, type RetrieverParts } from './exchange.js';
 
 /** The field that tells where a record's file is, as in the Airbyte protocol. */
 export const FILE_REFERENCE = 'file_reference';

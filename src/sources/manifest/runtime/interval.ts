@@ -2,17 +2,15 @@
  * The time filter of a stream: its bounds, its windows, and where a record lies on it. Seconds since the epoch
  * throughout.
  */
-import { ConfigError } from '../../../base/errors.js';
 import type { DataRecord } from '../../../base/catalog.js';
 import { placeOf } from '../document/manifest.js';
-import { isObject, type Json, type JsonObject } from '../document/read.js';
-import { formatWith, parseDuration, parseWith, parseIsoUtc } from '../templates/date-text.js';
-import { DateTextError, PyDate } from '../templates/datetime.js';
+import type { JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
 import { fields, text, valueAt, type Kit } from './kit.js';
+import { boundOf, lengthOf, readerOf, secondsOf, writerOf } from './interval-text.js';
 import { injection, type RequestParts } from './options.js';
 import { replaced } from './twins.js';
-import { clampingOf, precisionOf, stepFrom } from './windows.js';
+import { clampingOf, precisionOf, stepFrom, type Clamping } from './windows.js';
 
 export interface Interval {
   field: string;
@@ -52,8 +50,6 @@ export interface Window {
   last: boolean;
 }
 
-const ISO_FORMAT = '%Y-%m-%dT%H:%M:%S.%f%z';
-
 /** `isReport`: the API answers for the window, and its rows do not tell where in it they lie. */
 export function interval(
   kit: Kit,
@@ -66,92 +62,35 @@ export function interval(
   if (own['type'] !== 'DatetimeBasedCursor') return undefined;
   const field = text(kit, own, own['cursor_field'])({});
   const format = text(kit, own, own['datetime_format'])({});
-  const formats = [
-    ...(Array.isArray(own['cursor_datetime_formats']) ? own['cursor_datetime_formats'].map(String) : []),
-    format,
-  ];
-  const delta = (name: string) => {
-    const value = own[name];
-    if (typeof value !== 'string' || value === '') return undefined;
-    const rendered = text(kit, own, value)({});
-    try {
-      return parseDuration(rendered);
-    } catch (error) {
-      if (!(error instanceof DateTextError)) throw error;
-      throw new ConfigError(`${name} is no duration`, {
-        code: 'bad_duration',
-        place: placeOf(kit.manifest, own),
-        expected: 'an ISO 8601 duration like P30D',
-        found: rendered,
-        next: 'check the value in the configuration',
-      });
-    }
-  };
-  /** In seconds, a month as 30 days: where a length is needed and no date. */
-  const duration = (name: string) => {
-    const found = delta(name);
-    return found && found.ms / 1000 + found.months * 30 * 86_400;
-  };
-  const bound = (value: Json | undefined, name: string): number | undefined =>
-    value === undefined ? undefined : boundOf(kit, own, value, format, name);
   const startOption = injection(kit, fields(own, 'start_time_option'));
   const endOption = injection(kit, fields(own, 'end_time_option'));
   const startName = String(own['partition_field_start'] ?? 'start_time');
   const endName = String(own['partition_field_end'] ?? 'end_time');
   const used = JSON.stringify(requests);
   const path = field.split(/[./]/);
-  const granularity = duration('cursor_granularity');
-  const step = delta('step');
+  const write = writerOf(format);
+  const read = readerOf([
+    ...(Array.isArray(own['cursor_datetime_formats']) ? own['cursor_datetime_formats'].map(String) : []),
+    format,
+  ]);
+  const step = lengthOf(kit, own, 'step');
+  const lookback = lengthOf(kit, own, 'lookback_window');
   const clamping = clampingOf(fields(own, 'clamping'));
-  // Dates that tell times more finely than the granularity would leave a hole before each window.
-  const hasHoles = step !== undefined && granularity !== undefined && granularity > precisionOf(format);
-  if (hasHoles)
-    kit.notes.add(
-      `${placeOf(kit.manifest, own)}: cursor_granularity ${String(own['cursor_granularity'])} is coarser than the dates that are sent; windows are asked for without the holes that this leaves`,
-    );
-  const unitSeconds = Math.max(1, Math.round(hasHoles ? precisionOf(format) : (granularity ?? 1)));
-  const write = (seconds: number) => formatWith(PyDate.ofEpoch(Math.floor(seconds * 1000 + 1e-6)), format);
-  const read = (value: unknown): number => {
-    if (typeof value !== 'string' && typeof value !== 'number') return Number.NaN;
-    for (const each of formats) {
-      try {
-        return Math.floor(parseWith(value, each).epochMs / 1000);
-      } catch (error) {
-        if (!(error instanceof DateTextError)) throw error;
-      }
-    }
-    const parsed = typeof value === 'string' ? Date.parse(value) : Number.NaN;
-    return Math.floor(parsed / 1000);
-  };
-  // Below a minute the bound itself is asked for: an API that excludes it would lose what lies on it, one that includes
-  // it says it twice. A report is another one for another window.
-  const isExact = granularity !== undefined && !hasHoles && (granularity >= 60 || isReport);
-  const gap = isExact ? granularity : 0;
+  const { unitSeconds, gap } = unitOf(kit, own, format, isReport);
   const ends = ({ from, to }: Window) => ({
     start: write(clamping ? clamping.floor(from) : from),
     end: write(Math.max(from, to - gap)),
   });
-  const start = () => bound(own['start_datetime'], 'start_datetime') ?? 0;
-  const end = (now = kit.clock.now() / 1000) => bound(own['end_datetime'], 'end_datetime') ?? now;
-  const begin = () => (clamping ? clamping.ceil(start()) : start());
-  const limit = (now?: number) => {
-    if (clamping) return clamping.floor(end(now));
-    const at = Math.floor(end(now));
-    return isExact ? Math.floor(at / gap) * gap + gap : at;
-  };
   return {
     field,
     unitSeconds,
-    stepSeconds: duration('step'),
-    lookbackSeconds: duration('lookback_window') ?? 0,
+    stepSeconds: step && secondsOf(step),
+    lookbackSeconds: lookback ? secondsOf(lookback) : 0,
     hasStart: startOption !== undefined || used.includes(startName),
     hasEnd: endOption !== undefined || used.includes(endName),
     clientSide: own['is_client_side_incremental'] === true,
     isFeed: own['is_data_feed'] === true,
-    start,
-    end,
-    begin,
-    limit,
+    ...wholeOf(kit, own, format, clamping, gap),
     nextBound(from, to) {
       if (!step) return to;
       const next = stepFrom(from, step);
@@ -174,40 +113,40 @@ export function interval(
   };
 }
 
-function boundOf(kit: Kit, own: JsonObject, value: Json, format: string, name: string): number {
-  const component = isObject(value) ? value : own;
-  const source = isObject(value) ? value['datetime'] : value;
-  const ownFormat =
-    isObject(value) && typeof value['datetime_format'] === 'string' && value['datetime_format'] !== ''
-      ? text(kit, component, value['datetime_format'])({})
-      : format;
-  const parse = (template: Json | undefined): number => {
-    const rendered = text(kit, component, template)({});
-    for (const each of [ownFormat, ISO_FORMAT]) {
-      try {
-        return parseWith(rendered, each).epochMs / 1000;
-      } catch (error) {
-        if (!(error instanceof DateTextError)) throw error;
-      }
-    }
-    try {
-      return parseIsoUtc(rendered).epochMs / 1000;
-    } catch {
-      throw new ConfigError(`${name} is no date`, {
-        code: 'bad_date',
-        place: placeOf(kit.manifest, component),
-        expected: `a date as ${ownFormat}`,
-        found: rendered.slice(0, 60) || 'nothing',
-        next: 'correct the date in the configuration',
-      });
-    }
+/** The least difference of two bounds, and what lies between the end of one window and the beginning of the next. */
+function unitOf(kit: Kit, own: JsonObject, format: string, isReport: boolean): { unitSeconds: number; gap: number } {
+  const length = lengthOf(kit, own, 'cursor_granularity');
+  const granularity = length && secondsOf(length);
+  // Dates that tell times more finely than the granularity would leave a hole before each window.
+  const hasHoles =
+    lengthOf(kit, own, 'step') !== undefined && granularity !== undefined && granularity > precisionOf(format);
+  if (hasHoles)
+    kit.notes.add(
+      `${placeOf(kit.manifest, own)}: cursor_granularity ${String(own['cursor_granularity'])} is coarser than the dates that are sent; windows are asked for without the holes that this leaves`,
+    );
+  const unitSeconds = Math.max(1, Math.round(hasHoles ? precisionOf(format) : (granularity ?? 1)));
+  // Below a minute the bound itself is asked for: an API that excludes it would lose what lies on it, one that includes
+  // it says it twice. A report is another one for another window.
+  const isExact = granularity !== undefined && !hasHoles && (granularity >= 60 || isReport);
+  return { unitSeconds, gap: isExact ? granularity : 0 };
+}
+
+/** What is declared, and what of it the windows cover. */
+function wholeOf(
+  kit: Kit,
+  own: JsonObject,
+  format: string,
+  clamping: Clamping | undefined,
+  gap: number,
+): Pick<Interval, 'start' | 'end' | 'begin' | 'limit'> {
+  const bound = (name: string) => (own[name] === undefined ? undefined : boundOf(kit, own, own[name], format, name));
+  const start = () => bound('start_datetime') ?? 0;
+  const end = (now = kit.clock.now() / 1000) => bound('end_datetime') ?? now;
+  const begin = () => (clamping ? clamping.ceil(start()) : start());
+  const limit = (now?: number) => {
+    if (clamping) return clamping.floor(end(now));
+    const at = Math.floor(end(now));
+    return gap > 0 ? Math.floor(at / gap) * gap + gap : at;
   };
-  let seconds = parse(source);
-  if (isObject(value)) {
-    if (value['min_datetime'] !== undefined && value['min_datetime'] !== '')
-      seconds = Math.max(seconds, parse(value['min_datetime']));
-    if (value['max_datetime'] !== undefined && value['max_datetime'] !== '')
-      seconds = Math.min(seconds, parse(value['max_datetime']));
-  }
-  return seconds;
+  return { start, end, begin, limit };
 }

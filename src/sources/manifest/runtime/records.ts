@@ -70,7 +70,7 @@ function listMissing(kit: Kit, component: JsonObject | undefined): (document: un
   };
 }
 
-type Extract = (document: unknown, scope: Scope) => DataRecord[];
+export type Extract = (document: unknown, scope: Scope) => DataRecord[];
 
 /** `plain`: what is found counts whatever it is, a status or an address. */
 export function extractor(kit: Kit, component: JsonObject, plain = false): Extract {

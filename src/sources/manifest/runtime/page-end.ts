@@ -1,0 +1,62 @@
+/** Where the pages of a stream end: why one without rows is believed, or is not. */
+import { CursorGoneError, FatalError } from '../../../base/errors.js';
+import type { Evidence } from '../../../base/evidence.js';
+import type { Sent } from './exchange.js';
+import type { Selected } from './records.js';
+
+/** The code of an ignored error past the first page. */
+export const IGNORED_MIDWAY = 'ignored_midway';
+
+/**
+ * Why a page without rows is believed. Amid a walk an ignored error, or an answer without its list, is no end: the walk
+ * begins anew, or says what came. On the first page it may mean that there is nothing, which is weak.
+ */
+export function endOf(
+  { response, documents, isIgnored }: Sent,
+  selected: Selected,
+  isFirst: boolean,
+  place: string,
+): Evidence | undefined {
+  if (isIgnored) {
+    if (isFirst) return { kind: 'ignored' };
+    throw new CursorGoneError('an error that the connector ignores came amid its pages', {
+      code: IGNORED_MIDWAY,
+      place,
+      expected: 'the next page, or the end',
+      found: `status ${response.status}`,
+      next: 'run again; if it stays, the connector ignores an error that is one',
+    });
+  }
+  if (!selected.isMissing) return undefined;
+  const [document] = documents;
+  const detail = {
+    place,
+    expected: 'the list of records that the connector reads',
+    found: JSON.stringify(document, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))?.slice(
+      0,
+      160,
+    ),
+  };
+  if (saysError(document))
+    throw new FatalError(`the API answered with an error and status ${response.status}`, {
+      ...detail,
+      code: 'error_envelope',
+      next: 'run again later; if it stays, look at the answer',
+    });
+  if (isFirst) return { kind: 'stated', doubt: 'path' };
+  throw new FatalError('a page of the API does not hold its list of records', {
+    ...detail,
+    code: 'record_path_missing',
+    next: 'run again; if it stays, check the record selector of the manifest',
+  });
+}
+
+const ERROR_FIELDS = ['error', 'errors', 'fault', 'exception'];
+
+function saysError(document: unknown): boolean {
+  if (typeof document !== 'object' || document === null) return false;
+  return ERROR_FIELDS.some((field) => {
+    const value = (document as Record<string, unknown>)[field];
+    return typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : Boolean(value);
+  });
+}
