@@ -38,6 +38,7 @@ const MAY = {
   'destinations/postgres': ['destinations', 'postgres'],
   'destinations/ndjson': ['destinations'],
   'destinations/airbyte': ['destinations'],
+  'destinations/singer': ['destinations'],
   config: ['destinations', 'destinations/registry'],
   engine: ['sources', 'destinations', 'ledger'],
   connections: [
@@ -70,6 +71,7 @@ const MAY = {
     'sources/manifest',
     'destinations/registry',
     'destinations/airbyte',
+    'destinations/singer',
     'engine',
     'connections',
     'config',

@@ -216,6 +216,24 @@ export function buildProgram(): Command {
     .option('--out <folder>', 'where to write')
     .action(run(() => import('./commands/airbyte.js'), 'build'));
 
+  program
+    .command('singer')
+    .argument(
+      '[connector]',
+      'its name, or its module such as ./my-source.ts (default: "connector" of the configuration)',
+    )
+    .description('run a connector as a Singer tap: messages on stdout for any target; SIGTERM pauses')
+    .option('-c, --config <file>', "the connector's configuration (JSON or YAML)")
+    .option('--manifest <file>', 'read by this Airbyte manifest')
+    .option('--components <file>', 'twins of its Python classes')
+    .option('--base-url <url>', 'where the API is (a proxy, a testbed)')
+    .option('-d, --discover', 'print the catalog')
+    .option('--catalog <file>', 'streams and properties to read (default: all)')
+    .option('-p, --properties <file>', 'the same, as older tools call it')
+    .option('-s, --state <file>', 'the last state')
+    .option('--accept-deletions <streams>', 'believe that rows of these streams are gone', list)
+    .action(run(() => import('./commands/singer.js')));
+
   const coordinated = (command: Command): Command =>
     command
       .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')

@@ -4,3 +4,4 @@ export { newRunId, openDestination, openSource, type OpenedSource } from '../con
 export { CONNECTORS } from '../sources/registry.js';
 export { DESTINATIONS, destinationOfText, toHelp } from '../destinations/registry.js';
 export { describeConnectors, describeDestinations } from '../connections/describe.js';
+export { readConfigFile } from '../config/connector-file.js';

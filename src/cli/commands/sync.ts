@@ -10,9 +10,10 @@ import {
 } from '../../wiring/compose.js';
 import { EXIT, messageOf } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
-import type { Progress, RunEvent, RunOutcome, RunSummary, Wait } from '../../engine/report/events.js';
+import type { Progress, RunEvent, RunSummary, Wait } from '../../engine/report/events.js';
 import { runSync } from '../../engine/run/sync.js';
 import { rateLimitedStatus } from '../../sources/manifest/airbyte/stream-status.js';
+import { EXIT_OF } from '../exit-codes.js';
 import { onStop } from '../signals.js';
 import { metricsText, writeMetrics } from '../metrics.js';
 import { json, note, out } from '../terminal/output.js';
@@ -28,12 +29,6 @@ interface SyncFlags extends ConnectionFlags {
   planner?: 'adaptive' | 'uniform';
 }
 
-const EXIT_OF: Record<RunOutcome, number> = {
-  complete: EXIT.complete,
-  failed: EXIT.failed,
-  partial: EXIT.partial,
-  paused: EXIT.paused,
-};
 /** How often `--json` tells where the run stands. */
 const PROGRESS_MS = 1_000;
 
