@@ -31,6 +31,7 @@ const MAY = {
     'sources/manifest/document',
     'sources/manifest/templates',
   ],
+  'sources/manifest/library': ['sources', 'http', 'sources/manifest', 'sources/manifest/*'],
   'sources/manifest/tools': ['sources/manifest', 'sources/manifest/*'],
   'sources/manifest/twins': ['sources', 'sources/manifest/document', 'sources/manifest/runtime'],
   destinations: [],

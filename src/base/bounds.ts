@@ -85,6 +85,12 @@ export const LIMITS = {
   responseBytes: 64 * 1024 * 1024,
   /** Text of a manifest, in characters. */
   manifestBytes: 8_000_000,
+  /** Fetched definitions: three times what Airbyte publishes, with the files that go with one. */
+  fetchedConnectors: 2_000,
+  fetchedFiles: 500,
+  fetchedBytes: 512 * 1024 * 1024,
+  /** Fetching all of them, at one slow request after the other. */
+  fetchMs: 1_800_000,
   /** Components of a manifest once its references are resolved: ten times what the largest of Airbyte's has. */
   manifestNodes: 300_000,
   /** Streams that a configuration or an API may make of one template. */

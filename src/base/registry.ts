@@ -48,6 +48,7 @@ export function isModulePath(text: string): boolean {
 export class Registry<T extends Named> {
   private readonly known = new Map<string, T>();
   private readonly loaded = new Map<string, Promise<T>>();
+  private more: () => readonly T[] = () => [];
 
   constructor(private readonly options: RegistryOptions<T>) {
     for (const each of options.builtIn) this.add(each);
@@ -73,17 +74,28 @@ export class Registry<T extends Named> {
     this.known.set(one.name, one);
   }
 
+  /** Those that come with Headrace. */
   list(): T[] {
     return [...this.known.values()];
   }
 
+  /** Where more are looked for, each time that a name is: what the user has put into the data folder. */
+  extend(more: () => readonly T[]): void {
+    this.more = more;
+  }
+
+  /** Those of `extend`, but for names that are taken. */
+  added(): T[] {
+    return this.more().filter(({ name }) => !this.known.has(name));
+  }
+
   find(name: string): T | undefined {
-    return this.known.get(name);
+    return this.known.get(name) ?? this.more().find((each) => each.name === name);
   }
 
   /** Where a name that is not registered leads: undefined, to nothing. `folder`: of the file that writes it. */
   locate(name: string, folder: string): OwnModule | undefined {
-    if (this.known.has(name)) return undefined;
+    if (this.find(name)) return undefined;
     if (isModulePath(name)) return { at: path.resolve(folder, name), name };
     const prefix = `headrace-${this.options.kind}-`;
     const own = name.startsWith(prefix) ? name : `${prefix}${name}`;
@@ -113,7 +125,7 @@ export class Registry<T extends Named> {
 
   /** What is registered under a name, or what a module exports. Runs the module's code. */
   async get(name: string, module: OwnModule | undefined): Promise<T> {
-    const found = module ? await this.load(module) : this.known.get(name);
+    const found = module ? await this.load(module) : this.find(name);
     if (found) return found;
     throw this.unknown(name);
   }
@@ -127,7 +139,7 @@ export class Registry<T extends Named> {
         place,
         expected: [...this.known.keys()].join(', '),
         found: name.slice(0, 80),
-        candidates: this.known.keys(),
+        candidates: this.names(),
         next: `one of your own is named in headrace.yaml, not through the API`,
       });
     return new ConfigError(`unknown ${word} ${name}`, {
@@ -135,11 +147,15 @@ export class Registry<T extends Named> {
       place,
       expected: this.expectation(),
       found: name,
-      candidates: this.known.keys(),
+      candidates: this.names(),
       next: NAME.test(name)
         ? `correct the name, or npm install headrace-${kind}-${name}`
         : 'correct the name; paths begin with ./',
     });
+  }
+
+  private names(): string[] {
+    return [...this.list(), ...this.more()].map(({ name }) => name);
   }
 
   private load(module: OwnModule): Promise<T> {

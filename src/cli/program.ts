@@ -82,6 +82,7 @@ export function buildProgram(): Command {
     .description('write headrace.yaml, or a connector to begin with')
     .option('--template <what>', 'write a connector of your own with its test instead: source')
     .option('-f, --file <file>', 'where to write', 'headrace.yaml')
+    .option('--data-dir <folder>', 'folder with fetched manifests (default: .headrace)')
     .option('-y, --yes', 'take the defaults, ask nothing')
     .option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER')
     .action(run(() => import('./commands/init.js')));
@@ -180,7 +181,13 @@ export function buildProgram(): Command {
   program
     .command('connectors')
     .argument('[folder]', 'with manifests')
-    .description('what runs: native connectors, and manifests whole or in part')
+    .description('what runs: native connectors, fetched ones, and manifests of a folder, whole or in part')
+    .option(
+      '--fetch <folder or URL>',
+      "bring manifests of Airbyte's layout into the data folder; they go by their names from then on",
+    )
+    .option('-c, --config <file>', 'configuration file, which names the data folder')
+    .option('--data-dir <folder>', 'folder that they are fetched into (default: .headrace)')
     .option('--components <file>', 'twins of Python classes')
     .option('--destinations', 'list destinations instead')
     .option('--json', 'one a line')

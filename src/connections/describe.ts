@@ -25,10 +25,13 @@ export interface Description {
   dialect: string | null;
 }
 
-/** Connectors that come with Headrace, and those of packages that are installed as seen from a folder. */
+/**
+ * Connectors that come with Headrace, those whose definitions were fetched, and those of packages that are installed as
+ * seen from a folder.
+ */
 export async function describeConnectors(folder?: string): Promise<Description[]> {
   return [
-    ...CONNECTORS.list().map((connector) => describeConnector(connector, true)),
+    ...[...CONNECTORS.list(), ...CONNECTORS.added()].map((connector) => describeConnector(connector, true)),
     ...(await ownOf(CONNECTORS, folder)).map((connector) => describeConnector(connector, false)),
   ];
 }

@@ -80,6 +80,7 @@ export async function resolveConnection(
   flags: ConnectionFlags,
   env: Env,
 ): Promise<ConnectionConfig> {
+  knowFetched(flags, env);
   if (flags.manifest !== undefined) return fromDefinition(name, flags.manifest, flags, env);
   const connector = name !== undefined && leadsToConnector(name) ? name : undefined;
   const loaded = fileOf(flags, env, connector === undefined ? (name ?? '') : undefined);
@@ -94,12 +95,28 @@ export async function resolveConnection(
         place: loaded.file,
         expected: names.join(', ') || 'at least one connection',
         found: name ?? 'no name',
-        candidates: [...names, ...CONNECTORS.list().map((known) => known.name)],
+        candidates: [...names, ...connectorNames()],
         next: 'name one of them',
       });
     }
   }
   return fromEnvironment(connector!, flags, env, dataDirOf(flags, env, loaded));
+}
+
+/**
+ * Connectors whose definitions were fetched into the data folder go by their names from here on. Tells which folder that
+ * is; a file that is faulty is told of when it is read for its connections.
+ */
+export function knowFetched(flags: Pick<ConnectionFlags, 'config' | 'dataDir'>, env: Env): { dataDir: string } {
+  let loaded: LoadedConfig | undefined;
+  try {
+    loaded = loadConfig(flags.config ?? env['HEADRACE_CONFIG'] ?? DEFAULT_FILE, env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+  }
+  const dataDir = dataDirOf(flags, env, loaded);
+  CONNECTORS.extend(() => CONNECTORS.list().flatMap((connector) => connector.fetched?.(dataDir) ?? []));
+  return { dataDir };
 }
 
 /** A connector by its name, or by a module or a package as seen from here. */
@@ -121,11 +138,13 @@ function fileOf(flags: ConnectionFlags, env: Env, wanted: string | undefined): L
       place: path.resolve(DEFAULT_FILE),
       expected: CONNECTORS.expectation(),
       found: wanted,
-      candidates: CONNECTORS.list().map((known) => known.name),
-      next: 'run headrace init, or name a file with --config',
+      candidates: connectorNames(),
+      next: 'run headrace init, name a file with --config, or fetch manifests with headrace connectors --fetch',
     });
   }
 }
+
+const connectorNames = () => [...CONNECTORS.list(), ...CONNECTORS.added()].map(({ name }) => name);
 
 function fromFile(chosen: string, loaded: LoadedConfig, flags: ConnectionFlags, env: Env): Promise<ConnectionConfig> {
   const { source, destination } = loaded.config.connections[chosen]!;
@@ -152,18 +171,20 @@ async function fromEnvironment(
 ): Promise<ConnectionConfig> {
   const folder = process.cwd();
   const known = await CONNECTORS.get(connector, CONNECTORS.locate(connector, folder));
+  const given = flags.sourceConfig === undefined ? {} : readConfigFile(flags.sourceConfig);
   const source: Record<string, unknown> = {
     connector,
-    ...(flags.sourceConfig === undefined ? {} : readConfigFile(flags.sourceConfig)),
+    ...(known.configIn === undefined ? given : { [known.configIn]: given }),
+    ...definitionFlags(flags, known),
   };
   for (const [setting, variable] of Object.entries(known.environment)) {
     if (env[variable]) source[setting] = env[variable];
     else if (source[setting] === undefined && known.schema.shape[setting]?.safeParse(undefined).success === false)
       throw variableMissing(known, setting, variable);
   }
-  return finish(
+  const connection = await finish(
     {
-      name: isModulePath(connector) ? known.name : connector,
+      name: isModulePath(connector) || known.configIn !== undefined ? known.name.replaceAll('-', '_') : connector,
       source,
       destination: { type: DEFAULT_DESTINATION, mode: 'upsert' },
       base: [],
@@ -173,6 +194,17 @@ async function fromEnvironment(
     },
     flags,
   );
+  return known.configIn === undefined ? connection : { ...connection, sourceConfigFile: flags.sourceConfig };
+}
+
+/** Flags that only a connector which is read by a definition takes. */
+function definitionFlags(flags: ConnectionFlags, { places }: Connector): Record<string, string> {
+  const given: Record<string, string> = {};
+  for (const setting of ['components', 'files'] as const) {
+    const value = flags[setting];
+    if (value !== undefined && places[setting] !== undefined) given[setting] = value;
+  }
+  return given;
 }
 
 function variableMissing({ schema }: Connector, setting: string, variable: string): ConfigError {
@@ -199,8 +231,7 @@ async function fromDefinition(
     [setting]: file,
     [config]: flags.sourceConfig === undefined ? {} : readConfigFile(flags.sourceConfig),
   };
-  if (flags.components !== undefined) source['components'] = flags.components;
-  if (flags.files !== undefined) source['files'] = flags.files;
+  Object.assign(source, definitionFlags(flags, known));
   const connection = await finish(
     {
       name: name ?? nameOf(file),

@@ -2,7 +2,7 @@
 import { loadConfig, type LoadedConfig } from '../config/load.js';
 import { DEFAULT_FILE } from '../config/load.js';
 import { ConnectionStore } from '../connections/connection-store.js';
-import { dataDirOf, type ConnectionFlags } from '../connections/resolve.js';
+import { dataDirOf, knowFetched, type ConnectionFlags } from '../connections/resolve.js';
 import { SecretBox } from '../connections/secrets.js';
 import { ConfigError } from '../base/errors.js';
 import { targetFromUrl, type PostgresTarget } from '../postgres/connect.js';
@@ -45,6 +45,7 @@ export function readFile(flags: CoordinationFlags, env: NodeJS.ProcessEnv): Load
 /** Precedence: flag, environment, file, the embedded database of the data folder. */
 export async function openCoordination(flags: CoordinationFlags, env: NodeJS.ProcessEnv): Promise<Coordination> {
   const loaded = readFile(flags, env);
+  knowFetched(flags, env);
   const url = flags.database ?? env['DATABASE_URL'] ?? loaded?.config.database;
   const box = SecretBox.from(env['HEADRACE_SECRET_KEY']);
   const server = url === undefined ? await EmbeddedServer.open(dataDirOf(flags, env, loaded)) : undefined;

@@ -87,6 +87,24 @@ export interface Surveyed {
   missing: { stream: string; problems: string[] }[];
 }
 
+/** What fetching definitions needs. */
+export interface FetchParts {
+  clock: Clock;
+  signal: AbortSignal;
+  /** Told what happens, a line each. */
+  tell: (line: string) => void;
+}
+
+/** What came of it. */
+export interface FetchResult {
+  /** What is in the data folder now that was fetched. */
+  stored: Surveyed[];
+  /** What could not be fetched, and why. */
+  refused: { name: string; reason: string }[];
+  /** Folders of connectors that have no definition. */
+  without: string[];
+}
+
 /** All that is known of a connector before it is opened. */
 export interface Connector<Settings extends SourceSettings = SourceSettings> {
   /** As `connector:` names it. */
@@ -117,6 +135,16 @@ export interface Connector<Settings extends SourceSettings = SourceSettings> {
   definition?: { setting: string; config: string; nameOf: (file: string) => string } | undefined;
   /** Which definitions in a folder it can read, and how far. */
   survey?(folder: string, options: { code?: string | undefined }): Promise<Surveyed[]>;
+  /** Connectors of the definitions that were fetched into the data folder. Cheap: no definition is read for it. */
+  fetched?(dataDir: string): Connector[];
+  /** Fetches definitions of a folder or an address into the data folder. One that is faulty stops no other. */
+  fetch?(from: string, dataDir: string, parts: FetchParts): Promise<FetchResult>;
+  /** The setting that holds the connector's own configuration, where that is not the settings themselves. */
+  configIn?: string | undefined;
+  /** How far a fetched definition runs, by what was found when it was fetched where that still holds. */
+  surveyed?(options: { code?: string | undefined }): Promise<Surveyed>;
+  /** Settings that a new headrace.yaml begins with; secrets by reference, as `${ENV}`. */
+  start?(): Record<string, unknown>;
   /** The usual limits of the API. */
   limits(settings: Settings): LimitFact[];
   /** Name of the app whose limit it shares. Default: the connector's. */

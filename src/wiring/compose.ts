@@ -1,5 +1,11 @@
 /** What commands and programs open: a connection, its source and its destination. */
-export { dataDirOf, resolveConnection, type ConnectionConfig, type ConnectionFlags } from '../connections/resolve.js';
+export {
+  dataDirOf,
+  knowFetched,
+  resolveConnection,
+  type ConnectionConfig,
+  type ConnectionFlags,
+} from '../connections/resolve.js';
 export { newRunId, openDestination, openSource, type OpenedSource } from '../connections/open.js';
 export { CONNECTORS } from '../sources/registry.js';
 export { DESTINATIONS, destinationOfText, toHelp } from '../destinations/registry.js';

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse as parseYaml, stringify } from 'yaml';
 import type { z } from 'zod';
-import { CONNECTORS, DESTINATIONS, destinationOfText } from '../../wiring/compose.js';
+import { CONNECTORS, DESTINATIONS, destinationOfText, knowFetched } from '../../wiring/compose.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
 import { schemaFault } from '../../base/schema-fault.js';
 import { connectionName } from '../../config/schema.js';
@@ -14,6 +14,7 @@ interface Flags {
   yes?: boolean;
   to?: string;
   template?: string;
+  dataDir?: string;
 }
 
 interface Answers {
@@ -35,12 +36,13 @@ export async function command([given]: (string | undefined)[], flags: Flags): Pr
       found: 'none',
       next: 'add --yes to take the defaults',
     });
+  knowFetched({ dataDir: flags.dataDir }, process.env);
   const named = given ?? CONNECTORS.list()[0]!.name;
   const connector = await CONNECTORS.get(named, CONNECTORS.locate(named, process.cwd()));
   const answers = interactive
     ? await ask(connector, flags.to).catch(nothingOnInterrupt)
     : {
-        name: connector.name,
+        name: connectionNameOf(connector),
         settings: {},
         destination: await destinationOf(flags.to ?? DESTINATIONS.list()[0]!.start),
       };
@@ -49,18 +51,33 @@ export async function command([given]: (string | undefined)[], flags: Flags): Pr
     return EXIT.interrupted;
   }
   const references = referencesOf(connector);
-  const source = { connector: named, ...references, ...answers.settings };
-  const config = { version: 1, connections: { [answers.name]: { source, destination: answers.destination } } };
+  const source = { connector: named, ...references, ...connector.start?.(), ...answers.settings };
+  const config = {
+    version: 1,
+    ...(flags.dataDir === undefined ? {} : { data_dir: flags.dataDir }),
+    connections: { [answers.name]: { source, destination: answers.destination } },
+  };
   writeFileSync(
     flags.file,
     `# Reference: docs/reference/configuration.md. Secrets come from the environment.\n${stringify(config)}`,
     { flag: 'wx' },
   );
-  const exports = Object.values(references).map((text) => `export ${text.slice(2, -1)}=…, `);
+  const exports = variablesIn(source).map((variable) => `export ${variable}=…, `);
   note(
     `Wrote ${flags.file}. Next: ${exports.join('')}run headrace check ${answers.name}, then headrace sync ${answers.name}`,
   );
   return EXIT.complete;
+}
+
+/** What a connection to it may be called: names of connectors may begin with a digit. */
+function connectionNameOf({ name, configIn }: Connector): string {
+  return configIn === undefined || connectionName.safeParse(name).success ? name : `c_${name}`.slice(0, 40);
+}
+
+/** Variables of the environment that settings refer to, each once. */
+function variablesIn(settings: unknown): string[] {
+  const found = [...JSON.stringify(settings).matchAll(/"\$\{([A-Z0-9_]+)\}"/g)].map(([, variable]) => variable!);
+  return [...new Set(found)];
 }
 
 /** Secrets and other settings without which it does not run go by reference, or have to be filled in. */
@@ -83,7 +100,7 @@ async function ask(connector: Connector, to: string | undefined): Promise<Answer
   const { input, select } = await import('@inquirer/prompts');
   const name = await input({
     message: 'Name of the connection',
-    default: connector.name,
+    default: connectionNameOf(connector),
     validate: (text) => connectionName.safeParse(text).success || 'a-z, 0-9, _ and -, beginning with a letter',
   });
   const kind =

@@ -1,6 +1,7 @@
 /** What Headrace knows of connectors that a manifest describes, before the manifest is read. Its code is loaded late. */
 import path from 'node:path';
 import type { Connector } from '../connector.js';
+import { fetchedConnectors } from './library/library.js';
 import { manifestSourceSchema, type ManifestSourceConfig } from './settings.js';
 
 export const manifestConnector: Connector<ManifestSourceConfig> = {
@@ -19,6 +20,8 @@ export const manifestConnector: Connector<ManifestSourceConfig> = {
     nameOf: (file) => connectorOf(file).replaceAll(/[^a-z0-9_-]/g, '_') || 'source',
   },
   survey: async (folder, { code }) => (await import('./tools/survey.js')).surveyManifests(folder, code),
+  fetched: (dataDir) => fetchedConnectors(dataDir, manifestConnector),
+  fetch: async (from, dataDir, parts) => (await import('./library/fetch.js')).fetchManifests(from, dataDir, parts),
   limits: () => [],
   app: ({ manifest }) => connectorOf(manifest),
   secretTexts: async (settings) => (await import('./open.js')).secretTexts(settings),

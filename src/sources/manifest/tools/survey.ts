@@ -12,10 +12,16 @@ import { coverageOf } from './coverage.js';
 /** `code`: a module with twins. */
 export async function surveyManifests(folder: string, code: string | undefined): Promise<Surveyed[]> {
   const twins = code === undefined ? TWINS : { ...TWINS, ...(await loadTwins(code)) };
-  return manifestsIn(folder).map((file) => surveyed(file, twins));
+  return manifestsIn(folder).map((file) => surveyManifest(file, twins));
 }
 
-function surveyed(file: string, twins: Twins): Surveyed {
+/** How far the manifest in one file runs. */
+export async function surveyWith(file: string, code: string | undefined): Promise<Surveyed> {
+  return surveyManifest(file, code === undefined ? TWINS : { ...TWINS, ...(await loadTwins(code)) });
+}
+
+/** How far one runs. A faulty one does not, and the reason says why. */
+export function surveyManifest(file: string, twins: Twins): Surveyed {
   try {
     const manifest = loadManifest(file);
     const coverage = coverageOf(manifest, twins);
