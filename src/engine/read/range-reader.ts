@@ -15,11 +15,12 @@ import {
 } from '../../ledger/ledger.js';
 import type { Evidence } from '../../base/evidence.js';
 import { Planner, type RangeRequest } from '../../ledger/planner.js';
-import type { DataRecord } from '../../base/catalog.js';
 import type { Page, Stream } from '../../sources/contract.js';
-import { encodeRange, rangeKey, type StreamMeta } from '../../ledger/checkpoint.js';
+import type { StreamMeta } from '../../ledger/checkpoint.js';
 import { NumberedWalk } from './numbered-walk.js';
 import { chooseBatch } from './batch-choice.js';
+import { NewRows } from './new-rows.js';
+import { StoredLedger } from './stored-ledger.js';
 import { WalkMemory } from './walk-memory.js';
 import { axisOf, silenceOf, type Axis } from './axes.js';
 import { chainsFor, isOnlyAdded, keyOf, type RunContext } from './context.js';
@@ -55,13 +56,13 @@ export class RangeReader extends Reader {
   numbers: NumberedWalk;
   /** The server's clock at the last page. */
   serverTimeMs: number | undefined;
+  private readonly stored: StoredLedger;
   private queue: (PageItem | SplitItem)[] = [];
   /** Ranges whose entries a commit under way is writing. */
   private readonly locked = new Set<number>();
   private readonly restarts = new Map<number, number>();
   private readonly walks = new Map<number, WalkMemory>();
-  /** The newest position of all rows that came. */
-  private newest: number | undefined;
+  private readonly newRows: NewRows;
   private readonly waiting: RangeRequest[] = [];
   private bytesWaiting = 0;
   private merging = false;
@@ -73,9 +74,8 @@ export class RangeReader extends Reader {
     context: RunContext,
     children: SliceReader[],
     private readonly meta: StreamMeta,
-    /** What is committed. */
-    public ledger: Ledger,
-    private readonly versions: Map<number, number>,
+    ledger: Ledger,
+    versions: Map<number, number>,
   ) {
     super(
       stream,
@@ -85,8 +85,9 @@ export class RangeReader extends Reader {
       meta.mode === 'reread' ? meta.generation : undefined,
     );
     this.axis = axisOf(stream.division, meta.chain ?? false);
+    this.stored = new StoredLedger(stream.name, this.axis.unit, ledger, versions);
     this.numbers = new NumberedWalk(stream);
-    this.newest = newer(meta.newest, newestOf(ledger));
+    this.newRows = new NewRows(stream.division, meta.after, newer(meta.newest, newestOf(ledger)));
     this.planner = new Planner(ledger, {
       unit: this.axis.unit,
       pageRows: this.axis.pageRows,
@@ -121,7 +122,7 @@ export class RangeReader extends Reader {
     const lent = { range, firstId: this.planner.reserveIds(LIMITS.lentIds) };
     this.noteSplits();
     this.context.kick();
-    if ((this.versions.get(range) ?? 0) === 0) await new Promise<void>((resolve) => this.lending.set(range, resolve));
+    if (!this.stored.has(range)) await new Promise<void>((resolve) => this.lending.set(range, resolve));
     return this.broken ? undefined : lent;
   }
 
@@ -132,20 +133,11 @@ export class RangeReader extends Reader {
 
   /** What became of a part that was lent, as it is stored. */
   takeBack(id: number, ranges: { range: Range; version: number }[]): void {
-    const all = new Map(this.ledger.ranges);
-    all.delete(id);
-    this.versions.delete(id);
-    for (const { range, version } of ranges) {
-      all.set(range.id, range);
-      this.versions.set(range.id, version);
+    this.stored.replace(id, ranges);
+    for (const { range } of ranges) {
       this.rows += range.rows;
       this.pages += range.pages;
     }
-    this.ledger = {
-      ...this.ledger,
-      ranges: all,
-      nextId: Math.max(this.ledger.nextId, ...ranges.map(({ range }) => range.id + 1)),
-    };
     this.planner.takeBack(
       id,
       ranges.map(({ range }) => range),
@@ -225,8 +217,8 @@ export class RangeReader extends Reader {
     }
     const numbered = this.stream.division.kind === 'numbered';
     const own = numbered || !verdict.keep ? page.records : verdict.keep.map((index) => page.records[index]!);
-    const kept = this.notAddedBefore(own);
-    const event = { ...verdict.event, rows: kept.length, newest: this.newerIn(kept) };
+    const kept = this.newRows.notAddedBefore(own);
+    const event = { ...verdict.event, rows: kept.length, newest: this.newRows.newerIn(kept) };
     const identity = `${this.meta.generation}.${request.range}.${this.planner.pagesOf(request.range)}`;
     const { rows, bytes } = this.prepare(page, kept, identity);
     this.queue.push({
@@ -252,27 +244,6 @@ export class RangeReader extends Reader {
     memory.note(page);
     if (page.hasMore) this.walks.set(range, memory);
     else this.walks.delete(range);
-  }
-
-  /** Rows that are only ever added, without those that an earlier run has added. */
-  private notAddedBefore(records: DataRecord[]): DataRecord[] {
-    const { division } = this.stream;
-    const { after } = this.meta;
-    return after === undefined || division.kind !== 'range'
-      ? records
-      : records.filter((record) => !(division.position(record) <= after));
-  }
-
-  /** The newest position among the records, where nothing newer came before. */
-  private newerIn(records: DataRecord[]): number | undefined {
-    const { division } = this.stream;
-    if (division.kind !== 'range') return undefined;
-    const before = this.newest;
-    for (const record of records) {
-      const position = division.position(record);
-      if (Number.isFinite(position)) this.newest = newer(this.newest, position);
-    }
-    return this.newest === before ? undefined : this.newest;
   }
 
   private stumble(request: RangeRequest, error: unknown, isTaken: boolean): void {
@@ -366,14 +337,13 @@ export class RangeReader extends Reader {
       if (merges) this.merging = false;
     };
     return {
-      batch: this.batchOf(pages, this.writes(touched, ledger)),
+      batch: this.batchOf(pages, this.stored.writes(touched, ledger)),
       bytes,
       done: (receipt) => {
-        for (const event of events) this.ledger = reduce(this.ledger, event, this.axis.unit);
-        this.raiseVersions(touched);
+        this.stored.committed(events, touched);
         release();
         for (const [range, done] of this.lending) {
-          if (!this.versions.has(range)) continue;
+          if (!this.stored.has(range)) continue;
           this.lending.delete(range);
           done();
         }
@@ -388,37 +358,15 @@ export class RangeReader extends Reader {
     };
   }
 
-  private writes(touched: Iterable<number>, ledger: Ledger): StateWrite[] {
-    const writes: StateWrite[] = [];
-    for (const id of touched) {
-      const range = ledger.ranges.get(id);
-      const expect = this.versions.get(id) ?? 0;
-      if (range || expect > 0)
-        writes.push({ stream: this.stream.name, key: rangeKey(id), expect, value: range ? encodeRange(range) : null });
-    }
-    return writes;
-  }
-
-  private raiseVersions(touched: Iterable<number>): void {
-    for (const id of touched) {
-      if (this.ledger.ranges.has(id)) this.versions.set(id, (this.versions.get(id) ?? 0) + 1);
-      else this.versions.delete(id);
-    }
-  }
-
   /** Applies events outside a page's commit, when nothing is under way: the last merge, or a part opened again. */
   async apply(events: LedgerEvent[], metaWrite?: StateWrite): Promise<void> {
-    const before = this.ledger;
-    let after = before;
-    for (const event of events) after = reduce(after, event, this.axis.unit);
-    const touched = new Set<number>();
-    for (const id of new Set([...before.ranges.keys(), ...after.ranges.keys()]))
-      if (before.ranges.get(id) !== after.ranges.get(id)) touched.add(id);
-    const writes = this.writes(touched, after);
-    if (metaWrite) writes.push(metaWrite);
-    if (writes.length > 0) await this.context.session.writeState(writes);
-    this.ledger = after;
-    this.raiseVersions(touched);
+    const write = (writes: StateWrite[]) => this.context.session.writeState(writes);
+    await this.stored.apply(events, metaWrite ? [metaWrite] : [], write);
+  }
+
+  /** What is committed. */
+  get ledger(): Ledger {
+    return this.stored.ledger;
   }
 
   get evidence(): Evidence | undefined {
@@ -426,7 +374,7 @@ export class RangeReader extends Reader {
   }
 
   get versionsNow(): Map<number, number> {
-    return this.versions;
+    return this.stored.versions;
   }
 
   get closed(): boolean {

@@ -1,15 +1,15 @@
 /** One stream's way through a run: open, read, sweep, settle what a re-read did not see, mark complete. */
-import type { StateWrite, Unseen } from '../../destinations/contract.js';
-import { FatalError, PausedError, SkippableError } from '../../base/errors.js';
-import { mergesOf, newer, newestOf, reduce, totals, type LedgerEvent, type Span } from '../../ledger/ledger.js';
-import type { Division, Stream } from '../../sources/contract.js';
+import type { StateWrite } from '../../destinations/contract.js';
+import { PausedError, SkippableError } from '../../base/errors.js';
+import { mergesOf, newer, newestOf, reduce, totals, type LedgerEvent } from '../../ledger/ledger.js';
+import type { Stream } from '../../sources/contract.js';
 import { LIMITS } from '../../base/bounds.js';
 import { STATED, weakest, type Evidence } from '../../base/evidence.js';
 import { settleDeletions } from './deletions.js';
-import type { NumberedWalk } from '../read/numbered-walk.js';
 import { decodeStream, META_KEY, type OpenSlices, type StreamMeta } from '../../ledger/checkpoint.js';
-import { isOnlyAdded, type RunContext } from '../read/context.js';
+import type { RunContext } from '../read/context.js';
 import type { StreamProgress, StreamStatus } from '../report/events.js';
+import { moreToRead, placesOf } from './more-to-read.js';
 import { beginAs, hasOpenEnd, type OpenedStream } from './opening.js';
 import { OrderBrokenError, RangeReader } from '../read/range-reader.js';
 import type { Reader } from '../read/reader.js';
@@ -18,10 +18,6 @@ import type { Writer } from '../write/writer.js';
 
 /** Slices that a listed stream opens as one entry. */
 const LISTED_PER_ENTRY = 500;
-
-interface MoreToRead extends Span {
-  why: 'window' | 'shift' | 'sweep';
-}
 
 export class StreamRun {
   status: StreamStatus = 'waiting';
@@ -166,7 +162,11 @@ export class StreamRun {
         continue;
       }
       if (!(this.reader instanceof RangeReader)) return;
-      const more = this.moreToRead(this.reader, swept, walks);
+      const more = moreToRead(
+        this.reader,
+        { swept, walks, isChain: this.meta.chain ?? false, isWhole: this.isWhole, historyEnd: this.history.lt },
+        this.context,
+      );
       if (!more) return;
       swept ||= more.why === 'sweep';
       if (more.why === 'shift') walks++;
@@ -181,50 +181,6 @@ export class StreamRun {
     const event: LedgerEvent = { type: 'reopened', gte, lt, unit, unbounded };
     this.meta = withNewest({ ...this.meta, span: reduce(reader.ledger, event, unit).span }, newestOf(reader.ledger));
     await reader.apply([event], this.metaWrite());
-  }
-
-  /**
-   * Pages past the window that was read, a shift under numbered pages, or the sweep of a stream whose positions move.
-   */
-  private moreToRead(reader: RangeReader, swept: boolean, walks: number): MoreToRead | undefined {
-    const { division } = this.stream;
-    const { span } = reader.ledger;
-    if (division.kind === 'numbered') return this.morePages(reader.numbers, span, division.pageRows, walks);
-    if (
-      division.kind === 'range' &&
-      division.moves &&
-      !swept &&
-      !this.meta.chain &&
-      !isOnlyAdded(this.stream, this.context.mode)
-    )
-      return { ...sweepOf(division, span, Math.max(reader.serverTimeMs ?? 0, this.history.lt * 1000)), why: 'sweep' };
-    return undefined;
-  }
-
-  /** Pages past the window that was read; or all of them once more, where what came is not what there is. */
-  private morePages(numbers: NumberedWalk, span: Span, pageRows: number, walks: number): MoreToRead | undefined {
-    const { total, distinct } = numbers;
-    const pages = total === undefined ? undefined : Math.ceil(total / pageRows);
-    const isShort = numbers.endsBefore(span.lt);
-    if (pages !== undefined && pages > span.lt) return { gte: span.lt, lt: pages, why: 'window' };
-    if (!isShort && (pages === undefined || (distinct ?? 0) < (total ?? 0)) && this.reader.pages > 0) {
-      if (numbers.standsStill())
-        throw new FatalError('the pages of the API do not come to an end', {
-          code: 'pages_repeat',
-          place: this.stream.name,
-          expected: 'other rows on another page, or the end',
-          found: `no new row on pages up to ${span.lt}`,
-          next: 'check how the connector asks for a page',
-        });
-      return { gte: span.lt, lt: span.lt * 2, why: 'window' };
-    }
-    if (total === undefined || distinct === undefined || !this.isWhole || numbers.agrees) return undefined;
-    if (walks >= LIMITS.listWalks) return undefined;
-    this.context.note(
-      `${this.stream.name}: pages shifted while they were read (${distinct} of ${total} rows); read once more`,
-    );
-    numbers.restart();
-    return { gte: 0, lt: span.lt, why: 'shift' };
   }
 
   /** Every page of this generation was read by this run. */
@@ -389,26 +345,4 @@ export class StreamRun {
 function withNewest(meta: StreamMeta, position: number | undefined): StreamMeta {
   const newest = newer(meta.newest, position);
   return newest === undefined ? meta : { ...meta, newest };
-}
-
-/**
- * Rows that were touched while the stream was read lie past the end of its span: from there on it is read once more.
- * The ledger's span tells where, whichever process began it, so that nothing lies between.
- */
-function sweepOf(division: Extract<Division, { kind: 'range' }>, span: Span, serverTimeMs: number): Span {
-  const { unit } = division;
-  const now = Math.ceil((Math.floor(serverTimeMs / 1000) + 1) / unit) * unit;
-  return division.order === 'ascending'
-    ? { gte: Math.min(-now + unit, span.gte), lt: span.gte + unit }
-    : { gte: span.lt - unit, lt: Math.max(now, span.lt) };
-}
-
-/** Where rows lay that seem gone: the whole span where nobody knows. */
-function placesOf(division: Division, span: Span, { rows, sample }: Unseen): Span[] {
-  if (division.kind !== 'range' || rows > sample.length) return [span];
-  const positions = sample.map(division.position);
-  if (!positions.every(Number.isFinite)) return [span];
-  const { unit, order } = division;
-  const starts = new Set(positions.map((at) => Math.floor(at / unit) * unit));
-  return [...starts].map((at) => (order === 'ascending' ? { gte: -at, lt: -at + unit } : { gte: at, lt: at + unit }));
 }

@@ -1,22 +1,15 @@
 /** One run of one connection: plan -> read -> write -> commit -> checkpoint -> prove. */
 import { setMaxListeners } from 'node:events';
-import { LIMITS } from '../../base/bounds.js';
-import type { WriteMode } from '../../base/catalog.js';
 import { codeOf, messageOf } from '../../base/errors.js';
-import { targetsOf, type RunContext } from '../read/context.js';
-import { ByteBudget } from '../read/memory.js';
 import type { RunSummary } from '../report/events.js';
 import { ProgressMeter } from '../report/progress.js';
 import { Lender } from '../share/lender.js';
-import { Writer } from '../write/writer.js';
-import { openChanges } from './changes.js';
 import { conclude } from './conclusion.js';
-import { LimitMemory } from './limit-memory.js';
+import { openRun, type Closing } from './open-run.js';
 import { planStreams } from './plan-streams.js';
 import { StreamRun } from './stream-run.js';
 import type { SyncOptions } from './sync-options.js';
 import { watchRun } from './watch-run.js';
-import type { Watchdog } from './watchdog.js';
 
 export type { SyncOptions } from './sync-options.js';
 
@@ -39,80 +32,23 @@ export async function runSync(options: SyncOptions): Promise<RunSummary> {
 async function runOnce(given: SyncOptions): Promise<RunSummary> {
   const halt = new AbortController();
   const options = { ...given, signal: AbortSignal.any([given.signal, halt.signal]) };
-  const { source, destination, connection, runId, mode, signal, clock } = options;
+  const { source, again, signal, clock } = options;
   const startedMs = clock.monotonic();
   setMaxListeners(0, signal); // every request in flight and every reader listens
   const account = await (options.account ?? source.account?.(signal) ?? source.check(signal));
-  const targets = targetsOf(source.streams, mode);
-  const session = await destination.open({
-    connection,
-    runId,
-    streams: targets,
-    readOnly: false,
-    startedMs: clock.now(),
-    signal,
-    onWait: (wait) =>
-      options.emit?.({ type: 'wait', reason: wait.reason, ms: Math.max(0, (wait.untilMs ?? 0) - clock.monotonic()) }),
-  });
-  let limitMemory: LimitMemory | undefined;
-  let lender: Lender | undefined;
-  let leaveBudget: (() => Promise<void>) | undefined;
-  let watchdog: Watchdog | undefined;
+  const closing: Closing = [];
   try {
-    const notes: string[] = [];
-    const emit = options.emit ?? (() => {});
-    const memory = new ByteBudget(LIMITS.bufferedBytes);
-    const writer = new Writer(session, memory, clock);
-    const note = (message: string) => {
-      notes.push(message);
-      emit({ type: 'note', message });
-    };
-    const context: RunContext = {
-      session,
-      permits: options.permits,
-      memory,
-      clock,
-      signal,
-      emit,
-      kick: () => writer.kick(),
-      planner: options.planner ?? 'adaptive',
-      mode: followed(options),
-      acceptDeletions: options.acceptDeletions ?? [],
-      note,
-    };
-    emit({ type: 'started', runId, connection, account: account.id, streams: targets.map((target) => target.name) });
-
-    await session.loans?.recall();
-    const entries = await session.loadState();
-    limitMemory = options.limits && new LimitMemory(options.limits, session, clock, entries);
-    leaveBudget = await options.shareBudget?.();
-    const changes = openChanges(
-      options.again?.stream === undefined ? source : { ...source, changes: undefined },
-      entries,
-      account,
-    );
-    if (changes.notice) note(changes.notice);
-    if (changes.before.length > 0) await session.writeState(changes.before);
-    const runs = await planStreams(
-      { source, again: options.again, account, changesLost: changes.lost },
-      context,
-      writer,
-      entries,
-    );
-    const meter = new ProgressMeter(
-      runId,
-      runs,
-      options.permits,
-      options.gateStatus,
-      memory,
-      clock,
-      startedMs,
-      session,
-    );
+    const { session, context, memory, writer, entries, changes, notes } = await openRun(options, account, closing);
+    const { note } = context;
+    const runs = await planStreams({ source, again, account, changesLost: changes.lost }, context, writer, entries);
+    const { permits, gateStatus } = options;
+    const meter = new ProgressMeter(options.runId, runs, permits, gateStatus, memory, clock, startedMs, session);
     options.onProgress?.(() => meter.snapshot());
+    const lender = session.loans && new Lender(session, session.loans, options.runId, runs, clock, note);
+    closing.push(() => lender?.close());
+    const watchdog = watchRun(options, runs, { meter, writer, memory, lender }, note, () => halt.abort());
+    closing.push(() => watchdog.close());
 
-    lender = session.loans && new Lender(session, session.loans, runId, runs, clock, note);
-    watchdog = watchRun(options, runs, { meter, writer, memory, lender }, note, () => halt.abort());
     await Promise.race([Promise.all([...runs.values()].map((run) => run.run())), watchdog.stalled]);
     await lender?.close();
     if (!signal.aborted && changes.stream) {
@@ -125,15 +61,6 @@ async function runOnce(given: SyncOptions): Promise<RunSummary> {
     watchdog.close();
     return await conclude(options, session, runs, notes, meter, startedMs);
   } finally {
-    watchdog?.close();
-    await lender?.close();
-    await leaveBudget?.();
-    await limitMemory?.close();
-    await session.close();
+    for (const close of closing.toReversed()) await close();
   }
-}
-
-/** Where rows are only added, nothing is read twice for safety: it would stand there twice. */
-function followed({ destination, mode }: SyncOptions): WriteMode {
-  return destination.addsOnly === true && mode === 'upsert' ? 'append' : mode;
 }

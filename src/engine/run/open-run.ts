@@ -1,0 +1,91 @@
+/** What the parts of one run share, before it is known what there is to read: the destination's session, and its state. */
+import { LIMITS } from '../../base/bounds.js';
+import type { WriteMode } from '../../base/catalog.js';
+import type { DestinationSession, StateEntry } from '../../destinations/contract.js';
+import type { Account } from '../../sources/contract.js';
+import { targetsOf, type RunContext } from '../read/context.js';
+import { ByteBudget } from '../read/memory.js';
+import { Writer } from '../write/writer.js';
+import { openChanges, type OpenedChanges } from './changes.js';
+import { LimitMemory } from './limit-memory.js';
+import type { SyncOptions } from './sync-options.js';
+
+export interface OpenRun {
+  session: DestinationSession;
+  context: RunContext;
+  memory: ByteBudget;
+  writer: Writer;
+  /** State as it is stored, with what others had of it taken back. */
+  entries: StateEntry[];
+  changes: OpenedChanges;
+  /** For the summary. */
+  notes: string[];
+}
+
+/** What is to be closed at the end of a run, last opened first. */
+export type Closing = (() => void | Promise<void>)[];
+
+export async function openRun(options: SyncOptions, account: Account, closing: Closing): Promise<OpenRun> {
+  const { source, connection, runId, clock } = options;
+  const emit = options.emit ?? (() => {});
+  const session = await openSession(options);
+  closing.push(() => session.close());
+  const notes: string[] = [];
+  const note = (message: string) => {
+    notes.push(message);
+    emit({ type: 'note', message });
+  };
+  const memory = new ByteBudget(LIMITS.bufferedBytes);
+  const writer = new Writer(session, memory, clock);
+  const context: RunContext = {
+    session,
+    permits: options.permits,
+    memory,
+    clock,
+    signal: options.signal,
+    emit,
+    kick: () => writer.kick(),
+    planner: options.planner ?? 'adaptive',
+    mode: followed(options),
+    acceptDeletions: options.acceptDeletions ?? [],
+    note,
+  };
+  const streams = targetsOf(source.streams, options.mode).map((target) => target.name);
+  emit({ type: 'started', runId, connection, account: account.id, streams });
+
+  await session.loans?.recall();
+  const entries = await session.loadState();
+  if (options.limits) {
+    const limitMemory = new LimitMemory(options.limits, session, clock, entries);
+    closing.push(() => limitMemory.close());
+  }
+  const leaveBudget = await options.shareBudget?.();
+  if (leaveBudget) closing.push(leaveBudget);
+  const changes = openChanges(
+    options.again?.stream === undefined ? source : { ...source, changes: undefined },
+    entries,
+    account,
+  );
+  if (changes.notice) note(changes.notice);
+  if (changes.before.length > 0) await session.writeState(changes.before);
+  return { session, context, memory, writer, entries, changes, notes };
+}
+
+function openSession(options: SyncOptions): Promise<DestinationSession> {
+  const { source, destination, connection, runId, mode, clock, signal } = options;
+  return destination.open({
+    connection,
+    runId,
+    streams: targetsOf(source.streams, mode),
+    readOnly: false,
+    startedMs: clock.now(),
+    signal,
+    onWait: (wait) =>
+      options.emit?.({ type: 'wait', reason: wait.reason, ms: Math.max(0, (wait.untilMs ?? 0) - clock.monotonic()) }),
+  });
+}
+
+/** Where rows are only added, nothing is read twice for safety: it would stand there twice. */
+function followed({ destination, mode }: SyncOptions): WriteMode {
+  return destination.addsOnly === true && mode === 'upsert' ? 'append' : mode;
+}
