@@ -12,7 +12,7 @@ export {
 export { judgeByStatus, SourceClient, type Answer, type Auth, type ClientOptions } from './source-client.js';
 export type { Connector, ConnectorParts, OpenedConnector, SourceSettings } from './connector.js';
 export { openForTest } from './open-for-test.js';
-export type { ApiRequest, ApiResponse, Verdict } from '../http/client.js';
+export type { ApiRequest, ApiResponse, Verdict } from '../http/request.js';
 export type { Dialect, DialectResponse } from '../http/dialects/dialect.js';
 export type { LimitFact } from '../gate/gate.js';
 export type { DataRecord, JsonSchema } from '../base/catalog.js';

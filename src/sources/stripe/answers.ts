@@ -1,6 +1,7 @@
 /** What Stripe's answers mean: which are limits, which may be tried again, which are the end of a stream or a run. */
 import { ConfigError, CursorGoneError, FatalError, SkippableError } from '../../base/errors.js';
-import { retryAfterOf, type ApiRequest, type ApiResponse, type Verdict } from '../../http/client.js';
+import { retryAfterOf } from '../../http/client.js';
+import type { ApiRequest, ApiResponse, Verdict } from '../../http/request.js';
 
 interface StripeErrorBody {
   error?: { type?: string; code?: string; message?: string; param?: string };

@@ -2,7 +2,8 @@
 import { ceilingsOf } from '../ceilings.js';
 import { CursorGoneError, RetriableError, SkippableError, SliceGoneError } from '../../base/errors.js';
 import { Admission } from '../../http/admission.js';
-import { ApiClient, type ApiRequest, type ApiResponse } from '../../http/client.js';
+import { ApiClient } from '../../http/client.js';
+import type { ApiRequest, ApiResponse } from '../../http/request.js';
 import { DIALECTS } from '../../http/dialects/vendors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { registerSecret } from '../../base/log.js';

@@ -3,7 +3,7 @@
  * of its own, so that a run that was stopped asks about the job that it had begun.
  */
 import { FatalError, RetriableError } from '../../../base/errors.js';
-import type { ApiResponse } from '../../../http/client.js';
+import type { ApiResponse } from '../../../http/request.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
 import { decoder } from './decoders.js';

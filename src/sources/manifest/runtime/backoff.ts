@@ -1,6 +1,6 @@
 /** How long a manifest's strategies ask to wait before a request is tried again. */
 import { SkippableError } from '../../../base/errors.js';
-import type { ApiResponse } from '../../../http/client.js';
+import type { ApiResponse } from '../../../http/request.js';
 import { parseRetryAfter } from '../../../http/dialects/retry-after.js';
 import type { JsonObject } from '../document/read.js';
 import { regexOf } from '../templates/filters.js';

@@ -1,6 +1,6 @@
 /** What an answer means to a manifest: its error handlers, in order, then Airbyte's defaults. */
 import { ConfigError, CursorGoneError, FatalError, SkippableError, type HeadraceError } from '../../../base/errors.js';
-import type { ApiResponse, Verdict } from '../../../http/client.js';
+import type { ApiResponse, Verdict } from '../../../http/request.js';
 import { placeOf } from '../document/manifest.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import { numberOf, type Dict, type Value } from '../templates/values.js';

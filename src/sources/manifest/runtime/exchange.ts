@@ -1,6 +1,7 @@
 /** One request of a manifest's requester and its answer: the error handler judges, credentials are renewed. */
 import { charsetOf } from '../../../http/bodies.js';
-import type { ApiClient, ApiResponse } from '../../../http/client.js';
+import type { ApiClient } from '../../../http/client.js';
+import type { ApiResponse } from '../../../http/request.js';
 import { Cookies } from '../../../http/cookies.js';
 import type { Dialect } from '../../../http/dialects/dialect.js';
 import type { Ticket } from '../../../gate/gate.js';

@@ -1,6 +1,6 @@
 /** Credentials of one request: which of its parts they are, and that they are renewed once where they are refused. */
 import { ConfigError } from '../../../base/errors.js';
-import type { ApiResponse, Verdict } from '../../../http/client.js';
+import type { ApiResponse, Verdict } from '../../../http/request.js';
 import type { Authenticator } from './credential.js';
 import type { Resolution } from './error-handler.js';
 import type { RequestParts } from './options.js';

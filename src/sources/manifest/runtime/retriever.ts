@@ -2,7 +2,7 @@
  * One page of a stream, as a function: the request is made from partition, window and token; the answer becomes records
  * and the next token. Nothing is kept between pages: where a walk goes on is in its cursor.
  */
-import type { ApiResponse } from '../../../http/client.js';
+import type { ApiResponse } from '../../../http/request.js';
 import type { Evidence } from '../../../base/evidence.js';
 import type { DataRecord } from '../../../base/catalog.js';
 import type { Json, JsonObject } from '../document/read.js';
