@@ -8,7 +8,9 @@ import { FatalError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { DensityModel, segmentCountFromDensity } from './density.js';
 import { HEDGE_PAGES, LEAST_PAGES_TO_STEAL, shareKept } from './division.js';
-import { STATED, type Evidence } from '../base/evidence.js';
+import { liveOf, noteRows, ownRows, walkAgain, type LiveRange } from './live-range.js';
+import { STATED } from '../base/evidence.js';
+import type { PageRead, PageVerdict, RangeRequest } from './page.js';
 import { newRange, reduce, type Ledger, type LedgerEvent, type Range, type Span } from './ledger.js';
 
 export interface PlannerOptions {
@@ -26,29 +28,6 @@ export interface PlannerOptions {
   silent?: Span | undefined;
 }
 
-export interface PageRead {
-  /** Position of every row, in the order received; NaN for a row that has none. */
-  positions: number[];
-  /** Primary key of every row as text, or null. */
-  keys: (string | null)[];
-  hasMore: boolean;
-  nextCursor: string | null;
-  /** What the source says of the end, where this page is it. */
-  end?: Evidence | undefined;
-}
-
-export interface RangeRequest {
-  range: number;
-  cursor: string | null;
-  filter: Range['filter'];
-}
-
-export interface PageVerdict {
-  /** Indexes of the rows that belong to this range; undefined: all of them. */
-  keep: number[] | undefined;
-  event: Extract<LedgerEvent, { type: 'page' }>;
-}
-
 /** Equal segments run at most this many side by side, as the original did. */
 const UNIFORM_CHAINS = 15;
 /** Chains allowed from the first page on; before it, nothing is known to divide by. */
@@ -61,26 +40,6 @@ const CHAINS_PER_PAGE = 12;
 const DENSE_RANK = 1e12;
 /** Expected rows assumed for an empty page's surroundings. */
 const EMPTY_PAGE_ROWS = 0.2;
-
-interface LiveRange extends Range {
-  inFlight: boolean;
-  /**
-   * A page lay within one unit: perhaps a chain that cannot be divided, to be read first. The next page confirms or
-   * refutes it.
-   */
-  dense: boolean;
-  refuted: boolean;
-  /** Keys seen at position `top`, for walking that unit again. */
-  unitKeys: Set<string>;
-  rewalks: number;
-  /** An empty page claimed that more follows: closing needs a second walk that brings no new key. */
-  confirming: boolean;
-  fresh: number;
-  /** Rows per unit of position on the last page. */
-  lastDensity: number;
-  /** Was divided on a guess since its last page. */
-  hedged: boolean;
-}
 
 /** What rests on a guess may be this part of all pages that are expected before their number is called uncertain. */
 const GUESSED = 0.15;
@@ -257,15 +216,16 @@ export class Planner {
     range.inFlight = false;
     const { unit } = this.options;
     const lowest = range.gte === this.ledger.span.gte;
-    const { keep, last } = this.select(range, page, lowest);
+    const { keep, last, inOrder } = ownRows(range, page, lowest);
+    if (!inOrder) this.orderBroken = true;
     const before = range.top;
     const passed = last < range.gte && !lowest && !this.orderBroken;
     const rows = page.positions.length;
     let closes: boolean;
     let evidence = page.end ?? STATED;
+    const isSeekable = this.options.seekable ?? true;
     if (rows === 0) {
       this.density.add((before + range.gte) / 2, EMPTY_PAGE_ROWS, Math.max(unit, before - range.gte));
-      const isSeekable = this.options.seekable ?? true;
       closes = !page.hasMore || (isSeekable && range.confirming && range.fresh === 0);
       if (closes && range.confirming) evidence = { kind: 'confirmed' };
       if (!closes) {
@@ -320,18 +280,7 @@ export class Planner {
   }
 
   private enlist(range: Range): LiveRange {
-    const live = {
-      ...range,
-      inFlight: false,
-      dense: false,
-      refuted: false,
-      unitKeys: new Set<string>(),
-      rewalks: 0,
-      confirming: false,
-      fresh: 0,
-      lastDensity: 0,
-      hedged: false,
-    };
+    const live = liveOf(range);
     this.live.set(range.id, live);
     return live;
   }
@@ -342,73 +291,19 @@ export class Planner {
     return range;
   }
 
-  /** Which rows are the range's own, and the last position; notes a broken order. */
-  private select(range: LiveRange, page: PageRead, lowest: boolean): { keep: number[] | undefined; last: number } {
-    let previous = range.filter.lt;
-    let last = Number.NaN;
-    let foreign = false;
-    for (const position of page.positions) {
-      if (Number.isNaN(position)) continue;
-      if (position > previous) this.orderBroken = true;
-      previous = position;
-      last = position;
-      if (!lowest && position < range.gte) foreign = true;
-    }
-    if (!foreign) return { keep: undefined, last };
-    const keep: number[] = [];
-    let below = false;
-    page.positions.forEach((position, index) => {
-      // A row without a position lies where its neighbours do.
-      below = Number.isNaN(position) ? below : position < range.gte;
-      if (!below) keep.push(index);
-    });
-    return { keep, last };
-  }
-
-  /** Density, keys of the last unit, and what counts as new while confirming. */
   private remember(range: LiveRange, page: PageRead, before: number, last: number): void {
     const { unit, pageRows } = this.options;
-    if (range.confirming) {
-      page.positions.forEach((position, index) => {
-        const key = page.keys[index] ?? null;
-        if (position < before || key === null || !range.unitKeys.has(key)) range.fresh++;
-      });
-    }
     if (Number.isFinite(last)) {
       // Rows beyond the span's end count as if they lay at it.
       const reached = Math.min(last, before);
       const width = page.hasMore ? before - reached : before - range.gte + unit;
       this.density.add((before + reached) / 2, page.positions.length, Math.max(unit, width));
-      range.lastDensity = page.positions.length / Math.max(unit, before - reached);
-      range.hedged = false;
-      const full = page.positions.length >= pageRows && page.hasMore;
-      const confirmed = full && before - reached < unit;
-      const suspected = full && !range.refuted && page.positions[0]! - last < unit;
-      range.refuted ||= range.dense && !confirmed;
-      range.dense = confirmed || suspected;
-      if (last < before) range.unitKeys.clear();
-      page.positions.forEach((position, index) => {
-        const key = page.keys[index] ?? null;
-        if (position === last && key !== null && range.unitKeys.size < LIMITS.unitKeys) range.unitKeys.add(key);
-      });
     }
-    if (range.confirming && range.fresh > 0 && last < before) range.confirming = false;
-    if (last < before) range.rewalks = 0;
+    noteRows(range, page, { before, last, unit, pageRows });
   }
 
   private rewalk(range: LiveRange): void {
-    if (++range.rewalks > LIMITS.rewalks) {
-      throw new FatalError(`the server does not let position ${range.top} be read to its end`, {
-        code: 'unit_unreadable',
-        expected: 'pages that end or go on',
-        found: `${LIMITS.rewalks} walks that ended in a lost cursor or an empty page`,
-      });
-    }
-    range.cursor = null;
-    if (!(this.options.seekable ?? true)) return;
-    // Where the walk has not come down to the span's end yet, only its beginning is known.
-    if (range.filter.lt === Infinity && range.top >= range.lt - this.options.unit) return;
-    range.filter = { gte: range.filter.gte, lt: Math.min(range.filter.lt, range.top + this.options.unit) };
+    walkAgain(range, this.options.unit, this.options.seekable ?? true);
   }
 
   private expectedRows(range: LiveRange): number {
@@ -440,17 +335,8 @@ export class Planner {
 
   private divideFullest(leastRows: number, otherwise?: () => LiveRange | undefined): LiveRange | undefined {
     const { unit } = this.options;
-    let victim: LiveRange | undefined;
-    let most = leastRows;
-    for (const range of this.live.values()) {
-      if (!this.mayDivide(range)) continue;
-      const rows = this.expectedRows(range);
-      if (rows > most) {
-        most = rows;
-        victim = range;
-      }
-    }
-    victim ??= otherwise?.();
+    const divisible = [...this.live.values()].filter((range) => this.mayDivide(range));
+    const victim = fullest(divisible, leastRows, (range) => this.expectedRows(range)) ?? otherwise?.();
     if (!victim) return undefined;
     const share = shareKept(this.expectedRows(victim) / this.options.pageRows);
     const point = Math.round(this.density.pointBelow(share, victim.gte, victim.top) / unit) * unit;
@@ -464,16 +350,9 @@ export class Planner {
    * waste.
    */
   private hedge(): LiveRange | undefined {
-    let victim: LiveRange | undefined;
-    let most = HEDGE_PAGES * this.options.pageRows;
-    for (const range of this.live.values()) {
-      if (range.hedged || !this.mayDivide(range)) continue;
-      const rows = range.lastDensity * this.unheardWidth(range);
-      if (rows > most) {
-        most = rows;
-        victim = range;
-      }
-    }
+    const divisible = [...this.live.values()].filter((range) => !range.hedged && this.mayDivide(range));
+    const mostRows = (range: LiveRange) => range.lastDensity * this.unheardWidth(range);
+    const victim = fullest(divisible, HEDGE_PAGES * this.options.pageRows, mostRows);
     if (victim) victim.hedged = true;
     return victim;
   }
@@ -494,4 +373,18 @@ export class Planner {
     victim.gte = at;
     return thief;
   }
+}
+
+/** The first range with the most rows, if it has more than `least`. */
+function fullest(ranges: LiveRange[], least: number, rowsOf: (range: LiveRange) => number): LiveRange | undefined {
+  let found: LiveRange | undefined;
+  let most = least;
+  for (const range of ranges) {
+    const rows = rowsOf(range);
+    if (rows > most) {
+      most = rows;
+      found = range;
+    }
+  }
+  return found;
 }

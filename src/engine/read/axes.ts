@@ -1,5 +1,5 @@
 /** How each shape of division lies on the planner's axis, which is always read from high positions to low ones. */
-import type { PageRead, RangeRequest } from '../../ledger/planner.js';
+import type { PageRead, RangeRequest } from '../../ledger/page.js';
 import type { StreamMeta } from '../../ledger/checkpoint.js';
 import type { Span } from '../../ledger/ledger.js';
 import type { Division, Page, PageRequest } from '../../sources/contract.js';

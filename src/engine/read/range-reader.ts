@@ -14,7 +14,8 @@ import {
   type Range,
 } from '../../ledger/ledger.js';
 import type { Evidence } from '../../base/evidence.js';
-import { Planner, type RangeRequest } from '../../ledger/planner.js';
+import { Planner } from '../../ledger/planner.js';
+import type { RangeRequest } from '../../ledger/page.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import type { StreamMeta } from '../../ledger/checkpoint.js';
 import { NumberedWalk } from './numbered-walk.js';

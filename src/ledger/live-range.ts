@@ -1,0 +1,115 @@
+/** A range while it is read: what its pages told so far, beyond what is stored of it. */
+import { LIMITS } from '../base/bounds.js';
+import { FatalError } from '../base/errors.js';
+import type { Range } from './ledger.js';
+import type { PageRead } from './page.js';
+
+export interface LiveRange extends Range {
+  inFlight: boolean;
+  /**
+   * A page lay within one unit: perhaps a chain that cannot be divided, to be read first. The next page confirms or
+   * refutes it.
+   */
+  dense: boolean;
+  refuted: boolean;
+  /** Keys seen at position `top`, for walking that unit again. */
+  unitKeys: Set<string>;
+  rewalks: number;
+  /** An empty page claimed that more follows: closing needs a second walk that brings no new key. */
+  confirming: boolean;
+  fresh: number;
+  /** Rows per unit of position on the last page. */
+  lastDensity: number;
+  /** Was divided on a guess since its last page. */
+  hedged: boolean;
+}
+
+export function liveOf(range: Range): LiveRange {
+  return {
+    ...range,
+    inFlight: false,
+    dense: false,
+    refuted: false,
+    unitKeys: new Set<string>(),
+    rewalks: 0,
+    confirming: false,
+    fresh: 0,
+    lastDensity: 0,
+    hedged: false,
+  };
+}
+
+/** Which rows are the range's own (undefined: all of them), the last position, and whether they came in order. */
+export function ownRows(
+  range: LiveRange,
+  { positions }: PageRead,
+  lowest: boolean,
+): { keep: number[] | undefined; last: number; inOrder: boolean } {
+  let previous = range.filter.lt;
+  let last = Number.NaN;
+  let foreign = false;
+  let inOrder = true;
+  for (const position of positions) {
+    if (Number.isNaN(position)) continue;
+    if (position > previous) inOrder = false;
+    previous = position;
+    last = position;
+    if (!lowest && position < range.gte) foreign = true;
+  }
+  if (!foreign) return { keep: undefined, last, inOrder };
+  const keep: number[] = [];
+  let below = false;
+  positions.forEach((position, index) => {
+    // A row without a position lies where its neighbours do.
+    below = Number.isNaN(position) ? below : position < range.gte;
+    if (!below) keep.push(index);
+  });
+  return { keep, last, inOrder };
+}
+
+/** How dense the range is, the keys of its last unit, and what counts as new while its end is confirmed. */
+export function noteRows(
+  range: LiveRange,
+  page: PageRead,
+  { before, last, unit, pageRows }: { before: number; last: number; unit: number; pageRows: number },
+): void {
+  if (range.confirming) {
+    page.positions.forEach((position, index) => {
+      const key = page.keys[index] ?? null;
+      if (position < before || key === null || !range.unitKeys.has(key)) range.fresh++;
+    });
+  }
+  if (Number.isFinite(last)) {
+    const reached = Math.min(last, before);
+    range.lastDensity = page.positions.length / Math.max(unit, before - reached);
+    range.hedged = false;
+    const full = page.positions.length >= pageRows && page.hasMore;
+    const confirmed = full && before - reached < unit;
+    const suspected = full && !range.refuted && page.positions[0]! - last < unit;
+    range.refuted ||= range.dense && !confirmed;
+    range.dense = confirmed || suspected;
+    if (last < before) range.unitKeys.clear();
+    page.positions.forEach((position, index) => {
+      const key = page.keys[index] ?? null;
+      if (position === last && key !== null && range.unitKeys.size < LIMITS.unitKeys) range.unitKeys.add(key);
+    });
+  }
+  if (range.confirming && range.fresh > 0 && last < before) range.confirming = false;
+  if (last < before) range.rewalks = 0;
+}
+
+/** The unit of the last position is walked again from its start, by the filter alone. */
+export function walkAgain(range: LiveRange, unit: number, seekable: boolean): void {
+  if (++range.rewalks > LIMITS.rewalks) {
+    throw new FatalError(`the server does not let position ${range.top} be read to its end`, {
+      code: 'unit_unreadable',
+      expected: 'pages that end or go on',
+      found: `${LIMITS.rewalks} walks that ended in a lost cursor or an empty page`,
+    });
+  }
+  range.cursor = null;
+  if (!seekable) return;
+  // Where the walk has not come down to the span's end yet, only its beginning is known.
+  if (range.filter.lt === Infinity && range.top >= range.lt - unit) return;
+  range.filter = { gte: range.filter.gte, lt: Math.min(range.filter.lt, range.top + unit) };
+}
