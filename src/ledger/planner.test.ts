@@ -1,13 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { STATED } from '../base/evidence.js';
 import { seededRandom, type Random } from '../base/random.js';
 import { decodeRange, encodeRange, rangeKey } from './checkpoint.js';
 import { segmentCountFromDensity } from './density.js';
 import { coverFaults, isClosed, openLedger, reduce, type Ledger, type LedgerEvent } from './ledger.js';
-import { Planner, type RangeRequest } from './planner.js';
+import { Planner } from './planner.js';
+import type { RangeRequest } from './page.js';
 
 const SPAN = { gte: 0, lt: 1_000_000 };
 const PAGE = 10;
+/** A walk whose cursors alone tell where it stands. */
+const OPAQUE = { unit: 1, pageRows: PAGE, strategy: 'none', seekable: false, confirms: false } as const;
 
 interface Server {
   /** Positions, ascending; the index is the key. */
@@ -195,6 +199,35 @@ describe('planner', () => {
     }
     expect(pages).toBe(7);
     expect(planner.takeEvents()).toEqual([]);
+  });
+
+  test('each empty page of an opaque walk is asked for again, whatever came since the last one', () => {
+    const pages = [3, 10, 10, 10, 10, 7];
+    const never = fc.record({ empty: fc.uniqueArray(fc.integer({ min: 0, max: pages.length - 1 })) });
+    fc.assert(
+      fc.property(never, ({ empty }) => {
+        const planner = new Planner(openLedger({ gte: 0, lt: 1 }, 1), { ...OPAQUE });
+        const lies = new Set(empty);
+        const read: number[] = [];
+        let evidence: unknown;
+        for (let asked = 0; !planner.done; asked++) {
+          expect(asked).toBeLessThan(100);
+          const { range, cursor } = planner.next(8)!;
+          const at = Number(cursor ?? 0);
+          const isEmpty = lies.delete(at);
+          if (!isEmpty) read.push(at);
+          const { event } = planner.arrived(range, {
+            positions: Array.from({ length: isEmpty ? 0 : pages[at]! }, () => Number.NaN),
+            keys: Array.from({ length: isEmpty ? 0 : pages[at]! }, () => null),
+            hasMore: isEmpty || at < pages.length - 1,
+            nextCursor: isEmpty || at < pages.length - 1 ? String(at + 1) : null,
+          });
+          evidence = event.evidence;
+        }
+        expect(read).toEqual(pages.map((_, at) => at));
+        expect(evidence).toEqual(STATED);
+      }),
+    );
   });
 
   test('a page out of order is noticed', () => {

@@ -237,6 +237,8 @@ export class Planner {
       }
     } else {
       this.remember(range, page, before, last);
+      // An opaque walk that was asked again and went on has confirmed nothing of the empty pages to come.
+      if (!isSeekable) range.confirming = false;
       const isEnd = !page.hasMore || page.nextCursor === null;
       const looksAgain = isEnd && !passed && last <= before && this.isDoubtful(range, page);
       closes = (isEnd || passed) && !looksAgain;
