@@ -28,6 +28,9 @@ function positive(value: string): number {
   return number;
 }
 
+/** What `--to` may hold: all that the registry has, which is not loaded for a help text. */
+export const TO = 'embedded, postgres://…, duckdb:FILE or ndjson:FOLDER';
+
 const connectionOptions = (command: Command): Command =>
   command
     .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
@@ -35,7 +38,7 @@ const connectionOptions = (command: Command): Command =>
     .option('--source-config <file>', 'its configuration (JSON or YAML)')
     .option('--components <file>', 'twins of its Python classes')
     .option('--files <folder>', "fetch the files that records of the manifest's streams point to into this folder")
-    .option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER (default: embedded)')
+    .option('--to <destination>', `${TO} (default: embedded)`)
     .option('--schema <name>', "schema for the tables (default: the connection's name)")
     .addOption(new Option('--mode <mode>', 'how rows land').choices(['upsert', 'append', 'replace']))
     .option('--streams <names>', 'read these streams only, separated by commas', list)
@@ -84,7 +87,7 @@ export function buildProgram(): Command {
     .option('-f, --file <file>', 'where to write', 'headrace.yaml')
     .option('--data-dir <folder>', 'folder with fetched manifests (default: .headrace)')
     .option('-y, --yes', 'take the defaults, ask nothing')
-    .option('--to <destination>', 'embedded, postgres://… or ndjson:FOLDER')
+    .option('--to <destination>', TO)
     .action(run(() => import('./commands/init.js')));
 
   connectionOptions(
@@ -344,7 +347,8 @@ export function buildProgram(): Command {
   program
     .command('query')
     .argument('<sql>', 'a statement')
-    .description('SQL on the embedded database')
+    .description('SQL on the embedded database, or on another destination that answers it')
+    .option('--to <destination>', 'the destination to ask, such as duckdb:FILE (default: embedded)')
     .option('--data-dir <folder>', 'folder of the embedded database', '.headrace')
     .option('--json', 'one row a line')
     .option('--write', 'allow changes')

@@ -4,9 +4,10 @@ import { hostname } from 'node:os';
 import { systemClock } from '../base/clock.js';
 import { systemRandom } from '../base/random.js';
 import { writeConfigFile } from '../config/connector-file.js';
+import { validate } from '../config/load.js';
 import type { Destination } from '../destinations/contract.js';
-import type { OpenedDestination } from '../destinations/kind.js';
-import { DESTINATIONS } from '../destinations/registry.js';
+import type { DestinationSettings, OpenedDestination } from '../destinations/kind.js';
+import { DESTINATIONS, destinationOfText } from '../destinations/registry.js';
 import type { Permits } from '../engine/read/context.js';
 import type { LimitKeeper } from '../engine/run/limit-memory.js';
 import type { GateMemory } from '../gate/credential-gate.js';
@@ -38,6 +39,20 @@ export async function openDestination(connection: ConnectionConfig): Promise<Ope
   const { destination, destinationModule, name, dataDir, egress } = connection;
   const kind = await DESTINATIONS.get(destination.type, destinationModule);
   return kind.open(destination, { connection: name, dataDir, egress });
+}
+
+/** Opens the destination that a text of `--to` names, without a connection. Throws ConfigError. */
+export async function openDestinationOf(text: string, dataDir: string): Promise<OpenedDestination> {
+  const folder = process.cwd();
+  const settings = { mode: 'upsert', ...(await destinationOfText(text, folder)) } as DestinationSettings;
+  const kind = await DESTINATIONS.get(settings.type, DESTINATIONS.locate(settings.type, folder));
+  return kind.open(
+    validate(kind.schema, settings, [], () => '--to'),
+    {
+      connection: 'query',
+      dataDir,
+    },
+  );
 }
 
 /** Opens the source of a connection behind the gate of its credential; close it when done. */

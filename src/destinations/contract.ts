@@ -220,7 +220,16 @@ export interface Destination {
   check(): Promise<void>;
   /** Throws ConfigError `connection_locked`, naming the holder, where another run has the connection. */
   open(options: OpenOptions): Promise<DestinationSession>;
+  /** Carries out one SQL statement of the user's, for `headrace query`; left out where it knows no SQL. */
+  query?(sql: string, options: { write: boolean }): Promise<QueryResult>;
   close(): Promise<void>;
+}
+
+/** What a statement gave. */
+export interface QueryResult {
+  /** Names of the columns, in their order. */
+  fields: string[];
+  rows: Record<string, unknown>[];
 }
 
 /** Counts of nothing. */

@@ -1,6 +1,7 @@
 /** The destinations that Headrace knows. A new one is a folder with its descriptor, and its line here. */
 import { ConfigError } from '../base/errors.js';
 import { Registry } from '../base/registry.js';
+import { duckdbKind } from './duckdb/descriptor.js';
 import type { DestinationKind } from './kind.js';
 import { ndjsonKind } from './ndjson/descriptor.js';
 import { embeddedKind, postgresKind } from './postgres/descriptor.js';
@@ -11,7 +12,7 @@ const NAMES_PATH = /(^|_)(path|file|folder|dir|directory)$/i;
 export const DESTINATIONS = new Registry<DestinationKind>({
   kind: 'destination',
   word: 'destination',
-  builtIn: [embeddedKind, postgresKind, ndjsonKind],
+  builtIn: [embeddedKind, postgresKind, duckdbKind, ndjsonKind],
   entry: () => import('./index.js'),
   define: 'defineDestination({ … })',
   isOne: isKind,

@@ -6,7 +6,7 @@ export {
   type ConnectionConfig,
   type ConnectionFlags,
 } from '../connections/resolve.js';
-export { newRunId, openDestination, openSource, type OpenedSource } from '../connections/open.js';
+export { newRunId, openDestination, openDestinationOf, openSource, type OpenedSource } from '../connections/open.js';
 export { CONNECTORS } from '../sources/registry.js';
 export { DESTINATIONS, destinationOfText, toHelp } from '../destinations/registry.js';
 export { describeConnectors, describeDestinations } from '../connections/describe.js';

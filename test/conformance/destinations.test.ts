@@ -1,5 +1,7 @@
+import path from 'node:path';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { destinationConformance } from '../../src/destinations/conformance.js';
+import { duckdbDestination } from '../../src/destinations/duckdb/destination.js';
 import { ndjsonDestination } from '../../src/destinations/ndjson/destination.js';
 import { postgresDestination } from '../../src/destinations/postgres/destination.js';
 import { connect } from '../../src/postgres/connect.js';
@@ -19,6 +21,18 @@ describe('postgres', () => {
     await client.end();
     return postgresDestination(urlOf(database.target), uniqueName());
   }))
+    test.sequential(name, run);
+});
+
+describe('duckdb', () => {
+  const drops: (() => void)[] = [];
+  afterAll(() => drops.forEach((drop) => drop()));
+  const file = () => {
+    const { folder, drop } = scratch();
+    drops.push(drop);
+    return path.join(folder, 'x.duckdb');
+  };
+  for (const { name, run } of destinationConformance(async () => duckdbDestination(file(), 'shop')))
     test.sequential(name, run);
 });
 

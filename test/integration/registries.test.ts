@@ -7,8 +7,9 @@ import { parse } from 'yaml';
 import { KEY, startHelpDesk } from '../../examples/my-source/help-desk.js';
 import { storedConnection } from '../../src/connections/storable.js';
 import { resolveConnection } from '../../src/connections/resolve.js';
+import { TO } from '../../src/cli/program.js';
 import { defineDestination, z } from '../../src/destinations/index.js';
-import { DESTINATIONS } from '../../src/destinations/registry.js';
+import { DESTINATIONS, toHelp } from '../../src/destinations/registry.js';
 import { CONNECTORS } from '../../src/sources/registry.js';
 import type { Testbed } from '../../src/testbed/index.js';
 import { headrace, scratch } from '../support.js';
@@ -235,6 +236,8 @@ const ABOUT: Record<string, string> = {
   'cli/commands/demo.ts': 'runs the simulated Stripe',
   'cli/commands/testbed.ts': 'runs the simulated APIs',
 };
+
+test('the help of --to tells of every destination', () => expect(TO).toBe(toHelp()));
 
 test('no other file names a connector or a destination', () => {
   const names = [...CONNECTORS.list(), ...DESTINATIONS.list()].map(({ name }) => name);

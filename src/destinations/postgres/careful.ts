@@ -8,7 +8,7 @@ import { addCounts, type Counts } from '../contract.js';
 import { codeOf, messageOf } from '../../base/errors.js';
 import { redact } from '../../base/log.js';
 import { stringifyJson } from '../../base/json.js';
-import type { QuarantinedRow } from './set-aside.js';
+import type { QuarantinedRow } from '../set-aside.js';
 import type { Table, TableRows } from './table.js';
 import { NULL } from './columns.js';
 

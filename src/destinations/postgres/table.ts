@@ -6,7 +6,7 @@ import { LIMITS } from '../../base/bounds.js';
 import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
 import type { DataRecord } from '../../base/catalog.js';
 import { CopyLines } from './copy-lines.js';
-import { describe, setAside, type QuarantinedRow } from './set-aside.js';
+import { describe, setAside, type QuarantinedRow } from '../set-aside.js';
 import {
   asText,
   columnTypeOf,

@@ -103,6 +103,14 @@ export interface NewConnection {
     /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
     mode?: 'upsert' | 'append' | 'replace' | undefined;
   }) | ({
+    type: 'duckdb';
+    /** The database file; it is made where there is none. */
+    path: string;
+    /** Schema for the tables. Default: the name of the connection. */
+    schema?: string | undefined;
+    /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
+    mode?: 'upsert' | 'append' | 'replace' | undefined;
+  }) | ({
     type: 'ndjson';
     /** Folder for the files. */
     path: string;
@@ -169,6 +177,14 @@ export interface ConnectionEdit {
     type: 'postgres';
     /** postgres://user:password@host:5432/database; write the password as ${ENV}. */
     url: string;
+    /** Schema for the tables. Default: the name of the connection. */
+    schema?: string | undefined;
+    /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
+    mode?: 'upsert' | 'append' | 'replace' | undefined;
+  }) | ({
+    type: 'duckdb';
+    /** The database file; it is made where there is none. */
+    path: string;
     /** Schema for the tables. Default: the name of the connection. */
     schema?: string | undefined;
     /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */

@@ -1,10 +1,10 @@
 /** Rows that do not fit, made ready for the quarantine. */
 import { createHash } from 'node:crypto';
-import type { PrepareInput, StreamTarget } from '../contract.js';
-import type { DataRecord } from '../../base/catalog.js';
-import { LIMITS } from '../../base/bounds.js';
-import { ExactNumber, stringifyJson } from '../../base/json.js';
-import { redact } from '../../base/log.js';
+import type { PrepareInput, StreamTarget } from './contract.js';
+import type { DataRecord } from '../base/catalog.js';
+import { LIMITS } from '../base/bounds.js';
+import { ExactNumber, stringifyJson } from '../base/json.js';
+import { redact } from '../base/log.js';
 
 /** What tells rows of a table apart. */
 interface Keyed {

@@ -1,0 +1,233 @@
+/** One stream's table in DuckDB: made, taken over, widened, and filled. */
+import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api';
+import { LIMITS } from '../../base/bounds.js';
+import { ConfigError } from '../../base/errors.js';
+import { knownType, refit, refitSql, SQL_TYPES, textSql, type Cell, type Column } from '../../duckdb/columns.js';
+import { rowsOf, type Library } from '../../duckdb/engine.js';
+import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
+import type { PrepareInput, StreamTarget } from '../contract.js';
+import { META_COLUMNS, Shape, type ShapedRows } from './shape.js';
+
+/** The table that a stream in mode `replace` fills before it is swapped in. */
+const SHADOW_SUFFIX = '__headrace_next';
+const MICROS = 1000n;
+
+export interface TableRows extends ShapedRows {
+  table: Table;
+}
+
+export class Table extends Shape {
+  readonly physicalName: string;
+  /** Its columns in their order: ours, Headrace's own by name, and undefined for those of the user's. */
+  private order: (Column | string | undefined)[] = [];
+
+  constructor(
+    target: StreamTarget,
+    readonly schema: string,
+    readonly publicName: string,
+  ) {
+    super(target);
+    this.physicalName =
+      target.mode === 'replace'
+        ? fitIdentifier(publicName.slice(0, LIMITS.identifierBytes - SHADOW_SUFFIX.length) + SHADOW_SUFFIX, new Set())
+        : publicName;
+  }
+
+  get sqlName(): string {
+    return qualified(this.schema, this.physicalName);
+  }
+
+  get publicSqlName(): string {
+    return qualified(this.schema, this.publicName);
+  }
+
+  /** The columns of its rows, Headrace's own among them. */
+  get dataNames(): string[] {
+    return [...this.columns.map(({ name }) => name), ...META_COLUMNS.map(([name]) => name)].map(quoteIdentifier);
+  }
+
+  get keyNames(): string[] {
+    return this.keyColumns.map(({ name }) => quoteIdentifier(name));
+  }
+
+  /** SQL for the key as one text. */
+  keySql(alias: string): string {
+    return this.keyColumns
+      .map(({ name, type }) => textSql(`${alias}.${quoteIdentifier(name)}`, type))
+      .join(` || chr(1) || `);
+  }
+
+  /** Creates the table, or takes over the one that is there. `readOnly`: only looks. */
+  async open(connection: DuckDBConnection, readOnly: boolean): Promise<void> {
+    const there = await this.columnsThere(connection);
+    if (there.length === 0) {
+      if (readOnly) return;
+      this.declare();
+      this.changes = [];
+      await connection.run(this.createStatement());
+      this.order = [...this.columns, ...META_COLUMNS.map(([name]) => name)];
+      await connection.run('delete from _headrace.field where schema_name = $1 and relation = $2', this.place);
+      for (const column of this.columns) await connection.run(this.registration(column));
+      return;
+    }
+    const names = new Set(there.map(({ name }) => name));
+    const missing = META_COLUMNS.filter(([name]) => !names.has(name)).map(([name]) => name);
+    if (missing.length > 0)
+      throw new ConfigError(`table ${this.schema}.${this.physicalName} is not Headrace's`, {
+        code: 'foreign_table',
+        expected: `columns ${missing.join(', ')}`,
+        found: 'a table without them',
+        next: 'choose another schema for this connection, or rename the table',
+      });
+    await this.adoptAll(connection, there);
+    if (readOnly) return;
+    this.declare();
+    await this.applyChanges(connection);
+  }
+
+  private get place(): [string, string] {
+    return [this.schema, this.physicalName];
+  }
+
+  private async columnsThere(connection: DuckDBConnection): Promise<{ name: string; type: string }[]> {
+    const rows = await rowsOf(
+      connection,
+      `select column_name as name, data_type as type from duckdb_columns()
+       where database_name = current_database() and schema_name = $1 and table_name = $2 order by column_index`,
+      this.place,
+    );
+    return rows as { name: string; type: string }[];
+  }
+
+  private async adoptAll(connection: DuckDBConnection, there: { name: string; type: string }[]): Promise<void> {
+    const fields = new Map(
+      (
+        await rowsOf(
+          connection,
+          'select name, field from _headrace.field where schema_name = $1 and relation = $2',
+          this.place,
+        )
+      ).map(({ name, field }) => [name as string, field as string]),
+    );
+    const meta = new Set<string>(META_COLUMNS.map(([name]) => name));
+    for (const { name, type } of there) {
+      const field = fields.get(name);
+      if (meta.has(name)) this.order.push(name);
+      else if (field === undefined) {
+        // A column of the user's: never written, and its name is taken.
+        this.taken.add(name.toLowerCase());
+        this.order.push(undefined);
+      } else {
+        this.adopt(field, name, knownType(type));
+        this.order.push(this.columns.at(-1));
+      }
+    }
+    const integers = this.columns.filter(({ type }) => type === 'bigint');
+    if (integers.length === 0) return;
+    const [row] = await rowsOf(
+      connection,
+      `select ${integers
+        .map(
+          ({ name }, at) =>
+            `coalesce(max(${quoteIdentifier(name)}) > 9007199254740991 or min(${quoteIdentifier(name)}) < -9007199254740991, false) as c${at}`,
+        )
+        .join(', ')} from ${this.sqlName}`,
+    );
+    integers.forEach((column, at) => (column.large = row![`c${at}`] === true));
+  }
+
+  /** Makes the changes that rows wait for. Each may be done twice. */
+  async applyChanges(connection: DuckDBConnection): Promise<void> {
+    while (this.changes.length > 0) {
+      const change = this.changes[0]!;
+      if ('add' in change) {
+        // Its type may have been widened since.
+        const { add } = change;
+        await connection.run(
+          `alter table ${this.sqlName} add column if not exists ${quoteIdentifier(add.name)} ${SQL_TYPES[this.firstTypeOf(add)]}`,
+        );
+        await connection.run(this.registration(add));
+        this.order.push(add);
+      } else {
+        const name = quoteIdentifier(change.widen.name);
+        await connection.run(
+          `alter table ${this.sqlName} alter column ${name} set data type ${SQL_TYPES[change.to]} using ${refitSql(name, change.from, change.to)}`,
+        );
+      }
+      this.changes.shift();
+    }
+  }
+
+  private firstTypeOf(column: Column): Column['type'] {
+    for (const change of this.changes) if ('widen' in change && change.widen === column) return change.from;
+    return column.type;
+  }
+
+  override prepare(input: PrepareInput): TableRows {
+    return { ...super.prepare(input), table: this };
+  }
+
+  /** Appends rows to a table with this one's columns. */
+  async append(
+    { DuckDBTimestampTZValue }: Library,
+    connection: DuckDBConnection,
+    into: { schema: string | null; name: string },
+    parts: ShapedRows[],
+    runId: string,
+  ): Promise<void> {
+    const appender = await connection.createAppender(into.name, into.schema);
+    const places = new Map(this.columns.map((column, at) => [column, at]));
+    const order = this.order.map((one) => (typeof one === 'object' ? places.get(one)! : one));
+    try {
+      for (const part of parts) {
+        const extracted = new DuckDBTimestampTZValue(BigInt(part.version) * MICROS);
+        const width = part.types.length;
+        for (let start = 0; start < part.cells.length || (width === 0 && start < part.rows); start += width || 1) {
+          for (const at of order) {
+            if (typeof at === 'number')
+              appendCell(
+                appender,
+                at < width ? refit(part.cells[start + at]!, part.types[at]!, this.columns[at]!.type) : null,
+                this.columns[at]!,
+              );
+            else if (at === '_headrace_run_id') appender.appendVarchar(runId);
+            else if (at === '_headrace_extracted_at') appender.appendTimestampTZ(extracted);
+            else if (at === '_headrace_page') appender.appendVarchar(part.page);
+            else if (at === '_headrace_version') appender.appendBigInt(BigInt(part.version));
+            else if (at === undefined) appender.appendDefault();
+            else appender.appendNull();
+          }
+          appender.endRow();
+        }
+      }
+      appender.flushSync();
+    } catch (error) {
+      appender.clear();
+      throw error;
+    } finally {
+      appender.closeSync();
+    }
+  }
+
+  private registration({ name, field }: Column): string {
+    const values = [...this.place, name, field.replaceAll('\0', '')].map(quoteLiteral);
+    return `insert into _headrace.field (schema_name, relation, name, field) values (${values.join(', ')}) on conflict do nothing`;
+  }
+
+  private createStatement(): string {
+    const columns = this.columns.map(
+      ({ name, type, key }) => `${quoteIdentifier(name)} ${SQL_TYPES[type]}${key ? ' not null' : ''}`,
+    );
+    const meta = META_COLUMNS.map(([name, type]) => `${quoteIdentifier(name)} ${type}`);
+    const key = this.isKeyed ? [`primary key (${this.keyNames.join(', ')})`] : [];
+    return `create table if not exists ${this.sqlName} (${[...columns, ...meta, ...key].join(', ')})`;
+  }
+}
+
+function appendCell(appender: DuckDBAppender, cell: Cell, { type }: Column): void {
+  if (cell === null) appender.appendNull();
+  else if (typeof cell === 'string') appender.appendVarchar(cell);
+  else if (type === 'bigint') appender.appendBigInt(BigInt(cell));
+  else if (typeof cell === 'boolean') appender.appendBoolean(cell);
+  else appender.appendDouble(Number(cell));
+}

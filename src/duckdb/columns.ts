@@ -1,0 +1,173 @@
+/** From JSON schema to DuckDB's columns, and from values to cells. */
+import type { JsonSchema, JsonType } from '../base/catalog.js';
+import { ExactNumber, hasUnstorableNumber, stringifyJson } from '../base/json.js';
+
+/** `json` holds what is nested, and numbers with more digits than a double keeps. */
+export type ColumnType = 'boolean' | 'bigint' | 'double' | 'text' | 'json';
+
+export const SQL_TYPES: Record<ColumnType, string> = {
+  boolean: 'boolean',
+  bigint: 'bigint',
+  double: 'double',
+  text: 'varchar',
+  json: 'json',
+};
+
+/** What a value asks of its column: `large` is an integer past 2^53, `exact` a number that only its digits tell. */
+export type Asked = ColumnType | 'large' | 'exact';
+
+/** A value as it is appended: JSON as its text. */
+export type Cell = string | number | bigint | boolean | null;
+
+export interface Column {
+  /** The field of the record. */
+  field: string;
+  /** Its name in the table. */
+  name: string;
+  type: ColumnType;
+  /** The connector promises this type: another one is a malformed row. Columns that grew from data widen instead. */
+  declared: boolean;
+  key: boolean;
+  /** Integers past 2^53 may be in it: as doubles they would lose digits. */
+  large: boolean;
+}
+
+/** Marks a value that does not fit its column. */
+export const MISFIT = Symbol('misfit');
+/** Marks a number that no column can store, or an object that holds one. */
+export const UNSTORABLE_NUMBER = Symbol('unstorable number');
+
+export function columnTypeOf(schema: JsonSchema): ColumnType {
+  const types = ([] as JsonType[]).concat(schema.type ?? []).filter((type) => type !== 'null');
+  if (types.length !== 1) return 'json';
+  switch (types[0]!) {
+    case 'string':
+      return 'text';
+    case 'integer':
+      return 'bigint';
+    case 'number':
+      return 'double';
+    case 'boolean':
+      return 'boolean';
+    default:
+      return 'json';
+  }
+}
+
+/** A column's type as DuckDB names it; one that a user changed takes what is written as text. */
+export function knownType(sql: string): ColumnType {
+  const type = sql.toLowerCase();
+  const found = (Object.keys(SQL_TYPES) as ColumnType[]).find((known) => SQL_TYPES[known] === type);
+  return found ?? 'text';
+}
+
+/** What a value asks for; undefined for null, which fits anywhere. */
+export function askedBy(value: unknown): Asked | undefined {
+  switch (typeof value) {
+    case 'string':
+      return 'text';
+    case 'boolean':
+      return 'boolean';
+    case 'bigint':
+      return fitsBigint(value) ? 'large' : 'exact';
+    case 'number':
+      return Number.isSafeInteger(value) ? 'bigint' : 'double';
+    case 'object':
+      if (value instanceof ExactNumber) return 'exact';
+      return value === null ? undefined : 'json';
+    default:
+      return undefined;
+  }
+}
+
+/** The type of a new column for what a value asks. */
+export function typeFor(asked: Asked): ColumnType {
+  if (asked === 'large') return 'bigint';
+  return asked === 'exact' ? 'json' : asked;
+}
+
+export function isNumber(asked: Asked): boolean {
+  return asked === 'bigint' || asked === 'double' || asked === 'large' || asked === 'exact';
+}
+
+/** The narrowest type that holds what a column has and what a value asks, without the loss of a digit. */
+export function widened({ type, large }: Pick<Column, 'type' | 'large'>, asked: Asked): ColumnType {
+  if (type === 'json' || type === 'text' || type === asked) return type;
+  if (type === 'boolean' || !isNumber(asked)) return 'text';
+  if (asked === 'exact') return 'json';
+  if (type === 'bigint') return asked === 'double' ? (large ? 'json' : 'double') : 'bigint';
+  return asked === 'large' ? 'json' : 'double';
+}
+
+/** The cell of a value for a column, or why there is none. */
+export function encode(value: unknown, type: ColumnType): Cell | typeof MISFIT | typeof UNSTORABLE_NUMBER {
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'number' && !Number.isFinite(value)) return UNSTORABLE_NUMBER;
+  switch (type) {
+    case 'text':
+      return typeof value === 'string' ? storableText(value) : MISFIT;
+    case 'bigint':
+      if (typeof value === 'number' ? Number.isSafeInteger(value) : typeof value === 'bigint' && fitsBigint(value))
+        return value as number | bigint;
+      return MISFIT;
+    case 'double':
+      return typeof value === 'number' ? value : MISFIT;
+    case 'boolean':
+      return typeof value === 'boolean' ? value : MISFIT;
+    case 'json':
+      return jsonText(value);
+  }
+}
+
+/** Text for a column that takes anything as text. */
+export function asText(value: unknown): string {
+  return storableText(typeof value === 'string' ? value : stringifyJson(value));
+}
+
+/** A cell that was made for a column before it was widened. */
+export function refit(cell: Cell, from: ColumnType, to: ColumnType): Cell {
+  if (cell === null || from === to) return cell;
+  if (to === 'double') return Number(cell);
+  return from === 'text' && to === 'json' ? JSON.stringify(cell) : String(cell);
+}
+
+/** SQL that changes a stored value as `refit` changes a cell. */
+export function refitSql(name: string, from: ColumnType, to: ColumnType): string {
+  if (to === 'json') return from === 'double' ? `(${textSql(name, from)})::json` : `to_json(${name})`;
+  return to === 'text' ? textSql(name, from) : `${name}::${SQL_TYPES[to]}`;
+}
+
+/** SQL for a value's text as `String(value)` writes it: a whole double has no point. */
+export function textSql(name: string, type: ColumnType): string {
+  if (type !== 'double') return `${name}::varchar`;
+  return `case when ${name} = trunc(${name}) and abs(${name}) < 1e15 then ${name}::bigint::varchar else ${name}::varchar end`;
+}
+
+/** NUL and halves of surrogate pairs become U+FFFD, as in every destination. */
+function storableText(text: string): string {
+  const clean = text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
+  return clean.isWellFormed() ? clean : clean.toWellFormed();
+}
+
+const UNSTORABLE_TEXT = /\\u(?:0000|d[89a-f])/i;
+
+function jsonText(value: unknown): string | typeof UNSTORABLE_NUMBER {
+  const json = stringifyJson(value);
+  // What JSON has no number for it writes as null.
+  if (json.includes('null') && hasUnstorableNumber(value)) return UNSTORABLE_NUMBER;
+  return json.includes('\\') && UNSTORABLE_TEXT.test(json) ? stringifyJson(storable(value)) : json;
+}
+
+function storable(value: unknown): unknown {
+  if (typeof value === 'string') return storableText(value);
+  if (Array.isArray(value)) return value.map(storable);
+  if (value === null || typeof value !== 'object' || value instanceof ExactNumber) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [storableText(key), storable(inner)]));
+}
+
+const BIGINT_MAX = 2n ** 63n - 1n;
+const BIGINT_MIN = -(2n ** 63n);
+
+function fitsBigint(value: bigint): boolean {
+  return value <= BIGINT_MAX && value >= BIGINT_MIN;
+}

@@ -1,0 +1,234 @@
+/** DuckDB as a destination: what it promises beside the conformance suite, and real processes that are killed. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { duckdbDestination } from '../../src/destinations/duckdb/destination.js';
+import type { DestinationSession, OpenOptions } from '../../src/destinations/contract.js';
+import { Engine } from '../../src/duckdb/engine.js';
+import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
+import { headrace, scratch, syncStripe } from '../support.js';
+
+let folder: string;
+let drop: () => void;
+let file: string;
+beforeEach(() => {
+  ({ folder, drop } = scratch());
+  file = path.join(folder, 'shop.duckdb');
+});
+afterEach(() => drop());
+
+async function rows(sql: string): Promise<Record<string, unknown>[]> {
+  return (await duckdbDestination(file, 'shop').query!(sql, { write: true })).rows;
+}
+
+const options = (more: Partial<OpenOptions> = {}): OpenOptions => ({
+  connection: 'shop',
+  runId: 'run1',
+  streams: [{ name: 'things', schema: { properties: { id: { type: 'string' } } }, primaryKey: ['id'], mode: 'upsert' }],
+  readOnly: false,
+  startedMs: 1_700_000_000_000,
+  ...more,
+});
+
+async function within<T>(
+  work: (session: DestinationSession) => Promise<T>,
+  more: Partial<OpenOptions> = {},
+): Promise<T> {
+  const session = await duckdbDestination(file, 'shop').open(options(more));
+  try {
+    return await work(session);
+  } finally {
+    await session.close();
+  }
+}
+
+const page = (session: DestinationSession, records: Record<string, unknown>[], version = 1, more = {}) =>
+  session.commit({
+    rows: [session.prepare({ stream: 'things', records, page: '1.1.1', version, ...more })],
+    state: [],
+    firstLoad: false,
+  });
+
+describe('a table', () => {
+  test('keeps its columns, their fields and what is in them from session to session', async () => {
+    const odd = { id: 'a', 'x"y': 1, Xy: 'up', xY: 'down', ['n'.repeat(80)]: true };
+    await within((session) => page(session, [odd]));
+    await within(async (session) => {
+      await page(session, [{ ...odd, id: 'b', later: [1] }], 2);
+      const found = await session.lookup('things', [{ id: 'a' }, { id: 'b' }]);
+      expect(found).toEqual([
+        { ...odd, later: null },
+        { ...odd, id: 'b', later: [1] },
+      ]);
+    });
+  });
+
+  test.each([
+    ['integers that become fractions', [1, 2.5], 'DOUBLE', [1, 2.5]],
+    ['integers past 2^53 beside fractions', [2n ** 60n + 1n, 2.5], 'JSON', [2n ** 60n + 1n, 2.5]],
+    ['fractions beside integers past 2^53', [2.5, 2n ** 60n + 1n], 'JSON', [2.5, 2n ** 60n + 1n]],
+    ['integers past 64 bits', [1, 2n ** 70n], 'JSON', [1, 2n ** 70n]],
+    ['numbers that become text', [1, 'x'], 'VARCHAR', ['1', 'x']],
+    ['whole doubles that become text', [1.5, 2, 'x'], 'VARCHAR', ['1.5', '2', 'x']],
+    ['truth that becomes text', [true, 'x'], 'VARCHAR', ['true', 'x']],
+    ['objects beside text', ['x', { a: 1 }], 'VARCHAR', ['x', '{"a":1}']],
+  ])('widens for %s, in one page and over sessions, without the loss of a digit', async (_, values, type, stored) => {
+    const records = values.map((value, at) => ({ id: `one${at}`, value }));
+    await within((session) => page(session, records));
+    expect(
+      await rows("select data_type from duckdb_columns() where schema_name = 'shop' and column_name = 'value'"),
+    ).toEqual([{ data_type: type }]);
+    await within((session) => page(session, records));
+    await rows('drop schema shop cascade');
+    for (const [at, value] of values.entries()) await within((session) => page(session, [{ id: `two${at}`, value }]));
+    await within(async (session) => {
+      const found = await session.lookup(
+        'things',
+        values.map((__, at) => ({ id: `two${at}` })),
+      );
+      expect(found.map((row) => row?.['value'])).toEqual(stored);
+    });
+  });
+
+  test('widens its key', async () => {
+    const keyed = options({
+      streams: [{ name: 'things', schema: {}, schemaIsHint: true, primaryKey: ['id'], mode: 'upsert' }],
+    });
+    await within((session) => page(session, [{ id: 1 }, { id: 2 }]), keyed);
+    await within((session) => page(session, [{ id: 'x' }, { id: 1, note: 'n' }], 2), keyed);
+    expect(await rows('select id, note from shop.things order by id')).toEqual([
+      { id: '1', note: 'n' },
+      { id: '2', note: null },
+      { id: 'x', note: null },
+    ]);
+  });
+
+  test("leaves a user's column alone, and quarantines what a user's constraint refuses", async () => {
+    await within((session) => page(session, [{ id: 'a', n: 1 }]));
+    await rows("alter table shop.things add column mine varchar default 'm'");
+    await rows('create unique index one_n on shop.things (n)');
+    await within(async (session) => {
+      const { counts } = await page(
+        session,
+        [
+          { id: 'b', n: 1 },
+          { id: 'c', n: 2 },
+          { id: 'd', n: 2, mine: 'x' },
+          { id: 'e', n: 3 },
+        ],
+        2,
+      );
+      expect(counts['things']).toMatchObject({ read: 4, inserted: 2, quarantined: 2 });
+      expect(await session.quarantined('things')).toBe(2);
+    });
+    expect(await rows('select id, mine from shop.things order by id')).toEqual(
+      ['a', 'c', 'e'].map((id) => ({ id, mine: 'm' })),
+    );
+    const set = await rows('select key, reason from shop._headrace_quarantine order by key');
+    expect(set.map(({ key }) => key)).toEqual(['b', 'd']);
+    expect(String(set[0]!['reason'])).toMatch(/database refused it: .*onstraint/);
+  });
+
+  test('is refused where somebody else made it', async () => {
+    const engine = await Engine.open(file);
+    await engine.rows('create schema shop');
+    await engine.rows('create table shop.things (id varchar)');
+    await engine.close();
+    await expect(within(async () => {})).rejects.toMatchObject({ code: 'foreign_table' });
+  });
+
+  test('in mode replace is swapped in, and is read by another mode later', async () => {
+    const replace = { ...options().streams[0]!, mode: 'replace' as const };
+    await within((session) => page(session, [{ id: 'old' }]));
+    await within(
+      async (session) => {
+        await session.restart('things');
+        await page(session, [{ id: 'new', x: 1 }]);
+        await session.publish('things');
+      },
+      { streams: [replace], runId: 'run2' },
+    );
+    expect(await rows('select id from shop.things')).toEqual([{ id: 'new' }]);
+    await within(async (session) => {
+      expect(await page(session, [{ id: 'new', x: 1 }], 2)).toMatchObject({ counts: { things: { unchanged: 1 } } });
+    });
+  });
+});
+
+describe('what is wrong with the file is said', () => {
+  test('no database, a folder that cannot be, nothing there yet, open elsewhere', async () => {
+    writeFileSync(path.join(folder, 'text'), 'x'.repeat(20_000));
+    await expect(duckdbDestination(path.join(folder, 'text'), 's').check()).rejects.toMatchObject({
+      code: 'bad_database',
+    });
+    await expect(duckdbDestination(path.join(folder, 'text/x.duckdb'), 's').check()).rejects.toMatchObject({
+      code: 'file_unreachable',
+    });
+    await expect(within(async () => {}, { readOnly: true })).rejects.toMatchObject({ code: 'no_state' });
+    const session = await duckdbDestination(file, 'shop').open(options());
+    const other = await headrace(['query', 'select 1', '--to', `duckdb:${file}`], { cwd: folder });
+    expect(other.code).toBe(2);
+    expect(other.stderr).toMatch(new RegExp(`open in another process[^]*process ${process.pid}`));
+    await session.close();
+  });
+});
+
+describe('the command line', () => {
+  let testbed: StripeTestbed;
+  afterEach(() => testbed?.close());
+
+  test('syncs, follows, verifies and queries; deletions become tombstones', async () => {
+    testbed = await startStripeTestbed({ rows: 0, collections: { customers: { rows: 300 } } });
+    const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_BASE_URL: testbed.url };
+    const to = ['--to', `duckdb:${file}`, '--streams', 'customers'];
+    const run = (args: string[]) => headrace(args, { env, cwd: folder });
+    expect((await run(['check', 'stripe', ...to])).code).toBe(0);
+    expect((await run(['sync', 'stripe', ...to, '-q'])).code).toBe(0);
+    testbed.api.churn('deleted', 3);
+    expect((await run(['sync', 'stripe', ...to, '-q'])).code).toBe(0);
+    const verified = await run(['verify', 'stripe', ...to, '--api']);
+    expect(verified.stdout).toMatch(/Proven: 1 stream/);
+    const sql = 'select count(*) as n, count(_headrace_deleted_at) as gone from stripe.customers';
+    expect((await run(['query', sql, '--json', '--to', `duckdb:${file}`])).stdout.trim()).toBe('{"n":300,"gone":1}');
+    expect((await run(['query', 'delete from stripe.customers', '--to', `duckdb:${file}`])).code).toBe(2);
+  });
+
+  test('killed again and again, it resumes; nothing is missing, nothing double', async () => {
+    testbed = await startStripeTestbed({
+      rows: 0,
+      collections: { customers: { rows: 6000, shape: 'growth' }, charges: { rows: 6000, shape: 'uniform' } },
+      latency: { medianMs: 20, sigma: 0.3 },
+    });
+    const env = { STRIPE_API_KEY: TESTBED_LIVE_KEY, STRIPE_BASE_URL: testbed.url };
+    const args = ['sync', 'stripe', '--to', `duckdb:${file}`, '--streams', 'customers,charges', '--json'];
+    for (let kills = 1; kills <= 4; kills++) {
+      // Each dies at its own number of requests, so that every run gets somewhere.
+      const until = testbed.stats().requests + 12 + kills * 5;
+      const killed = await headrace(args, {
+        env,
+        cwd: folder,
+        signal: { name: 'SIGKILL', when: () => testbed.stats().requests >= until },
+      });
+      expect(killed.code).toBe(null);
+    }
+    const last = await headrace(args, { env, cwd: folder });
+    expect(last.code).toBe(0);
+    for (const stream of ['customers', 'charges']) {
+      const account = testbed.api.rows.get(stream)!;
+      const expected = Array.from({ length: account.size }, (_, i) => account.idOf(i)).toSorted();
+      const stored = (await rows(`select id from stripe.${stream}`)).map(({ id }) => id as string).toSorted();
+      expect(stored).toEqual(expected);
+    }
+    expect((await headrace(['verify', 'stripe', ...args.slice(2, 6)], { env, cwd: folder })).code).toBe(0);
+  });
+
+  test('a run in this process proves what it stored, in every mode', async () => {
+    testbed = await startStripeTestbed({ rows: 40 });
+    for (const mode of ['upsert', 'append', 'replace'] as const) {
+      const destination = duckdbDestination(path.join(folder, `${mode}.duckdb`), 'shop');
+      const summary = await syncStripe({ url: testbed.url, destination, connection: 'shop', mode });
+      expect(summary.problems).toEqual([]);
+      expect(summary.outcome).toBe('complete');
+    }
+  });
+});
