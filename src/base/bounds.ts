@@ -118,6 +118,8 @@ export const LIMITS = {
   columns: 400,
   /** Columns that a schema may declare; PostgreSQL stops at 1,600, those that were dropped counted too. */
   declaredColumns: 1_400,
+  /** Of what a schema says of a table or a column, this much becomes its comment. */
+  commentCharacters: 1_000,
   /** A key that is longer does not fit an index of PostgreSQL beside the names that go with it. */
   keyBytes: 2_000,
   /** A wait of this length is told to the user. */

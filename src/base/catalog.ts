@@ -5,6 +5,7 @@ export type JsonType = 'string' | 'integer' | 'number' | 'boolean' | 'object' | 
 export interface JsonSchema {
   type?: JsonType | JsonType[];
   format?: string;
+  title?: string;
   description?: string;
   properties?: Record<string, JsonSchema>;
   items?: JsonSchema;

@@ -104,6 +104,11 @@ export function buildProgram(): Command {
     .option('--json', 'machine-readable output')
     .action(run(() => import('./commands/discover.js')));
 
+  connectionOptions(program.command('schema').argument('[connection]'))
+    .description('print the tables of the streams: as SQL, as a sources file of dbt, as a diagram')
+    .addOption(new Option('--format <format>', 'what to print').choices(['sql', 'dbt', 'mermaid']).default('sql'))
+    .action(run(() => import('./commands/schema.js')));
+
   connectionOptions(program.command('plan').argument('[connection]'))
     .description('a dry run: probe each stream, then tell rows, requests and time to expect')
     .option('--json', 'machine-readable output')

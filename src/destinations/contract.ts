@@ -144,6 +144,8 @@ export interface DestinationWait {
 export interface DestinationSession {
   /** What is waited for now. */
   waits?(): DestinationWait[];
+  /** What came up that the user should know. */
+  notes?(): string[];
   /** Undefined: one process at a time. */
   loans?: LoanBook | undefined;
   capabilities: Capabilities;

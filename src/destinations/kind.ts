@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { WRITE_MODES, type WriteMode } from '../base/catalog.js';
 import type { Egress } from '../base/egress.js';
-import type { Destination } from './contract.js';
+import type { Destination, StreamTarget } from './contract.js';
 
 /** Settings of a destination, checked by its kind's schema. */
 export interface DestinationSettings {
@@ -79,6 +79,8 @@ export interface DestinationKind<Settings extends DestinationSettings = Destinat
    * is made is judged again.
    */
   assertTargets?(settings: Settings, egress: Egress): Promise<void>;
+  /** The statements that make the tables of streams, for kinds that have some. Nothing is opened. */
+  ddl?(settings: Settings, connection: string, streams: StreamTarget[]): Promise<string[]>;
   /** The settings that a text of `--to` stands for; undefined where it is not of this kind. */
   fromText(text: string): Record<string, unknown> | undefined;
   open(settings: Settings, place: OpenPlace): OpenedDestination | Promise<OpenedDestination>;

@@ -1,8 +1,9 @@
 /** From JSON schema to columns, and from values to PostgreSQL's COPY text. */
 import type { JsonSchema, JsonType } from '../../base/catalog.js';
+import { isDate, parseInstant } from '../../base/instant.js';
 import { ExactNumber, hasUnstorableNumber, stringifyJson } from '../../base/json.js';
 
-export type ColumnType = 'boolean' | 'bigint' | 'numeric' | 'text' | 'jsonb';
+export type ColumnType = 'boolean' | 'bigint' | 'numeric' | 'timestamptz' | 'date' | 'text' | 'jsonb';
 
 export interface Column {
   /** The field of the record. */
@@ -23,12 +24,14 @@ export const UNSTORABLE_NUMBER = Symbol('unstorable number');
 
 export const NULL = '\\N';
 
-export function columnTypeOf(schema: JsonSchema): ColumnType {
+/** `isKey`: keys are compared as the text that they are. */
+export function columnTypeOf(schema: JsonSchema, isKey: boolean): ColumnType {
   const types = ([] as JsonType[]).concat(schema.type ?? []).filter((type) => type !== 'null');
   if (types.length !== 1) return 'jsonb';
   switch (types[0]!) {
     case 'string':
-      return 'text';
+      if (isKey) return 'text';
+      return schema.format === 'date-time' ? 'timestamptz' : schema.format === 'date' ? 'date' : 'text';
     case 'integer':
       return 'bigint';
     case 'number':
@@ -40,11 +43,11 @@ export function columnTypeOf(schema: JsonSchema): ColumnType {
   }
 }
 
-/** The type that a value asks for; undefined for null, which fits anywhere. */
-export function typeOfValue(value: unknown): ColumnType | undefined {
+/** The type that a value asks for in a column; undefined for null, which fits anywhere. */
+export function typeOfValue(value: unknown, column?: ColumnType): ColumnType | undefined {
   switch (typeof value) {
     case 'string':
-      return 'text';
+      return column !== undefined && isTime(value, column) ? column : 'text';
     case 'boolean':
       return 'boolean';
     case 'bigint':
@@ -59,7 +62,24 @@ export function typeOfValue(value: unknown): ColumnType | undefined {
   }
 }
 
-/** The narrowest type that holds both: bigint < numeric < text, boolean < text; jsonb and text take anything. */
+function isTime(value: string, type: ColumnType): boolean {
+  return type === 'timestamptz' ? parseInstant(value) !== undefined : type === 'date' && isDate(value);
+}
+
+/**
+ * How a column's values are written in a wider one. Moments keep the form that APIs use. It may be done twice: a column
+ * that is text already stays as it is.
+ */
+export function castSql(column: string, from: ColumnType, to: ColumnType): string {
+  return to === 'text' && (from === 'timestamptz' || from === 'date')
+    ? `to_jsonb(${column}) #>> '{}'`
+    : `${column}::${to}`;
+}
+
+/**
+ * The narrowest type that holds both: bigint < numeric < text, boolean, date, timestamptz < text; jsonb and text take
+ * anything.
+ */
 export function widen(from: ColumnType, to: ColumnType): ColumnType {
   if (from === to || from === 'jsonb' || from === 'text') return from;
   if ((from === 'bigint' && to === 'numeric') || (from === 'numeric' && to === 'bigint')) return 'numeric';
@@ -74,6 +94,9 @@ export function encode(value: unknown, type: ColumnType): string | typeof MISFIT
     case 'text':
       if (typeof value === 'string') return escapeText(value);
       return MISFIT;
+    case 'timestamptz':
+    case 'date':
+      return typeof value === 'string' && isTime(value, type) ? value : MISFIT;
     case 'bigint':
       if (typeof value === 'number' ? Number.isSafeInteger(value) : typeof value === 'bigint' && fitsBigint(value))
         return String(value);

@@ -1,5 +1,6 @@
 /** What Headrace knows of PostgreSQL as a destination before it is opened: a server's, or the embedded one. */
 import { z } from 'zod';
+import type { StreamTarget } from '../contract.js';
 import { mode, schemaName, type DestinationKind, type DestinationSettings } from '../kind.js';
 
 const embeddedSchema = z
@@ -19,6 +20,11 @@ const postgresSchema = z
   })
   .describe('Any PostgreSQL 14 or newer.');
 
+async function ddl({ schema }: DestinationSettings, connection: string, streams: StreamTarget[]): Promise<string[]> {
+  const { statementsFor } = await import('./statements.js');
+  return statementsFor(schema ?? connection, streams);
+}
+
 export const embeddedKind: DestinationKind<z.infer<typeof embeddedSchema> & DestinationSettings> = {
   name: 'embedded',
   title: 'an embedded PostgreSQL, nothing to install',
@@ -30,6 +36,7 @@ export const embeddedKind: DestinationKind<z.infer<typeof embeddedSchema> & Dest
   environment: {},
   paths: [],
   fromText: (text) => (text === 'embedded' ? { type: 'embedded' } : undefined),
+  ddl,
   async open({ schema }, { connection, dataDir }) {
     const { embeddedDestination } = await import('./destination.js');
     return embeddedDestination(dataDir, schema ?? connection);
@@ -53,6 +60,7 @@ export const postgresKind: DestinationKind<z.infer<typeof postgresSchema> & Dest
     const { hostname } = new URL(url);
     if (hostname !== '' && !hostname.startsWith('%')) await egress.assertResolved(hostname);
   },
+  ddl,
   async open({ url, schema }, { connection, egress }) {
     const { postgresDestination } = await import('./destination.js');
     return postgresDestination(url, schema ?? connection, egress);

@@ -280,6 +280,10 @@ export class PostgresSession implements DestinationSession {
     return keysWithin(this.work, this.table(stream), { field, gte, lt }, limit);
   }
 
+  notes(): string[] {
+    return [...this.tables.values()].flatMap((table) => table.notes);
+  }
+
   async finishRun(outcome: string, summary: unknown): Promise<void> {
     // The last commit waits for the disk, and with it all that came before.
     await this.link.onMain('the end of the run', async (client) => {

@@ -4,11 +4,13 @@ import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
 import { ConfigError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
-import type { DataRecord } from '../../base/catalog.js';
+import type { DataRecord, JsonSchema } from '../../base/catalog.js';
 import { CopyLines } from './copy-lines.js';
 import { describe, setAside, type QuarantinedRow } from '../set-aside.js';
+import { columnCommentSql, createSql, fieldOf, knownType, tableCommentSql } from './table-ddl.js';
 import {
   asText,
+  castSql,
   columnTypeOf,
   encode,
   escapeText,
@@ -36,8 +38,8 @@ export const REST_COLUMN = '_headrace_rest';
 const SYSTEM_COLUMNS = ['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid'];
 const META_NAMES = new Set<string>(META_COLUMNS.map(([name]) => name));
 
-/** A column comment with this prefix keeps the field's own name where the column could not have it. */
-const FIELD_COMMENT = 'headrace field: ';
+/** Characters of a value that are shown. */
+const SHOWN = 40;
 /** The table that a stream in mode `replace` fills before it is swapped in. */
 const SHADOW_SUFFIX = '__headrace_next';
 
@@ -62,6 +64,8 @@ export class Table {
   readonly columns: Column[] = [];
   /** Keys in quarantine, with the version of the row that did not fit. */
   readonly quarantined = new Map<string, number>();
+  /** What the user should know of it. */
+  readonly notes: string[] = [];
   private readonly byField = new Map<string, Column>();
   private readonly taken = new Set<string>([...META_NAMES, REST_COLUMN, ...SYSTEM_COLUMNS]);
   /** Where fields go that have no column of their own. */
@@ -110,17 +114,15 @@ export class Table {
       [this.sqlName],
     );
     const declared = Object.entries(this.target.schema.properties ?? {});
-    const isPromise = this.target.schemaIsHint !== true;
+    const { isPromise } = this;
     if (rows.length === 0) {
-      for (const [field, schema] of declared.slice(0, LIMITS.declaredColumns))
-        this.adopt(field, fitIdentifier(field, this.taken), columnTypeOf(schema), isPromise);
+      this.declare();
       await client.query('delete from _headrace.field where schema = $1 and relation = $2', this.place);
-      await client.query(this.createStatement());
+      await client.query(this.creation().join(';\n'));
       await this.register(
         client,
         this.columns.map(({ name }) => name),
       );
-      for (const column of this.columns) await this.comment(client, column);
       return;
     }
     const names = new Set(rows.map((row) => row.name));
@@ -145,18 +147,19 @@ export class Table {
         this.adoptRest();
         continue;
       }
-      const field =
-        typeof comment === 'string' && comment.startsWith(FIELD_COMMENT)
-          ? JSON.parse(comment.slice(FIELD_COMMENT.length))
-          : name;
+      const field = fieldOf(name, comment);
       const schema = this.target.schema.properties?.[field];
       this.adopt(field, name, knownType(type), schema !== undefined && isPromise);
-      const wanted = schema && columnTypeOf(schema);
+      const wanted = schema && this.typeOf(field, schema);
       if (wanted && widen(knownType(type), wanted) !== knownType(type)) this.widenColumn(this.column(field), wanted);
     }
     for (const [field, schema] of declared)
-      if (!this.byField.has(field)) this.grow(field, columnTypeOf(schema), isPromise, LIMITS.declaredColumns);
+      if (!this.byField.has(field)) this.grow(field, this.typeOf(field, schema), isPromise, LIMITS.declaredColumns);
     await this.applyDdl(client);
+  }
+
+  private typeOf(field: string, schema: JsonSchema): ColumnType {
+    return columnTypeOf(schema, this.target.primaryKey.includes(field));
   }
 
   private get place(): [string, string] {
@@ -307,20 +310,24 @@ export class Table {
         const column = this.byField.get(field);
         if (column && (column.type === 'jsonb' || column.type === 'text')) continue;
         const value = record[field];
-        const type = typeOfValue(value);
+        const type = typeOfValue(value, column?.type);
         if (type === undefined) continue;
         if (!column) this.grow(field, type, false);
         else if (column.type !== type) {
           const numbers =
             (column.type === 'bigint' || column.type === 'numeric') && (type === 'numeric' || type === 'bigint');
-          if ((numbers || !column.declared) && widen(column.type, type) !== column.type) this.widenColumn(column, type);
+          // A format says less than a type: APIs write moments in many ways.
+          const moment = (column.type === 'timestamptz' || column.type === 'date') && type === 'text';
+          if (moment) this.tellWidened(column, String(value));
+          if ((numbers || moment || !column.declared) && widen(column.type, type) !== column.type)
+            this.widenColumn(column, type);
         }
       }
     }
   }
 
   private adopt(field: string, name: string, type: ColumnType, declared: boolean): Column {
-    const column = { field, name, type, declared, key: this.target.primaryKey.includes(field) };
+    const column: Column = { field, name, type, declared, key: this.target.primaryKey.includes(field) };
     this.columns.push(column);
     this.byField.set(field, column);
     this.taken.add(name.toLowerCase());
@@ -337,7 +344,7 @@ export class Table {
     }
     const column = this.adopt(field, fitIdentifier(field, this.taken), type, declared);
     this.addColumn(column);
-    if (column.name !== field) this.pendingDdl.push(this.commentStatement(column));
+    this.pendingDdl.push(...columnCommentSql(this.sqlName, column, this.target.schema));
   }
 
   private addColumn({ name, type }: Column): void {
@@ -354,39 +361,40 @@ export class Table {
   }
 
   private widenColumn(column: Column, to: ColumnType): void {
-    column.type = widen(column.type, to);
+    const from = column.type;
+    column.type = widen(from, to);
     const name = quoteIdentifier(column.name);
     this.pendingDdl.push(
-      `alter table ${this.sqlName} alter column ${name} type ${column.type} using ${name}::${column.type}`,
+      `alter table ${this.sqlName} alter column ${name} type ${column.type} using ${castSql(name, from, column.type)}`,
     );
     this.layout++;
   }
 
-  private createStatement(): string {
-    const columns = this.columns.map(
-      (column) => `${quoteIdentifier(column.name)} ${column.type}${column.key ? ' not null' : ''}`,
+  private tellWidened({ field, type }: Column, value: string): void {
+    const shown = value.length > SHOWN ? `${value.slice(0, SHOWN)}…` : value;
+    this.notes.push(
+      `${this.target.name}: column ${field} is text now: ${JSON.stringify(shown)} is no ${type === 'date' ? 'date' : 'date with a time and a zone'}`,
     );
-    const meta = META_COLUMNS.map(([name, type]) => `${quoteIdentifier(name)} ${type}`);
-    const key = this.keyed
-      ? [
-          `primary key (${this.keyColumns()
-            .map((column) => quoteIdentifier(column.name))
-            .join(', ')})`,
-        ]
-      : [];
-    return `create table if not exists ${this.sqlName} (${[...columns, ...meta, ...key].join(', ')})`;
   }
 
-  private async comment(client: pg.Client, column: Column): Promise<void> {
-    if (column.name !== column.field) await client.query(this.commentStatement(column));
+  /** What creates the table, and says what it holds. */
+  creation(): string[] {
+    const { sqlName, columns, target } = this;
+    return [
+      createSql(sqlName, columns, META_COLUMNS, this.keyed ? this.keyColumns() : []),
+      ...tableCommentSql(sqlName, target.schema),
+      ...columns.flatMap((column) => columnCommentSql(sqlName, column, target.schema)),
+    ];
   }
 
-  private commentStatement(column: Column): string {
-    const text = (FIELD_COMMENT + JSON.stringify(column.field).replaceAll('\0', '')).replaceAll("'", "''");
-    return `comment on column ${this.sqlName}.${quoteIdentifier(column.name)} is '${text}'`;
+  /** Takes the columns that the schema declares. */
+  declare(): this {
+    for (const [field, schema] of Object.entries(this.target.schema.properties ?? {}).slice(0, LIMITS.declaredColumns))
+      this.adopt(field, fitIdentifier(field, this.taken), this.typeOf(field, schema), this.isPromise);
+    return this;
   }
-}
 
-function knownType(type: string): ColumnType {
-  return type === 'boolean' || type === 'bigint' || type === 'numeric' || type === 'jsonb' ? type : 'text';
+  private get isPromise(): boolean {
+    return this.target.schemaIsHint !== true;
+  }
 }

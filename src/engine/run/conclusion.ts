@@ -44,7 +44,7 @@ export async function conclude(
     if (proof.faults.length === 0 && mode === 'replace' && run.rows > 0) await session.publish(run.stream.name);
     if (proof.quarantined > 0) notes.push(`${proof.stream}: ${proof.quarantined} rows are in _headrace_quarantine`);
   }
-  notes.push(...(options.source.notes?.() ?? []));
+  notes.push(...(options.source.notes?.() ?? []), ...(session.notes?.() ?? []));
   const problems = list
     .filter((run) => run.error !== undefined && run.status !== 'paused')
     .map((run) => ({

@@ -1,5 +1,6 @@
 /** Whether a stored value is the one that an API gave, however the table writes it. */
 import type { DataRecord } from '../../base/catalog.js';
+import { parseInstant } from '../../base/instant.js';
 import { ExactNumber, parseJson, stringifyJson } from '../../base/json.js';
 
 const DECIMAL = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i;
@@ -13,7 +14,12 @@ export function differingFields(given: DataRecord, stored: DataRecord): string[]
 function isSame(given: unknown, stored: unknown): boolean {
   const text = canonical(given);
   if (text === canonical(stored)) return true;
-  if (typeof stored !== 'string' || typeof given === 'string' || given === null || given === undefined) return false;
+  if (typeof stored === 'string' && typeof given === 'string') {
+    // A column of moments writes them in the zone of its session.
+    const at = parseInstant(given);
+    return at !== undefined && at === parseInstant(stored);
+  }
+  if (typeof stored !== 'string' || given === null || given === undefined) return false;
   // A column of text holds what else came as JSON.
   return text === canonical(parsed(stored));
 }
