@@ -293,6 +293,8 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
       row('nan', { amount: Number.NaN }),
       row('large', { amount: Number.POSITIVE_INFINITY }),
       row('inner', { nested: { x: [{ y: Number.NEGATIVE_INFINITY, z: null }] } }),
+      // A field that was a text before may be written as one.
+      row('mixed', { mixed: { x: Number.NaN } }),
       'no object' as unknown as DataRecord,
     ];
     // These a destination may store, or set aside.
@@ -302,7 +304,7 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
     ];
     for (const firstLoad of [true, false]) {
       const { counts } = await commit(
-        [prepare([row(`a${firstLoad}`), ...bad, ...odd, row(`z${firstLoad}`)], firstLoad ? VERSION : VERSION + 1)],
+        [prepare([row(`a${firstLoad}`, { mixed: 'words' }), ...bad, ...odd, row(`z${firstLoad}`)], firstLoad ? VERSION : VERSION + 1)],
         [],
         firstLoad,
       );
@@ -312,10 +314,16 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
       assert.ok(quarantined >= bad.length && quarantined <= bad.length + odd.length, `${quarantined} in quarantine`);
     }
     if (!session.capabilities.keys) return;
-    const stored = await session.lookup('things', [{ id: 'atrue' }, { id: 'zfalse' }, { id: 'nan' }, { id: 'inner' }]);
+    const stored = await session.lookup('things', [
+      { id: 'atrue' },
+      { id: 'zfalse' },
+      { id: 'nan' },
+      { id: 'inner' },
+      { id: 'mixed' },
+    ]);
     assert.deepEqual(
       stored.map((found) => found !== null),
-      [true, true, false, false],
+      [true, true, false, false, false],
     );
   });
 

@@ -113,8 +113,10 @@ export function encode(value: unknown, type: ColumnType): string | typeof MISFIT
 }
 
 /** Text for a column that takes anything as text. */
-export function asText(value: unknown): string {
-  return escapeText(typeof value === 'string' ? value : stringifyJson(value));
+export function asText(value: unknown): string | typeof UNSTORABLE_NUMBER {
+  if (typeof value === 'string') return escapeText(value);
+  const json = stringifyJson(value);
+  return holdsUnstorable(json, value) ? UNSTORABLE_NUMBER : escapeText(json);
 }
 
 const MUST_ESCAPE = /[\\\n\r\t\0]/;
@@ -132,11 +134,13 @@ const UNSTORABLE_TEXT = /\\u(?:0000|d[89a-f])/i;
 
 function escapeJson(value: unknown): string | typeof UNSTORABLE_NUMBER {
   const json = stringifyJson(value);
-  // What JSON has no number for it writes as null.
-  if (json.includes('null') && hasUnstorableNumber(value)) return UNSTORABLE_NUMBER;
+  if (holdsUnstorable(json, value)) return UNSTORABLE_NUMBER;
   if (!json.includes('\\')) return json;
   return (UNSTORABLE_TEXT.test(json) ? stringifyJson(storable(value)) : json).replaceAll('\\', '\\\\');
 }
+
+/** What JSON has no number for it writes as null. */
+const holdsUnstorable = (json: string, value: unknown) => json.includes('null') && hasUnstorableNumber(value);
 
 function storable(value: unknown): unknown {
   if (typeof value === 'string') return value.replaceAll('\0', '\ufffd').toWellFormed();

@@ -279,13 +279,13 @@ export class Table {
       const value = column === this.rest ? this.restOf(record) : record[column.field];
       if (column.key && (value === null || value === undefined)) return `key field ${column.field} is missing`;
       let text = encode(value, column.type);
-      if (text === UNSTORABLE_NUMBER)
-        return `field ${column.field}: a number that is NaN, infinite or beyond 1e308 cannot be stored`;
       if (text === MISFIT) {
         if (column.declared || column.type !== 'text')
           return `field ${column.field}: expected ${column.type}, found ${describe(value)}`;
         text = asText(value);
       }
+      if (text === UNSTORABLE_NUMBER)
+        return `field ${column.field}: a number that is NaN, infinite or beyond 1e308 cannot be stored`;
       if (column.key) keyBytes += Buffer.byteLength(text);
       line += `${text}\t`;
     }
