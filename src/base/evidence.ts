@@ -15,6 +15,7 @@ export const DOUBTS = {
   ignored: 'the API answered with an error that the connector ignores',
   path: 'the answer does not hold the list of records that the connector reads',
   empty: 'the answer was empty',
+  refused: 'the answer holds no row and says that it failed',
   uncounted: 'the API says that there are more rows than came',
 } as const;
 export type Doubt = keyof typeof DOUBTS;

@@ -2,7 +2,15 @@
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../base/clock.js';
 import type { Egress } from '../base/egress.js';
-import { codeOf, ConfigError, HeadraceError, messageOf, PausedError, RetriableError } from '../base/errors.js';
+import {
+  codeOf,
+  ConfigError,
+  CursorGoneError,
+  HeadraceError,
+  messageOf,
+  PausedError,
+  RetriableError,
+} from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Random } from '../base/random.js';
 import type { Answer, LimitSigns, Ticket } from '../gate/gate.js';
@@ -185,7 +193,9 @@ export class ApiClient {
       }
     } catch (error) {
       if (!tried.response) kind = kindOfFailure(error);
-      tried.verdict = this.verdictOfFailure(error, request);
+      const failed = this.verdictOfFailure(error, request);
+      const mayBeLost = !tried.response && failed.kind === 'retry' && !NEVER_LEFT.has(codeOf(error) ?? '');
+      tried.verdict = mayBeLost ? lostVerdict(failed, request) : failed;
     } finally {
       arrived();
     }
@@ -270,6 +280,20 @@ export class ApiClient {
       deadline.done();
     }
   }
+}
+
+/** Codes of attempts that found nobody to send to. */
+const NEVER_LEFT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** What becomes of a request whose answer may have been lost. */
+function lostVerdict(
+  verdict: Extract<Verdict, { kind: 'retry' }>,
+  { once, onLost, endpoint }: ApiRequest,
+): Exclude<Verdict, { kind: 'ok' }> {
+  onLost?.();
+  if (once !== true) return verdict;
+  const detail = { code: 'answer_lost', place: endpoint, expected: 'the next page', found: verdict.reason };
+  return { kind: 'error', error: new CursorGoneError('the answer to a cursor that is good once was lost', detail) };
 }
 
 /** Headers that hold what is registered as a secret: a connector may write a key into any. */

@@ -44,6 +44,10 @@ export interface ApiRequest {
   cost?: number;
   /** Somebody waits for the answer. */
   interactive?: boolean;
+  /** Its answer is not the same twice: where one may have been lost it is not asked for again. Throws CursorGoneError. */
+  once?: boolean | undefined;
+  /** Called where an attempt left and no whole answer came back. */
+  onLost?: (() => void) | undefined;
   /** The permit of the first attempt, where the caller took it already. */
   ticket?: Ticket | undefined;
 }

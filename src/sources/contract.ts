@@ -48,8 +48,11 @@ export type Division =
     }
   /** Page numbers from 0, readable out of order. */
   | { kind: 'numbered'; pageRows: number }
-  /** An opaque cursor: one page after the other. */
-  | { kind: 'chain'; pageRows: number };
+  /**
+   * An opaque cursor: one page after the other. `consumed`: the server moves it with each answer, as a scroll, so that an
+   * answer which is lost cannot be had again: the walk begins anew, also where another process had its last page.
+   */
+  | { kind: 'chain'; pageRows: number; cursor?: 'consumed' | undefined };
 
 /** Where slices come from. */
 export type SlicesOf =
@@ -88,6 +91,8 @@ export interface PageRequest {
   signal: AbortSignal;
   /** Expected remaining pages of the stream; passed on to the client. */
   weight: () => number;
+  /** Its answer cannot be had twice: pass it on to the client, which then tells of a lost one instead of asking again. */
+  once?: boolean;
   /** The permit of the first request, where it was taken already; pass it on to that request only. */
   ticket?: Ticket | undefined;
 }

@@ -228,6 +228,22 @@ describe('evidence', () => {
     expect(await live()).toEqual(ids(all));
   });
 
+  test.each([
+    ['as of an API that counts bytes', [9, 3, 5, 10, 7, 10, 10, 4, 9]],
+    ['of which some are longer than asked', [12, 10, 3, 25, 10, 7, 10]],
+  ])('pages of any length, %s, end where one is empty', async (_, lengths) => {
+    const at = (page: number) => lengths.slice(0, page).reduce((sum, length) => sum + length, 0);
+    const all = rows(at(lengths.length));
+    const summary = await sync(
+      stream({ kind: 'numbered', pageRows: PAGE }, ({ number }) => ({
+        records: all.slice(at(number!), at(number! + 1)),
+      })),
+    );
+    expect(summary.outcome).toBe('complete');
+    expect(summary.proofs[0]!.doubt).toBeDefined();
+    expect(await live()).toEqual(ids(all));
+  });
+
   test('the weakest part counts, is kept with the state, and survives a pause', async () => {
     const slices = Array.from({ length: 20 }, (_, i) => `s${i}`);
     const stop = new AbortController();
@@ -342,6 +358,57 @@ describe('what is called deleted', () => {
   });
 });
 
+describe('walks that lose their place', () => {
+  test('rows without a key are read once more, and stand there once', async () => {
+    const all = rows(60);
+    let expired = 1;
+    const summary = await sync(
+      stream(
+        CHAIN,
+        (request) => {
+          if (request.cursor === '30' && expired-- > 0) throw new CursorGoneError('gone', { code: 'cursor_gone' });
+          return chained(all, request);
+        },
+        reread,
+        { primaryKey: [] },
+      ),
+    );
+    expect(summary.problems).toEqual([]);
+    expect(summary.outcome).toBe('complete');
+    expect(await live()).toEqual(ids(all));
+  });
+
+  test('a cursor that the server moves is asked with once, and never by who comes after', async () => {
+    const all = rows(60);
+    let at = 0;
+    const once: (boolean | undefined)[] = [];
+    const scroll: Answer = ({ cursor, once: isOnce }) => {
+      if (cursor === null) at = 0;
+      once.push(isOnce);
+      const records = all.slice(at, at + PAGE);
+      at += PAGE;
+      return { records, hasMore: at < all.length, next: 'scroll' };
+    };
+    const consumed: Division = { kind: 'chain', pageRows: PAGE, cursor: 'consumed' };
+    const stop = new AbortController();
+    const first = await sync(
+      stream(consumed, (request) => {
+        const page = scroll(request);
+        // This page came, and is not stored.
+        if (at === 3 * PAGE) stop.abort();
+        return page;
+      }),
+      { signal: stop.signal },
+    );
+    expect(first.outcome).toBe('paused');
+    expect(once.slice(0, 3)).toEqual([false, true, true]);
+    const second = await sync(stream(consumed, scroll));
+    expect(second.outcome).toBe('complete');
+    expect(once[once.length - 6]).toBe(false);
+    expect(await live()).toEqual(ids(all));
+  });
+});
+
 describe('manifests', () => {
   const pager = (strategy: string, field: string) => `paginator:
   type: DefaultPaginator
@@ -411,6 +478,139 @@ describe('manifests', () => {
     });
     expect(summary.outcome).toBe('complete');
     expect(stored.size).toBe(count);
+  });
+
+  test.each([
+    ['by rows, no round number', () => 73],
+    ['by bytes', (at: number) => 20 + (at % 37)],
+    ['by bytes, from the second page on', (at: number) => (at < 100 ? 100 : 30 + (at % 41))],
+  ])('the API gives less than asked for: %s', async (_, size) => {
+    const all = list(250);
+    const { stored, summary, proof } = await run(offsets(100), (query) => {
+      const at = Number(query['offset'] ?? 0);
+      return { data: all.slice(at, at + size(at)) };
+    });
+    expect(summary.outcome).toBe('complete');
+    expect(stored.size).toBe(250);
+    expect(proof.doubt).toBeUndefined();
+  });
+
+  const claiming =
+    "{type: CursorPagination, cursor_value: '{{ last_record.id }}', stop_condition: '{{ not response.has_more }}'}";
+  test('has_more: false on full pages is looked at, and no page is asked for past one that is not full', async () => {
+    const all = list(705);
+    const { stored, summary, proof, asked } = await run(pager(claiming, 'after'), (query) => {
+      const at = Number(query['after'] ?? -1) + 1;
+      return { data: all.slice(at, at + 100), has_more: false };
+    });
+    expect(summary.outcome).toBe('complete');
+    expect(stored.size).toBe(705);
+    expect(proof.doubt).toBeUndefined();
+    // The check asks for the first page.
+    expect(asked).toHaveLength(9);
+  });
+
+  test.each([
+    ['an error', () => new Reply(404, { message: 'no such page' })],
+    ['an error of the server', () => new Reply(500)],
+    ['the same page again', () => ({ data: list(40).slice(20), has_more: true })],
+    ['the first page again', () => ({ data: list(20), has_more: true })],
+    ['no rows', () => ({ data: [], has_more: true })],
+  ])('past a full last page comes %s: that is its end', async (_, past) => {
+    const all = list(40);
+    const { stored, summary, proof, asked } = await run(pager(claiming, 'after'), (query) => {
+      const at = Number(query['after'] ?? -1) + 1;
+      return at >= 40 ? past() : { data: all.slice(at, at + 20), has_more: at + 20 < 40 };
+    });
+    expect(summary.problems).toEqual([]);
+    expect(summary.outcome).toBe('complete');
+    expect(stored.size).toBe(40);
+    expect(proof.doubt).toBeUndefined();
+    expect(asked.length).toBeLessThan(7);
+  });
+
+  test('a stop condition that looks at the rows is no claim of the API', async () => {
+    const all = list(100);
+    const wanted =
+      "{type: CursorPagination, cursor_value: '{{ last_record.id }}', stop_condition: '{{ last_record.id >= 39 or not response.has_more }}'}";
+    const { stored } = await run(pager(wanted, 'after'), (query) => {
+      const at = Number(query['after'] ?? -1) + 1;
+      return { data: all.slice(at, at + 20), has_more: true };
+    });
+    expect(stored.size).toBe(40);
+  });
+
+  test.each([
+    ['ok: false', { ok: false, message: 'later', data: [] }],
+    ['success: false', { success: false, data: [] }],
+    ['a status in words', { status: 'error', data: [] }],
+    ['errors beside an empty list', { errors: [{ message: 'throttled' }], data: [] }],
+  ])('an envelope that says it failed holds no list: %s', async (_, body) => {
+    const alone = await run('', () => body);
+    expect(alone.summary.problems.length > 0 || alone.proof.doubt !== undefined).toBe(true);
+    const amid = await run(cursors, ({ cursor }) => (cursor ? body : { data: list(10), next: 'b' }));
+    expect(amid.summary.outcome).not.toBe('complete');
+    expect(amid.summary.problems[0]).toMatchObject({ code: 'error_envelope' });
+  });
+
+  test('no content past the last page of a list is its end', async () => {
+    const { stored, summary } = await run(numbers(10), (query) => {
+      const at = Number(query['page'] ?? 0) * 10;
+      return at >= 30 ? new Reply(204, '') : { data: list(30).slice(at, at + 10) };
+    });
+    expect(summary.outcome).toBe('complete');
+    expect(stored.size).toBe(30);
+  });
+
+  /** A list that is read by a cursor which the server moves with each answer. */
+  function scroll(rowsOf: number, lost: number[], word: string) {
+    const all = list(rowsOf);
+    let at = 0;
+    let walk = 0;
+    let asked = 0;
+    const hang = new Set(lost);
+    return (query: Record<string, string>) => {
+      if (query[word] === undefined) {
+        at = 0;
+        walk++;
+      } else if (query[word] !== `s${walk}`) return new Reply(404, { message: 'no such cursor' });
+      const data = all.slice(at, at + 10);
+      at += 10;
+      return hang.delete(++asked) ? new Reply(502, { message: 'bad gateway' }) : { data, cursor: `s${walk}` };
+    };
+  }
+
+  test.each([
+    ['scroll_param', [4]],
+    ['cursor', [4]],
+    ['cursor', [3]],
+    ['cursor', [2, 6]],
+  ])('the server moves its cursor (%s): where an answer is lost the walk begins anew', async (word, lost) => {
+    const scrolling = pager(
+      "{type: CursorPagination, cursor_value: '{{ response.cursor }}', stop_condition: '{{ response.data | length == 0 }}'}",
+      word,
+    );
+    const { stored, summary, proof } = await run(scrolling, scroll(70, lost, word));
+    expect(summary.problems).toEqual([]);
+    expect(summary.outcome).toBe('complete');
+    expect(stored.size).toBe(70);
+    expect(proof.doubt).toBeUndefined();
+  });
+
+  test('a cursor that expired begins the walk anew; one that is refused each time fails with what the API said', async () => {
+    const all = list(60);
+    let expired = 1;
+    const answer = (query: Record<string, string>) => {
+      const at = Number(query['cursor'] ?? 0);
+      if (at === 30 && expired-- > 0) return new Reply(400, { message: 'cursor expired' });
+      return { data: all.slice(at, at + 10), next: at + 10 < 60 ? String(at + 10) : null };
+    };
+    const healed = await run(cursors, answer);
+    expect([healed.summary.outcome, healed.stored.size]).toEqual(['complete', 60]);
+    expired = Infinity;
+    const stays = await run(cursors, answer);
+    expect(stays.summary.problems[0]!.message).toContain('the API refused');
+    expect(stays.asked.length).toBeLessThan(30);
   });
 
   const ignoring =

@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.js';
 import type { DestinationSession, DestinationWait, StreamTarget } from '../../destinations/contract.js';
 import type { Ticket } from '../../gate/gate.js';
+import type { CursorGoneError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { WriteMode } from '../../base/catalog.js';
 import type { Stream } from '../../sources/contract.js';
@@ -64,6 +65,14 @@ export function targetsOf(streams: Stream[], mode: WriteMode): StreamTarget[] {
 /** Rows that have no key, or are appended, are there twice if they are read twice. */
 export function isOnlyAdded(stream: Stream, mode: WriteMode): boolean {
   return stream.primaryKey.length === 0 || mode === 'append';
+}
+
+/** Codes of cursors that are lost for a reason which a new walk may meet again. */
+const MET_AGAIN = new Set(['ignored_midway', 'cursor_refused']);
+
+/** Whether a walk that lost its cursor so often is not begun anew once more. */
+export function isGivenUp({ code }: CursorGoneError, restarts: number): boolean {
+  return MET_AGAIN.has(code) && restarts > LIMITS.listWalks;
 }
 
 /** The stream whose rows open this one's slices. */

@@ -30,7 +30,8 @@ export class NumberedWalk {
       return;
     }
     this.rows.set(number, rows);
-    this.most = Math.max(this.most, rows);
+    // More rows than were asked for make no page before it short.
+    this.most = Math.max(this.most, Math.min(rows, this.pageRows));
     for (const record of page.records) {
       if (this.keys.size >= LIMITS.unitKeys) break;
       const key = keyOf(this.stream, record);
@@ -44,12 +45,24 @@ export class NumberedWalk {
   }
 
   /**
-   * Whether pages end before `end`: one of them is empty, or holds fewer rows than the fullest. A page that is shorter
-   * than asked for is no end where another page as long follows it: the API caps what it gives.
+   * Whether pages end before `end`: the last of those that hold rows is followed by an empty one, or is the only one that
+   * holds fewer rows than the fullest. Where rows follow a page that is shorter than asked, how long one is tells nothing.
    */
   endsBefore(end: number): boolean {
-    for (const [number, rows] of this.rows) if (number < end && (rows === 0 || rows < this.most)) return true;
-    return false;
+    let last = -1;
+    for (const [number, rows] of this.rows) if (rows > 0 && number < end) last = Math.max(last, number);
+    // No page was as long as was asked for.
+    let isVaried = last > 0 && this.most < this.pageRows;
+    for (const [number, rows] of this.rows) {
+      if (number < end && number > last) return true;
+      isVaried ||= number < last && rows < this.most;
+    }
+    return last >= 0 && !isVaried && this.rows.get(last)! < this.most;
+  }
+
+  private get pageRows(): number {
+    const { division } = this.stream;
+    return 'pageRows' in division ? division.pageRows : Infinity;
   }
 
   /** A window of pages without a new key: the API gives the same rows whatever is asked. */

@@ -24,7 +24,8 @@ import { NewRows } from './new-rows.js';
 import { StoredLedger } from './stored-ledger.js';
 import { WalkMemory } from './walk-memory.js';
 import { axisOf, silenceOf, type Axis } from './axes.js';
-import { chainsFor, isOnlyAdded, keyOf, type RunContext } from './context.js';
+import { chainsFor, isGivenUp, isOnlyAdded, keyOf, type RunContext } from './context.js';
+import { assertOurs, isConsumed, WalkLostError, wouldDouble } from './lost-place.js';
 import { Reader, type QueuedPage } from './reader.js';
 import type { SliceReader } from './slice-reader.js';
 import type { TakenBatch } from '../write/writer.js';
@@ -63,6 +64,8 @@ export class RangeReader extends Reader {
   private readonly locked = new Set<number>();
   private readonly restarts = new Map<number, number>();
   private readonly walks = new Map<number, WalkMemory>();
+  /** Ranges of which this reader had a page. */
+  private readonly walked = new Set<number>();
   private readonly newRows: NewRows;
   private readonly waiting: RangeRequest[] = [];
   private bytesWaiting = 0;
@@ -174,13 +177,16 @@ export class RangeReader extends Reader {
       const weight = () => this.planner.expectedPages();
       const ticket = await this.ticket(weight);
       request = this.takeMostUrgent();
+      assertOurs(this.stream, request, this.walked);
       const page = await this.stream.page({
         ...this.axis.request(request),
+        ...(isConsumed(this.stream) ? { once: request.cursor !== null } : {}),
         signal: this.context.signal,
         weight,
         ticket,
       });
       const asked = request;
+      this.walked.add(request.range);
       const bytes = this.consume(page, () => {
         isTaken = true;
         return this.arrived(asked, page);
@@ -249,9 +255,11 @@ export class RangeReader extends Reader {
 
   private stumble(request: RangeRequest, error: unknown, isTaken: boolean): void {
     const restarts = (this.restarts.get(request.range) ?? 0) + 1;
-    const isLast = error instanceof CursorGoneError && error.code === 'ignored_midway' && restarts > LIMITS.listWalks;
+    const isLast = error instanceof CursorGoneError && isGivenUp(error, restarts);
     if (error instanceof CursorGoneError && request.cursor !== null && !isLast) {
       this.restarts.set(request.range, restarts);
+      if (wouldDouble(this.stream, this.context, this.axis.seekable))
+        return this.breakOff(new WalkLostError(this.stream.name, error));
       try {
         this.planner.cursorGone(request.range);
         return;
@@ -264,7 +272,7 @@ export class RangeReader extends Reader {
     // The planner has gone on past a page that cannot be stored: it is not committed, and the next run asks for it again.
     if (isTaken) return this.fail(error);
     this.planner.failed(request.range);
-    this.fail(error);
+    this.fail(isLast ? (error.cause ?? error) : error);
   }
 
   protected dropQueue(): number {

@@ -17,7 +17,7 @@ import {
   type StreamState,
   type WeakSlices,
 } from '../../ledger/checkpoint.js';
-import { chainsFor, type RunContext } from './context.js';
+import { chainsFor, isGivenUp, type RunContext } from './context.js';
 import { WalkMemory } from './walk-memory.js';
 import type { ChildLink } from './child-link.js';
 import { Reader, type QueuedPage } from './reader.js';
@@ -34,6 +34,8 @@ interface Work {
   cursor: string | null;
   /** Times that this page was empty and claimed more, or its cursor was lost. */
   empty: number;
+  /** Times that it began anew. */
+  restarts: number;
   walk: WalkMemory;
 }
 
@@ -126,7 +128,7 @@ export class SliceReader extends Reader implements ChildLink {
   opened(key: string, version: number, open: OpenSlices): void {
     this.entries.set(key, { version, open: new Map(open) });
     for (const [slice, cursor] of open) {
-      this.ready.push({ key, slice, cursor, empty: 0, walk: new WalkMemory(this.stream) });
+      this.ready.push({ key, slice, cursor, empty: 0, restarts: 0, walk: new WalkMemory(this.stream) });
       this.openBytes += weightOf(slice);
     }
     this.pump();
@@ -193,17 +195,19 @@ export class SliceReader extends Reader implements ChildLink {
       else if (
         error instanceof CursorGoneError &&
         work.cursor !== null &&
-        work.empty < (error.code === 'ignored_midway' ? LIMITS.listWalks : LIMITS.rewalks)
+        work.empty < LIMITS.rewalks &&
+        !isGivenUp(error, work.restarts + 1)
       )
         this.ready.unshift({
           ...work,
           cursor: null,
           empty: work.empty + 1,
+          restarts: work.restarts + 1,
           walk: new WalkMemory(this.stream),
         });
       else {
         this.ready.unshift(work);
-        this.fail(error);
+        this.fail(error instanceof CursorGoneError ? (error.cause ?? error) : error);
       }
     } finally {
       this.fetched(held);

@@ -11,6 +11,7 @@ import type { RunContext } from '../read/context.js';
 import type { StreamProgress, StreamStatus } from '../report/events.js';
 import { moreToRead, placesOf } from './more-to-read.js';
 import { beginAs, hasOpenEnd, type OpenedStream } from './opening.js';
+import { WalkLostError } from '../read/lost-place.js';
 import { OrderBrokenError, RangeReader } from '../read/range-reader.js';
 import type { Reader } from '../read/reader.js';
 import { SliceReader } from '../read/slice-reader.js';
@@ -154,11 +155,16 @@ export class StreamRun {
       try {
         await this.runReader(this.reader);
       } catch (error) {
+        if (error instanceof WalkLostError && !(this.reader as RangeReader).isShared) {
+          this.context.note(`${this.stream.name}: ${error.message} (${error.found})`);
+          await this.replaceLedger('reread', this.meta.chain ?? false);
+          continue;
+        }
         // Parts that others read cannot be taken from them here: the next attempt begins alone.
         if (!(error instanceof OrderBrokenError) || (this.reader instanceof RangeReader && this.reader.isShared))
           throw error;
         this.context.note(`${this.stream.name}: rows came out of order; it is read again as one chain`);
-        await this.replaceLedger();
+        await this.replaceLedger(this.meta.mode, true);
         continue;
       }
       if (!(this.reader instanceof RangeReader)) return;
@@ -269,7 +275,7 @@ export class StreamRun {
     reader.parentEnded();
   }
 
-  private async replaceLedger(): Promise<void> {
+  private async replaceLedger(mode: StreamMeta['mode'], chain: boolean): Promise<void> {
     const reader = this.reader as RangeReader;
     const fresh = beginAs(
       this.stream,
@@ -281,8 +287,8 @@ export class StreamRun {
         slices: new Map(),
         weak: undefined,
       },
-      this.meta.mode,
-      true,
+      mode,
+      chain,
     );
     await this.context.session.writeState(fresh.writes);
     this.meta = fresh.meta;

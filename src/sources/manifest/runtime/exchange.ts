@@ -1,7 +1,8 @@
 /** One request of a manifest's requester and its answer: the error handler judges, credentials are renewed. */
 import { charsetOf } from '../../../http/bodies.js';
 import type { ApiClient } from '../../../http/client.js';
-import type { ApiResponse } from '../../../http/request.js';
+import type { ApiResponse, Verdict } from '../../../http/request.js';
+import { CursorGoneError } from '../../../base/errors.js';
 import { Cookies } from '../../../http/cookies.js';
 import type { Dialect } from '../../../http/dialects/dialect.js';
 import type { Ticket } from '../../../gate/gate.js';
@@ -11,6 +12,7 @@ import { NotJsonError, type Decode } from './decoders.js';
 import { errorHandler, verdictOf, type Action, type Resolution } from './error-handler.js';
 import { fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
+import { CURSOR_REFUSED } from './page-end.js';
 import { credentialed, Renewal } from './renewal.js';
 import { requester, type BuiltRequest, type Requester } from './requester.js';
 
@@ -44,6 +46,8 @@ export interface Sent {
   documents: unknown[];
   /** An error that the connector ignores. */
   isIgnored: boolean;
+  /** An attempt before it may have been answered as well. */
+  wasLost: boolean;
 }
 
 export interface SendInput {
@@ -57,7 +61,16 @@ export interface SendInput {
   isFirst: boolean;
   /** The request is for all of the stream: neither for a part of it nor for a window. */
   isWhole?: boolean;
+  /** It goes on where a cursor says, which the API may not know any more. */
+  hasCursor?: boolean;
+  /** At most so many attempts. Default: as the manifest says. */
+  attempts?: number | undefined;
 }
+
+/** Statuses that an API answers a cursor with that it does not know any more. */
+const UNKNOWN_CURSOR = new Set([400, 404, 410, 422]);
+/** Answers of a gateway, and of who failed midway: the API may have answered all the same. */
+const ANSWERED_OTHERWISE = new Set([500, 502, 504]);
 
 export function exchanger(
   kit: Kit,
@@ -79,9 +92,10 @@ export function exchanger(
 
   return {
     requests,
-    async send({ scope, fill, isFirst, isWhole = false, signal, weight, ticket }) {
+    async send({ scope, fill, isFirst, isWhole = false, hasCursor = false, signal, weight, ticket, attempts }) {
       let sent: BuiltRequest | undefined;
       let action: Action | undefined;
+      let wasLost = false;
       const renewal = new Renewal(auth);
       const response = await parts.client.request({
         path: '',
@@ -92,7 +106,7 @@ export function exchanger(
         decode: (body, headers) =>
           isFirst && isWhole ? decodedOrEmpty(kit, stream, decode, body, headers) : decode(body, charsetOf(headers)),
         cookies,
-        attempts: handle.attempts,
+        attempts: attempts ?? handle.attempts,
         withinMs: handle.withinMs,
         dialect,
         judge: (answer) => {
@@ -103,8 +117,11 @@ export function exchanger(
           if (renewed) return renewed;
           if (resolution.action === 'RESET_PAGINATION' && isFirst)
             return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
-          return verdictOf(resolution, seen(answer), stream, place);
+          wasLost ||= action === 'RETRY' && ANSWERED_OTHERWISE.has(answer.status);
+          const verdict = verdictOf(resolution, seen(answer), stream, place);
+          return hasCursor && action === 'FAIL' && UNKNOWN_CURSOR.has(answer.status) ? withoutCursor(verdict) : verdict;
         },
+        onLost: () => (wasLost = true),
         outgoing: async (permit) => {
           const filled = requests.parts(scope);
           const path = fill(filled);
@@ -117,6 +134,7 @@ export function exchanger(
       // An answer that an error handler ignores has no records, and nothing follows it.
       return {
         response,
+        wasLost,
         isIgnored: action === 'IGNORE',
         documents:
           response.status < 400 && action !== 'IGNORE' && Array.isArray(response.body)
@@ -125,6 +143,14 @@ export function exchanger(
       };
     },
   };
+}
+
+/** A cursor that is refused may have expired: the walk begins anew, and says what was refused if that does not help. */
+function withoutCursor(verdict: Verdict): Verdict {
+  if (verdict.kind !== 'error') return verdict;
+  const { message, place, expected, found, next } = verdict.error;
+  const detail = { code: CURSOR_REFUSED, place, expected, found, next, cause: verdict.error };
+  return { kind: 'error', error: new CursorGoneError(message, detail) };
 }
 
 /** What a response tells of limits, also of one that only the manifest knows the sign of. */

@@ -1,7 +1,8 @@
 /**
  * Lists by offset or page number, whose rows may move while they are read. An offset list is asked for one row that came
  * already: if it is another, rows moved, and the list is walked once more. A page that is shorter than asked may be all
- * that the API gives at once: what follows it tells.
+ * that the API gives at once, by rows or by bytes: what follows it tells, and from then on only a page without a new row
+ * is an end.
  */
 import { LIMITS } from '../../../base/bounds.js';
 import type { DataRecord } from '../../../base/catalog.js';
@@ -22,6 +23,8 @@ export interface ListWalk {
   n?: number | undefined;
   /** Rows of the fullest page. */
   c?: number | undefined;
+  /** A short page, 1; and rows followed one, 2: how long a page is tells nothing. */
+  s?: 1 | 2 | undefined;
   d?: Doubt | undefined;
 }
 
@@ -32,12 +35,14 @@ export interface ListSeen {
   isAnew: boolean;
 }
 
-/** Limits of APIs are round; a page of another size that is shorter than asked is the last. */
+/** Most limits of APIs are round: a page of as many rows is looked at each time. */
 const ROUND = 5;
 
 export class MovingList {
-  /** Rows of the fullest page of the stream: what is less is no limit of the API. */
+  /** Rows of the fullest short page that nothing followed: what is less is no limit of the API. */
   private fullest = 0;
+  /** Rows followed a page that was shorter than asked. */
+  private givesLess = false;
 
   constructor(
     private readonly paginator: Paginator,
@@ -57,11 +62,16 @@ export class MovingList {
     const last = output.received.at(-1);
     const asked = this.askedFor(walk);
     const hasMoved = asked !== walk.t && !this.takeKnown(output, walk.k);
-    if (output.next === null && past && this.isCapped(rows, walk)) output.next = past(asked, rows);
-    this.fullest = Math.max(this.fullest, rows);
+    const fresh = output.received.length;
+    if (walk.s === 1 && fresh > 0) this.givesLess = true;
+    if (walk.s === 1 && fresh === 0) this.fullest = Math.max(this.fullest, walk.c ?? 0);
+    const isShort = this.isShort(rows);
+    if (output.next === null && past && fresh > 0 && isShort && this.mayBeLess(rows, walk))
+      output.next = past(asked, rows);
     const moved = walk.m === 1 || hasMoved;
     const after: Partial<ListWalk> = {
       c: Math.max(walk.c ?? 0, rows),
+      s: walk.s === 2 || (walk.s === 1 && fresh > 0) ? 2 : isShort ? 1 : undefined,
       ...(moved ? { m: 1 as const } : {}),
       ...(moves === 'offset' && last ? { k: this.markOf(last) } : {}),
     };
@@ -78,17 +88,22 @@ export class MovingList {
       return { walk: { d: 'shifted' }, end: undefined, isAnew: false };
     output.next = first ?? 0;
     return {
-      walk: { n: walks, k: undefined, m: undefined, c: undefined },
+      walk: { n: walks, k: undefined, m: undefined, c: undefined, s: undefined },
       end: undefined,
       isAnew: true,
     };
   }
 
-  /** Whether the API may give no more than so many rows at once. */
-  private isCapped(rows: number, { c, t }: ListWalk): boolean {
-    const { pageSize, first } = this.paginator;
-    if (pageSize === undefined || rows === 0 || rows >= pageSize || rows % ROUND !== 0) return false;
-    return t === first ? rows >= this.fullest : rows === c;
+  private isShort(rows: number): boolean {
+    const { pageSize } = this.paginator;
+    return pageSize !== undefined && rows > 0 && rows < pageSize;
+  }
+
+  /** Whether so few rows may be all that the API gives at once. */
+  private mayBeLess(rows: number, { c, s, t }: ListWalk): boolean {
+    if (s === 2 || this.givesLess) return true;
+    if (t !== this.paginator.first) return rows === c;
+    return rows > this.fullest || (rows === this.fullest && rows % ROUND === 0);
   }
 
   /** Takes the first row out if it is the one that the page before ended with. */

@@ -6,15 +6,19 @@ import type { Selected } from './records.js';
 
 /** The code of an ignored error past the first page. */
 export const IGNORED_MIDWAY = 'ignored_midway';
+/** The code of a page by a cursor that the API refused. */
+export const CURSOR_REFUSED = 'cursor_refused';
 
 /**
  * Why a page without rows is believed. Amid a walk an ignored error, or an answer without its list, is no end: the walk
- * begins anew, or says what came. On the first page it may mean that there is nothing, which is weak.
+ * begins anew, or says what came. On the first page it may mean that there is nothing, which is weak. `isCounted`: a list
+ * by numbers or offsets.
  */
 export function endOf(
   { response, documents, isIgnored }: Sent,
   selected: Selected,
   isFirst: boolean,
+  isCounted: boolean,
   place: string,
 ): Evidence | undefined {
   if (isIgnored) {
@@ -27,8 +31,11 @@ export function endOf(
       next: 'run again; if it stays, the connector ignores an error that is one',
     });
   }
-  if (!selected.isMissing) return undefined;
   const [document] = documents;
+  const isFailed = selected.received.length === 0 && saysFailure(document);
+  if (!selected.isMissing && !isFailed) return undefined;
+  // No content: past the last page of a list by numbers or offsets that is its end.
+  if (response.status === 204 && !isFirst) return isCounted ? undefined : { kind: 'stated', doubt: 'empty' };
   const detail = {
     place,
     expected: 'the list of records that the connector reads',
@@ -37,13 +44,13 @@ export function endOf(
       160,
     ),
   };
-  if (saysError(document))
+  if (saysError(document) || (isFailed && !isFirst))
     throw new FatalError(`the API answered with an error and status ${response.status}`, {
       ...detail,
       code: 'error_envelope',
       next: 'run again later; if it stays, look at the answer',
     });
-  if (isFirst) return { kind: 'stated', doubt: 'path' };
+  if (isFirst) return { kind: 'stated', doubt: isFailed ? 'refused' : 'path' };
   throw new FatalError('a page of the API does not hold its list of records', {
     ...detail,
     code: 'record_path_missing',
@@ -52,6 +59,17 @@ export function endOf(
 }
 
 const ERROR_FIELDS = ['error', 'errors', 'fault', 'exception'];
+
+const FAILED = /^(?:error|fail|failed|failure|nok|ko)$/i;
+
+/** An envelope that tells of a failure, whatever its status. An empty list in it is no list. */
+function saysFailure(document: unknown): boolean {
+  if (typeof document !== 'object' || document === null) return false;
+  const { success, ok, status } = document as Record<string, unknown>;
+  return (
+    saysError(document) || success === false || ok === false || (typeof status === 'string' && FAILED.test(status))
+  );
+}
 
 function saysError(document: unknown): boolean {
   if (typeof document !== 'object' || document === null) return false;

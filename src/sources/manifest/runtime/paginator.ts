@@ -1,8 +1,9 @@
 /** Which page comes next, and how it is asked for. Pure: a page token is all that is kept. */
 import type { DataRecord } from '../../../base/catalog.js';
+import { HeadraceError } from '../../../base/errors.js';
 import type { Json, JsonObject } from '../document/read.js';
 import { plainOf } from '../templates/template.js';
-import { isTrue, numberOf, type Dict, type Value } from '../templates/values.js';
+import { isTrue, numberOf, TemplateError, type Dict, type Value } from '../templates/values.js';
 import { condition, fields, now, template, unsupported, type Kit, type Scope } from './kit.js';
 import { injection, type RequestParts } from './options.js';
 import { replaced } from './twins.js';
@@ -32,9 +33,21 @@ export interface Paginator {
   past?: ((token: Json, rows: number) => Json) | undefined;
   /** The next token; null at the end. */
   next(seen: PageSeen): Json;
+  /** The token past a page, whether or not it claims to be the last; null where none can be told. */
+  after?: ((seen: PageSeen) => Json) | undefined;
+  /** The end is what the API claims: the page past it may be asked for. */
+  claimsEnd?: boolean | undefined;
+  /** The server keeps where a walk stands, and moves it with each answer. */
+  isServers?: boolean | undefined;
   /** Puts page size and token into a request; a path, where the token is one. */
   apply(parts: RequestParts, token: Json): string | undefined;
 }
+
+/** What such a cursor is called. */
+const SCROLL = /scroll/i;
+
+/** A stop condition that asks the answer whether more follows, and not the rows whether they are still wanted. */
+const CLAIM = /^(?!.*(?:last_record|stream_slice|config|page_size)).*response.*(?:more|has_?next|last)/is;
 
 const NONE: Paginator = {
   first: null,
@@ -57,6 +70,9 @@ export function paginator(kit: Kit, component: JsonObject | undefined): Paginato
   const injectToken = injection(kit, tokenOption);
   return {
     ...steps,
+    ...(steps.after && SCROLL.test(JSON.stringify([tokenOption ?? null, strategy['cursor_value'] ?? null]))
+      ? { isServers: true }
+      : {}),
     apply(parts, token) {
       if (steps.pageSize) sizeOption?.(parts, steps.pageSize);
       if (token === null) return undefined;
@@ -101,23 +117,36 @@ function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
     case 'CursorPagination': {
       const value = template(kit, strategy, strategy['cursor_value']);
       const stop = condition(kit, strategy, strategy['stop_condition']);
+      const scopeOf = ({ document, headers, size: got, lastRecord, slice }: PageSeen): Scope => ({
+        response: document as Value,
+        headers: headers as Dict,
+        last_record: (lastRecord ?? null) as Value,
+        last_page_size: got,
+        page_size: size ?? null,
+        stream_slice: slice,
+      });
+      const tokenIn = (scope: Scope): Json => {
+        const token = value(scope);
+        return isTrue(token) ? (plainOf(token) as Json) : null;
+      };
       return {
         first: null,
         pageSize: size,
         tokenOf: undefined,
-        next: ({ document, headers, size: got, lastRecord, slice }) => {
-          const scope: Scope = {
-            response: document as Value,
-            headers: headers as Dict,
-            last_record: (lastRecord ?? null) as Value,
-            last_page_size: got,
-            page_size: size ?? null,
-            stream_slice: slice,
-          };
-          if (stop?.(scope)) return null;
-          const token = value(scope);
-          return isTrue(token) ? (plainOf(token) as Json) : null;
+        next: (seen) => {
+          const scope = scopeOf(seen);
+          return stop?.(scope) ? null : tokenIn(scope);
         },
+        after: (seen) => {
+          try {
+            return tokenIn(scopeOf(seen));
+          } catch (error) {
+            // A template may lean on its stop condition.
+            if (error instanceof HeadraceError || error instanceof TemplateError) return null;
+            throw error;
+          }
+        },
+        claimsEnd: CLAIM.test(String(strategy['stop_condition'] ?? '')),
       };
     }
     default:

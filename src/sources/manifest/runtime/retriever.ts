@@ -18,7 +18,7 @@ import { selector, type Selected } from './records.js';
 import { propertyChunks, type PropertyChunks, type Requester } from './requester.js';
 import { replaced } from './twins.js';
 
-export interface PageInput extends Pick<SendInput, 'signal' | 'weight' | 'ticket'> {
+export interface PageInput extends Pick<SendInput, 'signal' | 'weight' | 'ticket' | 'attempts'> {
   /** What templates see as `stream_slice`. */
   slice: Dict;
   token: Json;
@@ -34,6 +34,10 @@ export interface PageOutput extends Selected {
   document: unknown;
   /** Why there is nothing after this page, where that is not just stated. */
   end?: Evidence | undefined;
+  /** The token past this page, whether or not it claims to be the last; of walks by a cursor. */
+  after?: Json | undefined;
+  /** An attempt before the one that brought it may have been answered as well. */
+  wasLost?: boolean | undefined;
 }
 
 export interface Retriever {
@@ -62,15 +66,24 @@ export function retriever(
     decoder(kit, fields(own, 'decoder')),
     parts,
   );
-  const nextOf = (document: unknown, headers: ApiResponse['headers'], selected: Selected, token: Json, slice: Dict) =>
-    pages.next({
+  const onwards = (
+    document: unknown,
+    headers: ApiResponse['headers'],
+    selected: Selected,
+    token: Json,
+    slice: Dict,
+  ): Pick<PageOutput, 'next' | 'after'> => {
+    const seen = {
       document,
       headers: headerDict(headers),
       size: selected.received.length,
       lastRecord: lastOf(selected),
       token,
       slice,
-    });
+    };
+    const next = pages.next(seen);
+    return pages.after ? { next, after: next ?? pages.after(seen) } : { next };
+  };
   return {
     requester: requests,
     paginator: pages,
@@ -80,7 +93,7 @@ export function retriever(
           const selected = select([document], scopeOf(slice, pages.first));
           return {
             ...selected,
-            next: nextOf(document, {}, selected, pages.first, slice),
+            ...onwards(document, {}, selected, pages.first, slice),
             serverTimeMs: undefined,
             bytes: 0,
             document,
@@ -94,6 +107,7 @@ export function retriever(
           ticket,
           scope: properties === undefined ? scope : { ...scope, query_properties: properties },
           isFirst: input.token === pages.first,
+          hasCursor: pages.after !== undefined && input.token !== pages.first,
           isWhole: Object.keys(input.slice).every((name) => name === 'extra_fields'),
           fill: (filled) => {
             input.fill(filled);
@@ -107,10 +121,13 @@ export function retriever(
       for (const properties of documents.length > 0 ? others : [])
         mergeInto(selected.records, select((await ask(properties, undefined)).documents, scope).records, chunked!);
       const [document] = documents;
-      const end = endOf(sent, selected, input.token === pages.first, requests.endpoint);
-      const next =
-        documents.length === 0 ? null : nextOf(document, response.headers, selected, input.token, input.slice);
-      return { ...selected, next, serverTimeMs: response.serverTimeMs, bytes: response.bytes, document, end };
+      const end = endOf(sent, selected, input.token === pages.first, pages.moves !== undefined, requests.endpoint);
+      const on =
+        documents.length === 0
+          ? { next: null }
+          : onwards(document, response.headers, selected, input.token, input.slice);
+      const { serverTimeMs, bytes } = response;
+      return { ...selected, ...on, serverTimeMs, bytes, document, end, wasLost: sent.wasLost };
     },
   };
 }

@@ -3,14 +3,15 @@
  * manifest's parts need, and of their answer the page and where the walk goes on.
  */
 import { LIMITS } from '../../../base/bounds.js';
-import { FatalError, SkippableError } from '../../../base/errors.js';
-import type { Doubt } from '../../../base/evidence.js';
+import { FatalError, PausedError, SkippableError } from '../../../base/errors.js';
+import { STATED, type Doubt } from '../../../base/evidence.js';
 import { parseJson, stringifyJson } from '../../../base/json.js';
 import { hashString } from '../../../base/random.js';
 import type { Page, PageRequest, Slice } from '../../contract.js';
 import type { Json } from '../document/read.js';
 import type { FetchFiles } from './files.js';
 import type { Interval, Window } from './interval.js';
+import type { CursorMarks, CursorWalks } from './cursor-walk.js';
 import type { MovingList } from './moving-list.js';
 import { partitionOf, scopeOf, withExtras, type Partition, type Router } from './partitions.js';
 import { IGNORED_MIDWAY } from './page-end.js';
@@ -18,6 +19,8 @@ import type { PageOutput, Retriever } from './retriever.js';
 
 /** Answers that parents brought and whose slices are not read yet. */
 const KEPT_BYTES = 8 * 1024 * 1024;
+/** A page past one that claimed the end is not worth more. */
+const ATTEMPTS_PAST_THE_END = 2;
 /** Statuses that some APIs answer a page number with that lies past the end. */
 const PAST_THE_END = new Set(['api_refused', IGNORED_MIDWAY]);
 
@@ -31,15 +34,19 @@ interface Walk {
    * stands still.
    */
   h?: number;
-  /** Lists whose rows may move: the last row, whether they moved, walks so far, the fullest page. */
+  /** Lists whose rows may move: the last row, whether they moved, walks so far, the fullest page, a short one. */
   k?: number | undefined;
   m?: 1 | undefined;
   n?: number | undefined;
   c?: number | undefined;
+  s?: 1 | 2 | undefined;
   /** Why what was walked is doubtful. */
   d?: Doubt | undefined;
   /** Pages in a row without a row. */
   z?: number;
+  /** Walks by a cursor: pages with this token, and the row that the page before began with, where it claimed the end. */
+  p?: number | undefined;
+  x?: number | undefined;
 }
 
 export class StreamReader {
@@ -58,6 +65,7 @@ export class StreamReader {
     private readonly files: FetchFiles | undefined,
     /** How lists are walked whose rows may move. */
     private readonly lists: MovingList,
+    private readonly cursors: CursorWalks,
   ) {}
 
   /** The answer to a slice's first request, from its parent's record. */
@@ -86,10 +94,9 @@ export class StreamReader {
     const { paginator } = this.retrieve;
     const walk: Walk = request.cursor === null ? { t: paginator.first } : (JSON.parse(request.cursor) as Walk);
     const window = this.window(request, walk);
-    const asked = this.lists.askedFor(walk);
-    const output = this.keptFor(request, partition) ?? (await this.fetch(request, partition, asked, window));
+    const output = await this.output(request, partition, walk, window);
     const seen = this.lists.seen(walk, output);
-    const next = this.advance(output, { ...walk, ...seen.walk }, window, request);
+    const next = this.advance(output, { ...walk, ...seen.walk, ...output.marks }, window, request);
     const doubt = seen.walk.d ?? walk.d;
     const page: Page = {
       ...this.result(output, next === null ? null : JSON.stringify(next), window),
@@ -97,6 +104,41 @@ export class StreamReader {
       ...(seen.isAnew ? { anew: true } : {}),
     };
     return this.withFiles(page, partition, request.signal);
+  }
+
+  /** A page of a walk, with what is kept of it for the next one. */
+  private async output(
+    request: PageRequest,
+    partition: Partition,
+    walk: Walk,
+    window: Window | undefined,
+  ): Promise<PageOutput & { marks: CursorMarks }> {
+    if (this.retrieve.paginator.after === undefined) {
+      const asked = this.lists.askedFor(walk);
+      const output = this.keptFor(request, partition) ?? (await this.fetch(request, partition, asked, window));
+      return { ...output, marks: {} };
+    }
+    const at = `${request.slice ?? ''}\u0001${window?.from ?? ''}`;
+    const isOurs = this.cursors.asks(at, walk);
+    const output = this.keptFor(request, partition) ?? (await this.fetchPast(request, partition, walk, window));
+    const marks = this.cursors.seen(at, walk, isOurs, output);
+    return { ...output, marks };
+  }
+
+  /** Past a page that claimed the end, an error is one more sign of it. */
+  private async fetchPast(
+    request: PageRequest,
+    partition: Partition,
+    walk: Walk,
+    window: Window | undefined,
+  ): Promise<PageOutput> {
+    if (walk.x === undefined) return this.fetch(request, partition, walk.t, window);
+    try {
+      return await this.fetch(request, partition, walk.t, window, ATTEMPTS_PAST_THE_END);
+    } catch (error) {
+      if (error instanceof PausedError || request.signal.aborted) throw error;
+      return { records: [], received: [], next: null, serverTimeMs: undefined, bytes: 0, document: null, end: STATED };
+    }
   }
 
   /** Page `number`, whose token follows from it. */
@@ -141,6 +183,7 @@ export class StreamReader {
     partition: Partition,
     token: Json,
     window: Window | undefined,
+    attempts?: number,
   ): Promise<PageOutput> {
     const own = scopeOf(partition);
     const slice = withExtras({ ...own, ...(window && this.time ? this.time.slice(window) : {}) }, own['extra_fields']!);
@@ -150,6 +193,7 @@ export class StreamReader {
       signal: request.signal,
       weight: request.weight,
       ticket: request.ticket,
+      attempts,
       fill: (parts) => {
         if (window) this.time?.apply(parts, window);
         if (this.routing.kind !== 'none') this.routing.apply(parts, partition);
@@ -247,6 +291,6 @@ export class StreamReader {
 }
 
 /** What the walk over a list keeps from page to page. */
-function carried({ k, m, n, c, d }: Walk): Partial<Walk> {
-  return { k, m, n, c, d };
+function carried({ k, m, n, c, s, d, p, x }: Walk): Partial<Walk> {
+  return { k, m, n, c, s, d, p, x };
 }

@@ -10,6 +10,7 @@ import { FILE_REFERENCE, FILE_REFERENCE_SCHEMA, fileFetcher } from './files.js';
 import type { GroupLock } from './group-lock.js';
 import { interval, type Interval } from './interval.js';
 import { asyncRetriever, isAsync } from './async-retriever.js';
+import { CursorWalks } from './cursor-walk.js';
 import { MovingList } from './moving-list.js';
 import { fields, list, text, type Kit } from './kit.js';
 import type { PageCache } from './page-cache.js';
@@ -80,6 +81,7 @@ export function declarativeStream(
     columns.length === 0,
     files,
     new MovingList(retrieve.paginator, columns),
+    new CursorWalks(retrieve.paginator, columns.length === 0, retrieve.requester.endpoint),
   );
   const lock = parts.lockOf(nameOf(json));
   const read = (request: PageRequest) => reader.page(request);
