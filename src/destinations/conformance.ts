@@ -304,7 +304,12 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
     ];
     for (const firstLoad of [true, false]) {
       const { counts } = await commit(
-        [prepare([row(`a${firstLoad}`, { mixed: 'words' }), ...bad, ...odd, row(`z${firstLoad}`)], firstLoad ? VERSION : VERSION + 1)],
+        [
+          prepare(
+            [row(`a${firstLoad}`, { mixed: 'words' }), ...bad, ...odd, row(`z${firstLoad}`)],
+            firstLoad ? VERSION : VERSION + 1,
+          ),
+        ],
         [],
         firstLoad,
       );
