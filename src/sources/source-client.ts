@@ -67,11 +67,11 @@ export class SourceClient {
    */
   async get<Body = unknown>(
     path: string,
-    { signal, weight, ticket }: PageRequest,
+    { signal, weight, ticket, once }: PageRequest,
     more: Pick<ApiRequest, 'headers' | 'cost'> & { endpoint?: string } = {},
   ): Promise<Answer<Body>> {
     const endpoint = more.endpoint ?? path.split('?')[0]!.replace(/^\//, '');
-    return (await this.request({ ...more, path, endpoint, signal, weight, ticket })) as Answer<Body>;
+    return (await this.request({ ...more, path, endpoint, signal, weight, ticket, once })) as Answer<Body>;
   }
 
   /** Any other request. Throws what `judge` says, RetriableError or PausedError. */

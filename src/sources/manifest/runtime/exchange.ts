@@ -12,7 +12,6 @@ import { NotJsonError, type Decode } from './decoders.js';
 import { errorHandler, verdictOf, type Action, type Resolution } from './error-handler.js';
 import { fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
-import { CURSOR_REFUSED } from './page-end.js';
 import { credentialed, Renewal } from './renewal.js';
 import { requester, type BuiltRequest, type Requester } from './requester.js';
 
@@ -67,6 +66,8 @@ export interface SendInput {
   attempts?: number | undefined;
 }
 
+/** The code of a page by a cursor that the API refused. */
+const CURSOR_REFUSED = 'cursor_refused';
 /** Statuses that an API answers a cursor with that it does not know any more. */
 const UNKNOWN_CURSOR = new Set([400, 404, 410, 422]);
 /** Answers of a gateway, and of who failed midway: the API may have answered all the same. */

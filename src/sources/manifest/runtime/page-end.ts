@@ -6,8 +6,6 @@ import type { Selected } from './records.js';
 
 /** The code of an ignored error past the first page. */
 export const IGNORED_MIDWAY = 'ignored_midway';
-/** The code of a page by a cursor that the API refused. */
-export const CURSOR_REFUSED = 'cursor_refused';
 
 /**
  * Why a page without rows is believed. Amid a walk an ignored error, or an answer without its list, is no end: the walk
