@@ -138,6 +138,12 @@ export const LIMITS = {
   apiBodyBytes: 1024 * 1024,
   /** Testing a credential and a destination for who waits for it. */
   probeMs: 30_000,
+  /** Estimating the rows of streams for who waits for it: what is not told by then is told as unknown. */
+  estimateMs: 20_000,
+  /** Pages that such an estimate asks one stream for: fewer than a plan, of all streams at once. */
+  estimateProbes: 12,
+  /** Definitions of a folder that are offered: twice what Airbyte's registry has. */
+  definitionsListed: 2_000,
   /** Items of one answer of the API. */
   apiPageItems: 500,
   /** Who watches the service at once, and what waits for one of them before it is told to look again. */

@@ -23,6 +23,8 @@ export interface Description {
   environment: Record<string, string>;
   /** How the API tells of its limits; null: it depends on the settings, or there is no API. */
   dialect: string | null;
+  /** It reads by definitions: the settings that name one, and that hold what it asks for. */
+  definition: { setting: string; config: string } | null;
 }
 
 /**
@@ -61,17 +63,19 @@ async function ownOf<T>(
 }
 
 function describeConnector(connector: Connector, storable: boolean): Description {
-  const { name, title, about, kind, schema, secrets, environment, dialect = null } = connector;
+  const { name, title, about, kind, schema, secrets, environment, dialect = null, definition, places } = connector;
+  const inFilesOnly = Object.keys(places).filter((setting) => places[setting] !== 'definition');
   return {
     name,
     title,
     about,
     kind,
     storable,
-    settings: schemaOf(schema, secrets, environment),
+    settings: schemaOf(schema, secrets, environment, inFilesOnly),
     secrets: [...secrets],
     environment: { ...environment },
     dialect,
+    definition: definition ? { setting: definition.setting, config: definition.config } : null,
   };
 }
 
@@ -87,6 +91,7 @@ function describeDestination(kind: DestinationKind, storable: boolean): Descript
     secrets: [...secrets],
     environment: { ...environment },
     dialect: null,
+    definition: null,
   };
 }
 
@@ -94,17 +99,21 @@ interface Property {
   title?: string;
   writeOnly?: boolean;
   'x-environment'?: string;
+  /** It names code or a folder of the machine: no connection of the API may have it. */
+  'x-file-only'?: boolean;
 }
 
 function schemaOf(
   schema: z.ZodObject,
   secrets: readonly string[],
   environment: Readonly<Record<string, string>>,
+  inFilesOnly: readonly string[] = [],
 ): Record<string, unknown> {
   const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
   for (const [name, property] of Object.entries((json.properties ?? {}) as Record<string, Property>)) {
     property.title ??= titleOf(name);
     if (secrets.includes(name)) property.writeOnly = true;
+    if (inFilesOnly.includes(name)) property['x-file-only'] = true;
     if (environment[name] !== undefined) property['x-environment'] = environment[name];
   }
   return json as Record<string, unknown>;

@@ -79,12 +79,14 @@ function confinedSource(
     if (place === 'folder') throw refuse(`source.${setting}`, 'no folder of the machine', 'one');
     if (typeof value !== 'string' || !/^[\w-]+(?:\.ya?ml)?$/.test(value))
       throw refuse(`source.${setting}`, 'the name of a file in manifests_dir', 'another text');
-    const folder = loaded
-      ? path.resolve(path.dirname(loaded.file), loaded.config.manifests_dir)
-      : path.resolve('manifests');
-    own[setting] = path.join(folder, /\.ya?ml$/.test(value) ? value : `${value}.yaml`);
+    own[setting] = path.join(definitionsFolder(loaded), /\.ya?ml$/.test(value) ? value : `${value}.yaml`);
   }
   return own;
+}
+
+/** Where definitions lie that connections of the API may name. */
+export function definitionsFolder(loaded: LoadedConfig | undefined): string {
+  return loaded ? path.resolve(path.dirname(loaded.file), loaded.config.manifests_dir) : path.resolve('manifests');
 }
 
 function confinedDestination(destination: DestinationSettings, dataDir: string): DestinationSettings {

@@ -9,6 +9,7 @@ import { ConfigError, codeOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { callerOf, isEncrypted, isForgeable, isFromElsewhere } from './access.js';
 import { allows } from './tokens.js';
+import { catalogRoutes } from './api/catalog.js';
 import { connectionRoutes } from './api/connections.js';
 import { answerError, fault, newApi, otherOrigin, tooLarge, unauthorized, type ApiParts, type Env } from './api/kit.js';
 import { runRoutes } from './api/runs.js';
@@ -38,6 +39,7 @@ export const API = '/api/v1';
 export function apiOf(parts: ApiParts): OpenAPIHono<Env> {
   const api = newApi();
   connectionRoutes(api, parts);
+  catalogRoutes(api, parts);
   runRoutes(api, parts);
   schedulingRoutes(api, parts);
   systemRoutes(api, parts);

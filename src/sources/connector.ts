@@ -105,6 +105,25 @@ export interface FetchResult {
   without: string[];
 }
 
+/** How a connector that reads by definitions finds out what one of them asks for. */
+export interface DefinitionReader {
+  /** Settings that name the file of the definition, and that hold its configuration. */
+  setting: string;
+  config: string;
+  /** What a connection by this file is called. */
+  nameOf: (file: string) => string;
+  /** What the definition in this file asks for. Throws ConfigError where it cannot be read. */
+  specification(file: string): Promise<Specification>;
+}
+
+/** What a definition asks for. */
+export interface Specification {
+  title: string;
+  /** JSON schema of the configuration, as the definition has it. */
+  settings: Record<string, unknown>;
+  documentation?: string | undefined;
+}
+
 /** All that is known of a connector before it is opened. */
 export interface Connector<Settings extends SourceSettings = SourceSettings> {
   /** As `connector:` names it. */
@@ -132,7 +151,7 @@ export interface Connector<Settings extends SourceSettings = SourceSettings> {
   /** Settings that open it without a request, for the list of its streams in the reference. */
   example?: Readonly<Record<string, unknown>> | undefined;
   /** It reads by a definition in a file: the settings that name the file and its configuration. */
-  definition?: { setting: string; config: string; nameOf: (file: string) => string } | undefined;
+  definition?: DefinitionReader | undefined;
   /** Which definitions in a folder it can read, and how far. */
   survey?(folder: string, options: { code?: string | undefined }): Promise<Surveyed[]>;
   /** Connectors of the definitions that were fetched into the data folder. Cheap: no definition is read for it. */

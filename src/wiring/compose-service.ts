@@ -2,10 +2,13 @@
 import path from 'node:path';
 import { systemClock } from '../base/clock.js';
 import { DEFAULT_FILE } from '../config/load.js';
+import { describeDefinition, listDefinitions } from '../connections/definitions.js';
 import { describeConnectors, describeDestinations } from '../connections/describe.js';
+import { definitionsFolder } from '../connections/storable.js';
 import {
   accessOf,
   accessTo,
+  readFile,
   storable,
   taskOf,
   type Coordination,
@@ -73,6 +76,8 @@ export function serviceParts({
         access: (name) => accessTo(name, connections, flags, env),
         connectors: () => describeConnectors(folder),
         destinations: () => describeDestinations(folder),
+        definitions: () => listDefinitions(definitionsFolder(readFile(flags, env))),
+        definition: (name) => describeDefinition(definitionsFolder(readFile(flags, env)), name),
       },
       webhookSecret: async (connection) => {
         if (secrets.has(connection)) return secrets.get(connection);

@@ -1,4 +1,8 @@
-/** A dry run: a few probes a stream tell how many rows, requests and seconds a sync would take. Nothing is stored. */
+/**
+ * A dry run: a few probes a stream tell how many rows, requests and seconds a sync would take. Nothing is stored. Once
+ * the signal aborts, what is not told yet is unknown.
+ */
+import { setMaxListeners } from 'node:events';
 import { LIMITS } from '../../base/bounds.js';
 import { SkippableError } from '../../base/errors.js';
 import type { Page, Source, Stream } from '../../sources/contract.js';
@@ -36,7 +40,9 @@ export async function planSync(
   permits: Permits,
   globalRate: number,
   signal: AbortSignal,
+  mostProbes: number = LIMITS.planProbes,
 ): Promise<Plan> {
+  setMaxListeners(0, signal); // every stream asks by itself
   const account = await source.check(signal);
   const lt = Math.floor(account.serverTimeMs / 1000);
   const gte = account.createdMs === undefined ? lt - 10 * 365 * 86_400 : Math.floor(account.createdMs / 1000);
@@ -46,15 +52,15 @@ export async function planSync(
     roots.map(async (stream) => {
       plans.set(
         stream.name,
-        await planOne(stream, { gte, lt }, signal).catch((error) => {
-          if (!(error instanceof SkippableError)) throw error;
+        await planOne(stream, { gte, lt }, mostProbes, signal).catch((error) => {
+          if (!(error instanceof SkippableError) && !signal.aborted) throw error;
           return {
             stream: stream.name,
             rows: undefined,
             requests: undefined,
             exact: false,
             probes: 1,
-            error: error.message,
+            error: signal.aborted ? 'it could not be told in time' : error.message,
           };
         }),
       );
@@ -87,7 +93,12 @@ export async function planSync(
   };
 }
 
-async function planOne(stream: Stream, span: { gte: number; lt: number }, signal: AbortSignal): Promise<StreamPlan> {
+async function planOne(
+  stream: Stream,
+  span: { gte: number; lt: number },
+  mostProbes: number,
+  signal: AbortSignal,
+): Promise<StreamPlan> {
   const ask = (lt: number | null): Promise<Page> =>
     stream.page({
       gte: null,
@@ -112,8 +123,10 @@ async function planOne(stream: Stream, span: { gte: number; lt: number }, signal
     return { stream: stream.name, rows: undefined, requests: undefined, exact: false, probes: 1 };
   const estimate = new SpanEstimate(span, division.unit, division.pageRows);
   let probes = 0;
-  for (let at = estimate.next(); at !== undefined && probes < LIMITS.planProbes; at = estimate.next()) {
-    const page = probes === 0 ? first : await ask(at);
+  for (let at = estimate.next(); at !== undefined && probes < mostProbes; at = estimate.next()) {
+    // Out of time, what the pages so far tell is told.
+    const page = probes === 0 ? first : await ask(at).catch((error) => (signal.aborted ? undefined : thrown(error)));
+    if (!page) break;
     const positions = page.records.map(division.position).filter((position) => !Number.isNaN(position));
     estimate.add(at, positions, page.hasMore);
     probes++;
@@ -127,4 +140,8 @@ async function planOne(stream: Stream, span: { gte: number; lt: number }, signal
     exact,
     probes,
   };
+}
+
+function thrown(error: unknown): never {
+  throw error;
 }

@@ -8,6 +8,7 @@ import { LIMITS } from '../../base/bounds.js';
 import { nextDue, type Cadence } from '../../fleet/scheduler/cadence.js';
 import { taskOf } from '../../fleet/tasks/kinds.js';
 import { probe, readLedger, readLimits, resetStreamOf } from '../../fleet/tasks/ledger.js';
+import { estimate } from '../../fleet/tasks/estimate.js';
 import type { ConnectionAccess } from '../../fleet/tasks/access.js';
 import { bodyOf, faultOf, jsonOf, operation, optionalBodyOf, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';
@@ -129,6 +130,24 @@ export function connectionRoutes(api: Api, { scheduler, connections, desk, clock
       const { id, ...settings } = context.req.valid('json');
       const { access } = await desk.storable(id, await connections.reveal(id, given(settings)));
       return context.json(await probed(access), 200);
+    },
+  );
+
+  api.openapi(
+    operation({
+      method: 'post',
+      path: '/connections/estimate',
+      operationId: 'estimateSettings',
+      role: 'admin',
+      tags,
+      summary: 'How many rows each stream would have, told by a few requests before anything is stored',
+      request: { body: bodyOf(schemas.newConnection) },
+      responses: { 200: jsonOf(schemas.estimateView, 'As far as it could be told in time.') },
+    }),
+    async (context) => {
+      const { id, ...settings } = context.req.valid('json');
+      const { access } = await desk.storable(id, await connections.reveal(id, given(settings)));
+      return context.json(schemas.wire(await estimate(access)), 200);
     },
   );
 

@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Clock } from '../../base/clock.js';
+import type { Definition, DefinitionDetail } from '../../connections/definitions.js';
 import type { Description } from '../../connections/describe.js';
 import type { ConnectionStore } from '../../connections/connection-store.js';
 import type { IsSecret, Settings } from '../../connections/secrets.js';
@@ -40,6 +41,9 @@ export interface ConnectionDesk {
   access: (name: string) => Promise<ConnectionAccess>;
   connectors: () => Promise<Description[]>;
   destinations: () => Promise<Description[]>;
+  /** Definitions that connections of the API may name. */
+  definitions: () => Definition[];
+  definition: (name: string) => Promise<DefinitionDetail>;
 }
 
 export interface ApiParts {
@@ -117,7 +121,7 @@ const CONFLICTS = new Set([
 ]);
 
 function statusOf(error: HeadraceError): ContentfulStatusCode {
-  if (/^unknown_(?:connection|task|partition|run|token|app)$/.test(error.code)) return 404;
+  if (/^unknown_(?:connection|task|partition|run|token|app|definition)$/.test(error.code)) return 404;
   if (CONFLICTS.has(error.code)) return 409;
   if (error.code === 'database_unreachable' || error instanceof RetriableError) return 503;
   if (error instanceof ConfigError) return 422;

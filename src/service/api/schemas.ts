@@ -1,6 +1,6 @@
 /**
  * What the API takes and answers. The OpenAPI description, the client and the reference page are made from these
- * schemas.
+ * schemas. Long because it is a list: each schema stands by itself.
  */
 import { z } from '@hono/zod-openapi';
 import { appSchema, connectionName, connectionSchema } from '../../config/schema.js';
@@ -89,6 +89,39 @@ export const probeView = z
     error: errorSchema.shape.error.optional(),
   })
   .openapi('Probe');
+
+export const estimateView = z
+  .object({
+    account: z.string(),
+    requests: z.number().describe('Of all streams of which something can be told.'),
+    seconds: z.number().describe('What they take at the limit.'),
+    streams: z.array(
+      z.object({
+        stream: z.string(),
+        rows: z.number().nullable().describe('Null: nothing can tell before it is read.'),
+        low: z.number().nullable().describe('Where no number can be told, the rows lie between these.'),
+        high: z.number().nullable(),
+        requests: z.number().nullable(),
+        exact: z.boolean(),
+        key: z.array(z.string()).describe('Fields that tell its rows apart; none: rows are only ever added.'),
+        follows: z
+          .enum(['events', 'cursor', 'reread'])
+          .describe('How later runs find what changed: told by events, past a cursor, or read whole once more.'),
+        divided: z.enum(['range', 'slices', 'numbered', 'chain']).describe('How it can be divided among readers.'),
+        error: z.string().optional(),
+      }),
+    ),
+  })
+  .openapi('Estimate');
+
+export const scheduleQuery = z.object({
+  every: z.string().max(20).optional().describe('An interval, such as 15m or 6h.'),
+  cron: z.string().max(120).optional().describe('Or a cron expression: minute hour day month weekday.'),
+  time_zone: z.string().max(60).default('UTC').describe('Zone of the cron expression.'),
+});
+export const scheduleView = z
+  .object({ next: z.array(time).describe('The next three runs, were it set now.') })
+  .openapi('SchedulePreview');
 
 export const runRequest = z
   .strictObject({
@@ -310,8 +343,26 @@ export const connectorView = z
     kind: z.enum(['native', 'manifest', 'own']),
     settings: json.describe('JSON schema of source: titles, help, examples, and secrets as writeOnly.'),
     dialect: z.string().nullable().describe('How the API tells of its limits; null: it depends on the settings.'),
+    definition: z
+      .object({ setting: z.string(), config: z.string() })
+      .nullable()
+      .describe('It reads by definitions: the settings that name one, and that hold what it asks for.'),
   })
   .openapi('Connector');
+
+const definitionFields = {
+  name: z.string(),
+  connector: z.string().describe('The connector that reads by it.'),
+};
+export const definitionView = z.object(definitionFields).openapi('Definition');
+export const definitionDetail = z
+  .object({
+    ...definitionFields,
+    title: z.string(),
+    config: json.describe('JSON schema of what it asks for, as the definition has it.'),
+    documentation: z.string().nullable().describe('Address of its documentation.'),
+  })
+  .openapi('DefinitionDetail');
 
 export const destinationView = z
   .object({

@@ -1,4 +1,4 @@
-/** The service itself: an overview, its connectors, tokens, and the stream of events. */
+/** The service itself: an overview, tokens, and the stream of events. */
 import { z } from '@hono/zod-openapi';
 import { streamSSE } from 'hono/streaming';
 import { countAll } from '../../connections/overview.js';
@@ -47,7 +47,7 @@ function sessionRoutes(api: Api, parts: ApiParts): void {
 
 /** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
 export function systemRoutes(api: Api, parts: ApiParts): void {
-  const { scheduler, tokens, desk, feed, version, clock } = parts;
+  const { scheduler, tokens, feed, version, clock } = parts;
   sessionRoutes(api, parts);
   api.openapi(
     operation({
@@ -61,32 +61,6 @@ export function systemRoutes(api: Api, parts: ApiParts): void {
     }),
     async (context) =>
       context.json({ version, role: context.get('role'), ...schemas.wire(await countAll(scheduler.pool)) }, 200),
-  );
-
-  api.openapi(
-    operation({
-      method: 'get',
-      path: '/connectors',
-      operationId: 'listConnectors',
-      role: 'read',
-      tags: ['service'],
-      summary: 'Connectors, and what their source settings are',
-      responses: { 200: jsonOf(z.object({ items: z.array(schemas.connectorView) }), 'All of them.') },
-    }),
-    async (context) => context.json({ items: z.array(schemas.connectorView).parse(await desk.connectors()) }, 200),
-  );
-
-  api.openapi(
-    operation({
-      method: 'get',
-      path: '/destinations',
-      operationId: 'listDestinations',
-      role: 'read',
-      tags: ['service'],
-      summary: 'Destinations, and what their settings are',
-      responses: { 200: jsonOf(z.object({ items: z.array(schemas.destinationView) }), 'All of them.') },
-    }),
-    async (context) => context.json({ items: z.array(schemas.destinationView).parse(await desk.destinations()) }, 200),
   );
 
   api.openapi(

@@ -138,6 +138,32 @@ export interface Probe {
   } | undefined;
 }
 
+/** Estimate, as the API of the service has it. */
+export interface Estimate {
+  account: string;
+  /** Of all streams of which something can be told. */
+  requests: number;
+  /** What they take at the limit. */
+  seconds: number;
+  streams: {
+    stream: string;
+    /** Null: nothing can tell before it is read. */
+    rows: number | null;
+    /** Where no number can be told, the rows lie between these. */
+    low: number | null;
+    high: number | null;
+    requests: number | null;
+    exact: boolean;
+    /** Fields that tell its rows apart; none: rows are only ever added. */
+    key: string[];
+    /** How later runs find what changed: told by events, past a cursor, or read whole once more. */
+    follows: 'events' | 'cursor' | 'reread';
+    /** How it can be divided among readers. */
+    divided: 'range' | 'slices' | 'numbered' | 'chain';
+    error?: string | undefined;
+  }[];
+}
+
 /** ConnectionEdit, as the API of the service has it. */
 export interface ConnectionEdit {
   /** The version that was read: an edit of somebody else meanwhile is refused. */
@@ -273,6 +299,70 @@ export interface Limit {
   /** How it was found out. */
   known_by: 'headers' | 'body' | 'rejections' | 'prior' | 'memory' | 'searching' | 'configuration';
   rejections: number;
+}
+
+/** Connector, as the API of the service has it. */
+export interface Connector {
+  name: string;
+  title: string;
+  about: string;
+  /** A connection made through the API may use it; others are written in headrace.yaml. */
+  storable: boolean;
+  /** Settings that hold secrets. */
+  secrets: string[];
+  /** Environment variables that settings are usually taken from. */
+  environment: Record<string, string>;
+  kind: 'native' | 'manifest' | 'own';
+  /** JSON schema of source: titles, help, examples, and secrets as writeOnly. */
+  settings: Record<string, unknown>;
+  /** How the API tells of its limits; null: it depends on the settings. */
+  dialect: string | null;
+  /** It reads by definitions: the settings that name one, and that hold what it asks for. */
+  definition: {
+    setting: string;
+    config: string;
+  } | null;
+}
+
+/** Definition, as the API of the service has it. */
+export interface Definition {
+  name: string;
+  /** The connector that reads by it. */
+  connector: string;
+}
+
+/** DefinitionDetail, as the API of the service has it. */
+export interface DefinitionDetail {
+  name: string;
+  /** The connector that reads by it. */
+  connector: string;
+  title: string;
+  /** JSON schema of what it asks for, as the definition has it. */
+  config: Record<string, unknown>;
+  /** Address of its documentation. */
+  documentation: string | null;
+}
+
+/** Destination, as the API of the service has it. */
+export interface Destination {
+  name: string;
+  title: string;
+  about: string;
+  /** A connection made through the API may use it; others are written in headrace.yaml. */
+  storable: boolean;
+  /** Settings that hold secrets. */
+  secrets: string[];
+  /** Environment variables that settings are usually taken from. */
+  environment: Record<string, string>;
+  kind: 'native' | 'own';
+  /** JSON schema of destination: titles, help, examples, and secrets as writeOnly. */
+  settings: Record<string, unknown>;
+}
+
+/** SchedulePreview, as the API of the service has it. */
+export interface SchedulePreview {
+  /** The next three runs, were it set now. */
+  next: string[];
 }
 
 /** Run, as the API of the service has it. */
@@ -453,40 +543,6 @@ export interface Overview {
   partitions: number;
 }
 
-/** Connector, as the API of the service has it. */
-export interface Connector {
-  name: string;
-  title: string;
-  about: string;
-  /** A connection made through the API may use it; others are written in headrace.yaml. */
-  storable: boolean;
-  /** Settings that hold secrets. */
-  secrets: string[];
-  /** Environment variables that settings are usually taken from. */
-  environment: Record<string, string>;
-  kind: 'native' | 'manifest' | 'own';
-  /** JSON schema of source: titles, help, examples, and secrets as writeOnly. */
-  settings: Record<string, unknown>;
-  /** How the API tells of its limits; null: it depends on the settings. */
-  dialect: string | null;
-}
-
-/** Destination, as the API of the service has it. */
-export interface Destination {
-  name: string;
-  title: string;
-  about: string;
-  /** A connection made through the API may use it; others are written in headrace.yaml. */
-  storable: boolean;
-  /** Settings that hold secrets. */
-  secrets: string[];
-  /** Environment variables that settings are usually taken from. */
-  environment: Record<string, string>;
-  kind: 'native' | 'own';
-  /** JSON schema of destination: titles, help, examples, and secrets as writeOnly. */
-  settings: Record<string, unknown>;
-}
-
 /** Token, as the API of the service has it. */
 export interface Token {
   id: string;
@@ -529,6 +585,11 @@ export class HeadraceClient extends Caller {
   /** Test settings before they are stored. Role: admin. */
   testSettings(body: NewConnection): Promise<Probe> {
     return this.call('POST', '/api/v1/connections/test', { body });
+  }
+
+  /** How many rows each stream would have, told by a few requests before anything is stored. Role: admin. */
+  estimateSettings(body: NewConnection): Promise<Estimate> {
+    return this.call('POST', '/api/v1/connections/estimate', { body });
   }
 
   /** One connection, with its settings. Role: read. */
@@ -594,6 +655,37 @@ export class HeadraceClient extends Caller {
     items: Limit[];
   }> {
     return this.call('GET', `/api/v1/connections/${encodeURIComponent(connection)}/limits`);
+  }
+
+  /** Connectors, and what their source settings are. Role: read. */
+  listConnectors(): Promise<{
+    items: Connector[];
+  }> {
+    return this.call('GET', '/api/v1/connectors');
+  }
+
+  /** Definitions in manifests_dir, which connections of the API may name. Role: read. */
+  listDefinitions(): Promise<{
+    items: Definition[];
+  }> {
+    return this.call('GET', '/api/v1/definitions');
+  }
+
+  /** What a definition asks for. Role: read. */
+  getDefinition(definition: string): Promise<DefinitionDetail> {
+    return this.call('GET', `/api/v1/definitions/${encodeURIComponent(definition)}`);
+  }
+
+  /** Destinations, and what their settings are. Role: read. */
+  listDestinations(): Promise<{
+    items: Destination[];
+  }> {
+    return this.call('GET', '/api/v1/destinations');
+  }
+
+  /** When a schedule would run next. Role: read. */
+  previewSchedule(query: { every?: string | undefined; cron?: string | undefined; time_zone?: string | undefined } = {}): Promise<SchedulePreview> {
+    return this.call('GET', '/api/v1/schedule', { query });
   }
 
   /** Runs, the newest first. Role: read. */
@@ -719,20 +811,6 @@ export class HeadraceClient extends Caller {
   /** How much of everything there is, and what your role is. Role: read. */
   getOverview(): Promise<Overview> {
     return this.call('GET', '/api/v1/overview');
-  }
-
-  /** Connectors, and what their source settings are. Role: read. */
-  listConnectors(): Promise<{
-    items: Connector[];
-  }> {
-    return this.call('GET', '/api/v1/connectors');
-  }
-
-  /** Destinations, and what their settings are. Role: read. */
-  listDestinations(): Promise<{
-    items: Destination[];
-  }> {
-    return this.call('GET', '/api/v1/destinations');
   }
 
   /** Tokens, without what is secret of them. Role: admin. */

@@ -1,9 +1,11 @@
 /** The frame: where one is, who one is, and the view of the address. */
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { overview, refreshOverview, role, signOut, trouble } from './session';
-import { ConnectionForm } from './views/connection-form';
+import { Catalogue } from './views/catalogue';
+import { EditConnection, NewConnection } from './views/connection-form';
 import { ConnectionPage } from './views/connection';
 import { Connections } from './views/connections';
+import { FirstRun } from './views/first-run';
 import { Limits } from './views/limits';
 import { Problems } from './views/problems';
 import { RunPage } from './views/run';
@@ -29,10 +31,15 @@ function View({ parts: [first, second, third] }: { parts: string[] }) {
     case '':
       return <Connections />;
     case 'new':
-      return <ConnectionForm />;
+      return second ? (
+        <NewConnection key={`${second}/${third}`} connector={second} definition={third} />
+      ) : (
+        <Catalogue />
+      );
     case 'connections':
-      return third === 'edit' ? (
-        <ConnectionForm key={second} id={second!} />
+      if (third === 'edit') return <EditConnection key={second} id={second!} />;
+      return third === 'first' ? (
+        <FirstRun key={second} id={second!} />
       ) : (
         <ConnectionPage key={second} id={second ?? ''} />
       );

@@ -3,6 +3,9 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from '../client/index.js';
 
+/** A column of buttons: its heading is for who does not see them. */
+const ACTIONS = 'Actions';
+
 /** A table that becomes a list of cards where it is narrow; its roles stay. */
 export function Table({
   caption,
@@ -23,7 +26,7 @@ export function Table({
         <tr role="row">
           {head.map((title) => (
             <th role="columnheader" scope="col" key={title}>
-              {title}
+              {title === ACTIONS ? <span class="hidden">{title}</span> : title}
             </th>
           ))}
         </tr>
@@ -32,7 +35,7 @@ export function Table({
         {rows.map(({ key, cells }) => (
           <tr role="row" key={key}>
             {cells.map((cell, i) => (
-              <td role="cell" key={head[i]} data-label={head[i]}>
+              <td role="cell" key={head[i]} data-label={head[i] === ACTIONS ? '' : head[i]}>
                 {cell}
               </td>
             ))}
@@ -193,10 +196,14 @@ export function Action({
 }
 
 export function errorText(error: unknown): string {
-  if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
-  const { place, expected, found, next } = error.detail;
+  if (error instanceof ApiError) return faultText({ ...error.detail, message: error.message });
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What is wrong, where, and what to do next, in a sentence. */
+export function faultText({ message, place, expected, found, next }: FaultDetail): string {
   return [
-    place === undefined ? error.message : `${error.message} (${place})`,
+    place === undefined ? message : `${message} (${place})`,
     expected && `expected: ${expected}`,
     found && `found: ${found}`,
     next && `next: ${next}`,
@@ -204,6 +211,8 @@ export function errorText(error: unknown): string {
     .filter(Boolean)
     .join('; ');
 }
+
+type FaultDetail = ApiError['detail'] & { message: string };
 
 /** The heading of a view: it takes the focus when the view opens, so that a screen reader tells where one is. */
 export function Heading({ children }: { children: ComponentChildren }) {

@@ -16,6 +16,16 @@ export function whenText(time: string | null): string {
 export const clockText = (time: string): string =>
   new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
 
+/** A time of these days, as one says it: `Monday 30 Nov, 14:00`. */
+export const dayText = (time: string): string =>
+  new Date(time).toLocaleString('en-GB', {
+    weekday: 'long',
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+  });
+
 /** How a limit was found out. */
 export const KNOWN_BY: Record<string, string> = {
   headers: 'stated in headers',

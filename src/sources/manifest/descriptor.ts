@@ -18,6 +18,7 @@ export const manifestConnector: Connector<ManifestSourceConfig> = {
     setting: 'manifest',
     config: 'config',
     nameOf: (file) => connectorOf(file).replaceAll(/[^a-z0-9_-]/g, '_') || 'source',
+    specification: async (file) => (await import('./specification.js')).specificationOfFile(file),
   },
   survey: async (folder, { code }) => (await import('./tools/survey.js')).surveyManifests(folder, code),
   fetched: (dataDir) => fetchedConnectors(dataDir, manifestConnector),

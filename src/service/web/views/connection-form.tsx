@@ -1,91 +1,175 @@
 /**
- * Make or edit a connection. What every connection has is asked for in fields, what its connector alone knows as JSON.
+ * Make or edit a connection: its source and its destination as their schemas ask, a test, its streams, its schedule. It
+ * knows no connector and no destination but through the API.
  */
 import { useEffect, useState } from 'preact/hooks';
-import type { ConnectionEdit } from '../../client/index.js';
-import { errorText, Field, Heading, Loading } from '../parts';
+import { ApiError } from '../../client/index.js';
+import { draftOf, newDraft, settingsOf, startDestination, wholeOf, type Draft, type Kinds } from '../draft';
+import { errorText, faultText, Field, Heading, Loading } from '../parts';
+import type { Schema } from '../schema';
+import { Labelled } from '../controls';
+import { SchemaForm, SettingsForm, type FieldFault } from '../schema-form';
 import { client } from '../session';
-
-interface Draft {
-  id: string;
-  source: string;
-  destination: string;
-  every: string;
-  most: string;
-  version?: number;
-  /** What the fields do not show. */
-  rest: Record<string, unknown>;
-}
-
-const STARTS: Record<string, Record<string, unknown>> = {
-  stripe: { connector: 'stripe', api_key: '' },
-  manifest: { connector: 'manifest', manifest: '', config: {} },
-};
-const NEW: Draft = {
-  id: '',
-  source: pretty(STARTS['stripe']!),
-  destination: pretty({ type: 'embedded' }),
-  every: '1h',
-  most: '4',
-  rest: {},
-};
-
-function pretty(value: unknown): string {
-  return JSON.stringify(value, null, 2);
-}
+import { ScheduleChoice } from './schedule-choice';
+import { StreamChoice, type Found } from './stream-choice';
 
 interface Said {
   text: string;
   failed: boolean;
 }
 
-type Probe = Awaited<ReturnType<typeof client.testSettings>>;
+interface Editing {
+  draft: Draft;
+  set: (part: Partial<Draft>) => void;
+  kinds: Kinds;
+  fault: FieldFault | undefined;
+}
 
-export function ConnectionForm({ id }: { id?: string }) {
-  const [draft, setDraft] = useState<Draft | undefined>(id === undefined ? NEW : undefined);
-  const [said, setSaid] = useState<Said>();
+export function NewConnection({ connector, definition }: { connector: string; definition: string | undefined }) {
+  const [kinds, setKinds] = useState<Kinds>();
+  const [error, setError] = useState<string>();
   useEffect(() => {
-    if (id === undefined) return;
-    client.getConnection(id).then(
-      ({ settings, version }) => setDraft(draftOf(id, settings, version)),
-      (error: unknown) => setSaid({ text: errorText(error), failed: true }),
-    );
-  }, [id]);
-  const title = id === undefined ? 'New connection' : `Edit ${id}`;
-  if (!draft)
-    return (
-      <>
-        <Heading>{title}</Heading>
-        <Loading error={said?.text} what="the connection" />
-      </>
-    );
-  const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
-  const submit = async (event: Event, test: boolean) => {
-    event.preventDefault();
-    setSaid({ text: test ? 'Testing…' : 'Saving…', failed: false });
-    try {
-      if (test) {
-        const probe = await client.testSettings({ id: draft.id, ...settingsOf(draft) });
-        return setSaid(verdictOf(probe));
+    kindsOf(connector, definition).then(setKinds, (fault: unknown) => setError(errorText(fault)));
+  }, []);
+  return kinds ? (
+    <ConnectionForm kinds={kinds} start={newDraft(kinds)} />
+  ) : (
+    <>
+      <Heading>New connection</Heading>
+      <Loading error={error} what="what it asks for" />
+    </>
+  );
+}
+
+export function EditConnection({ id }: { id: string }) {
+  const [loaded, setLoaded] = useState<{ kinds: Kinds; draft: Draft }>();
+  const [error, setError] = useState<string>();
+  useEffect(() => {
+    void (async () => {
+      try {
+        const { settings, version } = await client.getConnection(id);
+        const draft = draftOf(id, settings, version);
+        const { connector } = draft.source as { connector: string };
+        setLoaded({ draft, kinds: await kindsOf(connector, undefined, draft.source) });
+      } catch (fault) {
+        setError(errorText(fault));
       }
-      if (id === undefined) await client.createConnection({ id: draft.id, ...settingsOf(draft) });
-      else await client.editConnection(id, { ...settingsOf(draft), version: draft.version });
-      location.hash = `#/connections/${encodeURIComponent(draft.id)}`;
+    })();
+  }, [id]);
+  return loaded ? (
+    <ConnectionForm kinds={loaded.kinds} start={loaded.draft} id={id} />
+  ) : (
+    <>
+      <Heading>Edit {id}</Heading>
+      <Loading error={error} what="the connection" />
+    </>
+  );
+}
+
+/** What the API knows of what is connected. `source`: settings that name the definition. */
+async function kindsOf(name: string, given: string | undefined, source: Record<string, unknown> = {}): Promise<Kinds> {
+  const [{ items: connectors }, { items: destinations }] = await Promise.all([
+    client.listConnectors(),
+    client.listDestinations(),
+  ]);
+  const connector = connectors.find((each) => each.name === name);
+  if (!connector) throw new Error(`There is no connector ${name} here.`);
+  const named = given ?? (connector.definition ? source[connector.definition.setting] : undefined);
+  const definition = typeof named === 'string' ? await client.getDefinition(named.replace(/\.ya?ml$/, '')) : undefined;
+  return { connector, definition, destinations };
+}
+
+/** What is written, and what the service said of it. */
+function useDraft(start: Draft, id: string | undefined) {
+  const [draft, setDraft] = useState(start);
+  const [said, setSaid] = useState<Said>();
+  const [fault, setFault] = useState<FieldFault>();
+  const [found, setFound] = useState<Found>();
+  const [isBusy, setBusy] = useState(false);
+  const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
+  const doing = async (text: string, work: () => Promise<void>) => {
+    setFault(undefined);
+    setBusy(true);
+    setSaid({ text, failed: false });
+    try {
+      await work();
+      setSaid(undefined);
     } catch (error) {
+      const place = error instanceof ApiError ? error.detail.place : undefined;
+      setFault(place === undefined ? undefined : { place, text: errorText(error) });
       setSaid({ text: errorText(error), failed: true });
+    } finally {
+      setBusy(false);
     }
   };
+  const test = () =>
+    doing('Testing…', async () => {
+      const settings = { id: draft.id, ...wholeOf(draft) };
+      const { ok, error, account = '', destination = '', streams = [] } = await client.testSettings(settings);
+      if (!ok) throw new Error(faultText(error!));
+      const works: Found = { account, destination, streams };
+      setFound(works);
+      client.estimateSettings(settings).then(
+        (estimate) => setFound({ ...works, estimate }),
+        (failure: unknown) => setFound({ ...works, failure: errorText(failure) }),
+      );
+    });
+  const save = (run: boolean) =>
+    doing('Saving…', async () => {
+      if (id === undefined) await client.createConnection({ id: draft.id, ...settingsOf(draft) });
+      else await client.editConnection(id, { ...settingsOf(draft), version: draft.version });
+      if (run) await client.runConnection(draft.id, {});
+      location.hash = `#/connections/${encodeURIComponent(draft.id)}${run ? '/first' : ''}`;
+    });
+  return { draft, set, said, fault, found, isBusy, test, save };
+}
+
+function ConnectionForm({ kinds, start, id }: { kinds: Kinds; start: Draft; id?: string }) {
+  const { draft, set, said, fault, found, isBusy, test, save } = useDraft(start, id);
+  const editing = { draft, set, kinds, fault };
+  const cannot = isBusy || draft.streams?.length === 0;
   return (
-    <form class="narrow" onSubmit={(event) => void submit(event, false)}>
-      <Heading>{title}</Heading>
-      {id === undefined && <Beginning draft={draft} set={set} />}
-      <Settings draft={draft} set={set} />
+    <form
+      class="narrow"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save(id === undefined);
+      }}
+    >
+      <Intro kinds={kinds} id={id} />
+      {id === undefined && <NameField draft={draft} set={set} fault={fault} />}
+      <SourceSettings {...editing} />
+      <DestinationSettings {...editing} />
+      <h2>Streams</h2>
       <p class="row">
-        <button class="strong">{id === undefined ? 'Make the connection' : 'Save'}</button>
-        <button type="button" onClick={(event) => void submit(event, true)}>
-          Test first
+        <button type="button" disabled={isBusy} onClick={(event) => isFilledIn(event) && void test()}>
+          Test, and list the streams
         </button>
-        <a href={id === undefined ? '#/' : `#/connections/${encodeURIComponent(id)}`}>Leave it</a>
+        {found === undefined && (
+          <span class="empty">{draft.streams === undefined ? 'all of them' : draft.streams.join(', ')}</span>
+        )}
+      </p>
+      {found && (
+        <div class="wide">
+          <p class="said" role="status">
+            Works: account {found.account}, {found.destination}.
+          </p>
+          <StreamChoice found={found} chosen={draft.streams} onChange={(streams) => set({ streams })} />
+        </div>
+      )}
+      <h2>When</h2>
+      <ScheduleChoice draft={draft} set={set} />
+      <MostTasks draft={draft} set={set} />
+      <p class="row">
+        <button class="strong" disabled={cannot}>
+          {id === undefined ? 'Make it and run' : 'Save'}
+        </button>
+        {id === undefined && (
+          <button type="button" disabled={cannot} onClick={(event) => isFilledIn(event) && void save(false)}>
+            Make it only
+          </button>
+        )}
+        <a href={id === undefined ? '#/new' : `#/connections/${encodeURIComponent(id)}`}>Leave it</a>
       </p>
       <p role="alert" class={said?.failed ? 'failure' : 'said'}>
         {said?.text}
@@ -94,128 +178,139 @@ export function ConnectionForm({ id }: { id?: string }) {
   );
 }
 
-interface Editing {
-  draft: Draft;
-  set: (part: Partial<Draft>) => void;
-}
+/** The browser says what is missing. */
+const isFilledIn = (event: { currentTarget: HTMLButtonElement }) => event.currentTarget.form?.reportValidity() === true;
 
-/** What is chosen once, when a connection is made. */
-function Beginning({ draft, set }: Editing) {
+function Intro({ kinds: { connector, definition }, id }: { kinds: Kinds; id: string | undefined }) {
+  const title = definition?.title ?? connector.title;
   return (
     <>
-      <Field label="Name" hint="a-z, 0-9, _ and -; it names the schema of the tables as well">
+      <Heading>{id === undefined ? `New connection: ${title}` : `Edit ${id}`}</Heading>
+      <p>
+        {connector.about}{' '}
+        {definition?.documentation != null && (
+          <a href={definition.documentation} rel="noreferrer noopener" target="_blank">
+            Its documentation
+          </a>
+        )}
+      </p>
+    </>
+  );
+}
+
+function MostTasks({ draft, set }: Pick<Editing, 'draft' | 'set'>) {
+  return (
+    <Field label="Tasks at once">
+      <input
+        class="number"
+        type="number"
+        min={1}
+        max={1000}
+        required
+        value={draft.most}
+        onInput={(event) => set({ most: event.currentTarget.value })}
+      />
+    </Field>
+  );
+}
+
+function NameField({ draft, set, fault }: Pick<Editing, 'draft' | 'set' | 'fault'>) {
+  return (
+    <Labelled
+      label="Name"
+      required
+      help="a-z, 0-9, _ and -; it names the schema of the tables as well."
+      fault={fault?.place === 'id' ? fault.text : undefined}
+    >
+      {(described) => (
         <input
+          {...described}
           required
           pattern="[a-z][a-z0-9_\-]{0,39}"
           value={draft.id}
           onInput={(event) => set({ id: event.currentTarget.value })}
         />
-      </Field>
-      <Field label="Connector">
-        <select onChange={(event) => set({ source: pretty(STARTS[event.currentTarget.value]) })}>
-          {Object.keys(STARTS).map((name) => (
-            <option key={name}>{name}</option>
+      )}
+    </Labelled>
+  );
+}
+
+/** The connector's settings; of a definition, first what it asks for. */
+function SourceSettings({ draft, set, kinds: { connector, definition }, fault }: Editing) {
+  const named = connector.definition;
+  const own = ['connector', 'streams', ...(draft.source['exclude'] === undefined ? ['exclude'] : [])];
+  const change = (source: Record<string, unknown>) => set({ source });
+  return (
+    <>
+      <h2>Source</h2>
+      {named && definition && (
+        <SettingsForm
+          label="Configuration"
+          schema={definition.config as Schema}
+          value={(draft.source[named.config] ?? {}) as Record<string, unknown>}
+          onChange={(value) => change({ ...draft.source, [named.config]: value })}
+          at={`source.${named.config}`}
+          fault={fault && inConfig(fault, named.config)}
+        />
+      )}
+      {named ? (
+        <SchemaForm
+          schema={connector.settings as Schema}
+          value={draft.source}
+          onChange={change}
+          at="source"
+          fault={fault}
+          hide={[...own, named.setting, named.config]}
+        />
+      ) : (
+        <SettingsForm
+          label="Source"
+          schema={connector.settings as Schema}
+          value={draft.source}
+          onChange={change}
+          at="source"
+          fault={fault}
+          hide={own}
+        />
+      )}
+    </>
+  );
+}
+
+/** A definition's own check names its fields without the part of the connection that holds them. */
+const inConfig = (fault: FieldFault, config: string): FieldFault =>
+  fault.place.startsWith(`${config}.`) ? { ...fault, place: `source.${fault.place}` } : fault;
+
+function DestinationSettings({ draft, set, kinds: { destinations }, fault }: Editing) {
+  const offered = destinations.filter(({ storable }) => storable);
+  const chosen = offered.find(({ name }) => name === draft.destination['type']) ?? offered[0]!;
+  return (
+    <>
+      <h2>Destination</h2>
+      <Field label="Rows go to">
+        <select
+          value={chosen.name}
+          onChange={(event) =>
+            set({ destination: startDestination(offered.find(({ name }) => name === event.currentTarget.value)!) })
+          }
+        >
+          {offered.map(({ name, title }) => (
+            <option key={name} value={name}>
+              {title}
+            </option>
           ))}
         </select>
       </Field>
+      <SettingsForm
+        key={chosen.name}
+        label="Destination"
+        schema={chosen.settings as Schema}
+        value={draft.destination}
+        onChange={(destination) => set({ destination })}
+        at="destination"
+        fault={fault}
+        hide={['type']}
+      />
     </>
   );
-}
-
-function Settings({ draft, set }: Editing) {
-  return (
-    <>
-      <Field label="Source" hint="Settings of the connector. A secret that reads ******** stays as it is stored.">
-        <textarea
-          rows={8}
-          spellcheck={false}
-          value={draft.source}
-          onInput={(event) => set({ source: event.currentTarget.value })}
-        />
-      </Field>
-      <Field label="Destination">
-        <textarea
-          rows={4}
-          spellcheck={false}
-          value={draft.destination}
-          onInput={(event) => set({ destination: event.currentTarget.value })}
-        />
-      </Field>
-      <Field label="Runs every" hint="such as 15m, 6h or 1d, or a cron expression; empty: when asked for">
-        <input value={draft.every} onInput={(event) => set({ every: event.currentTarget.value })} />
-      </Field>
-      <Field label="Tasks at once">
-        <input
-          class="number"
-          type="number"
-          min={1}
-          max={1000}
-          required
-          value={draft.most}
-          onInput={(event) => set({ most: event.currentTarget.value })}
-        />
-      </Field>
-    </>
-  );
-}
-
-function draftOf(id: string, settings: unknown, version: number): Draft {
-  const {
-    source,
-    destination,
-    schedule,
-    max_concurrent_processes: most,
-    ...rest
-  } = settings as {
-    source: unknown;
-    destination: unknown;
-    schedule?: { every?: string; cron?: string };
-    max_concurrent_processes?: number;
-  };
-  return {
-    id,
-    source: pretty(source),
-    destination: pretty(destination),
-    every: schedule?.every ?? schedule?.cron ?? '',
-    most: String(most ?? 4),
-    version,
-    rest: { ...rest, ...(schedule ? { schedule } : {}) },
-  };
-}
-
-function settingsOf(draft: Draft): ConnectionEdit {
-  return {
-    ...draft.rest,
-    source: parse(draft.source, 'Source') as ConnectionEdit['source'],
-    destination: parse(draft.destination, 'Destination') as ConnectionEdit['destination'],
-    max_concurrent_processes: Number(draft.most),
-    schedule: scheduleOf(draft.every, draft.rest['schedule'] as object | undefined),
-  } as ConnectionEdit;
-}
-
-function verdictOf(probe: Probe): Said {
-  return probe.ok
-    ? {
-        text: `Works: account ${probe.account}, ${probe.destination}, ${probe.streams?.length} streams.`,
-        failed: false,
-      }
-    : {
-        text: `${probe.error!.message}${probe.error!.next ? `; next: ${probe.error!.next}` : ''}`,
-        failed: true,
-      };
-}
-
-function parse(text: string, what: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${what} is no JSON: ${error instanceof Error ? error.message : ''}`, { cause: error });
-  }
-}
-
-function scheduleOf(text: string, before: object | undefined): object | undefined {
-  const every = text.trim();
-  if (every === '') return undefined;
-  const { every: _every, cron: _cron, ...rest } = (before ?? {}) as { every?: string; cron?: string };
-  return every.includes(' ') ? { ...rest, cron: every } : { ...rest, every };
 }

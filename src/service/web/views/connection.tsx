@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { ConnectionDetail, Limit, StreamLedger } from '../../client/index.js';
 import { useLoaded } from '../live';
-import { Action, Field, Heading, Loading, Meter, State, Table } from '../parts';
+import { Action, faultText, Field, Heading, Loading, Meter, State, Table } from '../parts';
 import { client, may } from '../session';
 import { ago, clockText, count, duration, KNOWN_BY, scheduleText, whenText } from '../text';
 
@@ -96,8 +96,7 @@ function Actions({ of, reload }: { of: ConnectionDetail; reload: () => void }) {
           <Action
             work={async () => {
               const probe = await client.testConnection(id);
-              if (!probe.ok)
-                throw new Error(`${probe.error!.message}${probe.error!.next ? `; next: ${probe.error!.next}` : ''}`);
+              if (!probe.ok) throw new Error(faultText(probe.error!));
               return `Works: account ${probe.account}, ${probe.destination}.`;
             }}
           >
@@ -158,7 +157,7 @@ function History({ id }: { id: string }) {
       ) : (
         <Table
           caption={`Tasks of ${id}`}
-          head={['Task', 'State', 'Attempt', 'Said', '']}
+          head={['Task', 'State', 'Attempt', 'Said', 'Actions']}
           empty="No tasks."
           rows={tasks.value.items.map((task) => ({
             key: task.id,

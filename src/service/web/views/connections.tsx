@@ -57,7 +57,7 @@ export function Connections() {
         <>
           <Table
             caption="Connections"
-            head={['Name', 'State', 'Fresh', 'Runs', 'Next run', 'Rows', '']}
+            head={['Name', 'State', 'Fresh', 'Runs', 'Next run', 'Rows', 'Actions']}
             rows={value.items.map((each) => ({ key: each.id, cells: cellsOf(each, reload) }))}
             empty={
               total === 0

@@ -72,7 +72,7 @@ function Partitions({ partitions, onMore }: { partitions: Loaded<PartitionList>;
     <>
       <Table
         caption="Concurrency partitions"
-        head={['Partition', 'Running of cap', 'Waiting', '']}
+        head={['Partition', 'Running of cap', 'Waiting', 'Actions']}
         empty="No partition yet."
         rows={partitions.value.items.map((each) => ({
           key: each.partition,

@@ -17,7 +17,7 @@ export function Problems() {
       ) : (
         <Table
           caption="Dead letters"
-          head={['Connection', 'Task', 'What went wrong', 'Next step', 'When', '']}
+          head={['Connection', 'Task', 'What went wrong', 'Next step', 'When', 'Actions']}
           empty="No task has given up."
           rows={tasks.value.items.map((task) => ({
             key: task.id,

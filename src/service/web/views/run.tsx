@@ -89,7 +89,7 @@ export function RunPage({ id }: { id: string }) {
       {run.progress && <Streams run={run} />}
       {run.progress && <Limits run={run} />}
       <h2>What it told</h2>
-      <ol class="events" reversed>
+      <ol class="events" reversed tabIndex={0} aria-label="What it told">
         {events
           .slice(-EVENTS_SHOWN)
           .toReversed()

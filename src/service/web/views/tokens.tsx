@@ -22,7 +22,7 @@ export function Tokens() {
       ) : (
         <Table
           caption="Tokens"
-          head={['Name', 'Role', 'Made', 'Last used', '']}
+          head={['Name', 'Role', 'Made', 'Last used', 'Actions']}
           empty="No tokens yet."
           rows={value.items.map((each) => ({
             key: each.id,

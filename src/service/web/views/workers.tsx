@@ -16,7 +16,7 @@ export function Workers() {
       ) : (
         <Table
           caption="Workers"
-          head={['Worker', 'Tasks', 'Version', 'Heard of', '']}
+          head={['Worker', 'Tasks', 'Version', 'Heard of', 'State']}
           empty="No worker: nothing runs. Start headrace serve or headrace worker."
           rows={workers.value.items.map((each) => ({
             key: each.worker,
@@ -41,7 +41,7 @@ export function Workers() {
       ) : (
         <Table
           caption="Running tasks"
-          head={['Task', 'Connection', 'Worker', 'Attempt', 'Since', '']}
+          head={['Task', 'Connection', 'Worker', 'Attempt', 'Since', 'Actions']}
           empty="Nothing runs."
           rows={tasks.value.items.map((task) => ({
             key: task.id,
