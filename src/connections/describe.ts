@@ -23,8 +23,8 @@ export interface Description {
   environment: Record<string, string>;
   /** How the API tells of its limits; null: it depends on the settings, or there is no API. */
   dialect: string | null;
-  /** It reads by definitions: the settings that name one, and that hold what it asks for. */
-  definition: { setting: string; config: string } | null;
+  /** It reads by a definition: the settings that name it, null where it is known, and that hold what it asks for. */
+  definition: { setting: string | null; config: string } | null;
 }
 
 /**
@@ -63,7 +63,19 @@ async function ownOf<T>(
 }
 
 function describeConnector(connector: Connector, storable: boolean): Description {
-  const { name, title, about, kind, schema, secrets, environment, dialect = null, definition, places } = connector;
+  const {
+    name,
+    title,
+    about,
+    kind,
+    schema,
+    secrets,
+    environment,
+    dialect = null,
+    definition,
+    configIn,
+    places,
+  } = connector;
   const inFilesOnly = Object.keys(places).filter((setting) => places[setting] !== 'definition');
   return {
     name,
@@ -75,7 +87,11 @@ function describeConnector(connector: Connector, storable: boolean): Description
     secrets: [...secrets],
     environment: { ...environment },
     dialect,
-    definition: definition ? { setting: definition.setting, config: definition.config } : null,
+    definition: definition
+      ? { setting: definition.setting, config: definition.config }
+      : configIn === undefined
+        ? null
+        : { setting: null, config: configIn },
   };
 }
 

@@ -344,9 +344,11 @@ export const connectorView = z
     settings: json.describe('JSON schema of source: titles, help, examples, and secrets as writeOnly.'),
     dialect: z.string().nullable().describe('How the API tells of its limits; null: it depends on the settings.'),
     definition: z
-      .object({ setting: z.string(), config: z.string() })
+      .object({ setting: z.string().nullable(), config: z.string() })
       .nullable()
-      .describe('It reads by definitions: the settings that name one, and that hold what it asks for.'),
+      .describe(
+        'It reads by a definition: the settings that name it, null where it is known, and that hold what it asks for.',
+      ),
   })
   .openapi('Connector');
 

@@ -317,9 +317,9 @@ export interface Connector {
   settings: Record<string, unknown>;
   /** How the API tells of its limits; null: it depends on the settings. */
   dialect: string | null;
-  /** It reads by definitions: the settings that name one, and that hold what it asks for. */
+  /** It reads by a definition: the settings that name it, null where it is known, and that hold what it asks for. */
   definition: {
-    setting: string;
+    setting: string | null;
     config: string;
   } | null;
 }

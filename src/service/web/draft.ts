@@ -27,8 +27,16 @@ export interface Kinds {
   destinations: Destination[];
 }
 
+/** What the definition asks for: of one that is chosen, or that the connector is made of. */
+export function configSchemaOf({ connector: { definition: named, settings }, definition }: Kinds): Schema | undefined {
+  if (!named) return undefined;
+  return (definition?.config ?? (settings as Schema).properties?.[named.config]) as Schema | undefined;
+}
+
 /** Where nothing is written yet. */
-export function newDraft({ connector, definition, destinations }: Kinds): Draft {
+export function newDraft(kinds: Kinds): Draft {
+  const { connector, definition, destinations } = kinds;
+  const config = configSchemaOf(kinds);
   const source = startOf(connector.settings as Schema) as Record<string, unknown>;
   const named = connector.definition;
   const [destination] = destinations.filter(({ storable }) => storable);
@@ -37,9 +45,8 @@ export function newDraft({ connector, definition, destinations }: Kinds): Draft 
     source: {
       ...source,
       connector: connector.name,
-      ...(named && definition
-        ? { [named.setting]: definition.name, [named.config]: startOf(definition.config as Schema) ?? {} }
-        : {}),
+      ...(named?.setting && definition ? { [named.setting]: definition.name } : {}),
+      ...(named && config ? { [named.config]: startOf({ ...config, default: undefined }) ?? {} } : {}),
     },
     destination: startDestination(destination!),
     streams: undefined,

@@ -66,16 +66,18 @@ async function offers(): Promise<Offer[]> {
   ]);
   return [
     ...connectors
-      .filter(({ name, definition }) => !definition || !definitions.some(({ connector }) => connector === name))
+      .filter(
+        ({ name, definition }) => !definition?.setting || !definitions.some(({ connector }) => connector === name),
+      )
       .map(({ name, title, about, kind, storable, definition }) => ({
         title,
-        about: definition
+        about: definition?.setting
           ? `${about} There is none in manifests_dir yet.`
           : storable
             ? about
             : `${about} It is written in headrace.yaml.`,
         kind,
-        href: storable && !definition ? `#/new/${encodeURIComponent(name)}` : undefined,
+        href: storable && !definition?.setting ? `#/new/${encodeURIComponent(name)}` : undefined,
       })),
     ...definitions.map(({ name, connector }) => ({
       title: labelOf(name.replace(/^source-/, ''), {}),

@@ -4,7 +4,16 @@
  */
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from '../../client/index.js';
-import { draftOf, newDraft, settingsOf, startDestination, wholeOf, type Draft, type Kinds } from '../draft';
+import {
+  configSchemaOf,
+  draftOf,
+  newDraft,
+  settingsOf,
+  startDestination,
+  wholeOf,
+  type Draft,
+  type Kinds,
+} from '../draft';
 import { errorText, faultText, Field, Heading, Loading } from '../parts';
 import type { Schema } from '../schema';
 import { Labelled } from '../controls';
@@ -74,7 +83,7 @@ async function kindsOf(name: string, given: string | undefined, source: Record<s
   ]);
   const connector = connectors.find((each) => each.name === name);
   if (!connector) throw new Error(`There is no connector ${name} here.`);
-  const named = given ?? (connector.definition ? source[connector.definition.setting] : undefined);
+  const named = given ?? source[connector.definition?.setting ?? ''];
   const definition = typeof named === 'string' ? await client.getDefinition(named.replace(/\.ya?ml$/, '')) : undefined;
   return { connector, definition, destinations };
 }
@@ -236,42 +245,30 @@ function NameField({ draft, set, fault }: Pick<Editing, 'draft' | 'set' | 'fault
 }
 
 /** The connector's settings; of a definition, first what it asks for. */
-function SourceSettings({ draft, set, kinds: { connector, definition }, fault }: Editing) {
+function SourceSettings({ draft, set, kinds, fault }: Editing) {
+  const { connector } = kinds;
   const named = connector.definition;
+  const config = configSchemaOf(kinds);
   const own = ['connector', 'streams', ...(draft.source['exclude'] === undefined ? ['exclude'] : [])];
   const change = (source: Record<string, unknown>) => set({ source });
+  const settings = { schema: connector.settings as Schema, value: draft.source, onChange: change, at: 'source', fault };
   return (
     <>
       <h2>Source</h2>
-      {named && definition && (
-        <SettingsForm
-          label="Configuration"
-          schema={definition.config as Schema}
-          value={(draft.source[named.config] ?? {}) as Record<string, unknown>}
-          onChange={(value) => change({ ...draft.source, [named.config]: value })}
-          at={`source.${named.config}`}
-          fault={fault && inConfig(fault, named.config)}
-        />
-      )}
-      {named ? (
-        <SchemaForm
-          schema={connector.settings as Schema}
-          value={draft.source}
-          onChange={change}
-          at="source"
-          fault={fault}
-          hide={[...own, named.setting, named.config]}
-        />
+      {named && config ? (
+        <>
+          <SettingsForm
+            label="Configuration"
+            schema={config}
+            value={(draft.source[named.config] ?? {}) as Record<string, unknown>}
+            onChange={(value) => change({ ...draft.source, [named.config]: value })}
+            at={`source.${named.config}`}
+            fault={fault && inConfig(fault, named.config)}
+          />
+          <SchemaForm {...settings} hide={[...own, named.setting ?? '', named.config]} />
+        </>
       ) : (
-        <SettingsForm
-          label="Source"
-          schema={connector.settings as Schema}
-          value={draft.source}
-          onChange={change}
-          at="source"
-          fault={fault}
-          hide={own}
-        />
+        <SettingsForm {...settings} label="Source" hide={own} />
       )}
     </>
   );
