@@ -9,6 +9,7 @@ import { COMPONENTS } from '../dist/sources/manifest/document/vocabulary.js';
 import { FILTERS } from '../dist/sources/manifest/templates/filters.js';
 import { macros } from '../dist/sources/manifest/templates/macros.js';
 import { DIFFERENCES } from '../dist/sources/manifest/tools/differences.js';
+import { diffRuleRows } from '../dist/sources/manifest/tools/diff-rules.js';
 import { describeConnectors, describeDestinations } from '../dist/connections/describe.js';
 import { CONNECTORS } from '../dist/sources/registry.js';
 import { openForTest } from '../dist/sources/open-for-test.js';
@@ -147,6 +148,10 @@ const files = {
     .toSorted()
     .map((name) => `\`${name}\``)
     .join(', ')}.\n\n## Components\n\n${[...COMPONENTS.keys()].map((name) => `\`${name}\``).join(', ')}.\n`,
+  'connector-diff.md': `${head}# headrace connector diff\n\nWhat a new version of a manifest changes for who uses the old one, by rule. \`breaking\`: a connection that ran with the old version fails, asks for\nsomething else or finds other rows until somebody looks at it. Each example is applied to a manifest by a test.\n\n${table(
+    ['rule', 'kind', 'why', 'example'],
+    diffRuleRows(),
+  )}\n`,
   'limits.md': `${head}# Bounds\n\nEvery queue, loop, retry and batch has one.\n\n${table(
     ['bound', 'value', 'reason'],
     Object.entries(LIMITS).map(([name, value]) => [`\`${name}\``, value.toLocaleString('en-US'), reasons[name]]),
