@@ -8,7 +8,8 @@ import { Templates } from '../templates/template.js';
 import { brief, changed, objectsOf, same, type Change } from './diff-changes.js';
 import { configChanges } from './diff-config.js';
 import { fieldChanges } from './diff-fields.js';
-import { plain, readingChanges } from './diff-reading.js';
+import { plain } from './diff-leaves.js';
+import { readingChanges } from './diff-reading.js';
 
 export type { Change } from './diff-changes.js';
 

@@ -134,12 +134,12 @@ const USUAL = 'azAZ09_-. /:@~';
 function repeated(atom: string[], least: number, most: number): string[] {
   const counts = new Set([least, Math.min(most, least + 1), Math.min(most, least + MORE + 8)]);
   const few = [atom[0]!, atom.at(-1)!];
-  return limited([
+  return limited(
     // Each letter where one stands, the first and the last where many do.
-    ...[...counts].flatMap((count) =>
+    [...counts].flatMap((count) =>
       count === 1 ? atom : count > 64 ? unknown() : few.map((each) => each.repeat(count)),
     ),
-  ]);
+  );
 }
 
 function unknown(): never {

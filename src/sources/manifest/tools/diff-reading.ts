@@ -2,12 +2,8 @@
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { nameOf } from '../streams.js';
 import { brief, changed, objectsOf, same, stable, stringsOf, type Change } from './diff-changes.js';
+import { filled, leavesOf, plain, SILENT } from './diff-leaves.js';
 import type { RuleName } from './diff-rules.js';
-
-/** What a stream says of itself elsewhere, or people read. */
-const SILENT = new Set(['$parameters', 'name', 'primary_key', 'schema_loader', 'description', 'title', 'type_comment']);
-/** Parts that are compared by rules of their own. */
-const APART = /^(?:transformations|state_migrations|incremental_sync|retriever\.partition_router)(?:\.|$)/;
 
 /** The first that a path matches holds. Paths begin at the stream. */
 const RULES: readonly (readonly [path: RegExp, rule: RuleName])[] = [
@@ -99,47 +95,6 @@ function pages(stream: JsonObject): boolean {
 function withoutPaging(stream: JsonObject): JsonObject {
   const { paginator: _, ...retriever } = fieldsOf(stream, 'retriever') ?? {};
   return { ...stream, retriever };
-}
-
-/** Each value of a component by its path, as text; parameters of templates filled in. */
-function leavesOf(stream: JsonObject): Map<string, string> {
-  const leaves = new Map<string, string>();
-  const walk = (value: Json, path: string, parameters: JsonObject): void => {
-    if (APART.test(path)) return;
-    if (isObject(value)) {
-      const own = fieldsOf(value, '$parameters') ?? parameters;
-      for (const [key, inner] of Object.entries(value))
-        if (!SILENT.has(key)) walk(inner, path === '' ? key : `${path}.${key}`, own);
-    } else if (value !== null)
-      leaves.set(path, Array.isArray(value) ? stable(plain(value)) : filled(value, parameters));
-  };
-  walk(stream, '', {});
-  return leaves;
-}
-
-/** Without what was handed down, and what is only read by people. */
-export function plain(value: Json): Json {
-  if (Array.isArray(value)) return value.map(plain);
-  if (!isObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key]) => key !== '$parameters' && key !== 'description')
-      .map(([key, inner]) => [key, plain(inner)]),
-  );
-}
-
-/** A parameter that a template names counts as what it is. */
-function filled(value: Json, parameters: JsonObject): string {
-  if (typeof value !== 'string') return stable(value);
-  return value.replaceAll(
-    /(\{\{\s*)?parameters(?:\.get\(\s*['"](\w+)['"][^)]*\)|\[\s*['"](\w+)['"]\s*\]|\.(\w+))(\s*\}\})?/g,
-    (whole, open: string | undefined, a?: string, b?: string, c?: string, close?: string) => {
-      const found = parameters[(a ?? b ?? c)!];
-      if (found === undefined) return whole;
-      const text = typeof found === 'string' ? found : stable(found);
-      return open !== undefined && close !== undefined ? text : `${open ?? ''}${JSON.stringify(text)}${close ?? ''}`;
-    },
-  );
 }
 
 function transformationChanges(where: string, old: JsonObject, next: JsonObject): Change[] {
