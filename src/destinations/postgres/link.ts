@@ -12,6 +12,7 @@ import type { Clock } from '../../base/clock.js';
 import { codeOf, HeadraceError, messageOf, PausedError, RetriableError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { connect, type PostgresTarget } from '../../postgres/connect.js';
+import { answers, cutOff, ended } from '../../postgres/unanswered.js';
 import { describePostgresError, isLost } from '../../postgres/database-errors.js';
 
 const FIRST_GAP_MS = 100;
@@ -20,8 +21,6 @@ const LAST_GAP_MS = 2000;
 const STOPPED_WAIT_MS = 3000;
 /** A server that has not answered a statement for this long is asked whether it still works on it. */
 const PROBE_MS = 15_000;
-/** A connection that works answers within this. */
-const ANSWER_MS = 3000;
 /** The server ends a session that it is told to end within this. */
 const END_MS = 10_000;
 
@@ -370,31 +369,6 @@ export class DatabaseLink<Stages> {
     void ended(writer.client, this.options.clock);
     if (next) this.newWriter().then(next.take, next.refuse);
   }
-}
-
-/** Whether a connection still works, told within a moment. */
-async function answers(client: pg.Client, clock: Clock): Promise<boolean> {
-  let cancel = () => {};
-  const late = new Promise<boolean>((resolve) => (cancel = clock.after(ANSWER_MS, () => resolve(false))));
-  const answer = client.query('select 1').then(
-    () => true,
-    () => false,
-  );
-  return Promise.race([answer, late]).finally(() => cancel());
-}
-
-/** Ends the socket of a connection whose server does not answer: pg has no call of its own for it. */
-function cutOff(client: pg.Client): void {
-  const { connection } = client as { connection?: { stream?: { destroy?: () => void } } };
-  connection?.stream?.destroy?.();
-}
-
-/** Ends a connection; one that does not answer is left to itself. */
-async function ended(client: pg.Client, clock: Clock): Promise<void> {
-  let cancel = () => {};
-  const late = new Promise<void>((resolve) => (cancel = clock.after(1000, resolve)));
-  await Promise.race([client.end().catch(() => {}), late]);
-  cancel();
 }
 
 function closed(): PausedError {

@@ -210,6 +210,12 @@ const LOST: Answer = { kind: 'lost', signs: { readings: [] }, serverTimeMs: unde
 /** A dead process's request counts as in flight for so many times what requests usually take. */
 const DEAD_LATENCIES = 4;
 
+/** Nothing stays in flight for ever, whoever forgot to tell of it. */
+export function dropOverdue(state: SharedState, nowMs: number): void {
+  const [oldest] = state.open.values();
+  if (oldest && nowMs - oldest.atMs > LIMITS.requestMs) dropLost(state, nowMs);
+}
+
 /**
  * Ends what nobody will tell of any more: requests whose owner is gone, once it would have had its answer, and any that
  * are past a request's time limit. They stay counted as sent.

@@ -12,46 +12,33 @@ import { LIMITS } from '../../base/bounds.js';
 import { FatalError } from '../../base/errors.js';
 import { CredentialGate, type CredentialGateOptions, type GateMemory } from '../credential-gate.js';
 import type { Admission, Answer, Gate, GateRequest, GateStatus, Ticket } from '../gate.js';
+import { adopted, UNKNOWN_MS } from './adoption.js';
+import { BudgetLink } from './budget-link.js';
 import { DatabaseClock } from './database-clock.js';
-import { assumeSent, dropLost, GrantPool, HORIZON_MS, notBefore, type Grant } from './grant-pool.js';
+import { dropOverdue, GrantPool, HORIZON_MS, notBefore, type Grant } from './grant-pool.js';
 import { OwnerAllowance } from './owner-allowance.js';
+import { OWNER_MS, roleOf } from './role.js';
 import type { BudgetRow, LockedRow, SharedState } from './budget-store.js';
 
-/** An owner writes down the gate this often, and is the owner for so long after. */
+/** An owner writes down the gate this often. */
 const RENEW_MS = 250;
-const OWNER_MS = 1000;
-/** It stops by itself a little before. */
+/** It stops by itself a little before it is none any more. */
 const OWNER_SAFE_MS = 800;
 const HEARTBEAT_MS = 500;
 const LEAST_GAP_MS = 4;
-const CLOCK_SAMPLES = 3;
-const REOPEN_GAP_MS = 250;
 /** Answers are told at the latest after this. */
 const TELL_MS = 25;
 /** Requests that are remembered from before the budget is shared: a check of the account, and some. */
 const MOST_EARLY = 50;
-/** A state older than this is only a memory: the limits may have changed. */
-const FRESH_MS = 600_000;
-/** After an owner vanished, the database crashed, or its clock was set: what was sent last is unknown. */
-const UNKNOWN_MS = 1000;
 
 interface SharedTicket extends Ticket {
   id: number;
 }
 
-interface Attached {
-  store: BudgetRow;
-  open: () => Promise<BudgetRow>;
-  member: string;
-  onError: (error: unknown) => void;
-  /** How long a store that is lost is waited for. */
-  waitMs: number;
-}
-
 export class SharedGate implements Gate {
   private state: SharedState;
   private mode: 'alone' | 'owner' | 'shared' = 'alone';
-  private attached: Attached | undefined;
+  private attached: BudgetLink | undefined;
   private readonly database = new DatabaseClock();
   private renewedMs = -Infinity;
   private members = 1;
@@ -91,16 +78,17 @@ export class SharedGate implements Gate {
     onError: (error: unknown) => void,
     waitMs: number = LIMITS.databaseWaitMs,
   ): Promise<void> {
-    const store = await open();
+    const { clock, database } = this;
+    const onClockSet = (nowMs: number, byMs: number) => this.clockSet(nowMs, byMs);
+    const link = await BudgetLink.open({ open, member, onError, waitMs, clock, database, onClockSet });
     this.closing = false;
-    this.attached = { store, open, member, onError, waitMs };
-    await this.synchronise(store);
-    const row = await this.lock(store);
-    const memory = this.state.gate.remember();
-    const fresh = new CredentialGate({ ...this.options, memory });
+    this.attached = link;
+    await link.synchronise();
+    const row = await link.lock();
     const { nextId } = this.state;
+    const gate = new CredentialGate({ ...this.options, memory: this.state.gate.remember() });
     this.pool.underWay.clear();
-    this.state = { gate: fresh, open: new Map(), nextId, askedAtMs: 0, bootMs: row.bootMs };
+    this.state = { gate, open: new Map(), nextId, askedAtMs: 0, bootMs: row.bootMs };
     await this.take(row);
     this.early = [];
   }
@@ -113,7 +101,7 @@ export class SharedGate implements Gate {
         return { go: false, waitMs: RENEW_MS, reason: 'shared budget', limit: 'owner' };
       }
       const at = nowMs + this.offsetMs;
-      this.dropOverdue(at);
+      dropOverdue(this.state, at);
       const waitMs = notBefore(this.state, at) - at;
       if (waitMs > 0) return { go: false, waitMs, reason: 'shared budget', limit: 'shared' };
       const verdict = this.state.gate.check(at, request);
@@ -225,7 +213,7 @@ export class SharedGate implements Gate {
     try {
       if (!this.failure) {
         this.pool.leave();
-        const row = await this.lock(store);
+        const row = await this.attached.lock();
         const isLast = [...row.members].every((name) => name === this.attached!.member);
         this.leaving = isLast;
         if (this.mode === 'owner' && row.owner === this.attached.member)
@@ -273,11 +261,11 @@ export class SharedGate implements Gate {
     const { attached } = this;
     if (!attached) return;
     try {
-      await this.take(await this.lock(attached.store));
+      await this.take(await attached.lock());
     } catch (error) {
       if (error instanceof FatalError) this.failure = error;
       else if (await this.reopen(attached)) return;
-      attached.onError(error);
+      attached.options.onError(error);
     }
   }
 
@@ -285,24 +273,15 @@ export class SharedGate implements Gate {
    * A connection that was lost is opened again, and until then nothing leaves: others may go on, and the rows could not
    * be stored either. In the end on with what is known, alone.
    */
-  private async reopen(attached: Attached): Promise<boolean> {
+  private async reopen(attached: BudgetLink): Promise<boolean> {
     await attached.store.close().catch(() => {});
     this.pool.forget();
     this.allowance.clear();
     this.mode = 'shared';
     const sinceMs = this.clock.monotonic();
-    const endMs = sinceMs + attached.waitMs;
+    const endMs = sinceMs + attached.options.waitMs;
     this.pool.held = { reason: 'shared budget', limit: 'the database is gone', sinceMs, untilMs: endMs };
-    while (!this.closing) {
-      try {
-        attached.store = await attached.open();
-        await this.synchronise(attached.store);
-        return true;
-      } catch {
-        if (this.clock.monotonic() + REOPEN_GAP_MS > endMs) break;
-        await this.clock.sleep(REOPEN_GAP_MS);
-      }
-    }
+    if (await attached.reopen(endMs, () => !this.closing)) return true;
     // Nobody else tells of what is open now.
     const nowMs = this.clock.monotonic() + this.offsetMs;
     this.pool.settle(this.state, { nowMs, members: new Set() }, attached.member, this.offsetMs);
@@ -315,42 +294,37 @@ export class SharedGate implements Gate {
   private async take(row: LockedRow): Promise<void> {
     const { store, member } = this.attached!;
     this.members = Math.max(1, row.members.size);
-    const others = [...row.members].some((name) => name !== member);
-    const owns = row.owner === member;
-    if (this.mode === 'owner' && owns) {
-      if (!others) {
+    const role = roleOf(row, member, this.mode === 'owner');
+    switch (role) {
+      case 'keeps':
         this.pool.settle(this.state, row, member, this.offsetMs);
-        await this.own(row);
-        return;
+        return this.own(row);
+      case 'hands over':
+        this.mode = 'shared';
+        return this.share(row, this.state);
+      case 'shares':
+        this.mode = 'shared';
+        return this.share(row);
+      case 'waits': {
+        this.mode = 'shared';
+        const now = this.clock.monotonic();
+        this.pool.held = { reason: 'shared budget', limit: 'owner', sinceMs: now, untilMs: now + HORIZON_MS };
+        await store.release();
+        return this.exchangeSoon(HORIZON_MS);
       }
-      // Somebody came: the gate goes into the row.
-      this.mode = 'shared';
-      await this.share(row, this.state);
-      return;
+      case 'takes over': {
+        const state = this.adopt(row);
+        this.pool.settle(state, row, member, this.offsetMs);
+        this.state = state;
+        this.mode = 'owner';
+        this.pool.cancelAll(state);
+        this.allowance.clear();
+        await this.own(row);
+        return this.exchangeSoon(RENEW_MS);
+      }
+      default:
+        return role satisfies never;
     }
-    if (row.owner !== null && !owns && row.ownerUntilMs > row.nowMs && row.ownerUntilMs <= row.nowMs + 2 * OWNER_MS) {
-      // It hands over within RENEW_MS, or is gone by then.
-      this.mode = 'shared';
-      const now = this.clock.monotonic();
-      this.pool.held = { reason: 'shared budget', limit: 'owner', sinceMs: now, untilMs: now + HORIZON_MS };
-      await store.release();
-      this.exchangeSoon(HORIZON_MS);
-      return;
-    }
-    if (others) {
-      this.mode = 'shared';
-      await this.share(row);
-      return;
-    }
-    // Alone: the gate comes into this process.
-    const state = this.adopt(row);
-    this.pool.settle(state, row, member, this.offsetMs);
-    this.state = state;
-    this.mode = 'owner';
-    this.pool.cancelAll(state);
-    this.allowance.clear();
-    await this.own(row);
-    this.exchangeSoon(RENEW_MS);
   }
 
   /** Writes down the gate as its owner, and what may leave before the next time. */
@@ -362,28 +336,13 @@ export class SharedGate implements Gate {
     this.renewedMs = this.database.earliest(row.nowMs);
   }
 
-  /** Nothing stays in flight for ever, whoever forgot to tell of it. */
-  private dropOverdue(nowMs: number): void {
-    const [oldest] = this.state.open.values();
-    if (oldest && nowMs - oldest.atMs > LIMITS.requestMs) dropLost(this.state, nowMs);
-  }
-
   /** The database's clock less ours. */
   private get offsetMs(): number {
     return this.database.aheadMs;
   }
 
-  private async lock(store: BudgetRow): Promise<LockedRow> {
-    const sentMs = this.clock.monotonic();
-    const row = await store.lock(sentMs);
-    this.observe(row.nowMs, sentMs);
-    return row;
-  }
-
   /** Where the database's clock was set, what the gate counted of late lies in the future now, or seems long ago. */
-  private observe(nowMs: number, sentMs: number): void {
-    const byMs = this.database.observe(nowMs, sentMs, this.clock.monotonic());
-    if (byMs === 0) return;
+  private clockSet(nowMs: number, byMs: number): void {
     if (byMs < -UNKNOWN_MS)
       this.state = {
         ...this.state,
@@ -394,14 +353,6 @@ export class SharedGate implements Gate {
     this.unsureMs = Math.min(UNKNOWN_MS, Math.abs(byMs));
     this.state.gate.hold(nowMs, this.unsureMs);
     this.pool.forget();
-  }
-
-  /** A grant's time must be right from the first one on, and the first row may come late. */
-  private async synchronise(store: BudgetRow): Promise<void> {
-    for (let i = 0; i < CLOCK_SAMPLES; i++) {
-      const sentMs = this.clock.monotonic();
-      this.observe(await store.clock(), sentMs);
-    }
   }
 
   private async keep(granted: Grant[], write: () => Promise<void>): Promise<void> {
@@ -419,41 +370,12 @@ export class SharedGate implements Gate {
     if (!this.exchanging) this.exchangeAt(this.clock.monotonic() + afterMs);
   }
 
-  /** The state of the row, or a new one; what cannot be known of it is waited out. */
+  /** The state of the row, or a new one. */
   private adopt(row: LockedRow): SharedState {
-    const found = row.read();
-    const age = found && found.gate.lastSentMs > -Infinity ? row.nowMs - found.gate.lastSentMs : 0;
-    const isOfFuture = age < -UNKNOWN_MS;
-    const usable = found && age < FRESH_MS && !isOfFuture;
-    let state = found ?? this.state;
-    if (found && !usable) {
-      const memory = { ...found.gate.remember(), ...this.options.memory };
-      state = {
-        gate: new CredentialGate({ ...this.options, memory }),
-        open: new Map(),
-        nextId: Math.max(found.nextId, this.state.nextId),
-        askedAtMs: 0,
-        bootMs: row.bootMs,
-      };
-    }
-    if (usable) state.gate.setCeilings(this.options.ceilings ?? {});
-    if (usable && row.owner !== null) assumeSent(state, row.nowMs);
-    state.allowed = undefined;
-    const isUnknown = row.owner !== null || isOfFuture || (usable && state.bootMs !== row.bootMs && !state.left);
-    state.gate.hold(row.nowMs, isUnknown ? UNKNOWN_MS : this.unsureMs);
+    const { options, state: own, unsureMs } = this;
+    const early = this.early.splice(0).map(({ atMs, request }) => ({ atMs: atMs + this.offsetMs, request }));
     this.unsureMs = 0;
-    state.bootMs = row.bootMs;
-    state.left = false;
-    // What this process sent before it came here counts as well.
-    for (const { atMs, request } of this.early.splice(0)) {
-      const at = atMs + this.offsetMs;
-      state.gate.answered(at, state.gate.sent(at, request), {
-        kind: 'accepted',
-        signs: { readings: [] },
-        serverTimeMs: undefined,
-      });
-    }
-    return state;
+    return adopted(row, { options, own, unsureMs, early });
   }
 
   /** The first time: that somebody sends must not be forgotten where the one before said that nobody does. */
