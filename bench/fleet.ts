@@ -7,6 +7,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import type pg from 'pg';
 import { connect } from '../src/postgres/connect.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
 import { listTasks } from '../src/fleet/scheduler/overview.js';
@@ -53,26 +54,7 @@ async function read(workers: number, killEveryMs?: number): Promise<Result> {
     '--seed',
     '7',
   ]);
-  const file = path.join(folder, 'headrace.yaml');
-  writeFileSync(
-    file,
-    JSON.stringify({
-      version: 1,
-      data_dir: '.headrace',
-      connections: {
-        shop: {
-          max_concurrent_processes: workers,
-          source: {
-            connector: 'stripe',
-            api_key: LIVE_KEY,
-            base_url: testbed.url,
-            streams: ['customers', 'tax_ids', 'charges'],
-            rate_limit: { global: RATE, endpoint: RATE },
-          },
-        },
-      },
-    }),
-  );
+  const file = configured(folder, testbed.url, workers);
   const server = await EmbeddedServer.open(path.join(folder, '.headrace'));
   const scheduler = await Scheduler.open(server.target);
   await scheduler.define({
@@ -82,19 +64,7 @@ async function read(workers: number, killEveryMs?: number): Promise<Result> {
     limit: { requests: RATE, frequencySeconds: 1 },
     maxConcurrent: workers,
   });
-  const children: ChildProcess[] = [];
-  let running = true;
-  const start = (slot: number) => {
-    const child = spawn(process.execPath, [MAIN, 'worker', '--slots', '1', '--config', file, '--json'], {
-      stdio: ['ignore', values['debug'] ? 'inherit' : 'ignore', values['debug'] ? 'inherit' : 'ignore'],
-      cwd: folder,
-    });
-    children[slot] = child;
-    child.once('exit', () => {
-      if (running) start(slot);
-    });
-  };
-  for (let slot = 0; slot < workers; slot++) start(slot);
+  const fleet = startWorkers(workers, file, folder);
   await sleep(2500);
   const [made] = await scheduler.enqueue([{ ...taskOf('shop', 'sync', { parts: workers }), maxAttempts: 1000 }]);
   let kills = 0;
@@ -107,48 +77,19 @@ async function read(workers: number, killEveryMs?: number): Promise<Result> {
     if (task!.state === 'done' || task!.state === 'dead') break;
     if (killEveryMs !== undefined && performance.now() - lastKillMs > killEveryMs) {
       lastKillMs = performance.now();
-      children[kills++ % workers]!.kill('SIGKILL');
+      fleet.children[kills++ % workers]!.kill('SIGKILL');
     }
     await sleep(250);
   }
-  if (values['series'])
-    console.log(
-      series
-        .map((point, i) =>
-          i === 0
-            ? 0
-            : Math.round((point.requests - series[i - 1]!.requests) / ((point.atMs - series[i - 1]!.atMs) / 1000)),
-        )
-        .join(' '),
-    );
+  if (values['series']) printSeries(series);
   // Who helped says so at its end.
   for (let tries = 0; tries < 40 && (await listTasks(scheduler.pool, { states: ['running'] })).length > 0; tries++)
     await sleep(250);
-  running = false;
-  for (const child of children) child.kill('SIGKILL');
+  fleet.end();
   const stats = await testbed.stats();
-  // From the first request to the last page but a few: the end of a read is a chain or two.
-  const from = series.find((point) => point.requests > 5)!;
-  const last = series.findLast((point) => point.requests < stats.requests - RATE) ?? series.at(-1)!;
-  const used = (last.requests - from.requests) / (((last.atMs - from.atMs) / 1000) * RATE);
+  const { used, seconds } = useOf(series, stats.requests);
   const client = await connect(server.target, 'bench');
-  const count = async (table: string) =>
-    (await client.query(`select count(*) as n, count(distinct id) as keys from shop.${table}`)).rows[0] as {
-      n: number;
-      keys: number;
-    };
-  const expected: Record<string, number> = {
-    customers: CUSTOMERS,
-    charges: 60_000,
-    tax_ids: await taxIds(testbed.url),
-  };
-  let missing = 0;
-  let double = 0;
-  for (const [table, rows] of Object.entries(expected)) {
-    const { n, keys } = await count(table);
-    missing += rows - keys;
-    double += n - keys;
-  }
+  const { missing, double } = await faultsOf(client, testbed.url);
   const [{ parts }] = (
     await client.query(
       `select coalesce(sum((result->>'parts')::int), 0)::int as parts from _headrace.task where kind = 'part'`,
@@ -164,10 +105,104 @@ async function read(workers: number, killEveryMs?: number): Promise<Result> {
     rejected: stats.rejections / stats.requests,
     missing,
     double,
-    seconds: (last.atMs - from.atMs) / 1000,
+    seconds,
     kills,
     parts,
   };
+}
+
+/** Workers that are started again whenever they end, until `end`. */
+function startWorkers(workers: number, file: string, folder: string): { children: ChildProcess[]; end: () => void } {
+  const children: ChildProcess[] = [];
+  let running = true;
+  const start = (slot: number) => {
+    const child = spawn(process.execPath, [MAIN, 'worker', '--slots', '1', '--config', file, '--json'], {
+      stdio: ['ignore', values['debug'] ? 'inherit' : 'ignore', values['debug'] ? 'inherit' : 'ignore'],
+      cwd: folder,
+    });
+    children[slot] = child;
+    child.once('exit', () => {
+      if (running) start(slot);
+    });
+  };
+  for (let slot = 0; slot < workers; slot++) start(slot);
+  return {
+    children,
+    end() {
+      running = false;
+      for (const child of children) child.kill('SIGKILL');
+    },
+  };
+}
+
+function configured(folder: string, url: string, workers: number): string {
+  const file = path.join(folder, 'headrace.yaml');
+  writeFileSync(
+    file,
+    JSON.stringify({
+      version: 1,
+      data_dir: '.headrace',
+      connections: {
+        shop: {
+          max_concurrent_processes: workers,
+          source: {
+            connector: 'stripe',
+            api_key: LIVE_KEY,
+            base_url: url,
+            streams: ['customers', 'tax_ids', 'charges'],
+            rate_limit: { global: RATE, endpoint: RATE },
+          },
+        },
+      },
+    }),
+  );
+  return file;
+}
+
+/** How many requests had arrived when. */
+type Series = { atMs: number; requests: number }[];
+
+/** Requests a second, between each two points. */
+function printSeries(series: Series): void {
+  console.log(
+    series
+      .map((point, i) =>
+        i === 0
+          ? 0
+          : Math.round((point.requests - series[i - 1]!.requests) / ((point.atMs - series[i - 1]!.atMs) / 1000)),
+      )
+      .join(' '),
+  );
+}
+
+/** The part of the limit that was used, and over what time. */
+function useOf(series: Series, requests: number): { used: number; seconds: number } {
+  // From the first request to the last page but a few: the end of a read is a chain or two.
+  const from = series.find((point) => point.requests > 5)!;
+  const last = series.findLast((point) => point.requests < requests - RATE) ?? series.at(-1)!;
+  const seconds = (last.atMs - from.atMs) / 1000;
+  return { used: (last.requests - from.requests) / (seconds * RATE), seconds };
+}
+
+async function faultsOf(client: pg.Client, url: string): Promise<{ missing: number; double: number }> {
+  const count = async (table: string) =>
+    (await client.query(`select count(*) as n, count(distinct id) as keys from shop.${table}`)).rows[0] as {
+      n: number;
+      keys: number;
+    };
+  const expected: Record<string, number> = {
+    customers: CUSTOMERS,
+    charges: 60_000,
+    tax_ids: await taxIds(url),
+  };
+  let missing = 0;
+  let double = 0;
+  for (const [table, rows] of Object.entries(expected)) {
+    const { n, keys } = await count(table);
+    missing += rows - keys;
+    double += n - keys;
+  }
+  return { missing, double };
 }
 
 let known: number | undefined;

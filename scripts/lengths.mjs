@@ -1,6 +1,7 @@
 // How long lines, files and functions are: prints the longest of each, and exits 1 where a file of more than 400 lines
 // or a function of more than 70 has no comment at its head that says why ("Long because ..."). With --report it only
-// prints. Generated files and groups of tests (`describe`) do not count.
+// prints. Generated files and groups of tests (`describe`) do not count, and neither do the files that are named
+// below as still to be split.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,6 +14,7 @@ const MOST_LINES_OF_A_FUNCTION = 70;
 const WIDTHS = [120, 200];
 const SHOWN = 5;
 const REASON = /\blong because\b/i;
+const STILL_TO_SPLIT = ['credential-gate', 'governor', 'learner', 'rate-learner'].map((name) => `src/gate/${name}.ts`);
 const GENERATED = /^(?:src\/service\/client\/operations\.ts)$/;
 /** A comment that says why a function is long stands so close to it. */
 const LINES_OF_A_COMMENT = 4;
@@ -39,13 +41,20 @@ const faults = [
     .filter(({ reason }) => !reason)
     .map(({ where, length }) => `${where}: a function of ${length} lines, more than ${MOST_LINES_OF_A_FUNCTION}`),
 ];
-for (const fault of faults) console.log(fault);
+const isKnown = (fault) => STILL_TO_SPLIT.some((name) => fault.startsWith(`${name}:`));
+const known = faults.filter(isKnown);
+const unknown = faults.filter((fault) => !isKnown(fault));
+for (const name of STILL_TO_SPLIT)
+  if (!known.some((fault) => fault.startsWith(`${name}:`)))
+    console.log(`${name} is short enough now: take it off STILL_TO_SPLIT`);
+for (const fault of known) console.log(`${fault} (still to be split)`);
+for (const fault of unknown) console.log(fault);
 console.log(
-  faults.length === 0
-    ? 'no file and no function is too long without its reason'
-    : `${faults.length} too long: split them, or say at their head why not ("Long because ...")`,
+  unknown.length === 0
+    ? `no ${known.length === 0 ? '' : 'other '}file and no function is too long without its reason`
+    : `${unknown.length} faults: split what is too long, or say at its head why not ("Long because ...")`,
 );
-process.exitCode = faults.length > 0 && !process.argv.includes('--report') ? 1 : 0;
+process.exitCode = unknown.length > 0 && !process.argv.includes('--report') ? 1 : 0;
 
 function printWidths() {
   const all = files.flatMap(({ name, lines }) =>

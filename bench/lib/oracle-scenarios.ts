@@ -1,4 +1,7 @@
-/** Small manifests and scripted answers, by the components of the language; what is written here once is tried in every place. */
+/**
+ * Small manifests and scripted answers, by the components of the language; what is written here once is tried in every
+ * place. Long because it is a table of them.
+ */
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type Fields = Record<string, Json>;

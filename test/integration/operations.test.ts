@@ -1,7 +1,7 @@
 /** What a service is run with: files for docker compose and systemd, logs, traces, and the example of the client. */
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -157,18 +157,7 @@ describe('the service, observed', () => {
   });
 
   test('logs are JSON with the ids of task, attempt and run; traces reach the collector that the environment names', async () => {
-    const bodies: string[] = [];
-    const collector = createServer((request, response) => {
-      let body = '';
-      request
-        .setEncoding('utf8')
-        .on('data', (part: string) => (body += part))
-        .on('end', () => {
-          bodies.push(`${request.url} ${body}`);
-          response.setHeader('content-type', 'application/json').end('{}');
-        });
-    });
-    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+    const { bodies, collector } = await startCollector();
     const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--json'], {
       cwd: folder.folder,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -213,22 +202,7 @@ describe('the service, observed', () => {
     expect(text).not.toContain(TESTBED_LIVE_KEY);
 
     const traces = bodies.filter((body) => body.startsWith('/v1/traces '));
-    const spans = traces.flatMap((body) =>
-      (
-        JSON.parse(body.slice(11)) as {
-          resourceSpans: {
-            scopeSpans: {
-              spans: {
-                name: string;
-                spanId: string;
-                parentSpanId?: string;
-                attributes: { key: string; value: Record<string, unknown> }[];
-              }[];
-            }[];
-          }[];
-        }
-      ).resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans)),
-    );
+    const spans = traces.flatMap((body) => spansOf(body.slice('/v1/traces '.length)));
     const root = spans.find(({ name }) => name === 'sync logged')!;
     expect(Object.fromEntries(root.attributes.map(({ key, value }) => [key, Object.values(value)[0]]))).toMatchObject({
       'headrace.connection': 'logged',
@@ -383,3 +357,32 @@ test('the example of the client runs a connection and watches it to its end', as
     await testbed.close();
   }
 });
+
+/** Takes what is sent to it: each address, and the body after it. */
+async function startCollector(): Promise<{ bodies: string[]; collector: Server }> {
+  const bodies: string[] = [];
+  const collector = createServer((request, response) => {
+    let body = '';
+    request
+      .setEncoding('utf8')
+      .on('data', (part: string) => (body += part))
+      .on('end', () => {
+        bodies.push(`${request.url} ${body}`);
+        response.setHeader('content-type', 'application/json').end('{}');
+      });
+  });
+  await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+  return { bodies, collector };
+}
+
+interface Span {
+  name: string;
+  spanId: string;
+  parentSpanId?: string;
+  attributes: { key: string; value: Record<string, unknown> }[];
+}
+
+function spansOf(traces: string): Span[] {
+  const { resourceSpans } = JSON.parse(traces) as { resourceSpans: { scopeSpans: { spans: Span[] }[] }[] };
+  return resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans));
+}

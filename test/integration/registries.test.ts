@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import { KEY, startHelpDesk } from '../../examples/my-source/help-desk.js';
 import { storedConnection } from '../../src/connections/storable.js';
 import { resolveConnection } from '../../src/connections/resolve.js';
-import { TO } from '../../src/cli/program.js';
+import { TO } from '../../src/cli/flags.js';
 import { defineDestination, z } from '../../src/destinations/index.js';
 import { DESTINATIONS, toHelp } from '../../src/destinations/registry.js';
 import { CONNECTORS } from '../../src/sources/registry.js';

@@ -1,176 +1,31 @@
-/** The built program as a service: schedules, tasks, webhooks, a fleet that shares a read, signals and kills. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { createHmac } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+/** The built program as a service: schedules, tasks, webhooks, signals. */
+import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { connect } from '../../src/postgres/connect.js';
 import { LIMITS } from '../../src/base/bounds.js';
-import { startStripeTestbed, TESTBED_LIVE_KEY } from '../../src/testbed/index.js';
-import type { Testbed } from '../../src/testbed/server.js';
-import { HoldingClock } from '../holding-clock.js';
+import { TESTBED_LIVE_KEY } from '../../src/testbed/index.js';
 import { patience, until } from '../patience.js';
-import { freshDatabase, headrace, MAIN, scratch, urlOf } from '../support.js';
+import { headrace } from '../support.js';
+import {
+  SECRET,
+  database,
+  folder,
+  hold,
+  configure,
+  env,
+  start,
+  rows,
+  task,
+  sign,
+  hook,
+  runProcesses,
+} from '../processes-support.js';
 
-const SECRET = 'whsec_test_1234567890';
-let database: Awaited<ReturnType<typeof freshDatabase>>;
-let url: string;
-let folder: ReturnType<typeof scratch>;
-let testbed: Testbed;
-const hold = new HoldingClock();
-const processes = new Set<ChildProcess>();
-
-beforeAll(async () => {
-  database = await freshDatabase();
-  url = urlOf(database.target);
-  folder = scratch();
-  testbed = await startStripeTestbed(
-    {
-      rows: 1500,
-      collections: { charges: { rows: 20_000, shape: 'growth' } },
-      seed: 3,
-      limit: '300/s,endpoint=300/s',
-      latency: { medianMs: 5, sigma: 0.2 },
-    },
-    hold,
-  );
-});
-afterEach(async () => {
-  hold.release();
-  const gone = [...processes].map((child) => new Promise((resolve) => child.once('close', resolve)));
-  for (const child of processes) child.kill('SIGKILL');
-  await Promise.all(gone);
-});
-afterAll(async () => {
-  await testbed?.close();
-  folder?.drop();
-  await database?.drop();
-});
-
-function configure(name: string, settings: Record<string, unknown> = {}, source: Record<string, unknown> = {}): string {
-  const file = path.join(folder.folder, `${name}.yaml`);
-  writeFileSync(
-    file,
-    JSON.stringify({
-      version: 1,
-      apps: { tight: { rate_limit: 4 } },
-      connections: {
-        [name]: {
-          max_concurrent_processes: 6,
-          webhook_secret: '${HOOK_SECRET}',
-          ...settings,
-          destination: { type: 'postgres', url: '${DATABASE_URL}' },
-          source: {
-            connector: 'stripe',
-            api_key: '${STRIPE_API_KEY}',
-            base_url: testbed.url,
-            streams: ['customers', 'charges'],
-            rate_limit: { global: 300, endpoint: 300 },
-            ...source,
-          },
-        },
-      },
-    }),
-  );
-  return file;
-}
-const env = () => ({ DATABASE_URL: url, STRIPE_API_KEY: TESTBED_LIVE_KEY, HOOK_SECRET: SECRET });
-
-interface Service {
-  child: ChildProcess;
-  events: Record<string, any>[];
-  stderr: () => string;
-  until: (wanted: (event: Record<string, any>) => boolean) => Promise<Record<string, any>>;
-  ended: Promise<number | null>;
-}
-
-function start(args: string[], more: Record<string, string> = {}): Service {
-  const child = spawn(process.execPath, [MAIN, ...args, '--json'], {
-    env: { ...process.env, ...env(), ...more, NO_COLOR: '1' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    cwd: folder.folder,
-  });
-  processes.add(child);
-  child.once('close', () => processes.delete(child));
-  const events: Record<string, any>[] = [];
-  const waiting: { wanted: (event: Record<string, any>) => boolean; resolve: (event: Record<string, any>) => void }[] =
-    [];
-  let rest = '';
-  let stderr = '';
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop()!;
-    for (const line of lines) {
-      const event = JSON.parse(line) as Record<string, any>;
-      events.push(event);
-      for (const each of waiting) if (each.wanted(event)) each.resolve(event);
-    }
-  });
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  return {
-    child,
-    events,
-    stderr: () => stderr,
-    ended,
-    until: (wanted) => {
-      const known = events.find(wanted);
-      if (known) return Promise.resolve(known);
-      return new Promise((resolve, reject) => {
-        waiting.push({ wanted, resolve });
-        void ended.then((code) => reject(new Error(`it ended with ${code}: ${stderr}`)));
-      });
-    },
-  };
-}
-
-async function rows(schema: string, table: string): Promise<{ n: number; keys: number; deleted: number }> {
-  const client = await connect(database.target, 'test');
-  try {
-    return (
-      await client.query(
-        `select count(*) as n, count(distinct id) as keys, count("_headrace_deleted_at") as deleted from ${schema}.${table}`,
-      )
-    ).rows[0];
-  } finally {
-    await client.end();
-  }
-}
-
-async function task(
-  args: string[],
-  file: string,
-): Promise<{ code: number | null; json: Record<string, any>[]; stderr: string }> {
-  const { code, stdout, stderr } = await headrace(['task', ...args, '--config', file, '--json'], { env: env() });
-  return {
-    code,
-    json: stdout
-      .trim()
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as Record<string, any>),
-    stderr,
-  };
-}
-
-const sign = (body: string, secret = SECRET, at = Math.floor(Date.now() / 1000)) =>
-  `t=${at},v1=${createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')}`;
-
-async function hook(
-  base: string,
-  connection: string,
-  body: string,
-  signature: string | undefined,
-): Promise<{ status: number; text: string }> {
-  const response = await fetch(`${base}/webhooks/${connection}`, {
-    method: 'POST',
-    body,
-    headers: { connection: 'close', ...(signature === undefined ? {} : { 'stripe-signature': signature }) },
-  });
-  return { status: response.status, text: await response.text() };
-}
+runProcesses();
 
 describe('headrace serve', () => {
+  // Long because it is the life of one server: starting one for each step would only show less.
   test('runs on schedule, takes tasks and webhooks, follows an edited limit, and leaves on SIGTERM', async () => {
     const file = configure('shop', { schedule: { every: '1h' } });
     const service = start(['serve', '--port', '0', '--config', file]);
@@ -399,57 +254,5 @@ describe('beyond loopback', () => {
         stderr: expect.stringContaining(found),
       });
     expect((await task(['list', '--state', 'bogus'], file)).code).toBe(2);
-  });
-});
-
-describe('a fleet', () => {
-  test('workers share one read: ranges are lent across processes, and whoever is killed, nothing is missing or double', async () => {
-    const file = configure('fleet', { app: 'tight' }, { streams: ['customers', 'charges', 'tax_ids'], max_rate: 150 });
-    const workers = Array.from({ length: 3 }, () => start(['worker', '--slots', '1', '--config', file]));
-    await Promise.all(workers.map((worker) => worker.until((event) => event['type'] === 'joined')));
-    expect((await task(['enqueue', 'fleet', 'sync', '--parts', '3'], file)).code).toBe(0);
-    const client = await connect(database.target, 'test');
-    // From here on nobody gets further: whoever is killed is in the middle of its part.
-    const [lent] = await until(async () => {
-      const { rows: loans } = await client.query<{ id: number; borrower: string }>(
-        `select id, borrower from _headrace.loan where connection = 'fleet' and state = 'granted'`,
-      );
-      return loans.length > 0 && loans;
-    });
-    hold.holdAfter(0);
-    const helper = workers.find((worker) =>
-      worker.events.some(
-        (event) => event['type'] === 'task_started' && lent!.borrower === `task/${event['task']}/${event['attempt']}`,
-      ),
-    )!;
-    helper.child.kill('SIGKILL');
-    const leader = workers.find((worker) =>
-      worker.events.some((event) => event['type'] === 'task_started' && event['kind'] === 'sync'),
-    )!;
-    // The leader takes back what it lent to who is gone.
-    await until(
-      async () => (await client.query(`select from _headrace.loan where id = $1`, [lent!.id])).rowCount === 0,
-    );
-    leader.child.kill('SIGKILL');
-    hold.release();
-    const others = [
-      start(['worker', '--slots', '1', '--config', file]),
-      start(['worker', '--slots', '1', '--config', file]),
-      ...workers.filter((worker) => worker !== helper && worker !== leader),
-    ];
-    const done = await Promise.race(
-      others.map((worker) => worker.until((event) => event['type'] === 'task_settled' && event['kind'] === 'sync')),
-    );
-    expect(done).toMatchObject({ state: 'done', result: { outcome: 'complete' } });
-    expect(await rows('fleet', 'charges')).toMatchObject({ n: 20_000, keys: 20_000 });
-    expect(await rows('fleet', 'customers')).toMatchObject({ n: 1500, keys: 1500 });
-    const children = await rows('fleet', 'tax_ids');
-    expect(children.n).toBe(children.keys);
-    expect(children.n).toBeGreaterThan(0);
-    await client.end();
-    const alone = configure('alone', {}, { streams: ['customers', 'tax_ids'] });
-    const single = await headrace(['sync', 'alone', '--config', alone, '--json'], { env: env() });
-    expect(single.code).toBe(0);
-    expect(children.n).toBe((await rows('alone', 'tax_ids')).n);
   });
 });

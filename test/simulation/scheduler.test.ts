@@ -141,6 +141,7 @@ class Simulation {
   }
 }
 
+// Long because it is one history: what is set up in its first hour is asked about in its last.
 test(`${HOURS} hours of schedules, failures and deaths`, async () => {
   const pool = new Pool(database.target, 'simulation', 1);
   const simulation = new Simulation(pool, 7);

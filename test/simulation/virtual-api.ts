@@ -118,7 +118,10 @@ export interface VirtualOptions {
   endpoints?: string[];
 }
 
-/** Lets the contenders send as fast as they see fit, all on one server. */
+/**
+ * Lets the contenders send as fast as they see fit, all on one server. Long because server, network and contenders are
+ * one loop over the same events.
+ */
 export function simulate(contenders: Contender[], options: VirtualOptions): VirtualResult[] {
   const network = { ...NETWORK, ...options.network };
   const random = seededRandom(options.seed * 7919 + 13);

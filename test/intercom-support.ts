@@ -1,0 +1,31 @@
+/** The testbed of Intercom, and the connector's manifest and configuration for it. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+import { startIntercomTestbed, TESTBED_INTERCOM_TOKEN, type IntercomTestbed } from '../src/testbed/index.js';
+import { scratch } from './support.js';
+
+export const MANIFEST = path.join(import.meta.dirname, 'manifests/source-intercom.yaml');
+export const CONFIG = { access_token: TESTBED_INTERCOM_TOKEN, start_date: '2010-01-01T00:00:00Z' };
+export const ROWS = 900;
+
+export let testbed: IntercomTestbed;
+export const { folder, drop } = scratch();
+export const configFile = path.join(folder, 'config.json');
+
+export const partsOf = (bed: IntercomTestbed, rows: number) =>
+  Array.from({ length: rows }, (_, i) => bed.api.conversationAt(i).parts.map((part) => String(part['id'])))
+    .flat()
+    .toSorted();
+
+/** Starts it before the tests of a file, and stops it after. */
+export function serveIntercom(): void {
+  beforeAll(async () => {
+    testbed = await startIntercomTestbed({ rows: ROWS, limit: 'intercom' });
+    writeFileSync(configFile, JSON.stringify(CONFIG));
+  });
+  afterAll(async () => {
+    await testbed.close();
+    drop();
+  });
+}
