@@ -9,7 +9,7 @@ import { parseDuration } from '../templates/date-text.js';
 import { numberOf, type Value } from '../templates/values.js';
 import { list, now, text, type Kit } from './kit.js';
 import type { Requester } from './requester.js';
-import { regexOf } from '../templates/filters.js';
+import { regexOf } from '../templates/patterns.js';
 
 /** `requesters`: those of all streams; a policy with matchers holds for the endpoints that it matches. */
 export function budgetFacts(kit: Kit, requesters: Requester[]): LimitFact[] {

@@ -1,4 +1,5 @@
 /** OAuth 2 (RFC 6749): access tokens that are refreshed. */
+import { stringifyJson } from '../../../base/json.js';
 import { ConfigError } from '../../../base/errors.js';
 import { registerSecret } from '../../../base/log.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
@@ -166,7 +167,7 @@ export class OAuth extends Renewed {
       method: 'POST',
       url,
       headers: { ...(asQuery ? {} : { 'content-type': 'application/x-www-form-urlencoded' }), ...headers },
-      body: asQuery ? undefined : isJson ? JSON.stringify(args) : encoded,
+      body: asQuery ? undefined : isJson ? stringifyJson(args) : encoded,
       credentials: Object.keys(headers),
       secretBody: !asQuery,
     });

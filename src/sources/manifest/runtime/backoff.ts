@@ -3,7 +3,7 @@ import { SkippableError } from '../../../base/errors.js';
 import type { ApiResponse } from '../../../http/request.js';
 import { parseRetryAfter } from '../../../http/dialects/retry-after.js';
 import type { JsonObject } from '../document/read.js';
-import { regexOf } from '../templates/filters.js';
+import { regexOf } from '../templates/patterns.js';
 import { numberOf, type Value } from '../templates/values.js';
 import { list, now, text, unsupported, type Kit } from './kit.js';
 import { replaced } from './twins.js';

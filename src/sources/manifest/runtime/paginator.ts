@@ -2,7 +2,7 @@
 import type { DataRecord } from '../../../base/catalog.js';
 import { HeadraceError } from '../../../base/errors.js';
 import type { Json, JsonObject } from '../document/read.js';
-import { plainOf } from '../templates/template.js';
+import { storedOf } from '../templates/template.js';
 import { isTrue, numberOf, TemplateError, type Dict, type Value } from '../templates/values.js';
 import { condition, fields, now, template, unsupported, type Kit, type Scope } from './kit.js';
 import { injection, type RequestParts } from './options.js';
@@ -127,7 +127,7 @@ function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
       });
       const tokenIn = (scope: Scope): Json => {
         const token = value(scope);
-        return isTrue(token) ? (plainOf(token) as Json) : null;
+        return isTrue(token) ? (storedOf(token) as Json) : null;
       };
       return {
         first: null,

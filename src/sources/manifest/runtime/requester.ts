@@ -1,11 +1,12 @@
 /** Requests of a stream, from an HttpRequester: where they go and what they carry. */
+import { stringifyJson } from '../../../base/json.js';
 import { placeOf } from '../document/manifest.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { plainOf } from '../templates/template.js';
 import { textOf, type Value } from '../templates/values.js';
 import { define, fields, parameter, template, text, unsupported, type Kit, type Render, type Scope } from './kit.js';
 import { emptyParts, type RequestParts } from './options.js';
-import { quotePlus } from '../templates/macros.js';
+import { quotePlus } from '../templates/quoting.js';
 import { replaced } from './twins.js';
 import { endpointUrl, followable } from './url.js';
 
@@ -84,7 +85,7 @@ export function requester(kit: Kit, component: JsonObject): Requester {
         parts.headers['content-type'] ??= 'application/x-www-form-urlencoded';
       } else if (typeof plain === 'string' && plain !== '') content = plain;
       else if (Object.keys(parts.json).length > 0) {
-        content = JSON.stringify(parts.json);
+        content = stringifyJson(parts.json);
         parts.headers['content-type'] ??= 'application/json';
       }
       const sent = Object.entries(parts.headers).map(([name, value]) => [name, value.trim()] as const);
@@ -127,7 +128,7 @@ function queryOf(params: Record<string, unknown>, known?: URLSearchParams): stri
     if (said !== '' && !Array.isArray(value) && said === textOf(value as Value)) continue;
     for (const item of Array.isArray(value) ? value : [value]) {
       if (item === null || item === undefined) continue;
-      const asText = typeof item === 'object' ? JSON.stringify(item) : textOf(item as Value);
+      const asText = typeof item === 'object' ? stringifyJson(item) : textOf(item as Value);
       pairs.push(`${quotePlus(key)}=${quotePlus(asText)}`);
     }
   }

@@ -1,385 +1,208 @@
-/** Turns the syntax tree of a Jinja template into closures. Nothing is looked up that was not put into the context. */
-import { parse, tokenize } from '@huggingface/jinja';
-import { binaryOf } from './binary.js';
-import { PyDelta } from './datetime.js';
-import { FILTERS, TESTS, type Filter, type Test } from './filters.js';
-import { methodOf, MOST_TEXT } from './methods.js';
-import { arithmetic, attributeOf, itemOf, sliceOf } from './operations.js';
-import type { Expr, Scope } from './scope.js';
-import { normalised } from './source-text.js';
+/** Turns the statements of a template into closures. */
+import { compileArguments, compileExpression, compileFilter, invoke } from './expressions.js';
+import { bounded } from './limits.js';
+import { compileLoop } from './loop.js';
+import { freeNames } from './names.js';
+import { parseTemplate } from './parser.js';
+import { Frame, within, type Expr, type Render, type Scope } from './scope.js';
+import type { FilterCall, MacroParts, Statement, Target } from './syntax.js';
 import {
-  floatOf,
-  isDict,
-  isFloat,
+  Attributes,
+  failed,
   isTrue,
   iterate,
-  TemplateError,
+  mismatch,
+  tupleOf,
   textOf,
-  Tuple,
   TypeMismatch,
-  typeName,
-  UndefinedUse,
   type Callable,
   type Dict,
   type Value,
 } from './values.js';
-
-interface Node {
-  type: string;
-  [field: string]: unknown;
-}
 
 export interface CompiledTemplate {
   /** Names that the context must have. */
   free: string[];
   /** The only expression, where there is nothing beside it. */
   single: Expr | undefined;
-  render(scope: Scope): string;
+  render: Render;
 }
 
 /** Throws TemplateError where the text is no template that Jinja accepts. */
 export function compileTemplate(text: string, globals: Record<string, Callable>): CompiledTemplate {
-  let body: Node[];
-  try {
-    body = (
-      parse(tokenize(normalised(text.replace(/\n$/, '')), { lstrip_blocks: false, trim_blocks: false })) as unknown as {
-        body: Node[];
-      }
-    ).body;
-  } catch (error) {
-    throw new TemplateError((error as Error).message);
+  const body = parseTemplate(text);
+  const free = [...freeNames(body)].filter((name) => !Object.hasOwn(globals, name));
+  const [only] = body;
+  if (body.length === 1 && only!.type === 'output' && only.expressions.length === 1) {
+    const single = compileExpression(only.expressions[0]!);
+    return { free, single, render: (scope) => textOf(single(scope)) };
   }
-  return new Compiler(globals).compile(body);
+  return { free, single: undefined, render: compileBody(body, false) };
 }
 
-class Compiler {
-  private readonly free = new Set<string>();
-  /** Names set by the template, innermost scope last. */
-  private readonly declared: Set<string>[] = [new Set()];
+function compileBody(nodes: Statement[], isSoft: boolean): Render {
+  const parts = nodes.map((node) => compileStatement(node, isSoft));
+  return (scope) => {
+    let out = '';
+    for (const part of parts) out += part(scope);
+    bounded(out.length);
+    return out;
+  };
+}
 
-  constructor(private readonly globals: Record<string, Callable>) {}
-
-  compile(body: Node[]): CompiledTemplate {
-    const nodes = body.filter((node) => node.type !== 'Comment');
-    const single =
-      nodes.length === 1 && !STATEMENTS.has(nodes[0]!.type) && nodes[0]!.type !== 'StringLiteral'
-        ? this.expression(nodes[0]!)
-        : undefined;
-    const block = single ? undefined : this.block(nodes);
-    return { free: [...this.free], single, render: single ? (scope) => textOf(single(scope)) : block! };
-  }
-
-  private block(nodes: Node[]): (scope: Scope) => string {
-    const parts = nodes.map((node) => this.statement(node));
-    return (scope) => {
-      let out = '';
-      for (const part of parts) out += part(scope);
-      if (out.length > MOST_TEXT) throw new TemplateError('a template renders to more than it may');
-      return out;
-    };
-  }
-
-  private statement(node: Node): (scope: Scope) => string {
-    switch (node.type) {
-      case 'Comment':
-        return () => '';
-      case 'If': {
-        const test = this.expression(node['test'] as Node);
-        const yes = this.block(node['body'] as Node[]);
-        const no = this.block(node['alternate'] as Node[]);
-        return (scope) => (isTrue(test(scope)) ? yes(scope) : no(scope));
-      }
-      case 'For':
-        return this.loop(node);
-      case 'Set':
-        return this.assignment(node);
-      case 'FilterStatement': {
-        const body = this.block(node['body'] as Node[]);
-        const filter = this.filter(node['filter'] as Node);
-        return (scope) => textOf(filter(body(scope), scope));
-      }
-      case 'Break':
-      case 'Continue':
-      case 'Macro':
-      case 'CallStatement':
-        throw new TemplateError(`templates have no ${node.type.toLowerCase()}`);
-      default: {
-        const expression = this.expression(node);
-        return (scope) => textOf(expression(scope));
-      }
+function compileStatement(node: Statement, isSoft: boolean): Render {
+  switch (node.type) {
+    case 'text': {
+      const { text } = node;
+      return () => text;
     }
-  }
-
-  private loop(node: Node): (scope: Scope) => string {
-    const { loopvar, iterable } = node as unknown as { loopvar: Node; iterable: Node };
-    const selected = iterable.type === 'SelectExpression' ? iterable : undefined;
-    const source = this.expression((selected ? selected['lhs'] : iterable) as Node);
-    const names =
-      loopvar.type === 'Identifier'
-        ? [loopvar['value'] as string]
-        : (loopvar['value'] as Node[]).map((each) => each['value'] as string);
-    this.declared.push(new Set([...names, 'loop']));
-    const condition = selected ? this.expression(selected['test'] as Node) : undefined;
-    const body = this.block(node['body'] as Node[]);
-    this.declared.pop();
-    const otherwise = this.block(node['defaultBlock'] as Node[]);
-    const bind = (own: Dict, item: Value): Dict => {
-      if (loopvar.type === 'Identifier') return { ...own, [names[0]!]: item };
-      const parts = iterate(item);
-      return { ...own, ...Object.fromEntries(names.map((name, i) => [name, parts[i]])) };
-    };
-    return (scope) => {
-      let items = iterate(source(scope));
-      if (condition) items = items.filter((item) => isTrue(condition({ ...scope, own: bind(scope.own, item) })));
-      if (items.length === 0) return otherwise(scope);
-      let out = '';
-      for (const [index, item] of items.entries()) {
-        const own = bind(scope.own, item);
-        own['loop'] = {
-          index: index + 1,
-          index0: index,
-          first: index === 0,
-          last: index === items.length - 1,
-          length: items.length,
-          revindex: items.length - index,
-          revindex0: items.length - index - 1,
-        };
-        out += body({ ...scope, own });
-        if (out.length > MOST_TEXT) throw new TemplateError('a template renders to more than it may');
-      }
-      return out;
-    };
-  }
-
-  private assignment(node: Node): (scope: Scope) => string {
-    const { assignee } = node as unknown as { assignee: Node };
-    const body = node['value'] ? undefined : this.block(node['body'] as Node[]);
-    const value: Expr = body ?? this.expression(node['value'] as Node);
-    if (assignee.type === 'MemberExpression') {
-      const object = this.expression(assignee['object'] as Node);
-      const key = (assignee['property'] as Node)['value'] as string;
+    case 'output': {
+      const parts = node.expressions.map((each) => compileExpression(each, { isSoft }));
+      return (scope) => parts.map((part) => textOf(part(scope))).join('');
+    }
+    case 'if': {
+      const branches = node.branches.map(
+        ([test, body]) => [compileExpression(test, { isSoft: true }), compileBody(body, true)] as const,
+      );
+      const otherwise = compileBody(node.otherwise, true);
+      return (scope) => (branches.find(([test]) => isTrue(test(scope)))?.[1] ?? otherwise)(scope);
+    }
+    case 'for':
+      return compileLoop(node, { assign, compileBody, isSoft });
+    case 'set': {
+      const value = compileExpression(node.value, { isSoft });
       return (scope) => {
-        const target = object(scope);
-        // Only what the template made itself, by namespace(), may be written to.
-        if (!isDict(target) || Object.values(scope.context).includes(target))
-          throw new TemplateError('only attributes of a namespace can be set');
-        Object.defineProperty(target, key, {
-          value: value(scope),
-          enumerable: true,
-          writable: true,
-          configurable: true,
-        });
+        assign(node.target, value(scope), scope);
         return '';
       };
     }
-    const names =
-      assignee.type === 'Identifier'
-        ? [assignee['value'] as string]
-        : (assignee['value'] as Node[]).map((each) => each['value'] as string);
-    for (const name of names) this.declared.at(-1)!.add(name);
-    return (scope) => {
-      const found = value(scope);
-      if (assignee.type === 'Identifier') scope.own[names[0]!] = found;
-      else for (const [i, name] of names.entries()) scope.own[name] = iterate(found)[i];
-      return '';
-    };
-  }
-
-  private expression(node: Node): Expr {
-    switch (node.type) {
-      case 'StringLiteral':
-      case 'IntegerLiteral': {
-        const value = node['value'] as Value;
-        return () => value;
-      }
-      case 'FloatLiteral': {
-        const value = floatOf(node['value'] as number);
-        return () => value;
-      }
-      case 'ArrayLiteral': {
-        const items = (node['value'] as Node[]).map((item) => this.expression(item));
-        return (scope) => items.map((item) => item(scope));
-      }
-      case 'TupleLiteral': {
-        const items = (node['value'] as Node[]).map((item) => this.expression(item));
-        return (scope) => Tuple.from(items.map((item) => item(scope)));
-      }
-      case 'ObjectLiteral': {
-        const entries = [...(node['value'] as Map<Node, Node>)].map(
-          ([key, value]) => [this.expression(key), this.expression(value)] as const,
-        );
-        return (scope) => {
-          const dict: Dict = {};
-          for (const [key, value] of entries)
-            Object.defineProperty(dict, textOf(key(scope)), {
-              value: value(scope),
-              enumerable: true,
-              writable: true,
-              configurable: true,
-            });
-          return dict;
-        };
-      }
-      case 'Identifier':
-        return this.name(node['value'] as string);
-      case 'MemberExpression':
-        return this.member(node);
-      case 'CallExpression':
-        return this.call(node);
-      case 'FilterExpression': {
-        const operand = this.expression(node['operand'] as Node);
-        const filter = this.filter(node['filter'] as Node);
-        return (scope) => filter(operand(scope), scope);
-      }
-      case 'TestExpression':
-        return this.test(node);
-      case 'UnaryExpression':
-        return this.unary(node);
-      case 'BinaryExpression':
-        return this.binary(node);
-      case 'Ternary': {
-        const [condition, yes, no] = [node['condition'], node['trueExpr'], node['falseExpr']].map((each) =>
-          this.expression(each as Node),
-        ) as [Expr, Expr, Expr];
-        return (scope) => (isTrue(condition(scope)) ? yes(scope) : no(scope));
-      }
-      case 'SelectExpression': {
-        const [value, condition] = [node['lhs'], node['test']].map((each) => this.expression(each as Node)) as [
-          Expr,
-          Expr,
-        ];
-        return (scope) => (isTrue(condition(scope)) ? value(scope) : undefined);
-      }
-      default:
-        throw new TemplateError(`templates have no ${node.type}`);
-    }
-  }
-
-  private name(name: string): Expr {
-    switch (name) {
-      case 'true':
-      case 'True':
-        return () => true;
-      case 'false':
-      case 'False':
-        return () => false;
-      case 'none':
-      case 'None':
-        return () => null;
-      // The template itself, of which nothing is known.
-      case 'self':
-        return () => ({});
-      default:
-    }
-    if (this.declared.some((names) => names.has(name))) {
-      return (scope) =>
-        Object.hasOwn(scope.own, name)
-          ? scope.own[name]
-          : Object.hasOwn(scope.context, name)
-            ? scope.context[name]
-            : undefined;
-    }
-    if (Object.hasOwn(this.globals, name))
-      return (scope) => (Object.hasOwn(scope.context, name) ? scope.context[name] : scope.globals[name]);
-    this.free.add(name);
-    return (scope) => scope.context[name];
-  }
-
-  private member(node: Node): Expr {
-    const object = this.expression(node['object'] as Node);
-    const property = node['property'] as Node;
-    if (!node['computed']) {
-      const name = property['value'] as string;
-      return (scope) => attributeOf(object(scope), name);
-    }
-    if (property.type === 'SliceExpression') {
-      const [start, stop, step] = [property['start'], property['stop'], property['step']].map((each) =>
-        each ? this.expression(each as Node) : undefined,
-      );
-      return (scope) => sliceOf(object(scope), start?.(scope), stop?.(scope), step?.(scope));
-    }
-    const key = this.expression(property);
-    return (scope) => itemOf(object(scope), key(scope));
-  }
-
-  private call(node: Node): Expr {
-    const callee = node['callee'] as Node;
-    const args = this.args(node['args'] as Node[]);
-    if (callee.type === 'MemberExpression' && !callee['computed']) {
-      const object = this.expression(callee['object'] as Node);
-      const name = (callee['property'] as Node)['value'] as string;
+    case 'set-block': {
+      const [body, filter] = [compileBody(node.body, isSoft), compileChain(node.filters, isSoft)];
       return (scope) => {
-        const self = object(scope);
-        if (self === undefined) throw new UndefinedUse(`'${name}' of an undefined value`);
-        const method = methodOf(self, name) ?? attributeOf(self, name);
-        return invoke(method, name, ...args(scope));
+        const inner = within(scope);
+        assign(node.target, filter(body(inner), inner), scope);
+        return '';
       };
     }
-    const found = this.expression(callee);
-    return (scope) => invoke(found(scope), String(callee['value'] ?? 'value'), ...args(scope));
-  }
-
-  private args(nodes: Node[]): (scope: Scope) => [Value[], Dict] {
-    if (nodes.some((node) => /Spread/.test(node.type))) throw new TemplateError('templates have no * or ** in calls');
-    const positional = nodes
-      .filter((node) => node.type !== 'KeywordArgumentExpression')
-      .map((node) => this.expression(node));
-    const named = nodes
-      .filter((node) => node.type === 'KeywordArgumentExpression')
-      .map((node) => [(node['key'] as Node)['value'] as string, this.expression(node['value'] as Node)] as const);
-    return (scope) => [
-      positional.map((arg) => arg(scope)),
-      named.length === 0 ? NONE : Object.fromEntries(named.map(([key, value]) => [key, value(scope)])),
-    ];
-  }
-
-  private filter(node: Node): (value: Value, scope: Scope) => Value {
-    const isCall = node.type === 'CallExpression';
-    const name = (isCall ? (node['callee'] as Node) : node)['value'] as string;
-    const filter: Filter | undefined = Object.hasOwn(FILTERS, name) ? FILTERS[name] : undefined;
-    if (!filter) throw new TemplateError(`No filter named '${name}'.`);
-    const args = this.args(isCall ? (node['args'] as Node[]) : []);
-    return (value, scope) => filter(value, ...args(scope), itemOf);
-  }
-
-  private test(node: Node): Expr {
-    const operand = this.expression(node['operand'] as Node);
-    const test = node['test'] as Node;
-    const isCall = test.type === 'CallExpression';
-    const name = String((isCall ? (test['callee'] as Node) : test)['value']);
-    const found: Test | undefined = Object.hasOwn(TESTS, name) ? TESTS[name] : undefined;
-    if (!found) throw new TemplateError(`No test named '${name}'.`);
-    const args = this.args(isCall ? (test['args'] as Node[]) : []);
-    const negate = node['negate'] === true;
-    return (scope) => found(operand(scope), args(scope)[0]) !== negate;
-  }
-
-  private unary(node: Node): Expr {
-    const argument = this.expression(node['argument'] as Node);
-    const operator = (node['operator'] as { value: string }).value;
-    if (operator === 'not') return (scope) => !isTrue(argument(scope));
-    const sign = operator === '-' ? -1 : 1;
-    return (scope) => {
-      const value = argument(scope);
-      if (value instanceof PyDelta) return new PyDelta(sign * value.micros, sign * value.months);
-      const number = arithmetic(value);
-      return isFloat(value) ? floatOf(sign * number) : sign * number + 0;
-    };
-  }
-
-  private binary(node: Node): Expr {
-    const left = this.expression(node['left'] as Node);
-    const right = this.expression(node['right'] as Node);
-    const operator = (node['operator'] as { value: string }).value;
-    return binaryOf(operator, left, right);
+    case 'filter-block': {
+      const [body, filter] = [compileBody(node.body, isSoft), compileChain(node.filters, isSoft)];
+      return (scope) => {
+        const inner = within(scope);
+        return textOf(filter(body(inner), inner));
+      };
+    }
+    case 'macro': {
+      const macro = compileMacro(node.name, node, isSoft);
+      return (scope) => {
+        scope.frame.set(node.name, macro(scope));
+        return '';
+      };
+    }
+    case 'call-block':
+      return compileCallBlock(node, isSoft);
+    case 'with': {
+      const values = node.values.map((each) => compileExpression(each, { isSoft }));
+      const body = compileBody(node.body, isSoft);
+      return (scope) => {
+        const inner = within(scope);
+        for (const [at, target] of node.targets.entries()) assign(target, values[at]!(scope), inner);
+        return body(inner);
+      };
+    }
+    case 'block': {
+      const body = compileBody(node.body, isSoft);
+      return (scope) => body(within(scope));
+    }
+    case 'loader':
+      // There is nowhere to load templates from: Python raises TypeError, and the text stands for itself.
+      return () => mismatch('no loader for this environment specified');
+    default:
+      return node satisfies never;
   }
 }
 
-const NONE: Dict = Object.freeze({});
-const STATEMENTS = new Set(['If', 'For', 'Set', 'FilterStatement', 'Break', 'Continue', 'Macro', 'CallStatement']);
+function compileChain(filters: FilterCall[], isSoft: boolean): (value: Value, scope: Scope) => Value {
+  const steps = filters.map((each) => compileFilter(each, { isSoft }));
+  return (value, scope) => {
+    let found = value;
+    for (const step of steps) found = step(found, scope);
+    return found;
+  };
+}
 
-function invoke(callable: Value, name: string, args: Value[], named: Dict): Value {
-  if (callable === undefined) throw new UndefinedUse(`'${name}' is undefined`);
-  if (typeof callable !== 'function') throw new TypeMismatch(`'${typeName(callable)}' object is not callable`);
-  return callable(args, named);
+function assign(target: Target, value: Value, scope: Scope): void {
+  if (target.type === 'name') scope.frame.set(target.name, value);
+  else if (target.type === 'namespace') {
+    const object = scope.frame.holding(target.name)?.get(target.name);
+    // Only what the template made itself, by namespace(), may be written to.
+    if (!(object instanceof Attributes) || !object.assign)
+      return failed('cannot assign attribute on non-namespace object');
+    object.assign(target.attribute, value);
+  } else {
+    const parts = value === undefined ? [] : iterate(value);
+    if (parts.length !== target.items.length)
+      return failed(`${parts.length} values to unpack, expected ${target.items.length}`);
+    for (const [at, item] of target.items.entries()) assign(item, parts[at], scope);
+  }
+}
+
+const SPECIAL = ['caller', 'varargs', 'kwargs'];
+
+function compileMacro(name: string, node: MacroParts, isSoft: boolean): (scope: Scope) => Value {
+  const body = compileBody(node.body, isSoft);
+  const defaults = node.defaults.map((each) => compileExpression(each, { isSoft }));
+  const { parameters } = node;
+  const used = new Set([...freeNames(node.body)].filter((each) => SPECIAL.includes(each)));
+  return (scope) => {
+    const call: Callable = (args, named) => {
+      const frame = new Frame(scope.frame);
+      const inner = { ...scope, frame };
+      bindMacro({ parameters, defaults, used }, args, named, inner);
+      return body(inner);
+    };
+    return new Attributes(
+      () => `<Macro '${name}'>`,
+      (attribute) => (attribute === 'name' ? name : attribute === 'arguments' ? tupleOf(parameters) : undefined),
+      call,
+    );
+  };
+}
+
+function bindMacro(
+  { parameters, defaults, used }: { parameters: string[]; defaults: Expr[]; used: Set<string> },
+  args: Value[],
+  named: Dict,
+  scope: Scope,
+): void {
+  const { frame } = scope;
+  const others = { ...named };
+  for (const [at, name] of parameters.entries()) {
+    const fallback = defaults[at - (parameters.length - defaults.length)];
+    if (at < args.length) {
+      if (Object.hasOwn(others, name)) throw new TypeMismatch(`macro got multiple values for argument '${name}'`);
+      frame.set(name, args[at]);
+    } else if (Object.hasOwn(others, name)) frame.set(name, others[name]);
+    else frame.set(name, fallback?.(scope));
+    Reflect.deleteProperty(others, name);
+  }
+  if (used.has('caller') && !parameters.includes('caller')) {
+    frame.set('caller', others['caller']);
+    Reflect.deleteProperty(others, 'caller');
+  }
+  if (used.has('kwargs')) frame.set('kwargs', others);
+  else if (Object.keys(others).length > 0) throw new TypeMismatch('macro takes no such keyword argument');
+  if (used.has('varargs')) frame.set('varargs', tupleOf(args.slice(parameters.length)));
+  else if (args.length > parameters.length)
+    throw new TypeMismatch(`macro takes not more than ${parameters.length} argument(s)`);
+}
+
+function compileCallBlock(node: Statement & { type: 'call-block' }, isSoft: boolean): Render {
+  const { call } = node;
+  if (call.type !== 'call') return failed('expected call');
+  const [callee, args] = [compileExpression(call.callee, { isSoft }), compileArguments(call.args, { isSoft })];
+  const caller = compileMacro('caller', node, isSoft);
+  return (scope) => {
+    const [positional, named] = args(scope);
+    return textOf(invoke(callee(scope), 'macro', positional, { ...named, caller: caller(scope) }));
+  };
 }

@@ -2,11 +2,13 @@
  * What Python's `ast.literal_eval` makes of a rendered text: Airbyte passes every result through it, so that `"10"`
  * becomes a number and `"['a']"` a list. A text that is no literal stays as it is.
  */
-import { floatOf, PyFloat, type Dict, Tuple, type Value } from './values.js';
+import { floatOf, intOf, PyFloat, reprOf, type Dict, Tuple, type Value } from './values.js';
 
 class NoLiteral extends Error {}
 
 const MOST_DEPTH = 200;
+/** Python reads no integer with more. */
+const MOST_DIGITS = 4300;
 const START = /[\s\-+0-9.'"[{(TFNbrufBRUF#\\]/;
 const NUMBER =
   /(?:0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|0[oO][0-7]+(?:_[0-7]+)*|0[bB][01]+(?:_[01]+)*|(?:\d+(?:_\d+)*)?\.\d+(?:_\d+)*(?:[eE][+-]?\d+(?:_\d+)*)?|\d+(?:_\d+)*\.?(?:[eE][+-]?\d+(?:_\d+)*)?)/y;
@@ -43,7 +45,7 @@ class Reader {
   whole(): Value {
     while (this.text[this.at] === ' ' || this.text[this.at] === '\t') this.at++;
     // Blank lines may come first; a line that is indented may not.
-    if (/[\r\n#]/.test(this.text[this.at] ?? '')) {
+    if (/[\r\n#\\]/.test(this.text[this.at] ?? '')) {
       this.blank(true);
       if (/[ \t]/.test(this.text[this.at - 1] ?? '')) throw new NoLiteral();
     }
@@ -71,7 +73,9 @@ class Reader {
   private blank(lines: boolean): void {
     for (; this.at < this.text.length; this.at++) {
       const char = this.text[this.at]!;
-      if (char === '#') {
+      // A line that goes on in the next.
+      if (char === '\\' && this.text[this.at + 1] === '\n') this.at++;
+      else if (char === '#') {
         while (this.at + 1 < this.text.length && this.text[this.at + 1] !== '\n') this.at++;
       } else if (char === '\n' || char === '\r') {
         if (!lines && this.depth === 0) return;
@@ -88,9 +92,13 @@ class Reader {
     if (char === '-' || char === '+') {
       this.at++;
       this.blank(false);
+      // One sign, before a number.
+      if (!/[\d.(]/.test(this.text[this.at] ?? '')) throw new NoLiteral();
       const number = this.value();
-      if (typeof number !== 'number' && !(number instanceof PyFloat)) throw new NoLiteral();
+      if (typeof number !== 'number' && typeof number !== 'bigint' && !(number instanceof PyFloat))
+        throw new NoLiteral();
       if (char === '+') return number;
+      if (typeof number === 'bigint') return -number;
       return typeof number === 'number' ? (Number.isInteger(number) ? 0 - number : -number) : floatOf(-number.value);
     }
     if (char === "'" || char === '"' || /[rRuUbBfF]/.test(char)) {
@@ -119,12 +127,11 @@ class Reader {
     this.at += word.length;
     if (/[\w.]/.test(this.text[this.at] ?? '')) throw new NoLiteral();
     const digits = word.replaceAll('_', '');
-    if (/^0[xXoObB]/.test(digits)) return Number(digits);
+    if (/^0[xXoObB]/.test(digits)) return intOf(BigInt(digits));
     if (/^\d+$/.test(digits)) {
       if (/^0+[1-9]/.test(digits)) throw new NoLiteral();
-      // Beyond what a number holds exactly it stays a text: an identifier must not change.
-      if (!Number.isSafeInteger(Number(digits))) throw new NoLiteral();
-      return Number(digits);
+      if (digits.length > MOST_DIGITS) throw new NoLiteral();
+      return digits.length < 16 ? Number(digits) : intOf(BigInt(digits));
     }
     return floatOf(Number(digits));
   }
@@ -226,10 +233,10 @@ class Reader {
       const key = this.value();
       this.blank(true);
       // A set is a literal of Python, and of no JSON: it stays a text.
-      if (this.text[this.at] !== ':' || (typeof key !== 'string' && typeof key !== 'number')) throw new NoLiteral();
+      if (this.text[this.at] !== ':') throw new NoLiteral();
       this.at++;
       this.blank(true);
-      Object.defineProperty(dict, String(key), {
+      Object.defineProperty(dict, jsonKey(key), {
         value: this.value(),
         enumerable: true,
         writable: true,
@@ -244,4 +251,12 @@ class Reader {
     this.leave();
     return dict;
   }
+}
+
+/** A key as JSON has it, and Python's json.dumps. */
+function jsonKey(key: Value): string {
+  if (typeof key === 'string') return key;
+  if (key === null || typeof key === 'boolean') return String(key);
+  if (Array.isArray(key) && !(key instanceof Tuple)) throw new NoLiteral();
+  return reprOf(key);
 }

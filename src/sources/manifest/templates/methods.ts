@@ -1,275 +1,241 @@
 /**
  * Attributes and methods of Python's own types. What is not listed here does not exist: no template reaches the host.
  */
-import { parseIso } from './date-text.js';
+import { compare, equals } from './comparison.js';
+import { dateAttribute, DATE_METHODS, DAY_METHODS, deltaAttribute, DELTA_METHODS } from './date-methods.js';
 import { PyDate, PyDelta } from './datetime.js';
+import { bounded } from './limits.js';
+import { signature, type Bound } from './signature.js';
+import { TEXT_METHODS } from './text-methods.js';
 import {
-  equals,
+  Attributes,
+  Lazy,
+  PyDict,
+  View,
+  dictOf,
+  entriesOf,
+  failed,
   floatOf,
+  Group,
+  hasKey,
+  integerOf,
+  intOf,
   isDict,
+  isFloat,
+  isTrue,
   iterate,
+  keyOf,
+  keysOf,
+  mismatch,
   numberOf,
-  textOf,
+  setKey,
   Tuple,
-  TypeMismatch,
-  TemplateError,
+  tupleOf,
   typeName,
+  valueAt,
   type Callable,
   type Dict,
   type Value,
 } from './values.js';
 
-/** No result of a template is longer. */
-export const MOST_TEXT = 10_000_000;
+type Methods<T> = Record<string, [signature: string, method: (self: T, ...args: Value[]) => Value]>;
+type AnyDict = Dict | PyDict;
 
-type Methods<T> = Record<string, (self: T, args: Value[], named: Dict) => Value>;
-
-/** The value, which must be a string. */
-export const stringArgument = (value: Value): string => {
-  if (typeof value !== 'string') throw new TypeMismatch(`a string is needed, not ${typeName(value)}`);
-  return value;
-};
-const trimmed = (self: string, chars: Value, left: boolean, right: boolean): string => {
-  if (chars === undefined || chars === null)
-    return left && right ? self.trim() : left ? self.trimStart() : self.trimEnd();
-  const set = new Set(stringArgument(chars));
-  let from = 0;
-  let to = self.length;
-  while (left && from < to && set.has(self[from]!)) from++;
-  while (right && to > from && set.has(self[to - 1]!)) to--;
-  return self.slice(from, to);
-};
-const affix = (test: (value: string) => boolean, value: Value) =>
-  Array.isArray(value) ? value.some((each) => test(stringArgument(each))) : test(stringArgument(value));
-
-const STRING_METHODS: Methods<string> = {
-  lower: (self) => self.toLowerCase(),
-  upper: (self) => self.toUpperCase(),
-  strip: (self, [chars]) => trimmed(self, chars, true, true),
-  lstrip: (self, [chars]) => trimmed(self, chars, true, false),
-  rstrip: (self, [chars]) => trimmed(self, chars, false, true),
-  replace: (self, [from, to, count]) =>
-    replaceText(self, stringArgument(from), stringArgument(to), count === undefined ? -1 : (numberOf(count) ?? -1)),
-  split: (self, [separator, most], named) => split(self, separator ?? named['sep'], most ?? named['maxsplit']),
-  rsplit: (self, [separator, most]) => rsplit(self, separator, most),
-  splitlines: (self) => (self === '' ? [] : self.replace(/\r?\n$/, '').split(/\r\n|\r|\n/)),
-  startswith: (self, [prefix]) => affix((value) => self.startsWith(value), prefix),
-  endswith: (self, [suffix]) => affix((value) => self.endsWith(value), suffix),
-  removeprefix: (self, [prefix]) =>
-    self.startsWith(stringArgument(prefix)) ? self.slice(stringArgument(prefix).length) : self,
-  removesuffix: (self, [suffix]) =>
-    stringArgument(suffix) !== '' && self.endsWith(stringArgument(suffix))
-      ? self.slice(0, -stringArgument(suffix).length)
-      : self,
-  join: (self, [items]) => iterate(items).map(stringArgument).join(self),
-  title: (self) =>
-    self
-      .toLowerCase()
-      .replaceAll(/(^|[^a-z])([a-z])/g, (_, before: string, letter: string) => before + letter.toUpperCase()),
-  capitalize: (self) => self.slice(0, 1).toUpperCase() + self.slice(1).toLowerCase(),
-  find: (self, [part]) => self.indexOf(stringArgument(part)),
-  rfind: (self, [part]) => self.lastIndexOf(stringArgument(part)),
-  count: (self, [part]) => self.split(stringArgument(part)).length - 1,
-  index: (self, [part]) => {
-    const at = self.indexOf(stringArgument(part));
-    if (at < 0) throw new TemplateError('substring not found');
-    return at;
-  },
-  isdigit: (self) => /^\d+$/.test(self),
-  isnumeric: (self) => /^\d+$/.test(self),
-  isalpha: (self) => /^\p{L}+$/u.test(self),
-  isalnum: (self) => /^[\p{L}\d]+$/u.test(self),
-  isupper: (self) => self !== self.toLowerCase() && self === self.toUpperCase(),
-  islower: (self) => self !== self.toUpperCase() && self === self.toLowerCase(),
-  zfill: (self, [width]) =>
-    /^[+-]/.test(self)
-      ? self[0]! + self.slice(1).padStart(boundedWidth(width) - 1, '0')
-      : self.padStart(boundedWidth(width), '0'),
-  ljust: (self, [width, fill]) => self.padEnd(boundedWidth(width), fill === undefined ? ' ' : stringArgument(fill)),
-  rjust: (self, [width, fill]) => self.padStart(boundedWidth(width), fill === undefined ? ' ' : stringArgument(fill)),
-  format: (self, args, named) => formatText(self, args, named),
-  encode: (self) => self,
-  partition: (self, [separator]) => {
-    const at = self.indexOf(stringArgument(separator));
-    return Tuple.from(
-      at < 0 ? [self, '', ''] : [self.slice(0, at), separator, self.slice(at + stringArgument(separator).length)],
-    );
-  },
+const DICT_METHODS: Methods<AnyDict> = {
+  get: ['key default=None /', (self, key, otherwise) => (hasKey(self, key) ? valueAt(self, key) : otherwise)],
+  keys: ['', (self) => new View('dict_keys', self)],
+  values: ['', (self) => new View('dict_values', self)],
+  items: ['', (self) => new View('dict_items', self)],
+  copy: ['', (self) => (self instanceof PyDict ? dictOf(entriesOf(self)) : { ...self })],
+  pop: [
+    'key *default',
+    (self, key, rest) => {
+      const [otherwise] = rest as Value[];
+      if (!hasKey(self, key)) return (rest as Value[]).length > 0 ? otherwise : failed('KeyError');
+      const value = valueAt(self, key);
+      remove(self, key);
+      return value;
+    },
+  ],
+  popitem: [
+    '',
+    (self) => {
+      const last = entriesOf(self).at(-1) ?? failed('popitem(): dictionary is empty');
+      remove(self, last[0]);
+      return tupleOf(last);
+    },
+  ],
+  setdefault: [
+    'key default=None /',
+    (self, key, otherwise) => {
+      if (!hasKey(self, key)) setKey(self, key, otherwise);
+      return valueAt(self, key);
+    },
+  ],
+  update: [
+    '*others **named',
+    (self, others, named) => {
+      for (const other of others as Value[])
+        for (const [key, value] of isDict(other) ? entriesOf(other) : iterate(other).map((pair) => iterate(pair)))
+          setKey(self, key, value);
+      for (const [key, value] of Object.entries(named as Dict)) setKey(self, key, value);
+      return null;
+    },
+  ],
+  clear: [
+    '',
+    (self) => {
+      for (const key of keysOf(self)) remove(self, key);
+      return null;
+    },
+  ],
+  fromkeys: ['iterable value=None /', (_self, keys, value) => dictOf(iterate(keys).map((key) => [key, value]))],
 };
 
-const DICT_METHODS: Methods<Dict> = {
-  get: (self, [key, otherwise]) =>
-    Object.hasOwn(self, keyText(key)) ? self[keyText(key)] : otherwise === undefined ? null : otherwise,
-  keys: (self) => Object.keys(self),
-  values: (self) => Object.values(self),
-  items: (self) => Object.entries(self).map((entry) => Tuple.from(entry as Value[])),
-  copy: (self) => ({ ...self }),
+function remove(dict: AnyDict, key: Value): void {
+  if (dict instanceof PyDict) dict.entries.delete(keyOf(key));
+  else Reflect.deleteProperty(dict, key as string);
+}
+
+const SEQUENCE_METHODS: Methods<Value[]> = {
+  index: [
+    'value start=0 stop=9223372036854775807 /',
+    (self, item, start, stop) => {
+      const at = self.findIndex((each, i) => i >= numberOf(start)! && i < numberOf(stop)! && equals(each, item));
+      return at < 0 ? failed('the value is not in the list') : at;
+    },
+  ],
+  count: ['value /', (self, item) => self.filter((each) => equals(each, item)).length],
 };
 
 const LIST_METHODS: Methods<Value[]> = {
-  index: (self, [item]) => {
-    const at = self.findIndex((each) => equals(each, item));
-    if (at < 0) throw new TemplateError('the value is not in the list');
-    return at;
-  },
-  count: (self, [item]) => self.filter((each) => equals(each, item)).length,
-  copy: (self) => [...self],
-  // Lists of a template's own making grow; those of the context are copies when they get here.
-  append: (self, [item]) => {
-    if (self.length >= MOST_TEXT) throw new TemplateError('a list of the template grows too long');
-    self.push(item);
-    return null;
-  },
+  ...SEQUENCE_METHODS,
+  copy: ['', (self) => [...self]],
+  append: [
+    'item /',
+    (self, item) => {
+      bounded(self.length + 1);
+      self.push(item);
+      return null;
+    },
+  ],
+  extend: [
+    'items /',
+    (self, items) => {
+      const more = [...iterate(items)];
+      bounded(self.length + more.length);
+      for (const item of more) self.push(item);
+      return null;
+    },
+  ],
+  insert: [
+    'index item /',
+    (self, index, item) => {
+      bounded(self.length + 1);
+      self.splice(place(index), 0, item);
+      return null;
+    },
+  ],
+  pop: [
+    'index=-1 /',
+    (self, index) => {
+      const at = place(index) < 0 ? self.length + place(index) : place(index);
+      return at >= 0 && at < self.length ? self.splice(at, 1)[0] : failed('pop index out of range');
+    },
+  ],
+  remove: [
+    'value /',
+    (self, item) => {
+      const at = self.findIndex((each) => equals(each, item));
+      if (at < 0) failed('list.remove(x): x not in list');
+      self.splice(at, 1);
+      return null;
+    },
+  ],
+  clear: [
+    '',
+    (self) => {
+      self.length = 0;
+      return null;
+    },
+  ],
+  reverse: [
+    '',
+    (self) => {
+      self.reverse();
+      return null;
+    },
+  ],
+  sort: [
+    'key=None reverse=False',
+    (self, key, reverse) => {
+      const by = key === null ? undefined : key;
+      const keyed = self.map((item) => [typeof by === 'function' ? by([item], {}) : item, item] as const);
+      const sign = isTrue(reverse) ? -1 : 1;
+      keyed.sort((a, b) => sign * compare(a[0], b[0]));
+      for (const [at, [, item]] of keyed.entries()) self[at] = item;
+      return null;
+    },
+  ],
 };
 
-const DATE_METHODS: Methods<PyDate> = {
-  strftime: (self, [format]) => self.strftime(stringArgument(format)),
-  isoformat: (self, [separator]) => self.isoformat(separator === undefined ? 'T' : stringArgument(separator)),
-  timestamp: (self) => floatOf(self.epochMs / 1000 + self.micros / 1_000_000),
-  date: (self) => self.dateOnly(),
-  weekday: (self) => (new Date(self.wallMs).getUTCDay() + 6) % 7,
-  isoweekday: (self) => new Date(self.wallMs).getUTCDay() || 7,
-  replace: (self, _args, named) => replaceFields(self, named),
-  astimezone: (self) => self.inUtc(),
+function place(index: Value): number {
+  const integer = integerOf(index);
+  return integer === undefined
+    ? mismatch(`'${typeName(index)}' object cannot be interpreted as an integer`)
+    : Number(integer);
+}
+
+const INTEGER_METHODS: Methods<Value> = {
+  bit_length: ['', (self) => magnitude(self).toString(2).replace(/^0$/, '').length],
+  bit_count: ['', (self) => magnitude(self).toString(2).replaceAll('0', '').length],
+  conjugate: ['', (self) => intOf(integerOf(self)!)],
+  as_integer_ratio: ['', (self) => tupleOf([intOf(integerOf(self)!), 1])],
+};
+const FLOAT_METHODS: Methods<Value> = {
+  is_integer: ['', (self) => Number.isInteger(numberOf(self))],
+  conjugate: ['', (self) => self],
 };
 
-export function dateAttribute(self: PyDate, name: string): Value {
-  const date = new Date(self.wallMs);
-  switch (name) {
-    case 'year':
-      return date.getUTCFullYear();
-    case 'month':
-      return date.getUTCMonth() + 1;
-    case 'day':
-      return date.getUTCDate();
-    case 'hour':
-      return date.getUTCHours();
-    case 'minute':
-      return date.getUTCMinutes();
-    case 'second':
-      return date.getUTCSeconds();
-    case 'microsecond':
-      return self.microsecond;
-    default:
-      return undefined;
-  }
+function magnitude(value: Value): bigint {
+  const integer = integerOf(value)!;
+  return integer < 0n ? -integer : integer;
 }
 
-export function deltaAttribute(self: PyDelta, name: string): Value {
-  switch (name) {
-    case 'days':
-      return self.days;
-    case 'seconds':
-      return Math.floor(self.micros / 1_000_000) - self.days * 86_400;
-    default:
-      return undefined;
-  }
+function tableOf(self: Value): Methods<never> | undefined {
+  if (typeof self === 'string') return TEXT_METHODS;
+  if (Array.isArray(self)) return self instanceof Tuple ? SEQUENCE_METHODS : LIST_METHODS;
+  if (self instanceof PyDate) return self.hasTime ? DATE_METHODS : DAY_METHODS;
+  if (self instanceof PyDelta) return DELTA_METHODS;
+  if (numberOf(self) !== undefined) return isFloat(self) ? FLOAT_METHODS : INTEGER_METHODS;
+  return isDict(self) ? DICT_METHODS : undefined;
 }
 
-const DELTA_METHODS: Methods<PyDelta> = { total_seconds: (self) => floatOf(self.micros / 1_000_000) };
+const bindings = new Map<string, Bound>();
 
-/** A method bound to its value; undefined where the type has none of this name. */
+/** A method of the value; undefined where it has none of this name. */
 export function methodOf(self: Value, name: string): Callable | undefined {
-  const table =
-    typeof self === 'string'
-      ? STRING_METHODS
-      : Array.isArray(self)
-        ? LIST_METHODS
-        : self instanceof PyDate
-          ? DATE_METHODS
-          : self instanceof PyDelta
-            ? DELTA_METHODS
-            : isDict(self)
-              ? DICT_METHODS
-              : undefined;
+  const table = tableOf(self) as Methods<Value> | undefined;
   if (!table || !Object.hasOwn(table, name)) return undefined;
-  const method = (table as Methods<Value>)[name]!;
-  return (args, named) => method(self, args, named);
+  const [spec, method] = table[name]!;
+  let bound = bindings.get(spec);
+  if (!bound) bindings.set(spec, (bound = signature(spec)));
+  const take = bound;
+  return (args, named) => method(self, ...take(args, named));
 }
 
-function keyText(key: Value): string {
-  if (typeof key === 'string') return key;
-  if (Array.isArray(key) || isDict(key)) throw new TypeMismatch(`unhashable type: ${typeName(key)}`);
-  return textOf(key);
-}
-
-function boundedWidth(value: Value): number {
-  const width = numberOf(value);
-  if (width === undefined) throw new TypeMismatch('a width is a number');
-  if (width > MOST_TEXT) throw new TemplateError('a text of the template grows too long');
-  return width;
-}
-
-export function replaceText(self: string, from: string, to: string, count = -1): string {
-  if (count === 0) return self;
-  if (count < 0) {
-    const parts = from === '' ? self.length + 1 : self.split(from).length;
-    if (self.length + parts * to.length > MOST_TEXT) throw new TemplateError('a text of the template grows too long');
-    return from === '' ? to + [...self].map((char) => char + to).join('') : self.replaceAll(from, () => to);
-  }
-  let out = self;
-  let at = 0;
-  for (let done = 0; done < count && done < self.length; done++) {
-    const found = out.indexOf(from, at);
-    if (found < 0) break;
-    out = out.slice(0, found) + to + out.slice(found + from.length);
-    at = found + to.length;
-  }
-  return out;
-}
-
-function split(self: string, separator: Value, most: Value): Value[] {
-  const limit = most === undefined || most === null ? -1 : numberOf(most)!;
-  if (separator === undefined || separator === null) {
-    const words = self
-      .trim()
-      .split(/\s+/)
-      .filter((word) => word !== '');
-    return limit >= 0 && words.length > limit + 1 ? [...words.slice(0, limit), words.slice(limit).join(' ')] : words;
-  }
-  const mark = stringArgument(separator);
-  if (mark === '') throw new TemplateError('empty separator');
-  const parts = self.split(mark);
-  return limit >= 0 && parts.length > limit + 1 ? [...parts.slice(0, limit), parts.slice(limit).join(mark)] : parts;
-}
-
-function rsplit(self: string, separator: Value, most: Value): Value[] {
-  const limit = most === undefined || most === null ? -1 : numberOf(most)!;
-  const parts = split(self, separator, undefined) as string[];
-  if (limit < 0 || parts.length <= limit + 1) return parts;
-  const cut = parts.length - limit;
-  return [parts.slice(0, cut).join(typeof separator === 'string' ? separator : ' '), ...parts.slice(cut)];
-}
-
-/** `{}`, `{0}` and `{name}`; no attribute can be reached through it. */
-function formatText(self: string, args: Value[], named: Dict): string {
-  let next = 0;
-  return self.replaceAll(/\{\{|\}\}|\{(\w*)\}/g, (whole, key: string | undefined) => {
-    if (whole === '{{') return '{';
-    if (whole === '}}') return '}';
-    const value =
-      key === '' || key === undefined
-        ? args[next++]
-        : /^\d+$/.test(key)
-          ? args[Number(key)]
-          : Object.hasOwn(named, key)
-            ? named[key]
-            : undefined;
-    if (value === undefined) throw new TemplateError(`nothing was given for ${whole}`);
-    return textOf(value);
-  });
-}
-
-const FIELDS = ['year', 'month', 'day', 'hour', 'minute', 'second', 'microsecond'];
-
-function replaceFields(self: PyDate, named: Dict): PyDate {
-  const [year, month, day, hour, minute, second, micro] = FIELDS.map(
-    (name) => numberOf(Object.hasOwn(named, name) ? named[name] : dateAttribute(self, name)) ?? 0,
-  ) as [number, number, number, number, number, number, number];
-  const pad = (value: number, width = 2) => String(value).padStart(width, '0');
-  const fresh = parseIso(
-    `${pad(year, 4)}-${pad(month)}-${pad(day)}T${pad(hour)}:${pad(minute)}:${pad(second)}.${pad(micro, 6)}`,
-  );
-  const offset = Object.hasOwn(named, 'tzinfo') && named['tzinfo'] === null ? null : self.offsetMinutes;
-  return new PyDate(fresh.wallMs, fresh.micros, offset, self.hasTime);
+/** What a value has beside methods and items. */
+export function ownAttribute(self: Value, name: string): Value {
+  if (self instanceof PyDate) return dateAttribute(self, name);
+  if (self instanceof PyDelta) return deltaAttribute(self, name);
+  if (self instanceof Attributes) return self.attribute(name);
+  if (self instanceof Group) return name === 'grouper' ? self[0] : name === 'list' ? self[1] : undefined;
+  if (self instanceof View && name === 'mapping') return self.dict;
+  if (self instanceof Lazy) return undefined;
+  const number = numberOf(self);
+  if (number === undefined) return undefined;
+  if (name === 'real') return isFloat(self) ? self : intOf(integerOf(self)!);
+  if (name === 'imag') return isFloat(self) ? floatOf(0) : 0;
+  if (isFloat(self)) return undefined;
+  return name === 'numerator' ? intOf(integerOf(self)!) : name === 'denominator' ? 1 : undefined;
 }

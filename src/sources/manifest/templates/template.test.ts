@@ -39,7 +39,7 @@ describe('a rendered text is read as a literal of Python', () => {
     ['[1, 2', 'str', '[1, 2'],
     ['nan', 'str', 'nan'],
     ['1 + 1', 'str', '1 + 1'],
-    ['12345678901234567890', 'str', '12345678901234567890'],
+    ['12345678901234567890', 'int', 12345678901234567890n],
     ["'a' 'b'", 'str', 'ab'],
     ["r'\\d'", 'str', '\\d'],
     ["'\\x41\\u0042'", 'str', 'AB'],
@@ -110,7 +110,7 @@ describe('expressions', () => {
     ['{{ stream_partition.id }}', 'x'],
     ['{{ stream_interval.start_time }}', '2025-01-01'],
     ['{{ parameters.path }}/list', 'users/list'],
-    ['{{ response.big }}', '12345678901234567890'],
+    ['{{ response.big }}', 12345678901234567890n],
     ["{{ response['items'] | length }}", 2],
     ["{{ 'a' + 1 }}", "{{ 'a' + 1 }}"],
   ])('%s', (source, value) => expect(plainOf(evaluate(source))).toEqual(value));

@@ -7,7 +7,18 @@ import { systemClock } from '../../../base/clock.js';
 import { compileTemplate, type CompiledTemplate } from './compile.js';
 import { literalOf } from './literal.js';
 import { macros } from './macros.js';
-import { isTrue, PyFloat, TemplateError, textOf, TypeMismatch, UndefinedUse, type Dict, type Value } from './values.js';
+import { Frame } from './scope.js';
+import {
+  Attributes,
+  isTrue,
+  PyFloat,
+  TemplateError,
+  textOf,
+  TypeMismatch,
+  UndefinedUse,
+  type Dict,
+  type Value,
+} from './values.js';
 
 /** What a template can see; keys are the names of Airbyte's interpolation context. */
 export type Context = Dict;
@@ -114,7 +125,7 @@ export class Templates {
         template.free.some((name) => OLD_NAMES.includes(name))
           ? { ...context, stream_interval: context['stream_slice'], stream_partition: context['stream_slice'] }
           : context,
-      own: {},
+      frame: rootFrame(),
       globals: this.globals,
     };
   }
@@ -133,9 +144,33 @@ export class Templates {
   }
 }
 
+/** Knows the template by its name, and nothing of it. */
+function rootFrame(): Frame {
+  const frame = new Frame();
+  frame.set('self', SELF);
+  return frame;
+}
+
+const SELF = new Attributes(
+  () => '<TemplateReference None>',
+  () => undefined,
+);
 const FALSE_TEXTS = new Set(['False', 'false', '{}', '[]', '()', '', '0', '0.0']);
 
-/** What JSON has for a value of a template. */
+/** As `plainOf`, for what is kept as JSON: integers past 2^53 are texts. */
+export function storedOf(value: Value): unknown {
+  const digits = (inner: unknown): unknown =>
+    typeof inner === 'bigint'
+      ? String(inner)
+      : Array.isArray(inner)
+        ? inner.map(digits)
+        : inner !== null && typeof inner === 'object'
+          ? Object.fromEntries(Object.entries(inner).map(([key, item]) => [key, digits(item)]))
+          : inner;
+  return digits(plainOf(value));
+}
+
+/** What JSON has for a value of a template; an integer past 2^53 is a bigint. */
 export function plainOf(value: Value): unknown {
   if (value === undefined) return null;
   if (value instanceof PyFloat) return value.value;
