@@ -10,8 +10,6 @@ import path from 'node:path';
 const VARIABLE = 'HEADRACE_TEST_RUN';
 /** Caches that tools keep below the temporary folder, whoever runs them. */
 const CACHES = /^(?:tsx-\d+|jiti|node-compile-cache|node-jiti|v8-compile-cache.*)$/;
-/** The sockets' folder of a server that was killed before it could note it: nobody can remove that, and it is empty. */
-const SOCKETS = /^headrace-[A-Za-z0-9]{6}$/;
 /** Processes of the test runner itself, which end after this. */
 const RUNNERS = /^node \(vitest|\/vitest\/dist\/|esbuild --service|\/vitest\.mjs/;
 /** What was told to end may take so long to do it. */
@@ -40,9 +38,7 @@ export function watchLeftovers(): Leftovers {
         await new Promise((resolve) => setTimeout(resolve, 100));
         processes = processesOf(folder);
       }
-      const entries = readdirSync(folder).filter(
-        (name) => !CACHES.test(name) && !(SOCKETS.test(name) && namesIn(path.join(folder, name)).length === 0),
-      );
+      const entries = readdirSync(folder).filter((name) => !CACHES.test(name));
       for (const { pid } of processes) kill(pid);
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
       return [

@@ -1,6 +1,7 @@
 /**
  * What every destination must do, as cases that any test runner can run: `for (const c of destinationConformance(make))
- * test(c.name, c.run)`. `make` gives a destination that holds nothing yet; each case closes it.
+ * test(c.name, c.run)`. `make` gives a destination that holds nothing yet; each case closes it. Long because it is the
+ * list of all cases.
  */
 import assert from 'node:assert/strict';
 import { LedgerConflictError } from '../base/errors.js';

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../src/postgres/connect.js';
@@ -74,6 +75,28 @@ describe('the embedded server', () => {
     await again.end();
     await first.close();
     await second.close();
+  });
+
+  test('its socket lies beside its data, and what a killed start left there goes with the next one', async () => {
+    const folder = path.join(work.folder, 'postgres');
+    mkdirSync(path.join(folder, 'socket-killed'), { recursive: true });
+    utimesSync(path.join(folder, 'socket-killed'), 0, 0);
+    const before = readdirSync(tmpdir());
+    const server = await EmbeddedServer.open(work.folder);
+    const sockets = () => readdirSync(folder).filter((name) => name.startsWith('socket-'));
+    expect(sockets()).toEqual([path.basename(server.target.options.host!)]);
+    expect(path.dirname(server.target.options.host!)).toBe(folder);
+    expect(readdirSync(tmpdir()).filter((name) => !before.includes(name) && /^headrace-\w{6}$/.test(name))).toEqual([]);
+    await server.close();
+    expect(sockets()).toEqual([]);
+  });
+
+  test('where the path of a socket would be too long, it lies below the temporary folder', async () => {
+    const server = await EmbeddedServer.open(path.join(work.folder, 'x'.repeat(90)));
+    const { host } = server.target.options;
+    expect(path.dirname(host!)).toBe(tmpdir());
+    await server.close();
+    expect(existsSync(host!)).toBe(false);
   });
 
   test('it listens on no TCP port, and wants its password', async () => {

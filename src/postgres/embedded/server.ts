@@ -9,7 +9,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
-  chmodSync,
   chownSync,
   existsSync,
   linkSync,
@@ -22,7 +21,6 @@ import {
   writeFileSync,
   statSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type pg from 'pg';
@@ -33,6 +31,7 @@ import { LIMITS } from '../../base/bounds.js';
 import { registerSecret } from '../../base/log.js';
 import { connect, type PostgresTarget } from '../connect.js';
 import { describePostgresError } from '../database-errors.js';
+import { newSocketFolder, removeDeadSocketFolders, removeSocketFolder } from './sockets.js';
 import { findBinaries, reachable, serverAccount, type Account } from './binaries.js';
 
 const run = promisify(execFile);
@@ -113,7 +112,7 @@ export class EmbeddedServer {
       } else if (!started || started.exited) {
         // A server that ends at once lost a race to another process, or cannot start at all.
         if (++starts > MAX_STARTS) break;
-        started = start(place.folder, data, account);
+        started = await start(place.folder, data, account, clock.now());
       }
       if (clock.monotonic() > deadline) {
         break;
@@ -158,8 +157,7 @@ export class EmbeddedServer {
     if (!last) return;
     const deadline = clock.monotonic() + LIMITS.serverStartMs;
     while (existsSync(pidFile) && clock.monotonic() < deadline) await clock.sleep(POLL_MS);
-    if (socketFolder && path.basename(socketFolder).startsWith('headrace-'))
-      rmSync(socketFolder, { recursive: true, force: true });
+    if (socketFolder) removeSocketFolder(socketFolder);
   }
 }
 
@@ -242,12 +240,10 @@ function serverEnv(): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC', PGPASSFILE: '/dev/null' };
 }
 
-function start(folder: string, data: string, account: Account | undefined): Started {
+async function start(folder: string, data: string, account: Account | undefined, nowMs: number): Promise<Started> {
   const { postgres } = findBinaries(account, folder);
-  // A socket's path must stay under 107 bytes, which a project's folder may not.
-  const socketFolder = mkdtempSync(path.join(tmpdir().length < 40 ? tmpdir() : '/tmp', 'headrace-'));
-  chmodSync(socketFolder, 0o700);
-  if (account) chownSync(socketFolder, account.uid, account.gid);
+  removeDeadSocketFolders(folder, nowMs);
+  const socketFolder = await newSocketFolder(folder, account);
   const log = openSync(path.join(folder, 'server.log'), 'a', 0o600);
   const server = spawn(postgres, ['-D', data, '-k', socketFolder], {
     ...account,
@@ -259,7 +255,7 @@ function start(folder: string, data: string, account: Account | undefined): Star
   const started = { exited: false };
   const ended = () => {
     started.exited = true;
-    rmSync(socketFolder, { recursive: true, force: true });
+    removeSocketFolder(socketFolder);
   };
   server.on('error', ended);
   server.on('exit', ended);

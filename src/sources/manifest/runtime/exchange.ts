@@ -133,17 +133,14 @@ export function exchanger(
         },
       });
       // An answer that an error handler ignores has no records, and nothing follows it.
-      return {
-        response,
-        wasLost,
-        isIgnored: action === 'IGNORE',
-        documents:
-          response.status < 400 && action !== 'IGNORE' && Array.isArray(response.body)
-            ? (response.body as unknown[])
-            : [],
-      };
+      const isIgnored = action === 'IGNORE';
+      return { response, wasLost, isIgnored, documents: isIgnored ? [] : documentsOf(response) };
     },
   };
+}
+
+function documentsOf({ status, body }: ApiResponse): unknown[] {
+  return status < 400 && Array.isArray(body) ? (body as unknown[]) : [];
 }
 
 /** A cursor that is refused may have expired: the walk begins anew, and says what was refused if that does not help. */

@@ -114,41 +114,8 @@ function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
           (size !== undefined && got < size) || got === 0 ? null : (typeof token === 'number' ? token : 0) + got,
       };
     }
-    case 'CursorPagination': {
-      const value = template(kit, strategy, strategy['cursor_value']);
-      const stop = condition(kit, strategy, strategy['stop_condition']);
-      const scopeOf = ({ document, headers, size: got, lastRecord, slice }: PageSeen): Scope => ({
-        response: document as Value,
-        headers: headers as Dict,
-        last_record: (lastRecord ?? null) as Value,
-        last_page_size: got,
-        page_size: size ?? null,
-        stream_slice: slice,
-      });
-      const tokenIn = (scope: Scope): Json => {
-        const token = value(scope);
-        return isTrue(token) ? (storedOf(token) as Json) : null;
-      };
-      return {
-        first: null,
-        pageSize: size,
-        tokenOf: undefined,
-        next: (seen) => {
-          const scope = scopeOf(seen);
-          return stop?.(scope) ? null : tokenIn(scope);
-        },
-        after: (seen) => {
-          try {
-            return tokenIn(scopeOf(seen));
-          } catch (error) {
-            // A template may lean on its stop condition.
-            if (error instanceof HeadraceError || error instanceof TemplateError) return null;
-            throw error;
-          }
-        },
-        claimsEnd: CLAIM.test(String(strategy['stop_condition'] ?? '')),
-      };
-    }
+    case 'CursorPagination':
+      return byCursor(kit, strategy, size);
     default:
       throw unsupported(
         kit,
@@ -157,4 +124,41 @@ function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
         'use CursorPagination, PageIncrement or OffsetIncrement',
       );
   }
+}
+
+/** Where the answer itself tells what comes next. */
+function byCursor(kit: Kit, strategy: JsonObject, size: number | undefined): Omit<Paginator, 'apply'> {
+  const value = template(kit, strategy, strategy['cursor_value']);
+  const stop = condition(kit, strategy, strategy['stop_condition']);
+  const scopeOf = ({ document, headers, size: got, lastRecord, slice }: PageSeen): Scope => ({
+    response: document as Value,
+    headers: headers as Dict,
+    last_record: (lastRecord ?? null) as Value,
+    last_page_size: got,
+    page_size: size ?? null,
+    stream_slice: slice,
+  });
+  const tokenIn = (scope: Scope): Json => {
+    const token = value(scope);
+    return isTrue(token) ? (storedOf(token) as Json) : null;
+  };
+  return {
+    first: null,
+    pageSize: size,
+    tokenOf: undefined,
+    next: (seen) => {
+      const scope = scopeOf(seen);
+      return stop?.(scope) ? null : tokenIn(scope);
+    },
+    after: (seen) => {
+      try {
+        return tokenIn(scopeOf(seen));
+      } catch (error) {
+        // A template may lean on its stop condition.
+        if (error instanceof HeadraceError || error instanceof TemplateError) return null;
+        throw error;
+      }
+    },
+    claimsEnd: CLAIM.test(String(strategy['stop_condition'] ?? '')),
+  };
 }

@@ -66,24 +66,6 @@ export function retriever(
     decoder(kit, fields(own, 'decoder')),
     parts,
   );
-  const onwards = (
-    document: unknown,
-    headers: ApiResponse['headers'],
-    selected: Selected,
-    token: Json,
-    slice: Dict,
-  ): Pick<PageOutput, 'next' | 'after'> => {
-    const seen = {
-      document,
-      headers: headerDict(headers),
-      size: selected.received.length,
-      lastRecord: lastOf(selected),
-      token,
-      slice,
-    };
-    const next = pages.next(seen);
-    return pages.after ? { next, after: next ?? pages.after(seen) } : { next };
-  };
   return {
     requester: requests,
     paginator: pages,
@@ -93,7 +75,7 @@ export function retriever(
           const selected = select([document], scopeOf(slice, pages.first));
           return {
             ...selected,
-            ...onwards(document, {}, selected, pages.first, slice),
+            ...onwards(pages, document, {}, selected, pages.first, slice),
             serverTimeMs: undefined,
             bytes: 0,
             document,
@@ -125,11 +107,32 @@ export function retriever(
       const on =
         documents.length === 0
           ? { next: null }
-          : onwards(document, response.headers, selected, input.token, input.slice);
+          : onwards(pages, document, response.headers, selected, input.token, input.slice);
       const { serverTimeMs, bytes } = response;
       return { ...selected, ...on, serverTimeMs, bytes, document, end, wasLost: sent.wasLost };
     },
   };
+}
+
+/** Where the walk goes on after an answer, as the paginator sees it. */
+function onwards(
+  pages: Paginator,
+  document: unknown,
+  headers: ApiResponse['headers'],
+  selected: Selected,
+  token: Json,
+  slice: Dict,
+): Pick<PageOutput, 'next' | 'after'> {
+  const seen = {
+    document,
+    headers: headerDict(headers),
+    size: selected.received.length,
+    lastRecord: lastOf(selected),
+    token,
+    slice,
+  };
+  const next = pages.next(seen);
+  return pages.after ? { next, after: next ?? pages.after(seen) } : { next };
 }
 
 /** Adds the properties of another part to the records of the first. */
