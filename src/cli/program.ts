@@ -156,11 +156,11 @@ export function buildProgram(): Command {
   const airbyte = program.command('airbyte').description('run a manifest as a source of the Airbyte protocol');
   const airbyteOptions = (command: Command) =>
     command
-      .requiredOption('--manifest <file>', "the connector's manifest")
+      .option('--manifest <file>', "the connector's manifest")
       .option('--components <file>', 'twins of its Python classes');
   const withConfig = (command: Command) =>
     airbyteOptions(command)
-      .requiredOption('--config <file>', "the connector's configuration (JSON or YAML)")
+      .option('--config <file>', "the connector's configuration (JSON or YAML)")
       .option('--base-url <url>', 'where the API is (a proxy, a testbed)');
   airbyteOptions(airbyte.command('spec'))
     .description('what the connector must be told')
@@ -173,7 +173,7 @@ export function buildProgram(): Command {
     .action(run(() => import('./commands/airbyte.js'), 'discover'));
   withConfig(airbyte.command('read'))
     .description('records and states on stdout; SIGTERM pauses')
-    .requiredOption('--catalog <file>', 'the configured catalog')
+    .option('--catalog <file>', 'the configured catalog')
     .option('--state <file>', 'the last state')
     .action(run(() => import('./commands/airbyte.js'), 'read'));
   airbyte

@@ -249,6 +249,43 @@ describe('the Airbyte protocol', () => {
     );
   });
 
+  test.each([
+    [
+      'a sync mode that there is not',
+      '{"streams": [{"stream": {"name": "tags"}, "sync_mode": "sometimes"}]}',
+      'sync_mode of tags',
+    ],
+    ['no sync mode', '{"streams": [{"stream": {"name": "tags"}}]}', 'sync_mode of tags'],
+    ['no stream', '{"streams": [{"sync_mode": "full_refresh"}]}', 'streams[0].stream'],
+    ['a list', '[]', 'expected: {"streams"'],
+    ['null', 'null', 'expected: {"streams"'],
+  ])('a catalog with %s is a config error', async (_, text, told) => {
+    const bad = path.join(folder, 'bad-catalog.json');
+    writeFileSync(bad, text);
+    const ran = await headrace(['airbyte', 'read', ...base(), '--catalog', bad]);
+    expect(ran.code).toBe(1);
+    const { error } = messages(ran.stdout)[0]!.trace!;
+    expect(error).toMatchObject({ failure_type: 'config_error', internal_message: expect.stringContaining(told) });
+  });
+
+  test('an empty catalog is nothing to do; what is missing of the command line is a message', async () => {
+    const empty = path.join(folder, 'empty-catalog.json');
+    writeFileSync(empty, '{"streams": []}');
+    expect(await headrace(['airbyte', 'read', ...base(), '--catalog', empty])).toMatchObject({ code: 0, stdout: '' });
+    for (const [missing, args] of [
+      ['--config', ['read', '--manifest', MANIFEST, '--catalog', empty]],
+      ['--catalog', ['read', ...base()]],
+      ['--manifest', ['spec']],
+    ] as const) {
+      const ran = await headrace(['airbyte', ...args]);
+      expect(ran.code).toBe(1);
+      expect(messages(ran.stdout)[0]!.trace!.error).toMatchObject({
+        failure_type: 'config_error',
+        message: `${missing} is missing`,
+      });
+    }
+  });
+
   test('a folder that a platform can run', async () => {
     const at = path.join(folder, 'image');
     const built = await headrace(['airbyte', 'build', MANIFEST, '--out', at]);

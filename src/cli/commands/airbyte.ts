@@ -20,12 +20,8 @@ import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../.
 import { redact } from '../../base/log.js';
 import type { Progress, RunEvent } from '../../engine/report/events.js';
 import { runSync } from '../../engine/run/sync.js';
-import type {
-  AirbyteMessage,
-  AirbyteStreamState,
-  ConfiguredCatalog,
-  FailureType,
-} from '../../sources/manifest/airbyte/messages.js';
+import type { AirbyteMessage, AirbyteStreamState, FailureType } from '../../sources/manifest/airbyte/messages.js';
+import { parseConfiguredCatalog } from '../../sources/manifest/airbyte/configured-catalog.js';
 import { rateLimitedStatus } from '../../sources/manifest/airbyte/stream-status.js';
 import type { Stream } from '../../sources/contract.js';
 import { VERSION } from '../../base/version.js';
@@ -33,7 +29,7 @@ import { onStop } from '../signals.js';
 import { note, out } from '../terminal/output.js';
 
 interface Flags {
-  manifest: string;
+  manifest?: string;
   config?: string;
   catalog?: string;
   state?: string;
@@ -94,7 +90,7 @@ async function guarded(debug: boolean, work: () => Promise<number>): Promise<num
 
 export function spec(_: unknown, flags: Flags): Promise<number> {
   return guarded(flags.debug ?? false, async () => {
-    await send({ type: 'SPEC', spec: airbyteSpecification(loadManifest(flags.manifest)) });
+    await send({ type: 'SPEC', spec: airbyteSpecification(loadManifest(needed(flags.manifest, '--manifest'))) });
     return EXIT.complete;
   });
 }
@@ -128,14 +124,10 @@ export function discover(_: unknown, flags: Flags): Promise<number> {
 
 export function read(_: unknown, flags: Flags): Promise<number> {
   return guarded(flags.debug ?? false, async () => {
-    const catalog = readJson(flags.catalog!, '--catalog') as unknown as ConfiguredCatalog;
-    if (!Array.isArray(catalog.streams))
-      throw new ConfigError('the catalog has no streams', {
-        code: 'bad_catalog',
-        place: flags.catalog,
-        expected: '{"streams": [{"stream": …, "sync_mode": …}]}',
-        found: Object.keys(catalog).join(', ') || 'nothing',
-      });
+    needed(flags.config, '--config');
+    const place = needed(flags.catalog, '--catalog');
+    const catalog = parseConfiguredCatalog(readJson(place, '--catalog'), place);
+    if (catalog.streams.length === 0) return EXIT.complete;
     const states = flags.state === undefined ? [] : statesOf(readJson(flags.state, '--state'), flags.state);
     const controller = new AbortController();
     const stopListening = onStop({ first: () => controller.abort() });
@@ -276,8 +268,8 @@ async function open(
   files?: { folder: string; streams: string[] },
 ): Promise<OpenedConnector & { stopTelling?: () => void }> {
   return openConnector({
-    manifest: flags.manifest,
-    config: readConfigFile(flags.config!),
+    manifest: needed(flags.manifest, '--manifest'),
+    config: readConfigFile(needed(flags.config, '--config')),
     components: flags.components,
     baseUrl: flags.baseUrl,
     streams,
@@ -290,6 +282,18 @@ async function open(
         },
         true,
       ),
+  });
+}
+
+/** What is missing is told as any other fault is: to the platform, by a message. */
+function needed(value: string | undefined, flag: string): string {
+  if (value !== undefined) return value;
+  throw new ConfigError(`${flag} is missing`, {
+    code: 'option_missing',
+    place: flag,
+    expected: `${flag} FILE`,
+    found: 'nothing',
+    next: 'see headrace airbyte --help',
   });
 }
 

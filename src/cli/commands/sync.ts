@@ -8,7 +8,7 @@ import {
   type ConnectionConfig,
   type ConnectionFlags,
 } from '../../wiring/compose.js';
-import { EXIT, messageOf } from '../../base/errors.js';
+import { EXIT, messageOf, PausedError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { Progress, RunEvent, RunSummary, Wait } from '../../engine/report/events.js';
 import { runSync } from '../../engine/run/sync.js';
@@ -65,7 +65,11 @@ export async function syncConnection(
     // The API answers while the database starts.
     const account = opened.source.check(controller.signal);
     account.catch(() => {});
-    const destination = await openDestination(connection);
+    const destination = await openDestination(connection).catch((error: unknown) => {
+      // Ctrl-C reaches what makes the database as well.
+      if (controller.signal.aborted) throw new PausedError('stopped while the database was made', { code: 'paused' });
+      throw error;
+    });
     try {
       if (destination.notice) note(`note: ${destination.notice}`);
       const summary = await runSync({
