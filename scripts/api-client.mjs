@@ -40,8 +40,9 @@ function methodOf(path, method, { operationId, summary, parameters = [], request
     inPath.length > 0
       ? `\`${path.replaceAll(/\{(\w+)\}/g, (_, name) => `\${encodeURIComponent(${name})}`)}\``
       : quote(path);
+  const isText = answer.content?.['text/html'] !== undefined;
   const sent = [...(body ? ['body'] : []), ...(query ? ['query'] : [])];
-  return `  /** ${summary}. Role: ${role}. */\n  ${operationId}(${given.join(', ')}): Promise<${schema ? typeOf(schema, '  ') : 'void'}> {\n    return this.call('${method.toUpperCase()}', ${url}${sent.length > 0 ? `, { ${sent.join(', ')} }` : ''});\n  }`;
+  return `  /** ${summary}. Role: ${role}. */\n  ${operationId}(${given.join(', ')}): Promise<${isText ? 'string' : schema ? typeOf(schema, '  ') : 'void'}> {\n    return this.${isText ? 'text' : 'call'}('${method.toUpperCase()}', ${url}${sent.length > 0 ? `, { ${sent.join(', ')} }` : ''});\n  }`;
 }
 
 function typeOf(schema, indent) {

@@ -67,7 +67,7 @@ const MAY = {
   'service/api': ['config', 'connections', 'postgres', 'runs', 'fleet/scheduler', 'fleet/tasks', 'service'],
   // Run in browsers and in other people's programs: they speak to the API, and to nothing else.
   'service/client': [],
-  'service/web': ['service/client', 'base/duration'],
+  'service/web': ['service/client', 'base/duration', 'runs/event-text'],
   wiring: [
     'sources/registry',
     'sources/manifest/*',
@@ -86,6 +86,7 @@ const MAY = {
   // The outermost layer: it draws what the engine tells, and opens the embedded database and the testbed for the demo.
   cli: [
     'wiring',
+    'runs',
     'config',
     'connections',
     'engine',

@@ -149,6 +149,8 @@ export const LIMITS = {
   /** Who watches the service at once, and what waits for one of them before it is told to look again. */
   watchers: 200,
   watcherEvents: 1_000,
+  /** Samples of one run that are kept, one a second at first: a screen is no wider, whatever the run takes. */
+  runSamples: 600,
   /** Events of one run that are kept; what becomes of its streams is told beyond that. */
   runEventsKept: 2_000,
   /** Connections that metrics tell one by one; beyond that, by app. */

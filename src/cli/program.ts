@@ -234,6 +234,10 @@ export function buildProgram(): Command {
     )
     .option('--endpoint-host <address>', 'where that port listens', '127.0.0.1')
     .action(run(() => import('./commands/worker.js')));
+  coordinated(program.command('report').argument('[run]', 'id of the run (default: the newest)'))
+    .description('write one HTML file of a run: spans, charts, proof with evidence, what was slow and why')
+    .option('-o, --output <file>', 'where to (default: headrace-RUN.html here; -: the output)')
+    .action(run(() => import('./commands/report.js')));
   const app = program.command('app').description('rate limits of apps, and how many tasks may run for each');
   coordinated(app.command('list'))
     .description('limits, concurrency partitions, caps, what runs and what waits')

@@ -9,6 +9,7 @@ import { FLEET_LAYOUT } from './layouts/fleet.js';
 import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
 import { SERVICE_LAYOUT } from './layouts/service.js';
 import { SESSION_LAYOUT } from './layouts/session.js';
+import { WATCHING_LAYOUT } from './layouts/watching.js';
 
 export const INTERNAL_SCHEMA = '_headrace';
 
@@ -72,6 +73,7 @@ const MIGRATIONS: string[] = [
     schema text not null, relation text not null, name text not null, primary key (schema, relation, name)
   );
   `,
+  WATCHING_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

@@ -8,6 +8,14 @@ import { redact } from '../base/log.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Progress, RunEvent, RunSummary } from '../engine/report/events.js';
 import type { Pool } from '../postgres/pool.js';
+import { Sampler } from './samples.js';
+
+/** Why a run ended without a summary. */
+export interface Reason {
+  message: string;
+  code?: string | undefined;
+  next?: string | undefined;
+}
 
 export interface RunIdentity {
   connection: string;
@@ -20,6 +28,8 @@ export interface RunIdentity {
 /** A snapshot's period while somebody watches, and while nobody does. */
 const WATCHED_MS = 500;
 const UNWATCHED_MS = 5_000;
+/** The least time between two samples. */
+const SAMPLE_MS = 1_000;
 /** How a run ended is worth a second try. */
 const LAST_TRIES = 4;
 /** The same wait is told again after this long. */
@@ -44,6 +54,9 @@ export class RunRecorder {
   private summary: RunSummary | undefined;
   private told = { rows: 0, requests: 0, rejections: 0 };
   private timer: (() => void) | undefined;
+  private readonly sampler = new Sampler();
+  private sampling: (() => void) | undefined;
+  private reason: Reason | undefined;
   private writing: Promise<void> = Promise.resolve();
   private closed = false;
 
@@ -56,6 +69,7 @@ export class RunRecorder {
   /** Snapshots are taken from here on. */
   watch(snapshot: () => Progress): void {
     this.snapshot = snapshot;
+    this.sample();
   }
 
   take(event: RunEvent): void {
@@ -92,14 +106,17 @@ export class RunRecorder {
     }
   }
 
-  /** Writes the last time. `error`: the run ended without a summary. */
-  async close(error?: string): Promise<void> {
+  /** Writes the last time. `reason`: the run ended without a summary. */
+  async close(reason?: Reason): Promise<void> {
     if (this.closed) return;
     this.closed = true;
     this.timer?.();
+    this.sampling?.();
     await this.writing;
     if (this.run === undefined) return;
-    if (error !== undefined) this.keep({ type: 'note', message: error }, true);
+    if (reason !== undefined) this.keep({ type: 'note', message: reason.message }, true);
+    this.reason = reason;
+    if (this.snapshot) this.sampler.take(this.snapshot(), new Date(this.clock.now()).toISOString(), true);
     for (let tries = 0; tries < LAST_TRIES && !(await this.write(true)); tries++) await this.clock.sleep(WATCHED_MS);
   }
 
@@ -112,6 +129,13 @@ export class RunRecorder {
         message: 'this run tells more than is kept; from here on only what becomes of its streams',
       };
     this.pending.push({ at: new Date(this.clock.now()).toISOString(), event });
+  }
+
+  private sample(): void {
+    if (this.closed || !this.snapshot) return;
+    this.sampler.take(this.snapshot(), new Date(this.clock.now()).toISOString());
+    this.sampling?.();
+    this.sampling = this.clock.after(SAMPLE_MS * this.sampler.stepSeconds, () => this.sample());
   }
 
   private schedule(ms: number): void {
@@ -145,17 +169,20 @@ export class RunRecorder {
     this.retries.clear();
     const events = this.pending;
     this.pending = [];
+    const drained = this.sampler.drain();
     const sums = this.summary ?? progress ?? this.told;
     const since = (of: 'rows' | 'requests' | 'rejections') => Math.round(sums[of] - this.told[of]);
     const delta = { rows: since('rows'), requests: since('requests'), rejections: since('rejections') };
     try {
       const [row] = await this.pool.query<{ watched: boolean }>(
         `with events as (insert into _headrace.run_event (run_id, at, event) select $1, (e->>'at')::timestamptz, e->'event' from jsonb_array_elements($2::jsonb) e returning 1),
+         samples as (insert into _headrace.run_sample (run_id, tick, at, sample) select $1, (s->>'tick')::int, (s->>'at')::timestamptz, s->'sample' from jsonb_array_elements($12::jsonb) s on conflict do nothing returning 1),
+         ended as (select case when $8 = 'paused' and exists (select 1 from _headrace.task t where t.id = $14 and t.stop = 'cancel') then 'cancelled' else $8 end as outcome),
          total as (
-           insert into _headrace.connection_total as t (connection_id, runs, rows, requests, rejections, last_run_id, last_outcome, fresh_as_of) values ($3, $7::int, $4, $5, $6, $1, $8, case when $8 = 'complete' then to_timestamp($9::float8 / 1000) end)
+           insert into _headrace.connection_total as t (connection_id, runs, rows, requests, rejections, last_run_id, last_outcome, fresh_as_of) values ($3, $7::int, $4, $5, $6, $1, (select outcome from ended), case when $8 = 'complete' then to_timestamp($9::float8 / 1000) end)
            on conflict (connection_id) do update set runs = t.runs + $7::int, rows = t.rows + $4, requests = t.requests + $5, rejections = t.rejections + $6, last_run_id = $1,
-             last_outcome = coalesce($8, t.last_outcome), fresh_as_of = coalesce(excluded.fresh_as_of, t.fresh_as_of) returning 1)
-         update _headrace.run_record set updated_at = clock_timestamp(), progress = coalesce($10::jsonb, progress), summary = $11::jsonb, outcome = $8, finished_at = case when $7::int = 1 then clock_timestamp() end
+             last_outcome = coalesce(excluded.last_outcome, t.last_outcome), fresh_as_of = coalesce(excluded.fresh_as_of, t.fresh_as_of) returning 1)
+         update _headrace.run_record set updated_at = clock_timestamp(), progress = coalesce($10::jsonb, progress), summary = $11::jsonb, reason = $13::jsonb, outcome = (select outcome from ended), finished_at = case when $7::int = 1 then clock_timestamp() end
          where id = $1 returning coalesce(watched_until > now(), false) as watched`,
         [
           this.run,
@@ -169,8 +196,16 @@ export class RunRecorder {
           this.startedMs,
           progress === undefined ? null : redact(JSON.stringify(progress)),
           this.summary === undefined ? null : redact(JSON.stringify(this.summary)),
+          redact(JSON.stringify(drained.samples)),
+          this.reason === undefined ? null : redact(JSON.stringify(this.reason)),
+          this.identity.task ?? null,
         ],
       );
+      if (drained.thinTo !== undefined)
+        await this.pool.query('delete from _headrace.run_sample where run_id = $1 and tick % $2 <> 0', [
+          this.run,
+          drained.thinTo,
+        ]);
       this.told = { rows: sums.rows, requests: sums.requests, rejections: sums.rejections };
       this.schedule(
         row?.watched ? WATCHED_MS : Math.min(UNWATCHED_MS, Math.max(WATCHED_MS, this.clock.now() - this.startedMs)),
@@ -179,6 +214,7 @@ export class RunRecorder {
     } catch {
       // The run goes on; what could not be told is told next time, as far as there is room.
       this.pending = [...events, ...this.pending].slice(-LIMITS.runEventsKept);
+      this.sampler.putBack(drained);
       this.schedule(UNWATCHED_MS);
       return false;
     }

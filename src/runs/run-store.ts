@@ -1,6 +1,8 @@
 /** Runs as they were written down. Read only, but for saying that somebody watches. */
 import type { Progress, RunSummary } from '../engine/report/events.js';
+import { LIMITS } from '../base/bounds.js';
 import type { Pool } from '../postgres/pool.js';
+import type { StoredSample } from './samples.js';
 
 export interface RunView {
   id: string;
@@ -22,6 +24,8 @@ export interface RunView {
 export interface RunDetail extends RunView {
   progress: Progress | null;
   summary: RunSummary | null;
+  /** Why it ended, where it ended without a summary, and why its task gave up. */
+  reason: { message: string; code?: string; next?: string } | null;
 }
 
 export interface StoredEvent {
@@ -34,7 +38,11 @@ export interface StoredEvent {
 
 export const timeText = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
-const VIEW = `r.id, r.connection_id as connection, r.task_id as task, r.attempt, r.kind, r.worker, ${timeText('r.started_at')} as "startedAt", ${timeText('r.updated_at')} as "updatedAt", ${timeText('r.finished_at')} as "finishedAt", r.outcome,
+/** A task that gave up: its last run is the one that died. */
+const DEAD = `select t.error from _headrace.task t where t.id = r.task_id and t.attempt = r.attempt and t.state = 'dead'`;
+const OUTCOME = `case when r.outcome in ('failed', 'killed') and exists (${DEAD}) then 'dead' else r.outcome end`;
+const REASON = `coalesce((${DEAD}), r.reason)`;
+const VIEW = `r.id, r.connection_id as connection, r.task_id as task, r.attempt, r.kind, r.worker, ${timeText('r.started_at')} as "startedAt", ${timeText('r.updated_at')} as "updatedAt", ${timeText('r.finished_at')} as "finishedAt", ${OUTCOME} as outcome,
   coalesce((coalesce(r.summary, r.progress)->>'rows')::numeric::bigint, 0) as rows, coalesce((coalesce(r.summary, r.progress)->>'requests')::numeric::bigint, 0) as requests, coalesce((coalesce(r.summary, r.progress)->>'rejections')::numeric::bigint, 0) as rejections`;
 const KEPT = '90 days';
 const EVENTS_KEPT = '14 days';
@@ -57,7 +65,7 @@ export class RunStore {
     limit: number;
   }): Promise<RunView[]> {
     return this.pool.query<RunView & Record<string, unknown>>(
-      `select ${VIEW} from _headrace.run_record r where ($1::text is null or r.connection_id = $1) and ($2::text is null or coalesce(r.outcome, 'running') = $2)
+      `select ${VIEW} from _headrace.run_record r where ($1::text is null or r.connection_id = $1) and ($2::text is null or coalesce(${OUTCOME}, 'running') = $2)
          and ($3::text is null or (r.started_at, r.id) < (select started_at, id from _headrace.run_record where id = $3)) order by r.started_at desc, r.id desc limit $4`,
       [connection ?? null, outcome ?? null, before ?? null, limit],
     );
@@ -65,7 +73,7 @@ export class RunStore {
 
   async find(id: string): Promise<RunDetail | undefined> {
     const [row] = await this.pool.query<RunDetail & Record<string, unknown>>(
-      `select ${VIEW}, r.progress, r.summary from _headrace.run_record r where r.id = $1`,
+      `select ${VIEW}, r.progress, r.summary, ${REASON} as reason from _headrace.run_record r where r.id = $1`,
       [id],
     );
     return row;
@@ -79,6 +87,14 @@ export class RunStore {
     );
   }
 
+  /** The oldest first; at most twice as many as a run keeps. */
+  async samples(run: string): Promise<StoredSample[]> {
+    return this.pool.query<StoredSample & Record<string, unknown>>(
+      `select ${timeText('s.at')} as at, s.sample from _headrace.run_sample s where s.run_id = $1 order by s.tick limit $2`,
+      [run, 2 * LIMITS.runSamples],
+    );
+  }
+
   /**
    * The latest of these runs' snapshots that came after `since` (by the database's clock, milliseconds), and a new
    * `since`. Says that they are watched.
@@ -89,7 +105,7 @@ export class RunStore {
       [runs ?? null],
     );
     return this.pool.query<RunDetail & Record<string, unknown>>(
-      `select ${VIEW}, r.progress, r.summary from _headrace.run_record r where r.updated_at > to_timestamp($2::float8 / 1000) and ($1::text[] is null or r.id = any($1)) order by r.updated_at limit 500`,
+      `select ${VIEW}, r.progress, r.summary, ${REASON} as reason from _headrace.run_record r where r.updated_at > to_timestamp($2::float8 / 1000) and ($1::text[] is null or r.id = any($1)) order by r.updated_at limit 500`,
       [runs ?? null, sinceMs],
     );
   }
@@ -108,6 +124,7 @@ export class RunStore {
       `update _headrace.run_record r set finished_at = clock_timestamp(), updated_at = clock_timestamp(), outcome = 'killed' where finished_at is null and updated_at < now() - interval '1 minute'
          and not exists (select 1 from _headrace.task t where t.id = r.task_id and t.attempt = r.attempt and t.state = 'running')`,
     );
+    await this.pool.query(`delete from _headrace.run_sample where at < now() - interval '${EVENTS_KEPT}'`);
     await this.pool.query(`delete from _headrace.run_event where stored_at < now() - interval '${EVENTS_KEPT}'`);
     await this.pool.query(`delete from _headrace.run_record where finished_at < now() - interval '${KEPT}'`);
   }

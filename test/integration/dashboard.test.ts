@@ -109,6 +109,27 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     await page.getByText(/proven: 2 streams without a gap or an overlap, 30,000 rows stored/).waitFor();
     expect(await filled()).toBe(100);
     await page.getByText('ended: complete').waitFor();
+    // Its curves were kept: they are there for who comes later.
+    await page.reload();
+    for (const title of ['Rows', 'Requests', 'Rejections', 'Memory'])
+      await page
+        .getByRole('figure')
+        .filter({ hasText: title })
+        .getByText(/at most/)
+        .first()
+        .waitFor();
+    expect(await page.locator('.chart canvas').count()).toBeGreaterThanOrEqual(4);
+    await page.getByRole('heading', { name: 'What its time went into' }).waitFor();
+    await page.getByLabel('Search the log').fill('charges complete');
+    await page.getByText(/^1 of \d+, 0 that went wrong$/).waitFor();
+    expect(await page.getByRole('listitem').filter({ hasText: 'charges: complete' }).count()).toBe(1);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Report' }).click(),
+    ]);
+    const report = readFileSync(await download.path(), 'utf8');
+    expect(report).toContain('What its time went into');
+    expect(report).toMatch(/charges[\s\S]*proven/);
     expect(await page.getByRole('table', { name: 'Limits' }).innerText()).toMatch(/usual for this API|stated|learned/);
   });
 
@@ -134,6 +155,12 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     await service.client.cancelConnection('acme');
     hold.release();
     await until(async () => (await service.client.getConnection('acme')).running === 0);
+    const {
+      items: [cancelled],
+    } = await service.client.listRuns({ connection: 'acme', outcome: 'cancelled' });
+    await page.goto(`${service.url}/#/runs/${cancelled!.id}`);
+    await page.getByText('It was cancelled. What it committed stays; the next run goes on there.').waitFor();
+    expect(await page.getByRole('status').filter({ hasText: 'cancelled' }).count()).toBe(1);
   });
 
   test('with the keyboard alone: a connection is found, run, paused and resumed', async () => {
@@ -225,12 +252,14 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     ['dark', 320],
     ['light', 2560],
   ] as const)('%s, %i px wide: every view is readable, named, and fits', async (colorScheme, width) => {
-    const {
-      items: [run],
-    } = await service.client.listRuns({ connection: 'acme' });
+    const { items } = await service.client.listRuns({ connection: 'acme', outcome: 'complete' });
+    if (items.length === 0) await service.client.runConnection('acme', {});
+    const run = await until(
+      async () => (await service.client.listRuns({ connection: 'acme', outcome: 'complete' })).items[0],
+    );
     const page = await open('', { colorScheme, viewport: { width, height: 800 } });
     for (const view of VIEWS) {
-      await page.goto(`${service.url}/${view === '#/run' ? `#/runs/${run!.id}` : view}`);
+      await page.goto(`${service.url}/${view === '#/run' ? `#/runs/${run.id}` : view}`);
       await page.locator('h1').waitFor();
       await until(async () => (await page.locator('[aria-busy=true]').count()) === 0);
       const found = await page.evaluate<Record<string, unknown>>(INSPECT);

@@ -1,12 +1,13 @@
 /** What runs tell, on its way to who watches: recorded without holding the run up, bounded, in order, once. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.js';
+import { systemClock, type Clock } from '../../src/base/clock.js';
 import { LIMITS } from '../../src/base/bounds.js';
 import type { Progress, RunSummary } from '../../src/engine/report/events.js';
 import { connect } from '../../src/postgres/connect.js';
 import { RunRecorder } from '../../src/runs/recorder.js';
 import { RunStore } from '../../src/runs/run-store.js';
 import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
+import { taskOf } from '../../src/fleet/tasks/kinds.js';
 import { Feed, type FeedItem, type Watcher } from '../../src/service/feed.js';
 import { patience, until } from '../patience.js';
 import { freshDatabase } from '../support.js';
@@ -106,6 +107,62 @@ describe('the recorder', () => {
     expect(total).toEqual({ runs: 1, rows: 500, requests: 5, last_outcome: 'complete', fresh: true });
   });
 
+  test('keeps samples of how it went, and few of them however long it takes', async () => {
+    start();
+    let seconds = 0;
+    const at = () => ({ ...progress(run, 100 * seconds), elapsedMs: 1000 * seconds, rows: 100 * seconds });
+    // A clock that runs ahead: each look at it is a moment later.
+    const ahead: Clock = { ...systemClock, after: (_, work) => systemClock.after(0, () => void (seconds++, work())) };
+    const quick = new RunRecorder(
+      scheduler.pool,
+      { connection: `c${counter}`, kind: 'sync', task: undefined, attempt: undefined, worker: 'test' },
+      ahead,
+    );
+    quick.take({ type: 'started', runId: `${run}-long`, connection: `c${counter}`, account: 'a', streams: ['s'] });
+    quick.watch(at);
+    await until(async () => seconds > 5 * LIMITS.runSamples);
+    await quick.close();
+    const samples = await runs.samples(`${run}-long`);
+    expect(samples.length).toBeLessThanOrEqual(LIMITS.runSamples + 1);
+    expect(samples.length).toBeGreaterThan(LIMITS.runSamples / 4);
+    expect(samples.at(-1)!.sample.rows).toBe(100 * seconds);
+    expect((await runs.samples(run)).length).toBe(0);
+  });
+
+  test('one that was cancelled says so, and one whose task gave up is dead and says why', async () => {
+    await scheduler.define({
+      id: `c${counter}`,
+      app: 'a',
+      partition: `p${counter}`,
+      maxConcurrent: 1,
+      limit: { requests: 10, frequencySeconds: 1 },
+    });
+    const [task] = await scheduler.enqueue([taskOf(`c${counter}`, 'sync')]);
+    const end = async (id: string, outcome: 'paused' | undefined) => {
+      const own = new RunRecorder(
+        scheduler.pool,
+        { connection: `c${counter}`, kind: 'sync', task: task!.id, attempt: 1, worker: 'test' },
+        systemClock,
+      );
+      own.take({ type: 'started', runId: id, connection: `c${counter}`, account: 'a', streams: ['s'] });
+      if (outcome) own.take({ type: 'finished', summary: { ...summary(id, 1), outcome } });
+      await own.close(outcome ? undefined : { message: 'no such key' });
+    };
+    await scheduler.pool.query(`update _headrace.task set attempt = 1, stop = 'cancel' where id = $1`, [task!.id]);
+    await end(`${run}-cancelled`, 'paused');
+    expect(await runs.find(`${run}-cancelled`)).toMatchObject({ outcome: 'cancelled' });
+    await scheduler.pool.query(
+      `update _headrace.task set state = 'dead', stop = null, error = '{"code": "wrong_key", "message": "the key is wrong", "next": "correct it"}' where id = $1`,
+      [task!.id],
+    );
+    await end(`${run}-dead`, undefined);
+    expect(await runs.find(`${run}-dead`)).toMatchObject({
+      outcome: 'dead',
+      reason: { code: 'wrong_key', next: 'correct it' },
+    });
+    expect((await runs.list({ outcome: 'dead', limit: 500 })).map(({ id }) => id)).toContain(`${run}-dead`);
+  });
+
   test('retries of one kind are one event that counts them', async () => {
     start();
     for (let i = 0; i < 40; i++) recorder.take({ type: 'retry', endpoint: 'e', reason: 'rate limit', status: 429 });
@@ -117,8 +174,9 @@ describe('the recorder', () => {
 
   test('a run that ends without a summary has failed, with the reason; one whose worker is gone was killed', async () => {
     start();
-    await recorder.close('the engine broke');
-    expect(await runs.find(run)).toMatchObject({ outcome: 'failed' });
+    await recorder.close({ message: 'the engine broke', code: 'broken', next: 'mend it' });
+    const reason = { message: 'the engine broke', code: 'broken', next: 'mend it' };
+    expect(await runs.find(run)).toMatchObject({ outcome: 'failed', reason });
     expect((await runs.events(run, 0, 10)).at(-1)!.event).toMatchObject({ type: 'note', message: 'the engine broke' });
 
     const dead = `${run}-dead`;

@@ -33,6 +33,8 @@ export interface LimitUse {
   remaining?: number | undefined;
   quota?: number | undefined;
   knownBy: string;
+  /** Requests that it is blamed for having rejected, in this run. */
+  rejections?: number | undefined;
 }
 
 export interface Wait {

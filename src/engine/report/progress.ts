@@ -140,7 +140,7 @@ function bindingLimit({ status, stream }: StreamRun, gate: GateStatus): StreamPr
 
 function useOf(limit: LimitView): LimitUse {
   const known = Number.isFinite(limit.perSecond) && limit.knownBy !== 'searching';
-  const { name, usedPerSecond, remaining, quota, knownBy } = limit;
+  const { name, usedPerSecond, remaining, quota, knownBy, rejections } = limit;
   // A budget is used up over its window, whatever the rate of now.
   const percent = !known
     ? undefined
@@ -155,5 +155,6 @@ function useOf(limit: LimitView): LimitUse {
     remaining,
     quota,
     knownBy,
+    rejections,
   };
 }

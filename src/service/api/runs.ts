@@ -3,6 +3,9 @@ import { z } from '@hono/zod-openapi';
 import { ConfigError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { readLedger } from '../../fleet/tasks/ledger.js';
+import { runReport } from '../../runs/report/report.js';
+import { seriesOf, slownessOf } from '../../runs/samples.js';
+import { secured } from '../pages.js';
 import { jsonOf, operation, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';
 
@@ -10,7 +13,7 @@ const tags = ['runs'];
 const byId = z.object({ run: z.string().min(1).max(100).describe('Id of the run.') });
 
 /** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
-export function runRoutes(api: Api, { runs, desk, clock }: ApiParts): void {
+export function runRoutes(api: Api, { runs, desk, clock, version }: ApiParts): void {
   const found = async (id: string) => {
     const run = await runs.find(id);
     if (!run)
@@ -34,7 +37,7 @@ export function runRoutes(api: Api, { runs, desk, clock }: ApiParts): void {
       request: {
         query: schemas.pageQuery.extend({
           connection: z.string().max(100).optional(),
-          outcome: z.enum(['running', 'complete', 'partial', 'failed', 'paused', 'killed']).optional(),
+          outcome: schemas.runOutcome.optional(),
           before: z.string().max(100).optional().describe('The page before ended with this run.'),
         }),
       },
@@ -97,6 +100,47 @@ export function runRoutes(api: Api, { runs, desk, clock }: ApiParts): void {
         page(await runs.events(run, after, Math.min(limit, LIMITS.apiPageItems)), limit, ({ id }) => id),
         200,
       );
+    },
+  );
+
+  api.openapi(
+    operation({
+      method: 'get',
+      path: '/runs/{run}/samples',
+      operationId: 'getRunSamples',
+      role: 'read',
+      tags,
+      summary: 'How a run went over time: rates, limits, rejections, memory; kept for two weeks',
+      request: { params: byId },
+      responses: { 200: jsonOf(schemas.runSamples, 'Curves with a value for each moment, the oldest first.') },
+    }),
+    async (context) => {
+      const { run } = context.req.valid('param');
+      await found(run);
+      const series = seriesOf(await runs.samples(run));
+      return context.json(schemas.wire({ ...series, slowness: slownessOf(series) }), 200);
+    },
+  );
+
+  api.openapi(
+    operation({
+      method: 'get',
+      path: '/runs/{run}/report',
+      operationId: 'getRunReport',
+      role: 'read',
+      tags,
+      summary: 'One HTML file of a run: spans, charts, proof with evidence, what was slow and why',
+      request: { params: byId },
+      responses: {
+        200: { description: 'It needs nothing else.', content: { 'text/html': { schema: z.string() } } },
+      },
+    }),
+    async (context) => {
+      const { id } = await found(context.req.valid('param').run);
+      const page = (await runReport(runs, id, version)) ?? '';
+      secured(context, true);
+      context.header('Content-Disposition', `attachment; filename="headrace-${id.replaceAll(/[^\w-]/g, '_')}.html"`);
+      return context.html(page) as never;
     },
   );
 

@@ -220,6 +220,7 @@ export const progressSchema = z
         remaining: z.number().nullish(),
         quota: z.number().nullish(),
         known_by: z.string(),
+        rejections: z.number().optional(),
       }),
     ),
     waits: z.array(
@@ -231,6 +232,9 @@ export const progressSchema = z
     streams: z.array(streamProgress),
   })
   .openapi('Progress');
+
+const OUTCOMES = ['complete', 'partial', 'failed', 'paused', 'cancelled', 'killed', 'dead'] as const;
+export const runOutcome = z.enum(['running', ...OUTCOMES]);
 
 export const runView = z
   .object({
@@ -244,9 +248,9 @@ export const runView = z
     updated_at: time,
     finished_at: time.nullable(),
     outcome: z
-      .enum(['complete', 'partial', 'failed', 'paused', 'killed'])
+      .enum(OUTCOMES)
       .nullable()
-      .describe('Null while it goes on.'),
+      .describe('Null while it goes on. killed: its worker ended without a word; dead: its task gave up after it.'),
     rows: count,
     requests: count,
     rejections: count,
@@ -256,8 +260,33 @@ export const runDetail = runView
   .extend({
     progress: progressSchema.nullable(),
     summary: json.nullable().describe('Proofs, problems and notes, once it ended.'),
+    reason: z
+      .object({ message: z.string(), code: z.string().optional(), next: z.string().optional() })
+      .nullable()
+      .describe('Why it ended without a summary, or why its task gave up.'),
   })
   .openapi('RunDetail');
+const curve = z.array(z.number());
+const brokenCurve = z.array(z.number().nullable());
+export const runSamples = z
+  .object({
+    at: z.array(time),
+    elapsed_ms: curve,
+    rows: curve.describe('Committed by then.'),
+    rows_per_second: curve,
+    requests_per_second: curve,
+    limit_per_second: brokenCurve.describe('What the streams that were read might use together.'),
+    rejections: curve.describe('Since the sample before.'),
+    buffered_bytes: curve,
+    limits: z
+      .array(z.object({ name: z.string(), used: brokenCurve, per_second: brokenCurve, rejections: curve }))
+      .describe('The fullest first.'),
+    waits: z.array(z.object({ reason: z.string(), ms: z.number() })).describe('The longest first.'),
+    slowness: z
+      .array(z.object({ what: z.string(), ms: z.number(), share: z.number() }))
+      .describe('What its time went into, the longest first; shares overlap.'),
+  })
+  .openapi('RunSamples');
 export const eventView = z
   .object({ id: count, run: z.string(), connection: z.string(), at: time, event: z.looseObject({ type: z.string() }) })
   .openapi('RunEvent');

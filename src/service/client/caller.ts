@@ -122,6 +122,13 @@ export class Caller {
     return (response.status === 204 ? undefined : await response.json()) as Answer;
   }
 
+  /** An answer that is no JSON, as it is. */
+  protected async text(method: string, path: string): Promise<string> {
+    const response = await this.send(method, path);
+    if (!response.ok) throw await errorOf(response);
+    return response.text();
+  }
+
   private async send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
     const { url, token, fetch: own = fetch } = this.options;
     const headers: Record<string, string> = {

@@ -376,8 +376,8 @@ export interface Run {
   started_at: string;
   updated_at: string;
   finished_at: string | null;
-  /** Null while it goes on. */
-  outcome: 'complete' | 'partial' | 'failed' | 'paused' | 'killed' | null;
+  /** Null while it goes on. killed: its worker ended without a word; dead: its task gave up after it. */
+  outcome: 'complete' | 'partial' | 'failed' | 'paused' | 'cancelled' | 'killed' | 'dead' | null;
   rows: number;
   requests: number;
   rejections: number;
@@ -388,6 +388,12 @@ export type RunDetail = Run & {
   progress: Progress;
   /** Proofs, problems and notes, once it ended. */
   summary: Record<string, unknown> | null;
+  /** Why it ended without a summary, or why its task gave up. */
+  reason: {
+    message: string;
+    code?: string | undefined;
+    next?: string | undefined;
+  } | null;
 };
 
 /** Progress, as the API of the service has it. */
@@ -409,6 +415,7 @@ export type Progress = {
     remaining?: number | null | undefined;
     quota?: number | null | undefined;
     known_by: string;
+    rejections?: number | undefined;
   }[];
   waits: {
     reason: string;
@@ -453,6 +460,39 @@ export interface RunEvent {
     type: string;
     [name: string]: unknown;
   };
+}
+
+/** RunSamples, as the API of the service has it. */
+export interface RunSamples {
+  at: string[];
+  elapsed_ms: number[];
+  /** Committed by then. */
+  rows: number[];
+  rows_per_second: number[];
+  requests_per_second: number[];
+  /** What the streams that were read might use together. */
+  limit_per_second: (number | null)[];
+  /** Since the sample before. */
+  rejections: number[];
+  buffered_bytes: number[];
+  /** The fullest first. */
+  limits: {
+    name: string;
+    used: (number | null)[];
+    per_second: (number | null)[];
+    rejections: number[];
+  }[];
+  /** The longest first. */
+  waits: {
+    reason: string;
+    ms: number;
+  }[];
+  /** What its time went into, the longest first; shares overlap. */
+  slowness: {
+    what: string;
+    ms: number;
+    share: number;
+  }[];
 }
 
 /** App, as the API of the service has it. */
@@ -689,7 +729,7 @@ export class HeadraceClient extends Caller {
   }
 
   /** Runs, the newest first. Role: read. */
-  listRuns(query: { limit?: number | undefined; connection?: string | undefined; outcome?: 'running' | 'complete' | 'partial' | 'failed' | 'paused' | 'killed' | undefined; before?: string | undefined } = {}): Promise<{
+  listRuns(query: { limit?: number | undefined; connection?: string | undefined; outcome?: 'running' | 'complete' | 'partial' | 'failed' | 'paused' | 'cancelled' | 'killed' | 'dead' | undefined; before?: string | undefined } = {}): Promise<{
     items: Run[];
     next: string | null;
   }> {
@@ -707,6 +747,16 @@ export class HeadraceClient extends Caller {
     next: string | null;
   }> {
     return this.call('GET', `/api/v1/runs/${encodeURIComponent(run)}/events`, { query });
+  }
+
+  /** How a run went over time: rates, limits, rejections, memory; kept for two weeks. Role: read. */
+  getRunSamples(run: string): Promise<RunSamples> {
+    return this.call('GET', `/api/v1/runs/${encodeURIComponent(run)}/samples`);
+  }
+
+  /** One HTML file of a run: spans, charts, proof with evidence, what was slow and why. Role: read. */
+  getRunReport(run: string): Promise<string> {
+    return this.text('GET', `/api/v1/runs/${encodeURIComponent(run)}/report`);
   }
 
   /** The ledger that the run reads by, as it is now. Role: read. */

@@ -124,19 +124,6 @@ export function Meter({ value, max, text, label }: { value: number; max: number;
   );
 }
 
-/** The last values as a line; the words say what it shows. */
-export function Spark({ values, label }: { values: number[]; label: string }) {
-  const most = Math.max(1, ...values);
-  const points = values.map(
-    (value, i) => `${((i / Math.max(1, values.length - 1)) * 300).toFixed(1)},${(39 - (value / most) * 38).toFixed(1)}`,
-  );
-  return (
-    <svg class="spark" viewBox="0 0 300 40" preserveAspectRatio="none" role="img" aria-label={label}>
-      {values.length > 1 && <polyline points={points.join(' ')} />}
-    </svg>
-  );
-}
-
 /** A button whose work may fail: it says so beside itself, with the next step. */
 export function Action({
   children,

@@ -5,6 +5,15 @@ export { duration };
 
 export const count = (value: number): string => Math.round(value).toLocaleString('en-US');
 
+/** `24 MB`. */
+export function bytesText(value: number): string {
+  const units = ['B', 'kB', 'MB', 'GB'];
+  let rest = value;
+  let at = 0;
+  for (; rest >= 1000 && at < units.length - 1; at++) rest /= 1000;
+  return `${rest >= 100 || at === 0 ? Math.round(rest) : Number(rest.toFixed(1))} ${units[at]}`;
+}
+
 export const ago = (time: string): string => `${duration(Date.now() - Date.parse(time))} ago`;
 
 export function whenText(time: string | null): string {
@@ -44,25 +53,4 @@ export function scheduleText(
   return schedule.cron === null
     ? `every ${duration((schedule.every_seconds ?? 0) * 1000)}`
     : `${schedule.cron} (${schedule.time_zone})`;
-}
-
-/** What a run told, in a sentence. */
-export function eventText(event: { type: string } & Record<string, unknown>): string {
-  const of = (name: string) => String(event[name] ?? '');
-  switch (event.type) {
-    case 'started':
-      return `began: account ${of('account')}, ${(event['streams'] as string[]).length} streams`;
-    case 'wait':
-      return `waits for ${of('reason')}${event['limit'] ? ` (${of('limit')})` : ''}${Number(event['ms']) > 0 ? `, ${duration(Number(event['ms']))}` : ''}`;
-    case 'retries':
-      return `${of('count')} retries at ${of('endpoint')}: ${of('reason')}`;
-    case 'stream':
-      return `${of('stream')}: ${of('status')}${event['message'] ? `, ${of('message')}` : ''}`;
-    case 'note':
-      return of('message');
-    case 'finished':
-      return `ended: ${of('outcome')}`;
-    default:
-      return event.type;
-  }
 }

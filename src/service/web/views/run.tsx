@@ -1,38 +1,35 @@
-/** One run, live: each stream's span filling, rates, limits, the reason of a wait, time left. */
+/** One run, live: its streams filling, curves over time, limits that matter, its log, what each part waits for. */
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError, type RunDetail, type RunEvent } from '../../client/index.js';
 import { useEvents } from '../live';
-import { Action, Heading, Loading, Meter, Spark, Span, State, Table } from '../parts';
+import { Action, Heading, Loading, Meter, Span, State, Table } from '../parts';
 import { client, may, refreshOverview } from '../session';
-import { clockText, count, duration, eventText, KNOWN_BY } from '../text';
+import { clockText, count, duration, KNOWN_BY } from '../text';
+import { Charts, Slowness, useSamples } from './run-charts';
+import { RunLog } from './run-log';
 
-const SAMPLES = 120;
-const EVENTS_SHOWN = 100;
-
-interface Shown {
-  run: RunDetail;
-  /** Rows a second, one for each snapshot. */
-  rates: number[];
-}
+const PAGE = 500;
+/** More a run does not keep. */
+const PAGES = 5;
 
 /** A run as it was loaded, and as it is told of since. */
 function useRun(id: string) {
-  const [shown, setShown] = useState<Shown>();
+  const [run, setRun] = useState<RunDetail>();
   const [events, setEvents] = useState<RunEvent[]>([]);
   const [error, setError] = useState<string>();
-  const take = (run: RunDetail) =>
-    setShown((before) => ({
-      run,
-      rates:
-        before && before.run.updated_at === run.updated_at
-          ? before.rates
-          : [...(before?.rates ?? []), run.progress?.rows_per_second ?? 0].slice(-SAMPLES),
-    }));
   const load = async () => {
     try {
-      const run = await client.getRun(id);
-      take(run);
-      setEvents((await client.listRunEvents(id, { limit: 500 })).items);
+      setRun(await client.getRun(id));
+      const found: RunEvent[] = [];
+      for (let pages = 0, after: string | null = '0'; after !== null && pages < PAGES; pages++) {
+        const page: { items: RunEvent[]; next: string | null } = await client.listRunEvents(id, {
+          limit: PAGE,
+          after: Number(after),
+        });
+        found.push(...page.items);
+        after = page.next;
+      }
+      setEvents(found);
     } catch (fault) {
       if (fault instanceof ApiError && fault.status === 401) void refreshOverview();
       setError(fault instanceof Error ? fault.message : String(fault));
@@ -40,26 +37,26 @@ function useRun(id: string) {
   };
   useEffect(() => void load(), [id]);
   useEvents({ run: id, kinds: ['run', 'event'] }, ({ event, data }) => {
-    if (event === 'run') take(data as RunDetail);
+    if (event === 'run') setRun(data as RunDetail);
     else if (event === 'event')
       setEvents((before) =>
         before.some((each) => each.id === (data as RunEvent).id) ? before : [...before, data as RunEvent],
       );
     else if (event === 'resync') void load();
   });
-  return { shown, events, error };
+  return { run, events, error };
 }
 
 export function RunPage({ id }: { id: string }) {
-  const { shown, events, error } = useRun(id);
-  if (!shown)
+  const { run, events, error } = useRun(id);
+  const samples = useSamples(id, run !== undefined && run.finished_at !== null);
+  if (!run)
     return (
       <>
         <Heading>Run</Heading>
         <Loading error={error} what="the run" />
       </>
     );
-  const { run, rates } = shown;
   return (
     <>
       <div class="row spread">
@@ -76,34 +73,71 @@ export function RunPage({ id }: { id: string }) {
         {run.finished_at !== null && <> · took {duration(Date.parse(run.finished_at) - Date.parse(run.started_at))}</>}
         {run.worker && <> · on {run.worker}</>}
       </p>
-      {run.finished_at === null && may('operate') && run.task !== null && (
-        <p class="row">
-          <Action work={() => client.pauseTask(run.task!)}>Pause</Action>
-          <Action work={() => client.cancelTask(run.task!)} confirm="Cancel this run? What it committed stays.">
-            Cancel
-          </Action>
-        </p>
-      )}
-      {run.progress && <Numbers run={run} rates={rates} />}
+      <Ending run={run} />
+      <RunActions run={run} />
+      {run.progress && <Numbers run={run} />}
       <Outcome run={run} />
       {run.progress && <Streams run={run} />}
+      {samples && (
+        <>
+          <h2>Over time</h2>
+          <Charts samples={samples} />
+          <Slowness samples={samples} />
+        </>
+      )}
       {run.progress && <Limits run={run} />}
-      <h2>What it told</h2>
-      <ol class="events" reversed tabIndex={0} aria-label="What it told">
-        {events
-          .slice(-EVENTS_SHOWN)
-          .toReversed()
-          .map((each) => (
-            <li key={each.id}>
-              <time dateTime={each.at}>{each.at.slice(11, 19)}</time> {eventText(each.event as never)}
-            </li>
-          ))}
-      </ol>
+      <RunLog events={events} />
     </>
   );
 }
 
-function Numbers({ run: { progress, finished_at: finished }, rates }: { run: RunDetail; rates: number[] }) {
+/** Of a run that did not end by itself: what became of it, and why. */
+function Ending({ run: { outcome, reason, worker } }: { run: RunDetail }) {
+  const said = reason && `${reason.message}${reason.next === undefined ? '' : `; next: ${reason.next}`}`;
+  switch (outcome) {
+    case 'cancelled':
+      return <p>It was cancelled. What it committed stays; the next run goes on there.</p>;
+    case 'dead':
+      return (
+        <p class="failure">
+          It is dead: its task has given up. {said ?? 'Look at its log.'} (<a href="#/problems">retry it</a>)
+        </p>
+      );
+    case 'killed':
+      return (
+        <p class="failure">
+          Its worker{worker === null ? '' : ` ${worker}`} ended without a word. Everything it committed stays; the next
+          run goes on there.
+        </p>
+      );
+    default:
+      return said === null ? null : <p class="failure">{said}</p>;
+  }
+}
+
+function RunActions({ run }: { run: RunDetail }) {
+  const isRunning = run.finished_at === null && run.task !== null;
+  return (
+    <p class="row">
+      {isRunning && may('operate') && (
+        <>
+          <Action work={() => client.pauseTask(run.task!)}>Pause</Action>
+          <Action
+            work={() => client.cancelTask(run.task!)}
+            confirm={`Cancel this run? The ${count(run.rows)} rows that it committed stay; the next run goes on there.`}
+          >
+            Cancel
+          </Action>
+        </>
+      )}
+      <a class="button" href={`/api/v1/runs/${encodeURIComponent(run.id)}/report`} download={`headrace-${run.id}.html`}>
+        Report
+      </a>
+    </p>
+  );
+}
+
+function Numbers({ run: { progress, finished_at: finished } }: { run: RunDetail }) {
   const {
     rows,
     rows_per_second: speed,
@@ -124,7 +158,7 @@ function Numbers({ run: { progress, finished_at: finished }, rates }: { run: Run
       </div>
       {!over && (
         <div>
-          <b>{count(speed)}</b> rows/s <Spark values={rates} label={`Rows a second of late: ${count(speed)}`} />
+          <b>{count(speed)}</b> rows/s
         </div>
       )}
       {!over && (
@@ -179,10 +213,7 @@ interface Problem {
 }
 
 function Outcome({ run: { outcome, summary } }: { run: RunDetail }) {
-  if (outcome === null || summary === null)
-    return outcome === 'killed' ? (
-      <p class="failure">Its worker ended without a word. Everything it committed stays; the next run goes on there.</p>
-    ) : null;
+  if (outcome === null || summary === null) return null;
   const problems = (summary['problems'] ?? []) as Problem[];
   const proofs = (summary['proofs'] ?? []) as {
     stream: string;
@@ -230,13 +261,16 @@ function Outcome({ run: { outcome, summary } }: { run: RunDetail }) {
   );
 }
 
+type StreamState = NonNullable<RunDetail['progress']>['streams'][number];
+
 function Streams({ run: { progress, finished_at: finished } }: { run: RunDetail }) {
+  const isOver = finished !== null;
   return (
     <>
       <h2>Streams</h2>
       <Table
         caption="Streams"
-        head={['Stream', 'State', 'Stored of its span', 'Rows', 'Pages']}
+        head={['Stream', 'State', 'Stored of its span', 'Rows', 'Pages', ...(isOver ? [] : ['Held by'])]}
         empty="No streams."
         rows={progress!.streams.map((stream) => ({
           key: stream.name,
@@ -251,7 +285,8 @@ function Streams({ run: { progress, finished_at: finished } }: { run: RunDetail 
               ''
             ),
             count(stream.rows),
-            `${count(stream.pages)}${finished === null && stream.expected_pages > 0 ? ` of about ${count(stream.pages + stream.expected_pages)}` : ''}${stream.error ? ` · ${stream.error}` : ''}`,
+            `${count(stream.pages)}${!isOver && stream.expected_pages > 0 ? ` of about ${count(stream.pages + stream.expected_pages)}` : ''}${stream.error ? ` · ${stream.error}` : ''}`,
+            ...(isOver ? [] : [heldBy(stream, progress!.waits)]),
           ],
         }))}
       />
@@ -259,32 +294,81 @@ function Streams({ run: { progress, finished_at: finished } }: { run: RunDetail 
   );
 }
 
+/** What a stream waits for, or what holds it to its pace. */
+function heldBy({ status, limit }: StreamState, waits: NonNullable<RunDetail['progress']>['waits']): string {
+  if (status === 'waiting') return 'its turn';
+  if (status !== 'reading') return '';
+  const [wait] = waits;
+  if (wait) return `${wait.reason}${wait.limit ? ` (${wait.limit})` : ''}`;
+  if (!limit) return 'the answers';
+  return limit.per_second === null || limit.per_second === undefined
+    ? `${limit.name}, which is still being sought`
+    : `${limit.name}: ${limit.used_per_second.toFixed(1)} of ${Number(limit.per_second.toPrecision(4))}/s`;
+}
+
+/** A limit that is used less than this matters to nobody. */
+const MATTERS_PERCENT = 30;
+
 function Limits({ run: { progress } }: { run: RunDetail }) {
+  const binding = new Set(progress!.streams.map(({ limit }) => limit?.name));
+  const use = (limit: (typeof all)[number]) => limit.percent ?? 0;
+  const all = progress!.limits.toSorted((a, b) => use(b) - use(a) || b.used_per_second - a.used_per_second);
+  const matters = all.filter(
+    (limit) => use(limit) >= MATTERS_PERCENT || (limit.rejections ?? 0) > 0 || binding.has(limit.name),
+  );
+  const rest = all.filter((limit) => !matters.includes(limit));
   return (
     <>
       <h2>Limits</h2>
-      <Table
+      <LimitTable
         caption="Limits"
-        head={['Limit', 'Used', 'How it is known']}
-        empty="No limit is known yet."
-        rows={progress!.limits.map((limit) => ({
-          key: limit.name,
-          cells: [
-            limit.name,
-            limit.per_second === null || limit.per_second === undefined ? (
-              `${limit.used_per_second.toFixed(1)}/s; still being sought`
-            ) : (
-              <Meter
-                value={limit.percent ?? 0}
-                max={100}
-                text={`${limit.percent ?? 0}% of ${Number(limit.per_second.toPrecision(4))}/s`}
-                label={`Use of ${limit.name}`}
-              />
-            ),
-            KNOWN_BY[limit.known_by] ?? limit.known_by,
-          ],
-        }))}
+        limits={matters}
+        empty={rest.length > 0 ? 'None is near.' : 'No limit is known yet.'}
       />
+      {rest.length > 0 && (
+        <details>
+          <summary>
+            {count(rest.length)} more, used less than {MATTERS_PERCENT}%
+          </summary>
+          <LimitTable caption="Other limits" limits={rest} empty="" />
+        </details>
+      )}
     </>
+  );
+}
+
+function LimitTable({
+  caption,
+  limits,
+  empty,
+}: {
+  caption: string;
+  limits: NonNullable<RunDetail['progress']>['limits'];
+  empty: string;
+}) {
+  return (
+    <Table
+      caption={caption}
+      head={['Limit', 'Used', 'Rejected', 'How it is known']}
+      empty={empty}
+      rows={limits.map((limit) => ({
+        key: limit.name,
+        cells: [
+          limit.name,
+          limit.per_second === null || limit.per_second === undefined ? (
+            `${limit.used_per_second.toFixed(1)}/s; still being sought`
+          ) : (
+            <Meter
+              value={limit.percent ?? 0}
+              max={100}
+              text={`${limit.percent ?? 0}% of ${Number(limit.per_second.toPrecision(4))}/s`}
+              label={`Use of ${limit.name}`}
+            />
+          ),
+          count(limit.rejections ?? 0),
+          KNOWN_BY[limit.known_by] ?? limit.known_by,
+        ],
+      }))}
+    />
   );
 }

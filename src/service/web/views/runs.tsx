@@ -5,7 +5,7 @@ import { Heading, Loading, More, State, Table } from '../parts';
 import { client } from '../session';
 import { clockText, count, duration } from '../text';
 
-const OUTCOMES = ['running', 'complete', 'partial', 'failed', 'paused', 'killed'] as const;
+const OUTCOMES = ['running', 'complete', 'partial', 'failed', 'dead', 'killed', 'paused', 'cancelled'] as const;
 const PAGE = 50;
 
 export function Runs() {

@@ -1,0 +1,2 @@
+/** Style sheets that a part brings: the bundler takes them in. */
+declare module '*.css';
