@@ -1,7 +1,20 @@
 /** A manifest's text as plain values, each object knowing where it was written. */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml';
 import { ConfigError } from '../../../base/errors.js';
 import { LIMITS } from '../../../base/bounds.js';
+import { plainScalar, taggedScalar } from './scalars.js';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
@@ -34,10 +47,10 @@ export function readManifest(text: string, file: string): ManifestText {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     version: '1.1',
-    merge: true,
+    // Words are told apart in scalars.ts.
+    schema: 'failsafe',
     uniqueKeys: false,
     lineCounter: lines,
-    customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || tag.tag !== 'tag:yaml.org,2002:timestamp'),
     logLevel: 'error',
   });
   const [problem] = document.errors;
@@ -87,10 +100,14 @@ class Converter {
         found: 'more',
       });
     if (isScalar(node)) {
-      const { value } = node;
-      return typeof value === 'bigint' ? Number(value) : ((value ?? null) as Json);
+      const found = this.scalar(node, path);
+      return typeof found === 'bigint' ? Number(found) : found;
     }
-    if (isAlias(node)) return this.value(node.resolve(this.document) ?? null, path, depth + 1);
+    if (isAlias(node)) {
+      const named = node.resolve(this.document);
+      if (named === undefined) throw this.fault(node, path, 'an anchor of this name before it', `*${node.source}`);
+      return this.value(named, path, depth + 1);
+    }
     if (!isMap(node) && !isSeq(node)) return null;
     const known = this.values.get(node);
     if (known !== undefined) return known;
@@ -100,22 +117,64 @@ class Converter {
     if (isSeq(node))
       for (const [index, item] of node.items.entries())
         (made as Json[]).push(this.value(item, `${path}[${index}]`, depth + 1));
-    else if (isMap(node))
-      for (const pair of node.items)
-        this.entry(made as JsonObject, String(this.value(pair.key, path, depth + 1)), pair.value, path, depth);
+    else if (isMap(node)) this.entries(made as JsonObject, node, path, depth);
     return made;
   }
 
-  private entry(into: JsonObject, key: string, node: unknown, path: string, depth: number): void {
-    const value = this.value(node, path === '' ? key : `${path}.${key}`, depth + 1);
-    if (key !== '<<') {
-      set(into, key, value);
-      return;
+  private scalar(node: Scalar, path: string): null | boolean | number | bigint | string {
+    const word = typeof node.value === 'string' ? node.value : '';
+    const isPlain = node.type === undefined || node.type === 'PLAIN';
+    if (node.tag === undefined || node.tag === '?' || node.tag === '!') {
+      if (!isPlain) return word;
+      const found = plainScalar(word);
+      // Words of YAML's own, which Python has nothing to make of either.
+      if (found === undefined || word === '=' || word === '<<')
+        throw this.fault(node, path, 'a value', `the plain word ${word}, which YAML keeps for itself`);
+      return found;
     }
-    for (const merged of Array.isArray(value) ? value : [value]) {
-      if (merged !== null && typeof merged === 'object' && !Array.isArray(merged))
-        for (const [name, inner] of Object.entries(merged)) if (!Object.hasOwn(into, name)) set(into, name, inner);
+    const found = taggedScalar(word, node.tag);
+    if (found === undefined)
+      throw this.fault(node, path, 'a value that its tag names', `${node.tag} ${word.slice(0, 60)}`);
+    return found;
+  }
+
+  /** Own keys win over merged ones, wherever they stand; of a key that comes twice, the last counts. */
+  private entries(into: JsonObject, map: YAMLMap, path: string, depth: number): void {
+    const own: [string, unknown][] = [];
+    const merges: unknown[] = [];
+    for (const { key, value } of map.items) {
+      const isMerge = isScalar(key) && key.value === '<<' && key.type === 'PLAIN';
+      if (isMerge) merges.push(value);
+      else own.push([this.key(key, path, depth), value]);
     }
+    for (const value of merges.toReversed()) this.merge(into, value, path, depth);
+    for (const [key, node] of own) set(into, key, this.value(node, path === '' ? key : `${path}.${key}`, depth + 1));
+  }
+
+  private key(node: unknown, path: string, depth: number): string {
+    const key = this.value(node, path, depth + 1);
+    if (key !== null && typeof key === 'object') throw this.fault(node, path, 'a word as a key', 'a list or a mapping');
+    return String(key);
+  }
+
+  /** Of several mappings in a list, the first wins; of several lists too. */
+  private merge(into: JsonObject, node: unknown, path: string, depth: number): void {
+    const value = this.value(node, `${path}.<<`, depth + 1);
+    for (const merged of (Array.isArray(value) ? value : [value]).toReversed()) {
+      if (!isObject(merged)) throw this.fault(node, path, 'a mapping after <<, or a list of them', String(merged));
+      for (const [name, inner] of Object.entries(merged)) set(into, name, inner);
+    }
+  }
+
+  private fault(node: unknown, path: string, expected: string, found: string): ConfigError {
+    const at = isNode(node) && node.range ? `:${this.lines.linePos(node.range[0]).line}` : '';
+    return new ConfigError('the manifest is not valid YAML', {
+      code: 'manifest_yaml',
+      place: `${this.file}${at} (${path.slice(0, 120)})`,
+      expected,
+      found,
+      next: 'mend the line',
+    });
   }
 }
 

@@ -16,7 +16,7 @@ export function parseDuration(text: string): PyDelta {
 }
 
 const ISO =
-  /^(\d{4})(?:-?(\d{2})(?:-?(\d{2}))?)?(?:[^](\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d{2}(?::?\d{2})?)?)?$/i;
+  /^(\d{4})(?:-?([\d\s]\d)(?:-?([\d\s]\d))?)?(?:[^](\d{2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9}))?)?)?(Z|[+-]\d{2}(?::?\d{2})?)?)?$/i;
 
 /** Text as dateutil's isoparse reads it; without a zone it has none. */
 export function parseIso(text: string): PyDate {

@@ -236,7 +236,7 @@ function remainder(x: number, y: number): number {
 
 function floorDivided(x: number, y: number): number {
   const whole = (x - remainder(x, y)) / y;
-  if (whole === 0) return x / y < 0 ? -0 : 0;
+  if (whole === 0) return x / y < 0 || Object.is(x / y, -0) ? -0 : 0;
   const floor = Math.floor(whole);
   return whole - floor > 0.5 ? floor + 1 : floor;
 }
