@@ -40,6 +40,7 @@ export function buildProgram(): Command {
     .option('--data-dir <folder>', 'folder with fetched manifests (default: .headrace)')
     .option('-y, --yes', 'take the defaults, ask nothing')
     .option('--to <destination>', TO)
+    .option('--base-url <url>', 'where the API is (a proxy, a testbed)')
     .action(run(() => import('./commands/init.js')));
 
   connectionOptions(

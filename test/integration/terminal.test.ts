@@ -1,5 +1,5 @@
 /** What people see and type on a terminal. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startStripeTestbed, TESTBED_LIVE_KEY } from '../../src/testbed/index.js';
@@ -7,7 +7,7 @@ import { headrace, scratch } from '../support.js';
 import { HAS_TERMINAL, onTerminal } from '../terminal.js';
 
 const ENTER = '\r';
-const DOWN = '\u001b[B';
+const UP = '\u001b[A';
 const CONTROL_C = '\u0003';
 
 let work: { folder: string; drop: () => void };
@@ -17,29 +17,51 @@ beforeEach(() => {
 afterEach(() => work.drop());
 
 describe.skipIf(!HAS_TERMINAL)('on a terminal (skipped without util-linux script)', () => {
-  test('init asks, refuses what cannot be, and writes what check understands', async () => {
-    const init = onTerminal(['init'], { cwd: work.folder });
-    await init.shows('Name of the connection');
-    init.types(`Not a name${ENTER}`);
-    await init.shows('beginning with a letter');
-    init.types(`${'\u007f'.repeat(10)}billing${ENTER}`);
-    await init.shows('Where should rows go?');
-    init.types(`${DOWN}${DOWN}${ENTER}`);
-    await init.shows('Read from which day on?');
-    init.types(`2024-05-01${ENTER}`);
-    expect(await init.ended).toMatchObject({ code: 0, screen: expect.stringContaining('Wrote headrace.yaml') });
-    const yaml = readFileSync(path.join(work.folder, 'headrace.yaml'), 'utf8');
-    for (const part of [
-      'billing:',
-      'api_key: ${STRIPE_API_KEY}',
-      'start_date: 2024-05-01',
-      'type: ndjson',
-      'path: data',
-    ])
-      expect(yaml).toContain(part);
-    const testbed = await startStripeTestbed({ rows: 5 });
+  test('init asks, tries the key, offers the streams, and writes what check understands', async () => {
+    const testbed = await startStripeTestbed({ rows: 250 });
     try {
-      const check = await headrace(['check', 'billing', '--base-url', testbed.url], {
+      const init = onTerminal(['init', '--base-url', testbed.url], { cwd: work.folder });
+      await init.shows('Which connector?');
+      init.types('stri');
+      await init.shows('Stripe');
+      init.types(ENTER);
+      await init.shows('Name of the connection');
+      init.types(`Not a name${ENTER}`);
+      await init.shows('beginning with a letter');
+      init.types(`${'\u007f'.repeat(10)}billing${ENTER}`);
+      await init.shows('Read from which day on?');
+      init.types(`2014-05-01${ENTER}`);
+      await init.shows('STRIPE_API_KEY is not set');
+      init.types(`sk_live_wrong${ENTER}`);
+      await init.shows('What now?');
+      init.types(ENTER);
+      await init.shows('STRIPE_API_KEY is not set');
+      init.types(`${TESTBED_LIVE_KEY}${ENTER}`);
+      await init.shows('It works: account acct_');
+      await init.shows('Which streams?');
+      // None, then the first.
+      init.types(`a `);
+      await init.shows('❯◉');
+      init.types(ENTER);
+      await init.shows('Where should rows go?');
+      init.types(`${UP}${ENTER}`);
+      const { code, screen } = await init.ended;
+      expect(code, screen).toBe(0);
+      expect(screen).toContain('Wrote headrace.yaml');
+      expect(screen).toMatch(/customers +(about )?250 rows, by time/);
+      expect(screen).not.toContain(TESTBED_LIVE_KEY);
+      const yaml = readFileSync(path.join(work.folder, 'headrace.yaml'), 'utf8');
+      for (const part of [
+        'billing:',
+        'api_key: ${STRIPE_API_KEY}',
+        'start_date: 2014-05-01',
+        'type: ndjson',
+        'path: data',
+      ])
+        expect(yaml).toContain(part);
+      expect(yaml).toMatch(/streams:\n +- balance_transactions\n +destination/);
+      expect(readdirSync(work.folder)).toEqual(['headrace.yaml']);
+      const check = await headrace(['check', 'billing'], {
         cwd: work.folder,
         env: { STRIPE_API_KEY: TESTBED_LIVE_KEY },
       });
@@ -49,9 +71,23 @@ describe.skipIf(!HAS_TERMINAL)('on a terminal (skipped without util-linux script
     }
   });
 
+  test('init without a key at hand goes on without trying it', async () => {
+    const init = onTerminal(['init', 'stripe'], { cwd: work.folder });
+    await init.shows('Name of the connection');
+    init.types(ENTER);
+    await init.shows('Read from which day on?');
+    init.types(ENTER);
+    await init.shows('Enter: later');
+    init.types(ENTER);
+    await init.shows('Where should rows go?');
+    init.types(ENTER);
+    expect((await init.ended).code).toBe(0);
+    expect(readFileSync(path.join(work.folder, 'headrace.yaml'), 'utf8')).not.toContain('streams');
+  });
+
   test('Ctrl-C leaves init without a file and without a trace', async () => {
     const init = onTerminal(['init'], { cwd: work.folder });
-    await init.shows('Name of the connection');
+    await init.shows('Which connector?');
     init.types(CONTROL_C);
     const { code, screen } = await init.ended;
     expect(code).toBe(130);

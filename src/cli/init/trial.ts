@@ -1,0 +1,70 @@
+/** What `headrace init` finds out before anything is written: whether the key works, and which streams there are. */
+import { rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { LIMITS } from '../../base/bounds.js';
+import { planSync } from '../../engine/report/plan.js';
+import type { Stream } from '../../sources/contract.js';
+import { openSource, resolveConnection } from '../../wiring/compose.js';
+import { divisionText, followText } from '../commands/discover.js';
+import { count } from '../terminal/output.js';
+
+/** A stream that can be read, and what is known of it. */
+export interface Offered {
+  name: string;
+  /** "about 12,000 rows, by time, by events". */
+  about: string;
+}
+
+/** What came of it. */
+export interface Trial {
+  account: string;
+  streams: Offered[];
+}
+
+/** A few requests a stream: this is a first look, `headrace plan` looks closer. */
+const PROBES = 6;
+
+/**
+ * Opens the connection that a configuration describes and asks its API. `text` is of headrace.yaml, and lies beside the
+ * file that is to be for as long as this takes, since paths are meant as seen from there. Throws what is wrong.
+ */
+export async function tryConnection(name: string, text: string, file: string, env: NodeJS.ProcessEnv): Promise<Trial> {
+  const draft = path.join(path.dirname(path.resolve(file)), `.${path.basename(file)}.${process.pid}.draft`);
+  writeFileSync(draft, text, { flag: 'wx', mode: 0o600 });
+  try {
+    const connection = await resolveConnection(name, { config: draft }, env);
+    const { source, permits, gateStatus } = await openSource(connection);
+    try {
+      const signal = AbortSignal.timeout(LIMITS.probeMs);
+      const account = await source.check(signal);
+      const plan = await planSync(source, permits, gateStatus().limitPerSecond, signal, PROBES);
+      const rows = new Map(plan.streams.map((stream) => [stream.stream, stream]));
+      const streams = source.streams
+        .filter(({ stored }) => stored)
+        .map((stream) => ({ name: stream.name, about: aboutOf(stream, rows.get(stream.name)) }));
+      return { account: account.id, streams };
+    } finally {
+      await source.close();
+    }
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+type Planned = Awaited<ReturnType<typeof planSync>>['streams'][number];
+
+function aboutOf({ division, follow, primaryKey }: Stream, planned: Planned | undefined): string {
+  const rounded = (value: number) => count(Number(value.toPrecision(2)));
+  const { rows, range, exact = false, error } = planned ?? { rows: undefined };
+  const said =
+    error !== undefined
+      ? error
+      : range !== undefined
+        ? `${rounded(range.low)} to ${rounded(range.high)} rows`
+        : rows === undefined
+          ? 'rows unknown'
+          : `${exact ? count(rows) : `about ${rounded(rows)}`} rows`;
+  return [said, primaryKey.length === 0 ? 'no key' : undefined, divisionText(division), followText(follow)]
+    .filter((part) => part !== undefined)
+    .join(', ');
+}
