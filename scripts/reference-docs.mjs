@@ -133,7 +133,8 @@ const section = (what, word, prefix) =>
 const listed = {};
 for (const connector of CONNECTORS.list())
   if (connector.example)
-    listed[`${connector.name}.md`] = `${head}# Streams of ${connector.title}\n\n${await streams(connector)}\n`;
+    listed[`${connector.name}.md`] =
+      `${head}# Streams of ${connector.title}\n\n${(await connector.reference?.()) ?? (await streams(connector))}\n`;
 
 const files = {
   'api.md': `${head}# HTTP API\n\n\`headrace serve\` answers at \`/api/v1\`: its description at \`/api/v1/openapi.json\` (OpenAPI 3.1), this reference with all fields at \`/api/v1/docs\`. \`headrace/client\` has a method for each operation. See [the guide](../guides/service.md).\n\n${operations()}\n\n## Errors\n\nEvery refusal is \`{"error": {"code", "message", "place", "expected", "found", "next"}}\`: 400 no such request, 401 a token is wanted, 403 the role is too weak, 404 no such thing, 409 something stands in the way now, 413 too large, 422 understood but impossible, 502 the API or the destination refused, 503 try again later.\n`,

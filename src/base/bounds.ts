@@ -107,6 +107,8 @@ export const LIMITS = {
   quarantinedRows: 10_000,
   /** Objects that one page of changes may ask for. */
   changedObjects: 100,
+  /** Connected accounts that one connection reads: each has streams of its own. */
+  connectedAccounts: 10_000,
   /** Extra pages that complete the lists nested in one object. */
   nestedPages: 1_000,
   /** PostgreSQL cuts identifiers at this many bytes. */

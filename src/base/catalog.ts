@@ -7,6 +7,10 @@ export interface JsonSchema {
   format?: string;
   title?: string;
   description?: string;
+  /** The values that there are. */
+  enum?: unknown[];
+  /** Some of them. */
+  examples?: unknown[];
   properties?: Record<string, JsonSchema>;
   items?: JsonSchema;
   additionalProperties?: boolean;

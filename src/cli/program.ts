@@ -54,6 +54,7 @@ export function buildProgram(): Command {
 
   connectionOptions(program.command('discover').argument('[connection]'))
     .description('list the streams, how each is divided and how it follows changes')
+    .option('--rows', 'probe each stream, and tell how many rows it has')
     .option('--json', 'machine-readable output')
     .action(run(() => import('./commands/discover.js')));
 

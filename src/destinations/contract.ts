@@ -14,6 +14,8 @@ export interface StreamTarget {
   /** Empty: rows have no key and are only ever added. */
   primaryKey: string[];
   mode: WriteMode;
+  /** Its rows share the table `of`: those of this stream have this value in the field, which is part of the key. */
+  part?: { of: string; field: string; value: string } | undefined;
 }
 
 /** An entry of a state that is stored. */

@@ -150,6 +150,8 @@ export interface Connector<Settings extends SourceSettings = SourceSettings> {
   streams?: number | undefined;
   /** Settings that open it without a request, for the list of its streams in the reference. */
   example?: Readonly<Record<string, unknown>> | undefined;
+  /** Its own part of the reference, as Markdown; default: the list of its streams. */
+  reference?(): Promise<string>;
   /** It reads by a definition in a file: the settings that name the file and its configuration. */
   definition?: DefinitionReader | undefined;
   /** Which definitions in a folder it can read, and how far. */

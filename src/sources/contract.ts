@@ -135,10 +135,17 @@ export interface Page {
 /** A list of records, how it can be divided, and the function that reads a page of it. */
 export interface Stream {
   name: string;
+  /** The part of the API that it belongs to, where there are parts. */
+  group?: string | undefined;
   schema: JsonSchema;
   /** The schema describes what usually comes: a value of another type widens its column instead of spoiling its row. */
   schemaIsHint?: boolean | undefined;
   primaryKey: string[];
+  /**
+   * Its rows share the table `of` with other streams: those of this one have this value in the field, which is part of
+   * the key.
+   */
+  part?: { of: string; field: string; value: string } | undefined;
   division: Division;
   follow: Follow;
   /** False: it is read for the sake of its children alone. */
@@ -183,6 +190,14 @@ export interface ChangeStream extends Stream {
   changed(events: DataRecord[], signal: AbortSignal): Promise<RecordGroup[]>;
 }
 
+/** What a source keeps in its connection's state from one run to the next. */
+export interface SourceMemory {
+  /** Before anything else is asked of it. `hasRows`: something was read before, though nothing may have been kept. */
+  recall(value: unknown, hasRows: boolean): void;
+  /** Small, and JSON. Undefined: nothing. */
+  remember(): unknown;
+}
+
 /** An opened connector: its streams, behind one credential. */
 export interface Source {
   name: string;
@@ -191,6 +206,8 @@ export interface Source {
    * A change stream: its records are events, its groups what they did. Read after all streams that follow by events.
    */
   changes: ChangeStream | undefined;
+  /** Others, where the parts of the source have one each; a change stream tells of the streams of its own part. */
+  moreChanges?: ChangeStream[] | undefined;
   /** Proves the credential and the connection with one request. */
   check(signal: AbortSignal): Promise<Account>;
   /**
@@ -198,6 +215,8 @@ export interface Source {
    * Default: `check`.
    */
   account?(signal: AbortSignal): Promise<Account>;
+  /** What it keeps between runs; `streams` may be others once that was recalled. */
+  memory?: SourceMemory | undefined;
   /** What came up while it was read that the user should know. */
   notes?(): string[];
   close(): Promise<void>;

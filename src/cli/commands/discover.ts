@@ -1,41 +1,75 @@
 /** headrace discover */
 import { openSource, resolveConnection, type ConnectionFlags } from '../../wiring/compose.js';
 import { EXIT } from '../../base/errors.js';
-import type { Division, Follow } from '../../sources/contract.js';
+import { planSync, type StreamPlan } from '../../engine/report/plan.js';
+import type { Division, Follow, Stream } from '../../sources/contract.js';
 import { json, out, table } from '../terminal/output.js';
 
 export async function command(
   [name]: (string | undefined)[],
-  flags: ConnectionFlags & { json?: boolean },
+  flags: ConnectionFlags & { json?: boolean; rows?: boolean },
 ): Promise<number> {
   const connection = await resolveConnection(name, flags, process.env);
-  const { source } = await openSource(connection);
-  const streams = source.streams.filter((stream) => stream.stored);
-  if (flags.json) {
-    for (const stream of streams)
-      json({
-        name: stream.name,
-        json_schema: stream.schema,
-        source_defined_primary_key: stream.primaryKey.map((field) => [field]),
-        division: divisionText(stream.division),
-        follows: followText(stream.follow),
-      });
-  } else {
-    out(
-      table(
-        ['stream', 'key', 'fields', 'divided', 'follows changes'],
-        streams.map((stream) => [
-          stream.name,
-          stream.primaryKey.join(', '),
-          Object.keys(stream.schema.properties ?? {}).length,
-          divisionText(stream.division),
-          followText(stream.follow),
-        ]),
-      ),
-    );
+  const { source, permits, gateStatus } = await openSource(connection);
+  try {
+    const streams = source.streams.filter((stream) => stream.stored);
+    const plans = flags.rows
+      ? (await planSync(source, permits, gateStatus().limitPerSecond, new AbortController().signal)).streams
+      : [];
+    const planOf = (stream: Stream) => plans.find((plan) => plan.stream === stream.name);
+    if (flags.json) for (const stream of streams) json(described(stream, planOf(stream)));
+    else out(asTable(streams, flags.rows === true, planOf));
+    return EXIT.complete;
+  } finally {
+    await source.close();
   }
-  await source.close();
-  return EXIT.complete;
+}
+
+function described(stream: Stream, plan: StreamPlan | undefined): Record<string, unknown> {
+  return {
+    name: stream.name,
+    ...(stream.group === undefined ? {} : { group: stream.group }),
+    json_schema: stream.schema,
+    source_defined_primary_key: stream.primaryKey.map((field) => [field]),
+    division: divisionText(stream.division),
+    follows: followText(stream.follow),
+    ...(plan ? { rows: plan.rows ?? null, rows_exact: plan.exact, ...(plan.error ? { error: plan.error } : {}) } : {}),
+  };
+}
+
+function asTable(
+  streams: readonly Stream[],
+  withRows: boolean,
+  planOf: (stream: Stream) => StreamPlan | undefined,
+): string {
+  const withGroups = streams.some(({ group }) => group !== undefined);
+  return table(
+    [
+      'stream',
+      ...(withGroups ? ['group'] : []),
+      ...(withRows ? ['rows'] : []),
+      'key',
+      'fields',
+      'divided',
+      'follows changes',
+    ],
+    streams.map((stream) => [
+      stream.name,
+      ...(withGroups ? [stream.group ?? ''] : []),
+      ...(withRows ? [rowsText(planOf(stream))] : []),
+      stream.primaryKey.join(', '),
+      Object.keys(stream.schema.properties ?? {}).length,
+      divisionText(stream.division),
+      followText(stream.follow),
+    ]),
+  );
+}
+
+/** Rows as they were counted or estimated, or why nothing can tell. */
+function rowsText(plan: StreamPlan | undefined): string {
+  if (plan?.error) return plan.error;
+  if (plan?.rows === undefined) return '?';
+  return `${plan.exact ? '' : 'about '}${Math.round(plan.rows).toLocaleString('en-US')}`;
 }
 
 export function divisionText(division: Division): string {

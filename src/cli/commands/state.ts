@@ -16,7 +16,7 @@ import { LIMITS } from '../../base/bounds.js';
 import { resetStream } from '../../engine/run/reset.js';
 import type { Stream } from '../../sources/contract.js';
 import { totals } from '../../ledger/ledger.js';
-import { LIMITS_STREAM } from '../../engine/run/limit-memory.js';
+import { isStreamState } from '../../engine/run/source-memory.js';
 import { decodeStream } from '../../ledger/checkpoint.js';
 import { json, note, out, table } from '../terminal/output.js';
 
@@ -34,7 +34,7 @@ export async function show([name]: (string | undefined)[], flags: Flags): Promis
   return withSession(name, flags, true, async (session) => {
     const entries = await session.loadState();
     const counts = await session.counts();
-    const streams = [...new Set(entries.map((entry) => entry.stream))].filter((stream) => stream !== LIMITS_STREAM);
+    const streams = [...new Set(entries.map((entry) => entry.stream))].filter(isStreamState);
     const rows = streams.map((stream) => {
       const own = entries.filter((entry) => entry.stream === stream);
       const state = decodeStream(own)!;

@@ -10,6 +10,7 @@ import {
 } from '../../wiring/compose.js';
 import { EXIT } from '../../base/errors.js';
 import { targetsOf } from '../../engine/read/context.js';
+import { recallSource } from '../../engine/run/source-memory.js';
 import { verifyAgainstApi, verifyLedger } from '../../engine/run/verify.js';
 import { systemRandom } from '../../base/random.js';
 import { json, out, table } from '../terminal/output.js';
@@ -24,14 +25,10 @@ export async function command(
   const destination = await openDestination(connection);
   try {
     const { mode } = connection.destination;
+    const of = { connection: connection.name, runId: newRunId(), startedMs: systemClock.now() };
+    await recallSource(source, destination, of);
     const streams = targetsOf(source.streams, mode === 'replace' ? 'upsert' : mode);
-    const session = await destination.open({
-      connection: connection.name,
-      runId: newRunId(),
-      streams,
-      readOnly: true,
-      startedMs: systemClock.now(),
-    });
+    const session = await destination.open({ ...of, streams, readOnly: true });
     try {
       const proofs = await verifyLedger(session, source, mode);
       const samples = flags.api

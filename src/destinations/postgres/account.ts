@@ -15,7 +15,7 @@ export function beginAccount(work: TableWork, table: Table): Promise<number> {
   const stream = table.target.name;
   return work.once('a new account', async (client) => {
     const { rows } = await client.query(
-      `select (select count(*) from ${table.sqlName}) as held,
+      `select (select count(*) from ${table.sqlName} t where ${table.isOwn('t')}) as held,
          coalesce((select inserted from _headrace.counter where connection = $1 and stream = $2), 0) as inserted`,
       [work.connection, stream],
     );

@@ -142,12 +142,12 @@ async function copyAll(client: pg.Client, into: string, table: Table, parts: Tab
 
 async function stageOf(client: pg.Client, table: Table, context: CommitContext): Promise<string> {
   const stage = `pg_temp.${quoteIdentifier(`stage_${Buffer.from(table.physicalName).toString('hex').slice(0, 40)}_${table.physicalName.length}`)}`;
-  if (context.stages.get(table) !== table.layout) {
+  if (context.stages.get(table.first) !== table.layout) {
     await client.query(`drop table if exists ${stage}`);
     await client.query(
       `create temp table ${stage.replace('pg_temp.', '')} (like ${table.sqlName}) on commit delete rows`,
     );
-    context.stages.set(table, table.layout);
+    context.stages.set(table.first, table.layout);
   }
   return stage;
 }

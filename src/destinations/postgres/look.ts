@@ -30,8 +30,8 @@ export async function keysWithin(
     `select ${table
       .keyColumns()
       .map((key) => quoteIdentifier(key.name))
-      .join(', ')} from ${table.sqlName}
-     where ${column} >= $1 and ${column} < $2 and "_headrace_deleted_at" is null order by ${column} desc limit $3`,
+      .join(', ')} from ${table.sqlName} t
+     where ${table.isOwn('t')} and ${column} >= $1 and ${column} < $2 and "_headrace_deleted_at" is null order by ${column} desc limit $3`,
     [gte, lt, limit],
   );
   return rows.map((row) => fieldsOf(table, row));
@@ -43,7 +43,7 @@ export async function strangers(work: TableWork, table: Table, limit: number): P
   const keys = table.keyColumns().map((key) => `t.${quoteIdentifier(key.name)}`);
   const { rows } = await work.query(
     `select ${keys.join(', ')} from ${table.sqlName} t
-     where "_headrace_deleted_at" is null and not exists (select 1 from _headrace.run r where r.id = t."_headrace_run_id")
+     where ${table.isOwn('t')} and "_headrace_deleted_at" is null and not exists (select 1 from _headrace.run r where r.id = t."_headrace_run_id")
      order by ${keys.join(', ')} limit $1`,
     [limit],
   );

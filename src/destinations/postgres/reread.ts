@@ -24,7 +24,8 @@ export async function unseen(work: TableWork, table: Table, generation: number, 
   const stream = table.target.name;
   if (table.target.primaryKey.length === 0) return unseenWithoutKeys(work, table, generation);
   const { rows } = await work.query(
-    `with live as (select ${table.keySql('t')} as key, t.ctid as place from ${table.sqlName} t where t."_headrace_deleted_at" is null),
+    `with live as (select ${table.keySql('t')} as key, t.ctid as place from ${table.sqlName} t
+         where ${table.isOwn('t')} and t."_headrace_deleted_at" is null),
        gone as (select key, place from live l where not exists
          (select 1 from _headrace.seen s where s.connection = $1 and s.stream = $2 and s.generation = $3 and s.key = l.key))
      select (select count(*) from live) as live, count(*) as gone, coalesce(md5(string_agg(key, ',' order by key)), '') as digest,
@@ -83,7 +84,7 @@ export async function forgetUnseen(
   return work.once('rows that are gone', async (client) => {
     const { rowCount } = await client.query(
       `update ${table.sqlName} t set "_headrace_deleted_at" = now()
-         where t."_headrace_deleted_at" is null${where}
+         where ${table.isOwn('t')} and t."_headrace_deleted_at" is null${where}
            and not exists (select 1 from _headrace.seen s where s.connection = $1 and s.stream = $2 and s.generation = $3 and s.key = ${table.keySql('t')})`,
       parameters,
     );

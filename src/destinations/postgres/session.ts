@@ -38,6 +38,7 @@ import { beginAccount, quarantined, recallQuarantine } from './account.js';
 import { keysWithin, lookup, strangers } from './look.js';
 import { publish, restart } from './replace.js';
 import { forgetUnseen, unseen } from './reread.js';
+import { refuseReplace } from './table-ddl.js';
 import { Table, type TableRows } from './table.js';
 import type { TableWork } from './work.js';
 import { WrittenEntries } from './written.js';
@@ -232,8 +233,9 @@ export class PostgresSession implements DestinationSession {
   }
 
   async stored(stream: string): Promise<{ keys: number; deleted: number }> {
+    const table = this.table(stream);
     const { rows } = await this.link.query(
-      `select count(*) as keys, count("_headrace_deleted_at") as deleted from ${this.table(stream).sqlName}`,
+      `select count(*) as keys, count("_headrace_deleted_at") as deleted from ${table.sqlName} t where ${table.isOwn('t')}`,
     );
     return rows[0];
   }
@@ -362,10 +364,15 @@ export class PostgresSession implements DestinationSession {
 
   private async openTables(main: pg.Client): Promise<void> {
     const taken = new Set<string>([QUARANTINE_TABLE]);
+    const shared = new Map<string, Table>();
     for (const target of this.options.streams) {
-      const name = fitIdentifier(target.name, taken);
+      const of = target.part?.of ?? target.name;
+      const sibling = shared.get(of);
+      const name = sibling?.publicName ?? fitIdentifier(of, taken);
       taken.add(name.toLowerCase());
-      const table = new Table(target, this.schema, name);
+      const table = new Table(target, this.schema, name, sibling);
+      if (target.part) refuseReplace(target);
+      shared.set(of, sibling ?? table);
       this.tables.set(target.name, table);
       if (!this.options.readOnly) {
         await table.open(main);

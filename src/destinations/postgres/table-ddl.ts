@@ -1,7 +1,9 @@
 /** Statements that make a table and say what its columns hold. */
 import { LIMITS } from '../../base/bounds.js';
+import { ConfigError } from '../../base/errors.js';
 import type { JsonSchema } from '../../base/catalog.js';
 import { quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
+import type { StreamTarget } from '../contract.js';
 import type { Column, ColumnType } from './columns.js';
 
 /** A column comment that begins so keeps the field's own name where the column could not have it. */
@@ -20,6 +22,37 @@ export function createSql(
     ...(key.length === 0 ? [] : [`primary key (${key.map(({ name }) => quoteIdentifier(name)).join(', ')})`]),
   ];
   return `create table if not exists ${sqlName} (\n  ${parts.join(',\n  ')}\n)`;
+}
+
+/**
+ * Rows of one account and of several are told apart by other keys, and cannot share a table. Throws ConfigError where
+ * the stored table has a key of another width.
+ */
+export function checkKey(
+  sqlName: string,
+  key: readonly string[],
+  columns: readonly { name: string; is_key: boolean }[],
+): void {
+  const stored = columns.filter((column) => column.is_key).map(({ name }) => name);
+  if (stored.length === 0 || stored.length === key.length) return;
+  throw new ConfigError(`the rows of table ${sqlName} have another key`, {
+    code: 'other_key',
+    expected: key.join(', '),
+    found: stored.join(', '),
+    next: 'choose another schema for this connection',
+  });
+}
+
+/** A table that is swapped in takes the rows of all of its streams with it. Throws ConfigError. */
+export function refuseReplace({ name, mode }: StreamTarget): void {
+  if (mode !== 'replace') return;
+  throw new ConfigError('mode replace cannot be used where several streams share a table', {
+    code: 'shared_table',
+    place: name,
+    expected: 'mode upsert or append',
+    found: mode,
+    next: 'use mode upsert',
+  });
 }
 
 export function tableCommentSql(sqlName: string, schema: JsonSchema): string[] {

@@ -6,18 +6,15 @@ import { LIMITS } from '../../base/bounds.js';
 import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
 import type { DataRecord, JsonSchema } from '../../base/catalog.js';
 import { CopyLines } from './copy-lines.js';
-import { describe, setAside, type QuarantinedRow } from '../set-aside.js';
-import { columnCommentSql, createSql, fieldOf, knownType, tableCommentSql } from './table-ddl.js';
+import { addRow } from './row-encoding.js';
+import { setAside, type QuarantinedRow } from '../set-aside.js';
+import { checkKey, columnCommentSql, createSql, fieldOf, knownType, tableCommentSql } from './table-ddl.js';
 import {
-  asText,
   castSql,
   columnTypeOf,
-  encode,
   escapeText,
-  MISFIT,
   NULL,
   typeOfValue,
-  UNSTORABLE_NUMBER,
   widen,
   type Column,
   type ColumnType,
@@ -60,31 +57,66 @@ export interface TableRows extends PreparedRows {
   records: number;
 }
 
+/** What a table looks like; one for all streams that share it. */
+interface Layout {
+  columns: Column[];
+  byField: Map<string, Column>;
+  taken: Set<string>;
+  /** Where fields go that have no column of their own. */
+  rest: Column | undefined;
+  /** Statements that must run before rows of the present width can be stored. */
+  pendingDdl: string[];
+  /** Rises with every change. */
+  changes: number;
+}
+
 export class Table {
-  readonly columns: Column[] = [];
   /** Keys in quarantine, with the version of the row that did not fit. */
   readonly quarantined = new Map<string, number>();
   /** What the user should know of it. */
   readonly notes: string[] = [];
-  private readonly byField = new Map<string, Column>();
-  private readonly taken = new Set<string>([...META_NAMES, REST_COLUMN, ...SYSTEM_COLUMNS]);
-  /** Where fields go that have no column of their own. */
-  private rest: Column | undefined;
-  /** Statements that must run before rows of the present width can be stored. */
-  private pendingDdl: string[] = [];
-  /** Rises with every change, so that connections know when their stage table is out of date. */
-  layout = 0;
   readonly physicalName: string;
+  private readonly shape: Layout;
 
+  /** `sibling`: another stream's, of the same table. */
   constructor(
     readonly target: StreamTarget,
     readonly schema: string,
     readonly publicName: string,
+    private readonly sibling?: Table,
   ) {
     this.physicalName =
       target.mode === 'replace'
         ? fitIdentifier(publicName.slice(0, LIMITS.identifierBytes - SHADOW_SUFFIX.length) + SHADOW_SUFFIX, new Set())
         : publicName;
+    this.shape = sibling?.shape ?? {
+      columns: [],
+      byField: new Map(),
+      taken: new Set([...META_NAMES, REST_COLUMN, ...SYSTEM_COLUMNS]),
+      rest: undefined,
+      pendingDdl: [],
+      changes: 0,
+    };
+  }
+
+  get columns(): Column[] {
+    return this.shape.columns;
+  }
+
+  /** Rises with every change, so that connections know when their stage table is out of date. */
+  get layout(): number {
+    return this.shape.changes;
+  }
+
+  /** Stands for the table, whichever of its streams is meant. */
+  get first(): Table {
+    return this.sibling?.first ?? this;
+  }
+
+  /** The condition under which a row of the table `alias` is one of this stream. */
+  isOwn(alias: string): string {
+    const { part } = this.target;
+    return part ? `${alias}.${quoteIdentifier(this.column(part.field).name)} = ${quoteLiteral(part.value)}` : 'true';
   }
 
   get sqlName(): string {
@@ -101,15 +133,17 @@ export class Table {
   }
 
   column(field: string): Column {
-    const column = this.byField.get(field);
+    const column = this.shape.byField.get(field);
     if (!column) throw new FatalError(`no column for field ${field}`, { code: 'no_column', place: this.physicalName });
     return column;
   }
 
   /** Creates the table, or takes over the one that is there; adds what the schema declares and it lacks. */
   async open(client: pg.Client): Promise<void> {
+    if (this.sibling) return;
     const { rows } = await client.query(
-      `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, col_description(a.attrelid, a.attnum) as comment
+      `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, col_description(a.attrelid, a.attnum) as comment,
+         exists (select 1 from pg_index i where i.indrelid = a.attrelid and i.indisprimary and a.attnum = any(i.indkey)) as is_key
        from pg_attribute a where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum`,
       [this.sqlName],
     );
@@ -135,12 +169,13 @@ export class Table {
         next: 'choose another schema for this connection, or rename the table',
       });
     }
+    if (this.keyed) checkKey(this.sqlName, this.target.primaryKey, rows);
     const own = await this.ownColumns(client, names);
     for (const { name, type, comment } of rows) {
       if (META_NAMES.has(name)) continue;
       if (!own.has(name)) {
         // A column of the user's: never written, and its name is taken.
-        this.taken.add(name.toLowerCase());
+        this.shape.taken.add(name.toLowerCase());
         continue;
       }
       if (name === REST_COLUMN) {
@@ -149,12 +184,16 @@ export class Table {
       }
       const field = fieldOf(name, comment);
       const schema = this.target.schema.properties?.[field];
-      this.adopt(field, name, knownType(type), schema !== undefined && isPromise);
+      const stored = knownType(type);
       const wanted = schema && this.typeOf(field, schema);
-      if (wanted && widen(knownType(type), wanted) !== knownType(type)) this.widenColumn(this.column(field), wanted);
+      const next = wanted ? widen(stored, wanted) : stored;
+      // What is promised now as something else is written as text into a column that is text: no fault of the row's.
+      this.adopt(field, name, stored, wanted !== undefined && isPromise && (next !== 'text' || wanted === 'text'));
+      if (wanted && next !== stored) this.widenColumn(this.column(field), wanted);
     }
     for (const [field, schema] of declared)
-      if (!this.byField.has(field)) this.grow(field, this.typeOf(field, schema), isPromise, LIMITS.declaredColumns);
+      if (!this.shape.byField.has(field))
+        this.grow(field, this.typeOf(field, schema), isPromise, LIMITS.declaredColumns);
     await this.applyDdl(client);
   }
 
@@ -188,15 +227,15 @@ export class Table {
   }
 
   get hasPendingDdl(): boolean {
-    return this.pendingDdl.length > 0;
+    return this.shape.pendingDdl.length > 0;
   }
 
   /** Runs what is pending, outside any transaction of rows. */
   async applyDdl(client: pg.Client): Promise<void> {
     // Each may be done twice: one is forgotten once it is known to be done.
-    while (this.pendingDdl.length > 0) {
-      await client.query(this.pendingDdl[0]!);
-      this.pendingDdl.shift();
+    while (this.shape.pendingDdl.length > 0) {
+      await client.query(this.shape.pendingDdl[0]!);
+      this.shape.pendingDdl.shift();
     }
   }
 
@@ -213,7 +252,7 @@ export class Table {
     const lines = new CopyLines();
     const good: DataRecord[] = [];
     for (const record of records) {
-      const fault = this.tryRow(record, lines, meta);
+      const fault = addRow(record, lines, meta, this.shape);
       if (fault !== undefined) quarantine.push(setAside(this, record, fault, input));
       else {
         good.push(record);
@@ -261,53 +300,12 @@ export class Table {
       .join(` || chr(1) || `);
   }
 
-  /** Whatever is wrong with a row concerns that row alone. */
-  private tryRow(record: DataRecord, lines: CopyLines, meta: string): string | undefined {
-    try {
-      return this.encodeRow(record, lines, meta);
-    } catch (error) {
-      if (error instanceof RangeError) return 'nested too deep, or too large to be written';
-      throw error;
-    }
-  }
-
-  private encodeRow(record: DataRecord, lines: CopyLines, meta: string): string | undefined {
-    if (record === null || typeof record !== 'object' || Array.isArray(record)) return 'not an object';
-    let line = '';
-    let keyBytes = 0;
-    for (const column of this.columns) {
-      const value = column === this.rest ? this.restOf(record) : record[column.field];
-      if (column.key && (value === null || value === undefined)) return `key field ${column.field} is missing`;
-      let text = encode(value, column.type);
-      if (text === MISFIT) {
-        if (column.declared || column.type !== 'text')
-          return `field ${column.field}: expected ${column.type}, found ${describe(value)}`;
-        text = asText(value);
-      }
-      if (text === UNSTORABLE_NUMBER)
-        return `field ${column.field}: a number that is NaN, infinite or beyond 1e308 cannot be stored`;
-      if (column.key) keyBytes += Buffer.byteLength(text);
-      line += `${text}\t`;
-    }
-    if (keyBytes > LIMITS.keyBytes)
-      return `the key has ${keyBytes} bytes, where at most ${LIMITS.keyBytes} fit an index`;
-    lines.push(line + meta);
-    return undefined;
-  }
-
-  /** The fields that have no column. */
-  private restOf(record: DataRecord): DataRecord | null {
-    let rest: DataRecord | null = null;
-    for (const field in record) if (!this.byField.has(field)) (rest ??= {})[field] = record[field];
-    return rest;
-  }
-
   /** Adds columns for fields that the table lacks, and widens where numbers outgrow their column. */
   private growFor(records: DataRecord[]): void {
     for (const record of records) {
       if (record === null || typeof record !== 'object') continue;
       for (const field in record) {
-        const column = this.byField.get(field);
+        const column = this.shape.byField.get(field);
         if (column && (column.type === 'jsonb' || column.type === 'text')) continue;
         const value = record[field];
         const type = typeOfValue(value, column?.type);
@@ -329,45 +327,45 @@ export class Table {
   private adopt(field: string, name: string, type: ColumnType, declared: boolean): Column {
     const column: Column = { field, name, type, declared, key: this.target.primaryKey.includes(field) };
     this.columns.push(column);
-    this.byField.set(field, column);
-    this.taken.add(name.toLowerCase());
+    this.shape.byField.set(field, column);
+    this.shape.taken.add(name.toLowerCase());
     return column;
   }
 
   /** Past the bound, a field goes to the column of the rest. */
   private grow(field: string, type: ColumnType, declared: boolean, most: number = LIMITS.columns): void {
     if (this.columns.length >= most && !this.target.primaryKey.includes(field)) {
-      if (this.rest) return;
+      if (this.shape.rest) return;
       this.adoptRest();
-      this.addColumn(this.rest!);
+      this.addColumn(this.shape.rest!);
       return;
     }
-    const column = this.adopt(field, fitIdentifier(field, this.taken), type, declared);
+    const column = this.adopt(field, fitIdentifier(field, this.shape.taken), type, declared);
     this.addColumn(column);
-    this.pendingDdl.push(...columnCommentSql(this.sqlName, column, this.target.schema));
+    this.shape.pendingDdl.push(...columnCommentSql(this.sqlName, column, this.target.schema));
   }
 
   private addColumn({ name, type }: Column): void {
-    this.pendingDdl.push(
+    this.shape.pendingDdl.push(
       `alter table ${this.sqlName} add column if not exists ${quoteIdentifier(name)} ${type}`,
       `insert into _headrace.field (schema, relation, name) values (${[...this.place, name].map(quoteLiteral).join(', ')}) on conflict do nothing`,
     );
-    this.layout++;
+    this.shape.changes++;
   }
 
   private adoptRest(): void {
-    this.rest = { field: REST_COLUMN, name: REST_COLUMN, type: 'jsonb', declared: false, key: false };
-    this.columns.push(this.rest);
+    this.shape.rest = { field: REST_COLUMN, name: REST_COLUMN, type: 'jsonb', declared: false, key: false };
+    this.columns.push(this.shape.rest);
   }
 
   private widenColumn(column: Column, to: ColumnType): void {
     const from = column.type;
     column.type = widen(from, to);
     const name = quoteIdentifier(column.name);
-    this.pendingDdl.push(
+    this.shape.pendingDdl.push(
       `alter table ${this.sqlName} alter column ${name} type ${column.type} using ${castSql(name, from, column.type)}`,
     );
-    this.layout++;
+    this.shape.changes++;
   }
 
   private tellWidened({ field, type }: Column, value: string): void {
@@ -390,7 +388,7 @@ export class Table {
   /** Takes the columns that the schema declares. */
   declare(): this {
     for (const [field, schema] of Object.entries(this.target.schema.properties ?? {}).slice(0, LIMITS.declaredColumns))
-      this.adopt(field, fitIdentifier(field, this.taken), this.typeOf(field, schema), this.isPromise);
+      this.adopt(field, fitIdentifier(field, this.shape.taken), this.typeOf(field, schema), this.isPromise);
     return this;
   }
 

@@ -59,7 +59,14 @@ export function chainsFor(stream: Stream, context: RunContext, unlimited: number
 export function targetsOf(streams: Stream[], mode: WriteMode): StreamTarget[] {
   return streams
     .filter((stream) => stream.stored)
-    .map(({ name, schema, schemaIsHint, primaryKey }) => ({ name, schema, schemaIsHint, primaryKey, mode }));
+    .map(({ name, schema, schemaIsHint, primaryKey, part }) => ({
+      name,
+      schema,
+      schemaIsHint,
+      primaryKey,
+      mode,
+      ...(part ? { part } : {}),
+    }));
 }
 
 /** Rows that have no key, or are appended, are there twice if they are read twice. */

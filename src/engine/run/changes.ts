@@ -1,7 +1,7 @@
 /** The change stream: which part of it this run reads, and whether it still reaches back far enough. */
 import type { StateEntry, StateWrite } from '../../destinations/contract.js';
 import { isClosed, newer, newestOf } from '../../ledger/ledger.js';
-import type { Account, Source } from '../../sources/contract.js';
+import type { Account, ChangeStream, Source } from '../../sources/contract.js';
 import { decodeStream, META_KEY, type StreamMeta } from '../../ledger/checkpoint.js';
 import { beginAs, type OpenedStream } from './opening.js';
 
@@ -21,8 +21,24 @@ export interface OpenedChanges {
 /** Events near the end of their keeping may be gone before they are read. */
 const MARGIN_SECONDS = 86_400;
 
-export function openChanges(source: Source, entries: StateEntry[], account: Account): OpenedChanges {
-  const stream = source.changes;
+/** Those of all parts of a source. */
+export interface AllChanges {
+  all: OpenedChanges[];
+  lost: OpenedChanges['lost'];
+}
+
+/** All change streams of a source, each with the streams of its own part; none where there is no source. */
+export function openAllChanges(source: Source | undefined, entries: StateEntry[], account: Account): AllChanges {
+  const all = source ? changesOf(source).map((stream) => openChanges(source, stream, entries, account)) : [];
+  return { all, lost: (name) => all.some(({ lost }) => lost(name)) };
+}
+
+/** A source's change streams. */
+export function changesOf({ changes, moreChanges = [] }: Source): ChangeStream[] {
+  return changes ? [changes, ...moreChanges] : moreChanges;
+}
+
+function openChanges(source: Source, stream: ChangeStream, entries: StateEntry[], account: Account): OpenedChanges {
   const lt = Math.floor(account.serverTimeMs / 1000);
   const nothing: OpenedChanges = {
     stream: undefined,
@@ -33,10 +49,11 @@ export function openChanges(source: Source, entries: StateEntry[], account: Acco
     lost: () => false,
     notice: undefined,
   };
-  if (!stream) return nothing;
+  const isOurs = (name: string) =>
+    source.streams.find((each) => each.name === name)?.part?.value === stream.part?.value;
   const state = decodeStream(entries.filter((entry) => entry.stream === stream.name));
   const follows = source.streams
-    .filter(({ follow, stored }) => follow.kind === 'events' && stored)
+    .filter(({ follow, stored, part }) => follow.kind === 'events' && stored && part?.value === stream.part?.value)
     .map(({ name }) => name);
   if (!state) {
     const meta: StreamMeta = {
@@ -58,17 +75,20 @@ export function openChanges(source: Source, entries: StateEntry[], account: Acco
     return {
       ...nothing,
       after: writes,
-      lost: () => true,
+      lost: isOurs,
       notice: `the last run was ${days} days ago and the API keeps events for ${stream.keptSeconds / 86_400}: streams are read again and compared`,
     };
   }
   // A run that read other streams took the events of those alone: who was left out is read again.
   const { follows: before } = state.meta;
-  const lost = (name: string) => before !== undefined && !before.includes(name);
+  const lost = (name: string) => isOurs(name) && before !== undefined && !before.includes(name);
   const missed = follows.filter(lost);
+  // One that was never read is read for the first time: nothing of it was missed.
+  const known = new Set(entries.map((entry) => entry.stream));
+  const told = missed.filter((name) => known.has(name));
   const notice =
-    missed.length > 0
-      ? `changes of ${missed.join(', ')} were not followed by the last run: read again and compared`
+    told.length > 0
+      ? `changes of ${told.join(', ')} were not followed by the last run: read again and compared`
       : undefined;
   if (!state.meta.complete && !isClosed(state.ledger) && missed.length === 0) {
     return {

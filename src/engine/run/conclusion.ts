@@ -5,6 +5,8 @@ import { RangeReader } from '../read/range-reader.js';
 import { SliceReader } from '../read/slice-reader.js';
 import type { RunOutcome, RunSummary } from '../report/events.js';
 import type { ProgressMeter } from '../report/progress.js';
+import type { Stream } from '../../sources/contract.js';
+import { changesOf } from './changes.js';
 import { prove } from './proof.js';
 import type { StreamRun } from './stream-run.js';
 import type { SyncOptions } from './sync-options.js';
@@ -20,10 +22,11 @@ export async function conclude(
 ): Promise<RunSummary> {
   const { mode, clock, gateStatus } = options;
   const list = [...runs.values()];
+  const changes = new Set<Stream>(changesOf(options.source));
   const counts = await session.counts();
   const proofs = [];
   for (const run of list) {
-    if (!run.stream.stored || run.stream === options.source.changes) continue;
+    if (!run.stream.stored || changes.has(run.stream)) continue;
     const { reader } = run;
     const ledger = reader instanceof RangeReader ? reader.ledger : undefined;
     const proof = await prove(

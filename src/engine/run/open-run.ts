@@ -6,8 +6,9 @@ import type { Account } from '../../sources/contract.js';
 import { targetsOf, type RunContext } from '../read/context.js';
 import { ByteBudget } from '../read/memory.js';
 import { Writer } from '../write/writer.js';
-import { openChanges, type OpenedChanges } from './changes.js';
+import { openAllChanges, type AllChanges } from './changes.js';
 import { LimitMemory } from './limit-memory.js';
+import { recallSource, SourceKeeper } from './source-memory.js';
 import type { SyncOptions } from './sync-options.js';
 
 export interface OpenRun {
@@ -17,7 +18,9 @@ export interface OpenRun {
   writer: Writer;
   /** State as it is stored, with what others had of it taken back. */
   entries: StateEntry[];
-  changes: OpenedChanges;
+  changes: AllChanges;
+  /** Writes what the source keeps for the next run. */
+  keeper: SourceKeeper;
   /** For the summary. */
   notes: string[];
 }
@@ -27,6 +30,12 @@ export type Closing = (() => void | Promise<void>)[];
 
 export async function openRun(options: SyncOptions, account: Account, closing: Closing): Promise<OpenRun> {
   const { source, connection, runId, clock } = options;
+  await recallSource(source, options.destination, {
+    connection,
+    runId,
+    startedMs: clock.now(),
+    signal: options.signal,
+  });
   const emit = options.emit ?? (() => {});
   const session = await openSession(options);
   closing.push(() => session.close());
@@ -55,20 +64,19 @@ export async function openRun(options: SyncOptions, account: Account, closing: C
 
   await session.loans?.recall();
   const entries = await session.loadState();
+  const keeper = new SourceKeeper(source, session, entries);
+  await keeper.keep();
   if (options.limits) {
     const limitMemory = new LimitMemory(options.limits, session, clock, entries);
     closing.push(() => limitMemory.close());
   }
   const leaveBudget = await options.shareBudget?.();
   if (leaveBudget) closing.push(leaveBudget);
-  const changes = openChanges(
-    options.again?.stream === undefined ? source : { ...source, changes: undefined },
-    entries,
-    account,
-  );
-  if (changes.notice) note(changes.notice);
-  if (changes.before.length > 0) await session.writeState(changes.before);
-  return { session, context, memory, writer, entries, changes, notes };
+  const changes = openAllChanges(options.again?.stream === undefined ? source : undefined, entries, account);
+  for (const { notice } of changes.all) if (notice) note(notice);
+  const before = changes.all.flatMap((each) => each.before);
+  if (before.length > 0) await session.writeState(before);
+  return { session, context, memory, writer, entries, changes, keeper, notes };
 }
 
 function openSession(options: SyncOptions): Promise<DestinationSession> {

@@ -38,7 +38,11 @@ async function runOnce(given: SyncOptions): Promise<RunSummary> {
   const account = await (options.account ?? source.account?.(signal) ?? source.check(signal));
   const closing: Closing = [];
   try {
-    const { session, context, memory, writer, entries, changes, notes } = await openRun(options, account, closing);
+    const { session, context, memory, writer, entries, changes, keeper, notes } = await openRun(
+      options,
+      account,
+      closing,
+    );
     const { note } = context;
     const runs = await planStreams({ source, again, account, changesLost: changes.lost }, context, writer, entries);
     const { permits, gateStatus } = options;
@@ -51,12 +55,19 @@ async function runOnce(given: SyncOptions): Promise<RunSummary> {
 
     await Promise.race([Promise.all([...runs.values()].map((run) => run.run())), watchdog.stalled]);
     await lender?.close();
-    if (!signal.aborted && changes.stream) {
-      const run = new StreamRun(changes.stream, [], context, writer, changes.opened!, changes.history, () => {});
+    const reading = changes.all.map(async ({ stream, opened, history, after }) => {
+      if (signal.aborted) return;
+      if (!stream) {
+        if (after.length > 0) await session.writeState(after);
+        return;
+      }
+      const run = new StreamRun(stream, [], context, writer, opened!, history, () => {});
       runs.set(run.stream.name, run);
-      await session.writeState(changes.opened!.writes);
-      await Promise.race([run.run(), watchdog.stalled]);
-    } else if (!signal.aborted && changes.after.length > 0) await session.writeState(changes.after);
+      await session.writeState(opened!.writes);
+      await run.run();
+    });
+    await Promise.race([Promise.all(reading), watchdog.stalled]);
+    await keeper.keep();
 
     watchdog.close();
     return await conclude(options, session, runs, notes, meter, startedMs);

@@ -11,6 +11,7 @@ import { decodeStream, WEAK_KEY } from '../../ledger/checkpoint.js';
 import { parentOf, targetsOf, type Permits, type RunContext } from '../read/context.js';
 import type { RunEvent } from '../report/events.js';
 import { readBy } from '../run/follow.js';
+import { recallSource } from '../run/source-memory.js';
 import { ByteBudget } from '../read/memory.js';
 import { RangeReader } from '../read/range-reader.js';
 import { SliceReader } from '../read/slice-reader.js';
@@ -49,6 +50,7 @@ const LED_GRACE_MS = 3000;
 export async function runPart(options: PartOptions): Promise<PartSummary> {
   const { source, destination, connection, run, borrower, mode, clock, signal } = options;
   setMaxListeners(0, signal);
+  await recallSource(source, destination, { connection, runId: run, startedMs: clock.now(), signal });
   const session = await destination.open({
     connection,
     runId: run,

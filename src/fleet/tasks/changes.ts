@@ -4,6 +4,7 @@
 import type { Clock } from '../../base/clock.js';
 import type { Batch } from '../../destinations/contract.js';
 import { LIMITS } from '../../base/bounds.js';
+import { recallSource } from '../../engine/run/source-memory.js';
 import { targetsOf } from '../../engine/read/context.js';
 import type { WebhookInbox } from '../scheduler/inbox.js';
 import type { Settlement } from '../scheduler/task.js';
@@ -22,6 +23,12 @@ export async function changesTask(
 ): Promise<Settlement> {
   if (await inbox.isHandled(access.name, task.id)) return { state: 'again', runAt: new Date(clock.now() + AGAIN_MS) };
   return withOpened(access, undefined, async ({ source, shareBudget }, destination) => {
+    await recallSource(source, destination, {
+      connection: access.name,
+      runId: access.newRunId(),
+      startedMs: clock.now(),
+      signal,
+    });
     const { changes } = source;
     if (!changes)
       return {

@@ -1,6 +1,7 @@
 /** Tasks that only look: `check` and `verify`. */
 import type { Clock } from '../../base/clock.js';
 import { targetsOf } from '../../engine/read/context.js';
+import { recallSource } from '../../engine/run/source-memory.js';
 import { verifyAgainstApi, verifyLedger } from '../../engine/run/verify.js';
 import type { Random } from '../../base/random.js';
 import type { Settlement } from '../scheduler/task.js';
@@ -25,9 +26,11 @@ export function verifyTask(
 ): Promise<Settlement> {
   return withOpened(access, undefined, async ({ source }, destination) => {
     const mode = access.mode === 'replace' ? 'upsert' : access.mode;
+    const runId = access.newRunId();
+    await recallSource(source, destination, { connection: access.name, runId, startedMs: clock.now(), signal });
     const session = await destination.open({
       connection: access.name,
-      runId: access.newRunId(),
+      runId,
       streams: targetsOf(source.streams, mode),
       readOnly: true,
       startedMs: clock.now(),

@@ -3,7 +3,8 @@ import type { Clock } from '../../base/clock.js';
 import type { DestinationSession } from '../../destinations/contract.js';
 import { ConfigError } from '../../base/errors.js';
 import type { LimitView } from '../../gate/gate.js';
-import { LIMITS_STREAM, storedLimits } from '../../engine/run/limit-memory.js';
+import { storedLimits } from '../../engine/run/limit-memory.js';
+import { isStreamState } from '../../engine/run/source-memory.js';
 import { resetStream } from '../../engine/run/reset.js';
 import { decodeStream, META_KEY } from '../../ledger/checkpoint.js';
 import type { ConnectionAccess } from './access.js';
@@ -26,7 +27,7 @@ export interface StreamLedger {
 export async function readLedger(access: ConnectionAccess, clock: Clock): Promise<StreamLedger[]> {
   const entries = (await withSession(access, clock, true, (session) => session.loadState())) ?? [];
   const streams = [...new Set(entries.map(({ stream }) => stream))].filter(
-    (stream) => stream !== LIMITS_STREAM && entries.some((entry) => entry.stream === stream && entry.key === META_KEY),
+    (stream) => isStreamState(stream) && entries.some((entry) => entry.stream === stream && entry.key === META_KEY),
   );
   return streams.toSorted().map((stream) => {
     const { meta, ledger, slices } = decodeStream(entries.filter((entry) => entry.stream === stream))!;

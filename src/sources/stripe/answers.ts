@@ -7,12 +7,16 @@ interface StripeErrorBody {
   error?: { type?: string; code?: string; message?: string; param?: string };
 }
 
+/** How Stripe words it that an account does not use a product. */
+const LACKS =
+  /not (?:been )?(?:set up|enabled|onboarded|activated|signed up)|sign(?:ed)? up for|does not have access|isn't enabled|must (?:first )?(?:enable|activate|onboard)/i;
+
 /** https://docs.stripe.com/error-handling and https://docs.stripe.com/rate-limits */
 export function judge(response: ApiResponse, request: ApiRequest): Verdict {
   const { status } = response;
   if (status < 300) return { kind: 'ok' };
   const { error = {} } = (response.body ?? {}) as StripeErrorBody;
-  const place = `/v1/${request.endpoint}`;
+  const place = request.endpoint.startsWith('v2/') ? `/${request.endpoint}` : `/v1/${request.endpoint}`;
   const found = `status ${status}${error.code ? `, ${error.code}` : ''}: ${error.message ?? 'no message'}${requestId(response)}`;
   const retryAfterMs = retryAfterOf(response);
   if (error.code === 'lock_timeout' || status === 429)
@@ -34,6 +38,7 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
       }),
     };
   }
+  if (status === 403 && error.code === 'account_invalid') return gone(place, found);
   if (status === 403) {
     return {
       kind: 'error',
@@ -52,17 +57,18 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
       error: new CursorGoneError("the cursor's object was deleted", { code: 'cursor_gone', place, found }),
     };
   }
-  if (error.code === 'resource_missing' || status === 404) {
+  if (error.code === 'resource_missing' || status === 404) return gone(place, found);
+  if (status === 400 && LACKS.test(error.message ?? ''))
     return {
       kind: 'error',
-      error: new SkippableError('Stripe does not know this object or address', {
-        code: 'stripe_missing',
+      error: new SkippableError('the account does not have this product', {
+        code: 'stripe_product',
         place,
+        expected: 'a product that the account uses',
         found,
-        next: 'check base_url and, for Connect, the account',
+        next: 'turn it on in the Dashboard, or list the stream under exclude',
       }),
     };
-  }
   return {
     kind: 'error',
     error: new FatalError('Stripe refused a request', {
@@ -71,6 +77,18 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
       expected: 'an answer',
       found,
       next: 'report this with the request id',
+    }),
+  };
+}
+
+function gone(place: string, found: string): Verdict {
+  return {
+    kind: 'error',
+    error: new SkippableError('Stripe does not know this object or address', {
+      code: 'stripe_missing',
+      place,
+      found,
+      next: 'check base_url and, for Connect, the account',
     }),
   };
 }

@@ -16,12 +16,14 @@ export const stripeConnector: Connector<StripeConfig> = {
   dialect: 'stripe',
   questions: { start_date: 'Read from which day on? (empty: everything)' },
   streams: STREAMS.length,
+  reference: async () => (await import('./reference.js')).reference(),
   example: { api_key: ['sk', 'test', 'docs000'].join('_') },
   limits: usualLimits,
+  // Requests for connected accounts are counted for the platform's key.
   credential: ({ base_url, api_key, account }) => [base_url, api_key, account],
   async open(settings, parts) {
     const { stripeSource } = await import('./source.js');
-    const source = stripeSource(settings, parts);
+    const source = await stripeSource(settings, parts);
     return { source, client: source.client, notes: [] };
   },
 };

@@ -1,13 +1,20 @@
-/** Lists as Stripe answers them, and those that an object holds only the beginning of. */
+/** Lists as Stripe answers them, of both of its APIs, and those that an object holds only the beginning of. */
 import type { DataRecord } from '../../base/catalog.js';
 import { RetriableError } from '../../base/errors.js';
 
-/** A page of rows. */
+/** A page of rows of the first API. */
 export interface List {
   object: 'list';
   data: DataRecord[];
   has_more: boolean;
   url: string;
+}
+
+/** A page of rows, and where the next begins. */
+export interface ListPage {
+  data: DataRecord[];
+  next: string | null;
+  hasMore: boolean;
 }
 
 /** The cursor after which the next page begins; null where there was no row. */
@@ -16,19 +23,36 @@ export function lastId(list: List): string | null {
   return typeof last === 'string' ? last : null;
 }
 
-/** The list that an answer must be. */
+/** The list that an answer of the first API must be. */
 export function asList(body: unknown, path: string): List {
   const list = body as List | null;
-  if (list === null || typeof list !== 'object' || !Array.isArray(list.data) || typeof list.has_more !== 'boolean') {
-    throw new RetriableError("Stripe's answer is no list", {
-      code: 'not_a_list',
-      place: `/v1/${path}`,
-      expected: '{"object":"list","data":[…],"has_more":…}',
-      found: JSON.stringify(body)?.slice(0, 120),
-      next: 'check base_url',
-    });
-  }
+  if (list === null || typeof list !== 'object' || !Array.isArray(list.data) || typeof list.has_more !== 'boolean')
+    throw notAList(body, path, '{"object":"list","data":[…],"has_more":…}');
   return list;
+}
+
+/** A page of either API: the second says where the next page is, and its token goes on from there. */
+export function asPage(body: unknown, path: string, api: 1 | 2): ListPage {
+  if (api === 1) {
+    const list = asList(body, path);
+    return { data: list.data, next: lastId(list), hasMore: list.has_more };
+  }
+  const list = body as { data?: unknown; next_page_url?: unknown } | null;
+  if (list === null || typeof list !== 'object' || !Array.isArray(list.data) || list.next_page_url === undefined)
+    throw notAList(body, path, '{"data":[…],"next_page_url":…}');
+  const url = list.next_page_url;
+  const next = typeof url === 'string' ? (url.split('?')[1] ?? null) : null;
+  return { data: list.data as DataRecord[], next, hasMore: next !== null };
+}
+
+function notAList(body: unknown, path: string, expected: string): RetriableError {
+  return new RetriableError("Stripe's answer is no list", {
+    code: 'not_a_list',
+    place: `/${path}`,
+    expected,
+    found: JSON.stringify(body)?.slice(0, 120),
+    next: 'check base_url',
+  });
 }
 
 const NONE: List[] = [];

@@ -4,11 +4,24 @@ import { BodyPool, type PooledBody } from '../bodies.js';
 import type { FaultDice } from '../faults.js';
 import type { TestbedAnswer, TestbedApi, TestbedRequest } from '../server.js';
 import { HISTORY_SECONDS, Timeline, type Shape } from '../shapes.js';
-import { limitOf, missing, StripeError } from './errors.js';
+import { FIRST_VERSION } from './collection.js';
+import {
+  denied,
+  limitOf,
+  missing,
+  noAccount,
+  notSetUp,
+  StripeError,
+  unknownParameter,
+  unknownUrl,
+  wanted,
+} from './errors.js';
+import { COLLECTION_OF_PARAMETER, listLower } from './lower-lists.js';
 import { type ChildList, hasNested, LISTS, listChildren, withNested } from './nested.js';
-import { COLLECTIONS } from './objects.js';
 import { writeText } from './row-template.js';
 import { Rows } from './rows.js';
+import { listSecond } from './second-api.js';
+import { childPath, collectionsOf, requiredOf } from './versions.js';
 
 export interface StripeData {
   seed: number;
@@ -20,6 +33,10 @@ export interface StripeData {
   now: number;
   /** Accepted keys, and for restricted ones the paths they may not read. */
   keys: Record<string, string[]>;
+  /** Paths of products that the account does not have. */
+  lacks?: string[];
+  /** Connected accounts, and the rows that each has. */
+  accounts?: Record<string, Pick<StripeData, 'collections' | 'rows'>>;
   /** The real clock's second, for rows that come while the server runs. */
   second: () => number;
 }
@@ -37,6 +54,8 @@ interface ChangeEvent {
 
 export class StripeApi implements TestbedApi {
   readonly rows = new Map<string, Rows>();
+  /** Connected accounts, by their ids: APIs of their own, behind the platform's key. */
+  readonly connected = new Map<string, StripeApi>();
   private readonly events: ChangeEvent[] = [];
   private readonly random: Random;
   private readonly bodies = new BodyPool();
@@ -47,7 +66,7 @@ export class StripeApi implements TestbedApi {
     withMalformed: boolean,
   ) {
     this.random = seededRandom(data.seed ^ 0x2545f491);
-    for (const collection of COLLECTIONS) {
+    for (const collection of collectionsOf()) {
       const given = data.collections[collection.path];
       const count = given?.rows ?? Math.round(data.rows * collection.share);
       const isEvents = collection.path === 'events';
@@ -61,23 +80,43 @@ export class StripeApi implements TestbedApi {
       if (withMalformed && rows.size > 2) rows.malformed = Math.floor(rows.size / 2);
       this.rows.set(collection.path, rows);
     }
+    const { accounts = {}, ...own } = data;
+    for (const [id, more] of Object.entries(accounts))
+      this.connect(id, { ...own, seed: hashString(id, data.seed), ...more });
+  }
+
+  /** Connects an account; what it holds is what the platform holds, unless more is said. */
+  connect(id: string, data: Partial<StripeData> = {}): StripeApi {
+    const { accounts: _, ...own } = this.data;
+    const api = new StripeApi({ ...own, ...data }, false);
+    this.connected.set(id, api);
+    return api;
   }
 
   endpointOf(url: URL): string {
     return url.pathname
-      .replace(/^\/v1\//, '')
+      .replace(/^\/(?:v1\/)?/, '')
       .replace(/\/?(?:[a-z]+_(?:sched_)?[0-9a-z]{14,}|txn_[0-9a-z]+)(?=\/|$)/g, '/:id');
+  }
+
+  /** What its rows are made from. */
+  get seed(): number {
+    return this.data.seed;
   }
 
   answer(request: TestbedRequest, dice: FaultDice): TestbedAnswer {
     const headers = {
       'request-id': `req_${(++this.requests).toString(36).padStart(10, '0')}`,
-      'stripe-version': String(request.headers['stripe-version'] ?? '2024-06-20'),
+      'stripe-version': versionOf(request),
     };
     try {
       this.authorize(request);
+      const account = request.headers['stripe-account'] ?? request.headers['stripe-context'];
+      const connected = account === undefined ? undefined : this.connected.get(String(account));
+      if (connected) return connected.answer({ ...request, headers: withoutAccount(request.headers) }, dice);
+      if (account !== undefined && this.data.accounts) throw noAccount('sk_test_', String(account));
       if (dice.strikes('churn')) this.churn();
-      const body = this.route(request.url, dice);
+      const body = this.route(request.url, dice, versionOf(request));
       return { status: 200, headers, ...(typeof body === 'string' ? { body } : body) };
     } catch (error) {
       if (!(error instanceof StripeError)) throw error;
@@ -89,16 +128,16 @@ export class StripeApi implements TestbedApi {
     }
   }
 
-  /** Adds, changes or deletes a customer and says so in an event. */
-  churn(kind?: 'added' | 'changed' | 'deleted', index?: number): string {
-    const customers = this.rows.get('customers')!;
+  /** Adds, changes or deletes a customer, or another object, and says so in an event. */
+  churn(kind?: 'added' | 'changed' | 'deleted', index?: number, path = 'customers'): string {
+    const customers = this.rows.get(path)!;
     const what = kind ?? (['added', 'changed', 'deleted'] as const)[this.random.integer(3)]!;
     const at =
       what === 'added'
         ? customers.add(this.data.second())
         : (index ?? this.random.integer(Math.max(1, customers.size)));
     if (what !== 'added') customers.change(at, what === 'deleted');
-    this.record(`customer.${EVENT_TYPE[what]}`, customers.render(at));
+    this.record(`${customers.collection.object}.${EVENT_TYPE[what]}`, customers.render(at));
     return customers.idOf(at);
   }
 
@@ -124,19 +163,15 @@ export class StripeApi implements TestbedApi {
         'invalid_request_error',
         `Invalid API Key provided: ${key.slice(0, 8)}****${key.slice(-4)}`,
       );
-    const path = request.url.pathname.replace(/^\/v1\//, '');
-    const denied = this.data.keys[key]!.find((prefix) => path === prefix || path.startsWith(`${prefix}/`));
-    if (denied)
-      throw new StripeError(
-        403,
-        'invalid_request_error',
-        `The provided key '${key.slice(0, 8)}****' does not have the required permissions for this endpoint. Having the 'rak_${denied.replaceAll('/', '_')}_read' permission would allow this request to continue.`,
-        { code: 'more_permissions_required' },
-      );
+    const path = request.url.pathname.replace(/^\/(?:v1\/)?/, '');
+    const prefix = this.data.keys[key]!.find((each) => path === each || path.startsWith(`${each}/`));
+    if (prefix) throw denied(key, prefix);
+    const lacking = this.data.lacks?.find((each) => path === each || path.startsWith(`${each}/`));
+    if (lacking) throw notSetUp(lacking);
   }
 
-  private route(url: URL, dice: FaultDice): string | PooledBody {
-    const path = url.pathname.replace(/^\/v1\//, '').replace(/\/$/, '');
+  private route(url: URL, dice: FaultDice, version: string): string | PooledBody {
+    const path = url.pathname.replace(/^\/(?:v1\/)?/, '').replace(/\/$/, '');
     const query = url.searchParams;
     if (path === 'account') {
       return JSON.stringify({
@@ -151,45 +186,83 @@ export class StripeApi implements TestbedApi {
         type: 'standard',
       });
     }
-    if (path === 'subscription_items') {
-      const of = query.get('subscription');
-      if (!of)
-        throw new StripeError(400, 'invalid_request_error', 'Missing required param: subscription.', {
-          code: 'parameter_missing',
-          param: 'subscription',
-        });
-      return this.children('subscriptions', of, LISTS.subscription_item, path, query);
-    }
+    if (path === 'accounts' && this.data.accounts) return this.listAccounts(query);
+    const lower = this.listOfParameter(path, query, version);
+    if (lower !== undefined) return lower;
     const rows = this.rows.get(path);
-    if (rows) return path === 'events' ? this.listEvents(rows, query) : this.list(rows, query, dice);
+    if (rows && path.startsWith('v2/')) return listSecond(rows, query);
+    if (rows) return path === 'events' ? this.listEvents(rows, query, version) : this.list(rows, query, dice, version);
     const [, collection, id, below] = /^(.+?)\/([^/]+)(?:\/([a-z_]+))?$/.exec(path) ?? [];
     const parent = collection === undefined ? undefined : this.rows.get(collection);
-    if (!parent || !id)
-      throw new StripeError(404, 'invalid_request_error', `Unrecognized request URL (GET: ${url.pathname}).`);
-    if (below === undefined) return this.retrieve(parent, id);
+    if (!parent || !id) throw unknownUrl(url);
+    if (below === undefined) return this.retrieve(parent, id, version);
     if (collection === 'customers' && below === 'payment_methods')
-      return this.children('customers', id, LISTS.payment_method, path, query);
+      return this.children('customers', id, LISTS.payment_method, path, query, version);
     if (collection === 'customers' && below === 'tax_ids')
-      return this.children('customers', id, LISTS.tax_id, path, query);
-    if (below === 'lines') return this.children(collection!, id, LISTS.line_item, path, query);
-    if (below === 'reversals' || below === 'line_items')
+      return this.children('customers', id, LISTS.tax_id, path, query, version);
+    if (below === 'lines') return this.children(collection!, id, LISTS.line_item, path, query, version);
+    if (below === 'reversals' && version === FIRST_VERSION)
       return JSON.stringify({ object: 'list', data: [], has_more: false, url: `/v1/${path}` });
-    throw new StripeError(404, 'invalid_request_error', `Unrecognized request URL (GET: ${url.pathname}).`);
+    const types = childPath(collection!, below);
+    if (types === undefined) throw unknownUrl(url);
+    return this.lower(collection!, { types, id, path }, query);
   }
 
-  private children(collection: string, id: string, list: ChildList, path: string, query: URLSearchParams): string {
-    return listChildren(this.rows.get(collection)!, this.data.seed, id, list, path, query);
+  /** Lists that want a parameter, or are another one with it. */
+  private listOfParameter(path: string, query: URLSearchParams, version: string): string | undefined {
+    const parameter = path === 'balance_transactions' && query.has('payout') ? 'payout' : requiredOf(path)[0];
+    if (parameter === undefined) return undefined;
+    const id = query.get(parameter);
+    if (!id) throw wanted(parameter);
+    if (path === 'subscription_items')
+      return this.children('subscriptions', id, LISTS.subscription_item, path, query, version);
+    const collection = COLLECTION_OF_PARAMETER[parameter];
+    return collection === undefined ? undefined : this.lower(collection, { types: path, id, path, parameter }, query);
   }
 
-  private retrieve(rows: Rows, id: string): string {
+  private lower(
+    collection: string,
+    of: { types: string; id: string; path: string; parameter?: string },
+    query: URLSearchParams,
+  ): string {
+    const rows = this.rows.get(collection)!;
+    return listLower(rows, { ...of, revision: rows.revisionOf(rows.indexOf(of.id)) }, query);
+  }
+
+  private listAccounts(query: URLSearchParams): string {
+    const ids = [...this.connected.keys()].toSorted().toReversed();
+    const after = query.get('starting_after');
+    const from = after === null ? 0 : ids.indexOf(after) + 1;
+    const page = ids.slice(from, from + limitOf(query));
+    const data = page.map((id) => ({
+      id,
+      object: 'account',
+      created: this.data.now - HISTORY_SECONDS,
+      type: 'standard',
+    }));
+    return JSON.stringify({ object: 'list', data, has_more: from + page.length < ids.length, url: '/v1/accounts' });
+  }
+
+  private children(
+    collection: string,
+    id: string,
+    list: ChildList,
+    path: string,
+    query: URLSearchParams,
+    version: string,
+  ): string {
+    return listChildren(this.rows.get(collection)!, this.data.seed, id, list, path, query, version);
+  }
+
+  private retrieve(rows: Rows, id: string, version: string): string {
     const index = rows.indexOf(id);
     const { object, keepsDeleted } = rows.collection;
     if (index < 0 || (rows.isDeleted(index) && !keepsDeleted)) throw missing(object, id, 'id');
     if (rows.isDeleted(index)) return JSON.stringify({ id, object, deleted: true });
-    return withNested(rows, this.data.seed, index);
+    return withNested(rows, this.data.seed, index, version);
   }
 
-  private list(rows: Rows, query: URLSearchParams, dice: FaultDice): string | PooledBody {
+  private list(rows: Rows, query: URLSearchParams, dice: FaultDice, version: string): string | PooledBody {
     const { collection } = rows;
     const limit = limitOf(query);
     let low = 0;
@@ -197,18 +270,10 @@ export class StripeApi implements TestbedApi {
     for (const [name, value] of query) {
       const bound = /^created(?:\[(gte|gt|lte|lt)\])?$/.exec(name);
       if (!bound) {
-        if (!KNOWN_PARAMETERS.has(name))
-          throw new StripeError(400, 'invalid_request_error', `Received unknown parameter: ${name}`, {
-            code: 'parameter_unknown',
-            param: name,
-          });
+        if (!KNOWN_PARAMETERS.has(name)) throw unknownParameter(name);
         continue;
       }
-      if (!collection.filter)
-        throw new StripeError(400, 'invalid_request_error', 'Received unknown parameter: created', {
-          code: 'parameter_unknown',
-          param: 'created',
-        });
+      if (!collection.filter) throw unknownParameter('created');
       const second = Number(value);
       if (!Number.isInteger(second))
         throw new StripeError(400, 'invalid_request_error', `Invalid integer: ${value}`, { param: name });
@@ -234,12 +299,12 @@ export class StripeApi implements TestbedApi {
     const head = '{"object":"list","data":[';
     const tail = `],"has_more":${more},"url":"/v1/${collection.path}"}`;
     if (hasNested(collection.path))
-      return head + found.map((index) => withNested(rows, this.data.seed, index)).join(',') + tail;
+      return head + found.map((index) => withNested(rows, this.data.seed, index, version)).join(',') + tail;
     return this.bodies.fill((target) => {
       let at = target.write(head, 0, 'latin1');
       for (let k = 0; k < found.length && at >= 0; k++) {
         if (k > 0) target[at++] = COMMA;
-        at = rows.write(target, at, found[k]!);
+        at = rows.write(target, at, found[k]!, version);
       }
       return at < 0 ? at : writeText(target, at, tail);
     });
@@ -253,7 +318,7 @@ export class StripeApi implements TestbedApi {
   }
 
   /** Events of the last 30 days: those made from the seed, and those of what changed. */
-  private listEvents(rows: Rows, query: URLSearchParams): string {
+  private listEvents(rows: Rows, query: URLSearchParams, version: string): string {
     const limit = limitOf(query);
     const now = this.data.second();
     const oldest = rows.countBefore(now - EVENTS_SECONDS);
@@ -288,7 +353,7 @@ export class StripeApi implements TestbedApi {
       data.push(
         event
           ? `{"id":"${idOf(i)}","object":"event","account":null,"api_version":"2019-08-14","created":${second},"data":{"object":${event.object}},"livemode":false,"pending_webhooks":0,"request":{"id":null,"idempotency_key":null},"type":"${event.type}"}`
-          : rows.render(i),
+          : rows.render(i, version),
       );
     }
     return `{"object":"list","data":[${data.join(',')}],"has_more":${more},"url":"/v1/events"}`;
@@ -305,3 +370,12 @@ const KNOWN_PARAMETERS = new Set([
   'type',
   'active',
 ]);
+
+function versionOf(request: TestbedRequest): string {
+  return String(request.headers['stripe-version'] ?? FIRST_VERSION);
+}
+
+function withoutAccount(headers: TestbedRequest['headers']): TestbedRequest['headers'] {
+  const { 'stripe-account': _, 'stripe-context': __, ...others } = headers;
+  return others;
+}

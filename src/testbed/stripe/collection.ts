@@ -14,8 +14,21 @@ export interface Collection {
   share: number;
   /** Deleted objects are still answered, as `{deleted: true}`. */
   keepsDeleted?: boolean;
+  /** Rows at the first version that the testbed speaks. */
   template: Record<string, unknown>;
+  /** The same at the newest, whose shape differs. */
+  newest?: Record<string, unknown>;
 }
+
+/** A list as the vendor's types have it at the newest version: its path, what it takes, and a template of its rows. */
+export type GeneratedCollection = readonly [
+  path: string,
+  facts: { created: boolean; required: string[]; answersDeleted: boolean },
+  template: Record<string, unknown>,
+];
+
+/** The version whose rows the hand-written templates are, and the one that is answered where none is asked for. */
+export const FIRST_VERSION = '2024-06-20';
 
 /** What nearly every object has. */
 export const common = { livemode: false, metadata: { row: '«i»', revision: '«rev»' } };

@@ -1,6 +1,8 @@
 /** Lists below an object: by their own address, and nested in it. */
 import { hash32, hashString } from '../../base/random.js';
 import { CHILDREN } from './children.js';
+import { FIRST_VERSION } from './collection.js';
+import { asTyped } from './lower-lists.js';
 import { limitOf, missing } from './errors.js';
 import type { Rows } from './rows.js';
 
@@ -9,6 +11,8 @@ const MAX_NESTED = 10;
 /** What a list below an object holds. */
 export interface ChildList {
   child: keyof typeof CHILDREN;
+  /** The list in the vendor's types. */
+  types: string;
   prefix: string;
   /** The fewest that an object has; it has up to three more. */
   least: number;
@@ -18,10 +22,16 @@ export interface ChildList {
 
 /** The lists below an object, by what they hold. */
 export const LISTS = {
-  payment_method: { child: 'payment_method', prefix: 'pm', least: 0 },
-  tax_id: { child: 'tax_id', prefix: 'txi', least: -2 },
-  line_item: { child: 'line_item', prefix: 'il', least: 1 },
-  subscription_item: { child: 'subscription_item', prefix: 'si', least: 1, parameter: 'subscription' },
+  payment_method: { child: 'payment_method', types: 'customers/{id}/payment_methods', prefix: 'pm', least: 0 },
+  tax_id: { child: 'tax_id', types: 'customers/{id}/tax_ids', prefix: 'txi', least: -2 },
+  line_item: { child: 'line_item', types: 'invoices/{id}/lines', prefix: 'il', least: 1 },
+  subscription_item: {
+    child: 'subscription_item',
+    types: 'subscription_items',
+    prefix: 'si',
+    least: 1,
+    parameter: 'subscription',
+  },
 } as const satisfies Record<string, ChildList>;
 
 const NESTED: Record<string, { list: ChildList; url: (id: string) => string }> = {
@@ -34,13 +44,13 @@ const NESTED: Record<string, { list: ChildList; url: (id: string) => string }> =
 export const hasNested = (collection: string): boolean => NESTED[collection] !== undefined;
 
 /** A row with the list nested in it: its first ten entries. */
-export function withNested(rows: Rows, seed: number, index: number): string {
-  const json = rows.render(index);
+export function withNested(rows: Rows, seed: number, index: number, version = FIRST_VERSION): string {
+  const json = rows.render(index, version);
   const nested = NESTED[rows.collection.path];
   if (!nested) return json;
   const query = new URLSearchParams({ limit: String(MAX_NESTED) });
   const id = rows.idOf(index);
-  const list = listChildren(rows, seed, id, nested.list, nested.url(id), query);
+  const list = listChildren(rows, seed, id, nested.list, nested.url(id), query, version);
   return json.replace(/\{"object":"list","data":\[\],"has_more":false,"url":"[^"]*"\}/, () => list);
 }
 
@@ -49,9 +59,10 @@ export function listChildren(
   rows: Rows,
   seed: number,
   id: string,
-  { child, prefix, least, parameter }: ChildList,
+  { child, types, prefix, least, parameter }: ChildList,
   path: string,
   query: URLSearchParams,
+  version = FIRST_VERSION,
 ): string {
   const index = rows.indexOf(id);
   if (index < 0) throw missing(rows.collection.object, id, parameter ?? 'id');
@@ -72,9 +83,10 @@ export function listChildren(
     if (from === 0) throw missing(child, after, 'starting_after');
   }
   const second = rows.secondOf(index);
-  const data = Array.from({ length: Math.min(limit, count - from) }, (_, k) =>
-    CHILDREN[child](idOf(from + k), id, second),
-  );
+  const data = Array.from({ length: Math.min(limit, count - from) }, (_, k) => {
+    const row = CHILDREN[child](idOf(from + k), id, second);
+    return version === FIRST_VERSION ? row : asTyped(types, row, second);
+  });
   return JSON.stringify({
     object: 'list',
     data,

@@ -1,7 +1,7 @@
 /** The rows of one collection: a pure function of the seed, overlaid with what changed while the server ran. */
 import { hash32, hashString } from '../../base/random.js';
 import type { Timeline } from '../shapes.js';
-import type { Collection } from './collection.js';
+import { FIRST_VERSION, type Collection } from './collection.js';
 import { RowTemplate, writeText, type Value } from './row-template.js';
 
 const INDEX_DIGITS = 6;
@@ -17,7 +17,8 @@ export class Rows {
   private readonly changes = new Map<number, Change>();
   /** Seconds of rows that came while the server ran. */
   private readonly added: number[] = [];
-  private readonly template: RowTemplate;
+  private readonly first: RowTemplate;
+  private readonly newest: RowTemplate;
   private readonly salt: number;
   /** The row whose `created` is spoilt, or -1. */
   malformed = -1;
@@ -29,7 +30,10 @@ export class Rows {
     related: (path: string) => Rows,
   ) {
     this.salt = hashString(collection.path, seed);
-    this.template = new RowTemplate(JSON.stringify(collection.template), (name) => this.valueOf(name, related));
+    const compile = (template: Record<string, unknown>) =>
+      new RowTemplate(JSON.stringify(template), (name) => this.valueOf(name, related));
+    this.first = compile(collection.template);
+    this.newest = collection.newest ? compile(collection.newest) : this.first;
   }
 
   /** Rows that ever were, deleted ones included. */
@@ -66,6 +70,11 @@ export class Rows {
     return this.changes.get(index)?.deleted ?? false;
   }
 
+  /** How often a row was changed. */
+  revisionOf(index: number): number {
+    return this.changes.get(index)?.revision ?? 0;
+  }
+
   add(second: number): number {
     this.added.push(second);
     return this.size - 1;
@@ -76,17 +85,21 @@ export class Rows {
     this.changes.set(index, { revision: before.revision + 1, deleted: before.deleted || deleted });
   }
 
-  /** The row's JSON text. */
-  render(index: number): string {
-    const json = this.template.render(index);
+  private templateOf(version: string): RowTemplate {
+    return version === FIRST_VERSION ? this.first : this.newest;
+  }
+
+  /** The row's JSON text at a version of the API: any but the first is the newest. */
+  render(index: number, version = FIRST_VERSION): string {
+    const json = this.templateOf(version).render(index);
     return index === this.malformed ? json.replace(/"(created|date)":\d+/, '"$1":"yesterday"') : json;
   }
 
   /** The same as bytes; returns where they end, or -1 where there is no room for them. */
-  write(target: Buffer, at: number, index: number): number {
+  write(target: Buffer, at: number, index: number, version = FIRST_VERSION): number {
     return index === this.malformed
-      ? writeText(target, at, this.render(index))
-      : this.template.write(target, at, index);
+      ? writeText(target, at, this.render(index, version))
+      : this.templateOf(version).write(target, at, index);
   }
 
   private hashOf(index: number): string {
@@ -101,6 +114,8 @@ export class Rows {
         return (i) => i;
       case 'created':
         return (i) => this.secondOf(i);
+      case 'iso':
+        return (i) => new Date(this.secondOf(i) * 1000).toISOString();
       case 'hash':
         return (i) => this.hashOf(i);
       case 'amount':
@@ -112,7 +127,7 @@ export class Rows {
             ? `Société ${this.hashOf(i)} \\"Łódź\\" 日本\\n& Fils`
             : `Company ${this.hashOf(i)} Ltd and Partners`;
       case 'rev':
-        return (i) => this.changes.get(i)?.revision ?? 0;
+        return (i) => this.revisionOf(i);
       default: {
         const path = name.slice('other:'.length);
         return (i) => {

@@ -16,6 +16,10 @@ export interface StripeTestbedOptions extends TestbedOptions {
   now?: number;
   /** Accepted keys, each with the paths that it may not read. */
   keys?: Record<string, string[]>;
+  /** Paths of products that the account does not have, such as `issuing`. */
+  lacks?: string[];
+  /** Connected accounts by their ids, with the rows of each: as `rows` and `collections` are. */
+  accounts?: Record<string, { rows?: number; collections?: Record<string, { rows: number; shape?: Shape }> }>;
 }
 
 /** A simulated Stripe account that runs. */
@@ -52,6 +56,17 @@ export async function startStripeTestbed(
       now: options.now ?? second(),
       keys: options.keys ?? { [TESTBED_KEY]: [], [TESTBED_LIVE_KEY]: [] },
       second,
+      lacks: options.lacks ?? [],
+      ...(options.accounts
+        ? {
+            accounts: Object.fromEntries(
+              Object.entries(options.accounts).map(([id, { rows = 0, collections = {} }]) => [
+                id,
+                { rows, collections },
+              ]),
+            ),
+          }
+        : {}),
     },
     (options.faults?.malformed ?? 0) > 0,
   );

@@ -1,0 +1,54 @@
+/** A row as a line of COPY's text, or why it cannot be one. */
+import { LIMITS } from '../../base/bounds.js';
+import type { DataRecord } from '../../base/catalog.js';
+import { describe } from '../set-aside.js';
+import { asText, encode, MISFIT, UNSTORABLE_NUMBER, type Column } from './columns.js';
+import type { CopyLines } from './copy-lines.js';
+
+/** What rows are written by. */
+export interface RowLayout {
+  columns: readonly Column[];
+  byField: ReadonlyMap<string, Column>;
+  /** Where fields go that have no column of their own. */
+  rest: Column | undefined;
+}
+
+/** Adds the row's line; returns what is wrong with it, where something is: that concerns this row alone. */
+export function addRow(record: DataRecord, lines: CopyLines, meta: string, layout: RowLayout): string | undefined {
+  try {
+    return encodeRow(record, lines, meta, layout);
+  } catch (error) {
+    if (error instanceof RangeError) return 'nested too deep, or too large to be written';
+    throw error;
+  }
+}
+
+function encodeRow(record: DataRecord, lines: CopyLines, meta: string, layout: RowLayout): string | undefined {
+  if (record === null || typeof record !== 'object' || Array.isArray(record)) return 'not an object';
+  let line = '';
+  let keyBytes = 0;
+  for (const column of layout.columns) {
+    const value = column === layout.rest ? restOf(record, layout) : record[column.field];
+    if (column.key && (value === null || value === undefined)) return `key field ${column.field} is missing`;
+    let text = encode(value, column.type);
+    if (text === MISFIT) {
+      if (column.declared || column.type !== 'text')
+        return `field ${column.field}: expected ${column.type}, found ${describe(value)}`;
+      text = asText(value);
+    }
+    if (text === UNSTORABLE_NUMBER)
+      return `field ${column.field}: a number that is NaN, infinite or beyond 1e308 cannot be stored`;
+    if (column.key) keyBytes += Buffer.byteLength(text);
+    line += `${text}\t`;
+  }
+  if (keyBytes > LIMITS.keyBytes) return `the key has ${keyBytes} bytes, where at most ${LIMITS.keyBytes} fit an index`;
+  lines.push(line + meta);
+  return undefined;
+}
+
+/** The fields that have no column. */
+function restOf(record: DataRecord, { byField }: RowLayout): DataRecord | null {
+  let rest: DataRecord | null = null;
+  for (const field in record) if (!byField.has(field)) (rest ??= {})[field] = record[field];
+  return rest;
+}
