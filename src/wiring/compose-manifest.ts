@@ -1,24 +1,22 @@
 /** The wiring for what is particular to manifests: the Airbyte protocol, and the tools for authors of connectors. */
 import { systemClock } from '../base/clock.js';
+import { DEFAULT_DESTINATION } from '../config/schema.js';
 import { openSource, type OpenedSource } from '../connections/open.js';
 import type { ConnectionConfig } from '../connections/resolve.js';
-import { DEFAULT_DESTINATION } from '../config/schema.js';
-import { manifestConnector } from '../sources/manifest/descriptor.js';
-import { AirbyteStates } from '../sources/manifest/airbyte/states.js';
-import { airbyteStream } from '../sources/manifest/catalog.js';
-import type { DeclarativeSource } from '../sources/manifest/source.js';
-import type { JsonObject } from '../sources/manifest/document/read.js';
-import type { Exchange } from '../sources/connector.js';
-import type { Twins } from '../sources/manifest/runtime/twin.js';
-import { twinOf } from '../sources/manifest/runtime/twins.js';
-import { TWINS } from '../sources/manifest/twins/registry.js';
-import { loadTwins } from '../sources/manifest/open.js';
 import { airbyteDestination, type AirbyteOutput } from '../destinations/airbyte/destination.js';
 import type { Destination } from '../destinations/contract.js';
-import type { AttemptEvent } from '../http/client.js';
 import { spanOnAxis } from '../engine/read/axes.js';
-import type { AirbyteStream, AirbyteStreamState, ConfiguredCatalog } from '../sources/manifest/airbyte/messages.js';
+import type { AttemptEvent } from '../http/client.js';
+import type { Exchange } from '../sources/connector.js';
+import { manifestConnector } from '../sources/manifest/descriptor.js';
+import type { DeclarativeSource } from '../sources/manifest/source.js';
+import { streamsWithFiles } from '../sources/manifest/airbyte/catalog.js';
+import type { AirbyteStreamState, ConfiguredCatalog } from '../sources/manifest/airbyte/messages.js';
+import { migratedState } from '../sources/manifest/airbyte/migrations.js';
+import { AirbyteStates } from '../sources/manifest/airbyte/states.js';
 
+export { airbyteCatalog, streamsWithFiles } from '../sources/manifest/airbyte/catalog.js';
+export { twinsWith } from '../sources/manifest/open.js';
 export { loadManifest } from '../sources/manifest/document/manifest.js';
 export { airbyteSpecification } from '../sources/manifest/specification.js';
 export { compareManifests, type Change } from '../sources/manifest/tools/compare.js';
@@ -65,29 +63,7 @@ export async function openConnector(input: ConnectorInput): Promise<OpenedConnec
   return (await openSource(connection, input.observe)) as OpenedConnector;
 }
 
-/** Twins that come with Headrace, and the user's own. */
-export async function twinsWith(components: string | undefined): Promise<Twins> {
-  return components === undefined ? TWINS : { ...TWINS, ...(await loadTwins(components)) };
-}
-
-/** Streams whose files the platform wants. */
-export function streamsWithFiles(catalog: ConfiguredCatalog): string[] {
-  return catalog.streams.filter(({ include_files }) => include_files === true).map(({ stream }) => stream.name);
-}
-
-/** The catalog as Airbyte's `discover` prints it. */
-export function airbyteCatalog({ source }: OpenedConnector): AirbyteStream[] {
-  const { kit } = source;
-  return [...source.definitions.values()].map((stream) =>
-    airbyteStream(stream, {
-      manifest: kit.manifest,
-      config: kit.config,
-      templates: kit.templates,
-      dynamicSchema: () => source.streams.find(({ name }) => name === stream['name'])?.schema as JsonObject | undefined,
-    }),
-  );
-}
-
+/** A destination that tells records and states as the protocol does. */
 export function airbyteTarget(
   { source }: OpenedConnector,
   catalog: ConfiguredCatalog,
@@ -100,24 +76,7 @@ export function airbyteTarget(
     states,
     intervalOf: (stream) => source.intervals.get(stream),
     spanOf: (stream, history) => spanOnAxis(stream.division, history, false),
-    migrate: (stream, state) => migrated(source, stream, state),
+    migrate: (stream, state) => migratedState(source, stream, state),
   });
   return airbyteDestination(output, codec, new Set(streamsWithFiles(catalog)), () => systemClock.now());
-}
-
-function migrated(source: DeclarativeSource, stream: string, state: JsonObject): JsonObject | undefined {
-  const definition = source.definitions.get(stream);
-  const migrations = Array.isArray(definition?.['state_migrations'])
-    ? (definition['state_migrations'] as JsonObject[])
-    : [];
-  let current: JsonObject | undefined;
-  for (const component of migrations) {
-    if (component['type'] !== 'CustomStateMigration') continue;
-    const next = twinOf(source.kit, component).migrateState?.(current ?? state, {
-      component,
-      config: source.kit.config,
-    });
-    if (next) current = next as JsonObject;
-  }
-  return current;
 }

@@ -45,7 +45,7 @@ export async function openManifest(settings: ManifestSourceConfig, parts: Manife
   const { config, maxConcurrency, notes } = connectorConfig(manifest, settings.config as JsonObject, templates);
   const own = ceilingsOf(settings);
   const ceilings = { ...own, maxConcurrency: own.maxConcurrency ?? maxConcurrency };
-  const twins = { ...TWINS, ...(settings.components === undefined ? {} : await loadTwins(settings.components)) };
+  const twins = await twinsWith(settings.components);
   const files =
     settings.files === undefined ? undefined : { folder: path.resolve(settings.files), streams: parts.fileStreams };
   const source = await declarativeSource({
@@ -72,6 +72,11 @@ function notesOnFiles({ definitions }: DeclarativeSource): string[] {
     : [
         `records of ${streams.join(', ')} point to files, which are not fetched: name a folder for them (files in headrace.yaml, --files)`,
       ];
+}
+
+/** Twins that come with Headrace, and the user's own. */
+export async function twinsWith(components: string | undefined): Promise<Twins> {
+  return components === undefined ? TWINS : { ...TWINS, ...(await loadTwins(components)) };
 }
 
 /** A module that exports `twins`, or is the twins by name. Runs code of the user's own choice. */
