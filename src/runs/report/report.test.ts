@@ -6,6 +6,7 @@ import { reportPage } from './report.js';
 
 const NASTY = `<script>alert('x')</script>"&`;
 
+/** A run in which whatever comes from outside is nasty. Long because it has every field. */
 const run = (more: Partial<RunDetail> = {}): RunDetail => ({
   id: 'r1',
   connection: NASTY,
