@@ -34,7 +34,12 @@ const MAY = {
   ],
   'sources/manifest/library': ['sources', 'http', 'sources/manifest', 'sources/manifest/*'],
   'sources/manifest/tools': ['sources/manifest', 'sources/manifest/*'],
-  'sources/manifest/twins': ['sources', 'sources/manifest/document', 'sources/manifest/runtime'],
+  'sources/manifest/twins': [
+    'sources',
+    'sources/manifest/document',
+    'sources/manifest/runtime',
+    'sources/manifest/templates',
+  ],
   destinations: [],
   'destinations/registry': ['destinations', 'destinations/*/descriptor'],
   'destinations/postgres': ['destinations', 'postgres'],

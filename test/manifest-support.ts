@@ -56,6 +56,10 @@ export async function scripted(answer: Answer): Promise<Scripted> {
 
 export interface ManifestInput {
   manifest: string;
+  /** Of the file, `source-NAME.yaml`. Default: test. */
+  name?: string;
+  /** What stands beside it: `components.headrace.yaml`. */
+  described?: string;
   config?: Row;
   url?: string;
   streams?: string[];
@@ -78,9 +82,10 @@ export function manifestConnection(input: ManifestInput): {
   drop: () => void;
 } {
   const { folder, drop } = scratch();
-  const file = path.join(folder, 'source-test.yaml');
+  const file = path.join(folder, `source-${input.name ?? 'test'}.yaml`);
   const configFile = path.join(folder, 'config.json');
   writeFileSync(file, input.manifest);
+  if (input.described !== undefined) writeFileSync(path.join(folder, 'components.headrace.yaml'), input.described);
   writeFileSync(configFile, JSON.stringify(input.config ?? {}));
   const sync = async (signal = new AbortController().signal): Promise<ManifestRun> => {
     const config = JSON.parse(readFileSync(configFile, 'utf8')) as Row;

@@ -16,7 +16,7 @@ import { migratedState } from '../sources/manifest/airbyte/migrations.js';
 import { AirbyteStates } from '../sources/manifest/airbyte/states.js';
 
 export { airbyteCatalog, streamsWithFiles } from '../sources/manifest/airbyte/catalog.js';
-export { twinsWith } from '../sources/manifest/open.js';
+export { twinsFor } from '../sources/manifest/open.js';
 export { loadManifest } from '../sources/manifest/document/manifest.js';
 export { airbyteSpecification } from '../sources/manifest/specification.js';
 export { compareManifests, type Change } from '../sources/manifest/tools/compare.js';

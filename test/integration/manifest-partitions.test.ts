@@ -26,6 +26,19 @@ describe('partitions', () => {
     expect(asked.filter((line) => line.includes('reports'))).toHaveLength(5); // one of them is the check
   });
 
+  test('a parent that is listed after its child is stored like any stream', async () => {
+    const child = streamOf('users', {
+      path: '{{ stream_partition.team }}/users',
+      retriever: `partition_router:\n  - type: SubstreamPartitionRouter\n    parent_stream_configs:\n      - stream: "#/streams/1"\n        parent_key: id\n        partition_field: team`,
+    });
+    const { rows } = await read(
+      ({ path: at }) => data(at === '/teams' ? [1, 2] : [Number(at.split('/')[1]) * 10]),
+      child + streamOf('teams'),
+    );
+    expect(ids(rows['teams'])).toEqual([1, 2]);
+    expect(ids(rows['users'])).toEqual([10, 20]);
+  });
+
   const parent = streamOf('teams');
   const child = (name: string, more: string, path = '{{ stream_partition.team }}/users') =>
     streamOf(name, {

@@ -8,7 +8,7 @@ import {
   loadManifest,
   openConnector,
   readConfigFile,
-  twinsWith,
+  twinsFor,
   type Finding,
 } from '../../wiring/compose-manifest.js';
 import { ConfigError, EXIT, messageOf } from '../../base/errors.js';
@@ -223,7 +223,7 @@ export async function lint(
   try {
     findings = lintConnector({
       manifest: loadManifest(file),
-      twins: await twinsWith(flags.components),
+      twins: await twinsFor(file, flags.components),
       metadata: beside('metadata.yaml'),
       changelog: beside('CHANGELOG.md'),
       previous: flags.previous,

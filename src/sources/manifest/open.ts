@@ -15,6 +15,7 @@ import type { Twins } from './runtime/twin.js';
 import type { ManifestSourceConfig } from './settings.js';
 import { declarativeSource, type DeclarativeSource, type GateFor, type GatesFor } from './source.js';
 import { Templates } from './templates/template.js';
+import { declaredBeside, declaredIn } from './twins/declared.js';
 import { TWINS } from './twins/registry.js';
 
 export interface ManifestParts {
@@ -45,7 +46,7 @@ export async function openManifest(settings: ManifestSourceConfig, parts: Manife
   const { config, maxConcurrency, notes } = connectorConfig(manifest, settings.config as JsonObject, templates);
   const own = ceilingsOf(settings);
   const ceilings = { ...own, maxConcurrency: own.maxConcurrency ?? maxConcurrency };
-  const twins = await twinsWith(settings.components);
+  const twins = await twinsFor(settings.manifest, settings.components);
   const files =
     settings.files === undefined ? undefined : { folder: path.resolve(settings.files), streams: parts.fileStreams };
   const source = await declarativeSource({
@@ -74,13 +75,15 @@ function notesOnFiles({ definitions }: DeclarativeSource): string[] {
       ];
 }
 
-/** Twins that come with Headrace, and the user's own. */
-export async function twinsWith(components: string | undefined): Promise<Twins> {
-  return components === undefined ? TWINS : { ...TWINS, ...(await loadTwins(components)) };
+/** Twins for a manifest: those that come with Headrace, those described beside it, and the user's own, the last first. */
+export async function twinsFor(manifest: string, components: string | undefined): Promise<Twins> {
+  const own = components === undefined ? {} : await loadTwins(components);
+  return { ...TWINS, ...declaredBeside(manifest), ...own };
 }
 
-/** A module that exports `twins`, or is the twins by name. Runs code of the user's own choice. */
+/** A file that describes classes, or a module that exports `twins`, or is the twins by name. Runs code of the user's own choice. */
 export async function loadTwins(file: string): Promise<Twins> {
+  if (/\.ya?ml$/i.test(file)) return declaredIn(file);
   const at = path.resolve(file);
   let module: Record<string, unknown>;
   try {

@@ -101,6 +101,7 @@ class Builder {
   private readonly streams: Stream[] = [];
   /** Streams by what they are, so that a parent is read once whoever needs it. */
   private readonly known = new Map<string, string>();
+  private readonly chosen = new Map<string, JsonObject>();
   private readonly locks = new Map<string, GroupLock>();
   private readonly intervals = new Map<string, Interval>();
   private readonly pages = new PageCache();
@@ -128,7 +129,10 @@ class Builder {
       ? await allStreams(streamsInput, (component) => this.fetchAll(component))
       : written;
     const chosen = chosenStreams(kit.manifest.name, definitions, input);
-    for (const json of chosen) this.known.set(identityOf(json), nameOf(json));
+    for (const json of chosen) {
+      this.known.set(identityOf(json), nameOf(json));
+      this.chosen.set(nameOf(json), json);
+    }
     for (const json of chosen) await this.add(json, nameOf(json), true);
     return {
       name: kit.manifest.name,
@@ -300,7 +304,10 @@ class Builder {
       for (const parent of list(each, 'parent_stream_configs').map((component) => replaced(this.kit, component))) {
         const stream = parent['stream'] as JsonObject;
         const name = this.known.get(identityOf(stream));
-        if (name !== undefined) await this.add(stream, name, false);
+        if (name === undefined) continue;
+        // One that is wanted itself may come after its children, and is stored all the same.
+        const own = this.chosen.get(name);
+        await this.add(own ?? stream, name, own !== undefined);
       }
     }
   }

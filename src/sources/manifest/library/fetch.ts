@@ -25,7 +25,6 @@ import { loadManifest } from '../document/manifest.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import { specificationOf } from '../runtime/config.js';
 import { surveyManifest } from '../tools/survey.js';
-import { TWINS } from '../twins/registry.js';
 import { Downloads, namesIn, refusal, webFolder } from './download.js';
 import { libraryFolder, readIndex, writeIndex, type LibraryEntry } from './library.js';
 
@@ -297,7 +296,7 @@ function entryOf(folder: string, folderName: string): LibraryEntry {
     // The survey tells what is wrong with it.
     if (!(error instanceof HeadraceError)) throw error;
   }
-  const survey = surveyManifest(file, TWINS);
+  const survey = surveyManifest(file);
   return {
     name,
     title: String(metadata['name'] ?? titled(name)).slice(0, 80),

@@ -35,7 +35,8 @@ export class SessionToken extends Renewed {
 
   protected async renew(): Promise<void> {
     const path = (this.own['session_token_path'] as Json[]).map(String);
-    const found = valueAt(await this.login(this.own['login_requester'] as JsonObject), path);
+    const answer = await this.login(this.own['login_requester'] as JsonObject);
+    const found = valueAt(answer, path);
     if (found === undefined || found === null) {
       throw new ConfigError('the login brought no session token', {
         code: 'session_token',
@@ -47,12 +48,16 @@ export class SessionToken extends Renewed {
     }
     this.token = String(found);
     registerSecret(this.token);
+    this.endsAt(this.kit.clock.now() + this.lifeMs(answer));
+  }
+
+  /** As the answer states it, else as the manifest does; Infinity where neither does. */
+  private lifeMs(answer: unknown): number {
+    const stated = this.own['expires_in_path'];
+    const seconds = Array.isArray(stated) ? Number(valueAt(answer, stated.map(String))) : NaN;
+    if (seconds > 0) return seconds * 1000;
     const lasts = this.own['expiration_duration'];
-    this.endsAt(
-      typeof lasts === 'string'
-        ? this.kit.clock.now() + parseDuration(text(this.kit, this.own, lasts)({})).ms
-        : Infinity,
-    );
+    return typeof lasts === 'string' ? parseDuration(text(this.kit, this.own, lasts)({})).ms : Infinity;
   }
 }
 

@@ -8,7 +8,7 @@ import { LegacySession, SessionToken } from './auth-session.js';
 import { oneLine, setHeader, type Authenticator, type SendPlain } from './credential.js';
 import { fields, text, unsupported, valueAt, type Kit } from './kit.js';
 import { injection, type RequestParts } from './options.js';
-import { replaced, twinOf } from './twins.js';
+import { replaced, twinInput, twinOf } from './twins.js';
 
 export function authenticator(
   kit: Kit,
@@ -67,8 +67,7 @@ export function authenticator(
       if (!authenticate)
         throw unsupported(kit, own, 'a twin without authenticate', 'give the twin an authenticate function');
       return fixed((parts) => {
-        for (const [name, value] of Object.entries(authenticate({ component: own, config: kit.config })))
-          setHeader(parts, name, value);
+        for (const [name, value] of Object.entries(authenticate(twinInput(kit, own)))) setHeader(parts, name, value);
       });
     }
     default:

@@ -50,6 +50,8 @@ export interface Window {
   last: boolean;
 }
 
+const DAY_SECONDS = 86_400;
+
 /** `isReport`: the API answers for the window, and its rows do not tell where in it they lie. */
 export function interval(
   kit: Kit,
@@ -64,6 +66,8 @@ export function interval(
   const format = text(kit, own, own['datetime_format'])({});
   const startOption = injection(kit, fields(own, 'start_time_option'));
   const endOption = injection(kit, fields(own, 'end_time_option'));
+  // The length of a window in days, which an API asks for in place of its start.
+  const lengthOption = injection(kit, fields(own, 'length_option'));
   const startName = String(own['partition_field_start'] ?? 'start_time');
   const endName = String(own['partition_field_end'] ?? 'end_time');
   const used = JSON.stringify(requests);
@@ -86,7 +90,7 @@ export function interval(
     unitSeconds,
     stepSeconds: step && secondsOf(step),
     lookbackSeconds: lookback ? secondsOf(lookback) : 0,
-    hasStart: startOption !== undefined || used.includes(startName),
+    hasStart: startOption !== undefined || lengthOption !== undefined || used.includes(startName),
     hasEnd: endOption !== undefined || used.includes(endName),
     clientSide: own['is_client_side_incremental'] === true,
     isFeed: own['is_data_feed'] === true,
@@ -103,6 +107,7 @@ export function interval(
       const { start, end } = ends(window);
       startOption?.(parts, start);
       endOption?.(parts, end);
+      lengthOption?.(parts, Math.max(1, Math.ceil((window.to - window.from) / DAY_SECONDS)));
     },
     slice(window) {
       const { start, end } = ends(window);

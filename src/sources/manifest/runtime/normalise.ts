@@ -2,7 +2,7 @@
 import type { DataRecord } from '../../../base/catalog.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import { define, unsupported, type Kit } from './kit.js';
-import { replaced, twinOf } from './twins.js';
+import { replaced, twinInput, twinOf } from './twins.js';
 
 export function normaliser(
   kit: Kit,
@@ -15,7 +15,7 @@ export function normaliser(
     const own = replaced(kit, asked);
     const { transform } = twinOf(kit, own);
     if (!transform) throw unsupported(kit, own, 'a twin without transform', 'give the twin a transform function');
-    return (record) => transform(record, { component: own, config: kit.config, slice: {} });
+    return (record) => transform(record, { ...twinInput(kit, own), slice: {} });
   }
   let known: JsonObject | undefined;
   return (record) => cast(record, (known ??= schema())) as DataRecord;

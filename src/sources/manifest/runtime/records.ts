@@ -19,7 +19,7 @@ import {
 } from './kit.js';
 import { normaliser } from './normalise.js';
 import { transformation } from './transformations.js';
-import { replaced, twinOf } from './twins.js';
+import { replaced, twinInput, twinOf } from './twins.js';
 
 export interface Selected {
   /** What the stream stores. */
@@ -118,8 +118,8 @@ export function extractor(kit: Kit, component: JsonObject, plain = false): Extra
     case 'CustomRecordExtractor': {
       const { extract } = twinOf(kit, own);
       if (!extract) throw unsupported(kit, own, 'a twin without extract', 'give the twin an extract function');
-      const input = { component: own, config: kit.config };
-      return (document) => extract(document, input);
+      const input = twinInput(kit, own);
+      return (document, scope) => extract(document, { ...input, slice: sliceOf(scope) });
     }
     default:
       throw unsupported(kit, own, `the extractor ${String(own['type'])}`, 'use DpathExtractor');
@@ -171,10 +171,8 @@ function recordFilter(kit: Kit, component: JsonObject | undefined): ((scope: Sco
   if (own['type'] !== 'CustomRecordFilter') return condition(kit, own, own['condition']);
   const { keep } = twinOf(kit, own);
   if (!keep) throw unsupported(kit, own, 'a twin without keep', 'give the twin a keep function');
-  return (scope) =>
-    keep(scope['record'] as DataRecord, {
-      component: own,
-      config: kit.config,
-      slice: (scope['stream_slice'] ?? {}) as Record<string, unknown>,
-    });
+  const input = twinInput(kit, own);
+  return (scope) => keep(scope['record'] as DataRecord, { ...input, slice: sliceOf(scope) });
 }
+
+const sliceOf = (scope: Scope) => (scope['stream_slice'] ?? {}) as Record<string, unknown>;

@@ -58,11 +58,12 @@ export function retriever(
   const own = replaced(kit, component);
   const pages = paginator(kit, fields(own, 'paginator'));
   const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
-  const chunked = propertyChunks(kit, replaced(kit, own['requester'] as JsonObject));
+  const asking = replaced(kit, own['requester'] as JsonObject, schema);
+  const chunked = propertyChunks(kit, asking);
   const { requests, send } = exchanger(
     kit,
     String(stream['name'] ?? ''),
-    own['requester'] as JsonObject,
+    asking,
     decoder(kit, fields(own, 'decoder')),
     parts,
   );

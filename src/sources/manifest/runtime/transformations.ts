@@ -18,7 +18,7 @@ import {
   type Kit,
   type Scope,
 } from './kit.js';
-import { replaced, twinOf } from './twins.js';
+import { replaced, twinInput, twinOf } from './twins.js';
 
 /** Changes its argument, a copy of the record's first level, or returns another. */
 export type Transform = (record: DataRecord, scope: Scope) => DataRecord;
@@ -49,14 +49,15 @@ export function transformation(kit: Kit, component: JsonObject): Transform {
     case 'DpathFlattenFields':
       return dpathFlatten(kit, own);
     case 'CustomTransformation': {
-      const { transform } = twinOf(kit, own);
+      const { transform, steps } = twinOf(kit, own);
+      if (steps) {
+        const made = steps(own).map((step) => transformation(kit, step));
+        return (record, scope) => made.reduce((changed, step) => step(changed, scope), record);
+      }
       if (!transform) throw unsupported(kit, own, 'a twin without transform', 'give the twin a transform function');
+      const input = twinInput(kit, own);
       return (record, scope) =>
-        transform(record, {
-          component: own,
-          config: kit.config,
-          slice: (scope['stream_slice'] ?? {}) as Record<string, unknown>,
-        });
+        transform(record, { ...input, slice: (scope['stream_slice'] ?? {}) as Record<string, unknown> });
     }
     default:
       throw unsupported(kit, own, `the transformation ${String(own['type'])}`, 'use a transformation of the language');

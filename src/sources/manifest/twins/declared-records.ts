@@ -1,0 +1,63 @@
+/** Records of an answer, as a described class takes them out of it. */
+import type { DataRecord } from '../../../base/catalog.js';
+import { isObject, type Json, type JsonObject } from '../document/read.js';
+import { define, valuesAt } from '../runtime/kit.js';
+import type { TwinSliceInput } from '../runtime/twin.js';
+import type { Records } from './declared-schema.js';
+import { dated } from './declared-steps.js';
+
+/** What was found, and under which name in its mapping. */
+interface Found {
+  value: unknown;
+  key: string | undefined;
+}
+
+export function recordsOf(known: Records): (body: unknown, input: TwinSliceInput) => DataRecord[] {
+  return (body, input) => {
+    const { component, evaluate, slice } = input;
+    const raw = known.paths ?? [listed(component['field_path'])];
+    const paths = raw.map((path) => path.map((part) => String(evaluate(part))));
+    const leading = paths.map((path) => valuesAt(body, path)).filter((values) => values.some(isThere));
+    const found = (known.all ? leading.flat() : (leading[0] ?? []))
+      .filter(isThere)
+      .flatMap((value) => partsOf(value, known));
+    const field = (value: Records['unwrap'] | Records['key']) =>
+      typeof value === 'object'
+        ? String(component[value.from] ?? value.otherwise ?? '')
+        : value === undefined
+          ? ''
+          : String(value);
+    const [unwrap, keyField] = [field(known.unwrap), field(known.key)];
+    return found.flatMap(({ value, key }) => {
+      const whole = known.as === undefined ? value : { [known.as]: value };
+      if (!isObject(whole)) return [];
+      const inner = unwrap === '' ? whole : whole[unwrap];
+      const record = isObject(inner) ? inner : unwrap !== '' && known.if_null === 'parent' ? whole : undefined;
+      if (record === undefined) return [];
+      const made: DataRecord = { ...record };
+      if (keyField !== '' && key !== undefined) define(made, keyField, key);
+      for (const [name, template] of Object.entries(known.add ?? {}))
+        define(
+          made,
+          name,
+          evaluate(template, { record: whole as JsonObject, response: body, key: key ?? null, stream_slice: slice }),
+        );
+      return [known.dates ? dated(made, known.dates) : made];
+    });
+  };
+}
+
+const isThere = (value: unknown): boolean => value !== undefined && value !== null;
+
+function partsOf(value: unknown, { entries }: Records): Found[] {
+  if (Array.isArray(value)) return value.filter(isThere).map((each: unknown) => ({ value: each, key: undefined }));
+  if (entries && isObject(value))
+    return Object.entries(value)
+      .filter(([, each]) => isThere(each))
+      .map(([key, each]) => ({ value: each, key }));
+  return [{ value, key: undefined }];
+}
+
+function listed(value: Json | undefined): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}

@@ -1,0 +1,124 @@
+/** What `components.headrace.yaml` may say. */
+import { z } from 'zod';
+
+const LONGEST_TEXT = 10_000;
+const MOST_CLASSES = 500;
+const MOST_STEPS = 100;
+
+const text = z.string().max(LONGEST_TEXT);
+const path = z.array(text).max(50);
+const name = text.min(1);
+/** A text or template, or the value of a field of the component: `{from: client_id}`. */
+const from = z.strictObject({ from: name, otherwise: z.unknown().optional() });
+const value = z.union([text, z.number(), z.boolean(), from]);
+const values = z.record(name, value);
+
+const replacement = z.strictObject({
+  is: name.describe('The standard component that it is.'),
+  with: z.record(name, z.unknown()).optional().describe('Fields that are set, over those that it has.'),
+  defaults: z.record(name, z.unknown()).optional().describe('Fields that are set where it has none.'),
+  without: z.array(name).max(50).optional().describe('Fields that are left out.'),
+  raw_query: z.literal(true).optional().describe('Of a requester: its parameters go into the address as they are.'),
+});
+
+const login = z.strictObject({
+  login: z.strictObject({
+    url: value,
+    method: z.enum(['GET', 'POST']).default('POST'),
+    basic: z.strictObject({ username: value, password: value }).optional(),
+    headers: values.optional(),
+    parameters: values.optional(),
+    form: values.optional(),
+    json: z.record(name, z.unknown()).optional(),
+    token: z.array(text).min(1).max(50),
+    expires_in: z.array(text).min(1).max(50).optional(),
+    lasts: text.optional(),
+    send: z
+      .strictObject({
+        header: name.optional(),
+        parameter: name.optional(),
+        value: text.default('{{ session_token }}'),
+      })
+      .refine(
+        ({ header, parameter }) => (header === undefined) !== (parameter === undefined),
+        'a header or a parameter',
+      )
+      .default({ header: 'Authorization', value: 'Bearer {{ session_token }}' }),
+  }),
+});
+
+const dateFields = z.strictObject({
+  fields: z.union([z.literal('all'), z.array(name).max(200)]),
+  form: text.min(1).describe('dotnet, epoch, epoch_ms, or a format such as %d.%m.%Y.'),
+});
+
+const records = z.strictObject({
+  records: z.strictObject({
+    paths: z
+      .array(path)
+      .min(1)
+      .max(20)
+      .optional()
+      .describe('The first that leads somewhere holds. Default: its field_path.'),
+    all: z.literal(true).optional().describe('All paths that lead somewhere hold, one after the other.'),
+    entries: z.literal(true).optional().describe('Each value of a mapping is a record.'),
+    key: z.union([name, from]).optional().describe('Field for the name that a value has in its mapping.'),
+    as: name.optional().describe('Field for a record that is a plain value, or for each as a whole.'),
+    unwrap: value.optional().describe('The record lies in this field.'),
+    if_null: z.enum(['parent', 'skip']).default('skip').describe('What comes where that field is null.'),
+    dates: dateFields.optional().describe('Dates in a form of their own, as RFC 3339.'),
+    add: z
+      .record(name, text)
+      .optional()
+      .describe('Fields that are added: templates with record, response, key, stream_slice.'),
+  }),
+});
+
+const collect = z.strictObject({
+  collect: z
+    .strictObject({
+      field: name.optional().describe('The mapping whose entries become a list.'),
+      prefix: name.optional().describe('Or: fields of the record that begin so.'),
+      into: name,
+      as: z.tuple([name, name]).default(['name', 'value']),
+    })
+    .refine(({ field, prefix }) => (field === undefined) !== (prefix === undefined), 'a field or a prefix'),
+});
+const move = z.strictObject({ move: z.strictObject({ from: path.min(1), to: path.min(1), if: text.optional() }) });
+const dates = z.strictObject({ dates: dateFields });
+const drop = z.strictObject({ drop: z.enum(['null', 'empty']) });
+const standard = z.looseObject({ type: name });
+
+const steps = z.strictObject({
+  steps: z
+    .array(z.union([collect, move, dates, drop, standard]))
+    .min(1)
+    .max(MOST_STEPS),
+});
+const keep = z.strictObject({ keep: text.min(1) });
+
+const plain = [replacement, login, records, steps, keep] as const;
+/** A component that stands in a field of the class's own. */
+const inner = z.strictObject({ component: name });
+const choose = z.strictObject({
+  choose: z
+    .array(z.strictObject({ when: text.optional(), use: z.union([replacement, login, inner]) }))
+    .min(1)
+    .max(20),
+});
+
+export const KINDS = { is: replacement, login, records, steps, keep, choose } as const;
+
+export const fileSchema = z.strictObject({
+  version: z.literal(1),
+  classes: z
+    .record(name, z.unknown())
+    .refine((classes) => Object.keys(classes).length <= MOST_CLASSES, `at most ${MOST_CLASSES} classes`),
+});
+
+export type Replacement = z.infer<typeof replacement>;
+export type Login = z.input<typeof login>['login'];
+export type Records = z.input<typeof records>['records'];
+export type Step = z.input<typeof steps>['steps'][number];
+export type Choose = z.input<typeof choose>['choose'];
+export type DeclaredClass = z.input<(typeof plain)[number]> | z.input<typeof choose>;

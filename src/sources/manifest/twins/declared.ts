@@ -1,0 +1,259 @@
+/**
+ * Twins that are described, not written: what a class of a usual shape does, in a few lines of YAML beside the manifest
+ * (`components.headrace.yaml`). It is data: nothing of it is run, and its templates reach what those of a manifest reach.
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import type { z } from 'zod';
+import { ConfigError } from '../../../base/errors.js';
+import { LIMITS } from '../../../base/bounds.js';
+import { schemaFault } from '../../../base/schema-fault.js';
+import { isObject, readManifest, type Json, type JsonObject, type Origins } from '../document/read.js';
+import { COMPONENTS } from '../document/vocabulary.js';
+import type { ReplaceInput, Twin, Twins } from '../runtime/twin.js';
+import { fileSchema, KINDS, type Choose, type DeclaredClass, type Login, type Replacement } from './declared-schema.js';
+import { recordsOf } from './declared-records.js';
+import { stepsOf } from './declared-steps.js';
+
+export const COMPONENTS_FILE = 'components.headrace.yaml';
+
+/** Those of the file beside a manifest, where there is one. Throws ConfigError that names the place in it. */
+export function declaredBeside(manifestFile: string): Twins {
+  const file = path.join(path.dirname(path.resolve(manifestFile)), COMPONENTS_FILE);
+  return existsSync(file) ? declaredIn(file) : {};
+}
+
+export function declaredIn(file: string): Twins {
+  let text: string;
+  try {
+    if (statSync(file).size > LIMITS.configBytes) throw new Error(`more than ${LIMITS.configBytes} bytes`);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError('the components cannot be read', {
+      code: 'components_failed',
+      place: file,
+      expected: 'a file that describes classes',
+      found: (error as Error).message,
+      next: 'check the path',
+    });
+  }
+  return parseDeclared(text, file);
+}
+
+export function parseDeclared(text: string, file: string): Twins {
+  const { root, origins } = readManifest(text, file);
+  const place = placer(root, origins, file);
+  const { classes } = checked(fileSchema, root, [], place);
+  const twins: Record<string, Twin> = {};
+  for (const [name, raw] of Object.entries(classes)) {
+    const at = ['classes', name];
+    const kinds = isObject(raw) ? Object.keys(KINDS).filter((kind) => raw[kind] !== undefined) : [];
+    if (kinds.length !== 1)
+      throw fault(place(at), `exactly one of ${Object.keys(KINDS).join(', ')}`, kinds.join(' and ') || 'none of them');
+    const known = checked(KINDS[kinds[0] as keyof typeof KINDS] as z.ZodType<DeclaredClass>, raw, at, place);
+    assertComponents(known, at, place);
+    twins[name] = declared(known);
+  }
+  return twins;
+}
+
+type PlaceOf = (at: readonly (string | number)[]) => string;
+
+/** The nearest value that knows its line. */
+function placer(root: JsonObject, origins: Origins, file: string): PlaceOf {
+  return (at) => {
+    let value: Json | undefined = root;
+    let line = 1;
+    for (const step of at) {
+      value = Array.isArray(value) ? value[Number(step)] : isObject(value) ? value[String(step)] : undefined;
+      if (typeof value !== 'object' || value === null) break;
+      line = origins.get(value)?.line ?? line;
+    }
+    return `${file}:${line}${at.length === 0 ? '' : ` (${at.join('.')})`}`;
+  };
+}
+
+function checked<S extends z.ZodType>(schema: S, value: unknown, at: (string | number)[], place: PlaceOf): z.infer<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const found = schemaFault(result.error, value, schema);
+  const where = [...at, ...found.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
+  throw fault(
+    place(where),
+    found.unknown
+      ? `only what docs/guides/twins.md lists${found.candidates?.length ? `, such as ${found.candidates.join(', ')}` : ''}`
+      : found.expected,
+    found.unknown ? `unknown: ${found.found}` : found.found,
+  );
+}
+
+function fault(place: string, expected: string | undefined, found: string | undefined): ConfigError {
+  return new ConfigError('the components are wrong', {
+    code: 'components_invalid',
+    place,
+    expected,
+    found,
+    next: 'correct the file (docs/guides/twins.md)',
+  });
+}
+
+/** A class can only stand for a component of the language. */
+function assertComponents(known: DeclaredClass, at: string[], place: PlaceOf): void {
+  const types: [string, string[]][] =
+    'is' in known
+      ? [[known.is, [...at, 'is']]]
+      : 'choose' in known
+        ? known.choose.flatMap(({ use }, i): [string, string[]][] =>
+            'is' in use ? [[use.is, [...at, 'choose', String(i), 'use', 'is']]] : [],
+          )
+        : 'steps' in known
+          ? known.steps.flatMap((step, i): [string, string[]][] =>
+              'type' in step ? [[String(step.type), [...at, 'steps', String(i), 'type']]] : [],
+            )
+          : [];
+  for (const [type, where] of types)
+    if (!COMPONENTS.has(type) || type.startsWith('Custom'))
+      throw fault(place(where), 'a component of the language that is not custom', type);
+}
+
+/** The twin of one class. */
+export function declared(known: DeclaredClass): Twin {
+  if ('is' in known) return { replace: (component, _, input) => replacedBy(known, component, input) };
+  if ('login' in known) return { replace: (component) => loginOf(known.login, component) };
+  if ('records' in known) return { extract: recordsOf(known.records) };
+  if ('steps' in known) return stepsOf(known.steps);
+  if ('keep' in known)
+    return { keep: (record, { evaluate, slice }) => isTruthy(evaluate(known.keep, { record, stream_slice: slice })) };
+  return { replace: (component, _, input) => chosen(known.choose, component, input) };
+}
+
+/** What comes out of a template where a condition is asked for. */
+export const isTruthy = (found: unknown): boolean => Boolean(found) && found !== 'False' && found !== 'None';
+
+function chosen(ways: Choose, component: JsonObject, input: ReplaceInput): JsonObject | undefined {
+  const way = ways.find(({ when }) => when === undefined || isTruthy(input.evaluate(when)));
+  if (!way)
+    throw new ConfigError('no way of a described class fits the configuration', {
+      code: 'components_no_way',
+      place: String(component['class_name']),
+      expected: ways.map(({ when }) => when).join(', '),
+      found: 'none that is true',
+      next: 'correct the configuration, or add a last way without when to the components',
+    });
+  if ('login' in way.use) return loginOf(way.use.login, component);
+  if ('is' in way.use) return replacedBy(way.use, component, input);
+  const inner = fieldOf(way.use.component, undefined, component);
+  if (isObject(inner)) return inner;
+  throw new ConfigError('a described class names no component', {
+    code: 'components_field',
+    place: String(component['class_name']),
+    expected: `a component in ${way.use.component}`,
+    found: typeof inner,
+    next: 'correct the components (docs/guides/twins.md)',
+  });
+}
+
+function replacedBy(known: Replacement, component: JsonObject, { schema }: ReplaceInput): JsonObject {
+  const { class_name: _, ...own } = component;
+  const made: JsonObject = Object.fromEntries(Object.entries(own).filter(([name]) => !known.without?.includes(name)));
+  const filled = (value: unknown) => filledIn(value as Json, component, schema);
+  for (const [name, value] of Object.entries(known.defaults ?? {})) made[name] ??= filled(value);
+  for (const [name, value] of Object.entries(known.with ?? {})) made[name] = merged(made[name], filled(value));
+  made['type'] = known.is;
+  return known.raw_query ? withRawQuery(made) : made;
+}
+
+/** Mappings that are no components are added to; all else takes the place of what was there. */
+function merged(old: Json | undefined, next: Json): Json {
+  const isPlain = (value: Json | undefined): value is JsonObject => isObject(value) && value['type'] === undefined;
+  return isPlain(old) && isPlain(next) ? { ...old, ...next } : next;
+}
+
+/** `{from: NAME}` is the component's own field; `{schema_fields: SEPARATOR}` the names of the fields of its stream. */
+function filledIn(value: Json, component: JsonObject, schema?: () => JsonObject): Json {
+  if (Array.isArray(value)) return value.map((inner) => filledIn(inner, component, schema));
+  if (!isObject(value)) return value;
+  if (typeof value['from'] === 'string' && Object.keys(value).every((key) => key === 'from' || key === 'otherwise'))
+    return fieldOf(value['from'], value['otherwise'], component);
+  if (typeof value['schema_fields'] === 'string' && Object.keys(value).length === 1)
+    return fieldNames(schema?.() ?? {}).join(value['schema_fields']);
+  const made: JsonObject = Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, filledIn(inner, component, schema)]),
+  );
+  // Templates in it name the component's parameters.
+  if (typeof made['type'] === 'string' && component['$parameters'] !== undefined)
+    made['$parameters'] ??= component['$parameters'];
+  return made;
+}
+
+function fieldOf(name: string, otherwise: Json | undefined, component: JsonObject): Json {
+  const found = component[name] ?? otherwise;
+  if (found !== undefined && found !== null) return found;
+  throw new ConfigError('a described class needs a field that its component lacks', {
+    code: 'components_field',
+    place: String(component['class_name']),
+    expected: name,
+    found: Object.keys(component)
+      .filter((key) => !['type', 'class_name', '$parameters'].includes(key))
+      .join(', '),
+    next: `add otherwise beside from: ${name}, or correct the name`,
+  });
+}
+
+/** Fields of a schema; of an object those in it, with dots. */
+function fieldNames(schema: JsonObject, prefix = ''): string[] {
+  const properties = isObject(schema['properties']) ? schema['properties'] : {};
+  return Object.entries(properties).flatMap(([name, property]) => {
+    const inner = isObject(property) && isObject(property['items']) ? property['items'] : property;
+    const nested = isObject(inner) ? fieldNames(inner, `${prefix}${name}.`) : [];
+    return nested.length > 0 ? nested : [`${prefix}${name}`];
+  });
+}
+
+/** Parameters as they are written, in the path: some servers want brackets and colons unescaped. */
+function withRawQuery(component: JsonObject): JsonObject {
+  const { request_parameters: parameters, ...rest } = component;
+  if (!isObject(parameters) || Object.keys(parameters).length === 0) return component;
+  const path = String(rest['path'] ?? '');
+  const query = Object.entries(parameters).map(([name, value]) => `${name}=${String(value)}`);
+  return { ...rest, path: `${path}${path.includes('?') ? '&' : '?'}${query.join('&')}` };
+}
+
+/** A session of the language: one request for a token, which is sent with all others until it ends. */
+function loginOf(known: Login, component: JsonObject): JsonObject {
+  const $parameters = component['$parameters'] ?? {};
+  const filled = (value: unknown) => filledIn((value ?? null) as Json, component);
+  const send = known.send ?? { header: 'Authorization', value: 'Bearer {{ session_token }}' };
+  const requester: JsonObject = {
+    type: 'HttpRequester',
+    url_base: filled(known.url),
+    http_method: known.method ?? 'POST',
+    $parameters,
+    ...(known.headers ? { request_headers: filled(known.headers) } : {}),
+    ...(known.parameters ? { request_parameters: filled(known.parameters) } : {}),
+    ...(known.form ? { request_body_data: filled(known.form) } : {}),
+    ...(known.json ? { request_body_json: filled(known.json) } : {}),
+    ...(known.basic
+      ? { authenticator: { ...(filled(known.basic) as JsonObject), type: 'BasicHttpAuthenticator', $parameters } }
+      : {}),
+  };
+  return {
+    type: 'SessionTokenAuthenticator',
+    $parameters,
+    login_requester: requester,
+    session_token_path: known.token,
+    ...(known.expires_in ? { expires_in_path: known.expires_in } : {}),
+    ...(known.lasts ? { expiration_duration: known.lasts } : {}),
+    request_authentication: {
+      type: 'ApiKey',
+      $parameters,
+      api_token: send.value ?? '{{ session_token }}',
+      inject_into: {
+        type: 'RequestOption',
+        inject_into: send.header === undefined ? 'request_parameter' : 'header',
+        field_name: (send.header ?? send.parameter)!,
+        $parameters,
+      },
+    },
+  };
+}

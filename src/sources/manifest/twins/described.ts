@@ -1,0 +1,123 @@
+/**
+ * Twins of classes of usual shapes, described as `components.headrace.yaml` does. Each follows what the vendor documents
+ * of the API, which is named beside it. Where a name is not one connector's alone, the connector goes before it.
+ */
+import type { Twins } from '../runtime/twin.js';
+import { declared } from './declared.js';
+import type { DeclaredClass } from './declared-schema.js';
+
+const PARENTS = ['parent_stream_configs'];
+
+/** Children of what the configuration lists, else of all that the API has. */
+const listedOrAll = (setting: string, field: string): DeclaredClass => ({
+  choose: [
+    {
+      when: `{{ config.get('${setting}') }}`,
+      use: {
+        is: 'ListPartitionRouter',
+        without: PARENTS,
+        with: { cursor_field: field, values: `{{ config['${setting}'] }}` },
+      },
+    },
+    { use: { is: 'SubstreamPartitionRouter' } },
+  ],
+});
+
+export const DESCRIBED: Record<string, DeclaredClass> = {
+  // developers.zoom.us, server-to-server OAuth: a token of an hour for the account's own credentials.
+  ServerToServerOauthAuthenticator: {
+    login: {
+      url: { from: 'authorization_endpoint' },
+      basic: { username: { from: 'client_id' }, password: { from: 'client_secret' } },
+      form: {
+        grant_type: { from: 'grant_type', otherwise: 'account_credentials' },
+        account_id: { from: 'account_id' },
+      },
+      token: ['access_token'],
+      expires_in: ['expires_in'],
+    },
+  },
+  // developers.asana.com, input/output options: what is not named in opt_fields comes as a compact record.
+  AsanaHttpRequester: {
+    is: 'HttpRequester',
+    defaults: { path: "{{ parameters['path'] }}" },
+    with: { request_parameters: { opt_fields: { schema_fields: ',' } } },
+  },
+  // apidocs.chargebee.com, custom fields: attributes of the resource that begin with cf_.
+  'source-chargebee/CustomFieldTransformation': { steps: [{ collect: { prefix: 'cf_', into: 'custom_fields' } }] },
+  // developers.pipedrive.com, recents: each item holds what changed in `data`, null where it was deleted.
+  NullCheckedDpathExtractor: { records: { unwrap: { from: 'nullable_nested_field' }, if_null: 'parent' } },
+  // developer.typeform.com, authentication: a personal token, or OAuth 2.
+  TypeformAuthenticator: {
+    choose: [
+      { when: "{{ config['credentials'].get('auth_type') == 'oauth2.0' }}", use: { component: 'oauth2' } },
+      { use: { component: 'token_auth' } },
+    ],
+  },
+  FormIdPartitionRouter: listedOrAll('form_ids', 'form_id'),
+  SurveyIdPartitionRouter: listedOrAll('survey_ids', 'survey_id'),
+  // developer.xero.com, requests and responses: dates are JSON dates of .NET, in UTC.
+  'source-xero/CustomExtractor': { records: { dates: { fields: 'all', form: 'dotnet' } } },
+  // developers.pinterest.com, authentication: the client's own credentials as a Basic header.
+  PinterestOauthAuthenticator: {
+    is: 'OAuthAuthenticator',
+    with: {
+      refresh_request_headers: {
+        Authorization:
+          "Basic {{ (config.get('credentials', {}).get('client_id', config.get('client_id', '')) ~ ':' ~ config.get('credentials', {}).get('client_secret', config.get('client_secret', ''))) | base64encode }}",
+      },
+    },
+  },
+  // The same, ad accounts: a list in items, or the one that was asked for.
+  AdAccountRecordExtractor: { records: { paths: [['items'], []] } },
+  RechargeDateTimeBasedCursor: { is: 'DatetimeBasedCursor' },
+  // braze.com/docs, export endpoints: days before ending_at, which is `length`; events are names alone.
+  DatetimeIncrementalSyncComponent: { is: 'DatetimeBasedCursor', with: { length_option: { from: 'step_option' } } },
+  EventsRecordExtractor: { records: { as: 'event_name' } },
+  // developers.notion.com: properties by their names, and who a bot belongs to.
+  NotionPropertiesTransformation: { steps: [{ collect: { field: 'properties', into: 'properties' } }] },
+  NotionUserTransformation: { steps: [{ move: { from: ['bot', 'owner', 'user'], to: ['bot', 'owner', 'info'] } }] },
+  NotionDataFeedFilter: { keep: "{{ record.get('last_edited_time', '') >= (config.get('start_date') or '') }}" },
+  // alphavantage.co: series as mappings of a date to its values.
+  ObjectDpathExtractor: { records: { entries: true, key: { from: 'inject_key_as_field', otherwise: '' } } },
+  'source-apify-dataset/WrappingDpathExtractor': { records: { as: 'data' } },
+  // developer.zendesk.com, chat bans: those of visitors and those of addresses, in a list each.
+  ZendeskChatBansRecordExtractor: { records: { paths: [['ip_address'], ['visitor']], all: true } },
+  // getpocket.com/developer: items by their ids.
+  PocketExtractor: { records: { paths: [['list']], entries: true } },
+  // open-platform.theguardian.com: the answer tells which page it is, and how many there are.
+  'source-the-guardian-api/CustomPageIncrement': {
+    is: 'CursorPagination',
+    with: {
+      cursor_value: "{{ response['response']['currentPage'] + 1 }}",
+      stop_condition: "{{ response['response']['currentPage'] >= response['response']['pages'] }}",
+    },
+  },
+  // api2.myhours.com: a login with e-mail and password.
+  'source-my-hours/CustomAuthenticator': {
+    login: {
+      url: 'https://api2.myhours.com/api/tokens/login',
+      json: { grantType: 'password', clientId: 'api', email: { from: 'email' }, password: { from: 'password' } },
+      token: ['accessToken'],
+      expires_in: ['expiresIn'],
+    },
+  },
+  // docs.railz.ai: a token of an hour for the client's own credentials.
+  ShortLivedTokenAuthenticator: {
+    login: {
+      url: { from: 'url' },
+      method: 'GET',
+      basic: { username: { from: 'client_id' }, password: { from: 'secret_key' } },
+      token: ['access_token'],
+      lasts: 'PT55M',
+    },
+  },
+  // apidocs.fastbill.com: e-mail and API key as a Basic header.
+  'source-fastbill/CustomAuthenticator': { is: 'BasicHttpAuthenticator' },
+  IncrementalSingleBodyFilterCursor: { is: 'DatetimeBasedCursor' },
+  KlaviyoErrorHandler: { is: 'DefaultErrorHandler' },
+};
+
+export const described: Twins = Object.fromEntries(
+  Object.entries(DESCRIBED).map(([name, known]) => [name, declared(known)]),
+);
