@@ -44,6 +44,8 @@ const MAY = {
   'destinations/registry': ['destinations', 'destinations/*/descriptor'],
   'destinations/postgres': ['destinations', 'postgres'],
   'destinations/duckdb': ['destinations', 'duckdb', 'postgres'],
+  // Its rows are shaped as DuckDB's, and its files are written by it.
+  'destinations/parquet': ['destinations', 'destinations/duckdb', 'duckdb', 'http', 'postgres'],
   'destinations/ndjson': ['destinations'],
   'destinations/airbyte': ['destinations'],
   'destinations/singer': ['destinations'],

@@ -25,7 +25,7 @@ export function positive(value: string): number {
 }
 
 /** What `--to` may hold: all that the registry has, which is not loaded for a help text. */
-export const TO = 'embedded, postgres://…, duckdb:FILE or ndjson:FOLDER';
+export const TO = 'embedded, postgres://…, duckdb:FILE, parquet:FOLDER, s3://BUCKET/PREFIX or ndjson:FOLDER';
 
 export const connectionOptions = (command: Command): Command =>
   command

@@ -307,11 +307,19 @@ export function buildProgram(): Command {
     .description('seal with the newest key of HEADRACE_SECRET_KEY what an older one sealed')
     .action(run(() => import('./commands/secrets.js'), 'reseal'));
 
+  connectionOptions(program.command('compact').argument('[connection]'))
+    .description('merge the Parquet files of a connection to one row a key, and remove what no commit names')
+    .option('--json', 'one stream a line')
+    .action(run(() => import('./commands/compact.js')));
+
   program
     .command('query')
     .argument('<sql>', 'a statement')
     .description('SQL on the embedded database, or on another destination that answers it')
-    .option('--to <destination>', 'the destination to ask, such as duckdb:FILE (default: embedded)')
+    .option(
+      '--to <destination>',
+      'the destination to ask: duckdb:FILE, parquet:FOLDER or s3://BUCKET/PREFIX (default: embedded)',
+    )
     .option('--data-dir <folder>', 'folder of the embedded database', '.headrace')
     .option('--json', 'one row a line')
     .option('--write', 'allow changes')

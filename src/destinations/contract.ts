@@ -226,7 +226,16 @@ export interface Destination {
   open(options: OpenOptions): Promise<DestinationSession>;
   /** Carries out one SQL statement of the user's, for `headrace query`; left out where it knows no SQL. */
   query?(sql: string, options: { write: boolean }): Promise<QueryResult>;
+  /** Merges what was only added, for `headrace compact`; left out where rows are merged as they come. */
+  compact?(options: Omit<OpenOptions, 'streams' | 'readOnly'>): Promise<Compacted[]>;
   close(): Promise<void>;
+}
+
+/** What became of a stream that was compacted. */
+export interface Compacted {
+  stream: string;
+  before: { files: number; rows: number; bytes: number };
+  after: { files: number; rows: number; bytes: number };
 }
 
 /** What a statement gave. */

@@ -4,6 +4,7 @@ import { Registry } from '../base/registry.js';
 import { duckdbKind } from './duckdb/descriptor.js';
 import type { DestinationKind } from './kind.js';
 import { ndjsonKind } from './ndjson/descriptor.js';
+import { parquetKind, s3Kind } from './parquet/descriptor.js';
 import { embeddedKind, postgresKind } from './postgres/descriptor.js';
 
 /** Names that settings have which hold paths. */
@@ -12,7 +13,7 @@ const NAMES_PATH = /(^|_)(path|file|folder|dir|directory)$/i;
 export const DESTINATIONS = new Registry<DestinationKind>({
   kind: 'destination',
   word: 'destination',
-  builtIn: [embeddedKind, postgresKind, duckdbKind, ndjsonKind],
+  builtIn: [embeddedKind, postgresKind, duckdbKind, parquetKind, s3Kind, ndjsonKind],
   entry: () => import('./index.js'),
   define: 'defineDestination({ … })',
   isOne: isKind,

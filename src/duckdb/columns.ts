@@ -120,8 +120,8 @@ export function encode(value: unknown, type: ColumnType): Cell | typeof MISFIT |
 }
 
 /** Text for a column that takes anything as text. */
-export function asText(value: unknown): string {
-  return storableText(typeof value === 'string' ? value : stringifyJson(value));
+export function asText(value: unknown): string | typeof UNSTORABLE_NUMBER {
+  return typeof value === 'string' ? storableText(value) : jsonText(value);
 }
 
 /** A cell that was made for a column before it was widened. */

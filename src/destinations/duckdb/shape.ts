@@ -9,7 +9,6 @@ import {
   encode,
   isNumber,
   MISFIT,
-  refit,
   typeFor,
   UNSTORABLE_NUMBER,
   widened,
@@ -165,13 +164,6 @@ export class Shape {
     return out;
   }
 
-  /** The cells of a row as the columns are now. */
-  *cellsOf(part: ShapedRows, row: number): Iterable<Cell> {
-    const width = part.types.length;
-    for (let at = 0; at < this.columns.length; at++)
-      yield at < width ? refit(part.cells[row * width + at]!, part.types[at]!, this.columns[at]!.type) : null;
-  }
-
   private leaving(records: DataRecord[], version: number): string[] {
     if (this.quarantined.size === 0 || this.target.primaryKey.length === 0) return [];
     return records
@@ -194,13 +186,13 @@ export class Shape {
       const value = column === this.rest ? this.restOf(record) : record[column.field];
       if (column.key && (value === null || value === undefined)) return `key field ${column.field} is missing`;
       let cell = encode(value, column.type);
-      if (cell === UNSTORABLE_NUMBER)
-        return `field ${column.field}: a number that is NaN, infinite or beyond 1e308 cannot be stored`;
       if (cell === MISFIT) {
         if (column.declared || column.type !== 'text')
           return `field ${column.field}: expected ${column.type}, found ${describe(value)}`;
         cell = asText(value);
       }
+      if (cell === UNSTORABLE_NUMBER)
+        return `field ${column.field}: a number that is NaN, infinite or beyond 1e308 cannot be stored`;
       cells.push(cell);
     }
     return undefined;

@@ -1,16 +1,16 @@
 /** One stream's table in DuckDB: made, taken over, widened, and filled. */
-import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api';
+import type { DuckDBConnection } from '@duckdb/node-api';
 import { LIMITS } from '../../base/bounds.js';
 import { ConfigError } from '../../base/errors.js';
-import { knownType, refit, refitSql, SQL_TYPES, textSql, type Cell, type Column } from '../../duckdb/columns.js';
+import { knownType, refitSql, SQL_TYPES, textSql, type Column } from '../../duckdb/columns.js';
 import { rowsOf, type Library } from '../../duckdb/engine.js';
 import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
 import type { PrepareInput, StreamTarget } from '../contract.js';
+import { appendRows, type Into } from './append.js';
 import { META_COLUMNS, Shape, type ShapedRows } from './shape.js';
 
 /** The table that a stream in mode `replace` fills before it is swapped in. */
 const SHADOW_SUFFIX = '__headrace_next';
-const MICROS = 1000n;
 
 export interface TableRows extends ShapedRows {
   table: Table;
@@ -168,45 +168,14 @@ export class Table extends Shape {
   }
 
   /** Appends rows to a table with this one's columns. */
-  async append(
-    { DuckDBTimestampTZValue }: Library,
+  append(
+    library: Library,
     connection: DuckDBConnection,
-    into: { schema: string | null; name: string },
+    into: Into,
     parts: ShapedRows[],
     runId: string,
   ): Promise<void> {
-    const appender = await connection.createAppender(into.name, into.schema);
-    const places = new Map(this.columns.map((column, at) => [column, at]));
-    const order = this.order.map((one) => (typeof one === 'object' ? places.get(one)! : one));
-    try {
-      for (const part of parts) {
-        const extracted = new DuckDBTimestampTZValue(BigInt(part.version) * MICROS);
-        const width = part.types.length;
-        for (let start = 0; start < part.cells.length || (width === 0 && start < part.rows); start += width || 1) {
-          for (const at of order) {
-            if (typeof at === 'number')
-              appendCell(
-                appender,
-                at < width ? refit(part.cells[start + at]!, part.types[at]!, this.columns[at]!.type) : null,
-                this.columns[at]!,
-              );
-            else if (at === '_headrace_run_id') appender.appendVarchar(runId);
-            else if (at === '_headrace_extracted_at') appender.appendTimestampTZ(extracted);
-            else if (at === '_headrace_page') appender.appendVarchar(part.page);
-            else if (at === '_headrace_version') appender.appendBigInt(BigInt(part.version));
-            else if (at === undefined) appender.appendDefault();
-            else appender.appendNull();
-          }
-          appender.endRow();
-        }
-      }
-      appender.flushSync();
-    } catch (error) {
-      appender.clear();
-      throw error;
-    } finally {
-      appender.closeSync();
-    }
+    return appendRows(library, connection, into, { shape: this, order: this.order, parts, runId });
   }
 
   private registration({ name, field }: Column): string {
@@ -222,12 +191,4 @@ export class Table extends Shape {
     const key = this.isKeyed ? [`primary key (${this.keyNames.join(', ')})`] : [];
     return `create table if not exists ${this.sqlName} (${[...columns, ...meta, ...key].join(', ')})`;
   }
-}
-
-function appendCell(appender: DuckDBAppender, cell: Cell, { type }: Column): void {
-  if (cell === null) appender.appendNull();
-  else if (typeof cell === 'string') appender.appendVarchar(cell);
-  else if (type === 'bigint') appender.appendBigInt(BigInt(cell));
-  else if (typeof cell === 'boolean') appender.appendBoolean(cell);
-  else appender.appendDouble(Number(cell));
 }

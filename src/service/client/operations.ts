@@ -111,6 +111,32 @@ export interface NewConnection {
     /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
     mode?: 'upsert' | 'append' | 'replace' | undefined;
   }) | ({
+    type: 'parquet';
+    /** Folder for the files. */
+    path: string;
+    /** Field whose day parts the files of a stream, as _headrace_day=2026-11-28, when they are compacted: seconds since 1970, or a date as text. */
+    partition_by_day?: string | undefined;
+    /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
+    mode?: 'upsert' | 'append' | 'replace' | undefined;
+  }) | ({
+    type: 's3';
+    /** The bucket, and what the names of all objects begin with. */
+    url: string;
+    /** Of a server that is not Amazon’s. Default: $AWS_ENDPOINT_URL, or Amazon. */
+    endpoint?: string | undefined;
+    /** Default: $AWS_REGION, or us-east-1. */
+    region?: string | undefined;
+    /** Default: $AWS_ACCESS_KEY_ID. */
+    access_key_id?: string | undefined;
+    /** Write it as ${ENV}. Default: $AWS_SECRET_ACCESS_KEY. */
+    secret_access_key?: string | undefined;
+    /** Default: $AWS_SESSION_TOKEN. */
+    session_token?: string | undefined;
+    /** Field whose day parts the files of a stream, as _headrace_day=2026-11-28, when they are compacted: seconds since 1970, or a date as text. */
+    partition_by_day?: string | undefined;
+    /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
+    mode?: 'upsert' | 'append' | 'replace' | undefined;
+  }) | ({
     type: 'ndjson';
     /** Folder for the files. */
     path: string;
@@ -213,6 +239,32 @@ export interface ConnectionEdit {
     path: string;
     /** Schema for the tables. Default: the name of the connection. */
     schema?: string | undefined;
+    /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
+    mode?: 'upsert' | 'append' | 'replace' | undefined;
+  }) | ({
+    type: 'parquet';
+    /** Folder for the files. */
+    path: string;
+    /** Field whose day parts the files of a stream, as _headrace_day=2026-11-28, when they are compacted: seconds since 1970, or a date as text. */
+    partition_by_day?: string | undefined;
+    /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
+    mode?: 'upsert' | 'append' | 'replace' | undefined;
+  }) | ({
+    type: 's3';
+    /** The bucket, and what the names of all objects begin with. */
+    url: string;
+    /** Of a server that is not Amazon’s. Default: $AWS_ENDPOINT_URL, or Amazon. */
+    endpoint?: string | undefined;
+    /** Default: $AWS_REGION, or us-east-1. */
+    region?: string | undefined;
+    /** Default: $AWS_ACCESS_KEY_ID. */
+    access_key_id?: string | undefined;
+    /** Write it as ${ENV}. Default: $AWS_SECRET_ACCESS_KEY. */
+    secret_access_key?: string | undefined;
+    /** Default: $AWS_SESSION_TOKEN. */
+    session_token?: string | undefined;
+    /** Field whose day parts the files of a stream, as _headrace_day=2026-11-28, when they are compacted: seconds since 1970, or a date as text. */
+    partition_by_day?: string | undefined;
     /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
     mode?: 'upsert' | 'append' | 'replace' | undefined;
   }) | ({

@@ -1,0 +1,273 @@
+/** Parquet files, written and merged by DuckDB in memory. */
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { codeOf } from '../../base/errors.js';
+import { Engine, resultOf, type Row } from '../../duckdb/engine.js';
+import { refitSql, SQL_TYPES, type Column, type ColumnType } from '../../duckdb/columns.js';
+import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';
+import { appendRows } from '../duckdb/append.js';
+import { META_COLUMNS, type Shape, type ShapedRows } from '../duckdb/shape.js';
+import type { QuarantinedRow } from '../set-aside.js';
+import type { DataFile } from './manifest.js';
+import type { Store } from './store.js';
+
+/** Files are merged up to this size, and a merged one is cut about there. */
+export const FILE_BYTES = 128 * 1024 * 1024;
+const META = META_COLUMNS.map(([name]) => name);
+const OPTIONS = 'format parquet, compression zstd';
+/** Folders below the system's for temporary files, each with the process that made it. */
+const SPOOL = 'headrace-parquet-';
+/** A partition's column; fields of records have no such name. */
+const DAY = '_headrace_day';
+const STAGE = 'headrace_rows';
+const MICROS_A_SECOND = 1_000_000;
+
+export class ParquetFiles {
+  private readonly spool = mkdtempSync(path.join(tmpdir(), `${SPOOL}${process.pid}-`));
+
+  private constructor(
+    private readonly engine: Engine,
+    private readonly store: Store,
+  ) {}
+
+  static async open(store: Store): Promise<ParquetFiles> {
+    removeLeftSpools();
+    return new ParquetFiles(await Engine.open(undefined), store);
+  }
+
+  async close(): Promise<void> {
+    await this.engine.close();
+    rmSync(this.spool, { recursive: true, force: true });
+  }
+
+  /** Rows of a stream as one file. */
+  async writeRows(folder: string, shape: Shape, parts: ShapedRows[], runId: string): Promise<DataFile> {
+    const columns = [
+      ...shape.columns.map(({ name, type }) => `${quoteIdentifier(name)} ${SQL_TYPES[type]}`),
+      ...META_COLUMNS.map(([name, type]) => `${quoteIdentifier(name)} ${type}`),
+    ];
+    const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+    return this.write(folder, rows, 0, async (file) =>
+      this.engine.inTurn(async (db) => {
+        await db.run(`create or replace temp table ${STAGE} (${columns.join(', ')})`);
+        const order = [...shape.columns, ...META];
+        await appendRows(this.engine.library, db, { schema: null, name: STAGE }, { shape, order, parts, runId });
+        const select = [...shape.columns.map(plainSql), ...META.map(quoteIdentifier)].join(', ');
+        await db.run(`copy (select ${select} from ${STAGE}) to ${literal(file)} (${OPTIONS})`);
+        await db.run(`drop table ${STAGE}`);
+      }),
+    );
+  }
+
+  /** Keys of objects that are gone, as one file: as text each, as `Shape.keyText` writes them. */
+  async writeDeletions(folder: string, shape: Shape, parts: ShapedRows[]): Promise<DataFile> {
+    const gone = parts.flatMap(({ deleted, version }) =>
+      deleted.map((record) => [shape.keyText(record), String(version)]),
+    );
+    return this.write(folder, gone.length, gone.length, (file) =>
+      this.copyList(file, gone, [
+        'v[1] as _headrace_key',
+        "epoch_ms(v[2]::bigint)::timestamp at time zone 'UTC' as _headrace_deleted_at",
+        'v[2]::bigint as _headrace_version',
+      ]),
+    );
+  }
+
+  async writeQuarantine(folder: string, rows: QuarantinedRow[], runId: string): Promise<DataFile> {
+    const names = ['stream', 'key', 'reason', 'raw', 'page', 'run_id'];
+    const list = rows.map(({ stream, key, reason, raw, page }) => [stream, key, reason, raw, page, runId]);
+    return this.write(folder, rows.length, 0, (file) =>
+      this.copyList(
+        file,
+        list,
+        names.map((name, at) => `v[${at + 1}] as ${name}`),
+      ),
+    );
+  }
+
+  private copyList(file: string, list: (string | null)[][], columns: string[]): Promise<unknown> {
+    const values = `select unnest(from_json($1::varchar::json, '[["VARCHAR"]]')) as v`;
+    return this.engine.inTurn((db) =>
+      db.run(`copy (select ${columns.join(', ')} from (${values})) to ${literal(file)} (${OPTIONS})`, [
+        JSON.stringify(list),
+      ]),
+    );
+  }
+
+  private async write(
+    folder: string,
+    rows: number,
+    deleted: number,
+    make: (file: string) => Promise<unknown>,
+  ): Promise<DataFile> {
+    const file = path.join(this.spool, `${newName()}.parquet`);
+    await make(file);
+    return this.take(folder, file, rows, deleted);
+  }
+
+  private async take(folder: string, file: string, rows: number, deleted: number): Promise<DataFile> {
+    const name = `${folder}/${path.basename(file)}`;
+    const { size } = statSync(file);
+    await this.store.put(name, file);
+    return { name, rows, bytes: size, deleted };
+  }
+
+  /** Files one after the other as larger ones; nothing else changes. */
+  async join(folder: string, shape: Shape, files: DataFile[]): Promise<DataFile[]> {
+    const from = await this.source(files);
+    const select = [...shape.columns.map(({ name }) => quoteIdentifier(name)), ...META.map(quoteIdentifier)].join(', ');
+    return this.split(folder, `select ${select} from ${await this.rowsSql(from, shape)}`, undefined);
+  }
+
+  /** One row a key: the last read of it, with its deletion where that came later. `day`: parted by this field's day. */
+  async merge(
+    folder: string,
+    shape: Shape,
+    files: DataFile[],
+    deletions: DataFile[],
+    day: string | undefined,
+  ): Promise<DataFile[]> {
+    const dayColumn = day === undefined ? undefined : shape.columns.find(({ field }) => field === day);
+    return this.split(folder, await this.mergedSql(shape, files, deletions), dayColumn);
+  }
+
+  /** SQL for the rows of a stream as they are now. */
+  private async mergedSql(shape: Shape, files: DataFile[], deletions: DataFile[]): Promise<string> {
+    const rows = await this.rowsSql(await this.source(files), shape);
+    const names = [...shape.columns.map(({ name }) => name), ...META].map(quoteIdentifier);
+    if (shape.target.primaryKey.length === 0) return `select ${names.join(', ')} from ${rows}`;
+    const last = `select *, ${keySql(shape)} as headrace_key from ${rows}
+      qualify row_number() over (partition by headrace_key order by "_headrace_version" desc, headrace_at desc) = 1`;
+    const gone =
+      deletions.length === 0
+        ? `select null::varchar as k, null::timestamptz as at_time, null::bigint as v where false`
+        : `select _headrace_key as k, max(_headrace_deleted_at) as at_time, max(_headrace_version) as v
+           from read_parquet(${list(await this.source(deletions))}, hive_partitioning = false) group by 1`;
+    const select = names.map((name) =>
+      name === '"_headrace_deleted_at"'
+        ? `case when g.v >= l."_headrace_version" then g.at_time else l."_headrace_deleted_at" end as ${name}`
+        : `l.${name}`,
+    );
+    return `with l as (${last}), g as (${gone}) select ${select.join(', ')} from l left join g on g.k = l.headrace_key`;
+  }
+
+  /** Columns of all the files under the types that they have now: earlier files may have narrower ones, or lack some. */
+  private async rowsSql(files: string[], shape: Shape): Promise<string> {
+    const there = new Map(
+      (
+        await this.engine.rows(
+          `select column_name, column_type from (describe select * from read_parquet(${list(files)}, union_by_name = true, hive_partitioning = false))`,
+        )
+      ).map(({ column_name, column_type }) => [column_name as string, column_type as string]),
+    );
+    const columns = shape.columns.map((column) => {
+      const name = quoteIdentifier(column.name);
+      const type = there.get(column.name);
+      if (type === undefined) return `null::${plainType(column.type)} as ${name}`;
+      const from = typeOf(type);
+      const to = column.type === 'json' ? 'text' : column.type;
+      return from === to ? name : `${refitSql(name, from, to)} as ${name}`;
+    });
+    const place = files.map((file, at) => `when ${literal(file)} then ${at}`).join(' ');
+    return `(select ${[...columns, ...META.map(quoteIdentifier)].join(', ')}, case filename ${place} end as headrace_at
+      from read_parquet(${list(files)}, union_by_name = true, filename = true, hive_partitioning = false))`;
+  }
+
+  private async source(files: DataFile[]): Promise<string[]> {
+    const local: string[] = [];
+    for (const { name } of files) local.push(await this.store.fetch(name, this.spool));
+    return local;
+  }
+
+  /** Stores a query's rows as files of about 128 MB. */
+  private async split(folder: string, query: string, day: Column | undefined): Promise<DataFile[]> {
+    const out = path.join(this.spool, newName());
+    const parted = day === undefined ? query : `select *, ${daySql(day)} as ${DAY} from (${query})`;
+    const how = day === undefined ? `file_size_bytes ${FILE_BYTES}` : `partition_by (${DAY})`;
+    await this.engine.rows(`copy (${parted}) to ${literal(out)} (${OPTIONS}, ${how}, filename_pattern '{uuidv7}')`);
+    const made = readdirSync(out, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const files: DataFile[] = [];
+    for (const { parentPath, name } of made.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      const file = path.join(parentPath, name);
+      const [counted] = await this.engine.rows(
+        `select count(*)::integer as n, count("_headrace_deleted_at")::integer as gone from read_parquet(${literal(file)}, hive_partitioning = false)`,
+      );
+      const { n, gone } = counted as { n: number; gone: number };
+      if (n === 0) continue;
+      const below = path.relative(out, parentPath).split(path.sep).join('/');
+      files.push(await this.take(below ? `${folder}/${below}` : folder, file, n, gone));
+    }
+    rmSync(out, { recursive: true, force: true });
+    return files;
+  }
+
+  /** A statement over streams as views: each under its schema and name. */
+  async query(
+    sql: string,
+    streams: { schema: string; shape: Shape; files: DataFile[]; deletions: DataFile[] }[],
+  ): Promise<{ fields: string[]; rows: Row[] }> {
+    for (const { schema, shape, files, deletions } of streams) {
+      if (files.length === 0) continue;
+      await this.engine.rows(`create schema if not exists ${quoteIdentifier(schema)}`);
+      await this.engine.rows(
+        `create view ${qualified(schema, shape.target.name)} as ${await this.mergedSql(shape, files, deletions)}`,
+      );
+    }
+    return this.engine.inTurn((db) => resultOf(db, sql));
+  }
+}
+
+/** A process that was killed left its folder behind. */
+function removeLeftSpools(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(SPOOL) ? Number(name.slice(SPOOL.length).split('-')[0]) : 0;
+    if (pid > 0 && !isRunning(pid)) rmSync(path.join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+function newName(): string {
+  return randomBytes(12).toString('hex');
+}
+
+const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+const list = (files: string[]): string => `[${files.map(literal).join(', ')}]`;
+
+/** JSON goes as text, which every reader of Parquet takes. */
+function plainSql({ name, type }: Column): string {
+  const quoted = quoteIdentifier(name);
+  return type === 'json' ? `${quoted}::varchar as ${quoted}` : quoted;
+}
+
+const plainType = (type: ColumnType): string => (type === 'json' ? SQL_TYPES.text : SQL_TYPES[type]);
+
+function typeOf(sql: string): ColumnType {
+  const found = (Object.keys(SQL_TYPES) as ColumnType[]).find((type) => SQL_TYPES[type] === sql.toLowerCase());
+  return found ?? 'text';
+}
+
+function keySql(shape: Shape): string {
+  return shape.keyColumns
+    .map(({ name, type }) => refitSql(quoteIdentifier(name), type === 'json' ? 'text' : type, 'text'))
+    .join(` || chr(1) || `);
+}
+
+/** The day of a field that holds seconds since 1970, or a date as text. */
+function daySql({ name, type }: Column): string {
+  const column = quoteIdentifier(name);
+  const time =
+    type === 'bigint' || type === 'double'
+      ? `make_timestamp((${column} * ${MICROS_A_SECOND})::bigint)`
+      : `try_cast(${column} as timestamp)`;
+  return `strftime(${time}, '%Y-%m-%d')`;
+}
