@@ -212,6 +212,82 @@ describe('twins that come with Headrace', () => {
     expect(bodies[0]).not.toContain('hush');
   });
 
+  test('Zendesk Talk: menus know their IVR, and routes their menu as well', async () => {
+    const auth = custom(
+      'Authenticator',
+      'ZendeskTalkAuthenticator',
+      `basic_auth: {type: BasicHttpAuthenticator, username: "{{ config['credentials']['email'] }}/token", password: "{{ config['credentials']['api_token'] }}"}, oauth: {type: BearerAuthenticator, api_token: "{{ config['credentials']['access_token'] }}"}`,
+    );
+    const of = (name: string, twin: string) =>
+      replaceExtractor(
+        streamOf(name, { path: 'ivr', requester: `authenticator: ${auth}` }),
+        custom('RecordExtractor', twin),
+      );
+    const known = {
+      [`Basic ${Buffer.from('a@b.c/token:hush').toString('base64')}`]: { email: 'a@b.c', api_token: 'hush' },
+      'Bearer tok': { auth_type: 'oauth2.0', access_token: 'tok' },
+    };
+    for (const [header, credentials] of Object.entries(known)) {
+      const { rows } = await rowsOf({
+        config: { credentials },
+        streams: of('menus', 'IVRMenusRecordExtractor') + of('routes', 'IVRRoutesRecordExtractor'),
+        answer: ({ headers }) =>
+          headers['authorization'] === header
+            ? {
+                ivrs: [
+                  {
+                    id: 1,
+                    menus: [
+                      { id: 10, routes: [{ id: 100 }, { id: 101 }] },
+                      { id: 11, routes: null },
+                    ],
+                  },
+                  { id: 2 },
+                ],
+              }
+            : new Reply(401),
+      });
+      expect(rows['menus']!.map(({ id, ivr_id: ivr }) => [id, ivr])).toEqual([
+        [10, 1],
+        [11, 1],
+      ]);
+      expect(rows['routes']).toEqual([
+        { id: 100, ivr_id: 1, ivr_menu_id: 10 },
+        { id: 101, ivr_id: 1, ivr_menu_id: 10 },
+      ]);
+    }
+  });
+
+  test('PayPal: a token for the credentials of the client, and another once it is refused', async () => {
+    let tokens = 0;
+    const auth = custom(
+      'Authenticator',
+      'PayPalOauth2Authenticator',
+      `client_id: "{{ config['client_id'] }}", client_secret: "{{ config['client_secret'] }}", token_refresh_endpoint: https://api.test/v1/oauth2/token, grant_type: client_credentials`,
+    );
+    const { rows } = await rowsOf({
+      config: { client_id: 'me', client_secret: 'hush' },
+      streams: streamOf('products', {
+        requester: `authenticator: ${auth}`,
+        retriever:
+          'paginator: {type: DefaultPaginator, page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: page}, pagination_strategy: {type: PageIncrement, page_size: 1, start_from_page: 1}}',
+      }),
+      answer: ({ path: at, headers, body, query }) => {
+        if (at === '/v1/oauth2/token')
+          return headers['authorization'] === `Basic ${Buffer.from('me:hush').toString('base64')}` &&
+            body === 'grant_type=client_credentials'
+            ? { access_token: `tok${++tokens}`, expires_in: 32_400 }
+            : new Reply(401);
+        const page = Number(query['page'] ?? 1);
+        // The first token ends before its time.
+        if (headers['authorization'] !== `Bearer tok${tokens}` || (page > 1 && tokens === 1)) return new Reply(401);
+        return { data: page <= 3 ? [{ id: page }] : [] };
+      },
+    });
+    expect(rows['products']!.map(({ id }) => id).toSorted()).toEqual([1, 2, 3]);
+    expect(tokens).toBe(2);
+  });
+
   test('Recharge: rows since a start', async () => {
     const { rows, asked } = await rowsOf({
       config: { start_date: '2024-01-01T00:00:00Z' },

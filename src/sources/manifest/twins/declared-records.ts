@@ -34,17 +34,36 @@ export function recordsOf(known: Records): (body: unknown, input: TwinSliceInput
       const inner = unwrap === '' ? whole : whole[unwrap];
       const record = isObject(inner) ? inner : unwrap !== '' && known.if_null === 'parent' ? whole : undefined;
       if (record === undefined) return [];
-      const made: DataRecord = { ...record };
-      if (keyField !== '' && key !== undefined) define(made, keyField, key);
-      for (const [name, template] of Object.entries(known.add ?? {}))
-        define(
-          made,
-          name,
-          evaluate(template, { record: whole as JsonObject, response: body, key: key ?? null, stream_slice: slice }),
-        );
-      return [known.dates ? dated(made, known.dates) : made];
+      const base: DataRecord = { ...record };
+      if (keyField !== '' && key !== undefined) define(base, keyField, key);
+      const scope = { record: whole as JsonObject, response: body, key: key ?? null, stream_slice: slice };
+      return nested([base], known.inside ?? [], evaluate).map((made) => {
+        for (const [name, template] of Object.entries(known.add ?? {})) define(made, name, evaluate(template, scope));
+        return known.dates ? dated(made, known.dates) : made;
+      });
     });
   };
+}
+
+/** The records of lists within records, each with what it is given of its parents. */
+function nested(
+  records: DataRecord[],
+  levels: NonNullable<Records['inside']>,
+  evaluate: TwinSliceInput['evaluate'],
+  given: Record<string, unknown> = {},
+): DataRecord[] {
+  const [level, ...rest] = levels;
+  if (!level) return records.map((record) => ({ ...given, ...record }));
+  return records.flatMap((parent) => {
+    const list = parent[level.field];
+    const added = Object.entries(level.add ?? {}).map(([name, template]) => [name, evaluate(template, { parent })]);
+    return nested(
+      (Array.isArray(list) ? list : []).filter((each): each is DataRecord => isObject(each)),
+      rest,
+      evaluate,
+      { ...given, ...(Object.fromEntries(added) as Record<string, unknown>) },
+    );
+  });
 }
 
 const isThere = (value: unknown): boolean => value !== undefined && value !== null;

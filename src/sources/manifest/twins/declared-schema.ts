@@ -66,6 +66,11 @@ const records = z.strictObject({
     as: name.optional().describe('Field for a record that is a plain value, or for each as a whole.'),
     unwrap: value.optional().describe('The record lies in this field.'),
     if_null: z.enum(['parent', 'skip']).default('skip').describe('What comes where that field is null.'),
+    inside: z
+      .array(z.strictObject({ field: name, add: z.record(name, text).optional() }))
+      .max(10)
+      .optional()
+      .describe('Records lie in lists of records, one level after the other; `add` sees `parent`.'),
     dates: dateFields.optional().describe('Dates in a form of their own, as RFC 3339.'),
     add: z
       .record(name, text)

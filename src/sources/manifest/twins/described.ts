@@ -78,6 +78,40 @@ export const DESCRIBED: Record<string, DeclaredClass> = {
   NotionPropertiesTransformation: { steps: [{ collect: { field: 'properties', into: 'properties' } }] },
   NotionUserTransformation: { steps: [{ move: { from: ['bot', 'owner', 'user'], to: ['bot', 'owner', 'info'] } }] },
   NotionDataFeedFilter: { keep: "{{ record.get('last_edited_time', '') >= (config.get('start_date') or '') }}" },
+  // developer.zendesk.com, talk: a token or OAuth; menus lie in IVRs, and routes in menus.
+  ZendeskTalkAuthenticator: {
+    choose: [
+      {
+        when: "{{ config.get('credentials', {}).get('auth_type') == 'oauth2_refresh' }}",
+        use: { component: 'oauth_refresh' },
+      },
+      { when: "{{ config.get('credentials', {}).get('auth_type') == 'oauth2.0' }}", use: { component: 'oauth' } },
+      { when: "{{ config.get('credentials') }}", use: { component: 'basic_auth' } },
+      { use: { component: 'legacy_basic_auth' } },
+    ],
+  },
+  IVRMenusRecordExtractor: {
+    records: { paths: [['ivrs']], inside: [{ field: 'menus', add: { ivr_id: '{{ parent.id }}' } }] },
+  },
+  IVRRoutesRecordExtractor: {
+    records: {
+      paths: [['ivrs']],
+      inside: [
+        { field: 'menus', add: { ivr_id: '{{ parent.id }}' } },
+        { field: 'routes', add: { ivr_menu_id: '{{ parent.id }}' } },
+      ],
+    },
+  },
+  // developer.paypal.com, authentication: a token of some hours for the client's own credentials.
+  PayPalOauth2Authenticator: {
+    login: {
+      url: { from: 'token_refresh_endpoint' },
+      basic: { username: { from: 'client_id' }, password: { from: 'client_secret' } },
+      form: { grant_type: { from: 'grant_type', otherwise: 'client_credentials' } },
+      token: ['access_token'],
+      expires_in: ['expires_in'],
+    },
+  },
   // alphavantage.co: series as mappings of a date to its values.
   ObjectDpathExtractor: { records: { entries: true, key: { from: 'inject_key_as_field', otherwise: '' } } },
   'source-apify-dataset/WrappingDpathExtractor': { records: { as: 'data' } },
