@@ -288,6 +288,48 @@ describe('twins that come with Headrace', () => {
     expect(tokens).toBe(2);
   });
 
+  test('Commercetools, Zendesk Sunshine, BigCommerce: log-ins, and dates of mails', async () => {
+    const shop = custom(
+      'Authenticator',
+      'CommerceToolsOauth2Authenticator',
+      `client_id: "{{ config['client_id'] }}", client_secret: "{{ config['client_secret'] }}", token_refresh_endpoint: https://api.test/oauth/token`,
+    );
+    const sunshine = custom(
+      'Authenticator',
+      'AuthenticatorZendeskSunshine',
+      `basic_auth: {type: BasicHttpAuthenticator, username: a, password: b}, oauth2: {type: BearerAuthenticator, api_token: "{{ config['credentials']['access_token'] }}"}`,
+    );
+    const { rows } = await rowsOf({
+      name: 'bigcommerce',
+      config: {
+        client_id: 'me',
+        client_secret: 'hush',
+        project_key: 'shop',
+        credentials: { auth_method: 'oauth2.0', access_token: 'long' },
+      },
+      streams:
+        streamOf('customers', { requester: `authenticator: ${shop}` }) +
+        streamOf('types', { requester: `authenticator: ${sunshine}` }) +
+        streamOf('orders', { rest: `transformations: [${custom('Transformation', 'DateTimeTransformer')}]` }),
+      answer: ({ path: at, headers, body }) => {
+        if (at === '/oauth/token')
+          return body === 'grant_type=client_credentials&scope=manage_project%3Ashop' &&
+            headers['authorization'] === `Basic ${Buffer.from('me:hush').toString('base64')}`
+            ? { access_token: 'tok', expires_in: 172_800 }
+            : new Reply(401);
+        if (at === '/orders')
+          return { data: [{ id: 3, date_modified: 'Tue, 20 Nov 2012 01:02:03 +0000', note: 'Tue' }] };
+        const wanted = at === '/types' ? 'Bearer long' : 'Bearer tok';
+        return headers['authorization'] === wanted ? { data: [{ id: 1 }] } : new Reply(401);
+      },
+    });
+    expect(rows).toEqual({
+      customers: [{ id: 1 }],
+      types: [{ id: 1 }],
+      orders: [{ id: 3, date_modified: '2012-11-20T01:02:03+00:00', note: 'Tue' }],
+    });
+  });
+
   test('Recharge: rows since a start', async () => {
     const { rows, asked } = await rowsOf({
       config: { start_date: '2024-01-01T00:00:00Z' },

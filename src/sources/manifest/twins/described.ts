@@ -112,6 +112,33 @@ export const DESCRIBED: Record<string, DeclaredClass> = {
       expires_in: ['expires_in'],
     },
   },
+  // developer.zendesk.com, security: an API token with an e-mail, or OAuth.
+  AuthenticatorZendeskSunshine: {
+    choose: [
+      {
+        when: "{{ config.get('credentials', {}).get('auth_method') == 'oauth2.0' }}",
+        use: { component: 'oauth2' },
+      },
+      { use: { component: 'basic_auth' } },
+    ],
+  },
+  // docs.commercetools.com, authorization: client credentials for one project.
+  CommerceToolsOauth2Authenticator: {
+    login: {
+      url: { from: 'token_refresh_endpoint' },
+      basic: { username: { from: 'client_id' }, password: { from: 'client_secret' } },
+      form: {
+        grant_type: { from: 'grant_type', otherwise: 'client_credentials' },
+        scope: "manage_project:{{ config['project_key'] }}",
+      },
+      token: ['access_token'],
+      expires_in: ['expires_in'],
+    },
+  },
+  // developer.bigcommerce.com, orders V2: dates as in mails (RFC 2822).
+  'source-bigcommerce/DateTimeTransformer': {
+    steps: [{ dates: { fields: 'all', form: '%a, %d %b %Y %H:%M:%S %z' } }],
+  },
   // alphavantage.co: series as mappings of a date to its values.
   ObjectDpathExtractor: { records: { entries: true, key: { from: 'inject_key_as_field', otherwise: '' } } },
   'source-apify-dataset/WrappingDpathExtractor': { records: { as: 'data' } },
