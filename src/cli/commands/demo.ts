@@ -71,7 +71,7 @@ export async function command(_args: unknown[], flags: { rows: number; keep?: bo
       env,
     );
     const summary = await syncConnection(connection, {});
-    out(summaryText(summary, 'headrace demo'));
+    out(summaryText(summary, 'headrace demo', process.stdout.columns));
 
     out(`\n${pc.bold('3.')} Ask the database, and compare with what the account holds.`);
     const faults = await compare(folder, expected);

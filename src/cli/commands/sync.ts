@@ -35,7 +35,7 @@ const PROGRESS_MS = 1_000;
 export async function command([name]: (string | undefined)[], flags: SyncFlags): Promise<number> {
   const connection = await resolveConnection(name, flags, process.env);
   const summary = await syncConnection(connection, flags);
-  if (!flags.json) out(summaryText(summary, resumeCommand()));
+  if (!flags.json) out(summaryText(summary, resumeCommand(), process.stdout.columns));
   if (flags.strict && summary.outcome === 'complete' && summary.proofs.some(({ doubt }) => doubt !== undefined))
     return EXIT.partial;
   return EXIT_OF[summary.outcome];

@@ -42,7 +42,7 @@ export async function command(
       const proven = isComplete && proofs.every((proof) => proof.doubt === undefined);
       if (flags.json) json({ type: 'verify', connection: connection.name, proven, proofs, samples });
       else {
-        out(proofTable(proofs));
+        out(proofTable(proofs, process.stdout.columns));
         if (flags.api)
           out(
             `\n${table(

@@ -1,42 +1,53 @@
 /** The end of a run: the proof, and what to do next. */
 import pc from 'picocolors';
+import stringWidth from 'string-width';
 import type { RunSummary, StreamProof } from '../../engine/report/events.js';
 import { count, duration, table } from './output.js';
 import { rejectionText } from './progress-view.js';
 
-export function proofTable(proofs: StreamProof[]): string {
-  return table(
-    [
-      'stream',
-      'pages',
-      'rows read',
-      'inserted',
-      'updated',
-      'unchanged',
-      'quarantined',
-      'gaps',
-      'overlaps',
-      'open',
-      'stored',
-      'evidence',
-      'proof',
-    ],
-    proofs.map((proof) => [
-      proof.stream,
-      proof.pages,
-      proof.counts.read,
-      proof.counts.inserted,
-      proof.counts.updated,
-      proof.counts.unchanged,
-      proof.quarantined,
-      proof.gaps,
-      proof.overlaps,
-      proof.open,
-      proof.stored,
-      proof.evidence,
-      verdictOf(proof),
-    ]),
-  );
+type Cell = (proof: StreamProof) => string | number;
+
+const COLUMNS: readonly (readonly [title: string, cell: Cell])[] = [
+  ['stream', ({ stream }) => stream],
+  ['pages', ({ pages }) => pages],
+  ['rows read', ({ counts }) => counts.read],
+  ['inserted', ({ counts }) => counts.inserted],
+  ['updated', ({ counts }) => counts.updated],
+  ['unchanged', ({ counts }) => counts.unchanged],
+  ['quarantined', ({ quarantined }) => quarantined],
+  ['gaps', ({ gaps }) => gaps],
+  ['overlaps', ({ overlaps }) => overlaps],
+  ['open', ({ open }) => open],
+  ['stored', ({ stored }) => stored],
+  ['evidence', ({ evidence }) => evidence],
+  ['proof', verdictOf],
+];
+/** What gives way on a narrow terminal: first what is 0 in every row, then these. */
+const NEEDED_LEAST = ['evidence', 'pages', 'inserted', 'rows read', 'stored'];
+
+/** `width`: columns of the terminal; what does not fit is left out, and said where it says something. */
+export function proofTable(proofs: StreamProof[], width = Infinity): string {
+  let shown = [...COLUMNS];
+  const draw = () =>
+    table(
+      shown.map(([title]) => title),
+      proofs.map((proof) => shown.map(([, cell]) => cell(proof))),
+    );
+  const fits = (text: string) => text.split('\n').every((line) => stringWidth(line) <= width);
+  const drop = (title: string) => (shown = shown.filter(([name]) => name !== title));
+  let text = draw();
+  if (fits(text)) return text;
+  const zeros = COLUMNS.filter(([, cell]) => proofs.every((proof) => cell(proof) === 0)).map(([title]) => title);
+  for (const title of zeros) drop(title);
+  text = draw();
+  for (const title of NEEDED_LEAST) {
+    if (fits(text)) break;
+    drop(title);
+    text = draw();
+  }
+  if (zeros.length === 0) return text;
+  const said = `0 in all: ${zeros.join(', ')}`;
+  return width < said.length ? text : `${text}\n${pc.dim(said)}`;
 }
 
 function verdictOf({ faults, doubt }: StreamProof): string {
@@ -51,9 +62,10 @@ export function doubtLines(proofs: StreamProof[]): string[] {
     .map(({ stream, doubt }) => `unproven ${stream}: ${doubt}`);
 }
 
-export function summaryText(summary: RunSummary, resume: string): string {
+/** `width`: columns of the terminal that it is for. */
+export function summaryText(summary: RunSummary, resume: string, width?: number): string {
   const lines: string[] = [];
-  if (summary.proofs.length > 0) lines.push(proofTable(summary.proofs), '');
+  if (summary.proofs.length > 0) lines.push(proofTable(summary.proofs, width), '');
   for (const problem of summary.problems) {
     lines.push(`${pc.yellow(problem.status)} ${problem.stream}: ${problem.message}`);
     if (problem.next) lines.push(`  next: ${problem.next}`);
