@@ -102,6 +102,7 @@ describe('twins that come with Headrace', () => {
 
   test('Pipedrive: what changed lies in data, which is null where it was deleted', async () => {
     const { rows } = await rowsOf({
+      name: 'pipedrive',
       streams: replaceExtractor(
         streamOf('deals'),
         custom('RecordExtractor', 'NullCheckedDpathExtractor', 'field_path: [data, "*"], nullable_nested_field: data'),
@@ -344,6 +345,7 @@ describe('twins that come with Headrace', () => {
 
   test('Braze: windows by their end and their days; events are names', async () => {
     const { rows, asked } = await rowsOf({
+      name: 'braze',
       config: { start_date: '2024-01-01' },
       streams:
         streamOf('series', {
@@ -413,42 +415,48 @@ describe('twins that come with Headrace', () => {
 
   test('Amplitude: columns become rows', async () => {
     const { rows } = await rowsOf({
-      streams: [
-        ['active', 'ActiveUsersRecordExtractor'],
-        ['length', 'AverageSessionLengthRecordExtractor'],
-      ]
-        .map(([name, twin]) =>
-          replaceExtractor(streamOf(name!), custom('RecordExtractor', twin!)).replace(
-            'primary_key: id',
-            'primary_key: date',
-          ),
-        )
-        .join(''),
+      name: 'amplitude',
+      streams:
+        [
+          ['active', 'ActiveUsersRecordExtractor'],
+          ['length', 'AverageSessionLengthRecordExtractor'],
+        ]
+          .map(([name, twin]) =>
+            replaceExtractor(streamOf(name!), custom('RecordExtractor', twin!)).replace(
+              'primary_key: id',
+              'primary_key: date',
+            ),
+          )
+          .join('') +
+        streamOf('events', { rest: `transformations: [${custom('Transformation', 'TransformDatetimesToRFC3339')}]` }),
       answer: ({ path }) =>
-        path === '/active'
-          ? {
-              data: {
-                series: [
-                  [9, 8],
-                  [1, 2],
-                ],
-                seriesMeta: ['France', 'Japan'],
-                xValues: ['2024-01-01', '2024-01-02'],
+        path === '/events'
+          ? { data: [{ id: 1, event_time: '2024-01-31 10:20:30.123456', city: 'Rome', day: '2024-01-31' }] }
+          : path === '/active'
+            ? {
+                data: {
+                  series: [
+                    [9, 8],
+                    [1, 2],
+                  ],
+                  seriesMeta: ['France', 'Japan'],
+                  xValues: ['2024-01-01', '2024-01-02'],
+                },
+              }
+            : {
+                data: {
+                  series: [[1204.5, 60]],
+                  seriesMeta: [{ segmentIndex: 0 }],
+                  xValues: ['2024-01-01', '2024-01-02'],
+                },
               },
-            }
-          : {
-              data: {
-                series: [[1204.5, 60]],
-                seriesMeta: [{ segmentIndex: 0 }],
-                xValues: ['2024-01-01', '2024-01-02'],
-              },
-            },
     });
     expect(rows).toEqual({
       active: [
         { date: '2024-01-01', statistics: { France: 9, Japan: 1 } },
         { date: '2024-01-02', statistics: { France: 8, Japan: 2 } },
       ],
+      events: [{ id: 1, event_time: '2024-01-31T10:20:30.123456+00:00', city: 'Rome', day: '2024-01-31' }],
       length: [
         { date: '2024-01-01', length: 1204.5 },
         { date: '2024-01-02', length: 60 },
@@ -460,6 +468,7 @@ describe('twins that come with Headrace', () => {
     const of = (name: string, twin: string, fields = '') =>
       replaceExtractor(streamOf(name), custom('RecordExtractor', twin, fields));
     const { rows } = await rowsOf({
+      name: 'alpha-vantage',
       streams:
         of('prices', 'ObjectDpathExtractor', 'field_path: [Daily], inject_key_as_field: date').replace(
           'primary_key: id',
@@ -486,6 +495,26 @@ describe('twins that come with Headrace', () => {
       ],
     });
   });
+});
+
+test('a class of the same name in another connector is not taken for the known one', async () => {
+  const server = await api(() => ({ events: ['a'], data: [{ id: 1 }] }));
+  const { sync } = connection({
+    url: server.url,
+    name: 'other',
+    manifest: manifestOf(
+      streamOf('plain') +
+        replaceExtractor(
+          streamOf('events'),
+          custom('RecordExtractor', 'EventsRecordExtractor', 'field_path: [events]'),
+        ),
+    ),
+  });
+  const { rows, summary } = await sync();
+  expect(rows).toEqual({ plain: [{ id: 1 }] });
+  expect(summary.problems.map(({ stream, message }) => `${stream}: ${message}`)).toEqual([
+    expect.stringContaining('events: stream events cannot be read: the class EventsRecordExtractor has no twin'),
+  ]);
 });
 
 describe('components.headrace.yaml', () => {

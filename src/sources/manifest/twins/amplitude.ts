@@ -39,7 +39,7 @@ export const amplitude: Twins = {
     },
   },
   /** `2024-01-31 10:20:30.123456`, which is UTC, as RFC 3339. */
-  TransformDatetimesToRFC3339: {
+  'source-amplitude/TransformDatetimesToRFC3339': {
     transform: (record) =>
       Object.fromEntries(
         Object.entries(record).map(([name, value]) => [name, typeof value === 'string' ? withZone(value) : value]),

@@ -1,6 +1,7 @@
 /**
  * Twins of classes of usual shapes, described as `components.headrace.yaml` does. Each follows what the vendor documents
- * of the API, which is named beside it. Where a name is not one connector's alone, the connector goes before it.
+ * of the API, which is named beside it. Where a name says nothing of
+ * its connector, the connector goes before it: another's class of that name may do something else.
  */
 import type { Twins } from '../runtime/twin.js';
 import { declared } from './declared.js';
@@ -46,7 +47,9 @@ export const DESCRIBED: Record<string, DeclaredClass> = {
   // apidocs.chargebee.com, custom fields: attributes of the resource that begin with cf_.
   'source-chargebee/CustomFieldTransformation': { steps: [{ collect: { prefix: 'cf_', into: 'custom_fields' } }] },
   // developers.pipedrive.com, recents: each item holds what changed in `data`, null where it was deleted.
-  NullCheckedDpathExtractor: { records: { unwrap: { from: 'nullable_nested_field' }, if_null: 'parent' } },
+  'source-pipedrive/NullCheckedDpathExtractor': {
+    records: { unwrap: { from: 'nullable_nested_field' }, if_null: 'parent' },
+  },
   // developer.typeform.com, authentication: a personal token, or OAuth 2.
   TypeformAuthenticator: {
     choose: [
@@ -72,8 +75,11 @@ export const DESCRIBED: Record<string, DeclaredClass> = {
   AdAccountRecordExtractor: { records: { paths: [['items'], []] } },
   RechargeDateTimeBasedCursor: { is: 'DatetimeBasedCursor' },
   // braze.com/docs, export endpoints: days before ending_at, which is `length`; events are names alone.
-  DatetimeIncrementalSyncComponent: { is: 'DatetimeBasedCursor', with: { length_option: { from: 'step_option' } } },
-  EventsRecordExtractor: { records: { as: 'event_name' } },
+  'source-braze/DatetimeIncrementalSyncComponent': {
+    is: 'DatetimeBasedCursor',
+    with: { length_option: { from: 'step_option' } },
+  },
+  'source-braze/EventsRecordExtractor': { records: { as: 'event_name' } },
   // developers.notion.com: properties by their names, and who a bot belongs to.
   NotionPropertiesTransformation: { steps: [{ collect: { field: 'properties', into: 'properties' } }] },
   NotionUserTransformation: { steps: [{ move: { from: ['bot', 'owner', 'user'], to: ['bot', 'owner', 'info'] } }] },
@@ -140,7 +146,9 @@ export const DESCRIBED: Record<string, DeclaredClass> = {
     steps: [{ dates: { fields: 'all', form: '%a, %d %b %Y %H:%M:%S %z' } }],
   },
   // alphavantage.co: series as mappings of a date to its values.
-  ObjectDpathExtractor: { records: { entries: true, key: { from: 'inject_key_as_field', otherwise: '' } } },
+  'source-alpha-vantage/ObjectDpathExtractor': {
+    records: { entries: true, key: { from: 'inject_key_as_field', otherwise: '' } },
+  },
   'source-apify-dataset/WrappingDpathExtractor': { records: { as: 'data' } },
   // developer.zendesk.com, chat bans: those of visitors and those of addresses, in a list each.
   ZendeskChatBansRecordExtractor: { records: { paths: [['ip_address'], ['visitor']], all: true } },
@@ -164,7 +172,7 @@ export const DESCRIBED: Record<string, DeclaredClass> = {
     },
   },
   // docs.railz.ai: a token of an hour for the client's own credentials.
-  ShortLivedTokenAuthenticator: {
+  'source-railz/ShortLivedTokenAuthenticator': {
     login: {
       url: { from: 'url' },
       method: 'GET',
@@ -175,7 +183,7 @@ export const DESCRIBED: Record<string, DeclaredClass> = {
   },
   // apidocs.fastbill.com: e-mail and API key as a Basic header.
   'source-fastbill/CustomAuthenticator': { is: 'BasicHttpAuthenticator' },
-  IncrementalSingleBodyFilterCursor: { is: 'DatetimeBasedCursor' },
+  'source-gong/IncrementalSingleBodyFilterCursor': { is: 'DatetimeBasedCursor' },
   KlaviyoErrorHandler: { is: 'DefaultErrorHandler' },
 };
 
