@@ -173,6 +173,22 @@ describe('what is wrong with the file is said', () => {
   });
 });
 
+test('where the package is missing, one sentence says so, and the rest works', async () => {
+  const hook = `export async function resolve(name, context, next) {
+    if (name.startsWith('@duckdb/')) throw Object.assign(new Error("Cannot find package '" + name + "'"), { code: 'ERR_MODULE_NOT_FOUND' });
+    return next(name, context);
+  }`;
+  const register = `import { register } from 'node:module'; register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`)});`;
+  writeFileSync(path.join(folder, 'without.mjs'), register);
+  const env = { NODE_OPTIONS: `--import ${path.join(folder, 'without.mjs')}` };
+  for (const to of ['duckdb:x.duckdb', 'parquet:lake']) {
+    const ran = await headrace(['query', 'select 1', '--to', to, '--write'], { env, cwd: folder });
+    expect(ran.code).toBe(2);
+    expect(ran.stderr).toMatch(/DuckDB is not installed here[^]*npm install @duckdb\/node-api/);
+  }
+  expect((await headrace(['connectors', '--destinations'], { env, cwd: folder })).code).toBe(0);
+});
+
 describe('the command line', () => {
   let testbed: StripeTestbed;
   afterEach(() => testbed?.close());

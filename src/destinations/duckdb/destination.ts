@@ -2,7 +2,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { makeFolder } from '../../base/folder.js';
-import { Engine, resultOf } from '../../duckdb/engine.js';
+import { Engine, loadLibrary, resultOf } from '../../duckdb/engine.js';
 import type { Destination } from '../contract.js';
 import { DuckdbSession, nothingYet } from './session.js';
 
@@ -11,6 +11,7 @@ export function duckdbDestination(file: string, schema: string): Destination {
   return {
     description: `DuckDB file ${file}, schema ${schema}`,
     async check() {
+      await loadLibrary();
       const isNew = !existsSync(file);
       makeFolder(path.dirname(file));
       const engine = await Engine.open(file);
@@ -24,6 +25,7 @@ export function duckdbDestination(file: string, schema: string): Destination {
     },
     open: (options) => DuckdbSession.open(file, schema, options),
     async query(sql, { write }) {
+      await loadLibrary();
       if (!existsSync(file)) throw nothingYet(file);
       const engine = await Engine.open(file, { readOnly: !write });
       try {

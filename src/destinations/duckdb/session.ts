@@ -6,7 +6,7 @@ import type { DataRecord } from '../../base/catalog.js';
 import { ConfigError, FatalError } from '../../base/errors.js';
 import { makeFolder } from '../../base/folder.js';
 import { isOfRows } from '../../duckdb/errors.js';
-import { Engine, inTransaction } from '../../duckdb/engine.js';
+import { Engine, inTransaction, loadLibrary } from '../../duckdb/engine.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import type {
   Batch,
@@ -43,6 +43,7 @@ export class DuckdbSession implements DestinationSession {
 
   /** Throws ConfigError where the file cannot be opened, `connection_locked` where another has it. */
   static async open(file: string, schema: string, options: OpenOptions): Promise<DuckdbSession> {
+    await loadLibrary();
     if (!options.readOnly) makeFolder(path.dirname(file));
     else if (!existsSync(file)) throw nothingYet(file);
     const engine = await Engine.open(file, { readOnly: options.readOnly });

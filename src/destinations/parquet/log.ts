@@ -4,6 +4,7 @@
  * behind: a writer that was away for long could create a number that is free again, so whoever has created one looks
  * whether its predecessor is still there. Where it is, nothing at or after it was ever removed, and the commit counts.
  */
+import { randomBytes } from 'node:crypto';
 import { LedgerConflictError } from '../../base/errors.js';
 import { decodeManifest, emptyManifest, encodeManifest, type Manifest } from './manifest.js';
 import type { Store } from './store.js';
@@ -11,6 +12,7 @@ import type { Store } from './store.js';
 /** Commits that are kept behind the last one. */
 const KEPT = 20;
 const DIGITS = 12;
+const ID_BYTES = 12;
 
 export class CommitLog {
   private oldest = 1;
@@ -37,8 +39,13 @@ export class CommitLog {
   }
 
   /** Commits what follows a manifest. Throws LedgerConflictError where another writer was first. */
-  async commit(after: Manifest, change: Omit<Manifest, 'commit' | 'version'>): Promise<Manifest> {
-    const manifest: Manifest = { ...change, version: 1, commit: after.commit + 1 };
+  async commit(after: Manifest, change: Omit<Manifest, 'commit' | 'version' | 'id'>): Promise<Manifest> {
+    const manifest: Manifest = {
+      ...change,
+      version: 1,
+      commit: after.commit + 1,
+      id: randomBytes(ID_BYTES).toString('hex'),
+    };
     const name = this.nameOf(manifest.commit);
     if (!(await this.store.create(name, encodeManifest(manifest)))) throw this.overtaken(manifest.commit);
     if (after.commit > 0 && !(await this.store.exists(this.nameOf(after.commit)))) {

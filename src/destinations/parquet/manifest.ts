@@ -41,6 +41,8 @@ export interface Manifest {
   version: 1;
   /** Counts the commits of the connection, from 1. */
   commit: number;
+  /** Tells commits apart that say the same: whose answer was lost finds its own again by it. */
+  id: string;
   holder: Holder | null;
   entries: Record<string, StateEntry>;
   counts: Record<string, Counts>;
@@ -50,7 +52,7 @@ export interface Manifest {
 }
 
 export function emptyManifest(): Manifest {
-  return { version: 1, commit: 0, holder: null, entries: {}, counts: {}, streams: {}, quarantine: [] };
+  return { version: 1, commit: 0, id: '', holder: null, entries: {}, counts: {}, streams: {}, quarantine: [] };
 }
 
 export function encodeManifest(manifest: Manifest): Buffer {
