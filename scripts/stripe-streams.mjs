@@ -88,12 +88,8 @@ function kindOf(name, { kinds }, text) {
     if (FRACTION.test(name)) return 'n';
     return /unix epoch|unix timestamp/i.test(text) ? 't' : 'i';
   }
-  if (all === 'string') return /RFC 3339|ISO 8601/i.test(text) || isTimeOfV2(name, text) ? 'd' : 's';
+  if (all === 'string') return /RFC 3339|ISO 8601/i.test(text) || name === 'created' ? 'd' : 's';
   return { boolean: 'b', array: 'a', object: 'o', 'object string': 'x' }[all] ?? 'j';
-}
-
-function isTimeOfV2(name, text) {
-  return name === 'created' && /time at which/i.test(text);
 }
 
 /** The first sentence, as plain text. */
@@ -249,6 +245,7 @@ function collectionsText() {
       created: list.created,
       required: list.required,
       answersDeleted: list.answersDeleted,
+      paged: list.paged,
     };
     return `  ['${list.path}', ${JSON.stringify(facts)}, ${JSON.stringify(template)}],`;
   });

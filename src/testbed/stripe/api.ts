@@ -264,7 +264,7 @@ export class StripeApi implements TestbedApi {
 
   private list(rows: Rows, query: URLSearchParams, dice: FaultDice, version: string): string | PooledBody {
     const { collection } = rows;
-    const limit = limitOf(query);
+    const limit = collection.isWhole ? rows.size : limitOf(query);
     let low = 0;
     let high = rows.size;
     for (const [name, value] of query) {

@@ -14,6 +14,8 @@ export interface Collection {
   share: number;
   /** Deleted objects are still answered, as `{deleted: true}`. */
   keepsDeleted?: boolean;
+  /** All rows come at once, and no limit is taken. */
+  isWhole?: boolean;
   /** Rows at the first version that the testbed speaks. */
   template: Record<string, unknown>;
   /** The same at the newest, whose shape differs. */
@@ -23,7 +25,7 @@ export interface Collection {
 /** A list as the vendor's types have it at the newest version: its path, what it takes, and a template of its rows. */
 export type GeneratedCollection = readonly [
   path: string,
-  facts: { created: boolean; required: string[]; answersDeleted: boolean },
+  facts: { created: boolean; required: string[]; answersDeleted: boolean; paged: boolean },
   template: Record<string, unknown>,
 ];
 

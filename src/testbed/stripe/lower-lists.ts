@@ -62,5 +62,6 @@ export function listLower(
   const data = Array.from({ length: Math.min(limit, count - from) }, (_, k) =>
     asTyped(types, { id: idOf(from + k), ...(parameter ? { [parameter]: id } : {}) }, rows.secondOf(index)),
   );
+  if (path.startsWith('v2/')) return JSON.stringify({ data, next_page_url: null, previous_page_url: null });
   return JSON.stringify({ object: 'list', data, has_more: from + data.length < count, url: `/v1/${path}` });
 }

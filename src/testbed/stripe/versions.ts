@@ -51,7 +51,7 @@ export function only(values: Record<string, unknown>, fields: Record<string, unk
   return Object.fromEntries(Object.entries(values).filter(([name]) => name in fields));
 }
 
-function asCollection([path, { created, answersDeleted }, template]: GeneratedCollection): Collection {
+function asCollection([path, { created, answersDeleted, paged }, template]: GeneratedCollection): Collection {
   return {
     path: pathOf(path),
     object: String(template['object'] ?? path),
@@ -60,6 +60,7 @@ function asCollection([path, { created, answersDeleted }, template]: GeneratedCo
     dateField: 'created',
     share: 0,
     keepsDeleted: answersDeleted,
+    isWhole: !paged,
     template,
   };
 }

@@ -2173,7 +2173,7 @@ status	s		The status of the webhook.
 url	s		The URL of the webhook endpoint.`,
   'v2/commerce/product_catalog/imports': `id	s		The unique identifier for this ProductCatalogImport.
 object	s	v2.commerce.product_catalog_import	String representing the object's type.
-created	s		The time this ProductCatalogImport was created.
+created	d		The time this ProductCatalogImport was created.
 feed_type	s~	inventory|pricing|product|promotion	The type of feed data being imported into the product catalog.
 livemode	b		Has the value 'true' if the object exists in live mode or the value 'false' if the object exists in test mode.
 metadata	o		Additional information about the object in a structured format.
@@ -2224,7 +2224,7 @@ updated	d		Time at which the object was last updated.`,
 object	s	v2.core.event_destination	String representing the object's type.
 amazon_eventbridge	o?		Configuration for delivering events through an Amazon EventBridge partner event source.
 azure_event_grid	o?		Configuration for delivering events through an Azure Event Grid partner topic.
-created	s		The time when the destination was created.
+created	d		The time when the destination was created.
 description	s		An optional user-defined description of the destination's purpose.
 enabled_events	a		The list of event types enabled for delivery to this destination.
 event_payload	s	snapshot|thin	Whether to deliver as snapshot or thin events.
@@ -2254,7 +2254,7 @@ object	s	v2.core.vault.gb_bank_account	String representing the object's type.
 archived	b		Whether this bank account object was archived.
 bank_account_type	s	checking|savings	Closed Enum.
 bank_name	s		The name of the bank.
-created	s		Creation time.
+created	d		Creation time.
 last4	s		The last 4 digits of the account number or IBAN.
 livemode	b		Has the value 'true' if the object exists in live mode or the value 'false' if the object exists in test mode.
 restricted	b		Whether the GB Bank Account is currently unusable for money movement, despite potentially being correctly set up.
@@ -2265,7 +2265,7 @@ object	s	v2.core.vault.us_bank_account	String representing the object's type.
 archived	b		Whether this USBankAccount object was archived.
 bank_account_type	s	checking|savings	Closed Enum.
 bank_name	s		The name of the bank this bank account belongs to.
-created	s		Creation time of the object.
+created	d		Creation time of the object.
 fedwire_routing_number	s?		The fedwire routing number of the bank account.
 financial_connections_account	s?		The ID of the Financial Connections Account used to create the bank account.
 last4	s		The last 4 digits of the account number.
@@ -2297,7 +2297,7 @@ type	s	other|storage	Closed Enum.`,
   'v2/money_management/financial_addresses': `id	s		The ID of the FinancialAddress.
 object	s	v2.money_management.financial_address	String representing the object's type.
 bank_account	o?		Bank account details for this FinancialAddress.
-created	s		The creation timestamp of the FinancialAddress.
+created	d		The creation timestamp of the FinancialAddress.
 financial_account	s		The ID of the FinancialAccount this FinancialAddress corresponds to.
 livemode	b		Has the value 'true' if the object exists in live mode or the value 'false' if the object exists in test mode.
 settlement_currency	s		
@@ -2333,7 +2333,7 @@ to	o		To which payout method the OutboundPayment was sent.
 tracking_details	o?		Information to track this OutboundPayment with the recipient bank.`,
   'v2/money_management/outbound_setup_intents': `id	s		ID of the outbound setup intent.
 object	s	v2.money_management.outbound_setup_intent	String representing the object's type.
-created	s		Created timestamp.
+created	d		Created timestamp.
 livemode	b		Has the value 'true' if the object exists in live mode or the value 'false' if the object exists in test mode.
 payout_method	o?		Use the PayoutMethods API to list and interact with PayoutMethod objects.
 status	s	canceled|requires_action|requires_payout_method|succeeded	Closed Enum.
@@ -2363,7 +2363,7 @@ object	s	v2.money_management.payout_method	String representing the object's type
 archived	b		Whether the payout method was archived.
 bank_account	o?		The PayoutMethodBankAccount object details.
 card	o?		The PayoutMethodCard object details.
-created	s		Created timestamp.
+created	d		Created timestamp.
 latest_outbound_setup_intent	s?		ID of the underlying active OutboundSetupIntent object, if any.
 livemode	b		Has the value 'true' if the object exists in live mode or the value 'false' if the object exists in test mode.
 restricted	b		Whether the Payout Method is currently unusable for money movement, despite potentially being correctly set up.

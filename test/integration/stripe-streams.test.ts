@@ -1,0 +1,162 @@
+/** Streams of Stripe beyond the first ones: children, lists without dates, the second API, and what tells of changes. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
+import { openSource } from '../../src/wiring/compose.js';
+import { stripeConfigSchema, type StripeConfig } from '../../src/sources/stripe/config.js';
+import { STREAMS } from '../../src/sources/stripe/streams.js';
+import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
+import { query, syncStripe, testDatabase, uniqueName, type SyncInput } from '../support.js';
+
+let testbed: StripeTestbed;
+let destination: PostgresDestination;
+let name: string;
+
+beforeEach(async () => {
+  name = uniqueName();
+  destination = await testDatabase(name);
+});
+afterEach(async () => {
+  await testbed?.close();
+  await destination.close();
+});
+
+async function start(collections: Record<string, { rows: number }>): Promise<void> {
+  testbed = await startStripeTestbed({ rows: 0, now: Math.floor(Date.now() / 1000) - 5, collections });
+}
+const sync = (source: NonNullable<SyncInput['source']>) =>
+  syncStripe({ url: testbed.url, destination, connection: name, source });
+const nextSecond = () => new Promise((resolve) => setTimeout(resolve, 1100));
+const rowsOf = async (table: string, where = 'true') =>
+  query(destination, `select * from ${name}.${table} where ${where}`);
+
+test('every stream that there is can be read, whatever it is a list of', async () => {
+  const roots = STREAMS.filter(({ shape }) => typeof shape !== 'object');
+  await start(Object.fromEntries(roots.map(({ path }) => [path, { rows: 5 }])));
+  const summary = await sync({ streams: ['all'] });
+  expect(summary.problems).toEqual([]);
+  expect(summary.proofs.filter(({ faults, quarantined }) => faults.length + quarantined > 0)).toEqual([]);
+  expect(summary.outcome).toBe('complete');
+  expect(summary.proofs).toHaveLength(STREAMS.length);
+  for (const proof of summary.proofs) expect(proof).toMatchObject({ faults: [], open: 0, quarantined: 0 });
+  for (const { name: stream } of roots.filter(({ name: each }) => each !== 'events'))
+    expect([stream, (await rowsOf(stream)).length]).toEqual([stream, 5]);
+  // Children name the parent that they were listed for.
+  const empty = [];
+  for (const { name: stream, shape } of STREAMS) {
+    if (typeof shape !== 'object') continue;
+    const rows = await rowsOf(stream);
+    if (rows.length === 0) empty.push(stream);
+    for (const row of rows) expect(row[shape.field], stream).toBeTruthy();
+  }
+  expect(empty.length).toBeLessThan(8);
+});
+
+test('lines of an invoice are listed again when it changes, and those of a deleted one are gone', async () => {
+  await start({ invoices: { rows: 60 } });
+  const source = { streams: ['invoices', 'invoice_lines'] } satisfies SyncInput['source'];
+  expect((await sync(source)).outcome).toBe('complete');
+  const invoices = testbed.api.rows.get('invoices')!;
+  const of = (index: number) =>
+    rowsOf('invoice_lines', `invoice = '${invoices.idOf(index)}' and _headrace_deleted_at is null`);
+  expect((await of(4)).length).toBeGreaterThan(0);
+  const others = (await rowsOf('invoice_lines')).length - (await of(4)).length;
+  testbed.api.churn('deleted', 4, 'invoices');
+  testbed.api.churn('changed', 5, 'invoices');
+  await nextSecond();
+  expect((await sync(source)).outcome).toBe('complete');
+  expect(await of(4)).toEqual([]);
+  expect((await of(5)).length).toBeGreaterThan(0);
+  expect((await rowsOf('invoice_lines', '_headrace_deleted_at is null')).length).toBe(others);
+});
+
+test.each([
+  ['an object whose list keeps no trace', 'coupons', 'coupons'],
+  ['an object that says that it is deleted', 'customers', 'customers'],
+  ['an object without events, in a list that is read again', 'webhook_endpoints', 'webhook_endpoints'],
+  ['an object in a list without dates', 'quotes', 'quotes'],
+])('%s is marked when it is gone', async (_, stream, path) => {
+  await start({ [path]: { rows: 150 } });
+  const source = { streams: [stream] } as SyncInput['source'] & object;
+  await sync(source);
+  const gone = testbed.api.churn('deleted', 17, path);
+  await nextSecond();
+  expect((await sync(source)).outcome).toBe('complete');
+  const marked = await rowsOf(stream, '_headrace_deleted_at is not null');
+  expect(marked.map((row) => row['id'])).toEqual([gone]);
+});
+
+test('lists of the second API come page by page, with their times', async () => {
+  await start({ 'v2/core/accounts': { rows: 47 }, 'v2/core/events': { rows: 45 } });
+  const summary = await sync({ streams: ['v2_core_accounts', 'v2_core_events'] });
+  expect(summary.problems).toEqual([]);
+  expect((await rowsOf('v2_core_accounts')).length).toBe(47);
+  const events = await rowsOf('v2_core_events');
+  expect(events.length).toBe(45);
+  for (const row of events) expect(Number.isNaN(new Date(row['created']).getTime())).toBe(false);
+  // What is new comes by its date; what is there is not read again.
+  testbed.api.rows.get('v2/core/events')!.add(Math.floor(Date.now() / 1000));
+  await nextSecond();
+  const before = testbed.stats().requests;
+  await sync({ streams: ['v2_core_events'] });
+  expect(testbed.stats().requests - before).toBeLessThan(6);
+  expect((await rowsOf('v2_core_events')).length).toBe(46);
+});
+
+test('webhooks lead to the same objects, thin events of the second API too', async () => {
+  await start({ coupons: { rows: 3 }, invoices: { rows: 3 } });
+  const config = stripeConfigSchema.parse({
+    connector: 'stripe',
+    api_key: TESTBED_LIVE_KEY,
+    base_url: testbed.url,
+    streams: ['coupons', 'invoices', 'invoice_lines'],
+  }) as StripeConfig;
+  const { source } = await openSource({
+    name,
+    source: config,
+    destination: { type: 'embedded', mode: 'upsert' },
+    dataDir: '',
+  });
+  const coupon = testbed.api.rows.get('coupons')!.idOf(1);
+  const invoice = testbed.api.rows.get('invoices')!.idOf(2);
+  const groups = await source.changes!.changed(
+    [
+      { id: 'evt_1', object: 'event', type: 'coupon.updated', data: { object: { id: coupon, object: 'coupon' } } },
+      {
+        id: 'evt_2',
+        object: 'v2.core.event',
+        type: 'v1.invoice.paid',
+        related_object: { id: invoice, type: 'invoice' },
+      },
+      { id: 'evt_3', object: 'event', type: 'coupon.deleted', data: { object: { id: 'nope', object: 'coupon' } } },
+      { id: 'evt_4', object: 'event', type: 'something.new', data: { object: { id: 'x', object: 'novelty' } } },
+    ],
+    new AbortController().signal,
+  );
+  await source.close();
+  const shown = groups.map(({ stream, records, deleted = [], scope }) => [
+    stream,
+    records.map(({ id }) => id),
+    deleted.map(({ id }) => id),
+    scope?.value,
+  ]);
+  expect(shown).toEqual(
+    expect.arrayContaining([
+      ['coupons', [coupon], ['nope'], undefined],
+      ['invoices', [invoice], [], undefined],
+    ]),
+  );
+  expect(shown.find(([stream]) => stream === 'invoice_lines')!.at(3)).toBe(invoice);
+  expect(groups).toHaveLength(3);
+});
+
+test('discover tells groups, and with --rows how many rows there are', async () => {
+  await start({ customers: { rows: 40 }, invoices: { rows: 12 } });
+  const { headrace } = await import('../support.js');
+  const ran = await headrace(
+    ['discover', 'stripe', '--base-url', testbed.url, '--streams', 'customers,invoices', '--rows'],
+    { env: { STRIPE_API_KEY: TESTBED_LIVE_KEY } },
+  );
+  expect(ran.stdout).toMatch(/stream\s+group\s+rows/);
+  expect(ran.stdout).toMatch(/customers\s+core\s+40\s/);
+  expect(ran.stdout).toMatch(/invoices\s+billing\s+12\s/);
+});
