@@ -1,4 +1,4 @@
-/** The CLI: parse, dispatch, exit code. Commands load their code when they run, so that help is instant. */
+/** The CLI: parse, dispatch, exit code. Commands load their code when they run, so that help is instant. Long because it lists all. */
 import { Command, CommanderError, Option } from 'commander';
 import { describeError, EXIT, HeadraceError } from '../base/errors.js';
 import { ceilingOptions, connectionOptions, list, TO, whole } from './flags.js';

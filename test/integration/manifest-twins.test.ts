@@ -1,6 +1,6 @@
 /**
  * Twins: described ones beside a manifest, and those that come with Headrace, each against a server that answers as the
- * vendor documents it.
+ * vendor documents it. Long because each vendor's answers stand beside what is expected of them.
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,7 @@
-/** What `connector diff` finds: the example of each rule, and edits of every kind over manifests that a seed makes. */
+/**
+ * What `connector diff` finds: the example of each rule, and edits of every kind over manifests that a seed makes. Long
+ * because it is a table of edits.
+ */
 import { describe, expect, test } from 'vitest';
 import { seededRandom, type Random } from '../../../base/random.js';
 import { parseManifest } from '../document/manifest.js';
@@ -164,7 +167,10 @@ test('defaults that are written out, and bodies as text or as values, are the sa
   expect(diff(old, next)).toEqual([]);
 });
 
-/** A manifest of any size: nested fields and settings, parents of parents, one or several of each part. */
+/**
+ * A manifest of any size: nested fields and settings, parents of parents, one or several of each part. Long because it is
+ * one of everything.
+ */
 function made(random: Random): Node {
   const some = (least: number, most: number) => least + Math.floor(random.next() * (most - least + 1));
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!;
