@@ -1,4 +1,5 @@
 /** What `serve` and `worker` share: the database, the log, and a worker that ends well on a signal. */
+import { countOf } from '../base/plural.js';
 import {
   newWorker,
   openCoordination,
@@ -65,7 +66,7 @@ export async function work(own: Worker, log: ServiceLog): Promise<void> {
   log.tell(
     'info',
     { type: 'draining', tasks: own.tasks.map(({ id }) => id) },
-    `stopping: ${own.tasks.length} tasks commit what they fetched; once more to stop at once`,
+    `stopping: ${countOf(own.tasks.length, 'task commits what it fetched', 'tasks commit what they fetched')}; once more to stop at once`,
   );
   await own.drain(LIMITS.drainMs);
   log.tell('info', { type: 'stopped' }, 'stopped');

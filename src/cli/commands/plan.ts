@@ -1,4 +1,5 @@
 /** headrace plan */
+import { countOf } from '../../base/plural.js';
 import { openSource, resolveConnection, type ConnectionFlags } from '../../wiring/compose.js';
 import { EXIT } from '../../base/errors.js';
 import { planSync } from '../../engine/report/plan.js';
@@ -32,7 +33,7 @@ export async function command(
       );
       const unknown = plan.streams.filter((stream) => stream.requests === undefined).length;
       out(
-        `\n${unknown > 0 ? 'at least' : 'about'} ${count(plan.requests)} requests, ${duration(plan.seconds * 1000)} at the limit${unknown > 0 ? `, and ${unknown} streams of which nothing can be told beforehand` : ''}; nothing was stored`,
+        `\n${unknown > 0 ? 'at least' : 'about'} ${countOf(plan.requests, 'request')}, ${duration(plan.seconds * 1000)} at the limit${unknown > 0 ? `, and ${countOf(unknown, 'stream')} of which nothing can be told beforehand` : ''}; nothing was stored`,
       );
     }
   } finally {

@@ -83,8 +83,8 @@ function failed(cause: unknown): ConfigError {
   });
 }
 
-function cell(value: unknown): string | number {
-  if (typeof value === 'number') return value;
+/** As it is stored: a number may be a year, or a time. */
+function cell(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (value instanceof Date) return value.toISOString();
   return typeof value === 'object' ? JSON.stringify(value) : String(value);

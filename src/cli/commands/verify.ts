@@ -1,4 +1,5 @@
 /** headrace verify */
+import { countOf } from '../../base/plural.js';
 import pc from 'picocolors';
 import { systemClock } from '../../base/clock.js';
 import {
@@ -61,7 +62,7 @@ export async function command(
         for (const line of doubts) out(pc.yellow(line));
         out(
           proven
-            ? pc.green(`\nProven: ${proofs.length} streams`)
+            ? pc.green(`\nProven: ${countOf(proofs.length, 'stream')}`)
             : pc.yellow(
                 proofs.length === 0
                   ? '\nNothing was synced yet'

@@ -1,4 +1,5 @@
 /** The questions of `headrace init`, in their order. */
+import { countOf } from '../../base/plural.js';
 import { describeError } from '../../base/errors.js';
 import { connectionName } from '../../config/schema.js';
 import { CONNECTORS, DESTINATIONS } from '../../wiring/compose.js';
@@ -103,7 +104,7 @@ async function askTrial(answers: Answers, file: string, draft: Draft): Promise<T
     note('Trying it …');
     try {
       const trial = await tryConnection(answers.name, draft.text(answers), file, env);
-      note(`It works: account ${trial.account}, ${trial.streams.length} streams.`);
+      note(`It works: account ${trial.account}, ${countOf(trial.streams.length, 'stream')}.`);
       return trial;
     } catch (error) {
       note(describeError(error));

@@ -1,4 +1,5 @@
 /** What `headrace init` finds out before anything is written: whether the key works, and which streams there are. */
+import { countOf } from '../../base/plural.js';
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { LIMITS } from '../../base/bounds.js';
@@ -63,7 +64,9 @@ function aboutOf({ division, follow, primaryKey }: Stream, planned: Planned | un
         ? `${rounded(range.low)} to ${rounded(range.high)} rows`
         : rows === undefined
           ? 'rows unknown'
-          : `${exact ? count(rows) : `about ${rounded(rows)}`} rows`;
+          : exact
+            ? countOf(rows, 'row')
+            : `about ${rounded(rows)} rows`;
   return [said, primaryKey.length === 0 ? 'no key' : undefined, divisionText(division), followText(follow)]
     .filter((part) => part !== undefined)
     .join(', ');

@@ -1,4 +1,5 @@
 /** The end of a run: each stream's proof, what went wrong, and what the whole came to. */
+import { countOf } from '../../base/plural.js';
 import { HeadraceError, messageOf, PausedError } from '../../base/errors.js';
 import type { DestinationSession } from '../../destinations/contract.js';
 import { RangeReader } from '../read/range-reader.js';
@@ -45,7 +46,8 @@ export async function conclude(
     );
     proofs.push(proof);
     if (proof.faults.length === 0 && mode === 'replace' && run.rows > 0) await session.publish(run.stream.name);
-    if (proof.quarantined > 0) notes.push(`${proof.stream}: ${proof.quarantined} rows are in _headrace_quarantine`);
+    if (proof.quarantined > 0)
+      notes.push(`${proof.stream}: ${countOf(proof.quarantined, 'row is', 'rows are')} in _headrace_quarantine`);
   }
   notes.push(...(options.source.notes?.() ?? []), ...(session.notes?.() ?? []));
   const problems = list

@@ -1,4 +1,5 @@
 /** What a re-read did not find: when it is called deleted, and when it is held back. */
+import { countOf } from '../../base/plural.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { HeldDeletions, StreamMeta } from '../../ledger/checkpoint.js';
 import { DOUBTS, type Doubt, type Evidence } from '../../base/evidence.js';
@@ -27,7 +28,7 @@ export async function settleDeletions(
   if (unseen.rows > 0 && evidence.doubt !== undefined && !(isKeyless && isOfOrder(evidence.doubt))) {
     await keepEarlier();
     context.note(
-      `${stream.name}: ${unseen.rows} rows did not come again and were not marked deleted: ${DOUBTS[evidence.doubt]}`,
+      `${stream.name}: ${countOf(unseen.rows, 'row')} did not come again and ${unseen.rows === 1 ? 'was' : 'were'} not marked deleted: ${DOUBTS[evidence.doubt]}`,
     );
     return undefined;
   }
@@ -37,7 +38,10 @@ export async function settleDeletions(
     return { rows: unseen.rows, digest: unseen.digest };
   }
   const gone = await session.forgetUnseen(stream.name, meta.generation, undefined);
-  if (gone > 0) context.note(`${stream.name}: ${gone} rows are gone from the source and were marked deleted`);
+  if (gone > 0)
+    context.note(
+      `${stream.name}: ${countOf(gone, 'row is', 'rows are')} gone from the source and ${gone === 1 ? 'was' : 'were'} marked deleted`,
+    );
   return undefined;
 }
 

@@ -2,6 +2,7 @@
  * The proof at the end: the ledger has no gap and no overlap, every row read is accounted for, and the destination
  * holds what its receipts say.
  */
+import { countOf } from '../../base/plural.js';
 import { noCounts, type Counts, type DestinationSession } from '../../destinations/contract.js';
 import type { DataRecord, WriteMode } from '../../base/catalog.js';
 import { coverFaults, totals, type Ledger } from '../../ledger/ledger.js';
@@ -42,10 +43,13 @@ export async function prove(
   else if (!input.complete) faults.push('the stream did not come to its end');
   if (input.held)
     faults.push(
-      `${input.held.rows} rows did not come again, and were not marked deleted: they are too many to believe`,
+      `${countOf(input.held.rows, 'row')} did not come again, and ${input.held.rows === 1 ? 'was' : 'were'} not marked deleted: too many to believe`,
     );
   const accounted = counts.inserted + counts.updated + counts.unchanged + counts.quarantined;
-  if (accounted !== counts.read) faults.push(`${counts.read} rows were read, ${accounted} are accounted for`);
+  if (accounted !== counts.read)
+    faults.push(
+      `${countOf(counts.read, 'row was', 'rows were')} read, ${accounted.toLocaleString('en-US')} accounted for`,
+    );
   const stored = await session.stored(stream.name);
   if (session.capabilities.keys || input.mode === 'append') {
     const said = counts.inserted + input.before;
@@ -78,7 +82,7 @@ async function otherHands(session: DestinationSession, stream: Stream, said: num
   const named = added.length === 0 ? '' : ` (${added.join(', ')}${added.length < rows ? ', …' : ''})`;
   const what = `${rows} ${rows === 1 ? 'row was' : 'rows were'} ${held > said ? 'added' : 'removed'} by other hands${named}`;
   return (
-    `receipts say ${said} rows are stored, the destination holds ${held}: ${what}; ` +
+    `receipts say ${countOf(said, 'row is', 'rows are')} stored, the destination holds ${held}: ${what}; ` +
     `to mend it, run headrace state reset --stream ${stream.name}, then sync`
   );
 }
