@@ -10,10 +10,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { DIFFERENCES } from '../src/sources/manifest/tools/differences.js';
-import { SCENARIOS, type Scenario } from './lib/oracle-scenarios.js';
+import { COMPONENT_SCENARIOS } from './lib/oracle-components.js';
+import { SCENARIOS as BASIC, type Scenario } from './lib/oracle-scenarios.js';
 import { finish, printTable } from './lib/report.js';
 
 const { values } = parseArgs({ strict: false, options: { only: { type: 'string' } } });
+const SCENARIOS = [...BASIC, ...COMPONENT_SCENARIOS];
 const chosen = SCENARIOS.filter(({ name }) => name.includes(typeof values['only'] === 'string' ? values['only'] : ''));
 const python = process.env['HEADRACE_PYTHON'] ?? 'python3';
 const MAIN = path.join(import.meta.dirname, '../dist/main.js');
@@ -109,6 +111,10 @@ const catalogOf = ({ manifest }: Scenario) => {
   };
 };
 
+const statesOf = (state: unknown) => [
+  { type: 'STREAM', stream: { stream_descriptor: { name: 'items' }, stream_state: state } },
+];
+
 /** Exit code and standard output. */
 function run(command: string, args: string[]): Promise<{ code: number | null; out: string }> {
   return new Promise((resolve) => {
@@ -133,6 +139,7 @@ async function readByCdk(): Promise<void> {
       manifest: each.manifest,
       config: each.config,
       catalog: catalogOf(each),
+      state: each.state === undefined ? null : statesOf(each.state),
       out: path.join(folder, `${each.name}.cdk.json`),
     }),
   );
@@ -163,6 +170,7 @@ async function readByHeadrace(each: Scenario): Promise<Pick<Outcome, 'records' |
     file('config.json', each.config),
     '--catalog',
     file('catalog.json', catalogOf(each)),
+    ...(each.state === undefined ? [] : ['--state', file('state.json', statesOf(each.state))]),
     '--base-url',
     urlOf(each.name, 'headrace'),
   ]);

@@ -5,7 +5,11 @@ warnings.simplefilter("ignore")
 logging.disable(logging.CRITICAL)
 try:
     import requests.adapters
-    from airbyte_cdk.models import AirbyteMessageSerializer, ConfiguredAirbyteCatalogSerializer
+    from airbyte_cdk.models import (
+        AirbyteMessageSerializer,
+        AirbyteStateMessageSerializer,
+        ConfiguredAirbyteCatalogSerializer,
+    )
     from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
 except ImportError as error:
     print(f"no airbyte_cdk: {error}")
@@ -42,10 +46,12 @@ for line in open(sys.argv[1]):
     result = {"records": [], "failed": False, "message": ""}
     try:
         catalog = ConfiguredAirbyteCatalogSerializer.load(job["catalog"])
+        given = job.get("state")
+        state = [AirbyteStateMessageSerializer.load(each) for each in given] if given else None
         source = ConcurrentDeclarativeSource(
-            catalog=catalog, config=job["config"], state=None, source_config=job["manifest"]
+            catalog=catalog, config=job["config"], state=state, source_config=job["manifest"]
         )
-        for message in source.read(logging.getLogger("airbyte"), job["config"], catalog, None):
+        for message in source.read(logging.getLogger("airbyte"), job["config"], catalog, state):
             dumped = AirbyteMessageSerializer.dump(message)
             if dumped["type"] == "RECORD":
                 result["records"].append(dumped["record"]["data"])

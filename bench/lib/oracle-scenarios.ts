@@ -3,8 +3,8 @@
  * place. Long because it is a table of them.
  */
 
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-type Fields = Record<string, Json>;
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Fields = Record<string, Json>;
 
 /** Status, body and headers; the last of a path's answers repeats. */
 export type ScriptedAnswer = [status: number, body: Json, headers?: Record<string, string> | undefined];
@@ -16,9 +16,11 @@ export interface Scenario {
   script: Record<string, ScriptedAnswer[]>;
   /** The difference that explains why both sides do not do the same, as differences.ts names it. */
   because?: string | undefined;
+  /** The state of stream `items` that both sides go on from. */
+  state?: Fields | undefined;
 }
 
-interface Parts {
+export interface Parts {
   requester?: Fields;
   retriever?: Fields;
   selector?: Fields;
@@ -26,6 +28,9 @@ interface Parts {
   config?: Fields;
   script?: Record<string, ScriptedAnswer[]>;
   because?: string;
+  /** Parts of the manifest beside its streams. */
+  manifest?: Fields;
+  state?: Fields;
 }
 
 const ITEMS = '/v1/items';
@@ -34,7 +39,7 @@ const answers = (...bodies: Json[]): Record<string, ScriptedAnswer[]> => ({
   [ITEMS]: bodies.map((body): ScriptedAnswer => [200, body]),
 });
 
-function streamOf(name: string, path: string, parts: Parts): Fields {
+export function streamOf(name: string, path: string, parts: Parts): Fields {
   return {
     type: 'DeclarativeStream',
     name,
@@ -63,7 +68,7 @@ function streamOf(name: string, path: string, parts: Parts): Fields {
   };
 }
 
-function scenario(name: string, parts: Parts): Scenario {
+export function scenario(name: string, parts: Parts): Scenario {
   return {
     name,
     manifest: {
@@ -75,10 +80,12 @@ function scenario(name: string, parts: Parts): Scenario {
         type: 'Spec',
         connection_specification: { type: 'object', properties: {}, additionalProperties: true },
       },
+      ...parts.manifest,
     },
     config: { start: '2026-01-01', n: 5, list: ['x', 'y'], text: 'a b&c', flag: true, ...parts.config },
     script: parts.script ?? { [ITEMS]: [ok] },
     because: parts.because,
+    state: parts.state,
   };
 }
 
@@ -124,7 +131,7 @@ const requests = PLACES.flatMap(([place, requester]) =>
   ),
 );
 
-const option = (inject_into: string, field_name: string): Fields => ({
+export const option = (inject_into: string, field_name: string): Fields => ({
   type: 'RequestOption',
   inject_into,
   field_name,
@@ -147,6 +154,7 @@ const counters = TARGETS.flatMap((target) =>
     scenario(`pages-${name}-${target}`, {
       requester: post(target),
       script: answers(TWO, ONE),
+      ...(name.startsWith('offset') ? { because: 'lists by offset' } : {}),
       retriever: {
         paginator: {
           type: 'DefaultPaginator',

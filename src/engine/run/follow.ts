@@ -162,7 +162,10 @@ function widen({ stream, history, state }: Facts): OpenedStream {
 /** Rows may show up late: where the last run began or the newest row lies, less the overlap, this one goes on. */
 function slicesSince({ stream, mode, history, state }: Facts): OpenedStream {
   const { follow, division } = stream;
-  const since = earliest(state.meta.readTo ?? history.gte, state.meta.newest) - overlapOf(stream, mode);
+  const { newest } = state.meta;
+  // As in nextStart: what is only added goes on at the newest row.
+  const known = newest !== undefined && isOnlyAdded(stream, mode) ? newest + 1 : newest;
+  const since = earliest(state.meta.readTo ?? history.gte, known) - overlapOf(stream, mode);
   const start = division.kind === 'slices' ? division.start : undefined;
   const meta: StreamMeta = {
     ...state.meta,

@@ -18,6 +18,7 @@ import {
 } from '../../../ledger/checkpoint.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import type { Interval } from '../runtime/interval.js';
+import { partitionCursors } from './partition-cursors.js';
 
 const OWN = '__headrace';
 const NO_CURSOR = { __ab_no_cursor_state_message: true };
@@ -159,17 +160,24 @@ export class AirbyteStates {
     }
     const interval = this.input.intervalOf(name);
     const cursor = interval && globalCursor(state, interval);
+    const isSliced = this.streams.get(name)!.division.kind === 'slices';
+    const known =
+      interval && isSliced ? partitionCursors(state, interval.field, (value) => read(value, interval)) : undefined;
     if (interval && cursor !== undefined && !isFull && interval.clientSide)
       this.from.set(name, cursor - interval.lookbackSeconds);
     if (out.size > 0 || isFull || !interval) return out;
+    if (known) interval.known = known;
     if (cursor === undefined) {
       if (
         Object.keys(state).length === 0 ||
         state['__ab_no_cursor_state_message'] === true ||
         isObject(state['parent_state']) ||
-        Array.isArray(state['states'])
-      )
+        Array.isArray(state['states']) ||
+        known !== undefined
+      ) {
+        this.parents(name, state, out);
         return out;
+      }
       throw new ConfigError(`the state of stream ${name} cannot be read`, {
         code: 'bad_state',
         place: `state of ${name}`,
@@ -179,23 +187,30 @@ export class AirbyteStates {
       });
     }
     out.set(name, this.finished(this.streams.get(name)!, interval, cursor));
-    const parents = state['parent_state'];
-    if (isObject(parents)) {
-      for (const parent of this.ancestors(this.streams.get(name)!)) {
-        const parentInterval = this.input.intervalOf(parent.name);
-        const found = parents[parent.name.replace(/^_/, '')];
-        const at = parentInterval && isObject(found) ? globalCursor(found, parentInterval) : undefined;
-        if (parentInterval && at !== undefined && !this.given.has(parent.name))
-          out.set(parent.name, this.finished(parent, parentInterval, at));
-      }
-    }
+    this.parents(name, state, out);
     return out;
   }
 
-  /** A ledger in which everything up to the cursor is read. */
+  /** Cursors of parents, which older states have beside the stream's own. */
+  private parents(name: string, state: JsonObject, out: Map<string, Entry[]>): void {
+    const parents = isObject(state['parent_state']) ? state['parent_state'] : state;
+    for (const parent of this.ancestors(this.streams.get(name)!)) {
+      const parentInterval = this.input.intervalOf(parent.name);
+      const found = parents[parent.name.replace(/^_/, '')];
+      const at = parentInterval && isObject(found) ? globalCursor(found, parentInterval) : undefined;
+      if (parentInterval && at !== undefined && !this.given.has(parent.name))
+        out.set(parent.name, this.finished(parent, parentInterval, at));
+    }
+  }
+
+  /** A ledger in which everything up to the cursor is read, whose own rows may be asked for again. */
   private finished(stream: Stream, interval: Interval, cursor: number): Entry[] {
     const entry = (key: string, value: unknown): Entry => ({ stream: stream.name, key, version: 1, value });
-    const start = Math.min(Math.floor(interval.start()), Math.floor(cursor) - 1);
+    const at = Math.floor(cursor);
+    // An API may leave out the very second that it is asked from; a date of days is asked from that day.
+    const isCoarse = interval.parse(interval.format(at - 1)) < at - 1;
+    const newest = isCoarse ? { newest: at } : {};
+    const start = Math.min(Math.floor(interval.start()), at - 1);
     if (stream.division.kind !== 'range')
       return [
         entry(META_KEY, {
@@ -203,10 +218,11 @@ export class AirbyteStates {
           mode: 'load',
           span: { gte: 0, lt: 1 },
           complete: true,
-          readTo: Math.floor(cursor),
+          readTo: isCoarse ? at + 1 : at,
+          ...newest,
         } satisfies StreamMeta),
       ];
-    const span = this.input.spanOf(stream, { gte: start, lt: Math.floor(cursor) });
+    const span = this.input.spanOf(stream, { gte: start, lt: isCoarse ? at + stream.division.unit : at });
     const range = {
       id: 1,
       ...span,
@@ -218,7 +234,7 @@ export class AirbyteStates {
       pages: 0,
     };
     return [
-      entry(META_KEY, { generation: 1, mode: 'load', span, complete: true } satisfies StreamMeta),
+      entry(META_KEY, { generation: 1, mode: 'load', span, complete: true, ...newest } satisfies StreamMeta),
       entry(rangeKey(1), encodeRange(range)),
     ];
   }
@@ -231,30 +247,28 @@ export class AirbyteStates {
   }
 }
 
-/** The time that a state of any of Airbyte's formats stands for: of cursors per partition, the earliest. */
+function read(value: unknown, interval: Interval): number | undefined {
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
+  const at = interval.parse(String(value));
+  return Number.isFinite(at) ? at : undefined;
+}
+
+/**
+ * The time that a state of any of Airbyte's formats stands for, for all partitions: of cursors by partition alone there
+ * is none, since a partition that they do not name begins at the start.
+ */
 function globalCursor(state: JsonObject, interval: Interval): number | undefined {
-  const read = (value: unknown): number | undefined => {
-    if (typeof value !== 'string' && typeof value !== 'number') return undefined;
-    const at = interval.parse(String(value));
-    return Number.isFinite(at) ? at : undefined;
-  };
-  const plain = read(state[interval.field]);
+  const plain = read(state[interval.field], interval);
   if (plain !== undefined) return plain;
   if (isObject(state['state'])) {
-    const global = read(state['state'][interval.field]);
+    const global = read(state['state'][interval.field], interval);
     if (global !== undefined)
       return global - (typeof state['lookback_window'] === 'number' ? state['lookback_window'] : 0);
-  }
-  if (Array.isArray(state['states'])) {
-    const found = state['states'].flatMap((part) =>
-      isObject(part) && isObject(part['cursor']) ? (read(part['cursor'][interval.field]) ?? []) : [],
-    );
-    return found.length > 0 ? Math.min(...found) : undefined;
   }
   // The concurrent CDK keeps slices that were read: the first one's end is what is known for certain.
   if (state['state_type'] === 'date-range' && Array.isArray(state['slices'])) {
     const [first] = state['slices'];
-    return isObject(first) ? read(first['most_recent_cursor_value'] ?? first['end']) : undefined;
+    return isObject(first) ? read(first['end'] ?? first['most_recent_cursor_value'], interval) : undefined;
   }
   return undefined;
 }

@@ -20,6 +20,8 @@ export interface Interval {
   stepSeconds: number | undefined;
   lookbackSeconds: number;
   /** The API can be asked for what lies at or after a time, and for what lies before one. */
+  /** Where a partition goes on that a state knows, whatever holds for the others. */
+  known?: ((fields: Record<string, unknown>) => number | undefined) | undefined;
   hasStart: boolean;
   hasEnd: boolean;
   /** Rows are filtered here, since the API cannot. */

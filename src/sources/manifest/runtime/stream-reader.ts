@@ -206,7 +206,9 @@ export class StreamReader {
     const { time } = this;
     if (!time) return undefined;
     const start = Math.floor(time.begin());
-    const from = walk.w ?? Math.max(request.gte ?? start, start);
+    const known = time.known?.(partitionOf(request.slice).fields);
+    const since = known === undefined ? request.gte : Math.floor(known - time.lookbackSeconds);
+    const from = walk.w ?? Math.max(since ?? start, start);
     if (request.lt !== null) return { from, to: request.lt, last: false };
     const end = walk.e ?? time.limit();
     const to = time.hasEnd ? Math.min(end, time.nextBound(from, end)) : end;

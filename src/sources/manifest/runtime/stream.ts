@@ -207,7 +207,8 @@ function boundsWithin(time: Interval, gte: number, lt: number): number[] {
 }
 
 function followOf(division: Division, time: Interval | undefined, routing: Router): Follow {
-  const lookback = time && time.lookbackSeconds > 0 ? time.lookbackSeconds + time.unitSeconds : undefined;
+  const unit = division.kind === 'range' ? division.unit : 1;
+  const lookback = time && time.lookbackSeconds > 0 ? time.lookbackSeconds + unit : undefined;
   if (division.kind === 'range') return { kind: 'cursor', lookback };
   if (division.kind !== 'slices') return { kind: 'reread' };
   const dependent = 'parent' in division.of && (parentOf(routing)?.parent.incremental ?? false);

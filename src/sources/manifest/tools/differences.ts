@@ -54,6 +54,18 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
   ],
   ['the same key of two parents', 'asks for the children twice', 'once', 'the same rows with fewer requests'],
   [
+    'lists by offset',
+    'each page from where the last one ended',
+    'from one row before; where that is another row, rows moved, and the list is walked once more',
+    'rows that are taken away while a list is read would hide as many others',
+  ],
+  [
+    'oldest states by partition',
+    'partitions whose value is a number begin anew',
+    'go on where they were',
+    'the state names them as texts',
+  ],
+  [
     'retries that nobody declared',
     '5, from 5 s to 80 s apart',
     '11, from a tenth of a second to 30 s apart',
