@@ -41,7 +41,9 @@ export const intercom: Twins = {
   SubstreamStateMigration: {
     migrateState: (state, { component }) => {
       const streamName = nameIn(component);
-      const parent = Object.entries(state).find(([key, value]) => key !== streamName && key !== 'prior_state' && isObject(value));
+      const parent = Object.entries(state).find(
+        ([key, value]) => key !== streamName && key !== 'prior_state' && isObject(value),
+      );
       if (!parent || ['state', 'states', 'parent_state', 'use_global_cursor', '__headrace'].some((key) => key in state))
         return undefined;
       const own = Object.entries(state).find(([, value]) => typeof value === 'number' || typeof value === 'string');
