@@ -449,7 +449,7 @@ const chunks = (limit: number, more: Fields = {}): Fields => ({
         type: 'PropertyChunking',
         property_limit_type: 'property_count',
         property_limit: limit,
-        record_merge_strategy: { type: 'GroupByKeyMergeStrategy', key: ['id'] },
+        record_merge_strategy: { type: 'GroupByKeyMergeStrategy', key: 'id' },
         ...more,
       },
     },
@@ -490,7 +490,7 @@ const properties = named('properties', [
               type: 'PropertyChunking',
               property_limit_type: 'property_count',
               property_limit: 1,
-              record_merge_strategy: { type: 'GroupByKeyMergeStrategy', key: ['id'] },
+              record_merge_strategy: { type: 'GroupByKeyMergeStrategy', key: 'id' },
             },
           },
         },
@@ -616,7 +616,7 @@ const lists = { retriever: { partition_router: list('k', ['a', 'b']) } };
 const child: Parts = {
   requester: CHILD,
   retriever: { partition_router: parents('/parents') },
-  script: { ...dated('2026-01-11'), ...{ '/v1/parents': PARENT_ROWS['/v1/parents']! } },
+  script: { ...dated('2026-01-11'), '/v1/parents': PARENT_ROWS['/v1/parents']! },
 };
 const ofParent = (pid: number, u: string): Fields => ({ partition: { pid, parent_slice: {} }, cursor: { u } });
 const states = [
