@@ -56,6 +56,25 @@ export const appSchema = z.strictObject({
   frequency_seconds: z.int().min(1).max(31_536_000).default(1).describe('Length of that window in seconds.'),
 });
 
+/** What is told of a connection: it failed, it is older than asked, its last run is not proven, all is well again. */
+export const ALERT_KINDS = ['failed', 'late', 'unproven', 'recovered'] as const;
+
+export const alertSchema = z.strictObject({
+  url: z
+    .url({ protocol: /^https?$/, error: 'an address that begins with https:// or http://' })
+    .max(2000)
+    .describe('Address that is told with POST; write it as ${ENV} where who knows it may write there.'),
+  format: z
+    .enum(['json', 'slack'])
+    .default('json')
+    .describe('json: an object with what happened; slack: a message, as Slack and what speaks like it take it.'),
+  on: z
+    .array(z.enum(ALERT_KINDS))
+    .min(1)
+    .default([...ALERT_KINDS])
+    .describe('What is told.'),
+});
+
 export const connectionName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,39}$/, 'a name of a-z, 0-9, _ and -, at most 40 characters, beginning with a letter');
@@ -75,6 +94,14 @@ export const connectionSchema = z.strictObject({
     .max(1000)
     .default(4)
     .describe('Tasks of this connection at once (max_concurrent_processes_per_connection).'),
+  fresh_within: every
+    .optional()
+    .describe('How old what is stored may be, such as 6h: once it is older, the connection is late.'),
+  alerts: z
+    .array(alertSchema)
+    .max(10)
+    .optional()
+    .describe('Who is told when it fails, is late, is unproven or has recovered, beside those of all connections.'),
   webhook_secret: z
     .string()
     .min(6)
@@ -125,6 +152,11 @@ export const fileSchema = z.strictObject({
   ended_tasks_kept: every
     .default('7d')
     .describe('For how long tasks that ended are kept, such as 12h or 30d; dead letters stay.'),
+  alerts: z
+    .array(alertSchema)
+    .max(10)
+    .default([])
+    .describe('Who is told when a connection fails, is late, is unproven or has recovered.'),
   connections: z.record(connectionName, fileConnection),
 });
 

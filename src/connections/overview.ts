@@ -24,6 +24,10 @@ export interface ConnectionView {
   /** Everything that the API had at this time is stored. */
   freshAsOf: string | null;
   freshnessSeconds: number | null;
+  /** How old it may be, as was asked. */
+  freshWithinSeconds: number | null;
+  /** It is older than that. */
+  late: boolean;
   rows: number;
   requests: number;
   rejections: number;
@@ -40,6 +44,11 @@ const STATE = `case when c.running > 0 then 'running' when c.paused or p.paused 
     when coalesce(t.last_outcome, '') in ('failed', 'killed') or exists (select 1 from _headrace.task d where d.connection_id = c.id and d.state = 'dead') then 'failing'
     when c.head is not null then 'waiting' when t.last_run_id is null then 'new' else 'idle' end`;
 
+/** Seconds that what is stored may be old, as asked; null: nobody asked. */
+const FRESH_WITHIN = `case when k.config->>'fresh_within' ~ '^[1-9]\\d{0,8}[smhd]$' then left(k.config->>'fresh_within', -1)::bigint
+    * case right(k.config->>'fresh_within', 1) when 's' then 1 when 'm' then 60 when 'h' then 3600 else 86400 end end`;
+const LATE = `coalesce(coalesce(t.fresh_as_of, k.created_at) < now() - make_interval(secs => ${FRESH_WITHIN}), false)`;
+
 const joined = (configs: string) =>
   `from ${configs} k join _headrace.connection c on c.id = k.id join _headrace.partition p on p.id = c.partition_id left join _headrace.connection_total t on t.connection_id = c.id`;
 
@@ -48,6 +57,7 @@ const VIEW = `k.id, p.app, p.id as partition, k.managed_by as "managedBy", ${STA
   case when s.connection_id is not null then jsonb_build_object('everySeconds', s.every_seconds, 'cron', s.cron, 'timeZone', s.time_zone) end as schedule, ${timeText('s.next_at')} as "nextRunAt",
   case when r.id is not null then jsonb_build_object('id', r.id, 'outcome', r.outcome, 'startedAt', ${timeText('r.started_at')}, 'finishedAt', ${timeText('r.finished_at')}) end as "lastRun",
   ${timeText('t.fresh_as_of')} as "freshAsOf", round(extract(epoch from now() - t.fresh_as_of))::bigint as "freshnessSeconds",
+  ${FRESH_WITHIN} as "freshWithinSeconds", ${LATE} as late,
   coalesce(t.rows, 0) as rows, coalesce(t.requests, 0) as requests, coalesce(t.rejections, 0) as rejections, k.version`;
 const MORE = `left join lateral (select connection_id, every_seconds, cron, time_zone, next_at from _headrace.schedule where connection_id = k.id and kind = 'sync' limit 1) s on true
   left join lateral (select id, outcome, started_at, finished_at from _headrace.run_record where connection_id = k.id order by started_at desc limit 1) r on true`;

@@ -125,6 +125,7 @@ function secretsOf(declared: Declared): IsSecret {
   return (at, value) => {
     const [part, setting = ''] = at;
     if (part === 'webhook_secret') return true;
+    if (part === 'alerts') return at.at(-1) === 'url';
     if (part === 'destination') return declared.destination.has(setting) || NAMES_SECRET.test(setting);
     if (part !== 'source' || value === '') return false;
     return (

@@ -189,6 +189,11 @@ export interface DestinationSession {
   lookup(stream: string, keys: DataRecord[]): Promise<(DataRecord | null)[]>;
   /** Keys stored with `field` in [gte, lt), at most `limit`. */
   keysWithin(stream: string, field: string, gte: number, lt: number, limit: number): Promise<DataRecord[]>;
+  /**
+   * Live rows that were written last, the newest first, for people to look at; of a very large stream, as far as that is
+   * cheap to tell. Left out: rows cannot be read back.
+   */
+  newest?(stream: string, limit: number): Promise<DataRecord[]>;
   /** Ends the run's record with its outcome. */
   finishRun(outcome: string, summary: unknown): Promise<void>;
   close(): Promise<void>;

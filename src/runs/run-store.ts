@@ -1,5 +1,5 @@
 /** Runs as they were written down. Read only, but for saying that somebody watches. */
-import type { Progress, RunSummary } from '../engine/report/events.js';
+import type { Progress, RunSummary, StreamProof } from '../engine/report/events.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Pool } from '../postgres/pool.js';
 import type { StoredSample } from './samples.js';
@@ -26,6 +26,12 @@ export interface RunDetail extends RunView {
   summary: RunSummary | null;
   /** Why it ended, where it ended without a summary, and why its task gave up. */
   reason: { message: string; code?: string; next?: string } | null;
+}
+
+export interface StreamHistory {
+  stream: string;
+  changedAt: string | null;
+  proof: StreamProof | null;
 }
 
 export interface StoredEvent {
@@ -84,6 +90,17 @@ export class RunStore {
     return this.pool.query<StoredEvent & Record<string, unknown>>(
       `select e.id, e.run_id as run, r.connection_id as connection, ${timeText('e.at')} as at, e.event from _headrace.run_event e join _headrace.run_record r on r.id = e.run_id where e.run_id = $1 and e.id > $2 order by e.id limit $3`,
       [run, after, limit],
+    );
+  }
+
+  /** Of each stream: when a run last committed rows of it, and what the newest proof says. */
+  async streamsOf(connection: string): Promise<StreamHistory[]> {
+    return this.pool.query<StreamHistory & Record<string, unknown>>(
+      `with r as (select started_at, updated_at, progress, summary from _headrace.run_record where connection_id = $1 order by started_at desc limit 200),
+         changed as (select distinct on (s->>'name') s->>'name' as stream, r.updated_at from r, jsonb_array_elements(r.progress->'streams') s where (s->>'rows')::numeric > 0 order by s->>'name', r.started_at desc),
+         proven as (select distinct on (p->>'stream') p->>'stream' as stream, p from r, jsonb_array_elements(r.summary->'proofs') p order by p->>'stream', r.started_at desc)
+       select stream, ${timeText('c.updated_at')} as "changedAt", p.p as proof from changed c full join proven p using (stream)`,
+      [connection],
     );
   }
 

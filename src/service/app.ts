@@ -14,6 +14,7 @@ import { connectionRoutes } from './api/connections.js';
 import { answerError, fault, newApi, otherOrigin, tooLarge, unauthorized, type ApiParts, type Env } from './api/kit.js';
 import { runRoutes } from './api/runs.js';
 import { schedulingRoutes } from './api/scheduling.js';
+import { streamRoutes } from './api/streams.js';
 import { systemRoutes } from './api/system.js';
 import { Metrics } from './metrics.js';
 import { secured, servePages } from './pages.js';
@@ -40,6 +41,7 @@ export function apiOf(parts: ApiParts): OpenAPIHono<Env> {
   const api = newApi();
   connectionRoutes(api, parts);
   catalogRoutes(api, parts);
+  streamRoutes(api, parts);
   runRoutes(api, parts);
   schedulingRoutes(api, parts);
   systemRoutes(api, parts);

@@ -211,7 +211,13 @@ describe('bad input', () => {
     const {
       items: [run],
     } = await client.listRuns({ connection: 'filed' });
-    const asked = { connection: 'filed', run: run!.id, task: String(task), definition: 'source-tiny' };
+    const asked = {
+      connection: 'filed',
+      run: run!.id,
+      task: String(task),
+      definition: 'source-tiny',
+      stream: 'coupons',
+    };
     for (const [path, item] of Object.entries(paths)) {
       if (!item['get']?.responses['200']?.content?.['application/json']) continue;
       const response = await service.fetch(

@@ -35,7 +35,7 @@ import { DatabaseLink, type Backend } from './link.js';
 import { PostgresLoans } from './loans.js';
 import { retakeLock, takeLock } from './lock.js';
 import { beginAccount, quarantined, recallQuarantine } from './account.js';
-import { keysWithin, lookup, strangers } from './look.js';
+import { keysWithin, lookup, newest, strangers } from './look.js';
 import { publish, restart } from './replace.js';
 import { forgetUnseen, unseen } from './reread.js';
 import { refuseReplace } from './table-ddl.js';
@@ -280,6 +280,10 @@ export class PostgresSession implements DestinationSession {
 
   keysWithin(stream: string, field: string, gte: number, lt: number, limit: number): Promise<DataRecord[]> {
     return keysWithin(this.work, this.table(stream), { field, gte, lt }, limit);
+  }
+
+  newest(stream: string, limit: number): Promise<DataRecord[]> {
+    return newest(this.work, this.table(stream), limit);
   }
 
   notes(): string[] {

@@ -1,6 +1,6 @@
 /** What a connection's destination knows of its streams and limits, and how a stream is read again. */
 import type { Clock } from '../../base/clock.js';
-import type { DestinationSession } from '../../destinations/contract.js';
+import type { DestinationSession, StreamTarget } from '../../destinations/contract.js';
 import { ConfigError } from '../../base/errors.js';
 import type { LimitView } from '../../gate/gate.js';
 import { storedLimits } from '../../engine/run/limit-memory.js';
@@ -108,18 +108,19 @@ export async function probe(
 }
 
 /** Undefined where nothing was ever written there. */
-async function withSession<T>(
+export async function withSession<T>(
   access: ConnectionAccess,
   clock: Clock,
   readOnly: boolean,
   work: (session: DestinationSession) => Promise<T>,
+  streams: StreamTarget[] = [],
 ): Promise<T | undefined> {
   const destination = await access.openDestination();
   try {
     const session = await destination.open({
       connection: access.name,
       runId: access.newRunId(),
-      streams: [],
+      streams,
       readOnly,
       startedMs: clock.now(),
     });

@@ -3,14 +3,24 @@ import { z } from '@hono/zod-openapi';
 import { findConnectionView, listConnections, type ConnectionDetail } from '../../connections/overview.js';
 import { managedByFile, type ScheduleRow } from '../../connections/connection-store.js';
 import type { Settings } from '../../connections/secrets.js';
-import { ConfigError, HeadraceError } from '../../base/errors.js';
+import { HeadraceError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { nextDue, type Cadence } from '../../fleet/scheduler/cadence.js';
 import { taskOf } from '../../fleet/tasks/kinds.js';
 import { probe, readLedger, readLimits, resetStreamOf } from '../../fleet/tasks/ledger.js';
 import { estimate } from '../../fleet/tasks/estimate.js';
 import type { ConnectionAccess } from '../../fleet/tasks/access.js';
-import { bodyOf, faultOf, jsonOf, operation, optionalBodyOf, page, type Api, type ApiParts } from './kit.js';
+import {
+  bodyOf,
+  faultOf,
+  jsonOf,
+  operation,
+  optionalBodyOf,
+  page,
+  unknownConnection,
+  type Api,
+  type ApiParts,
+} from './kit.js';
 import * as schemas from './schemas.js';
 
 const tags = ['connections'];
@@ -20,23 +30,16 @@ const ACTIONS = ['pause', 'resume', 'cancel', 'retry'] as const;
 /** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
 export function connectionRoutes(api: Api, { scheduler, connections, desk, clock }: ApiParts): void {
   const { pool } = scheduler;
-  const unknown = (id: string) =>
-    new ConfigError(`there is no connection ${id}`, {
-      code: 'unknown_connection',
-      place: 'connection',
-      found: id,
-      next: 'list them: GET /api/v1/connections',
-    });
   const shown = ({ settings, ...rest }: ConnectionDetail): schemas.Answer => ({ ...schemas.wire(rest), settings });
   const detail = async (id: string) => {
     const view = await findConnectionView(pool, id);
-    if (!view) throw unknown(id);
+    if (!view) throw unknownConnection(id);
     const { secrets: _, ...rest } = view;
     return shown(rest);
   };
   const known = async (id: string) => {
     const there = await connections.find(id);
-    if (!there) throw unknown(id);
+    if (!there) throw unknownConnection(id);
     return there;
   };
   /** The scheduler first: a configuration belongs to a connection that it knows. */

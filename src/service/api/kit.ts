@@ -110,6 +110,14 @@ export const unauthorized = (context: Context) => {
   });
 };
 
+export const unknownConnection = (id: string) =>
+  new ConfigError(`there is no connection ${id}`, {
+    code: 'unknown_connection',
+    place: 'connection',
+    found: id,
+    next: 'list them: GET /api/v1/connections',
+  });
+
 /** Codes of errors that say: somebody or something else stands in the way now. */
 const CONFLICTS = new Set([
   'connection_locked',

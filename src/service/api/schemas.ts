@@ -51,6 +51,8 @@ export const connectionView = z
       .nullable(),
     fresh_as_of: time.nullable().describe('Everything that the API had at this time is stored.'),
     freshness_seconds: z.int().nullable(),
+    fresh_within_seconds: z.int().nullable().describe('How old what is stored may be, as was asked.'),
+    late: z.boolean().describe('It is older than that.'),
     rows: count,
     requests: count,
     rejections: count,
@@ -139,6 +141,33 @@ export const enqueued = z
   .object({ task: count, joined: z.boolean().describe('The same was asked for already.') })
   .openapi('Enqueued');
 export const concerned = z.object({ tasks: count.describe('Tasks that it concerned.') }).openapi('Concerned');
+
+export const streamView = z
+  .object({
+    stream: z.string(),
+    is_new: z.boolean().describe('Nothing is stored of it yet.'),
+    complete: z.boolean(),
+    rows: count,
+    pages: count.describe('What reading it again takes, about: requests as well.'),
+    open: count.describe('Parts that are still to be read.'),
+    key: z.array(z.string()),
+    follows: z.string(),
+    fields: z.array(z.object({ name: z.string(), type: z.string() })).describe('As the connector describes them.'),
+    changed_at: time.nullable().describe('When a run last committed rows of it.'),
+    stored: count.nullable().describe('Rows that the newest proof counted.'),
+    evidence: z.string().nullable().describe('Why it is believed to be read to its end.'),
+    doubt: z.string().nullable().describe('What makes that weak.'),
+    faults: z.array(z.string()),
+  })
+  .openapi('StreamView');
+
+export const rowsView = z
+  .object({
+    fields: z.array(z.string()),
+    masked: z.array(z.string()).describe('Fields whose values are not told.'),
+    rows: z.array(z.array(z.string().nullable())).describe('As texts; what is long is cut.'),
+  })
+  .openapi('Rows');
 
 export const resetRequest = z
   .strictObject({

@@ -30,6 +30,10 @@ export interface Connection {
   /** Everything that the API had at this time is stored. */
   fresh_as_of: string | null;
   freshness_seconds: number | null;
+  /** How old what is stored may be, as was asked. */
+  fresh_within_seconds: number | null;
+  /** It is older than that. */
+  late: boolean;
   rows: number;
   requests: number;
   rejections: number;
@@ -80,6 +84,17 @@ export interface NewConnection {
   partition?: string | undefined;
   /** Tasks of this connection at once (max_concurrent_processes_per_connection). */
   max_concurrent_processes?: number | undefined;
+  /** How old what is stored may be, such as 6h: once it is older, the connection is late. */
+  fresh_within?: string | undefined;
+  /** Who is told when it fails, is late, is unproven or has recovered, beside those of all connections. */
+  alerts?: {
+    /** Address that is told with POST; write it as ${ENV} where who knows it may write there. */
+    url: string;
+    /** json: an object with what happened; slack: a message, as Slack and what speaks like it take it. */
+    format?: 'json' | 'slack' | undefined;
+    /** What is told. */
+    on?: ('failed' | 'late' | 'unproven' | 'recovered')[] | undefined;
+  }[] | undefined;
   /** Signing secret of the webhook endpoint; write it as ${ENV}. Turns on /webhooks/NAME of headrace serve. */
   webhook_secret?: string | undefined;
   /** Connector and its settings, as in docs/reference/configuration.md. A secret that reads ******** keeps the stored one. */
@@ -211,6 +226,17 @@ export interface ConnectionEdit {
   partition?: string | undefined;
   /** Tasks of this connection at once (max_concurrent_processes_per_connection). */
   max_concurrent_processes?: number | undefined;
+  /** How old what is stored may be, such as 6h: once it is older, the connection is late. */
+  fresh_within?: string | undefined;
+  /** Who is told when it fails, is late, is unproven or has recovered, beside those of all connections. */
+  alerts?: {
+    /** Address that is told with POST; write it as ${ENV} where who knows it may write there. */
+    url: string;
+    /** json: an object with what happened; slack: a message, as Slack and what speaks like it take it. */
+    format?: 'json' | 'slack' | undefined;
+    /** What is told. */
+    on?: ('failed' | 'late' | 'unproven' | 'recovered')[] | undefined;
+  }[] | undefined;
   /** Signing secret of the webhook endpoint; write it as ${ENV}. Turns on /webhooks/NAME of headrace serve. */
   webhook_secret?: string | undefined;
   /** Connector and its settings, as in docs/reference/configuration.md. A secret that reads ******** keeps the stored one. */
@@ -415,6 +441,44 @@ export interface Destination {
 export interface SchedulePreview {
   /** The next three runs, were it set now. */
   next: string[];
+}
+
+/** StreamView, as the API of the service has it. */
+export interface StreamView {
+  stream: string;
+  /** Nothing is stored of it yet. */
+  is_new: boolean;
+  complete: boolean;
+  rows: number;
+  /** What reading it again takes, about: requests as well. */
+  pages: number;
+  /** Parts that are still to be read. */
+  open: number;
+  key: string[];
+  follows: string;
+  /** As the connector describes them. */
+  fields: {
+    name: string;
+    type: string;
+  }[];
+  /** When a run last committed rows of it. */
+  changed_at: string | null;
+  /** Rows that the newest proof counted. */
+  stored: number | null;
+  /** Why it is believed to be read to its end. */
+  evidence: string | null;
+  /** What makes that weak. */
+  doubt: string | null;
+  faults: string[];
+}
+
+/** Rows, as the API of the service has it. */
+export interface Rows {
+  fields: string[];
+  /** Fields whose values are not told. */
+  masked: string[];
+  /** As texts; what is long is cut. */
+  rows: ((string | null)[])[];
 }
 
 /** Run, as the API of the service has it. */
@@ -778,6 +842,18 @@ export class HeadraceClient extends Caller {
   /** When a schedule would run next. Role: read. */
   previewSchedule(query: { every?: string | undefined; cron?: string | undefined; time_zone?: string | undefined } = {}): Promise<SchedulePreview> {
     return this.call('GET', '/api/v1/schedule', { query });
+  }
+
+  /** Streams: rows, last change, evidence, fields. Role: read. */
+  listStreams(connection: string): Promise<{
+    items: StreamView[];
+  }> {
+    return this.call('GET', `/api/v1/connections/${encodeURIComponent(connection)}/streams`);
+  }
+
+  /** Rows of a stream that were written last, for people to look at. Role: operate. */
+  listNewestRows(connection: string, stream: string, query: { limit?: number | undefined; mask?: string | undefined } = {}): Promise<Rows> {
+    return this.call('GET', `/api/v1/connections/${encodeURIComponent(connection)}/streams/${encodeURIComponent(stream)}/rows`, { query });
   }
 
   /** Runs, the newest first. Role: read. */

@@ -1,14 +1,17 @@
 /** One connection: what it does, how it stands, what can be done with it. */
 import { useState } from 'preact/hooks';
-import type { ConnectionDetail, Limit, StreamLedger } from '../../client/index.js';
+import type { ConnectionDetail, Limit, StreamView } from '../../client/index.js';
 import { useLoaded } from '../live';
-import { Action, faultText, Field, Heading, Loading, Meter, State, Table } from '../parts';
+import { Action, faultText, Heading, Loading, Meter, State, Table } from '../parts';
 import { client, may } from '../session';
 import { ago, clockText, count, duration, KNOWN_BY, scheduleText, whenText } from '../text';
+import { ConnectionRuns, ConnectionTasks } from './connection-runs';
+import { ConnectionStreams, readsText, useStreams } from './connection-streams';
 
 export function ConnectionPage({ id }: { id: string }) {
   const follow = { connection: id };
   const { value, error, reload } = useLoaded(() => client.getConnection(id), [id], follow);
+  const streams = useStreams(id);
   if (value === undefined)
     return (
       <>
@@ -22,16 +25,44 @@ export function ConnectionPage({ id }: { id: string }) {
         <Heading>{id}</Heading>
         <State of={value.state} />
       </div>
+      <Health of={value} />
+      <Actions of={value} reload={reload} streams={streams.value?.items} />
       <Facts of={value} />
-      <Actions of={value} reload={reload} />
-      <History id={id} />
-      <Ledger id={id} />
+      <ConnectionRuns id={id} />
+      <ConnectionStreams id={id} streams={streams} />
+      <ConnectionTasks id={id} />
       <KnownLimits id={id} />
       <details>
         <summary>Settings</summary>
         <pre tabIndex={0}>{JSON.stringify(value.settings, null, 2)}</pre>
       </details>
     </>
+  );
+}
+
+/** Fresh, late or failing, in words. */
+function Health({ of }: { of: ConnectionDetail }) {
+  const { state, late, fresh_as_of: fresh, fresh_within_seconds: within, last_run: last } = of;
+  const age = fresh === null ? 'nothing is complete yet' : `everything up to ${ago(fresh)} is stored`;
+  if (state === 'failing')
+    return (
+      <p class="health bad">
+        <b>Failing.</b>{' '}
+        {last === null ? 'Its task has given up' : <a href={`#/runs/${last.id}`}>Its last run failed</a>}; {age}.{' '}
+        <a href="#/problems">What to do</a>
+      </p>
+    );
+  if (late)
+    return (
+      <p class="health warm">
+        <b>Late.</b> It should be no older than {duration((within ?? 0) * 1000)}; {age}.
+      </p>
+    );
+  return (
+    <p class="health good">
+      <b>{fresh === null ? 'New.' : 'Fresh.'}</b> {age.charAt(0).toUpperCase() + age.slice(1)}
+      {within === null ? '' : `, and may be ${duration(within * 1000)} old`}.
+    </p>
   );
 }
 
@@ -62,7 +93,14 @@ function Facts({ of }: { of: ConnectionDetail }) {
   );
 }
 
-function Actions({ of, reload }: { of: ConnectionDetail; reload: () => void }) {
+interface ActionsProps {
+  of: ConnectionDetail;
+  reload: () => void;
+  /** Undefined: not known yet. */
+  streams: StreamView[] | undefined;
+}
+
+function Actions({ of, reload, streams }: ActionsProps) {
   const { id } = of;
   const done = (work: () => Promise<unknown>, said?: string) => async () => {
     await work();
@@ -84,7 +122,7 @@ function Actions({ of, reload }: { of: ConnectionDetail; reload: () => void }) {
           </Action>
           <Action
             work={done(() => client.runConnection(id, { kind: 'full' }), 'Every stream will be read once more.')}
-            confirm={`Read every stream of ${id} once more? What is gone from the API will be marked deleted.`}
+            confirm={`Read every stream of ${id} once more? ${wholeText(streams)}What is gone from the API will be marked deleted.`}
           >
             Read all again
           </Action>
@@ -124,138 +162,11 @@ function Actions({ of, reload }: { of: ConnectionDetail; reload: () => void }) {
   );
 }
 
-function History({ id }: { id: string }) {
-  const runs = useLoaded(() => client.listRuns({ connection: id, limit: 10 }), [id], { connection: id });
-  const tasks = useLoaded(() => client.listTasks({ connection: id, limit: 10 }), [id], { connection: id });
-  return (
-    <>
-      <h2>Runs</h2>
-      {runs.value === undefined ? (
-        <Loading error={runs.error} what="runs" />
-      ) : (
-        <Table
-          caption={`Runs of ${id}`}
-          head={['Run', 'Outcome', 'Began', 'Took', 'Rows', 'Requests', 'Rejected']}
-          empty="It has not run yet."
-          rows={runs.value.items.map((run) => ({
-            key: run.id,
-            cells: [
-              <a href={`#/runs/${run.id}`}>{run.kind}</a>,
-              <State of={run.outcome ?? 'running'} />,
-              clockText(run.started_at),
-              run.finished_at === null ? '' : duration(Date.parse(run.finished_at) - Date.parse(run.started_at)),
-              count(run.rows),
-              count(run.requests),
-              count(run.rejections),
-            ],
-          }))}
-        />
-      )}
-      <h2>Tasks</h2>
-      {tasks.value === undefined ? (
-        <Loading error={tasks.error} what="tasks" />
-      ) : (
-        <Table
-          caption={`Tasks of ${id}`}
-          head={['Task', 'State', 'Attempt', 'Said', 'Actions']}
-          empty="No tasks."
-          rows={tasks.value.items.map((task) => ({
-            key: task.id,
-            cells: [
-              `${task.kind} ${task.id}`,
-              <State of={task.state} />,
-              String(task.attempt),
-              task.error
-                ? `${task.error.message}${task.error.next === undefined ? '' : `; next: ${task.error.next}`}`
-                : '',
-              <TaskActions id={task.id} state={task.state} reload={tasks.reload} />,
-            ],
-          }))}
-        />
-      )}
-    </>
-  );
-}
-
-export function TaskActions({ id, state, reload }: { id: number; state: string; reload: () => void }) {
-  if (!may('operate')) return null;
-  const act = (work: (id: number) => Promise<unknown>) => async () => {
-    await work(id);
-    reload();
-  };
-  const name = <span class="hidden"> task {id}</span>;
-  if (state === 'dead') return <Action work={act((task) => client.retryTask(task))}>Retry{name}</Action>;
-  if (['queued', 'delayed', 'running'].includes(state))
-    return (
-      <span class="row">
-        <Action work={act((task) => client.pauseTask(task))}>Pause{name}</Action>
-        <Action work={act((task) => client.cancelTask(task))} confirm={`Cancel task ${id}? What it committed stays.`}>
-          Cancel{name}
-        </Action>
-      </span>
-    );
-  return state === 'paused' ? <Action work={act((task) => client.resumeTask(task))}>Resume{name}</Action> : null;
-}
-
-function Ledger({ id }: { id: string }) {
-  const [open, setOpen] = useState(false);
-  return (
-    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>Streams: what is stored, and reading again</summary>
-      {open && <OpenLedger id={id} />}
-    </details>
-  );
-}
-
-function OpenLedger({ id }: { id: string }) {
-  const { value, error, reload } = useLoaded(() => client.getLedger(id), [id], false);
-  if (value === undefined) return <Loading error={error} what="the ledger" />;
-  return (
-    <Table
-      caption={`Streams of ${id}`}
-      head={['Stream', 'Complete', 'Rows', 'Ranges', 'Open', 'Read again']}
-      empty="Nothing is stored yet."
-      rows={value.items.map((stream) => ({
-        key: stream.stream,
-        cells: [
-          stream.stream,
-          stream.complete ? 'yes' : 'no',
-          count(stream.rows),
-          count(stream.ranges.length),
-          count(stream.ranges.filter((range) => range.open).length + stream.open_slices),
-          may('operate') ? <Reset id={id} stream={stream} reload={reload} /> : '',
-        ],
-      }))}
-    />
-  );
-}
-
-const DAY = /^\d{4}-\d{2}-\d{2}$/;
-const seconds = (day: string) => (DAY.test(day) ? Date.parse(`${day}T00:00:00Z`) / 1000 : undefined);
-
-function Reset({ id, stream, reload }: { id: string; stream: StreamLedger; reload: () => void }) {
-  const [from, setFrom] = useState('');
-  const [before, setBefore] = useState('');
-  return (
-    <span class="row">
-      <Field label="from">
-        <input type="date" value={from} onInput={(event) => setFrom(event.currentTarget.value)} />
-      </Field>
-      <Field label="before">
-        <input type="date" value={before} onInput={(event) => setBefore(event.currentTarget.value)} />
-      </Field>
-      <Action
-        confirm={`Read ${stream.stream} again${from || before ? ` from ${from || 'the start'} to ${before || 'its end'}` : ' from the start'} with the next run? Its rows stay.`}
-        work={async () => {
-          await client.resetStream(id, { stream: stream.stream, from: seconds(from), before: seconds(before) });
-          reload();
-          return 'With the next run.';
-        }}
-      >
-        Reset<span class="hidden"> {stream.stream}</span>
-      </Action>
-    </span>
-  );
+/** What reading all again takes, where that is known. */
+function wholeText(streams: StreamView[] | undefined): string {
+  if (!streams) return '';
+  const sum = (of: 'rows' | 'pages') => streams.reduce((total, each) => total + each[of], 0);
+  return `It ${readsText({ rows: sum('rows'), pages: sum('pages') })}. `;
 }
 
 function KnownLimits({ id }: { id: string }) {

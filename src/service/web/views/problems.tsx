@@ -3,7 +3,7 @@ import { useLoaded } from '../live';
 import { Heading, Loading, State, Table } from '../parts';
 import { client } from '../session';
 import { ago } from '../text';
-import { TaskActions } from './connection';
+import { TaskActions } from './task-actions';
 
 export function Problems() {
   const tasks = useLoaded(() => client.listTasks({ state: 'dead', limit: 100 }), []);

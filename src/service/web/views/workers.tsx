@@ -3,7 +3,7 @@ import { useLoaded } from '../live';
 import { Heading, Loading, Meter, State, Table } from '../parts';
 import { client } from '../session';
 import { ago } from '../text';
-import { TaskActions } from './connection';
+import { TaskActions } from './task-actions';
 
 export function Workers() {
   const workers = useLoaded(() => client.listWorkers(), []);
