@@ -65,13 +65,14 @@ const MAY = {
     'http',
   ],
   runs: ['postgres'],
+  alerts: ['postgres', 'runs', 'config', 'connections', 'http'],
   fleet: ['fleet/scheduler', 'connections', 'config', 'postgres', 'runs', 'sources/registry'],
   'fleet/scheduler': ['postgres'],
   // What a task does, handed opened connections by the wiring.
   'fleet/tasks': ['fleet/scheduler', 'engine', 'sources', 'destinations', 'ledger', 'gate', 'runs'],
   'fleet/executors': ['fleet/scheduler'],
-  service: ['config', 'connections', 'postgres', 'runs', 'fleet/scheduler', 'fleet/tasks', 'service/api'],
-  'service/api': ['config', 'connections', 'postgres', 'runs', 'fleet/scheduler', 'fleet/tasks', 'service'],
+  service: ['alerts', 'config', 'connections', 'postgres', 'runs', 'fleet/scheduler', 'fleet/tasks', 'service/api'],
+  'service/api': ['alerts', 'config', 'connections', 'postgres', 'runs', 'fleet/scheduler', 'fleet/tasks', 'service'],
   // Run in browsers and in other people's programs: they speak to the API, and to nothing else.
   'service/client': [],
   'service/web': ['service/client', 'base/duration', 'runs/event-text'],
@@ -88,6 +89,7 @@ const MAY = {
     'http',
     'fleet',
     'fleet/*',
+    'alerts',
     'service',
   ],
   // The outermost layer: it draws what the engine tells, and opens the embedded database and the testbed for the demo.

@@ -132,6 +132,12 @@ export const LIMITS = {
   webhookDepth: 200,
   /** Events that one task turns into reads at once. */
   webhookEvents: 100,
+  /** Alerts that one look makes or delivers: the rest waits for the next. */
+  alertsAtOnce: 200,
+  /** Tries to deliver one alert, over about three hours; then it is given up, and shown as such. */
+  alertAttempts: 9,
+  /** One such try. */
+  alertMs: 10_000,
   /** A webhook's signature older than this is a replay. */
   webhookAgeMs: 300_000,
   /** A browser stays signed in this long: a week's work, and not for ever on a machine that changes hands. */

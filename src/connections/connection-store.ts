@@ -45,6 +45,14 @@ export class ConnectionStore {
     return row;
   }
 
+  /** Those made through the API that have alerts of their own. */
+  async withAlerts(): Promise<string[]> {
+    const rows = await this.pool.query<{ id: string }>(
+      `select id from _headrace.connection_config where managed_by = 'api' and config ? 'alerts' order by id limit 1000`,
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** With its secrets; undefined where none was made through the API under that name. */
   async open(id: string): Promise<Settings | undefined> {
     const [row] = await this.pool.query<{ config: Settings; secrets: Buffer | null }>(

@@ -39,17 +39,20 @@ export interface ConnectionDetail extends ConnectionView {
   settings: Settings;
 }
 
-/** `failing`: a dead letter, or a last run that failed. */
+/** A dead letter, or a last run that failed. */
+export const FAILING = `(coalesce(t.last_outcome, '') in ('failed', 'killed') or exists (select 1 from _headrace.task d where d.connection_id = c.id and d.state = 'dead'))`;
+
 const STATE = `case when c.running > 0 then 'running' when c.paused or p.paused then 'paused'
-    when coalesce(t.last_outcome, '') in ('failed', 'killed') or exists (select 1 from _headrace.task d where d.connection_id = c.id and d.state = 'dead') then 'failing'
+    when ${FAILING} then 'failing'
     when c.head is not null then 'waiting' when t.last_run_id is null then 'new' else 'idle' end`;
 
 /** Seconds that what is stored may be old, as asked; null: nobody asked. */
-const FRESH_WITHIN = `case when k.config->>'fresh_within' ~ '^[1-9]\\d{0,8}[smhd]$' then left(k.config->>'fresh_within', -1)::bigint
+export const FRESH_WITHIN = `case when k.config->>'fresh_within' ~ '^[1-9]\\d{0,8}[smhd]$' then left(k.config->>'fresh_within', -1)::bigint
     * case right(k.config->>'fresh_within', 1) when 's' then 1 when 'm' then 60 when 'h' then 3600 else 86400 end end`;
-const LATE = `coalesce(coalesce(t.fresh_as_of, k.created_at) < now() - make_interval(secs => ${FRESH_WITHIN}), false)`;
+export const LATE = `coalesce(coalesce(t.fresh_as_of, k.created_at) < now() - make_interval(secs => ${FRESH_WITHIN}), false)`;
 
-const joined = (configs: string) =>
+/** Configurations as `k`, with their connection `c`, partition `p` and sums `t`. */
+export const joined = (configs: string) =>
   `from ${configs} k join _headrace.connection c on c.id = k.id join _headrace.partition p on p.id = c.partition_id left join _headrace.connection_total t on t.connection_id = c.id`;
 
 const VIEW = `k.id, p.app, p.id as partition, k.managed_by as "managedBy", ${STATE} as state, c.paused or p.paused as paused, c.running, c.cap as "maxConcurrentProcesses",

@@ -39,20 +39,28 @@ export function storedConnection(
 /** What it names is judged when it is written, and again by every connection that is made to it. */
 export async function assertTargets({ source, destination, egress }: ConnectionConfig): Promise<void> {
   if (!egress) return;
-  const at = async (place: string, work: () => Promise<void> | undefined) => {
-    try {
-      await work();
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      const { code, expected, found, next, message } = error;
-      throw new ConfigError(message, { code, place, expected, found, next });
-    }
-  };
   const { base_url: base } = source;
   if (base !== undefined) await at('source.base_url', () => egress.assertResolved(new URL(base).hostname));
   const kind = DESTINATIONS.find(destination.type);
   const place = kind?.secrets[0] ?? 'type';
   await at(`destination.${place}`, () => kind?.assertTargets?.(destination, egress));
+}
+
+/** The same of who is told of its alerts. */
+export async function assertAlerts(alerts: { url: string }[], egress: Egress | undefined): Promise<void> {
+  for (const [i, { url }] of alerts.entries())
+    await at(`alerts.${i}.url`, () => egress?.assertResolved(new URL(url).hostname));
+}
+
+/** What is refused is the fault of this setting. */
+async function at(place: string, work: () => Promise<void> | undefined): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const { code, expected, found, next, message } = error;
+    throw new ConfigError(message, { code, place, expected, found, next });
+  }
 }
 
 function refuse(place: string, expected: string, found: string): ConfigError {

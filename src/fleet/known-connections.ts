@@ -9,7 +9,7 @@ import type { ConnectionStore } from '../connections/connection-store.js';
 import { fingerprintOf } from '../connections/open.js';
 import { resolveConnection, type ConnectionConfig } from '../connections/resolve.js';
 import type { IsSecret, Settings } from '../connections/secrets.js';
-import { assertTargets, isSecretOf, storedConnection } from '../connections/storable.js';
+import { assertAlerts, assertTargets, isSecretOf, storedConnection } from '../connections/storable.js';
 import { CONNECTORS } from '../sources/registry.js';
 import { readFile, type Coordination, type CoordinationFlags } from './coordination.js';
 import { assertCadence, secondsOf, type Cadence } from './scheduler/cadence.js';
@@ -160,6 +160,7 @@ export async function storable(
   const parsed = validate(connectionSchema, settings, [], (at) => at.join('.'));
   const connection = storedConnection(name, parsed, loaded, flags, env);
   await assertTargets(connection);
+  await assertAlerts(parsed.alerts ?? [], connection.egress);
   return {
     known: await knownOf(connection, parsed, loaded?.config.apps ?? {}, 'schedule'),
     connection,

@@ -9,6 +9,7 @@ import { ConfigError, codeOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { callerOf, isEncrypted, isForgeable, isFromElsewhere } from './access.js';
 import { allows } from './tokens.js';
+import { alertRoutes } from './api/alerts.js';
 import { catalogRoutes } from './api/catalog.js';
 import { connectionRoutes } from './api/connections.js';
 import { answerError, fault, newApi, otherOrigin, tooLarge, unauthorized, type ApiParts, type Env } from './api/kit.js';
@@ -42,6 +43,7 @@ export function apiOf(parts: ApiParts): OpenAPIHono<Env> {
   connectionRoutes(api, parts);
   catalogRoutes(api, parts);
   streamRoutes(api, parts);
+  alertRoutes(api, parts);
   runRoutes(api, parts);
   schedulingRoutes(api, parts);
   systemRoutes(api, parts);

@@ -16,6 +16,7 @@ import type { ClaimedTask } from '../fleet/scheduler/task.js';
 import { Worker, type WorkerEvent } from '../fleet/scheduler/worker.js';
 import type { ConnectionAccess } from '../fleet/tasks/access.js';
 import { taskHandler } from '../fleet/tasks/handler.js';
+import { alertsOf } from './compose-alerts.js';
 
 export { openCoordination, readFile, type Coordination, type CoordinationFlags } from '../fleet/coordination.js';
 export {
@@ -45,6 +46,7 @@ export function newWorker(setup: WorkerSetup): Worker {
   const { coordination, slots, flags, env, observe, onRunEvent, executor, claims = true } = setup;
   const { scheduler, target, inbox, connections, runs } = coordination;
   const [clock, random] = [systemClock, systemRandom()];
+  const alerts = alertsOf(coordination, flags, env);
   return new Worker({
     scheduler,
     target,
@@ -61,7 +63,12 @@ export function newWorker(setup: WorkerSetup): Worker {
         onRunEvent,
       }),
     claims,
-    housekeeping: () => runs.prune(),
+    housekeeping: async () => {
+      await runs.prune();
+      await alerts
+        .pass()
+        .catch((error: unknown) => observe({ type: 'trouble', message: `alerts: ${messageOf(error)}` }));
+    },
     clock,
     random,
     observe,

@@ -15,6 +15,7 @@ import {
   type CoordinationFlags,
   type KnownConnection,
 } from './compose-scheduler.js';
+import { alertsOf } from './compose-alerts.js';
 import { TokenStore } from '../service/tokens.js';
 import { SessionStore } from '../service/sessions.js';
 import { Feed } from '../service/feed.js';
@@ -64,6 +65,7 @@ export function serviceParts({
       tokens: new TokenStore(scheduler.pool),
       sessions: new SessionStore(scheduler.pool),
       feed,
+      alerts: alertsOf(coordination, flags, env),
       onError,
       token,
       onPlainHttp,

@@ -394,3 +394,30 @@ test('a secret that was written is never read back: in no answer, event, error, 
   await until(async () => (await client.getConnection('secretive')).running === 0);
   await client.deleteConnection('secretive');
 });
+
+test('streams are told with rows, last change and evidence; their newest rows with what looks personal masked', async () => {
+  const { client } = service;
+  await client.createConnection({ id: 'looked', ...settings({ source: source({ streams: ['customers'] }) }) });
+  const [fresh] = (await client.listStreams('looked')).items;
+  expect(fresh).toMatchObject({ stream: 'customers', is_new: true, rows: 0, changed_at: null, evidence: null });
+  await client.runConnection('looked', {});
+  await until(async () => (await client.listRuns({ connection: 'looked' })).items[0]?.outcome === 'complete');
+  const [read] = (await client.listStreams('looked')).items;
+  expect(read).toMatchObject({ is_new: false, complete: true, rows: 400, stored: 400, evidence: 'stated', faults: [] });
+  expect(read!.pages).toBeGreaterThanOrEqual(4);
+  expect(read!.fields).toContainEqual({ name: 'email', type: 'string' });
+  expect(Date.parse(read!.changed_at!)).toBeLessThanOrEqual(Date.now());
+  const rows = await client.listNewestRows('looked', 'customers', { limit: 5 });
+  expect(rows.rows).toHaveLength(5);
+  expect(rows.masked).toContain('email');
+  const told = (of: typeof rows, field: string) => of.rows.map((row) => row[of.fields.indexOf(field)]);
+  expect(new Set(told(rows, 'email'))).toEqual(new Set(['•••']));
+  expect(told(rows, 'id')[0]).toMatch(/^cus_/);
+  const chosen = await client.listNewestRows('looked', 'customers', { limit: 5, mask: 'id,nothing' });
+  expect([chosen.masked, told(chosen, 'id')[0]]).toEqual([['id'], '•••']);
+  expect(told(chosen, 'email')[0]).toContain('@');
+  expect((await refusal(client.listNewestRows('looked', 'nothing'))).detail.place).toBe('stream');
+  expect(await refusal(client.listStreams('nobody'))).toMatchObject({ status: 404 });
+  await until(async () => (await client.getConnection('looked')).running === 0);
+  await client.deleteConnection('looked');
+});

@@ -276,6 +276,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     '#/limits',
     '#/problems',
     '#/workers',
+    '#/alerts',
     '#/tokens',
     '#/new',
     '#/new/stripe',

@@ -115,6 +115,7 @@ describe.each(FILES)('%s', (file) => {
             STRIPE_API_KEY: TESTBED_LIVE_KEY,
             STRIPE_WEBHOOK_SECRET: 'whsec_documentation',
             DATABASE_URL: 'postgres://x/y',
+            SLACK_WEBHOOK: 'https://hooks.slack.example/services/T0/B0/x',
           }).config.connections,
         ),
       ).not.toHaveLength(0);

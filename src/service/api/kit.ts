@@ -3,6 +3,7 @@ import { createRoute, OpenAPIHono, type RouteConfig, type z } from '@hono/zod-op
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type { Alerts } from '../../alerts/alerts.js';
 import type { Clock } from '../../base/clock.js';
 import type { Definition, DefinitionDetail } from '../../connections/definitions.js';
 import type { Description } from '../../connections/describe.js';
@@ -58,6 +59,7 @@ export interface ApiParts {
   sessions: SessionStore;
   feed: Feed;
   desk: ConnectionDesk;
+  alerts: Alerts;
   onError: (error: unknown) => void;
 }
 

@@ -3,7 +3,7 @@
  * schemas. Long because it is a list: each schema stands by itself.
  */
 import { z } from '@hono/zod-openapi';
-import { appSchema, connectionName, connectionSchema } from '../../config/schema.js';
+import { ALERT_KINDS, appSchema, connectionName, connectionSchema } from '../../config/schema.js';
 import { CONNECTION_STATES } from '../../connections/overview.js';
 import { ROLES } from '../tokens.js';
 import { LIMITS } from '../../base/bounds.js';
@@ -443,6 +443,29 @@ export const overviewSchema = z
     partitions: count,
   })
   .openapi('Overview');
+
+export const alertTarget = z
+  .object({
+    shown: z.string().describe('Its host: the address is a secret.'),
+    format: z.enum(['json', 'slack']),
+    on: z.array(z.enum(ALERT_KINDS)),
+    connection: z.string().nullable().describe('Of this one alone; null: of all.'),
+  })
+  .openapi('AlertTarget');
+export const alertView = z
+  .object({
+    id: count,
+    connection: z.string(),
+    kind: z.enum([...ALERT_KINDS, 'test']),
+    shown: z.string().describe('Host of who is told.'),
+    message: z.string(),
+    made_at: time,
+    next_at: time.nullable().describe('When it is tried next; null: it was delivered, or given up.'),
+    attempts: count,
+    delivered_at: time.nullable(),
+    error: z.string().nullable().describe('What went wrong with the last try.'),
+  })
+  .openapi('Alert');
 
 export const tokenView = z
   .object({

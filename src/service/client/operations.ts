@@ -481,6 +481,33 @@ export interface Rows {
   rows: ((string | null)[])[];
 }
 
+/** AlertTarget, as the API of the service has it. */
+export interface AlertTarget {
+  /** Its host: the address is a secret. */
+  shown: string;
+  format: 'json' | 'slack';
+  on: ('failed' | 'late' | 'unproven' | 'recovered')[];
+  /** Of this one alone; null: of all. */
+  connection: string | null;
+}
+
+/** Alert, as the API of the service has it. */
+export interface Alert {
+  id: number;
+  connection: string;
+  kind: 'failed' | 'late' | 'unproven' | 'recovered' | 'test';
+  /** Host of who is told. */
+  shown: string;
+  message: string;
+  made_at: string;
+  /** When it is tried next; null: it was delivered, or given up. */
+  next_at: string | null;
+  attempts: number;
+  delivered_at: string | null;
+  /** What went wrong with the last try. */
+  error: string | null;
+}
+
 /** Run, as the API of the service has it. */
 export interface Run {
   id: string;
@@ -854,6 +881,22 @@ export class HeadraceClient extends Caller {
   /** Rows of a stream that were written last, for people to look at. Role: operate. */
   listNewestRows(connection: string, stream: string, query: { limit?: number | undefined; mask?: string | undefined } = {}): Promise<Rows> {
     return this.call('GET', `/api/v1/connections/${encodeURIComponent(connection)}/streams/${encodeURIComponent(stream)}/rows`, { query });
+  }
+
+  /** Alerts of the last two weeks, the newest first, and who is told. Role: read. */
+  listAlerts(query: { limit?: number | undefined; before?: number | undefined } = {}): Promise<{
+    targets: AlertTarget[];
+    items: Alert[];
+    next: string | null;
+  }> {
+    return this.call('GET', '/api/v1/alerts', { query });
+  }
+
+  /** Send a test to everybody who is told. Role: operate. */
+  testAlerts(): Promise<{
+    targets: number;
+  }> {
+    return this.call('POST', '/api/v1/alerts/test');
   }
 
   /** Runs, the newest first. Role: read. */

@@ -1,6 +1,7 @@
 /** The frame: where one is, who one is, and the view of the address. */
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { overview, refreshOverview, role, signOut, trouble } from './session';
+import { Alerts } from './views/alerts';
 import { Catalogue } from './views/catalogue';
 import { EditConnection, NewConnection } from './views/connection-form';
 import { ConnectionPage } from './views/connection';
@@ -19,6 +20,7 @@ const NAVIGATION: [path: string, title: string][] = [
   ['runs', 'Runs'],
   ['limits', 'Limits'],
   ['problems', 'Problems'],
+  ['alerts', 'Alerts'],
   ['workers', 'Workers'],
 ];
 const THEMES = ['auto', 'light', 'dark'] as const;
@@ -49,6 +51,8 @@ function View({ parts: [first, second, third] }: { parts: string[] }) {
       return <Limits />;
     case 'problems':
       return <Problems />;
+    case 'alerts':
+      return <Alerts />;
     case 'workers':
       return <Workers />;
     case 'tokens':

@@ -14,6 +14,8 @@ export interface Draft {
   every: string;
   cron: string;
   zone: string;
+  /** How old what is stored may be; empty: nobody asks. */
+  freshWithin: string;
   most: string;
   version?: number;
   /** What no field shows. */
@@ -54,6 +56,7 @@ export function newDraft(kinds: Kinds): Draft {
     every: '1h',
     cron: '0 3 * * *',
     zone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC',
+    freshWithin: '',
     most: '4',
     rest: {},
   };
@@ -79,12 +82,14 @@ export function draftOf(id: string, settings: unknown, version: number): Draft {
     destination,
     schedule,
     max_concurrent_processes: most,
+    fresh_within: freshWithin = '',
     ...rest
   } = settings as {
     source: Record<string, unknown>;
     destination: Record<string, unknown>;
     schedule?: { every?: string; cron?: string; time_zone?: string };
     max_concurrent_processes?: number;
+    fresh_within?: string;
   };
   return {
     id,
@@ -95,6 +100,7 @@ export function draftOf(id: string, settings: unknown, version: number): Draft {
     every: schedule?.every ?? '1h',
     cron: schedule?.cron ?? '0 3 * * *',
     zone: schedule?.time_zone ?? 'UTC',
+    freshWithin,
     most: String(most ?? 4),
     version,
     rest: { ...rest, ...(schedule ? { schedule } : {}) },
@@ -120,6 +126,7 @@ export function settingsOf(draft: Draft): ConnectionEdit {
     destination: draft.destination,
     max_concurrent_processes: Number(draft.most),
     schedule,
+    ...(draft.freshWithin.trim() === '' ? {} : { fresh_within: draft.freshWithin.trim() }),
   } as unknown as ConnectionEdit;
 }
 

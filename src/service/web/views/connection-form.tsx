@@ -168,6 +168,20 @@ function ConnectionForm({ kinds, start, id }: { kinds: Kinds; start: Draft; id?:
       )}
       <h2>When</h2>
       <ScheduleChoice draft={draft} set={set} />
+      <Labelled
+        label="Fresh within"
+        help="Such as 6h: once what is stored is older, the connection is late, and alerts tell."
+        fault={fault?.place === 'fresh_within' ? fault.text : undefined}
+      >
+        {(described) => (
+          <input
+            {...described}
+            class="number"
+            value={draft.freshWithin}
+            onInput={(event) => set({ freshWithin: event.currentTarget.value })}
+          />
+        )}
+      </Labelled>
       <MostTasks draft={draft} set={set} />
       <p class="row">
         <button class="strong" disabled={cannot}>
