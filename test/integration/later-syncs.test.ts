@@ -94,7 +94,7 @@ describe('later syncs', () => {
     });
     expect(summary.outcome).toBe('complete');
     expect(summary.notes.join()).toMatch(/40 days ago/);
-    expect(summary.notes.join()).toMatch(/1 rows are gone/);
+    expect(summary.notes.join()).toMatch(/1 row is gone/);
     await expectSame('customers');
   });
 
