@@ -170,11 +170,13 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
     case 'merged': {
       const into = ledger.ranges.get(event.into);
       const gone = ledger.ranges.get(event.gone);
-      if (!into || !gone || into.open || gone.open || into.lt !== gone.gte) misfit(event, 'two closed neighbours');
+      const areNeighbours = into?.lt === gone?.gte || gone?.lt === into?.gte;
+      if (!into || !gone || into.open || gone.open || !areNeighbours) misfit(event, 'two closed neighbours');
       ranges.delete(gone!.id);
       ranges.set(into!.id, {
         ...into!,
-        lt: gone!.lt,
+        gte: Math.min(into!.gte, gone!.gte),
+        lt: Math.max(into!.lt, gone!.lt),
         rows: into!.rows + gone!.rows,
         pages: into!.pages + gone!.pages,
         newest: newer(into!.newest, gone!.newest),
@@ -186,15 +188,19 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
   return { span, nextId, ranges };
 }
 
-/** Merge events that bring the closed ranges down to as few as possible, lowest first. */
+/**
+ * Merge events that bring the closed ranges down to as few as possible, lowest first. The higher id stays: slices are
+ * named by the range that opened them, and no later range may have the id of one whose slices are still open.
+ */
 export function mergesOf(ledger: Ledger): LedgerEvent[] {
   const events: LedgerEvent[] = [];
   let last: Range | undefined;
   for (const range of sorted(ledger)) {
     if (range.open) last = undefined;
     else if (last && last.lt === range.gte) {
-      events.push({ type: 'merged', into: last.id, gone: range.id });
-      last = { ...last, lt: range.lt };
+      const [into, gone] = last.id > range.id ? [last, range] : [range, last];
+      events.push({ type: 'merged', into: into.id, gone: gone.id });
+      last = { ...into, gte: last.gte, lt: range.lt };
     } else last = range;
   }
   return events;

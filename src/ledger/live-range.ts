@@ -5,6 +5,8 @@ import type { Range } from './ledger.js';
 import type { PageRead } from './page.js';
 
 export interface LiveRange extends Range {
+  /** The lowest position that came. `top` ends at the range's bound; the lowest range's rows may lie below it. */
+  reached: number;
   inFlight: boolean;
   /**
    * A page lay within one unit: perhaps a chain that cannot be divided, to be read first. The next page confirms or
@@ -12,7 +14,7 @@ export interface LiveRange extends Range {
    */
   dense: boolean;
   refuted: boolean;
-  /** Keys seen at position `top`, for walking that unit again. */
+  /** Keys seen at position `reached`, for walking that unit again. */
   unitKeys: Set<string>;
   rewalks: number;
   /** An empty page claimed that more follows: closing needs a second walk that brings no new key. */
@@ -27,6 +29,7 @@ export interface LiveRange extends Range {
 export function liveOf(range: Range): LiveRange {
   return {
     ...range,
+    reached: range.top,
     inFlight: false,
     dense: false,
     refuted: false,
@@ -73,10 +76,11 @@ export function noteRows(
   page: PageRead,
   { before, last, unit, pageRows }: { before: number; last: number; unit: number; pageRows: number },
 ): void {
+  const lowest = range.reached;
   if (range.confirming) {
     page.positions.forEach((position, index) => {
       const key = page.keys[index] ?? null;
-      if (position < before || key === null || !range.unitKeys.has(key)) range.fresh++;
+      if (position < lowest || key === null || !range.unitKeys.has(key)) range.fresh++;
     });
   }
   if (Number.isFinite(last)) {
@@ -88,14 +92,16 @@ export function noteRows(
     const suspected = full && !range.refuted && page.positions[0]! - last < unit;
     range.refuted ||= range.dense && !confirmed;
     range.dense = confirmed || suspected;
-    if (last < before) range.unitKeys.clear();
+    if (last < lowest) range.unitKeys.clear();
     page.positions.forEach((position, index) => {
       const key = page.keys[index] ?? null;
       if (position === last && key !== null && range.unitKeys.size < LIMITS.unitKeys) range.unitKeys.add(key);
     });
   }
-  if (range.confirming && range.fresh > 0 && last < before) range.confirming = false;
-  if (last < before) range.rewalks = 0;
+  if (!(last < lowest)) return;
+  if (range.fresh > 0) range.confirming = false;
+  range.rewalks = 0;
+  range.reached = last;
 }
 
 /** The unit of the last position is walked again from its start, by the filter alone. */
@@ -110,6 +116,6 @@ export function walkAgain(range: LiveRange, unit: number, seekable: boolean): vo
   range.cursor = null;
   if (!seekable) return;
   // Where the walk has not come down to the span's end yet, only its beginning is known.
-  if (range.filter.lt === Infinity && range.top >= range.lt - unit) return;
-  range.filter = { gte: range.filter.gte, lt: Math.min(range.filter.lt, range.top + unit) };
+  if (range.filter.lt === Infinity && range.reached >= range.lt - unit) return;
+  range.filter = { gte: range.filter.gte, lt: Math.min(range.filter.lt, range.reached + unit) };
 }

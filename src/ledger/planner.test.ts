@@ -230,6 +230,27 @@ describe('planner', () => {
     );
   });
 
+  test('rows below the span, in full pages: the end is confirmed below the last of them', () => {
+    const server: Server = {
+      rows: Array.from({ length: 40 }, (_, i) => (i < 30 ? -100 + (i >> 3) : 500 + i)),
+      random: seededRandom(1),
+      lostCursors: 0,
+      emptyPages: 0,
+    };
+    const planner = new Planner(openLedger(SPAN, 1), { unit: 1, pageRows: PAGE, strategy: 'none', confirms: true });
+    const came = new Set<string>();
+    let asked = 0;
+    for (let request = planner.next(1); request && asked < 20; request = planner.next(1), asked++) {
+      const page = answer(server, request);
+      if (page === 'gone') continue;
+      for (const key of page.keys) came.add(key);
+      planner.arrived(request.range, page);
+    }
+    expect(planner.done).toBe(true);
+    expect(came.size).toBe(40);
+    expect(asked).toBe(5);
+  });
+
   test('a page out of order is noticed', () => {
     const planner = new Planner(openLedger(SPAN, 1), { unit: 1, pageRows: PAGE, strategy: 'adaptive' });
     planner.arrived(planner.next(1)!.range, { positions: [10, 20], keys: ['a', 'b'], hasMore: true, nextCursor: 'b' });
