@@ -98,6 +98,7 @@ function permitsOf({ admission, meter }: OpenedConnector['client'], gates: Conne
   const { gate } = admission;
   return {
     admit: (endpoint, weight, signal) => admission.admit({ endpoint, weight, signal }),
+    giveBack: (ticket) => admission.giveBack(ticket),
     rateOf: (endpoint) => gate.rateOf(endpoint),
     latencyMs: () => (meter.latencyMs === undefined ? undefined : meter.latencyMs + gates.grantMs()),
     inFlightBound: () => Math.min(meter.inFlightBound(), gate.concurrency()),

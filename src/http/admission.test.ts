@@ -84,3 +84,26 @@ test('with 200 waiting nobody is weighed while nothing may leave, and each once 
   controller.abort();
   await Promise.all(all);
 });
+
+test("a permit that no request was sent with is given back; one that was used is the client's to answer", async () => {
+  const gate = new CredentialGate({ ceilings: { maxConcurrency: 1 } });
+  const admission = new Admission(gate, systemClock);
+  const ask = () => admission.admit({ endpoint: 'a', weight: () => 1, signal });
+  const unused = await ask();
+  admission.giveBack(unused);
+  const used = await ask();
+  admission.use(used);
+  admission.giveBack(used);
+  admission.giveBack(unused);
+  let isAdmitted = false;
+  const waiting = ask().then(() => (isAdmitted = true));
+  await Promise.resolve();
+  expect(isAdmitted).toBe(false);
+  gate.answered(systemClock.monotonic(), used, {
+    kind: 'accepted',
+    signs: { readings: [] },
+    serverTimeMs: undefined,
+  });
+  admission.pump();
+  await waiting;
+});

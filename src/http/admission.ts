@@ -31,6 +31,8 @@ interface Waiter extends AdmissionRequest {
 export class Admission {
   private readonly groups = new Map<string, Waiter[]>();
   private cancelTimer: (() => void) | undefined;
+  /** Permits that no request was sent with yet. */
+  private readonly idle = new WeakSet<Ticket>();
 
   constructor(
     readonly gate: Gate,
@@ -56,6 +58,7 @@ export class Admission {
         ...request,
         grant: (ticket) => {
           signal.removeEventListener('abort', leave);
+          this.idle.add(ticket);
           resolve(ticket);
         },
         refuse: (error) => {
@@ -69,6 +72,22 @@ export class Admission {
       else this.groups.set(endpoint, [waiter]);
       this.pump();
     });
+  }
+
+  /** A request is sent with it: its answer will be told. */
+  use(ticket: Ticket): void {
+    this.idle.delete(ticket);
+  }
+
+  /** A permit that no request was sent with is given back, or the gate would wait for its answer. */
+  giveBack(ticket: Ticket): void {
+    if (!this.idle.delete(ticket)) return;
+    this.gate.answered(this.clock.monotonic(), ticket, {
+      kind: 'lost',
+      signs: { readings: [] },
+      serverTimeMs: undefined,
+    });
+    this.pump();
   }
 
   /** Grants what the gate admits now and sets a timer for the rest. Call it after every answer as well. */

@@ -168,6 +168,7 @@ export class ApiClient {
   /** Sends once, to where a redirect led if one did, and tells the gate what became of it. Never rejects. */
   private async attempt(request: ApiRequest, ticket: Ticket, hop: SentRequest | undefined): Promise<Tried> {
     const { admission, clock, dialect, judge } = this.options;
+    admission.use(ticket);
     const startedMs = clock.monotonic();
     const tried: Omit<Tried, 'endedMs' | 'latencyMs'> = {
       response: undefined,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { SECRET_NAME, registerSecret } from '../base/log.js';
 import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../base/errors.js';
 import type { Clock } from '../base/clock.js';
-import type { LimitFact, Ticket } from '../gate/gate.js';
+import type { LimitFact } from '../gate/gate.js';
 import { Admission } from '../http/admission.js';
 import { LatencyMeter } from '../http/latency.js';
 import type { Dialect } from '../http/dialects/dialect.js';
@@ -118,7 +118,7 @@ async function opened<Shape extends z.ZodRawShape>(
     parts.clock,
   );
   const meter = new LatencyMeter();
-  const shared: ClientParts = { ...parts, admission, meter, spent: new WeakSet() };
+  const shared: ClientParts = { ...parts, admission, meter };
   const clients: SourceClient[] = [];
   const body = await definition.open(settings, {
     clock: parts.clock,
@@ -160,21 +160,10 @@ function complete(definition: StreamDefinition, shared: ClientParts): Stream {
       try {
         return await guardedPage(definition, request);
       } finally {
-        giveBack(request.ticket, shared);
+        if (request.ticket) shared.admission.giveBack(request.ticket);
       }
     },
   };
-}
-
-/** The permit of a page that made no request is given back, or the gate would wait for its answer. */
-function giveBack(ticket: Ticket | undefined, { spent, admission, clock }: ClientParts): void {
-  if (!ticket || spent.has(ticket)) return;
-  admission.gate.answered(clock.monotonic(), ticket, {
-    kind: 'lost',
-    signs: { readings: [] },
-    serverTimeMs: undefined,
-  });
-  admission.pump();
 }
 
 /** A page that does not keep the contract, or code that fails, ends its stream with the reason, and no other. */

@@ -1,6 +1,5 @@
 /** The client of a connector of one's own: requests through the gate, and a judgement that suits most APIs. */
 import { ConfigError, SkippableError } from '../base/errors.js';
-import type { Ticket } from '../gate/gate.js';
 import { registerSecret } from '../base/log.js';
 import type { Admission } from '../http/admission.js';
 import { ApiClient, retryAfterOf } from '../http/client.js';
@@ -32,8 +31,6 @@ export interface ClientOptions {
 export interface ClientParts extends Pick<ConnectorParts, 'clock' | 'random' | 'egress' | 'observe'> {
   admission: Admission;
   meter: LatencyMeter;
-  /** Permits that a request was sent with. */
-  spent: WeakSet<Ticket>;
 }
 
 /** An answer whose body has the shape that its caller states. */
@@ -45,7 +42,7 @@ export class SourceClient {
 
   constructor(
     { baseUrl, auth, headers = {}, dialect = 'generic', judge = judgeByStatus }: ClientOptions,
-    private readonly parts: ClientParts,
+    parts: ClientParts,
   ) {
     this.client = new ApiClient({
       baseUrl,
@@ -76,7 +73,6 @@ export class SourceClient {
 
   /** Any other request. Throws what `judge` says, RetriableError or PausedError. */
   request(request: ApiRequest): Promise<ApiResponse> {
-    if (request.ticket) this.parts.spent.add(request.ticket);
     return this.client.request(request);
   }
 

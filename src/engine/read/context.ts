@@ -13,6 +13,8 @@ import type { ByteBudget } from './memory.js';
 export interface Permits {
   /** Resolves when a request to the endpoint may leave; it must leave at once. */
   admit(endpoint: string, weight: () => number, signal: AbortSignal): Promise<Ticket>;
+  /** Takes a permit back that no request was sent with; of one that was used it does nothing. */
+  giveBack?(ticket: Ticket): void;
   /** Requests a second that the endpoint may take; Infinity where nothing is known. */
   rateOf(endpoint: string): number;
   /** Milliseconds of a request, once one was answered. */

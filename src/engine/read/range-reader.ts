@@ -2,6 +2,7 @@
 import type { StateWrite } from '../../destinations/contract.js';
 import { CursorGoneError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
+import type { Ticket } from '../../gate/gate.js';
 import {
   evidenceOf,
   isClosed,
@@ -172,10 +173,11 @@ export class RangeReader extends Reader {
     let request: RangeRequest | undefined;
     let isTaken = false;
     let held = reserved;
+    let ticket: Ticket | undefined;
     await this.context.memory.reserve(reserved, this.context.signal);
     try {
       const weight = () => this.planner.expectedPages();
-      const ticket = await this.ticket(weight);
+      ticket = await this.ticket(weight);
       request = this.takeMostUrgent();
       assertOurs(this.stream, request, this.walked);
       const page = await this.stream.page({
@@ -197,6 +199,7 @@ export class RangeReader extends Reader {
       request ??= this.waiting.shift()!;
       if (!this.broken) this.stumble(request, error, isTaken);
     } finally {
+      if (ticket) this.context.permits.giveBack?.(ticket);
       this.fetched(held);
     }
   }

@@ -6,6 +6,7 @@
 import type { StateWrite } from '../../destinations/contract.js';
 import { CursorGoneError, SliceGoneError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
+import type { Ticket } from '../../gate/gate.js';
 import type { DataRecord } from '../../base/catalog.js';
 import { STATED, encodeEvidence, weakest, type Evidence } from '../../base/evidence.js';
 import { newer } from '../../ledger/ledger.js';
@@ -173,10 +174,11 @@ export class SliceReader extends Reader implements ChildLink {
   private async fetch(work: Work): Promise<void> {
     const reserved = this.pageBytes;
     let held = reserved;
+    let ticket: Ticket | undefined;
     await this.context.memory.reserve(reserved, this.context.signal);
     try {
       const weight = () => Infinity;
-      const ticket = await this.ticket(weight);
+      ticket = await this.ticket(weight);
       const page = await this.stream.page({
         gte: this.meta.since ?? null,
         lt: null,
@@ -210,6 +212,7 @@ export class SliceReader extends Reader implements ChildLink {
         this.fail(error instanceof CursorGoneError ? (error.cause ?? error) : error);
       }
     } finally {
+      if (ticket) this.context.permits.giveBack?.(ticket);
       this.fetched(held);
     }
   }

@@ -390,6 +390,8 @@ export class SharedGate implements Gate {
     const state = own ?? this.adopt(row);
     this.allowance.clear();
     const now = this.clock.monotonic();
+    // Who wants nothing more asks for nothing: what it did not use would hold others up.
+    this.pool.dropLate(now, state.gate.toleranceMs());
     this.pool.settle(state, row, member, this.offsetMs);
     const granted = this.pool.grant(state, row.nowMs, { member, members: this.members, offsetMs: this.offsetMs });
     this.state = state;
