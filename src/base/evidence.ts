@@ -16,6 +16,7 @@ export const DOUBTS = {
   path: 'the answer does not hold the list of records that the connector reads',
   empty: 'the answer was empty',
   refused: 'the answer holds no row and says that it failed',
+  parents: 'its parents are not proven to be all: children of those that are missing may be missing too',
   uncounted: 'the API says that there are more rows than came',
 } as const;
 export type Doubt = keyof typeof DOUBTS;

@@ -1,6 +1,6 @@
 /** What pages that are read by number tell of their end: distinct keys against the total, and where they run out. */
 import { LIMITS } from '../../base/bounds.js';
-import type { Evidence } from '../../base/evidence.js';
+import type { Doubt, Evidence } from '../../base/evidence.js';
 import { hashString } from '../../base/random.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import { keyOf } from './context.js';
@@ -16,6 +16,8 @@ export class NumberedWalk {
   private hasMoved = false;
   /** A page was empty and claimed more: not an end, and its rows may be missing. */
   private hasHole = false;
+  /** What one of the pages tells that is doubtful. */
+  private doubt: Doubt | undefined;
 
   constructor(private readonly stream: Stream) {}
 
@@ -24,6 +26,7 @@ export class NumberedWalk {
       this.hasMoved ||= this.total !== undefined && this.total !== page.total;
       this.total = page.total;
     }
+    this.doubt ??= page.end?.doubt;
     const rows = page.received ?? page.records.length;
     if (rows === 0 && page.hasMore) {
       this.hasHole = true;
@@ -86,11 +89,13 @@ export class NumberedWalk {
     this.total = undefined;
     this.hasMoved = false;
     this.hasHole = false;
+    this.doubt = undefined;
   }
 
   /** `isWhole`: every page was read by this run. */
   evidence(isWhole: boolean): Evidence {
-    const { total, distinct } = this;
+    const { total, distinct, doubt } = this;
+    if (doubt !== undefined && !this.agrees) return { kind: 'stated', doubt };
     if (this.hasHole) return { kind: 'stated', doubt: 'empty' };
     if (this.hasMoved) return { kind: 'stated', doubt: 'shifted' };
     if (total !== undefined && distinct !== undefined && isWhole)

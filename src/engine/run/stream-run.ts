@@ -65,7 +65,7 @@ export class StreamRun {
   async run(): Promise<void> {
     if (!this.pending) {
       this.become('complete');
-      for (const child of this.children) if (child.reader instanceof SliceReader) child.reader.parentEnded();
+      this.endChildren();
       return;
     }
     this.become('reading');
@@ -86,11 +86,17 @@ export class StreamRun {
         this.onRoom();
       }
     } finally {
-      for (const child of this.children) {
-        if (!(child.reader instanceof SliceReader)) continue;
-        if (this.error !== undefined) child.incomplete = true;
-        child.reader.parentEnded();
-      }
+      this.endChildren();
+    }
+  }
+
+  /** No more slices will come of this stream; what is doubtful of it is doubtful of its children. */
+  private endChildren(): void {
+    for (const child of this.children) {
+      if (!(child.reader instanceof SliceReader)) continue;
+      if (this.error !== undefined) child.incomplete = true;
+      if (this.meta.evidence?.doubt !== undefined) child.parentEvidence = { kind: 'stated', doubt: 'parents' };
+      child.reader.parentEnded();
     }
   }
 
@@ -112,6 +118,7 @@ export class StreamRun {
 
   /** Its parent did not come to its end: closing what is open does not make this stream complete. */
   incomplete = false;
+  private parentEvidence: Evidence | undefined;
 
   progress(): StreamProgress {
     const { reader } = this;
@@ -252,7 +259,7 @@ export class StreamRun {
       // Who read parts of it beside this run has noted what is weak on his own.
       const shared = this.context.session.loans ? await this.context.session.loadState() : [];
       const noted = decodeStream(shared.filter((entry) => entry.stream === stream.name))?.weak?.evidence;
-      return weakest(reader.evidence, noted);
+      return weakest(weakest(reader.evidence, noted), this.parentEvidence);
     }
     if (stream.division.kind === 'numbered') return reader.numbers.evidence(this.isWhole);
     const { kind, doubt } = reader.evidence ?? STATED;

@@ -66,7 +66,9 @@ export class Lender {
     const loans = await this.book.of(this.runId);
     for (const loan of loans) {
       if (loan.state === 'asked') await (loan.stale ? this.book.end(loan.id) : this.lend(loan));
-      else if (loan.state === 'returned' || loan.stale) await this.takeBack(loan);
+      else if (loan.state === 'returned' || loan.stale)
+        // What was taken back already was not ended: the database was lost in between.
+        await (this.lent.has(loan.id) ? this.takeBack(loan) : this.book.end(loan.id));
     }
     // A database that crashed may have forgotten that a part was lent.
     const known = new Set(loans.map((loan) => loan.id));
@@ -114,7 +116,9 @@ export class Lender {
       const versions = new Map(own.map((entry) => [entry.key, entry.version]));
       const children = (run?.children ?? []).map((child) => ({
         child,
-        open: entries.filter((entry) => entry.stream === child.stream.name && isOurs(parentRangeOf(entry))),
+        open: entries.filter(
+          (entry) => entry.stream === child.stream.name && isOurs(parentRangeOf(entry, run?.meta.generation)),
+        ),
       }));
       const isDone =
         state === 'returned' && ranges.every((each) => !each.open) && children.every(({ open }) => open.length === 0);
@@ -155,7 +159,12 @@ function isFinal(error: unknown): boolean {
 /** The same entry with its next version. */
 const raised = ({ stream, key, version, value }: StateEntry): StateWrite => ({ stream, key, expect: version, value });
 
-/** Slices are named by the page that opened them: `slices/GENERATION.RANGE.PAGE`. */
-function parentRangeOf({ key }: StateEntry): number {
-  return key.startsWith(SLICES_PREFIX) ? Number(key.slice(SLICES_PREFIX.length).split('.')[1]) : Number.NaN;
+/**
+ * Slices are named by the page that opened them: `slices/GENERATION.RANGE.PAGE`. Those of an earlier generation are
+ * nobody's but the leader's, whatever range of now has that number.
+ */
+function parentRangeOf({ key }: StateEntry, generation: number | undefined): number {
+  if (!key.startsWith(SLICES_PREFIX)) return Number.NaN;
+  const [of, range] = key.slice(SLICES_PREFIX.length).split('.').map(Number);
+  return of === generation && range !== undefined ? range : Number.NaN;
 }

@@ -4,7 +4,7 @@ import type { Egress } from '../../base/egress.js';
 import { ConfigError, HeadraceError, RetriableError } from '../../base/errors.js';
 import type { Ceilings, Gate, InterchangeableGates, LimitFact, QuotaSource } from '../../gate/gate.js';
 import { Admission } from '../../http/admission.js';
-import { ApiClient, type AttemptEvent } from '../../http/client.js';
+import { ApiClient, type AttemptEvent, type ClientOptions } from '../../http/client.js';
 import type { Dialect } from '../../http/dialects/dialect.js';
 import { DIALECTS } from '../../http/dialects/vendors.js';
 import type { Random } from '../../base/random.js';
@@ -59,6 +59,8 @@ export interface DeclarativeInput {
   egress?: Egress | undefined;
   observe?: ((event: AttemptEvent) => void) | undefined;
   onExchange?: RetrieverParts['onExchange'];
+  /** What sends, where that is not undici. */
+  dispatcher?: ClientOptions['dispatcher'];
   /** Where files go that records point to, and of which streams; all that have them where it is left out. */
   files?: { folder: string; streams?: string[] | undefined } | undefined;
   /** A source that changed its own configuration: a refresh token that is good for one use. */
@@ -201,6 +203,7 @@ class Builder {
       dialect: this.dialect,
       judge: () => ({ kind: 'ok' }),
       egress: input.egress,
+      ...(input.dispatcher ? { dispatcher: input.dispatcher } : {}),
       ...(input.observe ? { observe: input.observe } : {}),
     });
     this.parts = {

@@ -100,7 +100,7 @@ export class CursorWalks {
       return false;
     const { pageSize } = this.paginator;
     const rows = received.length;
-    if (pageSize !== undefined) return rows >= pageSize;
+    if (pageSize !== undefined) return rows >= pageSize || (this.fullest > 0 && rows >= this.fullest);
     return rows >= ROUND && rows % ROUND === 0 && rows >= this.fullest;
   }
 

@@ -26,6 +26,8 @@ export interface ListWalk {
   c?: number | undefined;
   /** A short page, 1; and rows followed one, 2: how long a page is tells nothing. */
   s?: 1 | 2 | undefined;
+  /** Rows of that short page. */
+  l?: number | undefined;
   d?: Doubt | undefined;
 }
 
@@ -37,7 +39,7 @@ export interface ListSeen {
 }
 
 /** Most limits of APIs are round: a page of as many rows is looked at each time. */
-const ROUND = 5;
+export const ROUND = 5;
 
 export class MovingList {
   /** Rows of the fullest short page that nothing followed: what is less is no limit of the API. */
@@ -65,16 +67,20 @@ export class MovingList {
     const hasMoved = asked !== walk.t && !this.takeKnown(output, walk.k);
     const fresh = output.received.length;
     if (walk.s === 1 && fresh > 0) this.givesLess = true;
-    if (walk.s === 1 && fresh === 0) this.fullest = Math.max(this.fullest, walk.c ?? 0);
+    if (walk.s === 1 && fresh === 0) this.fullest = Math.max(this.fullest, walk.l ?? 0);
     const isShort = this.isShort(rows);
     if (output.next === null && past && fresh > 0 && isShort && this.mayBeLess(rows, walk))
       output.next = past(asked, rows);
+    // All that came is the row that came before: perhaps the API gives no more at once.
+    const isAlone = rows > 0 && fresh === 0 && (walk.s === 2 || this.givesLess);
+    if (output.next === null && isAlone) output.next = walk.t;
     const moved = walk.m === 1 || hasMoved;
     const after: Partial<ListWalk> = {
       c: Math.max(walk.c ?? 0, rows),
       s: walk.s === 2 || (walk.s === 1 && fresh > 0) ? 2 : isShort ? 1 : undefined,
+      l: isShort ? rows : undefined,
       ...(moved ? { m: 1 as const } : {}),
-      ...(moves === 'offset' && last ? { k: this.markOf(last) } : {}),
+      ...(moves === 'offset' && last ? { k: isAlone ? undefined : this.markOf(last) } : {}),
     };
     if (output.next !== null) return { walk: after, end: undefined, isAnew: false };
     const isOnePage = walk.t === first && (walk.n ?? 0) === 0;
@@ -89,7 +95,7 @@ export class MovingList {
       return { walk: { d: 'shifted' }, end: undefined, isAnew: false };
     output.next = first ?? 0;
     return {
-      walk: { n: walks, k: undefined, m: undefined, c: undefined, s: undefined },
+      walk: { n: walks, k: undefined, m: undefined, c: undefined, s: after.s === 2 ? 2 : undefined },
       end: undefined,
       isAnew: true,
     };
@@ -101,9 +107,8 @@ export class MovingList {
   }
 
   /** Whether so few rows may be all that the API gives at once. */
-  private mayBeLess(rows: number, { c, s, t }: ListWalk): boolean {
-    if (s === 2 || this.givesLess) return true;
-    if (t !== this.paginator.first) return rows === c;
+  private mayBeLess(rows: number, { c, s }: ListWalk): boolean {
+    if (s === 2 || this.givesLess || rows === c) return true;
     return rows > this.fullest || (rows === this.fullest && rows % ROUND === 0);
   }
 

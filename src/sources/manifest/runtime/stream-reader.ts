@@ -4,7 +4,7 @@
  */
 import { LIMITS } from '../../../base/bounds.js';
 import { FatalError, PausedError, SkippableError } from '../../../base/errors.js';
-import { STATED, type Doubt } from '../../../base/evidence.js';
+import { STATED, type Doubt, type Evidence } from '../../../base/evidence.js';
 import { parseJson, stringifyJson } from '../../../base/json.js';
 import { hashString } from '../../../base/random.js';
 import type { Page, PageRequest, Slice } from '../../contract.js';
@@ -12,7 +12,7 @@ import type { Json } from '../document/read.js';
 import type { FetchFiles } from './files.js';
 import type { Interval, Window } from './interval.js';
 import type { CursorMarks, CursorWalks } from './cursor-walk.js';
-import type { MovingList } from './moving-list.js';
+import { ROUND, type MovingList } from './moving-list.js';
 import { partitionOf, scopeOf, withExtras, type Partition, type Router } from './partitions.js';
 import { IGNORED_MIDWAY } from './page-end.js';
 import type { PageOutput, Retriever } from './retriever.js';
@@ -40,6 +40,7 @@ interface Walk {
   n?: number | undefined;
   c?: number | undefined;
   s?: 1 | 2 | undefined;
+  l?: number | undefined;
   /** Why what was walked is doubtful. */
   d?: Doubt | undefined;
   /** Pages in a row without a row. */
@@ -66,6 +67,8 @@ export class StreamReader {
     /** How lists are walked whose rows may move. */
     private readonly lists: MovingList,
     private readonly cursors: CursorWalks,
+    /** The server's clock at its last answer, seconds. */
+    private readonly serverSeconds: () => number | undefined,
   ) {}
 
   /** The answer to a slice's first request, from its parent's record. */
@@ -154,11 +157,15 @@ export class StreamReader {
       // Perhaps there is no such page: the one before tells.
       const before = await ask(request.number! - 1).catch(() => undefined);
       if (before && before.received.length >= size) throw error;
-      return { records: [], next: null, hasMore: false, serverTimeMs: before?.serverTimeMs, bytes: 0 };
+      // A page of a round size may be all that the API gives: then what follows it was refused, and is not known.
+      const isRound = (before?.received.length ?? 0) > 0 && before!.received.length % ROUND === 0;
+      const end: Evidence = isRound ? { kind: 'stated', doubt: 'pages' } : STATED;
+      return { records: [], next: null, hasMore: false, end, serverTimeMs: before?.serverTimeMs, bytes: 0 };
     }
     const page = {
       records: output.records,
       received: output.received.length,
+      end: output.end,
       next: null,
       hasMore: output.received.length >= size,
       serverTimeMs: output.serverTimeMs,
@@ -210,9 +217,14 @@ export class StreamReader {
     const since = known === undefined ? request.gte : Math.floor(known - time.lookbackSeconds);
     const from = walk.w ?? Math.max(since ?? start, start);
     if (request.lt !== null) return { from, to: request.lt, last: false };
-    const end = walk.e ?? time.limit();
+    const end = walk.e ?? this.now();
     const to = time.hasEnd ? Math.min(end, time.nextBound(from, end)) : end;
     return { from: Math.min(from, to), to, last: to === end };
+  }
+
+  /** Where a walk over all that there is ends: by the server's clock, since the machine's may be behind it. */
+  private now(): number {
+    return this.time!.limit(this.serverSeconds());
   }
 
   private advance(output: PageOutput, walk: Walk, window: Window | undefined, request: PageRequest): Walk | null {
@@ -221,7 +233,7 @@ export class StreamReader {
       window !== undefined &&
       request.lt === null &&
       (request.slice !== undefined || this.walksWindows || request.gte === null);
-    const place = isWalking ? { w: window.from, e: walk.e ?? (window.last ? window.to : time!.limit()) } : {};
+    const place = isWalking ? { w: window.from, e: walk.e ?? (window.last ? window.to : this.now()) } : {};
     const isOver =
       time?.isFeed &&
       window !== undefined &&
@@ -286,13 +298,14 @@ export class StreamReader {
     // What lies on the bound comes with the next window as well, and without a key it would be there twice.
     if (this.keyless && window !== undefined && !window.last)
       records = records.filter((record) => !(time!.position(record) >= window.to));
-    // A window without rows is no end: the walk goes on in the next one.
-    const received = next !== null ? Math.max(1, output.received.length) : output.received.length;
+    // A window without rows is no end: the walk goes on in the next one. An empty page within one may be none.
+    const isOver = output.next === null && next !== null;
+    const received = isOver ? Math.max(1, output.received.length) : output.received.length;
     return { records, received, next, hasMore: next !== null, serverTimeMs: output.serverTimeMs, bytes: output.bytes };
   }
 }
 
 /** What the walk over a list keeps from page to page. */
-function carried({ k, m, n, c, s, d, p, x }: Walk): Partial<Walk> {
-  return { k, m, n, c, s, d, p, x };
+function carried({ k, m, n, c, s, l, d, p, x }: Walk): Partial<Walk> {
+  return { k, m, n, c, s, l, d, p, x };
 }

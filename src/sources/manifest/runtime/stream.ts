@@ -82,6 +82,10 @@ export function declarativeStream(
     files,
     new MovingList(retrieve.paginator, columns),
     new CursorWalks(retrieve.paginator, columns.length === 0, retrieve.requester.endpoint),
+    () => {
+      const { serverTimeMs } = parts.retrieverParts.client;
+      return serverTimeMs === undefined ? undefined : serverTimeMs / 1000;
+    },
   );
   const lock = parts.lockOf(nameOf(json));
   const read = (request: PageRequest) => reader.page(request);
