@@ -60,6 +60,42 @@ export const MUTANTS: Mutant[] = [
       ['src/engine/read/numbered-walk.ts', "    if (this.hasMoved) return { kind: 'stated', doubt: 'shifted' };\n", ''],
     ],
   },
+  {
+    name: 'the end of rows below their span is confirmed again and again',
+    changes: [
+      [
+        'src/ledger/live-range.ts',
+        'lt: Math.min(range.filter.lt, range.reached + unit)',
+        'lt: Math.min(range.filter.lt, range.top + unit)',
+      ],
+      ['src/ledger/live-range.ts', '  range.reached = last;\n', '  range.reached = Math.max(range.gte, last);\n'],
+    ],
+  },
+  {
+    name: 'a grant that nobody wants any more is kept',
+    changes: [['src/gate/shared/shared-gate.ts', '    this.pool.dropLate(now, state.gate.toleranceMs());\n', '']],
+  },
+  {
+    name: 'children are proven whatever is known of their parents',
+    changes: [['src/engine/run/stream-run.ts', "child.parentEvidence = { kind: 'stated', doubt: 'parents' };", ';']],
+  },
+  {
+    name: 'a cursor that the server moves is asked with again',
+    changes: [
+      ['src/sources/manifest/runtime/cursor-walk.ts', 'if (!isOurs && this.isServers(p)) throw this.moved();', ''],
+      [
+        'src/sources/manifest/runtime/cursor-walk.ts',
+        '(!isOurs || output.wasLost === true)) throw this.moved();',
+        'x === -1) throw this.moved();',
+      ],
+    ],
+  },
+  {
+    name: 'a list ends with its first page that is not full',
+    changes: [
+      ['src/sources/manifest/runtime/moving-list.ts', 'fresh > 0 && isShort && this.mayBeLess(rows, walk)', 'rows < 0'],
+    ],
+  },
 ];
 
 const REPOSITORY = path.join(import.meta.dirname, '..', '..');

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { scenarioOf } from './world/scenario.js';
 import { play, type Verdict } from './world/world.js';
 
-const SEEDS = 60;
+const SEEDS = 300;
 /** Seeds that once failed, and why. */
 const ONCE_FAILED: Record<number, string> = {
   13: 'a row that the destination could not prepare ended the process',
@@ -17,6 +17,16 @@ const ONCE_FAILED: Record<number, string> = {
   51: 'an empty page amid numbered pages was taken for their end',
   60: 'the second empty page amid a chain was passed, since the first one had been asked for again',
   138: 'what the dead had in flight was never dropped from the shared row',
+  12: 'an empty page amid a window was passed over',
+  24: 'a permit that no request was sent with was never given back',
+  42: 'children of a parent that was not read to a proven end were proven',
+  72: 'a page that was shorter than asked ended an offset list',
+  87: 'a list that was walked once more forgot that its pages may be short',
+  342: 'a list was read to the time of the machine, which was behind the server',
+  424: 'a grant that nobody wanted any more was never given back',
+  696: 'what the answer to a page number left doubtful was forgotten',
+  778: 'the end of rows below their span was confirmed again and again',
+  995: 'slices of an earlier generation were taken for those of a part that was lent',
 };
 
 const told = ({ seed, steps, findings }: Verdict) =>
@@ -39,4 +49,4 @@ test(`${SEEDS} seeds: nothing lost, nothing invented, nothing stuck`, async () =
     if (verdict.findings.length > 0) failed.push(told(verdict));
   }
   expect(failed).toEqual([]);
-}, 300_000);
+}, 600_000);

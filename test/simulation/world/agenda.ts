@@ -30,6 +30,10 @@ export class Agenda {
   readonly random: Random;
   private readonly heap: Entry[] = [];
   private order = 0;
+  /** What an entry threw: a timer's callback that throws ends its process. */
+  onThrow: (error: unknown) => void = (error) => {
+    throw error;
+  };
   private readonly held = new Set<Promise<unknown>>();
   private readonly lines: string[] = [];
   /** A digest of everything that was noted: two runs of a seed must agree on it. */
@@ -100,7 +104,11 @@ export class Agenda {
       this.nowMs = entry.atMs;
       this.steps++;
       this.current = of;
-      act();
+      try {
+        act();
+      } catch (error) {
+        this.onThrow(error);
+      }
       await new Promise(setImmediate);
       while (this.held.size > 0) {
         await Promise.race(this.held).catch(() => {});

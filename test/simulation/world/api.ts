@@ -40,6 +40,9 @@ export interface ListAnswer {
   objects?: { stream: string; records: ApiRow[]; deleted: string[] }[];
 }
 
+/** A scroll that nobody asks for during this time is gone. */
+const SCROLL_MS = 20_000;
+
 /** The object that a cursor names is not there any more. */
 export class CursorGone extends Error {}
 /** The parent whose children were asked for is not there any more. */
@@ -80,7 +83,7 @@ export class Collection {
 export class VirtualApi {
   readonly collections = new Map<string, Collection>();
   readonly events: Event[] = [];
-  private scrolls = new Map<string, { at: number; walk: number }>();
+  private scrolls = new Map<string, { at: number; usedMs: number; rows: string[] }>();
 
   constructor(
     private readonly agenda: Agenda,
@@ -109,9 +112,8 @@ export class VirtualApi {
   }
 
   list(collection: string, listing: Listing, query: URLSearchParams): ListAnswer {
-    const size = this.lies.size(Number(query.get('limit')));
     const gte = Number(query.get('gte') ?? -Infinity);
-    const lt = Number(query.get('lt') ?? Infinity);
+    const lt = query.has('lte') ? Number(query.get('lte')) + 1 : Number(query.get('lt') ?? Infinity);
     const parent = query.get('parent');
     if (parent !== null && !this.collection(query.get('of')!).rows.has(parent)) throw new ParentGone();
     const all = this.collection(collection)
@@ -119,9 +121,9 @@ export class VirtualApi {
       .filter(
         (row) => row[listing.field] >= gte && row[listing.field] < lt && (parent === null || row.parent === parent),
       );
-    const cursor = query.get('cursor');
+    const cursor = this.lies.goesInCircles(collection) ? null : query.get('cursor');
     const from = cursor === null ? 0 : this.placeAfter(all, collection, listing, cursor);
-    return this.cut(all, from, size, (row) =>
+    return this.cut(collection, all, from, Number(query.get('limit')), (row) =>
       listing.order === 'unordered' ? String(hashString(row.id)) : tokenOf(row, listing),
     );
   }
@@ -129,20 +131,42 @@ export class VirtualApi {
   /** Pages by number or by offset. */
   numbered(collection: string, listing: Listing, query: URLSearchParams, tellsTotal: boolean): ListAnswer {
     const asked = Number(query.get('limit'));
-    const offset = Number(query.get('page')) * asked;
+    // Pages are as long as the API lets them be.
+    const given = query.has('offset') ? Number(query.get('offset')) : Number(query.get('page')) * this.lies.size(asked);
+    const offset = this.lies.goesInCircles(collection) ? 0 : given;
     const all = this.collection(collection).list(listing);
-    const answer = this.cut(all, offset, this.lies.size(asked), () => '');
+    const answer = this.cut(collection, all, offset, asked, () => '');
     return { ...answer, next: null, ...(tellsTotal ? { total: all.length } : {}) };
   }
 
   /** A cursor that the server moves with each answer, also with one that is lost. */
-  scroll(collection: string, query: URLSearchParams): ListAnswer {
-    const token = query.get('cursor') ?? `s${this.scrolls.size}`;
-    const known = this.scrolls.get(token) ?? { at: 0, walk: this.scrolls.size };
-    const all = this.collection(collection).list({ order: 'ascending', field: 'created' });
-    const answer = this.cut(all, known.at, Number(query.get('limit')), () => token);
-    this.scrolls.set(token, { ...known, at: known.at + answer.data.length });
-    return answer;
+  scroll(collection: string, query: URLSearchParams, name: string | undefined): ListAnswer {
+    const { nowMs } = this.agenda;
+    const given = query.get(name ?? 'cursor');
+    let scroll = given === null ? undefined : this.scrolls.get(given);
+    if (given !== null && (!scroll || nowMs - scroll.usedMs > SCROLL_MS)) throw new CursorGone();
+    const token = given ?? `${collection}-${this.scrolls.size}`;
+    // What is listed is what there was when it began.
+    scroll ??= {
+      at: 0,
+      usedMs: nowMs,
+      rows: this.collection(collection)
+        .list({ order: 'ascending', field: 'created' })
+        .map(({ id }) => id),
+    };
+    const { rows } = this.collection(collection);
+    const size = this.lies.size(Number(query.get('limit')), collection);
+    const at = scroll.at + size;
+    const data = scroll.rows.slice(scroll.at, at).flatMap((id) => rows.get(id) ?? []);
+    const hasMore = at < scroll.rows.length;
+    this.scrolls.set(token, { ...scroll, at, usedMs: nowMs });
+    const answer = {
+      data: data as unknown as Record<string, unknown>[],
+      has_more: hasMore,
+      next: hasMore ? token : null,
+    };
+    // A scroll whose name does not tell what it is ends with an empty page, and keeps its token.
+    return name === undefined ? { ...answer, has_more: true, next: token } : answer;
   }
 
   changes(query: URLSearchParams): ListAnswer {
@@ -193,7 +217,14 @@ export class VirtualApi {
     return at < 0 ? all.length : at;
   }
 
-  private cut(all: ApiRow[], from: number, size: number, token: (row: ApiRow) => string): ListAnswer {
+  private cut(
+    collection: string,
+    all: ApiRow[],
+    from: number,
+    asked: number,
+    token: (row: ApiRow) => string,
+  ): ListAnswer {
+    const size = this.lies.size(asked, collection);
     const data = all.slice(from, from + size);
     const last = data.at(-1);
     const hasMore = from + data.length < all.length && last !== undefined;
@@ -203,7 +234,8 @@ export class VirtualApi {
         has_more: hasMore,
         next: last && hasMore ? token(last) : null,
       },
-      size,
+      asked,
+      collection,
     );
   }
 }

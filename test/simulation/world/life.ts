@@ -61,7 +61,7 @@ export class Life {
   /** The first rows of numbered lists go, so that all others move up. */
   frontGoes(): void {
     for (const plan of this.scenario.plans) {
-      if (plan.shape !== 'numbered') continue;
+      if (plan.shape !== 'numbered' && plan.shape !== 'offsets') continue;
       const sign = plan.oldestFirst ? 1 : -1;
       const rows = [...this.api.collection(plan.name).rows.values()].toSorted(
         (a, b) => sign * (a.created - b.created) || (a.id < b.id ? -sign : sign),

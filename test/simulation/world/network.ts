@@ -123,7 +123,7 @@ export class Network {
       ? { status: 500, body: '{}' }
       : agenda.chance(faults.unavailable)
         ? { status: 503, body: '{}', headers: { 'retry-after': String(1 + agenda.random.integer(5)) } }
-        : this.told(path);
+        : (api.lies.wrongAnswer(path) ?? this.told(path));
     const served = agenda.chance(faults.slow) ? agenda.between(2_000, 25_000) : agenda.between(20, 120);
     agenda.note('got', told.body.length, () => `${path} -> ${told.status} ${told.body.slice(0, 4000)}`);
     agenda.in(served, () => {

@@ -6,6 +6,7 @@ import { runSync } from '../../../src/engine/run/sync.js';
 import { runPart } from '../../../src/engine/share/part.js';
 import type { GateMemory } from '../../../src/gate/credential-gate.js';
 import { SharedGate } from '../../../src/gate/shared/shared-gate.js';
+import type { Manifest } from '../../../src/sources/manifest/document/manifest.js';
 import type { Agenda } from './agenda.js';
 import type { Database } from './database.js';
 import { virtualDestination } from './destination.js';
@@ -13,9 +14,16 @@ import type { Network } from './network.js';
 import { Process } from './process.js';
 import type { RealDatabase } from './real.js';
 import type { Scenario } from './scenario.js';
+import { manifestSource } from './manifest.js';
 import { factsOf, worldSource, type StreamPlan, type WorldSource } from './source.js';
 
 export const CONNECTION = 'world';
+
+/** The streams as the configuration has them now, and the manifest that says the same. */
+export interface Configuration {
+  plans: StreamPlan[];
+  manifest: Manifest | undefined;
+}
 
 export interface Ended {
   /** Undefined: it threw, or was killed. */
@@ -30,20 +38,22 @@ export class Player {
   isHelper = false;
   snapshot: (() => Progress) | undefined;
   private readonly gate: SharedGate;
-  private readonly source: WorldSource;
+  private readonly source: Promise<WorldSource>;
 
   constructor(
     private readonly agenda: Agenda,
     private readonly database: Database,
     network: Network,
     private readonly scenario: Scenario,
-    plans: StreamPlan[],
+    configuration: Configuration,
     readonly name: string,
     private readonly real: RealDatabase | undefined,
   ) {
     this.process = new Process(agenda, name);
     this.gate = new SharedGate({ facts: factsOf(scenario.statedRate) }, this.process.clock);
-    this.source = worldSource(plans, { process: this.process, network, gate: this.gate, dialect: scenario.dialect });
+    const parts = { process: this.process, network, gate: this.gate, dialect: scenario.dialect };
+    const { plans, manifest } = configuration;
+    this.source = manifest ? manifestSource(manifest, parts) : Promise.resolve(worldSource(plans, parts));
   }
 
   get isAtWork(): boolean {
@@ -51,11 +61,15 @@ export class Player {
   }
 
   lead(runId: string, onLead: () => void): void {
-    const { process, database, source } = this;
-    const run = runSync({
+    void this.settle(this.source.then((source) => this.leading(source, runId, onLead)));
+  }
+
+  private leading(source: WorldSource, runId: string, onLead: () => void): Promise<RunSummary> {
+    const { process, database } = this;
+    return runSync({
       source,
       destination: this.real?.destinationOf(process) ?? virtualDestination(database, process),
-      permits: this.permits(),
+      permits: this.permits(source),
       gateStatus: () => this.gate.status(process.clock.monotonic()),
       limits: {
         fingerprint: 'credential',
@@ -73,25 +87,27 @@ export class Player {
         onLead();
       },
     });
-    void this.settle(run);
   }
 
   help(runId: string): void {
     this.isHelper = true;
-    const { process, database, source } = this;
-    const run = runPart({
-      source,
-      destination: this.real?.destinationOf(process) ?? virtualDestination(database, process),
-      permits: this.permits(),
-      ...(this.scenario.sharesBudget ? { shareBudget: () => this.shareBudget() } : {}),
-      connection: this.real?.connection ?? CONNECTION,
-      run: runId,
-      borrower: this.name,
-      mode: 'upsert',
-      clock: process.clock,
-      signal: process.stop.signal,
-    });
-    void this.settle(run.then(() => undefined));
+    const { process, database } = this;
+    const helping = async (source: WorldSource) => {
+      await runPart({
+        source,
+        destination: this.real?.destinationOf(process) ?? virtualDestination(database, process),
+        permits: this.permits(source),
+        ...(this.scenario.sharesBudget ? { shareBudget: () => this.shareBudget() } : {}),
+        connection: this.real?.connection ?? CONNECTION,
+        run: runId,
+        borrower: this.name,
+        mode: 'upsert',
+        clock: process.clock,
+        signal: process.stop.signal,
+      });
+      return undefined;
+    };
+    void this.settle(this.source.then(helping));
   }
 
   /** Why nothing is asked for, as it would be shown; undefined: no reason is known. */
@@ -126,11 +142,12 @@ export class Player {
     return () => this.gate.close();
   }
 
-  private permits(): Permits {
-    const { gate, source } = this;
+  private permits(source: WorldSource): Permits {
+    const { gate } = this;
     const { client } = source;
     return {
       admit: (endpoint, weight, signal) => client.admission.admit({ endpoint, weight, signal }),
+      giveBack: (ticket) => client.admission.giveBack(ticket),
       rateOf: (endpoint) => gate.rateOf(endpoint),
       latencyMs: () => {
         const { latencyMs } = client.meter;

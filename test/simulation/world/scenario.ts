@@ -31,6 +31,8 @@ export interface Scenario {
   rows: number;
   historySeconds: number;
   createdKnown: boolean;
+  /** The streams are read by a manifest. */
+  byManifest: boolean;
   skewMs: number;
   /** Changes a second, over all collections, while runs go on. */
   changesPerSecond: number;
@@ -106,7 +108,11 @@ export function scenarioOf(seed: number, without: readonly Feature[] = []): Scen
   const later = new Draw(seededRandom(seed * 104_729 + 5));
   const historySeconds = draw.pick(3_600, 3 * DAY, 400 * DAY, 3000 * DAY);
   const orphanedMs = later.chance(0.2) ? later.between(0, 3_000) : undefined;
-  const plans = plansOf(draw, historySeconds, without);
+  // A part of the seeds, so that the others stay what they were.
+  const byManifest = seed % 5 === 2 || seed % 7 === 3 || seed % 7 === 4;
+  const latest = new Draw(seededRandom(seed * 15_485_863 + 11));
+  const drawn = plansOf(draw, historySeconds, without);
+  const plans = byManifest ? manifestPlansOf(latest, historySeconds) : drawn;
   const rows = draw.chance(0.15) ? draw.between(0, 12) : draw.between(20, 160);
   const limit = limitOf(draw);
   // A gap of many windows would be as many requests.
@@ -120,7 +126,8 @@ export function scenarioOf(seed: number, without: readonly Feature[] = []): Scen
     plans,
     rows,
     historySeconds,
-    createdKnown: draw.chance(0.7),
+    byManifest,
+    createdKnown: draw.chance(0.7) && !byManifest,
     skewMs: draw.chance(0.2) ? draw.between(-300_000, 300_000) : draw.between(-900, 900),
     changesPerSecond: draw.chance(0.3) ? 0 : draw.random.next() * 2,
     lateMs: later.chance(0.15) ? later.between(500, 8_000) : 0,
@@ -129,7 +136,7 @@ export function scenarioOf(seed: number, without: readonly Feature[] = []): Scen
     mix: { insert: 0.2 + 0.3 * draw.random.next(), update: 0.3 + 0.2 * draw.random.next() },
     poison: draw.chance(0.03) && !without.includes('poison'),
     startMovesBack: later.chance(0.15) && !plans.some(({ shape }) => shape === 'children'),
-    lies: liesOf(draw),
+    lies: { ...liesOf(draw), ...(byManifest ? manifestLiesOf(latest, plans) : {}) },
     faults: {
       error500: share(),
       unavailable: share() / 2,
@@ -198,6 +205,48 @@ function planOf(draw: Draw, name: string, shape: Shape, historySeconds: number):
     default:
       return { ...base, follow: draw.chance(0.8) ? cursor : reread };
   }
+}
+
+const MANIFEST_SHAPES: Shape[] = ['windows', 'moving', 'numbered', 'offsets', 'offsets', 'chain', 'scroll'];
+
+function manifestPlansOf(draw: Draw, historySeconds: number): StreamPlan[] {
+  const plans: StreamPlan[] = [];
+  for (let i = 1; i <= draw.between(1, 3); i++) {
+    const shape = draw.pick(...MANIFEST_SHAPES);
+    const isTimed = shape === 'windows' || shape === 'moving';
+    const plan: StreamPlan = {
+      name: `${shape}${i}`,
+      shape,
+      pageRows: draw.between(4, 20),
+      follow: { kind: isTimed ? 'cursor' : 'reread' },
+      ignoresForbidden: draw.chance(0.3),
+      tokensByRow: shape === 'chain' && draw.chance(0.5),
+      oldestFirst: draw.chance(0.5),
+      ...(isTimed ? { start: startOf(historySeconds) } : {}),
+      ...(shape === 'windows' ? { window: Math.ceil(historySeconds / draw.between(1, 9)) } : {}),
+      ...(shape === 'scroll' && draw.chance(0.5) ? { scrollName: 'scroll_id' } : {}),
+    };
+    plans.push(plan);
+    if (['chain', 'offsets'].includes(shape) && draw.chance(0.4))
+      plans.push({
+        name: `children${i}`,
+        shape: 'children',
+        pageRows: draw.between(3, 10),
+        follow: { kind: 'reread' },
+        parent: plan.name,
+      });
+  }
+  return plans;
+}
+
+function manifestLiesOf(draw: Draw, plans: StreamPlan[]): LieShares {
+  return {
+    ...(draw.chance(0.2) ? { falseEnd: 0.1 } : {}),
+    ...(draw.chance(0.2) ? { shortPage: 0.3 } : {}),
+    ...(draw.chance(0.2) ? { cappedRows: draw.pick(5, 10) } : {}),
+    ...(draw.chance(0.1) ? { circle: draw.pick(...plans).name } : {}),
+    ...(draw.chance(0.4) ? { wrongAnswer: draw.pick(0.01, 0.05, 0.3) } : {}),
+  };
 }
 
 /** The streams as a configuration has them whose start date is in the middle of the history. */

@@ -12,7 +12,8 @@ import type { ApiRow, ListAnswer, Listing, VirtualApi } from './api.js';
 import type { Network } from './network.js';
 import type { Process } from './process.js';
 
-export type Shape = 'newest' | 'oldest' | 'moving' | 'windows' | 'numbered' | 'chain' | 'scroll' | 'children';
+export type Shape =
+  'newest' | 'oldest' | 'moving' | 'windows' | 'numbered' | 'offsets' | 'chain' | 'scroll' | 'children';
 
 /** One stream of a scenario. */
 export interface StreamPlan {
@@ -32,6 +33,12 @@ export interface StreamPlan {
   oldestFirst?: boolean | undefined;
   /** Whether the order is promised. */
   verified?: boolean | undefined;
+  /** Chains of manifests: the token is made of the last row, so that a page past the last can be asked for. */
+  tokensByRow?: boolean | undefined;
+  /** Manifests: a 403 is taken for nothing here. */
+  ignoresForbidden?: boolean | undefined;
+  /** Scrolls: what the parameter is called, where its name tells what it is. */
+  scrollName?: string | undefined;
 }
 
 export function listingOf(plan: StreamPlan): Listing {
@@ -43,6 +50,7 @@ export function listingOf(plan: StreamPlan): Listing {
     case 'windows':
       return { order: 'unordered', field: 'updated' };
     case 'numbered':
+    case 'offsets':
       return { order: plan.oldestFirst ? 'ascending' : 'descending', field: 'created' };
     case 'children':
       return { order: 'ascending', field: 'updated' };
@@ -84,8 +92,9 @@ export function answering(
     const query = new URLSearchParams(text);
     if (name === EVENTS) return api.changes(query);
     const plan = byName.get(name!)!;
-    if (plan.shape === 'numbered') return api.numbered(name!, listingOf(plan), query, plan.tellsTotal ?? false);
-    if (plan.shape === 'scroll') return api.scroll(name!, query);
+    if (plan.shape === 'numbered' || plan.shape === 'offsets')
+      return api.numbered(name!, listingOf(plan), query, plan.tellsTotal ?? false);
+    if (plan.shape === 'scroll') return api.scroll(name!, query, plan.scrollName);
     return api.list(name!, listingOf(plan), query);
   };
 }
@@ -162,8 +171,10 @@ function divisionOf(plan: StreamPlan): Division {
   switch (plan.shape) {
     case 'numbered':
       return { kind: 'numbered', pageRows };
-    case 'chain':
     case 'scroll':
+      return { kind: 'chain', pageRows, cursor: 'consumed' };
+    case 'offsets':
+    case 'chain':
       return { kind: 'chain', pageRows };
     case 'children':
       return { kind: 'slices', of: { parent: plan.parent!, slice: (parent) => String(parent['id']) }, pageRows };
@@ -245,6 +256,7 @@ async function ask(
     signal: request.signal,
     weight: request.weight,
     ticket: request.ticket,
+    once: request.once,
   });
   const list = response.body as ListAnswer;
   return {
