@@ -207,6 +207,7 @@ export function buildProgram(): Command {
     command
       .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
       .option('--database <url>', 'PostgreSQL of the scheduler (default: $DATABASE_URL, else the embedded database)')
+      .option('--direct-url <url>', 'the same past a pool in transaction mode (default: $DATABASE_DIRECT_URL)')
       .option('--data-dir <folder>', 'folder of the embedded database')
       .option('--json', 'machine-readable output');
   const slots = ['--slots <n>', 'tasks at once', whole, 4] as const;

@@ -132,6 +132,13 @@ export const fileSchema = z.strictObject({
     .describe(
       'PostgreSQL of the scheduler, for a fleet on several machines. Default: $DATABASE_URL, else the embedded database.',
     ),
+  direct_url: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'The same PostgreSQL past the pool (PgBouncer in transaction mode) that `database` leads to: for migrations, LISTEN and the session that proves that a worker lives. Default: $DATABASE_DIRECT_URL beside $DATABASE_URL, else `database`.',
+    ),
   manifests_dir: z
     .string()
     .min(1)

@@ -1,6 +1,7 @@
 /** The database where workers and servers meet: the scheduler's, with what else is kept beside it. */
 import { loadConfig, type LoadedConfig } from '../config/load.js';
 import { DEFAULT_FILE } from '../config/load.js';
+import type { FileConfig } from '../config/schema.js';
 import { ConnectionStore } from '../connections/connection-store.js';
 import { dataDirOf, knowFetched, type ConnectionFlags } from '../connections/resolve.js';
 import { SecretBox } from '../connections/secrets.js';
@@ -22,6 +23,8 @@ export interface Coordination {
 
 export interface CoordinationFlags extends ConnectionFlags {
   database?: string | undefined;
+  /** The same database past the pool that `database` leads to. */
+  directUrl?: string | undefined;
   /** Connections of the API may lead to private networks and to this machine. */
   allowPrivateTargets?: boolean | undefined;
   /** They may name sockets and files of this machine. */
@@ -42,14 +45,38 @@ export function readFile(flags: CoordinationFlags, env: NodeJS.ProcessEnv): Load
   }
 }
 
+/** A direct URL of a place that comes later than the URL's would be another database's. */
+function databaseOf(
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+  file: FileConfig | undefined,
+): { url: string | undefined; directUrl: string | undefined } {
+  const places = [
+    { url: flags.database, directUrl: flags.directUrl },
+    { url: env['DATABASE_URL'] || undefined, directUrl: env['DATABASE_DIRECT_URL'] || undefined },
+    { url: file?.database, directUrl: file?.direct_url },
+  ];
+  const from = places.findIndex(({ url }) => url !== undefined);
+  const directUrl = places.slice(0, from + 1).find((place) => place.directUrl !== undefined)?.directUrl;
+  if (from === -1 && flags.directUrl !== undefined) {
+    throw new ConfigError('a direct URL without a URL', {
+      code: 'direct_url_alone',
+      place: '--direct-url',
+      expected: '--database or DATABASE_URL, the URL of the pool, beside it',
+      next: 'without a pool, name the server with --database alone',
+    });
+  }
+  return { url: places[from]?.url, directUrl };
+}
+
 /** Precedence: flag, environment, file, the embedded database of the data folder. */
 export async function openCoordination(flags: CoordinationFlags, env: NodeJS.ProcessEnv): Promise<Coordination> {
   const loaded = readFile(flags, env);
   knowFetched(flags, env);
-  const url = flags.database ?? env['DATABASE_URL'] ?? loaded?.config.database;
+  const { url, directUrl } = databaseOf(flags, env, loaded?.config);
   const box = SecretBox.from(env['HEADRACE_SECRET_KEY']);
   const server = url === undefined ? await EmbeddedServer.open(dataDirOf(flags, env, loaded)) : undefined;
-  const target = server ? server.target : targetFromUrl(url!);
+  const target = server ? server.target : targetFromUrl(url!, undefined, directUrl);
   try {
     const scheduler = await Scheduler.open(target, SESSIONS);
     return {

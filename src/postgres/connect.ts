@@ -11,10 +11,20 @@ export interface PostgresTarget {
   /** Shown to people: no password. */
   description: string;
   options: pg.ClientConfig;
+  /** The same database past the pool that the rest of this leads to: for what needs a session of its own. */
+  direct?: PostgresTarget | undefined;
 }
 
-/** Throws ConfigError where it is no such URL, or `egress` forbids what it names. */
-export function targetFromUrl(url: string, egress?: Egress): PostgresTarget {
+/**
+ * `directUrl`: past the pool that `url` leads to. Throws ConfigError where one is no such URL, or `egress` forbids what
+ * it names.
+ */
+export function targetFromUrl(url: string, egress?: Egress, directUrl?: string): PostgresTarget {
+  const target = targetOf(url, egress);
+  return directUrl === undefined ? target : { ...target, direct: targetOf(directUrl, egress) };
+}
+
+function targetOf(url: string, egress?: Egress): PostgresTarget {
   let parsed: URL;
   try {
     parsed = new URL(url);
@@ -63,14 +73,16 @@ pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
 });
 
 /**
- * Opens one connection; its errors name the database. The application name is what `pg_stat_activity` shows.
+ * Opens one connection with a session of its own, past the pool where a target names one; its errors name the database.
+ * The application name is what `pg_stat_activity` shows.
  * `pipeline`: queries are sent without waiting for those before them.
  */
 export async function connect(
-  target: PostgresTarget,
+  { direct, ...pooled }: PostgresTarget,
   applicationName: string,
   options: { pipeline?: boolean } = {},
 ): Promise<pg.Client> {
+  const target = direct ?? pooled;
   const client = new pg.Client({
     connectionTimeoutMillis: 15_000,
     keepAlive: true,

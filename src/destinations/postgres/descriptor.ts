@@ -15,10 +15,22 @@ const postgresSchema = z
       .min(1)
       .describe('postgres://user:password@host:5432/database; write the password as ${ENV}.')
       .meta({ title: 'URL', examples: ['postgres://user:${PGPASSWORD}@host:5432/database'] }),
+    direct_url: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('The same database past a pool in transaction mode that the URL leads to, such as PgBouncer.')
+      .meta({ title: 'Direct URL', examples: ['postgres://user:${PGPASSWORD}@host:5432/database'] }),
     schema: schemaName,
     mode,
   })
   .describe('Any PostgreSQL 14 or newer.');
+
+/** `--to $DATABASE_URL` has what stands beside that variable. */
+function directOf(url: string): { direct_url?: string } {
+  const { DATABASE_URL: pool, DATABASE_DIRECT_URL: direct } = process.env;
+  return direct && url === pool ? { direct_url: direct } : {};
+}
 
 async function ddl({ schema }: DestinationSettings, connection: string, streams: StreamTarget[]): Promise<string[]> {
   const { statementsFor } = await import('./statements.js');
@@ -50,19 +62,22 @@ export const postgresKind: DestinationKind<z.infer<typeof postgresSchema> & Dest
   to: 'postgres://…',
   start: 'postgres',
   schema: postgresSchema,
-  secrets: ['url'],
+  secrets: ['url', 'direct_url'],
   environment: { url: 'DATABASE_URL' },
   paths: [],
-  fromText: (text) => (/^postgres(ql)?:\/\//.test(text) ? { type: 'postgres', url: text } : undefined),
-  async assertTargets({ url }, egress) {
+  fromText: (text) =>
+    /^postgres(ql)?:\/\//.test(text) ? { type: 'postgres', url: text, ...directOf(text) } : undefined,
+  async assertTargets({ url, direct_url: directUrl }, egress) {
     const { targetFromUrl } = await import('../../postgres/connect.js');
-    targetFromUrl(url, egress);
-    const { hostname } = new URL(url);
-    if (hostname !== '' && !hostname.startsWith('%')) await egress.assertResolved(hostname);
+    targetFromUrl(url, egress, directUrl);
+    for (const each of directUrl === undefined ? [url] : [url, directUrl]) {
+      const { hostname } = new URL(each);
+      if (hostname !== '' && !hostname.startsWith('%')) await egress.assertResolved(hostname);
+    }
   },
   ddl,
-  async open({ url, schema }, { connection, egress }) {
+  async open({ url, direct_url: directUrl, schema }, { connection, egress }) {
     const { postgresDestination } = await import('./destination.js');
-    return postgresDestination(url, schema ?? connection, egress);
+    return postgresDestination(url, schema ?? connection, egress, { directUrl });
   },
 };

@@ -2,6 +2,7 @@
 import type { Destination, DestinationSession, OpenOptions } from '../contract.js';
 import type { Egress } from '../../base/egress.js';
 import { connect, targetFromUrl, type PostgresTarget } from '../../postgres/connect.js';
+import { assertOwnSession } from '../../postgres/own-session.js';
 import { EmbeddedServer } from '../../postgres/embedded/server.js';
 import { describePostgresError } from '../../postgres/database-errors.js';
 import { PostgresSession, type SessionParts } from './session.js';
@@ -12,14 +13,14 @@ export interface PostgresDestination extends Destination {
   notice: string | undefined;
 }
 
-/** `egress`: where the URL may lead; everywhere where it is left out. */
+/** `egress`: where the URLs may lead; everywhere where it is left out. `directUrl`: past a pool in transaction mode. */
 export function postgresDestination(
   url: string,
   schema: string,
   egress?: Egress,
-  parts: SessionParts = {},
+  { directUrl, ...parts }: SessionParts & { directUrl?: string | undefined } = {},
 ): PostgresDestination {
-  return onTarget(targetFromUrl(url, egress), schema, async () => {}, parts);
+  return onTarget(targetFromUrl(url, egress, directUrl), schema, async () => {}, parts);
 }
 
 /** Starts or joins the server below `folder`; `close` leaves it. */
@@ -58,6 +59,7 @@ function onTarget(
     async check() {
       const client = await connect(target, 'headrace check');
       try {
+        await assertOwnSession(client, target);
         await client.query('begin');
         await client.query('create table if not exists pg_temp.headrace_check (x int)');
         const { rows } = await client.query(

@@ -20,6 +20,7 @@ import { stringifyJson } from '../../base/json.js';
 import type { PostgresTarget } from '../../postgres/connect.js';
 import { describePostgresError } from '../../postgres/database-errors.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
+import { assertOwnSession } from '../../postgres/own-session.js';
 import { layoutVersion, migrate } from '../../postgres/migrations.js';
 import type { DataRecord } from '../../base/catalog.js';
 import { isOfRows } from './careful.js';
@@ -125,6 +126,7 @@ export class PostgresSession implements DestinationSession {
     const session = new PostgresSession(target, schema, link, options);
     try {
       const main = link.first;
+      await assertOwnSession(main, target);
       if (options.readOnly) {
         if ((await layoutVersion(main)) === 0)
           throw new ConfigError("this database holds nothing of Headrace's yet", {

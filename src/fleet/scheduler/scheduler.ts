@@ -7,6 +7,7 @@ import type pg from 'pg';
 import { ConfigError } from '../../base/errors.js';
 import { connect, type PostgresTarget } from '../../postgres/connect.js';
 import { migrate } from '../../postgres/migrations.js';
+import { assertOwnSession } from '../../postgres/own-session.js';
 import { Pool } from '../../postgres/pool.js';
 import { assertCadence, nextDue, type Cadence } from './cadence.js';
 import { maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema, persistedCap, type AppSchema } from './cap.js';
@@ -37,10 +38,11 @@ export class Scheduler {
 
   constructor(readonly pool: Pool) {}
 
-  /** Opens the coordination database and brings its layout up to date. */
+  /** Opens the coordination database and brings its layout up to date. Throws ConfigError where sessions are shared. */
   static async open(target: PostgresTarget, connections = 4): Promise<Scheduler> {
     const client = await connect(target, 'headrace migration');
     try {
+      await assertOwnSession(client, target);
       await migrate(client);
     } finally {
       await client.end();

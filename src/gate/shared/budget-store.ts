@@ -5,6 +5,7 @@ import { deserialize, serialize } from 'node:v8';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type pg from 'pg';
 import { FatalError } from '../../base/errors.js';
+import { together } from '../../postgres/together.js';
 import { revive } from '../revive.js';
 import type { CredentialGate } from '../credential-gate.js';
 import type { GateRequest, Ticket } from '../gate.js';
@@ -141,7 +142,7 @@ export class BudgetStore {
   async lock(clockMs: number): Promise<LockedRow> {
     const { scope, member, fence } = this;
     const heartbeat = clockMs - this.beatMs >= HEARTBEAT_MS;
-    const results = await this.together([
+    const results = await together(this.client, [
       TAKE.begin,
       ...(heartbeat ? [{ ...TAKE.beat, values: [scope, member] }] : []),
       { ...TAKE.lock, values: [scope, member] },
@@ -171,7 +172,7 @@ export class BudgetStore {
 
   /** `durable`: a crash of the database shall not forget it. */
   async keep(owner: { untilMs: number } | null, state: SharedState, durable = false): Promise<void> {
-    await this.together([
+    await together(this.client, [
       ...(durable ? [KEEP.durably] : []),
       { ...KEEP.write, values: [this.scope, owner ? this.member : null, owner?.untilMs ?? 0, encode(state)] },
       KEEP.commit,
@@ -191,15 +192,6 @@ export class BudgetStore {
 
   async close(): Promise<void> {
     await this.client.end();
-  }
-
-  /** Sends all of them at once. Throws the first error: what follows a failed statement fails as well. */
-  private async together(statements: pg.QueryConfig[]): Promise<pg.QueryResult[]> {
-    const results = await Promise.allSettled(statements.map((statement) => this.client.query(statement)));
-    return results.map((result) => {
-      if (result.status === 'rejected') throw result.reason;
-      return result.value;
-    });
   }
 }
 

@@ -113,6 +113,8 @@ export interface NewConnection {
     type: 'postgres';
     /** postgres://user:password@host:5432/database; write the password as ${ENV}. */
     url: string;
+    /** The same database past a pool in transaction mode that the URL leads to, such as PgBouncer. */
+    direct_url?: string | undefined;
     /** Schema for the tables. Default: the name of the connection. */
     schema?: string | undefined;
     /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
@@ -255,6 +257,8 @@ export interface ConnectionEdit {
     type: 'postgres';
     /** postgres://user:password@host:5432/database; write the password as ${ENV}. */
     url: string;
+    /** The same database past a pool in transaction mode that the URL leads to, such as PgBouncer. */
+    direct_url?: string | undefined;
     /** Schema for the tables. Default: the name of the connection. */
     schema?: string | undefined;
     /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
