@@ -28,6 +28,14 @@ export interface RunDetail extends RunView {
   reason: { message: string; code?: string; next?: string } | null;
 }
 
+export interface LimitMinute {
+  name: string;
+  minute: string;
+  used: number;
+  perSecond: number | null;
+  rejections: number;
+}
+
 export interface StreamHistory {
   stream: string;
   changedAt: string | null;
@@ -52,6 +60,9 @@ const VIEW = `r.id, r.connection_id as connection, r.task_id as task, r.attempt,
   coalesce((coalesce(r.summary, r.progress)->>'rows')::numeric::bigint, 0) as rows, coalesce((coalesce(r.summary, r.progress)->>'requests')::numeric::bigint, 0) as requests, coalesce((coalesce(r.summary, r.progress)->>'rejections')::numeric::bigint, 0) as rejections`;
 const KEPT = '90 days';
 const EVENTS_KEPT = '14 days';
+const MINUTES = 60;
+/** Limits of a partition that are told of. */
+const LIMITS_SHOWN = 30;
 /** A run is watched until this long after the last look. */
 const WATCH = '10 seconds';
 
@@ -90,6 +101,27 @@ export class RunStore {
     return this.pool.query<StoredEvent & Record<string, unknown>>(
       `select e.id, e.run_id as run, r.connection_id as connection, ${timeText('e.at')} as at, e.event from _headrace.run_event e join _headrace.run_record r on r.id = e.run_id where e.run_id = $1 and e.id > $2 order by e.id limit $3`,
       [run, after, limit],
+    );
+  }
+
+  /**
+   * Of each limit that runs of a partition met in the last hour, minute by minute: requests a second over the whole
+   * minute, the limit, and rejections. Rows of one limit follow each other, the oldest first.
+   */
+  async lastHour(partition: string): Promise<LimitMinute[]> {
+    return this.pool.query<LimitMinute & Record<string, unknown>>(
+      `with s as (
+           select r.id as run, r.started_at, s.at, s.sample, (s.sample->>'elapsedMs')::float8 - coalesce(lag((s.sample->>'elapsedMs')::float8) over (partition by r.id order by s.tick), case when r.started_at > now() - interval '1 hour' then 0 else (s.sample->>'elapsedMs')::float8 end) as ms
+           from _headrace.connection c join _headrace.run_record r on r.connection_id = c.id join _headrace.run_sample s on s.run_id = r.id
+           where c.partition_id = $1 and r.updated_at > now() - interval '1 hour' and s.at > now() - interval '1 hour'),
+         run_minute as (
+           select s.run, s.started_at, date_trunc('minute', s.at) as minute, l.key as name, sum((l.value->>0)::float8 * s.ms) / 60000 as used, max((l.value->>1)::float8) as per, max((l.value->>2)::bigint) as rejected
+           from s, jsonb_each(s.sample->'limits') l group by 1, 2, 3, 4),
+         since as (
+           select *, rejected - coalesce(lag(rejected) over (partition by run, name order by minute), case when started_at > now() - interval '1 hour' then 0 else rejected end) as own from run_minute)
+       select name, ${timeText('minute')} as minute, round(sum(used)::numeric, 3)::float8 as used, max(per) as "perSecond", sum(greatest(own, 0))::bigint as rejections
+       from since group by name, minute order by name, minute limit $2`,
+      [partition, MINUTES * LIMITS_SHOWN * 4],
     );
   }
 

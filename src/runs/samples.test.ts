@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../base/bounds.js';
 import type { Progress } from '../engine/report/events.js';
-import { sampleOf, Sampler, seriesOf, slownessOf, type StoredSample } from './samples.js';
+import { lastHourOf, sampleOf, Sampler, seriesOf, slownessOf, type StoredSample } from './samples.js';
 
 const progress = (seconds: number, more: Partial<Progress> = {}): Progress => ({
   runId: 'r',
@@ -134,4 +134,28 @@ test('what was slow, and why: the full limit, what was waited for, the destinati
     ['it waited: destination', 3_000],
   ]);
   expect(slow[0]!.share).toBeCloseTo(10 / 18);
+});
+
+test('the last hour has a value for each minute, those with rejections first, and nothing older', () => {
+  const now = Date.parse('2026-03-01T12:30:20.000Z');
+  const row = (name: string, minute: string, used: number, rejections = 0) => ({
+    name,
+    minute: `2026-03-01T${minute}:00.000Z`,
+    used,
+    perSecond: 25,
+    rejections,
+  });
+  const hour = lastHourOf(
+    [row('a', '12:30', 20), row('a', '11:31', 5), row('a', '11:30', 9), row('b', '12:00', 1, 3)],
+    now,
+  );
+  expect([hour.minutes.length, hour.minutes[0], hour.minutes.at(-1)]).toEqual([
+    60,
+    '2026-03-01T11:31:00.000Z',
+    '2026-03-01T12:30:00.000Z',
+  ]);
+  expect(hour.limits.map(({ name }) => name)).toEqual(['b', 'a']);
+  expect(hour.limits[1]!.used.filter((value) => value > 0)).toEqual([5, 20]);
+  expect(hour.limits[1]!.perSecond.filter((value) => value !== null)).toEqual([25, 25]);
+  expect(hour.limits[0]!.rejections.indexOf(3)).toBe(29);
 });

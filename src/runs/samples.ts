@@ -199,3 +199,43 @@ export function slownessOf(series: Series): Slowness[] {
     .filter(({ share }) => share >= 0.05)
     .toSorted((a, b) => b.ms - a.ms);
 }
+
+/** The last hour of a partition's limits: a value for each minute, null where nothing was known. */
+export interface LastHour {
+  minutes: string[];
+  limits: { name: string; used: number[]; perSecond: (number | null)[]; rejections: number[] }[];
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MINUTES = 60;
+/** More limits are told of nowhere: those that were used most stay. */
+const HOUR_LIMITS = 30;
+
+export function lastHourOf(
+  rows: { name: string; minute: string; used: number; perSecond: number | null; rejections: number }[],
+  nowMs: number,
+): LastHour {
+  const last = Math.floor(nowMs / MINUTE_MS);
+  const first = last - HOUR_MINUTES + 1;
+  const found = new Map<string, LastHour['limits'][number]>();
+  for (const { name, minute, used, perSecond, rejections } of rows) {
+    const at = Math.floor(Date.parse(minute) / MINUTE_MS) - first;
+    if (at < 0 || at >= HOUR_MINUTES) continue;
+    let limit = found.get(name);
+    if (!limit) {
+      const zeros = () => Array.from({ length: HOUR_MINUTES }, () => 0);
+      limit = { name, used: zeros(), perSecond: zeros().map(() => null), rejections: zeros() };
+      found.set(name, limit);
+    }
+    limit.used[at] = used;
+    limit.perSecond[at] = perSecond;
+    limit.rejections[at] = rejections;
+  }
+  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+  return {
+    minutes: Array.from({ length: HOUR_MINUTES }, (_, i) => new Date((first + i) * MINUTE_MS).toISOString()),
+    limits: [...found.values()]
+      .toSorted((a, b) => sum(b.rejections) - sum(a.rejections) || sum(b.used) - sum(a.used))
+      .slice(0, HOUR_LIMITS),
+  };
+}

@@ -211,12 +211,14 @@ describe('bad input', () => {
     const {
       items: [run],
     } = await client.listRuns({ connection: 'filed' });
+    const { partition } = await client.getConnection('filed');
     const asked = {
       connection: 'filed',
       run: run!.id,
       task: String(task),
       definition: 'source-tiny',
       stream: 'coupons',
+      partition: encodeURIComponent(partition),
     };
     for (const [path, item] of Object.entries(paths)) {
       if (!item['get']?.responses['200']?.content?.['application/json']) continue;

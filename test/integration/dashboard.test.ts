@@ -173,6 +173,16 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
 
   test('a limit is edited and seen obeyed: no more run than its cap, the next claim on', async () => {
     const page = await open('#/limits');
+    await page.getByRole('button', { name: /^Last hour of stripe/ }).click();
+    const hour = page.getByRole('region', { name: /^Last hour of stripe/ });
+    await hour
+      .getByRole('figure')
+      .filter({ hasText: 'global' })
+      .getByText(/used: .*at most/)
+      .first()
+      .waitFor();
+    expect(await hour.locator('canvas').count()).toBeGreaterThanOrEqual(2);
+    expect(await axeFaults(page)).toEqual([]);
     const form = page.getByLabel('Requests of stripe');
     await form.fill('2');
     await page.getByRole('button', { name: 'Save limit of stripe' }).click();

@@ -129,6 +129,41 @@ describe('the recorder', () => {
     expect((await runs.samples(run)).length).toBe(0);
   });
 
+  test("tell of the last hour of a partition's limits: rates over whole minutes, and rejections since", async () => {
+    const { pool } = scheduler;
+    await scheduler.define({
+      id: `h${counter}`,
+      app: 'a',
+      partition: `hour${counter}`,
+      maxConcurrent: 1,
+      limit: { requests: 10, frequencySeconds: 1 },
+    });
+    const sample = (id: string, tick: number, minutesAgo: number, limits: object) =>
+      pool.query(
+        `insert into _headrace.run_sample (run_id, tick, at, sample) values ($1, $2, date_trunc('minute', now()) - make_interval(mins => $3) + interval '1 second', $4)`,
+        [id, tick, minutesAgo, JSON.stringify({ elapsedMs: tick * 1000, limits })],
+      );
+    for (const [id, began] of [
+      [`${run}-new`, 10],
+      [`${run}-old`, 90],
+    ] as const)
+      await pool.query(
+        `insert into _headrace.run_record (id, connection_id, kind, started_at) values ($1, $2, 'sync', now() - make_interval(mins => $3))`,
+        [id, `h${counter}`, began],
+      );
+    // Thirty seconds at 20 a second are 10 a second over the minute; what an older run had rejected before is not told.
+    await sample(`${run}-new`, 30, 9, { global: [20, 25, 4] });
+    await sample(`${run}-new`, 60, 8, { global: [10, 25, 9] });
+    await sample(`${run}-old`, 5000, 9, { global: [6, 25, 100] });
+    await sample(`${run}-old`, 5060, 8, { global: [6, 25, 101] });
+    expect(
+      (await runs.lastHour(`hour${counter}`)).map(({ used, perSecond, rejections }) => [used, perSecond, rejections]),
+    ).toEqual([
+      [10, 25, 4],
+      [11, 25, 6],
+    ]);
+  });
+
   test('one that was cancelled says so, and one whose task gave up is dead and says why', async () => {
     await scheduler.define({
       id: `c${counter}`,

@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { ConfigError } from '../../base/errors.js';
 import { pageApps, findTask, listWorkers, pagePartitions, pageTasks } from '../../fleet/scheduler/overview.js';
+import { lastHourOf } from '../../runs/samples.js';
 import { bodyOf, jsonOf, operation, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';
 
@@ -15,7 +16,7 @@ const byPartition = z.object({
 });
 
 /** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
-export function schedulingRoutes(api: Api, { scheduler }: ApiParts): void {
+export function schedulingRoutes(api: Api, { scheduler, runs, clock }: ApiParts): void {
   const { pool } = scheduler;
 
   api.openapi(
@@ -91,6 +92,23 @@ export function schedulingRoutes(api: Api, { scheduler }: ApiParts): void {
         page(await pagePartitions(pool, query), query.limit, ({ partition }) => partition),
         200,
       );
+    },
+  );
+
+  api.openapi(
+    operation({
+      method: 'get',
+      path: '/partitions/{partition}/hour',
+      operationId: 'getLastHour',
+      role: 'read',
+      tags: ['partitions'],
+      summary: 'The last hour of the limits that a partition shares: rate and rejections, minute by minute',
+      request: { params: byPartition },
+      responses: { 200: jsonOf(schemas.lastHour, 'As its runs met them.') },
+    }),
+    async (context) => {
+      const { partition } = context.req.valid('param');
+      return context.json(schemas.wire(lastHourOf(await runs.lastHour(partition), clock.now())), 200);
     },
   );
 

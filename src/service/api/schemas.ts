@@ -352,6 +352,21 @@ export const partitionView = z
     paused: z.boolean(),
   })
   .openapi('Partition');
+export const lastHour = z
+  .object({
+    minutes: z.array(time).describe('Sixty, the oldest first.'),
+    limits: z
+      .array(
+        z.object({
+          name: z.string(),
+          used: z.array(z.number()).describe('Requests a second, over each whole minute.'),
+          per_second: z.array(z.number().nullable()).describe('The limit; null: no run used it then.'),
+          rejections: z.array(z.number()).describe('In each minute.'),
+        }),
+      )
+      .describe('Those with most rejections first, then those that were used most.'),
+  })
+  .openapi('LastHour');
 export const appView = z
   .object({
     app: z.string(),

@@ -680,6 +680,22 @@ export interface Partition {
   paused: boolean;
 }
 
+/** LastHour, as the API of the service has it. */
+export interface LastHour {
+  /** Sixty, the oldest first. */
+  minutes: string[];
+  /** Those with most rejections first, then those that were used most. */
+  limits: {
+    name: string;
+    /** Requests a second, over each whole minute. */
+    used: number[];
+    /** The limit; null: no run used it then. */
+    per_second: (number | null)[];
+    /** In each minute. */
+    rejections: number[];
+  }[];
+}
+
 /** Task, as the API of the service has it. */
 export interface Task {
   id: number;
@@ -961,6 +977,11 @@ export class HeadraceClient extends Caller {
     next: string | null;
   }> {
     return this.call('GET', '/api/v1/partitions', { query });
+  }
+
+  /** The last hour of the limits that a partition shares: rate and rejections, minute by minute. Role: read. */
+  getLastHour(partition: string): Promise<LastHour> {
+    return this.call('GET', `/api/v1/partitions/${encodeURIComponent(partition)}/hour`);
   }
 
   /** Tasks, the newest first. Role: read. */

@@ -6,6 +6,7 @@ import { Action, faultText, Heading, Loading, Meter, State, Table } from '../par
 import { client, may } from '../session';
 import { ago, clockText, count, duration, KNOWN_BY, scheduleText, whenText } from '../text';
 import { ConnectionRuns, ConnectionTasks } from './connection-runs';
+import { LastHour } from './last-hour';
 import { ConnectionStreams, readsText, useStreams } from './connection-streams';
 
 export function ConnectionPage({ id }: { id: string }) {
@@ -31,7 +32,7 @@ export function ConnectionPage({ id }: { id: string }) {
       <ConnectionRuns id={id} />
       <ConnectionStreams id={id} streams={streams} />
       <ConnectionTasks id={id} />
-      <KnownLimits id={id} />
+      <KnownLimits id={id} partition={value.partition} />
       <details>
         <summary>Settings</summary>
         <pre tabIndex={0}>{JSON.stringify(value.settings, null, 2)}</pre>
@@ -169,12 +170,18 @@ function wholeText(streams: StreamView[] | undefined): string {
   return `It ${readsText({ rows: sum('rows'), pages: sum('pages') })}. `;
 }
 
-function KnownLimits({ id }: { id: string }) {
+function KnownLimits({ id, partition }: { id: string; partition: string }) {
   const [open, setOpen] = useState(false);
   return (
     <details onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>Limits of the API, and how they were learned</summary>
-      {open && <OpenLimits id={id} />}
+      {open && (
+        <>
+          <OpenLimits id={id} />
+          <h3>The last hour</h3>
+          <LastHour partition={partition} />
+        </>
+      )}
     </details>
   );
 }

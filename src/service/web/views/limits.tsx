@@ -8,6 +8,7 @@ import { type Loaded, useLoaded } from '../live';
 import { Action, errorText, Heading, Loading, Meter, More, State, Table } from '../parts';
 import { client, may } from '../session';
 import { count } from '../text';
+import { LastHour } from './last-hour';
 
 const UNITS: [seconds: number, text: string][] = [
   [1, 'second'],
@@ -66,6 +67,7 @@ function Apps({ apps, reload }: { apps: Loaded<{ items: App[] }>; reload: () => 
 }
 
 function Partitions({ partitions, onMore }: { partitions: Loaded<PartitionList>; onMore: () => void }) {
+  const [looked, setLooked] = useState<string>();
   return partitions.value === undefined ? (
     <Loading error={partitions.error} what="partitions" />
   ) : (
@@ -87,6 +89,13 @@ function Partitions({ partitions, onMore }: { partitions: Loaded<PartitionList>;
             count(each.waiting),
             <span class="row">
               {each.paused && <State of="paused" />}
+              <button
+                type="button"
+                aria-expanded={looked === each.partition}
+                onClick={() => setLooked(looked === each.partition ? undefined : each.partition)}
+              >
+                Last hour<span class="hidden"> of {each.partition}</span>
+              </button>
               {may('operate') && (
                 <Action
                   work={async () => {
@@ -105,6 +114,12 @@ function Partitions({ partitions, onMore }: { partitions: Loaded<PartitionList>;
         }))}
       />
       <More next={partitions.value.next} onMore={onMore} />
+      {looked !== undefined && (
+        <section aria-label={`Last hour of ${looked}`}>
+          <h3>Last hour of {looked}</h3>
+          <LastHour partition={looked} key={looked} />
+        </section>
+      )}
     </>
   );
 }
