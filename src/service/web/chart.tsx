@@ -105,13 +105,14 @@ function optionsOf(
     cursor: { y: false, sync: { key: 'charts' }, points: { show: false }, drag: { x: false, y: false } },
     scales: { x: { time: clock }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
     axes: [
+      { ...axis, font, size: 30, values: (_, at) => at.map((seconds) => timeText(seconds, clock)) },
+      // Between whole numbers nothing is told twice.
       {
         ...axis,
         font,
-        size: 30,
-        ...(clock ? {} : { values: (_: uPlot, at: number[]) => at.map((s) => duration(s * 1000)) }),
+        size: 64,
+        values: (_, at) => at.map((value, i) => (i > 0 && format(value) === format(at[i - 1]!) ? '' : format(value))),
       },
-      { ...axis, font, size: 64, values: (_, at) => at.map((value) => format(value)) },
     ],
     series: [
       {},

@@ -27,14 +27,20 @@ export function LastHour({ partition }: { partition: string }) {
           ]}
           format={(rate) => `${Number(rate.toFixed(1))}/s`}
         />,
-        <Chart
-          key={`${name} rejected`}
-          title={`${name}: ${count(sum(rejections))} rejected`}
-          x={x}
-          clock
-          lines={[{ label: 'a minute', values: rejections }]}
-          format={count}
-        />,
+        sum(rejections) === 0 ? (
+          <p class="empty" key={`${name} rejected`}>
+            {name}: nothing was rejected.
+          </p>
+        ) : (
+          <Chart
+            key={`${name} rejected`}
+            title={`${name}: ${count(sum(rejections))} rejected`}
+            x={x}
+            clock
+            lines={[{ label: 'a minute', values: rejections }]}
+            format={count}
+          />
+        ),
       ])}
     </div>
   );
