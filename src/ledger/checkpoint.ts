@@ -19,6 +19,8 @@ export interface StreamMeta {
   /** `load`: first time; `extend`: a later part; `reread`: everything again, missing keys become tombstones. */
   mode: 'load' | 'extend' | 'reread';
   span: { gte: number; lt: number };
+  /** While it is read for mode `replace`: what is committed lies in a table out of sight. */
+  replacing?: boolean;
   /** Rows came out of order once: it is read as one chain. */
   chain?: boolean;
   /** Everything of this generation is committed and proven. */

@@ -11,6 +11,7 @@ import { stringifyJson } from '../../base/json.js';
 import type { QuarantinedRow } from '../set-aside.js';
 import type { Table, TableRows } from './table.js';
 import { NULL } from './columns.js';
+import { heldText } from './views.js';
 
 const UNIQUE_VIOLATION = '23505';
 const NEWLINE = 10;
@@ -30,10 +31,8 @@ export async function storeCarefully(
   for (const part of parts) {
     const refused: { at: number; row: QuarantinedRow }[] = [];
     if (part.rows > 0) await storeHalves(client, part, linesOf(part.copy), 0, store, counts, refused);
-    const isRefused = new Set(refused.map(({ at }) => at));
     left.push({
       ...part,
-      keys: part.keys?.filter((_, at) => !isRefused.has(at)),
       rows: part.rows - refused.length,
       quarantine: [...part.quarantine, ...refused.map(({ row }) => row)],
     });
@@ -77,7 +76,7 @@ function setAside(part: TableRows, line: Buffer, error: unknown): QuarantinedRow
   return {
     stream: part.stream,
     key: table.target.primaryKey.length > 0 ? table.keyText(record).slice(0, 2000) : null,
-    reason: `${what}: ${redact(messageOf(error))}`,
+    reason: `${what}: ${redact(messageOf(error))}${heldText(table.columns)}`,
     raw,
     digest: createHash('sha256').update(raw).digest('hex'),
     page: fieldsOfLine(line.toString('utf8'))[part.width + 2] ?? '',

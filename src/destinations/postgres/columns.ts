@@ -14,6 +14,8 @@ export interface Column {
   /** The connector promises this type: another one is a malformed row. Columns that grew from data widen instead. */
   declared: boolean;
   key: boolean;
+  /** What reads it, where its type cannot change for that. */
+  heldBy?: string | undefined;
 }
 
 /** Marks a value that does not fit its column. */

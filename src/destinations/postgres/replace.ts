@@ -3,6 +3,7 @@ import { ConfigError } from '../../base/errors.js';
 import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { emptyQuarantine } from './account.js';
 import type { Table } from './table.js';
+import { viewsOver } from './views.js';
 import type { TableWork } from './work.js';
 
 /** An empty table out of sight. */
@@ -22,18 +23,13 @@ export async function restart(work: TableWork, table: Table): Promise<void> {
 /** A table cannot be replaced under a view: that is said before everything is read for it. */
 async function refuseUnderViews(work: TableWork, table: Table): Promise<void> {
   const name = qualified(work.schema, table.publicName);
-  const { rows } = await work.query(
-    `select distinct r.ev_class::regclass::text as view from pg_depend d join pg_rewrite r on r.oid = d.objid
-     where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass($1)
-       and r.ev_class <> d.refobjid order by 1`,
-    [name],
-  );
-  if (rows.length === 0) return;
+  const views = await viewsOver((sql, values) => work.query(sql, values), name);
+  if (views.length === 0) return;
   throw new ConfigError(`mode replace cannot swap table ${work.schema}.${table.publicName} under a view`, {
     code: 'views_depend',
     place: work.place,
     expected: 'no view over the table, or mode upsert',
-    found: rows.map(({ view }) => view as string).join(', '),
+    found: views.join(', '),
     next: 'drop the view and create it again after the run, or use mode upsert',
   });
 }

@@ -4,6 +4,7 @@ import type { DataRecord } from '../../base/catalog.js';
 import { describe } from '../set-aside.js';
 import { asText, encode, MISFIT, UNSTORABLE_NUMBER, type Column } from './columns.js';
 import type { CopyLines } from './copy-lines.js';
+import { heldText } from './views.js';
 
 /** What rows are written by. */
 export interface RowLayout {
@@ -33,7 +34,7 @@ function encodeRow(record: DataRecord, lines: CopyLines, meta: string, layout: R
     let text = encode(value, column.type);
     if (text === MISFIT) {
       if (column.declared || column.type !== 'text')
-        return `field ${column.field}: expected ${column.type}, found ${describe(value)}`;
+        return `field ${column.field}: expected ${column.type}, found ${describe(value)}${heldText([column])}`;
       text = asText(value);
     }
     if (text === UNSTORABLE_NUMBER)

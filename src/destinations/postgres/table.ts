@@ -1,5 +1,6 @@
 /** One stream's table: its columns, how it grows, and rows made ready for it. */
 import type pg from 'pg';
+import { widened, widenOrKeep, type Widening } from './views.js';
 import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
 import { ConfigError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
@@ -9,16 +10,7 @@ import { CopyLines } from './copy-lines.js';
 import { addRow } from './row-encoding.js';
 import { setAside, type QuarantinedRow } from '../set-aside.js';
 import { checkKey, columnCommentSql, createSql, fieldOf, knownType, tableCommentSql } from './table-ddl.js';
-import {
-  castSql,
-  columnTypeOf,
-  escapeText,
-  NULL,
-  typeOfValue,
-  widen,
-  type Column,
-  type ColumnType,
-} from './columns.js';
+import { columnTypeOf, escapeText, NULL, typeOfValue, widen, type Column, type ColumnType } from './columns.js';
 
 /** Columns that every table has, in the order in which rows carry them. */
 export const META_COLUMNS = [
@@ -65,7 +57,7 @@ interface Layout {
   /** Where fields go that have no column of their own. */
   rest: Column | undefined;
   /** Statements that must run before rows of the present width can be stored. */
-  pendingDdl: string[];
+  pendingDdl: (string | Widening)[];
   /** Rises with every change. */
   changes: number;
 }
@@ -234,7 +226,9 @@ export class Table {
   async applyDdl(client: pg.Client): Promise<void> {
     // Each may be done twice: one is forgotten once it is known to be done.
     while (this.shape.pendingDdl.length > 0) {
-      await client.query(this.shape.pendingDdl[0]!);
+      const next = this.shape.pendingDdl[0]!;
+      if (typeof next === 'string') await client.query(next);
+      else if (!(await widenOrKeep(client, this.sqlName, next))) this.shape.changes++;
       this.shape.pendingDdl.shift();
     }
   }
@@ -260,7 +254,12 @@ export class Table {
       }
     }
     const fits = this.leaving([...good, ...(input.deleted ?? [])], input.version);
-    for (const { key } of quarantine) if (key !== null) this.quarantined.set(key, input.version);
+    for (const { key } of quarantine) {
+      if (key === null) continue;
+      this.quarantined.set(key, input.version);
+      // It came: what is stored of it is not gone.
+      keys?.push(key);
+    }
     const copy = lines.take();
     return {
       stream: input.stream,
@@ -359,12 +358,8 @@ export class Table {
   }
 
   private widenColumn(column: Column, to: ColumnType): void {
-    const from = column.type;
-    column.type = widen(from, to);
-    const name = quoteIdentifier(column.name);
-    this.shape.pendingDdl.push(
-      `alter table ${this.sqlName} alter column ${name} type ${column.type} using ${castSql(name, from, column.type)}`,
-    );
+    if (column.heldBy !== undefined) return;
+    this.shape.pendingDdl.push(widened(this.sqlName, column, to));
     this.shape.changes++;
   }
 

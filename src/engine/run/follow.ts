@@ -53,6 +53,9 @@ interface Facts extends OpenInput {
 const RULES: [Action, (facts: Facts) => boolean][] = [
   ['reread', ({ state }) => state.meta.abandoned === true && state.meta.mode === 'reread'],
   ['load', ({ state }) => state.meta.abandoned === true],
+  // What was read for a table out of sight is nothing to go on from in the other, nor the other way round.
+  ['replace', ({ state, mode }) => !state.meta.complete && mode === 'replace' && !state.meta.replacing],
+  ['reread', ({ state, mode }) => !state.meta.complete && mode !== 'replace' && state.meta.replacing === true],
   ['resume', ({ state, childrenMissing }) => !state.meta.complete && !childrenMissing],
   [
     'readAgain',
@@ -120,6 +123,7 @@ function begin(input: OpenInput, state: StreamState | undefined, mode: StreamMet
   const opened = beginAs(stream, history, state, mode, state?.meta.chain ?? false);
   // The entry is part of the writes: what it holds is what is stored.
   if (mode === 'reread' && state?.meta.held) opened.meta.held = state.meta.held;
+  if (input.mode === 'replace') opened.meta.replacing = true;
   if (input.isFirst) Object.assign(opened.meta, { first: true, readTo: history.lt });
   return opened;
 }

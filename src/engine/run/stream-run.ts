@@ -222,7 +222,7 @@ export class StreamRun {
     const held = await settleDeletions(context, stream, this.meta, evidence);
     const newest = reader instanceof RangeReader ? newestOf(reader.ledger) : reader.newest;
     const total = reader instanceof RangeReader ? reader.numbers.total : undefined;
-    const { held: _, ...meta } = withNewest(this.meta, newest);
+    const { held: _, replacing: __, ...meta } = withNewest(this.meta, newest);
     this.meta = {
       ...meta,
       complete: true,
