@@ -195,3 +195,24 @@ test('titles and descriptions become comments; a renamed column keeps its name b
   const again = await open();
   expect((await again.lookup('things', [{ id: 'a' }]))[0]).toMatchObject({ xmin: 'kept' });
 });
+
+test('what a newer schema promises as something else is written as text into a column that is text', async () => {
+  const of = (type: JsonSchema['type']): JsonSchema => ({
+    properties: { id: { type: 'string' }, owner: { type: type! }, count: { type: type! } },
+  });
+  const first = await open(of('string'));
+  await store(first, [{ id: 'a', owner: 'acct_1', count: 'none' }]);
+  await first.close();
+  const second = await open(of(['string', 'object']));
+  await store(second, [
+    { id: 'b', owner: { id: 'acct_2' }, count: 7 },
+    { id: 'c', owner: 'acct_3', count: true },
+  ]);
+  const rows = await query(destination, `select id, owner, count from ${schema}.things order by id`);
+  expect(rows).toEqual([
+    { id: 'a', owner: 'acct_1', count: 'none' },
+    { id: 'b', owner: '{"id":"acct_2"}', count: '7' },
+    { id: 'c', owner: 'acct_3', count: 'true' },
+  ]);
+  expect(await second.quarantined('things')).toBe(0);
+});

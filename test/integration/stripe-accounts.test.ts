@@ -1,8 +1,11 @@
 /** Connected accounts of a platform: each a ledger of its own, all rows in the same tables. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { startStripeTestbed, type StripeTestbed } from '../../src/testbed/index.js';
-import { query, syncStripe, testDatabase, uniqueName, type SyncInput } from '../support.js';
+import { ndjsonDestination } from '../../src/destinations/ndjson/destination.js';
+import { query, scratch, syncStripe, testDatabase, uniqueName, type SyncInput } from '../support.js';
 
 let testbed: StripeTestbed;
 let destination: PostgresDestination;
@@ -128,4 +131,18 @@ test('a read again of one account marks what is gone in it, and touches no other
   expect(summary.problems).toEqual([]);
   expect(summary.notes.join('\n')).toMatch(/changes of coupons@acct_mid, customers@acct_mid were not followed/);
   expect(await counts('customers')).toEqual({ acct_big: 2300, acct_mid: 249 });
+});
+
+test('a destination without shared tables keeps each account in a place of its own', async () => {
+  const { folder, drop } = scratch();
+  try {
+    const to = ndjsonDestination(folder);
+    const summary = await syncStripe({ url: testbed.url, destination: to, connection: name, source: SOURCE });
+    expect(summary.problems).toEqual([]);
+    const lines = readFileSync(path.join(folder, 'customers_acct_mid.ndjson'), 'utf8').trim().split('\n');
+    expect(lines).toHaveLength(250);
+    expect(JSON.parse(lines[0]!)).toMatchObject({ _headrace_account: 'acct_mid' });
+  } finally {
+    drop();
+  }
 });
