@@ -3,7 +3,7 @@
  * the state that they imply. Files that no manifest names are no part of the data, and are removed by who writes next.
  */
 import { hostname } from 'node:os';
-import { ConfigError, codeOf, FatalError, LedgerConflictError } from '../../base/errors.js';
+import { ConfigError, FatalError, LedgerConflictError } from '../../base/errors.js';
 import type { DataRecord } from '../../base/catalog.js';
 import type { Clock } from '../../base/clock.js';
 import { Shape, type ShapedRows } from '../duckdb/shape.js';
@@ -22,18 +22,17 @@ import {
   type StreamTarget,
   type Unseen,
 } from '../contract.js';
+import { apply, byStream, receiptOf, streamIn } from './changes.js';
 import { FILE_BYTES, ParquetFiles } from './files.js';
+import { GONE_MS, isAlive } from './holder.js';
 import type { CommitLog } from './log.js';
-import { filesOf, folderName, type DataFile, type Holder, type Manifest, type StoredStream } from './manifest.js';
+import { filesOf, folderName, type DataFile, type Manifest, type StoredStream } from './manifest.js';
 import type { Store } from './store.js';
 
-/** A holder on another machine that committed nothing for this long is gone; if it is not, its next commit is refused. */
-const GONE_MS = 300_000;
 /** Small files of one stream before they are joined, or their bytes. */
 const SMALL_FILES = 100;
 /** A file of this size is not joined with others any more. */
 const LARGE = FILE_BYTES / 2;
-const ENTRY = '\u0001';
 
 interface Waiting {
   batch: Omit<Batch, 'rows'> & { rows: ShapedRows[] };
@@ -380,67 +379,7 @@ export function shapeOf(target: StreamTarget, stored: StoredStream | undefined):
   return shape;
 }
 
-function streamIn(manifest: Manifest, shape: Shape): StoredStream {
-  const { name, primaryKey } = shape.target;
-  const found = (manifest.streams[name] ??= { columns: [], primaryKey, files: [], deletions: [] });
-  found.columns = shape.columns.map(({ field, name: column, type, large }) => ({ field, name: column, type, large }));
-  shape.changes = [];
-  return found;
-}
-
-function apply({ entries }: Pick<Manifest, 'entries'>, writes: StateWrite[]): void {
-  for (const { stream, key, expect } of writes) {
-    const at = `${stream}${ENTRY}${key}`;
-    const there = entries[at]?.version ?? 0;
-    if (there !== expect)
-      throw new LedgerConflictError("another process changed this stream's ledger", {
-        code: 'ledger_conflict',
-        expected: `version ${expect}`,
-        found: `version ${there}`,
-      });
-  }
-  for (const { stream, key, expect, value } of writes)
-    if (value === null) delete entries[`${stream}${ENTRY}${key}`];
-    else entries[`${stream}${ENTRY}${key}`] = { stream, key, version: expect + 1, value: structuredClone(value) };
-}
-
-function receiptOf(parts: ShapedRows[]): CommitReceipt {
-  const counts: Record<string, Counts> = {};
-  for (const { stream, rows, quarantined, deleted } of parts)
-    addCounts(counts, stream, {
-      ...noCounts(),
-      read: rows + quarantined,
-      inserted: rows,
-      quarantined,
-      deleted: deleted.length,
-    });
-  return { counts };
-}
-
-function byStream(parts: ShapedRows[]): Map<string, ShapedRows[]> {
-  const groups = new Map<string, ShapedRows[]>();
-  for (const part of parts) {
-    const group = groups.get(part.stream);
-    if (group) group.push(part);
-    else groups.set(part.stream, [part]);
-  }
-  return groups;
-}
-
 const sum = (files: DataFile[]): number => files.reduce((total, { rows }) => total + rows, 0);
-
-/** Whether a run may still be under way. One of this machine is known; of another, the time tells. */
-function isAlive({ host, pid, seenMs }: Holder, now: number): boolean {
-  if (host !== hostname()) return now - seenMs < GONE_MS;
-  // A container that is started again has the numbers of the one before.
-  if (pid === process.pid && seenMs < now - process.uptime() * 1000) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
-  }
-}
 
 function noKeys(place: string): ConfigError {
   return new ConfigError('Parquet files cannot be looked up by key', {

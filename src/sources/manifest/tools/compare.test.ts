@@ -1,6 +1,6 @@
 /**
- * What `connector diff` finds: the example of each rule, and edits of every kind over manifests that a seed makes. Long
- * because it is a table of edits.
+ * What `connector diff` finds: the example of each rule, and edits of every kind over manifests that a seed makes.
+ * Long because it is a table of edits.
  */
 import { describe, expect, test } from 'vitest';
 import { seededRandom, type Random } from '../../../base/random.js';
