@@ -264,6 +264,7 @@ export function buildProgram(): Command {
     .option('--before <position>', 'end of the part, exclusive', whole)
     .option('--samples <n>', 'samples of each stream (verify)', whole)
     .option('--parts <n>', 'workers that share a read (sync, full)', whole)
+    .option('--accept-deletions <streams>', 'mark rows deleted however many did not come again (sync, full)', list)
     .option('--priority <n>', 'higher goes first', Number)
     .option('--wait', 'until it ended; its outcome is the exit code')
     .action(run(() => import('./commands/task.js'), 'enqueue'));

@@ -3,7 +3,8 @@
  * nothing lost, nothing invented, nothing stuck (invariants 2, 3, 6, 7 and 11).
  */
 import { expect, test } from 'vitest';
-import { scenarioOf } from './world/scenario.js';
+import { NO_FAULTS } from './world/network.js';
+import { scenarioOf, type Scenario } from './world/scenario.js';
 import { play, type Verdict } from './world/world.js';
 
 const SEEDS = 300;
@@ -50,3 +51,36 @@ test(`${SEEDS} seeds: nothing lost, nothing invented, nothing stuck`, async () =
   }
   expect(failed).toEqual([]);
 }, 600_000);
+
+test.each([
+  ['a sync', 1],
+  ['a read that several workers share', 3],
+])('a database that restarts and is gone for 30 s, in the middle of %s: it goes on by itself', async (_, processes) => {
+  let gone = 0;
+  for (let seed = 1; seed <= 20; seed++) {
+    const scenario: Scenario = {
+      ...scenarioOf(seed, ['poison']),
+      processes,
+      orphanedMs: undefined,
+      sharesBudget: true,
+      waitsForDatabase: true,
+      forgets: false,
+      faults: NO_FAULTS,
+      lies: {},
+      rounds: [
+        { gapSeconds: 0, attempts: 1, disturbances: [{ blow: 'crash', afterRequests: 4 + seed, lastsMs: 30_000 }] },
+      ],
+    };
+    const { findings, history } = await play(seed, true, scenario);
+    expect(findings, `seed ${seed}`).toEqual([]);
+    const crashed = history.findIndex((line) => line.includes('the database is down'));
+    if (crashed < 0) continue;
+    gone++;
+    // The process that led goes on to its end.
+    const before = history.slice(0, crashed).filter((line) => / (begin|end) p\d+/.test(line));
+    const leader = /begin (p\d+)/.exec(before.at(-1)!)![1]!;
+    const end = history.slice(crashed).find((line) => line.includes(` end ${leader} `));
+    expect(end, `seed ${seed}`).toMatch(/ end p\d+ complete/);
+  }
+  expect(gone).toBeGreaterThan(5);
+});

@@ -84,11 +84,12 @@ export async function enqueue(
     priority?: number;
     samples?: number;
     parts?: number;
+    acceptDeletions?: string[];
     wait?: boolean;
   },
 ): Promise<number> {
-  const { stream, from, before, samples, parts } = flags;
-  const given = { stream, gte: from, lt: before, samples, parts };
+  const { stream, from, before, samples, parts, acceptDeletions } = flags;
+  const given = { stream, gte: from, lt: before, samples, parts, accept_deletions: acceptDeletions };
   const task = taskOf(
     connection,
     kind,

@@ -1,18 +1,24 @@
 /** The kinds of tasks, and what each must be told. */
 import { z } from 'zod';
 import { ConfigError } from '../../base/errors.js';
+import { hashString } from '../../base/random.js';
 import { schemaFault } from '../../base/schema-fault.js';
 
 const position = z.int().min(0).optional();
+/** `accept_deletions`: streams whose missing rows are marked deleted, however many they are. */
+const reading = z.strictObject({
+  parts: z.int().min(1).max(64).optional(),
+  accept_deletions: z.array(z.string().min(1).max(200)).min(1).max(1_000).optional(),
+});
 
 export const TASK_KINDS = {
   sync: {
     about: 'what is missing: the whole history at first, what changed afterwards',
-    payload: z.strictObject({ parts: z.int().min(1).max(64).optional() }),
+    payload: reading,
   },
   full: {
     about: 'every stream once more, compared with what is stored',
-    payload: z.strictObject({ parts: z.int().min(1).max(64).optional() }),
+    payload: reading,
   },
   rescrape: {
     about: 'one stream once more, or a part of it',
@@ -106,6 +112,9 @@ export function payloadOf(kind: string, payload: Record<string, unknown>): Recor
 
 /** A repeated task and one asked for by hand are the same where they do the same. */
 function keyOf(kind: TaskKind, payload: Record<string, unknown>): string {
+  // What accepts deletions does not join a task that does not.
+  const accepted = (payload as Partial<PayloadOf<'sync'>>).accept_deletions;
+  if (accepted) return `${kind}/accepting/${hashString(accepted.toSorted().join('\u0001')).toString(36)}`;
   if (kind === 'sync') return 'repeat/sync';
   if (kind === 'part') return `part/${(payload as PayloadOf<'part'>).run}/${(payload as PayloadOf<'part'>).number}`;
   if (kind !== 'rescrape') return kind;

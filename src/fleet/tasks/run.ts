@@ -38,7 +38,7 @@ export async function runTask(
   return withOpened(access, streams, async ({ source, permits, gateStatus, limits, shareBudget }, destination) => {
     const runId = access.newRunId();
     const over = new AbortController();
-    const asked = (task.payload as PayloadOf<'sync'>).parts;
+    const { parts: asked, accept_deletions: acceptDeletions } = task.payload as PayloadOf<'sync'>;
     try {
       const summary = await runSync({
         source,
@@ -53,6 +53,7 @@ export async function runTask(
         runId,
         mode: access.mode,
         again: againOf(task),
+        ...(acceptDeletions === undefined ? {} : { acceptDeletions }),
         shareBudget: () =>
           shareBudget(destination, (error) =>
             emit?.({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` }),

@@ -132,6 +132,12 @@ export const runRequest = z
     gte: z.int().min(0).optional().describe('First unix second of a part (rescrape).'),
     lt: z.int().min(0).optional().describe('Its end, exclusive.'),
     parts: z.int().min(1).max(64).optional().describe('Workers that share the read (sync, full).'),
+    accept_deletions: z
+      .array(z.string().min(1).max(200))
+      .min(1)
+      .max(1_000)
+      .optional()
+      .describe('Streams whose missing rows are marked deleted, however many they are (sync, full).'),
     samples: z.int().min(0).max(1000).optional().describe('Of each stream (verify).'),
     priority: z.int().min(-1000).max(1000).optional(),
   })

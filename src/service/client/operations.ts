@@ -324,6 +324,8 @@ export interface RunRequest {
   lt?: number | undefined;
   /** Workers that share the read (sync, full). */
   parts?: number | undefined;
+  /** Streams whose missing rows are marked deleted, however many they are (sync, full). */
+  accept_deletions?: string[] | undefined;
   /** Of each stream (verify). */
   samples?: number | undefined;
   priority?: number | undefined;
