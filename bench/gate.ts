@@ -1,7 +1,7 @@
 /**
  * The gate against every kind of server, in virtual time: utilisation and rejections in percent over 600 s and six
  * seeds, beside what others do. `blind`: nothing known; `expected`: the vendor's usual limit given. --seconds N,
- * --seeds N, --seed N, --only ROW, --only ROW.
+ * --seeds N, --seed N, --only ROW; --draws N: N servers of each kind
  */
 import { parseArgs } from 'node:util';
 import type { LimitFact } from '../src/gate/gate.js';
@@ -10,6 +10,8 @@ import { seededRandom, type Random } from '../src/base/random.js';
 import { DIALECTS } from '../src/http/dialects/vendors.js';
 import { LIMIT_MODELS } from '../src/testbed/limit-models.js';
 import { aimd, awsAdaptive, bucketAt, gate, workers } from './lib/contenders.js';
+import { draw, KINDS } from './lib/odd-draws.js';
+import { bothWays, type Cell } from './lib/odd-measure.js';
 import { ODD_ROWS, type OddRow } from './lib/odd-servers.js';
 import { finish, printTable, round } from './lib/report.js';
 import { NETWORK, simulate, type Contender, type Network, type VirtualResult } from '../test/simulation/virtual-api.js';
@@ -21,6 +23,7 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     only: { type: 'string' },
     seed: { type: 'string' },
+    draws: { type: 'string' },
   },
 });
 const seconds = Number(values['seconds'] ?? 600);
@@ -183,12 +186,6 @@ const ROWS: Row[] = [
   },
 ];
 
-interface Cell {
-  utilisation: number;
-  rejections: number;
-  bans: number;
-}
-
 function measure(row: Row, contender: () => Contender): Cell {
   let utilisation = 0;
   let rejections = 0;
@@ -217,7 +214,7 @@ const figures: Record<string, number> = {};
 const targets: Record<string, { atMost: number } | { atLeast: number }> = {};
 const table: string[][] = [];
 
-for (const row of ROWS) {
+for (const row of values['draws'] === undefined ? ROWS : []) {
   if (values['only'] !== undefined && values['only'] !== row.key && values['only'] !== 'old') continue;
   const facts: LimitFact[] = [{ name: 'requests', scope: 'credential', ...row.fact }];
   const rate = (row.fact.usual!.requests * 1000) / row.fact.usual!.windowMs;
@@ -273,7 +270,7 @@ for (const row of ROWS) {
 
 // A limit that is raised: how long until nine tenths of it are used; and one that falls: until nothing is rejected any
 // more.
-if (values['only'] === undefined || values['only'] === 'changing') {
+if (values['draws'] === undefined && (values['only'] === undefined || values['only'] === 'changing')) {
   let raised = 0;
   let dropped = 0;
   for (const seed of seeds) {
@@ -338,50 +335,38 @@ function mostUnderBan(network: Network): number {
 }
 
 const oddTable: string[][] = [];
-for (const row of ODD_ROWS) {
-  if (values['only'] !== undefined && !row.key.startsWith(values['only'] as string) && values['only'] !== 'odd')
-    continue;
-  const total =
-    typeof row.perSecond === 'number' ? row.perSecond : Object.values(row.perSecond).reduce((a, b) => a + b);
-  const usual = row.usual ?? { requests: Math.max(1, Math.round(total * 10)), windowMs: 10_000 };
-  const facts: LimitFact[] = [{ name: 'requests', scope: 'credential', usual }];
-  const ours = [measureOdd(row, () => gate()), measureOdd(row, () => gate({ facts }))];
-  oddTable.push([row.name, ...ours.map(show), `${row.least}/${row.most}`]);
-  for (const [index, how] of (['blind', 'expected'] as const).entries()) {
-    figures[`${row.key}_${how}_utilisation`] = round(ours[index]!.utilisation, 1);
-    figures[`${row.key}_${how}_rejections`] = round(ours[index]!.rejections, 2);
-    targets[`${row.key}_${how}_utilisation`] = { atLeast: row.least };
-    targets[`${row.key}_${how}_rejections`] = { atMost: row.most };
+const drawnTable: string[][] = [];
+if (values['draws'] === undefined) {
+  for (const row of ODD_ROWS) if (isWanted(row.key, 'odd')) tell(oddTable, row, row.key, bothWays(row, seeds, seconds));
+} else {
+  for (const kind of Object.keys(KINDS)) if (isWanted(kind, 'odd')) measureDraws(kind, Number(values['draws']));
+}
+
+function isWanted(key: string, all: string): boolean {
+  const only = values['only'];
+  return only === undefined || only === all || key.startsWith(only as string);
+}
+
+function tell(into: string[][], row: OddRow, key: string, ours: { blind: Cell; expected: Cell }): void {
+  into.push([row.name, show(ours.blind), show(ours.expected), `${row.least.toFixed(0)}/${share(row.most)}`]);
+  for (const how of ['blind', 'expected'] as const) {
+    figures[`${key}_${how}_utilisation`] = round(ours[how].utilisation, 1);
+    figures[`${key}_${how}_rejections`] = round(ours[how].rejections, 2);
+    targets[`${key}_${how}_utilisation`] = { atLeast: round(row.least, 1) };
+    targets[`${key}_${how}_rejections`] = { atMost: round(row.most, 2) };
   }
 }
 
-function measureOdd(row: OddRow, contender: () => Contender): Cell {
-  const cell: Cell = { utilisation: 0, rejections: 0, bans: 0 };
-  const from = row.fromSeconds ?? 0;
-  const to = row.seconds ?? seconds;
-  const bySecond = (series: number[]) => mean(series, from, to);
-  for (const seed of seeds) {
-    const rates = row.perSecond;
-    const [result] = simulate([contender()], {
-      model: row.make(),
-      dialect: DIALECTS['generic']!,
-      seconds: to,
-      seed,
-      ...(typeof rates === 'number' ? {} : { endpoints: Object.keys(rates) }),
-    }) as [VirtualResult];
-    const used =
-      typeof rates === 'number'
-        ? bySecond(result.series) / rates
-        : Math.min(...Object.entries(rates).map(([name, rate]) => bySecond(result.byEndpoint[name] ?? []) / rate));
-    const rejected = row.countsLate ? result.late / (to - from) : bySecond(result.rejectedIn);
-    cell.utilisation += (100 * used) / seeds.length;
-    cell.rejections += (100 * rejected) / Math.max(1e-9, rejected + bySecond(result.series)) / seeds.length;
-    cell.bans = Math.max(cell.bans, result.bans);
+/** So many servers of a kind, each with a seed of its own: `--seed N` draws that one alone. */
+function measureDraws(kind: string, count: number): void {
+  const drawn = values['seed'] === undefined ? Array.from({ length: count }, (_, i) => i + 1) : seeds;
+  for (const seed of drawn) {
+    const row = draw(kind, seed);
+    tell(drawnTable, { ...row, name: `${row.key}: ${row.name}` }, row.key, bothWays(row, [seed], seconds));
   }
-  return cell;
 }
 
 const headings = values['only'] === undefined ? ['2 workers', '10', '25', 'AIMD', 'AWS adaptive', 'bucket'] : [];
 printTable(['server (utilisation %/rejections %)', ...headings, 'blind', 'expected'], table);
-printTable(['odd servers (utilisation %/rejections %)', 'blind', 'expected', 'wanted'], oddTable);
+printTable(['odd servers (utilisation %/rejections %)', 'blind', 'expected', 'wanted'], [...oddTable, ...drawnTable]);
 finish({ bench: 'gate', figures, targets });

@@ -7,6 +7,7 @@ import {
   byEndpoint,
   late,
   noise,
+  nothingLeft,
   outage,
   prolongedBan,
   queue,
@@ -31,11 +32,12 @@ export interface OddRow {
   most: number;
   /** The rejections counted are late answers. */
   countsLate?: boolean;
+  dialect?: string;
 }
 
 const HOUR = 3600;
 const window = (requests: number, windowMs: number): LimitModel => toldWindows(requests, windowMs, () => ({}));
-const HELD = 0.15 * Math.exp(0.35 ** 2 / 2) + 2 * 0.03 * Math.exp(0.5 ** 2 / 2);
+export const HELD = 0.15 * Math.exp(0.35 ** 2 / 2) + 2 * 0.03 * Math.exp(0.5 ** 2 / 2);
 const noisy = (share: number, least: number): OddRow => ({
   key: `noise_${share * 1000}`,
   name: `100/s, ${share * 100}% refused for no reason`,
@@ -201,6 +203,14 @@ export const ODD_ROWS: OddRow[] = [
     usual: { requests: 36, windowMs: 1000 },
     least: 38,
     most: 0.5,
+  },
+  {
+    key: 'nothing_left',
+    name: 'headers that say "0 left" with each answer',
+    make: () => nothingLeft(1000, 10_000),
+    perSecond: 100,
+    least: 90,
+    most: 1,
   },
   {
     key: 'slow_refill',

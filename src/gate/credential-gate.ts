@@ -12,32 +12,20 @@ import type {
   GateRequest,
   GateStatus,
   LimitFact,
-  LimitScope,
-  LimitSigns,
   LimitView,
-  Reading,
   Rejection,
   Ticket,
   WaitReason,
 } from './gate.js';
 import { Endpoints } from './endpoints.js';
-import {
-  Governor,
-  type GovernorMemory,
-  type GovernorPrior,
-  type GovernorReading,
-  type GovernorTicket,
-} from './governor.js';
-import { RateWindow, windowOf } from './rate-window.js';
+import type { Governor, GovernorTicket } from './governor.js';
+import { DEFAULT_LIMIT, type GateMemory, type Limit, Limits, MOST_LIMITS, OWN_LIMIT } from './limits.js';
 import { SendLog } from './send-log.js';
+import { type Held, UserCeilings } from './user-ceilings.js';
 
-/** What the gate's own limit is called where nobody names it. */
-export const DEFAULT_LIMIT = 'requests';
 /** How far back `sentPerSecond` looks, and the window of a share. */
 const MEASURED_MS = 10_000;
 const RECENT_GRAIN_MS = 1000;
-/** Limits that one credential may have; a server that names a new one with every answer gets no further. */
-const MOST_LIMITS = 200;
 /** A search doubles its rate: the engine should have requests ready for it. */
 const SEARCH_ROOM = 2;
 /** How often it is looked at what is overdue; after a longer gap this process stood still, and knows nothing. */
@@ -45,26 +33,11 @@ const LOOK_MS = 100;
 const STOOD_STILL_MS = 1000;
 /** So many waits in a row of accepted answers are obeyed. */
 const MOST_OBEYED = 3;
-/** What a limit of one endpoint is called that nobody named. */
-const OWN_LIMIT = 'endpoint';
-
-interface Limit {
-  name: string;
-  scope: LimitScope;
-  /** The endpoint that it counts; '' for all. */
-  endpoint: string;
-  governor: Governor;
-  prior: GovernorPrior | undefined;
-}
-
 interface OpenTicket extends Ticket {
   id: number;
   governed: { limit: Limit; ticket: GovernorTicket }[];
   budgets: BudgetLedger[];
 }
-
-/** What a run learned of a credential's limits, by limit. Holds no secret. */
-export type GateMemory = Record<string, GovernorMemory>;
 
 export interface CredentialGateOptions {
   facts?: LimitFact[];
@@ -72,21 +45,15 @@ export interface CredentialGateOptions {
   memory?: GateMemory | undefined;
 }
 
+export type { GateMemory } from './limits.js';
+
 export class CredentialGate implements Gate {
   readonly kind = 'credential-gate';
   private readonly offset = new ClockOffset();
-  private readonly limits = new Map<string, Limit>();
-  private readonly base: Limit;
+  private readonly limits: Limits;
   private readonly budgets = new Map<string, BudgetLedger>();
-  private readonly matching = new Map<string, Limit[]>();
-  private readonly endpointFacts: LimitFact[];
-  private ceiling: RateWindow | undefined;
-  private endpointCeilings = new Map<string, RateWindow>();
-  /** Undefined until the limit that it is a part of is known. */
-  private share: RateWindow | undefined;
-  private ceilings: Ceilings;
+  private readonly ceilings: UserCeilings;
   lastSentMs = -Infinity;
-  private readonly memory: GateMemory;
   private readonly endpoints = new Endpoints();
   /** Requests under way, in the order sent. */
   private readonly underWay = new Map<number, OpenTicket>();
@@ -107,13 +74,8 @@ export class CredentialGate implements Gate {
 
   constructor(options: CredentialGateOptions = {}) {
     const { facts = [], ceilings = {}, memory = {} } = options;
-    this.ceilings = ceilings;
-    this.memory = { ...memory };
-    this.endpointFacts = facts.filter((fact) => fact.scope === 'endpoint');
-    const [first, ...others] = facts.filter((fact) => fact.scope === 'credential');
-    this.base = this.open(first?.name ?? DEFAULT_LIMIT, 'credential', '', first);
-    for (const fact of others) this.open(fact.name, 'credential', '', fact);
-    this.ceiling = ceilings.maxRate && new RateWindow(ceilings.maxRate);
+    this.ceilings = new UserCeilings(ceilings);
+    this.limits = new Limits(facts, memory, this.offset);
   }
 
   check(nowMs: number, request: GateRequest): Admission {
@@ -138,10 +100,8 @@ export class CredentialGate implements Gate {
     this.recent.add(nowMs, 1);
     this.startedMs ??= nowMs;
     this.lastSentMs = Math.max(this.lastSentMs, nowMs);
-    this.ceiling?.sent(nowMs);
-    this.endpointCeiling(request.endpoint)?.sent(nowMs);
-    this.share?.sent(nowMs);
-    const governed = this.limitsOf(request.endpoint).map((limit) => ({
+    this.ceilings.sent(nowMs, request.endpoint);
+    const governed = this.limits.of(request.endpoint).map((limit) => ({
       limit,
       ticket: limit.governor.sent(nowMs, request.cost),
     }));
@@ -166,8 +126,7 @@ export class CredentialGate implements Gate {
       answer.kind === 'rejected' && rejection?.reason !== 'budget'
         ? this.blamed(nowMs, request, rejection, governed)
         : undefined;
-    // A limit that a reading names for the first time has no ticket of this request: it counts from the next.
-    for (const reading of signs.readings) if (reading.kind !== 'budget') this.limitOfReading(reading, request.endpoint);
+    this.limits.openFor(signs.readings, request.endpoint);
     const isOwn = this.concernsEndpoint(nowMs, answer, ticket as OpenTicket);
     for (const { limit, ticket: own } of governed) {
       const isOthers = answer.kind === 'rejected' ? limit !== blamed : answer.kind === 'overloaded' && isOwn;
@@ -176,7 +135,7 @@ export class CredentialGate implements Gate {
         kind,
         reason: rejection?.reason === 'budget' ? undefined : rejection?.reason,
         retryAfterMs: kind === 'rejected' ? rejection?.retryAfterMs : undefined,
-        readings: this.readingsOf(signs, limit),
+        readings: this.limits.readingsOf(signs, limit),
         serverTimeMs: answer.serverTimeMs,
         actualCost: signs.actualCost,
         explained,
@@ -218,7 +177,7 @@ export class CredentialGate implements Gate {
     }
     if (nowMs >= this.slowUntilMs && this.obeyed++ < MOST_OBEYED) {
       this.slowUntilMs = nowMs + holdMs;
-      this.base.governor.hold(nowMs, holdMs);
+      this.limits.base.governor.hold(nowMs, holdMs);
     }
   }
 
@@ -233,12 +192,11 @@ export class CredentialGate implements Gate {
     const sentMs = ticket.governed[0]?.ticket.sentMs ?? nowMs;
     this.endpoints.add(endpoint, bad, answer.kind === 'accepted' ? nowMs - sentMs : undefined, nowMs);
     if (!bad || readings.length > 0) return false;
-    const key = `${OWN_LIMIT}/${endpoint}`;
-    if (this.limits.has(key)) return ticket.governed.some(({ limit }) => limit.name === OWN_LIMIT);
-    if (!this.endpoints.isAlone(endpoint) || this.limits.size >= MOST_LIMITS) return false;
-    const limit = this.open(OWN_LIMIT, 'endpoint', endpoint);
+    if (this.limits.hasOwn(endpoint)) return ticket.governed.some(({ limit }) => limit.name === OWN_LIMIT);
+    if (!this.endpoints.isAlone(endpoint) || this.limits.isFull) return false;
+    const limit = this.limits.open(OWN_LIMIT, 'endpoint', endpoint);
     limit.governor.startAt(nowMs, this.endpoints.rateOf(endpoint, nowMs));
-    this.base.governor.restore(nowMs);
+    this.limits.base.governor.restore(nowMs);
     return false;
   }
 
@@ -268,46 +226,33 @@ export class CredentialGate implements Gate {
 
   /** What the user allows now; windows whose rule stays keep what they counted. */
   setCeilings(ceilings: Ceilings): void {
-    const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-    if (!same(ceilings.maxRate, this.ceilings.maxRate))
-      this.ceiling = ceilings.maxRate && new RateWindow(ceilings.maxRate);
-    if (!same(ceilings.maxEndpointRate, this.ceilings.maxEndpointRate)) this.endpointCeilings = new Map();
-    if (ceilings.share !== this.ceilings.share) this.share = undefined;
-    this.ceilings = ceilings;
+    this.ceilings.set(ceilings);
   }
 
   /** How much later than granted a request may leave; Infinity where no ceiling is set. */
   toleranceMs(): number {
-    return Math.min(...this.ceilingWindows().map((window) => window.toleranceMs));
+    return this.ceilings.toleranceMs();
   }
 
   /** Requests leave later than granted, by so much: the ceilings allow for it. */
   late(byMs: number): void {
-    for (const window of this.ceilingWindows()) window.late(byMs);
-  }
-
-  private ceilingWindows(): RateWindow[] {
-    return [...(this.ceiling ? [this.ceiling] : []), ...this.endpointCeilings.values()];
+    this.ceilings.late(byMs);
   }
 
   /** Another process sent, unknown to us: nothing leaves for so long. */
   hold(nowMs: number, forMs: number): void {
-    this.base.governor.hold(nowMs, forMs);
+    this.limits.base.governor.hold(nowMs, forMs);
   }
 
   rateOf(endpoint: string): number {
-    let rate = Math.min(
-      this.ceiling?.rate() ?? Infinity,
-      this.endpointCeiling(endpoint)?.rate() ?? Infinity,
-      this.share?.rate() ?? Infinity,
-    );
-    for (const { governor } of this.limitsOf(endpoint)) rate = Math.min(rate, aim(governor));
+    let rate = this.ceilings.rate(endpoint);
+    for (const { governor } of this.limits.of(endpoint)) rate = Math.min(rate, aim(governor));
     return rate;
   }
 
   /** Requests at once that are known to be allowed; Infinity where no such limit was met. */
   concurrency(): number {
-    let cap = this.ceilings.maxConcurrency ?? Infinity;
+    let cap = this.ceilings.mostInFlight;
     for (const { governor, scope } of this.limits.values())
       if (scope === 'credential') cap = Math.min(cap, governor.cap);
     return cap;
@@ -318,109 +263,38 @@ export class CredentialGate implements Gate {
     return {
       sentPerSecond: (this.recent.cost(nowMs - MEASURED_MS) * 1000) / since,
       limitPerSecond: Math.min(
-        this.ceiling?.rate() ?? Infinity,
-        this.share?.rate() ?? Infinity,
-        this.base.governor.rate.settled ? this.base.governor.view(nowMs).perSecond : Infinity,
+        this.ceilings.rate(),
+        this.limits.base.governor.settled ? this.limits.base.governor.view(nowMs).perSecond : Infinity,
       ),
       requests: this.requests,
       rejections: this.rejections,
       rejectedFor: { ...this.rejectedFor },
-      waiting: this.blocked() ?? (this.held && this.held.untilMs > nowMs ? this.held : undefined),
+      waiting: this.limits.blocked() ?? (this.held && this.held.untilMs > nowMs ? this.held : undefined),
       limits: this.views(nowMs),
     };
   }
 
   /** Takes over what an earlier run learned. Only before the run begins: nothing may be in flight. */
   recall(memory: GateMemory): void {
-    if (this.inFlight > 0) return;
-    Object.assign(this.memory, memory);
-    for (const [key, limit] of this.limits) {
-      if (Object.hasOwn(memory, key)) limit.governor = new Governor(this.offset, limit.prior, memory[key]);
-    }
+    if (this.inFlight === 0) this.limits.recall(memory);
   }
 
   remember(): GateMemory {
-    const memory: GateMemory = { ...this.memory };
-    for (const [key, { governor }] of this.limits) {
-      const own = governor.remember();
-      if (own.rate !== undefined || own.concurrency !== undefined) memory[key] = own;
-    }
-    return memory;
+    return this.limits.remember();
   }
 
   private verdict(nowMs: number, request: GateRequest): Admission {
-    let worst: { waitMs: number; reason: WaitReason; limit: string } | undefined;
+    const whole = () => this.limits.base.governor.view(nowMs);
+    let worst: Held | undefined = this.ceilings.hold(nowMs, request.endpoint, this.inFlight, whole);
     const hold = (waitMs: number, reason: WaitReason, limit: string) => {
       if (waitMs > 0 && waitMs > (worst?.waitMs ?? 0)) worst = { waitMs, reason, limit };
     };
-    if (this.inFlight >= (this.ceilings.maxConcurrency ?? Infinity))
-      hold(Infinity, 'ceiling of the configuration', 'max_concurrency');
-    if (this.ceiling) hold(this.ceiling.waitMs(nowMs), 'ceiling of the configuration', 'max_rate');
-    const own = this.endpointCeiling(request.endpoint);
-    if (own) hold(own.waitMs(nowMs), 'ceiling of the configuration', 'max_endpoint_rate');
-    if (this.ceilings.share !== undefined) {
-      this.retuneShare(nowMs, this.ceilings.share);
-      hold(this.share?.waitMs(nowMs) ?? 0, 'ceiling of the configuration', 'share');
-    }
     for (const [name, budget] of this.budgets) hold(budget.waitMs(nowMs, request.cost), 'quota used up', name);
-    for (const { name, governor } of this.limitsOf(request.endpoint)) {
+    for (const { name, governor } of this.limits.of(request.endpoint)) {
       const held = governor.check(nowMs, request.cost);
       if (held) hold(held.waitMs, held.reason, name);
     }
     return worst ? { go: false, ...worst } : { go: true };
-  }
-
-  private limitsOf(endpoint: string): Limit[] {
-    let found = this.matching.get(endpoint);
-    if (!found) {
-      if (this.limits.size < MOST_LIMITS)
-        for (const fact of this.endpointFacts)
-          if (fact.endpoints?.includes(endpoint) ?? true) this.open(fact.name, 'endpoint', endpoint, fact);
-      found = [...this.limits.values()].filter((limit) => limit.endpoint === '' || limit.endpoint === endpoint);
-      if (this.matching.size < MOST_LIMITS) this.matching.set(endpoint, found);
-    }
-    return found;
-  }
-
-  private open(name: string, scope: LimitScope, endpoint: string, fact?: LimitFact): Limit {
-    const key = scope === 'endpoint' ? `${name}/${endpoint}` : name;
-    const known = this.limits.get(key);
-    if (known) return known;
-    const { usual, concurrency, banMs } = fact ?? {};
-    const prior = usual && {
-      perSecond: (usual.requests * 1000) / usual.windowMs,
-      windowMs: usual.windowMs,
-      banMs,
-      concurrency,
-    };
-    const limit: Limit = {
-      name,
-      scope,
-      endpoint,
-      prior,
-      governor: new Governor(this.offset, prior, Object.hasOwn(this.memory, key) ? this.memory[key] : undefined),
-    };
-    this.limits.set(key, limit);
-    this.matching.clear();
-    return limit;
-  }
-
-  private limitOfReading(reading: Reading, endpoint: string): Limit | undefined {
-    if (reading.limit === DEFAULT_LIMIT) return this.base;
-    if (this.limits.size >= MOST_LIMITS) return undefined;
-    return this.open(reading.limit, reading.scope ?? 'credential', reading.scope === 'endpoint' ? endpoint : '');
-  }
-
-  private readingsOf(signs: LimitSigns, limit: Limit): GovernorReading[] {
-    const out: GovernorReading[] = [];
-    for (const reading of signs.readings) {
-      if (
-        reading.kind !== 'budget' &&
-        (reading.limit === limit.name || (reading.limit === DEFAULT_LIMIT && limit === this.base))
-      )
-        out.push(reading);
-    }
-    return out;
   }
 
   /** The limit that a rejection is about: the one it names, else the one that is used most for what it allows. */
@@ -434,10 +308,10 @@ export class CredentialGate implements Gate {
     if (named) return named;
     const own = governed.find(({ limit }) => limit.name === OWN_LIMIT)?.limit;
     if (own && rejection?.limit === undefined && rejection?.scope !== 'credential') return own;
-    if (rejection?.scope === 'endpoint' && rejection.limit !== undefined && this.limits.size < MOST_LIMITS) {
+    if (rejection?.scope === 'endpoint' && rejection.limit !== undefined && !this.limits.isFull) {
       // Nobody had said that this endpoint has a limit of its own: from the next request on it has.
-      const limit = this.open(rejection.limit, 'endpoint', request.endpoint);
-      limit.governor.rate.restartAt(Math.max(1, 0.8 * this.base.governor.delivery.rate(nowMs, 2000)), nowMs);
+      const limit = this.limits.open(rejection.limit, 'endpoint', request.endpoint);
+      limit.governor.startAt(nowMs, Math.max(1, 0.8 * this.limits.base.governor.delivery.rate(nowMs, 2000)));
       return undefined;
     }
     let most: { limit: Limit; load: number } | undefined;
@@ -457,40 +331,6 @@ export class CredentialGate implements Gate {
     return budget;
   }
 
-  private endpointCeiling(endpoint: string): RateWindow | undefined {
-    return windowOf(this.endpointCeilings, endpoint, this.ceilings.maxEndpointRate);
-  }
-
-  private retuneShare(nowMs: number, share: number): void {
-    const view = this.base.governor.view(nowMs);
-    if (view.knownBy === 'searching') return;
-    // In the first window its length is unknown: it is at least what remains of it.
-    const perSecond =
-      view.knownBy === 'headers' && view.windowMs === undefined
-        ? (view.quota! * 1000) / Math.max(1000, view.endsInMs ?? 0)
-        : view.perSecond;
-    const requests = Math.max(1, Math.floor((perSecond * share * MEASURED_MS) / 1000));
-    if (!this.share) this.share = new RateWindow({ requests, windowMs: MEASURED_MS });
-    else if (requests < this.share.requests || view.windowMs !== undefined || view.knownBy !== 'headers')
-      this.share.retune(requests);
-  }
-
-  /** The longest block of a limit: probes end none of them. */
-  private blocked(): GateStatus['waiting'] {
-    let longest: GateStatus['waiting'];
-    for (const { name, endpoint, governor } of this.limits.values()) {
-      const { block } = governor;
-      if (!block || (longest && longest.sinceMs <= block.sinceMs)) continue;
-      longest = {
-        reason: block.stated ? 'Retry-After' : 'backoff after a rejection',
-        limit: endpoint === '' ? name : `${name} ${endpoint}`,
-        sinceMs: block.sinceMs,
-        untilMs: block.untilMs,
-      };
-    }
-    return longest;
-  }
-
   private countRejection(rejection: Rejection | undefined): void {
     this.rejections++;
     const named = [rejection?.limit, rejection?.reason].filter(Boolean).join(' ') || 'unlabelled';
@@ -499,29 +339,15 @@ export class CredentialGate implements Gate {
       this.rejectedFor[said] = (this.rejectedFor[said] ?? 0) + 1;
   }
 
-  /**
-   * A rejection although the ceiling was kept, and used nearly up: the way varies more than assumed. Returns whether
-   * that explains it.
-   */
-  private widenCeiling(answer: Answer, request: GateRequest): boolean {
-    const { rejection } = answer.signs;
-    if (answer.kind !== 'rejected' || rejection?.reason === 'concurrency' || rejection?.reason === 'budget')
-      return false;
-    const ceiling = rejection?.scope === 'endpoint' ? this.endpointCeiling(request.endpoint) : this.ceiling;
-    return ceiling?.rejected() ?? false;
+  /** Whether a ceiling of the user explains a rejection. */
+  private widenCeiling({ kind, signs }: Answer, request: GateRequest): boolean {
+    const { reason, scope } = signs.rejection ?? {};
+    if (kind !== 'rejected' || reason === 'concurrency' || reason === 'budget') return false;
+    return this.ceilings.rejected(scope === 'endpoint' ? request.endpoint : undefined);
   }
 
   private views(nowMs: number): LimitView[] {
-    const out: LimitView[] = [];
-    for (const { name, scope, endpoint, governor } of this.limits.values()) {
-      const view = governor.view(nowMs);
-      out.push({
-        ...view,
-        name: endpoint === '' ? name : `${name} ${endpoint}`,
-        scope,
-        ...(endpoint === '' ? {} : { endpoint }),
-      });
-    }
+    const out = this.limits.views(nowMs);
     for (const [name, budget] of this.budgets) {
       out.push({
         name,
@@ -533,32 +359,15 @@ export class CredentialGate implements Gate {
         remaining: budget.remaining(),
         resetMs: budget.resetAtMs,
         knownBy: budget.total === undefined ? 'rejections' : 'headers',
-        usedPerSecond: this.base.governor.view(nowMs).usedPerSecond,
+        usedPerSecond: this.limits.base.governor.view(nowMs).usedPerSecond,
         rejections: budget.rejections,
       });
     }
-    const { maxRate, maxEndpointRate } = this.ceilings;
-    for (const [name, rule, scope] of [
-      ['max_rate', maxRate, 'credential'],
-      ['max_endpoint_rate', maxEndpointRate, 'endpoint'],
-    ] as const) {
-      if (rule)
-        out.push({
-          name,
-          scope,
-          perSecond: (rule.requests * 1000) / rule.windowMs,
-          quota: rule.requests,
-          windowMs: rule.windowMs,
-          knownBy: 'configuration',
-          usedPerSecond: this.base.governor.view(nowMs).usedPerSecond,
-          rejections: 0,
-        });
-    }
+    out.push(...this.ceilings.views(this.limits.base.governor.view(nowMs).usedPerSecond));
     return out;
   }
 }
 
 function aim(governor: Governor): number {
-  const { rate } = governor;
-  return governor.statedRate() ?? (rate.phase === 'startup' ? rate.rate * SEARCH_ROOM : rate.rate);
+  return governor.statedRate() ?? (governor.isSearching ? SEARCH_ROOM : 1) * governor.perSecond;
 }

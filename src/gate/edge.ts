@@ -1,141 +1,181 @@
 /**
- * Where a learned limit lies: what was refused, and what held below it. Steps upwards go half the way; near enough, the
- * climb is over, and the next one goes past it, since what was refused may be allowed by then. Invariant: a step never
- * passes the edge before it was reached.
+ * Where a learned limit lies, and when to look for more. Below an edge steps go half the way; past it one looks ever
+ * more rarely; where none is known, by steps that grow. A look is paid for: what it cost, in refusals or in silence, is
+ * a small share of what is accepted before the next. Invariant: a step never passes the edge before the rate was held
+ * just below it.
  */
 
-/** The edge is looked for by halves, until what was refused is no more than this above what holds. */
-const NEAR = 0.0075;
-/** How long the rate stays just below the edge before it is tried. */
-const REACHED_MS = 7000;
-/** The same while a run begins, and how long that is. */
-const EARLY_MS = 4000;
-const EARLY_RUN_MS = 60_000;
-/** It is tried less often where it is found again and again. */
-const MOST_DOUBLINGS = 2;
-/** So much below a step that held and is gone back to. */
-const BELOW = 0.99;
-/** A step that held may have lived on what the server had saved up: for so long it is on trial. */
-const TRIAL_MS = 8000;
-/** What is left of a rate that had held for long, when it is rejected soon after a step past it was. */
-const AFTERSHOCK = 0.98;
-/** What is left of the rate after a short block: the longer there was none, the less is it too high. */
-const CUTS: readonly (readonly [calmMs: number, left: number])[] = [
-  [20_000, 0.99],
-  [10_000, 0.98],
-  [5000, 0.97],
-  [2000, 0.95],
-  [0, 0.93],
-];
-
-/** After a block. */
-export interface Setback {
-  /** The rate that was rejected. */
-  rate: number;
-  /** Since the block before. */
-  calmMs: number;
-}
+/** So near the edge the rate stays. */
+const CLOSE = 0.98;
+/** An edge that is passed by less has not moved. */
+const MOVED = 1.03;
+/** Just below a level that held. */
+const BELOW = 0.997;
+const BOLD = 1.5;
+const CAREFUL = 1.03;
+/** And so far past it it is tried whether it still holds. */
+const PAST = 1.005;
+const GAP_MS = 2000;
+const PAST_GAP_MS = 3000;
+/** Where a step too far is silence, each one has to hold for about as long. */
+const MOST_SILENT_GAP_MS = 30_000;
+/** Requests between two steps, where they are few. */
+const GAP_REQUESTS = 20;
+const FIRST_HOLD_MS = 12_000;
+const MOST_HOLD_MS = 120_000;
+/** Below this share of the highest rate that held, the limit has fallen; it may come back. */
+const FALLEN = 0.8;
+const FALLEN_HOLD_MS = 20_000;
+/** After a look that was refused the highest rate is less sure. */
+const FADES = 0.93;
+/** Requests accepted for each that a look may cost. */
+const ACCEPTED_FOR_ONE = 300;
+/** Time sent for the time that a look may cost: more where one after the other ends in silence. */
+const FIRST_PATIENCE = 4;
+const SEARCH_PATIENCE = 3;
+const PATIENCE_GROWTH = 2.5;
+const MOST_PATIENCE = 40;
+const MOST_PATIENCE_MS = 1_800_000;
+const FIRST_STEP = 0.02;
+const STEP_GROWTH = 1.7;
 
 export class Edge {
   readonly kind = 'edge';
-  /** The least that was rejected, while nothing says that the limit changed. */
-  private refused: number | undefined;
-  /** The rate before the last step of the climb. */
-  private held = 0;
-  /** The last climb ended just below what was refused. */
-  private reached = false;
-  /** How often in a row the same edge was found again. */
-  private confirmed = 0;
-  /** What the rate was before the climb whose last step is on trial. */
-  private fallback: number | undefined;
+  /** The least that was refused, as far as that is known. */
+  at = Infinity;
+  /** What held before the step that is on trial. */
+  held: number;
+  onTrial = false;
+  /** What had held for long before the edge was last passed. */
+  private base = 0;
+  holdMs = FIRST_HOLD_MS;
+  private cutMs = 0;
+  private step = 0;
+  /** The highest rate that held for longer than a trial. */
+  private best = 0;
+  private patience = FIRST_PATIENCE;
+  /** How long the last step was answered with silence; 0: none was. */
+  silentMs = 0;
+  /** No step upwards before: the last ones are not paid for yet. */
+  paidMs = -Infinity;
 
-  /**
-   * Until the next climb. `runMs`: since the first request, where the rate was expected; what was refused early may be
-   * the fault of processes that had only just begun.
-   */
-  waitMs(otherwiseMs: number, runMs: number): number {
-    return this.reached
-      ? (runMs < EARLY_RUN_MS ? EARLY_MS : REACHED_MS) * 2 ** Math.min(this.confirmed, MOST_DOUBLINGS)
-      : otherwiseMs;
-  }
-
-  /**
-   * The next step from `rate`; `first`: a climb begins with it. Undefined: no edge is known. 'moved': the rate is past
-   * what was refused. 'reached': the climb is over.
-   */
-  step(rate: number, first: boolean): number | 'moved' | 'reached' | undefined {
+  constructor(rate: number) {
     this.held = rate;
-    if (first) this.reached = false;
-    if (this.refused === undefined) return undefined;
-    if (rate >= this.refused) {
-      this.refused = undefined;
-      this.confirmed = 0;
-      return 'moved';
+  }
+
+  /** At the first request; no look before so long, and what is above is answered with a silence of such a length. */
+  begin(nowMs: number, firstLookMs: number, silentMs: number): void {
+    this.cutMs = nowMs;
+    this.paidMs = nowMs + firstLookMs;
+    this.silentMs = silentMs;
+    if (silentMs > 0) this.patience = PATIENCE_GROWTH * FIRST_PATIENCE;
+  }
+
+  /** A step was answered with silence, and no silence came without one. */
+  get isSilent(): boolean {
+    return this.patience > FIRST_PATIENCE;
+  }
+
+  /** From here on, as if nothing had been refused. */
+  forget(rate: number): void {
+    this.at = Infinity;
+    this.step = 0;
+    this.onTrial = false;
+    this.held = rate;
+  }
+
+  /** Where a step that did not hold goes back to: a little past the edge each step seems to hold for a while. */
+  get back(): number {
+    return this.held < MOVED * this.base ? Math.min(this.base, this.held) : BELOW * this.held;
+  }
+
+  /** The rate was lowered: the next look is counted from now. */
+  cut(nowMs: number, rate: number): void {
+    this.held = Math.min(this.held, rate);
+    this.onTrial = false;
+    this.step = 0;
+    this.cutMs = nowMs;
+  }
+
+  /** The next look is counted from here. */
+  countFrom(ms: number): void {
+    this.cutMs = ms;
+  }
+
+  /** How long so many are accepted as that refusals are a small share of them. */
+  priceMs(rate: number, refused: number): number {
+    return (refused * ACCEPTED_FOR_ONE * 1000) / rate;
+  }
+
+  /** Of a step upwards so many were refused. */
+  refused(nowMs: number, rate: number, count: number): void {
+    this.best *= FADES;
+    this.paidMs = Math.max(this.paidMs, nowMs + this.priceMs(rate, count));
+  }
+
+  /** A step upwards ended in silence. A search takes many steps in one, and is sure of none. */
+  silenced(nowMs: number, silentMs: number, isSearch: boolean): void {
+    this.best *= FADES;
+    this.silentMs = silentMs;
+    const patience = isSearch ? SEARCH_PATIENCE : this.patience;
+    this.paidMs = Math.max(this.paidMs, nowMs + Math.min(MOST_PATIENCE_MS, patience * silentMs));
+    this.patience = Math.min(MOST_PATIENCE, PATIENCE_GROWTH * this.patience);
+  }
+
+  /** A silence without a step: once after each that followed one, it may be of the same kind. */
+  doubts(): boolean {
+    const { isSilent } = this;
+    if (isSilent) this.patience /= PATIENCE_GROWTH;
+    return isSilent;
+  }
+
+  /** It was silent for no step of ours: the last one may have been innocent as well. */
+  wasOutage(): void {
+    this.patience = FIRST_PATIENCE;
+    this.silentMs = 0;
+    this.paidMs = -Infinity;
+  }
+
+  /** An edge that holds is looked at more and more rarely; one that moved far, soon. `over`: more bad than noise. */
+  hold(rate: number, over: number, inTrial: boolean): void {
+    const first = Math.max(FIRST_HOLD_MS, 50_000 / rate);
+    if (inTrial) this.holdMs = Math.max(first, Math.min(Math.max(MOST_HOLD_MS, 300_000 / rate), 2 * this.holdMs));
+    else this.holdMs = over > 0.07 ? first : Math.max(first, this.holdMs);
+  }
+
+  gapMs(rate: number, cycleMs: number): number {
+    const leastMs = this.at < Infinity ? GAP_MS : PAST_GAP_MS;
+    return Math.max(leastMs, (GAP_REQUESTS * 1000) / rate, 1.1 * cycleMs, Math.min(MOST_SILENT_GAP_MS, this.silentMs));
+  }
+
+  /** The rate held for a gap. */
+  passed(rate: number): void {
+    if (!this.onTrial) this.best = Math.max(this.best, rate);
+    else if (rate > this.at) {
+      // It has moved: what it cost to find it before is of no account.
+      this.at = Infinity;
+      this.step = 0;
+      this.paidMs = -Infinity;
     }
-    if (this.refused - rate > NEAR * this.refused) return (rate + this.refused) / 2;
-    if (first) return (1 + NEAR) * this.refused;
-    this.reached = true;
-    return 'reached';
+    this.onTrial = false;
+    this.held = Math.max(this.held, rate);
   }
 
-  refuse(rate: number): void {
-    this.refused = rate;
-    this.confirmed = 0;
+  /** The rate to try next; undefined: none yet. */
+  next(nowMs: number, rate: number): number | undefined {
+    const isFallen = rate < FALLEN * this.best;
+    if (nowMs < this.paidMs && !isFallen) return undefined;
+    const near = CLOSE * this.at;
+    if (this.at < Infinity && rate < near) {
+      // What is answered with silence is come near to by little.
+      const most = this.isSilent ? CAREFUL : BOLD;
+      const half = Math.min(most * rate, Math.max(rate * 1.002, (rate + near) / 2));
+      return half > near * 0.997 ? near : half;
+    }
+    if (this.at === Infinity) return rate * (1 + Math.min(1, FIRST_STEP * STEP_GROWTH ** this.step++));
+    const holdMs = isFallen ? Math.min(this.holdMs, FALLEN_HOLD_MS) : this.holdMs;
+    if (nowMs - this.cutMs < holdMs) return undefined;
+    this.base = rate;
+    return this.at * PAST;
   }
-
-  /** A rate that was expected was refused, and almost held: a little less is gone on with. */
-  nearlyHeld(rate: number, left: number): void {
-    this.refuse(rate);
-    this.fallback = left;
-  }
-
-  /** A block has begun and ended: no climb goes on. Returns the rate before the climb whose last step is on trial. */
-  interrupt(): number | undefined {
-    const { fallback } = this;
-    this.fallback = undefined;
-    this.reached = false;
-    return fallback;
-  }
-
-  /** What is gone on with where a step on trial did not hold; undefined: it is on trial no longer. */
-  afterTrial(fallback: number | undefined, { rate, calmMs }: Setback): number | undefined {
-    if (fallback === undefined || calmMs >= TRIAL_MS) return undefined;
-    this.refuse(rate);
-    // What it fell back to had held before the climb: the server has not recovered from the step yet.
-    return rate <= fallback ? AFTERSHOCK * rate : Math.min(fallback, cutAfter(calmMs) * rate);
-  }
-
-  /**
-   * After a short block: the last step that held, if it was a climb from `base`, or a little less than what did not.
-   */
-  after({ rate, calmMs }: Setback, base: number | undefined): number {
-    const isSame =
-      base !== undefined && this.refused !== undefined && Math.abs(rate - this.refused) <= 2 * NEAR * this.refused;
-    this.confirmed = isSame ? this.confirmed + 1 : 0;
-    this.refused = rate;
-    if (base === undefined) return cutAfter(calmMs) * rate;
-    this.fallback = base;
-    return Math.min(Math.max(base, BELOW * this.held), rate);
-  }
-}
-
-function cutAfter(calmMs: number): number {
-  return CUTS.find(([least]) => calmMs >= least)![1];
-}
-
-/** More than this share of what was on its way was rejected too: the limit lies far below. */
-const FAR_SHARE = 0.3;
-export const FAR_CUT = 0.8;
-/** Fewer answers do not tell. */
-const LEAST_STRAGGLERS = 3;
-const UNTOLD_CUT = 0.9;
-
-/**
- * What is left after two rejections in a row: what became of the requests on their way tells how far below the limit
- * lies.
- */
-export function cutAtOnce(accepted: number, rejected: number): number {
-  const all = accepted + rejected;
-  if (all < LEAST_STRAGGLERS) return UNTOLD_CUT;
-  return rejected > FAR_SHARE * all ? FAR_CUT : cutAfter(0);
 }

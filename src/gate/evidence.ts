@@ -22,6 +22,11 @@ function own({ bad, all }: Share): number {
   return bad <= 0 || bad >= all ? 0 : bad * Math.log(bad / all) + (all - bad) * Math.log(1 - bad / all);
 }
 
+/** Log likelihood of so many bad ones at this share. */
+export function likelihood({ bad, all }: Share, share: number): number {
+  return bad * Math.log(share) + (all - bad) * Math.log(1 - share);
+}
+
 /** By how many nats two shares explain it better than one. */
 export function gain(one: Share, other: Share): number {
   return own(one) + own(other) - own({ bad: one.bad + other.bad, all: one.all + other.all });
@@ -31,7 +36,7 @@ export function gain(one: Share, other: Share): number {
 export function excess(found: Share, expected: number): number {
   const { bad, all } = found;
   if (bad <= expected * all) return 0;
-  return own(found) - bad * Math.log(expected) - (all - bad) * Math.log(1 - expected);
+  return own(found) - likelihood(found, expected);
 }
 
 export class Evidence {
@@ -102,6 +107,6 @@ export class Evidence {
   }
 }
 
-function plus(a: Share, b: Share): Share {
+export function plus(a: Share, b: Share): Share {
   return { bad: a.bad + b.bad, all: a.all + b.all };
 }

@@ -136,6 +136,8 @@ export interface LimitView {
   explainedForMs?: number | undefined;
   /** The share of answers that is bad for no reason, 0 to 1. */
   noise?: number | undefined;
+  /** Why what its headers say is believed no more. */
+  doubted?: string | undefined;
 }
 
 export interface GateStatus {

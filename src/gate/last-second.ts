@@ -1,9 +1,9 @@
 /**
- * What was sent within the last second, to 10 ms: a burst that catches up on a pause must not make a second of more
+ * What was sent within the last second, to 5 ms, and never less: a burst that catches up on a pause must not make a second of more
  * than the rate.
  */
-const SLOT_MS = 10;
-const SLOTS = 100;
+const SLOT_MS = 5;
+const SLOTS = 200;
 
 export class LastSecond {
   readonly kind = 'last-second';
@@ -28,11 +28,10 @@ export class LastSecond {
     }
   }
 
-  /** Cost of the second before `nowMs`. */
+  /** Cost of the second before `nowMs`, and of the slot that it began in. */
   total(nowMs: number): number {
     this.advance(nowMs);
-    const past = Math.min(1, Math.max(0, nowMs / SLOT_MS - this.newest));
-    return this.sum - past * this.slots[(this.newest + 1) % this.slots.length]!;
+    return this.sum;
   }
 
   private advance(nowMs: number): void {

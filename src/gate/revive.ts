@@ -1,11 +1,13 @@
 /** Makes a gate whole again that was taken apart into plain data: by a store that several processes share. */
-import { AcceptedSends, BanDistance } from './ban.js';
+import { AcceptedSends } from './accepted-sends.js';
+import { AtOnce } from './at-once.js';
 import { BucketLedger } from './bucket-ledger.js';
 import { BudgetLedger } from './budget-ledger.js';
 import { ClockOffset } from './clock-offset.js';
-import { ConcurrencyLearner } from './concurrency-learner.js';
 import { CredentialGate } from './credential-gate.js';
+import { Cycles } from './cycles.js';
 import { Delivery } from './delivery.js';
+import { Doubts } from './doubts.js';
 import { Edge } from './edge.js';
 import { Endpoints } from './endpoints.js';
 import { EpochLedger } from './epoch-ledger.js';
@@ -13,22 +15,29 @@ import { Evidence } from './evidence.js';
 import { Governor } from './governor.js';
 import { LastSecond } from './last-second.js';
 import { Learner } from './learner.js';
+import { Ledgers } from './ledgers.js';
+import { Limits } from './limits.js';
+import { Level } from './level.js';
 import { Pacer } from './pacer.js';
-import { RateLearner } from './rate-learner.js';
 import { RateWindow } from './rate-window.js';
 import { RollingLedger } from './rolling-ledger.js';
-import { ShortWindows } from './short-windows.js';
 import { SendLog } from './send-log.js';
+import { ShortWindows } from './short-windows.js';
+import { Silence } from './silence.js';
+import { Stops } from './stops.js';
+import { Trust } from './trust.js';
+import { UserCeilings } from './user-ceilings.js';
 
 const CLASSES: Record<string, object> = {
   'accepted-sends': AcceptedSends.prototype,
-  'ban-distance': BanDistance.prototype,
+  'at-once': AtOnce.prototype,
   'bucket-ledger': BucketLedger.prototype,
   'budget-ledger': BudgetLedger.prototype,
   'clock-offset': ClockOffset.prototype,
-  'concurrency-learner': ConcurrencyLearner.prototype,
   'credential-gate': CredentialGate.prototype,
+  cycles: Cycles.prototype,
   delivery: Delivery.prototype,
+  doubts: Doubts.prototype,
   edge: Edge.prototype,
   endpoints: Endpoints.prototype,
   'epoch-ledger': EpochLedger.prototype,
@@ -36,12 +45,18 @@ const CLASSES: Record<string, object> = {
   governor: Governor.prototype,
   'last-second': LastSecond.prototype,
   learner: Learner.prototype,
+  ledgers: Ledgers.prototype,
+  limits: Limits.prototype,
+  level: Level.prototype,
   pacer: Pacer.prototype,
-  'rate-learner': RateLearner.prototype,
   'rate-window': RateWindow.prototype,
   'rolling-ledger': RollingLedger.prototype,
   'send-log': SendLog.prototype,
   'short-windows': ShortWindows.prototype,
+  silence: Silence.prototype,
+  stops: Stops.prototype,
+  trust: Trust.prototype,
+  'user-ceilings': UserCeilings.prototype,
 };
 
 /** Gives every part of a structured clone its class back, in place. */

@@ -130,6 +130,11 @@ export const TELLS: Record<string, Parameters<typeof toldWindows>[2]> = {
   }),
 };
 
+/** Windows whose headers say with each answer that nothing is left. */
+export function nothingLeft(limit: number, windowMs: number): LimitModel {
+  return toldWindows(limit, windowMs, (told) => TELLS['epoch']!({ ...told, remaining: 0 }));
+}
+
 /** Each endpoint has a limit of its own, and nobody says so. */
 export function byEndpoint(make: (endpoint: string) => LimitModel): LimitModel {
   const models = new Map<string, LimitModel>();

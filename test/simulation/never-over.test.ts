@@ -4,7 +4,15 @@ import { describe, expect, test } from 'vitest';
 import { gate } from '../../bench/lib/contenders.js';
 import { DIALECTS } from '../../src/http/dialects/vendors.js';
 import type { Random } from '../../src/base/random.js';
-import { deltaWindows, epochWindows, LIMIT_MODELS, stripeLimits } from '../../src/testbed/limit-models.js';
+import { slidingLog } from '../../src/testbed/limit-kinds.js';
+import {
+  deltaWindows,
+  epochWindows,
+  type LimitModel,
+  LIMIT_MODELS,
+  stripeLimits,
+} from '../../src/testbed/limit-models.js';
+import { bucket, TELLS, toldWindows } from '../../src/testbed/odd-limits.js';
 import { simulate, type VirtualResult } from './virtual-api.js';
 
 /** Most requests received in any window of this length. */
@@ -164,6 +172,42 @@ describe('a ceiling of the user', () => {
     };
     simulate([counted], { model: LIMIT_MODELS['none']!.make(), dialect: DIALECTS['generic']!, seconds: 20, seed: 1 });
     expect(most).toBe(3);
+  });
+});
+
+describe('a limit that is known beforehand', () => {
+  const kinds: Record<string, (limit: number, windowMs: number) => LimitModel> = {
+    bucket: (limit, windowMs) => bucket((limit * 1000) / windowMs, limit),
+    sliding: (limit, windowMs) => slidingLog(limit, windowMs),
+    fixed: (limit, windowMs) => toldWindows(limit, windowMs, () => ({})),
+    epoch: (limit, windowMs) => toldWindows(limit, windowMs, TELLS['epoch']!),
+    ietf: (limit, windowMs) => toldWindows(limit, windowMs, TELLS['ietf']!),
+  };
+
+  test.each(Object.keys(kinds))('not one more is sent at the start, whatever the numbers: %s (150 runs)', (kind) => {
+    const isStated = kind === 'epoch' || kind === 'ietf';
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2, max: 300 }),
+        fc.constantFrom(1000, 2000, 10_000),
+        fc.integer({ min: 10, max: 400 }),
+        seed,
+        (limit, windowMs, serviceMs, run) => {
+          const facts = [{ name: 'requests', scope: 'credential' as const, usual: { requests: limit, windowMs } }];
+          const [result] = simulate([gate({ facts })], {
+            model: kinds[kind]!(limit, windowMs),
+            dialect: DIALECTS['generic']!,
+            seconds: 10,
+            seed: run,
+            network: { wayMs: 2, waySigma: 0.3, serviceMs, serviceSigma: 0.4 },
+          }) as [VirtualResult];
+          expect(result.rejected).toBe(0);
+          // A window that is stated may be used up where it ends, and the next where it begins.
+          if (!isStated) expect(mostInWindow(result.received, windowMs)).toBeLessThanOrEqual(limit);
+        },
+      ),
+      { numRuns: 150 },
+    );
   });
 });
 

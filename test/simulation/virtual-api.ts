@@ -56,7 +56,7 @@ export interface VirtualResult {
   late: number;
   /** Rejected in each second. */
   rejectedIn: number[];
-  /** Runs of rejections a second or more apart. */
+  /** Runs of rejections some seconds apart, with something accepted between. */
   bans: number;
 }
 
@@ -142,6 +142,7 @@ export function simulate(contenders: Contender[], options: VirtualOptions): Virt
   }));
   const wall = () => network.epochMs + events.now + network.skewMs;
   let lastRejected = -Infinity;
+  let acceptedSince = true;
   let heard = false;
 
   for (const [index, contender] of contenders.entries()) {
@@ -189,6 +190,7 @@ export function simulate(contenders: Contender[], options: VirtualOptions): Virt
         const verdict = options.model.decide(wall(), endpoint, cost);
         const date = Math.floor(wall() / 1000) * 1000;
         if (verdict.ok) {
+          acceptedSince = true;
           result.accepted++;
           result.acceptedCost += cost.actual;
           const second = Math.floor(events.now / 1000);
@@ -200,7 +202,8 @@ export function simulate(contenders: Contender[], options: VirtualOptions): Virt
           result.rejected++;
           const second = Math.floor(events.now / 1000);
           result.rejectedIn[second] = (result.rejectedIn[second] ?? 0) + 1;
-          if (events.now - lastRejected > 2500) result.bans++;
+          if (acceptedSince && events.now - lastRejected > 2500) result.bans++;
+          acceptedSince = false;
           lastRejected = events.now;
         }
         const usual = verdict.ok ? spread(network.serviceMs, network.serviceSigma) : spread(REFUSAL_MS, 0.3);

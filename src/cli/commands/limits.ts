@@ -101,7 +101,8 @@ function row(view: LimitView): (string | number)[] {
 }
 
 /** What bad answers that named no cause are put down to; empty where there were none. */
-function explained({ explanation, explainedForMs, noise }: LimitView): string {
+function explained({ explanation, explainedForMs, noise, doubted }: LimitView): string {
+  if (doubted !== undefined) return `not believed: ${doubted}`;
   if (explanation === undefined || explanation === 'none') return '';
   const since = explainedForMs === undefined ? '' : `, for ${Math.round(explainedForMs / 1000)} s`;
   const share =

@@ -1,7 +1,7 @@
 /** An API that nobody described: the IETF's fields in both forms, and headers that look like limits. */
 import { parseDictionary, parseList } from 'structured-headers';
 import type { LimitSigns, Reading } from '../../gate/gate.js';
-import { DEFAULT_LIMIT } from '../../gate/credential-gate.js';
+import { DEFAULT_LIMIT } from '../../gate/limits.js';
 import {
   BUDGET_WINDOW_MS,
   count,

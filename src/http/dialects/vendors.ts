@@ -1,5 +1,5 @@
 /** The vendors' own ways, each after its documentation. */
-import { DEFAULT_LIMIT } from '../../gate/credential-gate.js';
+import { DEFAULT_LIMIT } from '../../gate/limits.js';
 import type { LimitSigns } from '../../gate/gate.js';
 import {
   at,

@@ -1,0 +1,143 @@
+/**
+ * What a long block was, by what was accepted before it and in what time, beside the block before: the same number in
+ * another time is a quota that was spent; fewer in no more time an outage, since a lower rate would have put anything
+ * else off. A block on the way up, or at a rate that had not held yet, is a step too far, perhaps with a ban. Every
+ * belief is tested by the next block.
+ */
+
+/** Less than this share of a supposed quota was spent: it was none. */
+const AGAIN = 0.85;
+/** The same was accepted, give or take this share. */
+const SAME = 0.1;
+const TIMES_MORE = 2;
+/** After a quota that was none, so many blocks of the same kind are outages; twice as many after each. */
+const FIRST_DISTRUST = 2;
+/** And so is the time, give or take this share. */
+const SAME_TIME = 0.1;
+/** A rate that is lower by so much would be blocked later, if it mattered. */
+const SLOWER = 0.82;
+/** A rate holds for longer than what the server had saved up, or for so long. */
+const OUTLASTS = 1.3;
+const OUTLASTS_MS = 60_000;
+
+/** What was accepted in one block, and its length with the time before it. */
+export interface Spent {
+  accepted: number;
+  cycleMs: number;
+  /** The rate before the first block. */
+  before: number;
+}
+
+export interface LongBlock {
+  nowMs: number;
+  blockMs: number;
+  /** By so much its end was noticed late. */
+  lateMs: number;
+  rate: number;
+  /** The rate was raised to see whether it holds. */
+  isStep: boolean;
+  /** It is the first that was tried after another block, or after a cut. */
+  isUnsure: boolean;
+}
+
+export type Verdict =
+  /** On as before, or as before all that was tried since. `isGuess`: nothing was compared. */
+  | { what: 'outage'; former?: number; isGuess?: boolean }
+  | { what: 'quota'; perSecond: number }
+  /** A step above what a quota allows. */
+  | { what: 'step' }
+  /** The rate was too high, by more than a block tells. */
+  | { what: 'edge' }
+  /** Perhaps it was: a lower one will tell. */
+  | { what: 'doubt'; isBan?: boolean };
+
+/** `calmMs`: from the end of the last block to the beginning of this one. */
+type Found = Spent & { calmMs: number };
+
+export class Cycles {
+  readonly kind = 'cycles';
+  /** Since the last block was over. */
+  private accepted = 0;
+  startMs = 0;
+  quota: Spent | undefined;
+  private last: Found | undefined;
+  /** The first of those that followed each other at ever lower rates. */
+  private first: Found | undefined;
+  /** It was an outage: another one after the same time is one as well. */
+  private outages = 0;
+  private distrust = 0;
+  private skip = 0;
+
+  accept(cost: number): void {
+    this.accepted += cost;
+  }
+
+  ended(block: LongBlock): Verdict {
+    const { nowMs, rate } = block;
+    const found = {
+      accepted: this.accepted,
+      cycleMs: nowMs - block.lateMs - this.startMs,
+      before: this.quota?.before ?? rate,
+    };
+    this.startMs = nowMs;
+    this.accepted = 1;
+    const { quota } = this;
+    if (quota && found.accepted < AGAIN * quota.accepted) return this.refuted(quota.before);
+    if (quota && block.isStep) return { what: 'step' };
+    if (quota && found.accepted < TIMES_MORE * quota.accepted) return this.spent(found);
+    this.quota = undefined;
+    return this.unknown(block, found);
+  }
+
+  /** So many a second get through for longer than the supposed quota allows. */
+  passed(perSecond: number): void {
+    if (this.quota && (perSecond * this.quota.cycleMs) / 1000 > 1.3 * this.quota.accepted) this.quota = undefined;
+  }
+
+  /** More got through since the last block than before it, or all went well for long. */
+  hasOutlasted(nowMs: number): boolean {
+    return this.accepted > OUTLASTS * (this.last?.accepted ?? 0) || nowMs - this.startMs > OUTLASTS_MS;
+  }
+
+  private unknown(block: LongBlock, found: Spent): Verdict {
+    const { first, last } = this;
+    const calmMs = found.cycleMs + block.lateMs - block.blockMs;
+    const before = last && block.isUnsure ? Math.max(found.before, last.before) : found.before;
+    this.last = { ...found, before, calmMs };
+    if (!block.isUnsure) this.first = this.last;
+    const known = (first && this.compared(block, this.last, first)) ?? (last && this.compared(block, this.last, last));
+    if (known) return known;
+    if (block.isStep || block.isUnsure) return { what: 'edge' };
+    return calmMs < block.blockMs ? { what: 'doubt' } : { what: 'outage', isGuess: true };
+  }
+
+  private compared(block: LongBlock, found: Found, other: Found): Verdict | undefined {
+    const isSame = Math.abs(found.accepted / other.accepted - 1) < SAME;
+    const isSameTime = Math.abs(found.calmMs / other.calmMs - 1) < SAME_TIME;
+    if (isSame && isSameTime && this.outages > 0) return this.wasOutage(undefined);
+    if (isSame && !isSameTime && !block.isStep && this.skip-- <= 0) return this.spent(found);
+    const isNoLater = found.calmMs < (1 + SAME_TIME) * other.calmMs && found.calmMs > block.blockMs / 2;
+    const isSlower = found.accepted * other.calmMs < SLOWER * other.accepted * found.calmMs;
+    if (isNoLater && isSlower) return this.wasOutage(found.before);
+    return isSame && isSameTime && !block.isStep ? { what: 'doubt' } : undefined;
+  }
+
+  private spent(found: Spent): Verdict {
+    this.quota = found;
+    this.outages = 0;
+    return { what: 'quota', perSecond: (found.accepted * 1000) / found.cycleMs };
+  }
+
+  /** Blocked again with less spent: it was no quota. */
+  private refuted(former: number): Verdict {
+    this.distrust = this.distrust ? 2 * this.distrust : FIRST_DISTRUST;
+    this.skip = this.distrust;
+    return this.wasOutage(former);
+  }
+
+  private wasOutage(former: number | undefined): Verdict {
+    this.quota = this.first = undefined;
+    this.outages++;
+    return former === undefined ? { what: 'outage' } : { what: 'outage', former };
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * The rate that is gone on with, what is known of it, and how it is lowered. Invariants: requests sent before the last
+ * change of the rate change nothing; the rate never falls below LEAST_RATE.
+ */
+import { AtOnce } from './at-once.js';
+import type { Delivery } from './delivery.js';
+import { Edge } from './edge.js';
+import { Evidence, excess, plus, type Share } from './evidence.js';
+
+const FIRST_RATE = 5;
+const LEAST_RATE = 0.005;
+/** Of a rate that is expected: what is on its way may arrive a little closer together than it left. */
+const FIRST_SHARE = 0.95;
+/** The same where whoever exceeds it is shut out. */
+const FIRST_SHARE_UNDER_BAN = 0.84;
+export const LEAST_NOISE = 0.0005;
+/** More is a limit. */
+export const MOST_NOISE = 0.1;
+const NOISE_MEMORY = 3000;
+/** So many answers tell a share of more than the most noise. */
+const ENOUGH = 20;
+export const SURE_OF_MORE = 1.5;
+/** Below one request a second nobody waits until noise is told from a limit. */
+const LEAST_DOUBTED_RATE = 1;
+const UNDO_MS = 15_000;
+/** Just below a level that held. */
+export const BELOW = 0.997;
+
+/** What the bad answers of late are put down to. */
+export type Explanation = 'none' | 'rate' | 'requests at once' | 'quota' | 'noise' | 'outage';
+
+/** What is known before the first request. */
+export interface RatePrior {
+  /** Requests, or points, per second. */
+  perSecond: number;
+  windowMs: number;
+  /** The server bans for this long when it is exceeded. */
+  banMs?: number | undefined;
+}
+
+/** What a run learned; the next one begins there. */
+export interface RateMemory {
+  perSecond: number;
+  windowMs: number;
+  probeEveryMs: number;
+  /** More than this rate was answered with a silence of such a length. */
+  silentMs?: number;
+}
+
+/** Where a run begins. */
+export interface Start {
+  prior?: RatePrior | undefined;
+  memory?: RateMemory | undefined;
+  cap?: number | undefined;
+  noise?: number | undefined;
+}
+
+/** A little less is tried, to tell a limit from noise. */
+export interface Doubt {
+  from: number;
+  /** How the requests ended at the rate before; the bad one that raised the doubt is left out. */
+  above: Share;
+  startup: boolean;
+  /** It was lowered again, since much noise is rarer than a limit that lies lower still. */
+  isSecond?: boolean;
+}
+
+/** The rate before a cut, to go back to. */
+interface Former {
+  rate: number;
+  startup: boolean;
+  at: number;
+  held: number;
+  onTrial: boolean;
+}
+
+interface Undo {
+  rate: number;
+  startup: boolean;
+  atMs: number;
+}
+
+export class Level {
+  readonly kind = 'level';
+  rate: number;
+  startup: boolean;
+  explanation: Explanation = 'none';
+  /** Since when that explains it. */
+  sinceMs = 0;
+  noise: number;
+  readonly atOnce: AtOnce;
+  readonly edge: Edge;
+  readonly evidence = new Evidence();
+  /** Outcomes at levels that passed: what a worse level is compared with. */
+  calm: Share = { bad: 0, all: 0 };
+  /** When the rate was last changed, and last cut. */
+  levelMs = 0;
+  cutMs = 0;
+  down: Doubt | undefined;
+  /** The rate was cut, and has not held yet. */
+  isFresh = false;
+  wasExcused = false;
+  /** The rate was taken from what came before a long block, and has not held yet. */
+  unsure = false;
+  beforeCut: Former | undefined;
+  undo: Undo | undefined;
+
+  constructor(
+    readonly delivery: Delivery,
+    { prior, memory, cap = Infinity, noise = LEAST_NOISE }: Start,
+  ) {
+    const share = prior?.banMs === undefined ? FIRST_SHARE : FIRST_SHARE_UNDER_BAN;
+    this.rate = memory?.perSecond ?? (prior ? share * prior.perSecond : FIRST_RATE);
+    this.startup = !memory && !prior;
+    this.noise = noise;
+    this.atOnce = new AtOnce(cap);
+    this.edge = new Edge(this.rate);
+    if (prior && !memory) this.edge.at = prior.perSecond;
+  }
+
+  /** Goes on from here; `startup`: and searches upwards. */
+  startAt(nowMs: number, rate: number, startup: boolean): void {
+    this.startup = startup;
+    this.unsure = this.isFresh = false;
+    this.edge.forget(rate);
+    this.setRate(nowMs, rate);
+  }
+
+  isCalm(): boolean {
+    return !this.startup && !this.edge.onTrial && this.down === undefined;
+  }
+
+  /** Of itself it can only show that there is less noise than was thought. */
+  passed(found: Share): void {
+    this.calm = plus(this.calm, found);
+    if (this.calm.all > NOISE_MEMORY) this.calm = { bad: this.calm.bad / 2, all: this.calm.all / 2 };
+    if (this.calm.all > 500) this.noise = Math.max(LEAST_NOISE, Math.min(this.noise, atMost(this.calm)));
+  }
+
+  setRate(nowMs: number, rate: number): void {
+    this.rate = Math.max(LEAST_RATE, rate);
+    this.changed(nowMs);
+  }
+
+  changed(nowMs: number): void {
+    this.levelMs = nowMs;
+    this.evidence.clear();
+    this.atOnce.count();
+  }
+
+  explain(nowMs: number, explanation: Explanation): void {
+    if (this.explanation !== explanation) this.sinceMs = nowMs;
+    this.explanation = explanation;
+  }
+
+  /** The rate is what holds requests back, and what it allows gets through. */
+  isBound(nowMs: number): boolean {
+    const spanMs = Math.max(500, Math.min(nowMs - this.levelMs, Math.max(4000, 4000 / this.rate)));
+    return this.atOnce.isRateBound && this.delivered(nowMs, spanMs) > 0.8 * this.rate * (1 - this.noise);
+  }
+
+  /** How many were bad at this level that noise does not explain. */
+  unexpected(): number {
+    const { bad, all } = this.evidence.total;
+    return Math.max(0, bad - this.noise * all);
+  }
+
+  /** More bad than noise ever is, or too few a second to doubt it. */
+  shareOfLate(): { share: number; isFar: boolean } {
+    const { bad, all } = this.evidence.last(64);
+    const { total } = this.evidence;
+    const share = Math.max(bad / (all + (all < 64 ? 2 : 0)), all < 64 ? 0 : total.bad / total.all);
+    const isSure = all >= ENOUGH && excess({ bad: share * all, all }, MOST_NOISE) > SURE_OF_MORE;
+    return { share, isFar: isSure || this.rate < LEAST_DOUBTED_RATE };
+  }
+
+  cut(nowMs: number, share: number): void {
+    const before = this.rate;
+    const { at: edgeAt, held, onTrial } = this.edge;
+    this.beforeCut = { rate: before, startup: this.startup, at: edgeAt, held, onTrial };
+    const over = Math.max(0, share - this.noise);
+    const inTrial = this.edge.onTrial && over < 0.3;
+    // Where the limit lies, as far as the share tells.
+    const at = before * (1 - Math.min(0.03, over));
+    this.edge.at = inTrial ? Math.min(this.edge.at, Math.max(at, 1.003 * this.edge.held)) : at;
+    if (!this.undo || nowMs - this.undo.atMs > UNDO_MS)
+      this.undo = { rate: before, startup: this.startup, atMs: nowMs };
+    // What a limit still refuses when it is met first, it may refuse for what was sent before.
+    if (this.explanation !== 'none') this.edge.hold(before, over, inTrial);
+    if (inTrial && !this.startup) this.edge.refused(nowMs, before, this.unexpected());
+    // A level that held no longer tells what noise there is.
+    if (!this.edge.onTrial) this.calm = { bad: 0, all: 0 };
+    this.explain(nowMs, 'rate');
+    this.setRate(nowMs, inTrial ? this.edge.back : this.below(nowMs, over));
+    this.edge.cut(nowMs, this.rate);
+    this.startup = false;
+    this.cutMs = nowMs;
+    this.isFresh = true;
+    this.wasExcused = false;
+    this.down = undefined;
+  }
+
+  fewerAtOnce(nowMs: number): void {
+    this.startup = false;
+    this.explain(nowMs, 'requests at once');
+    this.changed(nowMs);
+  }
+
+  /** Under a rate of which so large a share was refused: not far below what got through. */
+  private below(nowMs: number, over: number): number {
+    const through =
+      this.atOnce.cap < Infinity ? 0 : 0.96 * Math.min(this.delivered(nowMs, 1000), this.delivered(nowMs, 2000));
+    return Math.min(0.99 * this.rate, Math.max(through, this.rate * Math.max(0.6, 1 - over - 0.005)));
+  }
+
+  private delivered(nowMs: number, spanMs: number): number {
+    return this.delivery.rateBetween(nowMs - spanMs, nowMs);
+  }
+}
+
+/** The share that so few answers do not rule out. */
+function atMost({ bad, all }: Share): number {
+  return (bad + 2 * Math.sqrt(bad)) / all;
+}

@@ -1,0 +1,187 @@
+/**
+ * Everything is refused: nothing leaves but probes, and when one comes through, how long it took and what was accepted
+ * before tell what it was.
+ */
+import { AcceptedSends } from './accepted-sends.js';
+import { Cycles, type Verdict } from './cycles.js';
+import type { Doubts } from './doubts.js';
+import { BELOW, type Level } from './level.js';
+import { Silence } from './silence.js';
+
+/** Bad ones in a row that stop everything; of few a second, fewer. */
+const BLOCK_RUN = 3;
+const SLOW_RUN = 2;
+const SLOW_RATE = 2;
+/** While a search is slow a pause costs less than a refusal. */
+const SLOW_SEARCH = 15;
+/** A block that is over sooner is a step too far, no quota. */
+const QUICK_MS = 1200;
+/** What was cut so shortly before everything was refused was cut for the same reason. */
+const CUT_BY_BLOCK_MS = 1000;
+const BELOW_QUOTA = 0.97;
+/** After a long block on the way up: a second's worth of what was accepted, and less after the next one. */
+const SECOND_MS = 1000;
+/** Of a rate that was answered with silence after all. */
+const CLEAR = 0.95;
+const LESS = 0.75;
+/** Where the spread of the way is not known yet. */
+const FIRST_SPREAD_MS = 200;
+
+export interface Outcome {
+  nowMs: number;
+  sentMs: number;
+  cost: number;
+  inFlight: number;
+  bad: boolean;
+  probe: boolean;
+  /** The server named the rate. */
+  named?: boolean;
+  /** What the server asks for. */
+  floorMs?: number | undefined;
+}
+
+export class Stops {
+  readonly kind = 'stops';
+  readonly silence = new Silence();
+  readonly cycles = new Cycles();
+  readonly accepts = new AcceptedSends();
+  /** Bad ones in a row. */
+  run = 0;
+  /** One of them named the rate. */
+  isNamed = false;
+  /** So many in a row stopped everything. */
+  private stoppedBy = 0;
+  unblockedMs = -Infinity;
+  /** When the first of them left. */
+  private refusedSentMs = 0;
+
+  constructor(
+    private readonly level: Level,
+    private readonly doubts: Doubts,
+  ) {}
+
+  /** Counts bad ones in a row. Returns how many a good answer ends. */
+  count({ bad, sentMs, named }: Outcome): number {
+    const ended = bad ? 0 : this.run;
+    this.run = bad ? this.run + 1 : 0;
+    if (this.run === 1) this.refusedSentMs = sentMs;
+    this.isNamed = bad && (this.isNamed || named === true);
+    return ended;
+  }
+
+  isEnough({ floorMs, bad }: Outcome): boolean {
+    if (!bad) return false;
+    if (floorMs !== undefined || this.isNamed || this.run >= BLOCK_RUN) return true;
+    return this.level.startup ? this.level.rate < SLOW_SEARCH : this.run >= SLOW_RUN && this.level.rate < SLOW_RATE;
+  }
+
+  stop({ nowMs, floorMs }: Outcome): void {
+    this.stoppedBy = this.run;
+    this.run = 0;
+    this.silence.begin(nowMs, floorMs, 1000 / this.level.rate);
+  }
+
+  whileBlocked({ nowMs, sentMs, inFlight, bad, probe, floorMs }: Outcome): void {
+    if (probe && bad) this.silence.probeFailed(nowMs, floorMs);
+    else if (probe) this.unblock(nowMs);
+    else {
+      if (bad && floorMs !== undefined) this.silence.extend(nowMs, floorMs);
+      if (sentMs >= this.level.levelMs) this.level.evidence.add(bad, inFlight, false);
+    }
+  }
+
+  /** The probe came through: how long it lasted and what was accepted before tell what it was. */
+  private unblock(nowMs: number): void {
+    const blockMs = this.silence.end(nowMs);
+    this.unblockedMs = nowMs;
+    this.run = 0;
+    if (blockMs < QUICK_MS) return this.afterShort(nowMs);
+    this.forgetDoubt(nowMs - blockMs);
+    const isUnsure = this.level.startup || this.level.isFresh || this.level.unsure;
+    const isStep = this.level.edge.onTrial && !isUnsure;
+    const lateMs = this.silence.lateMs(nowMs);
+    let verdict = this.cycles.ended({ nowMs, blockMs, lateMs, rate: this.level.rate, isStep, isUnsure });
+    if (verdict.what === 'outage' && verdict.isGuess && this.level.edge.doubts())
+      verdict = { what: 'doubt', isBan: true };
+    if (verdict.what === 'outage') this.level.edge.wasOutage();
+    else if (verdict.what !== 'quota') this.level.edge.silenced(nowMs, blockMs, this.level.startup);
+    this.afterBlock(nowMs, verdict);
+  }
+
+  /** What stopped everything is another matter than what was doubted. */
+  private forgetDoubt(blockedMs: number): void {
+    if (this.level.down) {
+      this.level.rate = this.level.down.from;
+      this.level.startup = this.level.down.startup;
+      this.level.down = undefined;
+    } else if (this.level.isFresh && this.level.beforeCut && blockedMs - this.level.cutMs < CUT_BY_BLOCK_MS) {
+      const { rate, startup, at, held, onTrial } = this.level.beforeCut;
+      this.level.rate = rate;
+      this.level.startup = startup;
+      this.level.isFresh = false;
+      Object.assign(this.level.edge, { at, held, onTrial });
+    }
+  }
+
+  private afterShort(nowMs: number): void {
+    const wasNamed = this.isNamed;
+    this.isNamed = false;
+    const { bad, all } = this.level.evidence.total;
+    // What is spent is refused at any rate: the first moment after a cut tells nothing.
+    const isExcused = this.level.isFresh && !this.level.wasExcused && bad >= all - 1;
+    this.level.wasExcused = isExcused;
+    if (isExcused) return this.level.evidence.clear();
+    if (this.level.edge.onTrial && !this.level.down)
+      this.level.edge.refused(nowMs, this.level.rate, this.level.unexpected());
+    // Blocked again a little lower down: that is no noise.
+    if (this.level.down) this.level.cut(nowMs, this.level.shareOfLate().share);
+    else if (!this.doubts.judge(nowMs, wasNamed) && this.stoppedBy >= BLOCK_RUN) this.level.evidence.clear();
+  }
+
+  private afterBlock(nowMs: number, verdict: Verdict): void {
+    if (verdict.what === 'outage') {
+      this.level.explain(nowMs, 'outage');
+      if (verdict.former === undefined) return this.level.changed(nowMs);
+      return this.level.startAt(nowMs, verdict.former, false);
+    }
+    this.level.explain(nowMs, verdict.what === 'step' || verdict.what === 'quota' ? 'quota' : 'rate');
+    if (verdict.what === 'quota') return this.keepTo(nowMs, verdict.perSecond);
+    if (verdict.what === 'doubt' && verdict.isBan) return this.keepClear(nowMs);
+    this.stepBack(
+      nowMs,
+      verdict.what === 'doubt' || (verdict.what === 'edge' && (this.level.startup || this.level.isFresh)),
+    );
+  }
+
+  /** A quota: a little less than it allows. */
+  private keepTo(nowMs: number, perSecond: number): void {
+    this.level.startAt(nowMs, Math.min(this.level.rate, BELOW_QUOTA * perSecond), false);
+    this.level.edge.at = perSecond;
+    this.level.edge.cut(nowMs, this.level.rate);
+    this.level.unsure = false;
+  }
+
+  /** Of a rate that held for long: the way varied more than it usually does. */
+  private keepClear(nowMs: number): void {
+    const { level } = this;
+    level.edge.at = Math.min(level.edge.at, level.rate);
+    level.setRate(nowMs, CLEAR * level.rate);
+    level.edge.cut(nowMs, level.rate);
+  }
+
+  /** To what held before the step; where nothing did, to a second's worth of what was accepted. */
+  private stepBack(nowMs: number, isUnsure: boolean): void {
+    const spreadMs = this.level.delivery.spreadMs ?? FIRST_SPREAD_MS;
+    const worth = this.accepts.before(this.refusedSentMs, SECOND_MS) / (1 + Math.min(1, spreadMs / SECOND_MS));
+    const least = this.level.startup ? 0 : LESS * this.level.rate;
+    const next = isUnsure ? Math.max(least, Math.min(BELOW * this.level.rate, worth)) : this.level.edge.back;
+    this.level.unsure ||= isUnsure;
+    this.level.edge.at = this.level.startup ? this.level.rate : Math.min(this.level.edge.at, this.level.rate);
+    this.level.startup = false;
+    this.level.setRate(nowMs, next);
+    this.level.edge.cut(nowMs, this.level.rate);
+    if (!this.level.unsure) return;
+    this.level.edge.onTrial = true;
+    this.level.edge.held = LESS * this.level.rate;
+  }
+}
