@@ -14,7 +14,8 @@ const MOST_LINES_OF_A_FUNCTION = 70;
 const WIDTHS = [120, 200];
 const SHOWN = 5;
 const REASON = /\blong because\b/i;
-const STILL_TO_SPLIT = ['credential-gate', 'governor', 'learner', 'rate-learner'].map((name) => `src/gate/${name}.ts`);
+/** Files that are known to be too long, until they are split. */
+const STILL_TO_SPLIT = [];
 const GENERATED = /^(?:src\/service\/client\/operations\.ts|src\/(?:sources|testbed)\/stripe\/generated\/.*)$/;
 /** A comment that says why a function is long stands so close to it. */
 const LINES_OF_A_COMMENT = 4;

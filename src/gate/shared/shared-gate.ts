@@ -111,20 +111,13 @@ export class SharedGate implements Gate {
     }
     this.pool.dropLate(nowMs, this.state.gate.toleranceMs());
     const grant = this.pool.find(request);
-    if (grant)
-      return grant.atMs <= nowMs
-        ? { go: true }
-        : { go: false, waitMs: grant.atMs - nowMs, reason: 'rate limit', limit: 'shared' };
+    if (grant && grant.atMs <= nowMs) return { go: true };
+    if (grant) return { go: false, waitMs: grant.atMs - nowMs, reason: 'rate limit', limit: 'shared' };
     this.pool.want(request);
-    const { held } = this.pool;
-    const waitMs = held && held.untilMs > nowMs ? Math.min(held.untilMs - nowMs, HORIZON_MS) : 0;
-    this.exchangeAt(nowMs + waitMs);
-    return {
-      go: false,
-      waitMs: held && held.untilMs > nowMs ? held.untilMs - nowMs : HORIZON_MS,
-      reason: held?.reason ?? 'shared budget',
-      limit: held?.limit ?? 'shared',
-    };
+    const { reason = 'shared budget', limit = 'shared', untilMs = 0 } = this.pool.held ?? {};
+    const isHeld = untilMs > nowMs;
+    this.exchangeAt(isHeld ? Math.min(untilMs, nowMs + HORIZON_MS) : nowMs);
+    return { go: false, waitMs: isHeld ? untilMs - nowMs : HORIZON_MS, reason, limit };
   }
 
   sent(nowMs: number, request: GateRequest): Ticket {
