@@ -17,9 +17,9 @@ export const MUTANTS: Mutant[] = [
     name: 'a sweep begins at the end of the process that resumed',
     changes: [
       [
-        'src/engine/run/stream-run.ts',
+        'src/engine/run/more-to-read.ts',
         '...sweepOf(division, span,',
-        "...sweepOf(division, division.order === 'ascending' ? { ...span, gte: -this.history.lt } : { ...span, lt: this.history.lt },",
+        "...sweepOf(division, division.order === 'ascending' ? { ...span, gte: -soFar.historyEnd } : { ...span, lt: soFar.historyEnd },",
       ],
       ['src/ledger/ledger.ts', 'const gte = Math.min(event.gte, span.lt);', 'const { gte } = event;'],
       [

@@ -2,7 +2,10 @@
  * Whole runs of the product in virtual time, against an API and a database that a seed decides (test/simulation/world):
  * nothing lost, nothing invented, nothing stuck (invariants 2, 3, 6, 7 and 11).
  */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect, test } from 'vitest';
+import { MUTANTS, REPOSITORY } from '../../bench/lib/mutants.js';
 import { NO_FAULTS } from './world/network.js';
 import { scenarioOf, type Scenario } from './world/scenario.js';
 import { play, type Verdict } from './world/world.js';
@@ -83,4 +86,12 @@ test.each([
     expect(end, `seed ${seed}`).toMatch(/ end p\d+ complete/);
   }
   expect(gone).toBeGreaterThan(5);
+});
+
+test('each fault of old can be put back', () => {
+  for (const { name, changes } of MUTANTS)
+    for (const [file, from] of changes) {
+      const text = readFileSync(path.join(REPOSITORY, file), 'utf8');
+      expect(text.split(from).length - 1, `${name}: ${file}`).toBe(1);
+    }
 });
