@@ -19,28 +19,20 @@ import { codeOf, ConfigError, FatalError, messageOf, RetriableError } from '../.
 import { stringifyJson } from '../../base/json.js';
 import type { PostgresTarget } from '../../postgres/connect.js';
 import { describePostgresError } from '../../postgres/database-errors.js';
-import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { assertOwnSession } from '../../postgres/own-session.js';
 import { layoutVersion, migrate } from '../../postgres/migrations.js';
 import type { DataRecord } from '../../base/catalog.js';
 import { isOfRows } from './careful.js';
-import {
-  commitBatch,
-  inTransaction,
-  receiptUnknown,
-  QUARANTINE_TABLE,
-  writeState,
-  type CommitContext,
-} from './commit.js';
+import { commitBatch, inTransaction, receiptUnknown, writeState, type CommitContext } from './commit.js';
 import { DatabaseLink, type Backend } from './link.js';
 import { PostgresLoans } from './loans.js';
 import { retakeLock, takeLock } from './lock.js';
-import { beginAccount, quarantined, recallQuarantine } from './account.js';
+import { beginAccount, quarantined } from './account.js';
 import { keysWithin, lookup, newest, strangers } from './look.js';
 import { publish, restart } from './replace.js';
 import { forgetUnseen, unseen } from './reread.js';
-import { refuseReplace } from './table-ddl.js';
-import { Table, type TableRows } from './table.js';
+import { prepareTables } from './prepare-tables.js';
+import type { Table, TableRows } from './table.js';
 import type { TableWork } from './work.js';
 import { WrittenEntries } from './written.js';
 
@@ -138,7 +130,7 @@ export class PostgresSession implements DestinationSession {
         await migrate(main);
         if (holdsLock) await takeLock(main, { connection, runId, place: target.description });
       }
-      await session.prepareTables(main);
+      for (const [stream, table] of await prepareTables(main, schema, options)) session.tables.set(stream, table);
       link.begin();
       return session;
     } catch (error) {
@@ -347,45 +339,6 @@ export class PostgresSession implements DestinationSession {
         place: this.target.description,
       });
     return table;
-  }
-
-  private async prepareSchema(main: pg.Client): Promise<void> {
-    await main.query(`create schema if not exists ${quoteIdentifier(this.schema)}`);
-    await main.query(`create table if not exists ${qualified(this.schema, QUARANTINE_TABLE)} (
-      stream text not null, digest text not null, key text, reason text not null, raw text not null, page text, run_id text not null,
-      at timestamptz not null default now(), primary key (stream, digest))`);
-  }
-
-  /** Two that begin at once must not create the same table. */
-  private async prepareTables(main: pg.Client): Promise<void> {
-    if (this.options.readOnly) return this.openTables(main);
-    await main.query('select pg_advisory_lock(hashtextextended($1, 7205513))', [this.options.connection]);
-    try {
-      await this.prepareSchema(main);
-      await this.openTables(main);
-    } finally {
-      await main.query('select pg_advisory_unlock(hashtextextended($1, 7205513))', [this.options.connection]);
-    }
-  }
-
-  private async openTables(main: pg.Client): Promise<void> {
-    const taken = new Set<string>([QUARANTINE_TABLE]);
-    const shared = new Map<string, Table>();
-    for (const target of this.options.streams) {
-      const of = target.part?.of ?? target.name;
-      const sibling = shared.get(of);
-      const name = sibling?.publicName ?? fitIdentifier(of, taken);
-      taken.add(name.toLowerCase());
-      const table = new Table(target, this.schema, name, sibling);
-      if (target.part) refuseReplace(target);
-      shared.set(of, sibling ?? table);
-      this.tables.set(target.name, table);
-      if (!this.options.readOnly) {
-        await table.open(main);
-        await recallQuarantine(main, table);
-      } else if ((await main.query('select to_regclass($1) is not null as there', [table.sqlName])).rows[0].there)
-        await table.open(main);
-    }
   }
 
   /** One at a time, so that two batches do not add the same column. One that fails fails its own batch alone. */
