@@ -18,10 +18,10 @@ export const partsOf = (bed: IntercomTestbed, rows: number) =>
     .flat()
     .toSorted();
 
-/** Starts it before the tests of a file, and stops it after. */
-export function serveIntercom(): void {
+/** Starts it before the tests of a file, and stops it after. The raised limit is for tests that are not about it. */
+export function serveIntercom(limit: 'intercom' | 'intercom-raised' = 'intercom'): void {
   beforeAll(async () => {
-    testbed = await startIntercomTestbed({ rows: ROWS, limit: 'intercom' });
+    testbed = await startIntercomTestbed({ rows: ROWS, limit });
     writeFileSync(configFile, JSON.stringify(CONFIG));
   });
   afterAll(async () => {

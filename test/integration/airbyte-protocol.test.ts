@@ -8,7 +8,7 @@ import { HoldingClock } from '../holding-clock.js';
 import { headrace, MAIN } from '../support.js';
 import { MANIFEST, CONFIG, ROWS, testbed, folder, configFile, partsOf, serveIntercom } from '../intercom-support.js';
 
-serveIntercom();
+serveIntercom('intercom-raised');
 
 describe('the Airbyte protocol', () => {
   interface Message {
@@ -200,7 +200,7 @@ describe('the Airbyte protocol', () => {
 
   test('SIGTERM leaves valid states: two reads together have every record', async () => {
     const clock = new HoldingClock();
-    const bed = await startIntercomTestbed({ rows: 600, latency: { medianMs: 30 }, limit: 'intercom' }, clock);
+    const bed = await startIntercomTestbed({ rows: 600, latency: { medianMs: 30 }, limit: 'intercom-raised' }, clock);
     const args = [
       'airbyte',
       'read',

@@ -4,8 +4,9 @@ import { createServer as createHttpsServer } from 'node:https';
 import { connect as connectTcp, type AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import selfsigned from 'selfsigned';
+import { LIMITS } from '../../src/base/bounds.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { headrace, query, scratch, syncStripe, testDatabase, uniqueName } from '../support.js';
 
@@ -109,6 +110,12 @@ describe('the way to an API', () => {
   });
 
   test('gives up on a body that stops half-way after half a minute, and asks again', async () => {
+    expect(LIMITS.bodyTimeoutMs).toBe(30_000);
+    // For this process alone, and as long as this test: to wait for all of it would show nothing more.
+    const bounds: { bodyTimeoutMs: number } = LIMITS;
+    const usual = bounds.bodyTimeoutMs;
+    bounds.bodyTimeoutMs = 3000;
+    onTestFinished(() => void (bounds.bodyTimeoutMs = usual));
     testbed = await startStripeTestbed({
       rows: 0,
       collections: { customers: { rows: 1500 } },

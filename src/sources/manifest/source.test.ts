@@ -1,13 +1,10 @@
 /** Sources made from manifests, without a server: what compiles, and how streams divide. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.js';
 import { CredentialGate } from '../../gate/credential-gate.js';
 import type { LimitFact } from '../../gate/gate.js';
 import { seededRandom } from '../../base/random.js';
-import { coverageOf } from './tools/coverage.js';
-import { loadManifest, parseManifest, type Manifest } from './document/manifest.js';
+import { parseManifest, type Manifest } from './document/manifest.js';
 import type { JsonObject } from './document/read.js';
 import { declarativeSource } from './source.js';
 import { TWINS } from './twins/registry.js';
@@ -61,38 +58,4 @@ test('budgets become facts of the gate: the first policy that matches counts a r
     { name: 'api_budget 2', scope: 'credential', usual: { requests: 60, windowMs: 60_000 } },
     { name: 'api_budget 2.2', scope: 'credential', usual: { requests: 1000, windowMs: 3_600_000 } },
   ]);
-});
-
-const SHARED = path.join(import.meta.dirname, '../../../../shared/airbyte');
-
-describe.skipIf(!existsSync(SHARED))('public manifests (where they lie beside the project)', () => {
-  test('every stream that needs no class of Python compiles', async () => {
-    let compiled = 0;
-    for (const file of readdirSync(path.join(SHARED, 'golden-discover'))) {
-      const name = file.replace('.json', '');
-      const { config } = JSON.parse(readFileSync(path.join(SHARED, 'golden-discover', file), 'utf8')) as {
-        config: JsonObject;
-      };
-      const loaded = loadManifest(path.join(SHARED, 'manifests', `${name}.yaml`));
-      const beside = path.join(SHARED, 'schemas', name);
-      const { source } = await open(
-        existsSync(beside) ? { ...loaded, file: path.join(beside, 'manifest.yaml') } : loaded,
-        config,
-      );
-      for (const { name: own, unreadable } of source.streams) {
-        // Its configuration lacks a credential that its authenticator cannot do without.
-        if (name === 'source-rd-station-marketing') expect(unreadable, own).toContain('template');
-        else expect(unreadable, `${name} ${own}`).toBeUndefined();
-      }
-      compiled += source.streams.length;
-    }
-    expect(compiled).toBeGreaterThan(2070);
-  });
-
-  test('of all manifests, only what names a class without a twin does not run', () => {
-    for (const file of readdirSync(path.join(SHARED, 'manifests'))) {
-      for (const { stream: name, problems } of coverageOf(loadManifest(path.join(SHARED, 'manifests', file)), TWINS))
-        for (const problem of problems) expect(problem, `${file} ${name}`).toContain('has no twin');
-    }
-  });
 });

@@ -1,13 +1,10 @@
 /** Manifests: what is resolved, handed down and refused, with the path and the line of every fault. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ConfigError } from '../../../base/errors.js';
 import { LIMITS } from '../../../base/bounds.js';
-import { airbyteStream } from '../catalog.js';
 import { staticStreams } from '../streams.js';
 import { Templates } from '../templates/template.js';
-import { loadManifest, parseManifest } from './manifest.js';
+import { parseManifest } from './manifest.js';
 import type { JsonObject } from './read.js';
 
 const MINIMAL = `version: 6.0.0
@@ -160,35 +157,4 @@ dynamic_streams:
     ['weekly', 'week'],
   ]);
   expect(names({ with_users: true, reports: [] })).toEqual([['users', undefined]]);
-});
-
-const SHARED = path.join(import.meta.dirname, '../../../../../shared/airbyte');
-
-describe.skipIf(!existsSync(SHARED))('public manifests (where they lie beside the project)', () => {
-  const files = existsSync(SHARED) ? readdirSync(path.join(SHARED, 'manifests')) : [];
-
-  test('every one is read and valid', () => {
-    for (const file of files) expect(() => loadManifest(path.join(SHARED, 'manifests', file)), file).not.toThrow();
-    expect(files.length).toBeGreaterThan(290);
-  });
-
-  test('every catalog is the one that the CDK discovers', () => {
-    let streams = 0;
-    for (const file of readdirSync(path.join(SHARED, 'golden-discover'))) {
-      const name = file.replace('.json', '');
-      const { config, catalog } = JSON.parse(readFileSync(path.join(SHARED, 'golden-discover', file), 'utf8')) as {
-        config: JsonObject;
-        catalog: { streams: { name: string }[] };
-      };
-      const loaded = loadManifest(path.join(SHARED, 'manifests', `${name}.yaml`));
-      const beside = path.join(SHARED, 'schemas', name);
-      const manifest = existsSync(beside) ? { ...loaded, file: path.join(beside, 'manifest.yaml') } : loaded;
-      const input = { manifest, config, templates: new Templates() };
-      const found = staticStreams(input).map((stream) => airbyteStream(stream, input));
-      const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
-      expect(found.toSorted(byName), name).toEqual(catalog.streams.toSorted(byName));
-      streams += found.length;
-    }
-    expect(streams).toBe(2079);
-  });
 });
