@@ -80,17 +80,32 @@ while (!run) {
   await wait(300);
   run = (await client.listRuns({ connection: 'acme' })).items[0];
 }
-await wait(12_000);
+// A history of runs: what is new, and once all of it.
+for (const kind of ['sync', 'sync', 'full', 'sync']) {
+  await client.runConnection('globex', { kind });
+  await wait(3_000);
+}
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+/** What is done before a picture is taken. */
+const before = {
+  connection: (page) => page.getByRole('table', { name: 'Streams of globex' }).waitFor(),
+  limits: async (page) => {
+    await page.getByRole('button', { name: /^Last hour of stripe/ }).click();
+    await page.locator('canvas').first().waitFor();
+  },
+};
 for (const [name, hash, colorScheme, height] of [
-  ['run', `#/runs/${run.id}`, 'light', 860],
+  ['run', `#/runs/${run.id}`, 'light', 1080],
   ['connections', '', 'dark', 470],
-  ['limits', '#/limits', 'light', 560],
+  ['connection', '#/connections/globex', 'light', 900],
+  ['new', '#/new/stripe', 'dark', 900],
+  ['limits', '#/limits', 'light', 900],
 ]) {
   const page = await browser.newPage({ viewport: { width: 1180, height }, colorScheme });
   await page.request.post(`${url}/api/v1/session`, { headers: { authorization: `Bearer ${token}` } });
   await page.goto(`${url}/${hash}`);
   await page.locator('h1').waitFor();
+  await before[name]?.(page);
   await wait(name === 'run' ? 9000 : 2500);
   await page.screenshot({ path: path.join(images, `${name}.png`) });
   await page.close();
