@@ -16,7 +16,8 @@ import { finish, printTable } from './lib/report.js';
 
 const { values } = parseArgs({ strict: false, options: { only: { type: 'string' } } });
 const SCENARIOS = [...BASIC, ...COMPONENT_SCENARIOS];
-const chosen = SCENARIOS.filter(({ name }) => name.includes(typeof values['only'] === 'string' ? values['only'] : ''));
+const parts = typeof values['only'] === 'string' ? values['only'].split(',') : [''];
+const chosen = SCENARIOS.filter(({ name }) => parts.some((part) => name.includes(part)));
 const python = process.env['HEADRACE_PYTHON'] ?? 'python3';
 const MAIN = path.join(import.meta.dirname, '../dist/main.js');
 const CHECKED = '/v1/chk';
@@ -45,7 +46,12 @@ function answer(request: IncomingMessage, body: string, response: ServerResponse
   const url = new URL(request.url!, 'http://x');
   const [, , name = '', side = '', ...rest] = url.pathname.split('/');
   const own = `/${rest.join('/')}`;
-  const { script } = byName.get(name)!;
+  const scenario = byName.get(name);
+  if (!scenario) {
+    response.writeHead(404).end();
+    return;
+  }
+  const { script } = scenario;
   const key = `${name}/${side}`;
   const list = script[own] ?? script['*'] ?? [[200, { data: [] }]];
   const at = counts.get(key + own) ?? 0;

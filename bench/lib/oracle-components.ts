@@ -49,12 +49,25 @@ const AUTH: [string, Fields][] = [
     {
       type: 'LegacySessionTokenAuthenticator',
       header: 'X-S',
-      login_url: 'login',
+      login_url: '/login',
       session_token: "{{ config['text'] }}",
       session_token_response_key: 'id',
       username: 'u',
       password: 'p',
-      validate_session_url: 'me',
+      validate_session_url: '/me',
+    },
+  ],
+  [
+    'legacy-session-ended',
+    {
+      type: 'LegacySessionTokenAuthenticator',
+      header: 'X-S',
+      login_url: '/login',
+      session_token: "{{ config['text'] }}",
+      session_token_response_key: 'id',
+      username: 'u',
+      password: 'p',
+      validate_session_url: '/me',
     },
   ],
 ];
@@ -62,7 +75,8 @@ const authenticators = AUTH.map(([name, authenticator]) =>
   scenario(`auth-${name}`, {
     config: { kind: 'b' },
     requester: { authenticator, ...(name === 'key-body' ? { http_method: 'POST' } : {}) },
-    script: { '*': [ok], '/v1/me': [[200, {}]] },
+    script: { '*': [ok], '/v1/me': [[name.endsWith('-ended') ? 401 : 200, {}]], '/v1/login': [[200, { id: 'new' }]] },
+    ...(name.startsWith('legacy') ? { because: 'a session token of the configuration' } : {}),
   }),
 );
 
@@ -83,6 +97,7 @@ const DECODERS: [string, Fields, string][] = [
 ];
 const decoders = DECODERS.map(([name, decoder, body]) =>
   scenario(`decode-${name}`, {
+    ...(name === 'jsonl-bad' ? { because: 'a broken line among lines of JSON' } : {}),
     script: { [ITEMS]: [[200, body]] },
     selector: { extractor: { type: 'DpathExtractor', field_path: name.startsWith('xml') ? ['r', 'i'] : [] } },
     retriever: { decoder },
@@ -466,13 +481,10 @@ const properties = named('properties', [
           [
             200,
             {
-              data: [
-                { id: 1, a: 1 },
-                { id: 2, a: 2 },
-              ],
+              data: [{ id: 'x', a: 1, o: { p: 1 } }, { id: 'y', a: 2 }, { a: 4 }],
             },
           ],
-          [200, { data: [{ id: 1, c: 3 }] }],
+          [200, { data: [{ id: 'x', c: 3, o: { q: 2 } }, { c: 5 }] }],
         ],
       },
     },
@@ -484,17 +496,25 @@ const properties = named('properties', [
         request_parameters: {
           fields: {
             type: 'QueryProperties',
-            property_list: ['a', 'b'],
+            property_list: ['a', 'b', 'c'],
             always_include_properties: ['z'],
             property_chunking: {
               type: 'PropertyChunking',
               property_limit_type: 'property_count',
-              property_limit: 1,
+              property_limit: 2,
               record_merge_strategy: { type: 'GroupByKeyMergeStrategy', key: 'id' },
             },
           },
         },
       },
+      script: { [ITEMS]: [[200, { data: [{ id: 'x' }, { id: 'y' }] }]] },
+    },
+  ],
+  [
+    'characters',
+    {
+      requester: chunks(10, { property_limit_type: 'characters' }),
+      script: { [ITEMS]: [[200, { data: [{ id: 'x' }, { id: 'y' }] }]] },
     },
   ],
 ]);
@@ -583,8 +603,8 @@ const dated = (...dates: string[]): Record<string, ScriptedAnswer[]> => ({
   '*': [[200, { data: dates.map((u, id) => ({ id, u })) }]],
 });
 const FORMS: [string, Json, string][] = [
-  ['%s', 1768003200, '%s'],
-  ['%ms', 1768003200000, '%ms'],
+  ['seconds', 1768003200, '%s'],
+  ['milliseconds', 1768003200000, '%ms'],
   ['iso', '2026-01-10T00:00:00Z', '%Y-%m-%dT%H:%M:%SZ'],
   ['offset', '2026-01-10T00:00:00+0000', '%Y-%m-%dT%H:%M:%S%z'],
   ['fraction', '2026-01-10T00:00:00.000000Z', '%Y-%m-%dT%H:%M:%S.%fZ'],

@@ -1,5 +1,6 @@
 /** The client of a connector of one's own: requests through the gate, and a judgement that suits most APIs. */
 import { ConfigError, SkippableError } from '../base/errors.js';
+import { stringifyJson } from '../base/json.js';
 import { registerSecret } from '../base/log.js';
 import type { Admission } from '../http/admission.js';
 import { ApiClient, retryAfterOf } from '../http/client.js';
@@ -117,7 +118,7 @@ export function judgeByStatus(response: ApiResponse, request: ApiRequest): Verdi
     return { kind: 'retry', reason: `status ${status}`, retryAfterMs };
   const detail = {
     place: request.path.split('?')[0],
-    found: `status ${status}: ${JSON.stringify(response.body ?? 'no readable body').slice(0, 200)}`,
+    found: `status ${status}: ${stringifyJson(response.body ?? 'no readable body').slice(0, 200)}`,
   };
   if (status === 401)
     return {

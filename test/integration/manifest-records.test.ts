@@ -81,7 +81,7 @@ test('properties that do not fit one request are asked for in parts, and the rec
     }),
     streamOf('users', {
       requester:
-        'request_parameters:\n  fields: {type: QueryProperties, property_list: [a, b, c], always_include_properties: [id], property_chunking: {type: PropertyChunking, property_limit_type: property_count, property_limit: 3, record_merge_strategy: {type: GroupByKeyMergeStrategy, key: id}}}',
+        'request_parameters:\n  fields: {type: QueryProperties, property_list: [a, b, c], always_include_properties: [id], property_chunking: {type: PropertyChunking, property_limit_type: property_count, property_limit: 2, record_merge_strategy: {type: GroupByKeyMergeStrategy, key: id}}}',
     }),
   );
   expect(rows['users']).toEqual([

@@ -12,6 +12,7 @@ import {
   type Finding,
 } from '../../wiring/compose-manifest.js';
 import { ConfigError, EXIT, messageOf } from '../../base/errors.js';
+import { stringifyJson } from '../../base/json.js';
 import type { DataRecord } from '../../base/catalog.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import { json, out, table } from '../terminal/output.js';
@@ -203,9 +204,7 @@ function remarksOn(stream: Stream, records: DataRecord[]): string[] {
 
 function shown(answer: unknown): string {
   const text =
-    JSON.stringify(Array.isArray(answer) && answer.length === 1 ? answer[0] : answer, (_, value: unknown) =>
-      typeof value === 'bigint' ? String(value) : value,
-    ) ?? '';
+    answer === undefined ? '' : stringifyJson(Array.isArray(answer) && answer.length === 1 ? answer[0] : answer);
   return text.length > SHOWN ? `${text.slice(0, SHOWN)} … (${text.length} characters)` : text;
 }
 

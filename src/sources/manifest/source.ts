@@ -244,7 +244,9 @@ class Builder {
   private async add(json: JsonObject, name: string, stored: boolean): Promise<void> {
     if (this.streams.some((stream) => stream.name === name)) return;
     const { kit } = this;
+    const fault = json['retriever'] === undefined ? kit.manifest.faults.get(name) : undefined;
     try {
+      if (fault) throw fault;
       const [own, first] = (await Promise.all(partsOf(json).map((part) => this.streamOf(part, name, stored)))) as [
         Stream & { interval: Interval | undefined },
         Stream | undefined,

@@ -1,6 +1,7 @@
 /** Lists as Stripe answers them, of both of its APIs, and those that an object holds only the beginning of. */
 import type { DataRecord } from '../../base/catalog.js';
 import { RetriableError } from '../../base/errors.js';
+import { stringifyJson } from '../../base/json.js';
 
 /** A page of rows of the first API. */
 export interface List {
@@ -50,7 +51,7 @@ function notAList(body: unknown, path: string, expected: string): RetriableError
     code: 'not_a_list',
     place: `/${path}`,
     expected,
-    found: JSON.stringify(body)?.slice(0, 120),
+    found: body === undefined ? undefined : stringifyJson(body).slice(0, 120),
     next: 'check base_url',
   });
 }

@@ -1,12 +1,13 @@
 /** Cursors of single partitions, as Airbyte's states have them: each partition goes on where it was, a new one begins. */
+import { ExactNumber } from '../../../base/json.js';
 import { isObject, type JsonObject } from '../document/read.js';
 
 /** A position for a partition's fields, seconds; undefined for one that the state does not know. */
 export type PartitionCursor = (fields: Record<string, unknown>) => number | undefined;
 
-/** Keys in order, integers past 2^53 as texts: as partitions are kept. */
+/** Keys in order, numbers past what a double keeps as texts. */
 function canonical(value: unknown): unknown {
-  if (typeof value === 'bigint') return String(value);
+  if (typeof value === 'bigint' || value instanceof ExactNumber) return String(value);
   if (Array.isArray(value)) return value.map(canonical);
   if (!isObject(value)) return value;
   const entries = Object.entries(value as Record<string, unknown>).toSorted(([a], [b]) => (a < b ? -1 : 1));

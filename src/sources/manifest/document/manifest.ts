@@ -4,17 +4,17 @@ import path from 'node:path';
 import { ConfigError } from '../../../base/errors.js';
 import { LIMITS } from '../../../base/bounds.js';
 import { propagateParameters } from './parameters.js';
-import { isObject, readManifest, type JsonObject, type Origins } from './read.js';
+import { isObject, readManifest, type Json, type JsonObject, type Origins } from './read.js';
 import { resolveReferences } from './resolve.js';
-import { validateManifest } from './validate.js';
+import { faultIn } from './validate.js';
 
 export interface Manifest {
   /** `source-intercom`, after the file. */
   name: string;
   file: string;
   root: JsonObject;
-  /** Before parameters were handed down: what a dynamic stream's template is. */
-  resolved: JsonObject;
+  /** Streams that are written wrongly, by name, and why; `root` has their names alone. */
+  faults: ReadonlyMap<string, ConfigError>;
   origins: Origins;
 }
 
@@ -45,11 +45,19 @@ export function loadManifest(file: string): Manifest {
 
 export function parseManifest(text: string, file: string): Manifest {
   const source = readManifest(text, file);
-  const resolved = resolveReferences(source);
-  const { definitions: _, ...used } = resolved;
+  const { root: used, faults } = resolveReferences(source);
   const root = propagateParameters({ ...used, type: used['type'] ?? 'DeclarativeSource' }, source.origins, file);
-  validateManifest(root, source.origins, file);
-  return { name: nameOf(file), file, root, resolved, origins: source.origins };
+  const [first] = faults.values();
+  for (let fault = faultIn(root, source.origins, file); fault; fault = faultIn(root, source.origins, file)) {
+    const streams = root['streams'] as Json[];
+    const [faulty] = fault.stream === undefined ? [] : streams.splice(fault.stream, 1);
+    const name = isObject(faulty) ? faulty['name'] : undefined;
+    if (typeof name !== 'string' || (streams.length === 0 && root['dynamic_streams'] === undefined)) throw fault.error;
+    faults.set(name, fault.error);
+  }
+  if (first && (root['streams'] as Json[]).length === 0 && root['dynamic_streams'] === undefined) throw first;
+  for (const name of faults.keys()) (root['streams'] as Json[]).push({ type: 'DeclarativeStream', name });
+  return { name: nameOf(file), file, root, faults, origins: source.origins };
 }
 
 /** `…/source-x.yaml` and `…/source-x/manifest.yaml` are source-x. */

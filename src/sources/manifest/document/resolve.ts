@@ -7,10 +7,17 @@ const MOST_DEPTH = 300;
 /** Holds values of a user's configuration: nothing in it is a reference. */
 const VERBATIM = 'config_overrides';
 
+/** A manifest without references and definitions; streams that cannot be resolved are left out, and named. */
+export interface Resolved {
+  root: JsonObject;
+  faults: Map<string, ConfigError>;
+}
+
 /**
- * The manifest without references. Objects that several places name are shared, so a chain of references cannot swell.
+ * Objects that several places name are shared, so a chain of references cannot swell. Throws ConfigError where a fault
+ * is no stream's.
  */
-export function resolveReferences({ root, origins, file }: ManifestText): JsonObject {
+export function resolveReferences({ root, origins, file }: ManifestText): Resolved {
   const resolved = new Map<string, Json>();
   const done = new Map<object, Json>();
   const open: string[] = [];
@@ -74,7 +81,34 @@ export function resolveReferences({ root, origins, file }: ManifestText): JsonOb
     return made;
   };
 
-  return resolve(root, 0, undefined) as JsonObject;
+  const faults = new Map<string, ConfigError>();
+  const stream = (node: Json, near: object): Json[] => {
+    try {
+      return [resolve(node, 2, near)];
+    } catch (error) {
+      open.length = 0;
+      const name = nameIn(root, node);
+      if (!(error instanceof ConfigError) || name === undefined) throw error;
+      faults.set(name, error);
+      return [];
+    }
+  };
+  const { definitions: _, streams, ...rest } = root;
+  const made = resolve(rest, 0, undefined) as JsonObject;
+  if (Array.isArray(streams)) made['streams'] = streams.flatMap((node) => stream(node, streams));
+  else if (streams !== undefined) made['streams'] = resolve(streams, 1, root);
+  return { root: made, faults };
+}
+
+/** The name of a stream that cannot be resolved, as far as its own references tell. */
+function nameIn(root: JsonObject, node: Json | undefined, depth = 0): string | undefined {
+  if (depth > MOST_DEPTH) return undefined;
+  if (typeof node === 'string') return node.startsWith('#/') ? nameIn(root, valueAt(root, node), depth + 1) : undefined;
+  if (!isObject(node)) return undefined;
+  const { name, $parameters: parameters } = node;
+  if (typeof name === 'string') return name;
+  if (isObject(parameters) && typeof parameters['name'] === 'string') return parameters['name'];
+  return nameIn(root, node[REF], depth + 1);
 }
 
 /** What a reference names; a key may itself contain a slash: the longest one that exists is taken. */

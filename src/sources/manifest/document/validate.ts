@@ -12,8 +12,12 @@ interface Fault {
   inside: boolean;
 }
 
-/** Throws ConfigError for the first fault. */
-export function validateManifest(root: JsonObject, origins: Origins, file: string): void {
+/** The first fault, and where it stands in one stream alone, the stream's place in the list. */
+export function faultIn(
+  root: JsonObject,
+  origins: Origins,
+  file: string,
+): { error: ConfigError; stream: number | undefined } | undefined {
   const { definitions: _, ...rest } = root;
   origins.set(rest, { line: 1, path: '' });
   const fault = check(rest, { kind: 'component', name: 'DeclarativeSource' }, '', rest, new Set());
@@ -22,15 +26,17 @@ export function validateManifest(root: JsonObject, origins: Origins, file: strin
     (rest['streams'] === undefined && rest['dynamic_streams'] === undefined
       ? { path: 'streams', near: rest, expected: 'streams or dynamic_streams', found: 'neither', inside: true }
       : undefined);
-  if (!missing) return;
+  if (!missing) return undefined;
   const origin = missing.near && origins.get(missing.near);
-  throw new ConfigError(`the manifest is wrong at ${missing.path || 'its top'}`, {
+  const stream = /^streams\[(\d+)\]/.exec(missing.path)?.[1];
+  const error = new ConfigError(`the manifest is wrong at ${missing.path || 'its top'}`, {
     code: 'manifest_invalid',
     place: `${file}${origin ? `:${origin.line}` : ''} (${origin && origin.path !== missing.path && origin.path !== '' ? `${missing.path}, written at ${origin.path}` : missing.path || 'top'})`,
     expected: missing.expected,
     found: missing.found,
     next: 'correct the manifest; headrace connector lint checks it again',
   });
+  return { error, stream: stream === undefined ? undefined : Number(stream) };
 }
 
 function check(

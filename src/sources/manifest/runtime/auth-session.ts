@@ -63,6 +63,7 @@ export class SessionToken extends Renewed {
 
 export class LegacySession extends Renewed {
   private token: string;
+  private isChecked = false;
 
   constructor(
     kit: Kit,
@@ -71,10 +72,7 @@ export class LegacySession extends Renewed {
   ) {
     super(kit);
     this.token = oneLine(text(kit, own, own['session_token'] ?? '')({}));
-    if (this.token !== '') {
-      registerSecret(this.token);
-      this.endsAt(Infinity);
-    }
+    if (this.token !== '') registerSecret(this.token);
   }
 
   async apply(parts: RequestParts): Promise<void> {
@@ -85,7 +83,13 @@ export class LegacySession extends Renewed {
   protected async renew(): Promise<void> {
     const { kit, own } = this;
     const value = (field: string) => text(kit, own, own[field] ?? '')({});
-    const url = `${value('api_url').replace(/\/$/, '')}/${value('login_url').replace(/^\//, '')}`;
+    const urlOf = (field: string) => `${value('api_url').replace(/\/$/, '')}/${value(field).replace(/^\//, '')}`;
+    if (!this.isChecked && this.token !== '') {
+      this.isChecked = true;
+      if (own['validate_session_url'] === undefined || (await this.stands(urlOf('validate_session_url'))))
+        return this.endsAt(Infinity);
+    }
+    const url = urlOf('login_url');
     const { status, body } = await this.send({
       method: 'POST',
       url,
@@ -105,5 +109,25 @@ export class LegacySession extends Renewed {
     registerSecret(token);
     this.token = token;
     this.endsAt(Infinity);
+  }
+
+  /** Whether the API still takes the token of the configuration. */
+  private async stands(url: string): Promise<boolean> {
+    const header = text(this.kit, this.own, this.own['header'])({});
+    const { status } = await this.send({
+      method: 'GET',
+      url,
+      headers: { [header]: this.token },
+      credentials: [header],
+      body: undefined,
+    });
+    if (status < 400 || status === 401) return status !== 401;
+    throw new ConfigError('the session token could not be checked', {
+      code: 'session_token',
+      place: url,
+      expected: 'status 200, or 401 where the token has ended',
+      found: `status ${status}`,
+      next: 'check validate_session_url in the manifest, and that the API is there',
+    });
   }
 }

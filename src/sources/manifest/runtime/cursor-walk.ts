@@ -4,8 +4,8 @@
  * page after it is asked for once, where a token for it can be told.
  */
 import { CursorGoneError } from '../../../base/errors.js';
-import type { DataRecord } from '../../../base/catalog.js';
 import type { Evidence } from '../../../base/evidence.js';
+import { stringifyJson } from '../../../base/json.js';
 import { hashString } from '../../../base/random.js';
 import type { Json } from '../document/read.js';
 import type { Paginator } from './paginator.js';
@@ -48,7 +48,7 @@ export class CursorWalks {
       return true;
     }
     const known = this.places.get(at);
-    const isOurs = known?.token === JSON.stringify(t) && known.page === (p ?? 0);
+    const isOurs = known?.token === stringifyJson(t) && known.page === (p ?? 0);
     if (!isOurs && this.isServers(p)) throw this.moved();
     // Whatever becomes of its answer, the server may have moved.
     if (known) known.page++;
@@ -59,10 +59,10 @@ export class CursorWalks {
   seen(at: string, walk: CursorMarks & { t: Json }, isOurs: boolean, output: PageOutput): CursorMarks {
     const { t, p, x } = walk;
     const isFirst = t === this.paginator.first;
-    const stands = !isFirst && output.after !== undefined && JSON.stringify(output.after) === JSON.stringify(t);
+    const stands = !isFirst && output.after !== undefined && stringifyJson(output.after) === stringifyJson(t);
     if (!isFirst && (stands || this.isServers(p)) && (!isOurs || output.wasLost === true)) throw this.moved();
     const [row] = output.received;
-    const mark = row === undefined ? undefined : hashString(textOf(row));
+    const mark = row === undefined ? undefined : hashString(stringifyJson(row));
     const first = isFirst ? mark : this.places.get(at)?.first;
     if (x !== undefined && (mark === undefined || mark === x || mark === first))
       this.end(output, { kind: 'confirmed' });
@@ -76,7 +76,7 @@ export class CursorWalks {
       if (marks.x === undefined) this.fullest = Math.max(this.fullest, output.received.length);
       // An empty page is asked for again, and brings what comes next.
       if (stands || p !== undefined) marks.p = (p ?? 0) + (output.received.length > 0 ? 1 : 0);
-      this.places.set(at, { token: JSON.stringify(output.next), page: marks.p ?? 0, first });
+      this.places.set(at, { token: stringifyJson(output.next), page: marks.p ?? 0, first });
     }
     return marks;
   }
@@ -96,8 +96,7 @@ export class CursorWalks {
 
   private looksPast({ next, after, received, end }: PageOutput, t: Json, stands: boolean): boolean {
     if (next !== null || end !== undefined || after === undefined || after === null) return false;
-    if (!this.paginator.claimsEnd || stands || this.keyless || JSON.stringify(after) === JSON.stringify(t))
-      return false;
+    if (!this.paginator.claimsEnd || stands || this.keyless || stringifyJson(after) === stringifyJson(t)) return false;
     const { pageSize } = this.paginator;
     const rows = received.length;
     if (pageSize !== undefined) return rows >= pageSize || (this.fullest > 0 && rows >= this.fullest);
@@ -113,8 +112,4 @@ export class CursorWalks {
       next: 'the pages are read once more from the first',
     });
   }
-}
-
-function textOf(record: DataRecord): string {
-  return JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
 }

@@ -5,7 +5,7 @@ import { placeOf, type Manifest } from '../document/manifest.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { parametersOf } from '../streams.js';
 import { plainOf, type Context, type Templates } from '../templates/template.js';
-import { TemplateError, textOf, type Dict, type Value } from '../templates/values.js';
+import { Tuple, TemplateError, textOf, type Dict, type Value } from '../templates/values.js';
 import type { Twins } from './twin.js';
 
 export interface Kit {
@@ -78,7 +78,7 @@ function rendered(
   };
 }
 
-const isTextOrList = (value: Value) => typeof value === 'string' || Array.isArray(value);
+const isTextOrList = (value: Value) => typeof value === 'string' || (Array.isArray(value) && !(value instanceof Tuple));
 
 /** The same, where only a text makes sense; null is the empty one. */
 export function text(kit: Kit, component: JsonObject, value: Json | undefined): RenderText {

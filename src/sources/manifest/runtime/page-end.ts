@@ -1,5 +1,6 @@
 /** Where the pages of a stream end: why one without rows is believed, or is not. */
 import { CursorGoneError, FatalError } from '../../../base/errors.js';
+import { stringifyJson } from '../../../base/json.js';
 import type { Evidence } from '../../../base/evidence.js';
 import type { Sent } from './exchange.js';
 import type { Selected } from './records.js';
@@ -37,10 +38,7 @@ export function endOf(
   const detail = {
     place,
     expected: 'the list of records that the connector reads',
-    found: JSON.stringify(document, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))?.slice(
-      0,
-      160,
-    ),
+    found: document === undefined ? undefined : stringifyJson(document).slice(0, 160),
   };
   if (saysError(document) || (isFailed && !isFirst))
     throw new FatalError(`the API answered with an error and status ${response.status}`, {

@@ -4,6 +4,7 @@
  */
 import { LIMITS } from '../../../base/bounds.js';
 import type { DataRecord } from '../../../base/catalog.js';
+import { parseJson, stringifyJson } from '../../../base/json.js';
 import type { Page, Stream } from '../../contract.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { identityOf } from '../streams.js';
@@ -50,13 +51,13 @@ export function partitionStream(name: string, routing: Router, endpoint: string,
     endpoint,
     selfAdmitting: true,
     async page({ cursor, signal }): Promise<Page> {
-      let step = await walk(cursor === null ? null : (JSON.parse(cursor) as Json), signal);
+      let step = await walk(cursor === null ? null : (parseJson(cursor) as Json), signal);
       // A page without partitions says nothing of the next one.
       while (step.partitions.length === 0 && step.next !== null) step = await walk(step.next, signal);
       const records = step.partitions.map((partition): DataRecord => ({ slice: sliceText(partition) }));
       return {
         records,
-        next: step.next === null ? null : JSON.stringify(step.next),
+        next: step.next === null ? null : stringifyJson(step.next),
         hasMore: step.next !== null,
         serverTimeMs: undefined,
         bytes: 0,
@@ -178,7 +179,7 @@ function distinct(walk: Walk): Walk {
     return { partitions: keep(partitions), next };
   };
   return async (at, signal) => {
-    const isSame = (other: Json) => JSON.stringify(other) === JSON.stringify(at);
+    const isSame = (other: Json) => stringifyJson(other) === stringifyJson(at);
     if (!isSame(reached)) {
       seen = new Set();
       for (let before: Json = null; !isSame(before);) {

@@ -1,6 +1,7 @@
 /** Partition routers: independent parts of a stream, from lists and from the records of parents. */
 import { ConfigError } from '../../../base/errors.js';
 import type { DataRecord } from '../../../base/catalog.js';
+import { parseJson, stringifyJson } from '../../../base/json.js';
 import { placeOf } from '../document/manifest.js';
 import type { Json, JsonObject } from '../document/read.js';
 import { plainOf } from '../templates/template.js';
@@ -73,7 +74,7 @@ function single(kit: Kit, component: JsonObject): Router {
               code: 'bad_partition',
               place: placeOf(kit.manifest, own),
               expected: 'a list',
-              found: JSON.stringify(values)?.slice(0, 80) ?? 'nothing',
+              found: values === undefined ? 'nothing' : stringifyJson(values).slice(0, 80),
               next: 'check the configuration that it is made from',
             });
           return values.map((value) => ({ fields: { [field]: value }, extra: {} }));
@@ -147,15 +148,13 @@ function parentConfig(kit: Kit, own: JsonObject): ParentConfig & { apply: Apply 
 
 /** A partition as the text that the ledger keeps, and back. */
 export function sliceText(partition: Partition): string {
-  return JSON.stringify(
-    Object.keys(partition.extra).length > 0 ? [partition.fields, partition.extra] : [partition.fields],
-    (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value),
-  );
+  const { fields: own, extra } = partition;
+  return stringifyJson(Object.keys(extra).length > 0 ? [own, extra] : [own]);
 }
 
 export function partitionOf(slice: string | undefined): Partition {
   if (slice === undefined) return WHOLE;
-  const [own, extra = {}] = JSON.parse(slice) as [Record<string, unknown>, Record<string, unknown>?];
+  const [own, extra = {}] = parseJson(slice) as [Record<string, unknown>, Record<string, unknown>?];
   return { fields: own, extra };
 }
 

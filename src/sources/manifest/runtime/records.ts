@@ -1,6 +1,7 @@
 /** From a decoded response to records: extracted, expanded, filtered, transformed, normalised. */
 import type { DataRecord } from '../../../base/catalog.js';
 import { SkippableError } from '../../../base/errors.js';
+import { stringifyJson } from '../../../base/json.js';
 import { placeOf } from '../document/manifest.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
@@ -134,7 +135,9 @@ function isRecord(kit: Kit, own: JsonObject, path: string[], record: unknown): r
     code: 'no_records',
     place: placeOf(kit.manifest, own),
     expected: `objects at ${path.join('.') || 'the top of the answer'}`,
-    found: Array.isArray(record) ? 'a list in the list' : `${typeof record} ${JSON.stringify(record)?.slice(0, 60)}`,
+    found: Array.isArray(record)
+      ? 'a list in the list'
+      : `${typeof record} ${record === undefined ? '' : stringifyJson(record).slice(0, 60)}`,
     next: 'correct the field_path of the extractor',
   });
 }

@@ -1,5 +1,6 @@
 /** Credentials of one request: which of its parts they are, and that they are renewed once where they are refused. */
 import { ConfigError } from '../../../base/errors.js';
+import { stringifyJson } from '../../../base/json.js';
 import type { ApiResponse, Verdict } from '../../../http/request.js';
 import type { Authenticator } from './credential.js';
 import type { Resolution } from './error-handler.js';
@@ -11,14 +12,12 @@ export function credentialed(
   before: RequestParts,
 ): (after: RequestParts) => Pick<BuiltRequest, 'credentials' | 'secretBody'> {
   const headers = new Map(Object.entries(before.headers));
-  const body = JSON.stringify([before.form, before.json], digits);
+  const body = stringifyJson([before.form, before.json]);
   return (after) => ({
     credentials: Object.keys(after.headers).filter((name) => after.headers[name] !== headers.get(name)),
-    secretBody: JSON.stringify([after.form, after.json], digits) !== body,
+    secretBody: stringifyJson([after.form, after.json]) !== body,
   });
 }
-
-const digits = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
 
 /**
  * A token that worked and is refused now has ended before its time: it is renewed once, and the request goes out again.

@@ -165,8 +165,8 @@ function mapping(kit: Kit, own: JsonObject, value: Json | undefined): (scope: Sc
  */
 export interface PropertyChunks {
   chunks: string[];
-  /** The value that tells which records of two parts are one. */
-  keyOf: (record: Record<string, unknown>) => string;
+  /** The value that tells which records of two parts are one; undefined for a record that stands for itself. */
+  keyOf: (record: Record<string, unknown>) => string | undefined;
 }
 
 /** The component that says which properties a requester asks for. */
@@ -186,21 +186,32 @@ export function propertyChunks(kit: Kit, own: JsonObject): PropertyChunks | unde
   if (!isObject(component) || !isObject(chunking) || typeof chunking['property_limit'] !== 'number') return undefined;
   const { names, always } = propertyNames(kit, component);
   const limit = chunking['property_limit'];
-  const size = (list: string[]) =>
-    chunking['property_limit_type'] === 'characters' ? list.join(',').length : list.length;
+  const sizeOf = (name: string) => (chunking['property_limit_type'] === 'characters' ? name.length + ENCODED_COMMA : 1);
   const chunks: string[][] = [];
+  let size = 0;
   for (const name of names) {
     const last = chunks.at(-1);
-    if (last && size([...last, name]) <= limit) last.push(name);
-    else chunks.push([...always, name]);
+    if (last && size + sizeOf(name) <= limit) last.push(name);
+    else {
+      chunks.push([...always, name]);
+      size = 0;
+    }
+    size += sizeOf(name);
   }
   const merge = isObject(chunking['record_merge_strategy']) ? chunking['record_merge_strategy']['key'] : undefined;
   const keys = (Array.isArray(merge) ? merge : merge === undefined ? ['id'] : [merge]).map(String);
   return {
     chunks: chunks.map((chunk) => chunk.join(',')),
-    keyOf: (record) => JSON.stringify(keys.map((key) => String(record[key]))),
+    keyOf: (record) => {
+      const values = keys.map((key) => record[key]);
+      const isNone = values.some((value) => value === undefined || value === null || value === '');
+      return isNone ? undefined : stringifyJson(values);
+    },
   };
 }
+
+/** What stands between two properties, as it counts for a limit of characters. */
+const ENCODED_COMMA = 3;
 
 function propertyNames(kit: Kit, component: JsonObject): { names: string[]; always: string[] } {
   const given = component['property_list'];

@@ -5,12 +5,13 @@
 import type { ApiResponse } from '../../../http/request.js';
 import type { Evidence } from '../../../base/evidence.js';
 import type { DataRecord } from '../../../base/catalog.js';
-import type { Json, JsonObject } from '../document/read.js';
+import { ExactNumber } from '../../../base/json.js';
+import { isObject, type Json, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
 import { headerDict } from './answer-headers.js';
 import { decoder } from './decoders.js';
 import { exchanger, type RetrieverParts, type SendInput } from './exchange.js';
-import { fields, type Kit, type Scope } from './kit.js';
+import { define, fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
 import { endOf } from './page-end.js';
 import { paginator, type Paginator } from './paginator.js';
@@ -140,11 +141,24 @@ function onwards(
 function mergeInto(records: DataRecord[], more: DataRecord[], { keyOf }: PropertyChunks): void {
   const byKey = new Map(records.map((record, index) => [keyOf(record), index]));
   for (const record of more) {
-    const index = byKey.get(keyOf(record));
+    const key = keyOf(record);
+    const index = key === undefined ? undefined : byKey.get(key);
     if (index === undefined) records.push(record);
-    else records[index] = { ...records[index], ...record };
+    else records[index] = merged(records[index]!, record);
   }
 }
+
+/** Objects within both are merged too. */
+function merged(base: DataRecord, more: DataRecord): DataRecord {
+  const made = { ...base };
+  for (const [name, value] of Object.entries(more)) {
+    const known = Object.hasOwn(made, name) ? made[name] : undefined;
+    define(made, name, isPlain(known) && isPlain(value) ? merged(known, value) : value);
+  }
+  return made;
+}
+
+const isPlain = (value: unknown): value is DataRecord => isObject(value) && !(value instanceof ExactNumber);
 
 /** The last record as the stream stores it, or as the server sent it where a filter dropped it. */
 function lastOf({ records, received }: Selected): DataRecord | undefined {

@@ -95,14 +95,14 @@ export class StreamReader {
     const partition = partitionOf(request.slice);
     if (request.number !== undefined) return this.numbered(request, partition);
     const { paginator } = this.retrieve;
-    const walk: Walk = request.cursor === null ? { t: paginator.first } : (JSON.parse(request.cursor) as Walk);
+    const walk: Walk = request.cursor === null ? { t: paginator.first } : (parseJson(request.cursor) as Walk);
     const window = this.window(request, walk);
     const output = await this.output(request, partition, walk, window);
     const seen = this.lists.seen(walk, output);
     const next = this.advance(output, { ...walk, ...seen.walk, ...output.marks }, window, request);
     const doubt = seen.walk.d ?? walk.d;
     const page: Page = {
-      ...this.result(output, next === null ? null : JSON.stringify(next), window),
+      ...this.result(output, next === null ? null : stringifyJson(next), window),
       ...(next === null ? { end: doubt === undefined ? seen.end : { kind: 'stated', doubt } } : {}),
       ...(seen.isAnew ? { anew: true } : {}),
     };
@@ -271,18 +271,14 @@ export class StreamReader {
   }
 
   private standing(output: PageOutput, walk: Walk): { h?: number } {
-    if (walk.t === null || JSON.stringify(output.next) !== JSON.stringify(walk.t)) return {};
-    const held = hashString(
-      JSON.stringify([output.received.length, output.received[0]], (_, value: unknown) =>
-        typeof value === 'bigint' ? String(value) : value,
-      ),
-    );
+    if (walk.t === null || stringifyJson(output.next) !== stringifyJson(walk.t)) return {};
+    const held = hashString(stringifyJson([output.received.length, output.received[0]]));
     if (held === walk.h) {
       throw new FatalError('the pages of the API do not go on', {
         code: 'pages_stand_still',
         place: this.retrieve.requester.endpoint,
         expected: 'another page, or the end',
-        found: `the same page again for ${JSON.stringify(walk.t).slice(0, 80)}`,
+        found: `the same page again for ${stringifyJson(walk.t).slice(0, 80)}`,
         next: 'check the paginator of the manifest: its stop condition does not end it',
       });
     }

@@ -13,7 +13,9 @@ import { readingChanges } from './diff-reading.js';
 
 export type { Change } from './diff-changes.js';
 
+/** Throws ConfigError where a stream of one is written wrongly. */
 export function compareManifests(old: Manifest, next: Manifest): Change[] {
+  for (const fault of [...old.faults.values(), ...next.faults.values()]) throw fault;
   return [...configChanges(old, next), ...streamChanges(old, next), ...otherChanges(old, next)];
 }
 

@@ -19,6 +19,8 @@ export function coverageOf(manifest: Manifest, twins: Twins): StreamCoverage[] {
   const streams = [...writtenStreams(manifest), ...dynamicStreams(manifest)];
   return streams.map((stream) => {
     const problems = new Set<string>();
+    const fault = manifest.faults.get(nameOf(stream));
+    if (fault) problems.add(fault.message);
     find(stream, manifest, twins, problems);
     return {
       stream:

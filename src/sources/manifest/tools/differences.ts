@@ -52,6 +52,19 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
     'keeps every record',
     'a filter that says nothing is not meant to empty a stream',
   ],
+  ['a broken line among lines of JSON', 'left out', 'an error', 'a row would be missing, and nobody would know'],
+  [
+    'a session token of the configuration',
+    'asked about before each request, twice',
+    'once, before the first',
+    'requests that tell nothing new',
+  ],
+  [
+    'nothing in a field whose type does not allow it, with `schema_normalization`',
+    'the text `None`, or false',
+    'nothing',
+    'values that the API did not send',
+  ],
   ['the same key of two parents', 'asks for the children twice', 'once', 'the same rows with fewer requests'],
   [
     'lists by offset',

@@ -27,7 +27,15 @@ const VERSION = /^(\d+)\.(\d+)\.(\d+)(?:-rc\.(\d+))?$/;
 export function lintConnector(input: LintInput): Finding[] {
   const { manifest } = input;
   const findings = [...specFindings(manifest), ...concurrencyFindings(manifest)];
-  for (const { stream, problems } of coverageOf(manifest, input.twins))
+  for (const error of manifest.faults.values())
+    findings.push({
+      level: 'error',
+      where: error.place ?? 'manifest',
+      message: `${error.message}: expected ${error.expected ?? 'something else'}, found ${error.found ?? 'this'}`,
+    });
+  for (const { stream, problems } of coverageOf(manifest, input.twins).filter(
+    ({ stream: name }) => !manifest.faults.has(name),
+  ))
     for (const problem of problems)
       findings.push({
         level: 'warning',
