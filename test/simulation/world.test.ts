@@ -21,6 +21,7 @@ const ONCE_FAILED: Record<number, string> = {
   51: 'an empty page amid numbered pages was taken for their end',
   60: 'the second empty page amid a chain was passed, since the first one had been asked for again',
   138: 'what the dead had in flight was never dropped from the shared row',
+  1: 'parents waited for ever for children that failed while the database was lost',
   12: 'an empty page amid a window was passed over',
   24: 'a permit that no request was sent with was never given back',
   42: 'children of a parent that was not read to a proven end were proven',

@@ -8,6 +8,8 @@ export interface ChildLink {
   readonly stream: Stream;
   /** Its parents are read on without it. */
   readonly abandoned: boolean;
+  /** Why its parents cannot be read on at all: nobody could store that they are read without it. */
+  readonly lost?: unknown;
   /** Pages of parents that were fetched and whose commit will open slices. The parent's reader counts them. */
   announced: number;
   /** The slices that these parents open; `from` is the parents' own slice. */

@@ -175,7 +175,8 @@ export abstract class Reader implements Pending {
   }
 
   protected childrenFull(extra: number): boolean {
-    return this.children.some((child) => child.full(extra));
+    for (const { lost } of this.children) if (lost !== undefined) this.fail(lost);
+    return this.error !== undefined || this.children.some((child) => child.full(extra));
   }
 
   protected batchOf(pages: QueuedPage[], state: StateWrite[]): Batch {

@@ -102,6 +102,7 @@ export class SliceReader extends Reader implements ChildLink {
 
   /** Its parents are read on without it. */
   abandoned = false;
+  lost: unknown;
   /** Called where parents wait for this stream, which has failed. */
   onBlocked: () => void = () => {};
 

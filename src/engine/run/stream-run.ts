@@ -112,7 +112,10 @@ export class StreamRun {
         reader.abandoned = true;
         this.onRoom();
       },
-      (error: unknown) => reader.fail(error),
+      (error: unknown) => {
+        reader.lost = error;
+        this.onRoom();
+      },
     );
   }
 
