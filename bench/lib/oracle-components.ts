@@ -1,4 +1,7 @@
-/** Scenarios for the components of the language that oracle-scenarios.ts does not have: who asks, what is read of an answer, what is asked next, and from which state. */
+/**
+ * Scenarios for the components of the language that oracle-scenarios.ts does not have: who asks, what is read of an
+ * answer, what is asked next, and from which state. Long because it is a table of them.
+ */
 import {
   option,
   scenario,

@@ -1,7 +1,6 @@
 /** The dashboard in a real Chromium, on a real service, as people use it. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { gzipSync } from 'node:zlib';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
@@ -15,15 +14,6 @@ import { startService, TEST_TOKEN, type TestService } from '../service-support.j
 const INSPECT = `${readFileSync(path.join(import.meta.dirname, '../inspect-page.js'), 'utf8')};inspectPage()`;
 const BACKGROUND = 'getComputedStyle(document.documentElement).backgroundColor';
 const PAGES = path.join(import.meta.dirname, '../../dist/service/web');
-
-test('its script stays below 120 KB compressed', () => {
-  const assets = path.join(PAGES, 'assets');
-  const bytes = readdirSync(assets)
-    .filter((name) => name.endsWith('.js'))
-    .reduce((sum, name) => sum + gzipSync(readFileSync(path.join(assets, name))).length, 0);
-  expect(bytes).toBeGreaterThan(0);
-  expect(bytes).toBeLessThan(120 * 1024);
-});
 
 describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
   let testbed: StripeTestbed;

@@ -206,29 +206,35 @@ function NewestRows({ id, stream }: { id: string; stream: string }) {
             </div>
           </details>
           <div class="scroll" tabIndex={0} role="group" aria-label={`Table of the newest rows of ${stream}`}>
-            <table class="raw">
-              <thead>
-                <tr>
-                  {shown.fields.map((field) => (
-                    <th scope="col" key={field}>
-                      {field}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {shown.rows.map((row, i) => (
-                  <tr key={i}>
-                    {row.map((cell, at) => (
-                      <td key={shown.fields[at]}>{cell ?? ''}</td>
-                    ))}
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+            <RowsTable rows={shown} />
           </div>
         </>
       )}
     </>
+  );
+}
+
+function RowsTable({ rows: { fields, rows } }: { rows: Rows }) {
+  return (
+    <table class="raw">
+      <thead>
+        <tr>
+          {fields.map((field) => (
+            <th scope="col" key={field}>
+              {field}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row, i) => (
+          <tr key={i}>
+            {row.map((cell, at) => (
+              <td key={fields[at]}>{cell ?? ''}</td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
