@@ -1,6 +1,6 @@
 /**
- * Claims and completions a second: 8 processes, 1,000 partitions of 100 tasks, one at a time and ten at a time, with
- * pg-boss and its group caps beside it; an empty claim while everything is saturated; the turns that small partitions
+ * Claims and completions a second: 8 processes, 1,000 partitions of 100 tasks, one at a time and ten at a time; four
+ * processes, with pg-boss and its group caps and graphile-worker, which keeps no cap, beside it in one run; an empty claim while everything is saturated; the turns that small partitions
  * wait for beside a large one.
  * --seconds N for each run (default 12).
  */
@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { connect, type PostgresTarget } from '../src/postgres/connect.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
 import { Scheduler } from '../src/fleet/scheduler/scheduler.js';
+import { fillGraphile, graphileScript, installGraphile } from './lib/graphile.js';
 import { connectionOf, installPgBoss, runPgBoss } from './lib/pg-boss.js';
 import { scratch } from './lib/processes.js';
 import { finish, printTable, round } from './lib/report.js';
@@ -17,6 +18,8 @@ import { finish, printTable, round } from './lib/report.js';
 const { values } = parseArgs({ strict: false, options: { seconds: { type: 'string' } } });
 const seconds = Number(values['seconds'] ?? 12);
 const PROCESSES = 8;
+/** Beside others. */
+const CLIENTS = 4;
 const PARTITIONS = 1000;
 const TASKS = 100;
 const CAP = 2;
@@ -54,8 +57,8 @@ async function filled(): Promise<{ target: PostgresTarget; scheduler: Scheduler 
 }
 
 /** Pairs of claim and completion a second, over all processes. */
-async function race(command: string, args: string[], cwd: string): Promise<number> {
-  const children = Array.from({ length: PROCESSES }, () =>
+async function race(processes: number, command: string, args: string[], cwd: string): Promise<number> {
+  const children = Array.from({ length: processes }, () =>
     spawn(command, args, { cwd, stdio: ['pipe', 'pipe', 'inherit'] }),
   );
   const ready = children.map((child) => new Promise<void>((resolve) => child.stdout.once('data', () => resolve())));
@@ -73,9 +76,10 @@ async function race(command: string, args: string[], cwd: string): Promise<numbe
 }
 
 const root = path.join(import.meta.dirname, '..');
-const ours = async (batch: number) => {
+const ours = async (processes: number, batch: number) => {
   const { target, scheduler } = await filled();
   const rate = await race(
+    processes,
     process.execPath,
     [
       '--import',
@@ -146,18 +150,26 @@ async function fairness(): Promise<number> {
   return most;
 }
 
-const single = await ours(1);
-const tens = await ours(10);
+const single = await ours(PROCESSES, 1);
+const tens = await ours(PROCESSES, 10);
 const empty = await emptyClaim();
 const rounds = await fairness();
+const beside = { single: await ours(CLIENTS, 1), tens: await ours(CLIENTS, 10) };
 const rows: (string | number)[][] = [
-  ['Headrace', Math.round(single), Math.round(tens), `${round(empty)} ms`, round(rounds, 2)],
+  [`Headrace, ${PROCESSES} processes`, Math.round(single), Math.round(tens), `${round(empty)} ms`, round(rounds, 2)],
+  [`Headrace, ${CLIENTS} processes`, Math.round(beside.single), Math.round(beside.tens), '', ''],
 ];
 const figures: Record<string, number> = {
   claim_complete_per_second: round(single, 0),
   claim_complete_in_tens_per_second: round(tens, 0),
   empty_claim_ms: round(empty),
   small_partition_waits_rounds: round(rounds, 2),
+};
+const targets: Parameters<typeof finish>[0]['targets'] & object = {
+  claim_complete_per_second: { atLeast: 1200 },
+  claim_complete_in_tens_per_second: { atLeast: 6000 },
+  empty_claim_ms: { atMost: 0.1 },
+  small_partition_waits_rounds: { atMost: 2 },
 };
 
 const boss = installPgBoss();
@@ -166,39 +178,37 @@ if (boss) {
   for (const batch of [1, 10]) {
     const connection = connectionOf(await fresh());
     runPgBoss(boss, 'pg-boss-fill.mjs', [connection, String(PARTITIONS), String(TASKS)]);
-    theirs.push(
-      await race(
-        boss.node,
-        [
-          path.join(import.meta.dirname, 'lib', 'pg-boss-claimer.mjs'),
-          connection,
-          String(batch),
-          String(seconds),
-          String(CAP),
-        ],
-        boss.folder,
-      ),
-    );
+    const script = path.join(import.meta.dirname, 'lib', 'pg-boss-claimer.mjs');
+    const args = [script, connection, String(batch), String(seconds), String(CAP)];
+    theirs.push(await race(CLIENTS, boss.node, args, boss.folder));
   }
   rows.push([`pg-boss ${boss.version}, group caps`, Math.round(theirs[0]!), Math.round(theirs[1]!), '', '']);
-  figures['times_pg_boss'] = round(single / theirs[0]!, 2);
-  figures['times_pg_boss_in_tens'] = round(tens / theirs[1]!, 2);
+  figures['times_pg_boss'] = round(beside.single / theirs[0]!, 2);
+  figures['times_pg_boss_in_tens'] = round(beside.tens / theirs[1]!, 2);
+  targets['times_pg_boss_in_tens'] = { atLeast: 3 };
+}
+
+const graphile = installGraphile();
+if (graphile) {
+  const theirs: number[] = [];
+  for (const batch of [1, 10]) {
+    const connection = connectionOf(await fresh());
+    fillGraphile(graphile, connection, PARTITIONS * TASKS);
+    const args = [graphileScript('claimer'), connection, String(batch), String(seconds)];
+    theirs.push(await race(CLIENTS, process.execPath, args, graphile.folder));
+  }
+  rows.push([`graphile-worker ${graphile.version}, no caps`, Math.round(theirs[0]!), Math.round(theirs[1]!), '', '']);
+  figures['times_graphile'] = round(beside.single / theirs[0]!, 2);
+  figures['times_graphile_in_tens'] = round(beside.tens / theirs[1]!, 2);
+  targets['times_graphile'] = { atLeast: 1 };
 }
 
 await admin.end();
 await server.close();
 drop();
-printTable(
-  ['8 processes, 1,000 partitions x 100 tasks', 'singly/s', 'in tens/s', 'empty claim', 'a small one waits, rounds'],
-  rows,
-);
+printTable(['1,000 partitions x 100 tasks', 'singly/s', 'in tens/s', 'empty claim', 'a small one waits, rounds'], rows);
 finish({
   bench: 'scheduler',
   figures,
-  targets: {
-    claim_complete_per_second: { atLeast: 1200 },
-    claim_complete_in_tens_per_second: { atLeast: 6000 },
-    empty_claim_ms: { atMost: 0.1 },
-    small_partition_waits_rounds: { atMost: 2 },
-  },
+  targets,
 });

@@ -18,10 +18,13 @@ const started = performance.now();
 const endMs = started + Number(seconds) * 1000;
 let done = 0;
 let lastMs = started;
-while (performance.now() < endMs) {
-  const tasks = await scheduler.claim(id, size);
-  if (tasks.length === 0) break;
-  done += (await scheduler.complete(tasks)).filter(Boolean).length;
+// As a worker does: each statement ends what it had and brings the next.
+for (let tasks = await scheduler.claim(id, size); tasks.length > 0;) {
+  const isOver = performance.now() >= endMs;
+  const ended = tasks.map((task) => ({ ...task, settlement: { state: 'done' as const } }));
+  const exchanged = await scheduler.exchange(id, ended, isOver ? 0 : size);
+  done += exchanged.ended.size;
+  tasks = exchanged.taken;
   lastMs = performance.now();
 }
 process.stdout.write(`${JSON.stringify({ done, seconds: (lastMs - started) / 1000 })}\n`);

@@ -5,6 +5,7 @@
 import type pg from 'pg';
 import { FatalError } from '../base/errors.js';
 import { BUDGET_LAYOUT } from './layouts/budget.js';
+import { EXCHANGE_LAYOUT } from './layouts/exchange.js';
 import { FLEET_LAYOUT } from './layouts/fleet.js';
 import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
 import { SERVICE_LAYOUT } from './layouts/service.js';
@@ -74,6 +75,7 @@ const MIGRATIONS: string[] = [
   );
   `,
   WATCHING_LAYOUT,
+  EXCHANGE_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

@@ -7,11 +7,14 @@ import type { NewTask } from '../../src/fleet/scheduler/task.js';
 import { Worker } from '../../src/fleet/scheduler/worker.js';
 import { taskOf } from '../../src/fleet/tasks/kinds.js';
 import { seededRandom } from '../../src/base/random.js';
+import { until } from '../patience.js';
 import { freshDatabase } from '../support.js';
 
 let database: Awaited<ReturnType<typeof freshDatabase>>;
 let scheduler: Scheduler;
 const HOUR_MS = 3_600_000;
+/** Without a key: none joins another. */
+const plain: NewTask = { connection: 'a', kind: 'bench' };
 const never = new AbortController().signal;
 
 beforeAll(async () => {
@@ -255,6 +258,91 @@ describe('a worker', () => {
       await worker.drain(2_000);
     }
     expect(await scheduler.pool.query('select id from _headrace.worker')).toEqual([]);
+  });
+
+  /** One whose calls pass through `port`, which may lose answers. */
+  async function working(port: Partial<Scheduler>, work: (done: number[]) => Promise<void>): Promise<void> {
+    const done: number[] = [];
+    const worker = new Worker({
+      scheduler: Object.assign(Object.create(scheduler) as Scheduler, port),
+      target: database.target,
+      info: { host: 'here', pid: 1, version: 'test', slots: 3 },
+      newId: () => 'lossy',
+      handle: async ({ id }) => {
+        done.push(id);
+        return { state: 'done' };
+      },
+      clock: systemClock,
+      random: seededRandom(3),
+      pollMs: 20,
+      leaseMs: 60_000,
+    });
+    worker.start();
+    await work(done);
+    await worker.drain(2_000);
+  }
+  const waiting = async () =>
+    Number((await scheduler.pool.query(`select count(*) as n from _headrace.task where state <> 'done'`))[0]!['n']);
+
+  test.each(['claim', 'exchange'] as const)('whose answer of %s was lost runs what it brought', async (name) => {
+    await define('a', 'a', 100);
+    const made = await scheduler.enqueue(Array.from({ length: 20 }, () => plain));
+    let lost = 0;
+    const lossy = async (...given: unknown[]) => {
+      const answer = await (scheduler[name] as (...args: unknown[]) => Promise<any>)(...given);
+      const taken = name === 'claim' ? answer : answer.taken;
+      if (taken.length === 0 || lost++ > 0) return answer;
+      throw new Error('Connection terminated unexpectedly');
+    };
+    await working({ [name]: lossy }, async (done) => {
+      await until(async () => (await waiting()) === 0);
+      expect(lost).toBeGreaterThan(0);
+      expect([...new Set(done)].toSorted((a, b) => a - b)).toEqual(made.map(({ id }) => id).toSorted((a, b) => a - b));
+    });
+    expect(await scheduler.upkeep.reconcile()).toBe(0);
+  });
+
+  test('ends tasks although the database does not take the end of one', async () => {
+    await define('a', 'a', 100);
+    const made = await scheduler.enqueue(Array.from({ length: 12 }, () => plain));
+    const bad = made[0]!.id;
+    const exchange: Scheduler['exchange'] = (worker, tasks, count) => {
+      if (tasks.some(({ id }) => id === bad)) throw new Error('it cannot be stored');
+      return scheduler.exchange(worker, tasks, count);
+    };
+    await working({ exchange }, () => until(async () => (await waiting()) === 1).then(() => {}));
+  });
+});
+
+describe('an exchange', () => {
+  test('gives the slot that it frees to the next task, never beyond the cap', async () => {
+    await define('a', 'a', 2);
+    await join('w');
+    await scheduler.enqueue(Array.from({ length: 5 }, () => plain));
+    let [mine] = await scheduler.claim('w', 5);
+    for (let left = 4; left >= 0; left--) {
+      const ended = [{ ...mine!, settlement: { state: 'done' as const } }];
+      const { ended: became, taken } = await scheduler.exchange('w', ended, 3);
+      expect(became).toEqual(new Map([[mine!.id, 'done']]));
+      expect(taken).toHaveLength(left > 0 ? 1 : 0);
+      // What was ended once is not ended again, and frees nothing.
+      const again = await scheduler.exchange('w', ended, 3);
+      expect(again).toEqual({ ended: new Map(), taken: [] });
+      mine = taken[0];
+    }
+    expect(await scheduler.upkeep.reconcile()).toBe(0);
+  });
+
+  test('without a lease ends what is still its own, and takes nothing', async () => {
+    await define('a', 'a', 100);
+    await join('w');
+    await scheduler.enqueue([plain, plain]);
+    const [mine] = await scheduler.claim('w', 1);
+    await scheduler.drain('w');
+    const ended = { ...mine!, settlement: { state: 'failed' as const, error: { code: 'x', message: 'm' } } };
+    expect(await scheduler.exchange('w', [ended], 3)).toEqual({ ended: new Map([[mine!.id, 'delayed']]), taken: [] });
+    const done = { ...mine!, settlement: { state: 'done' as const } };
+    expect(await scheduler.exchange('w', [done], 3)).toEqual({ ended: new Map(), taken: [] });
   });
 });
 

@@ -73,45 +73,52 @@ describe.skipIf(!PGBOUNCER)('behind PgBouncer (skipped without pgbouncer)', () =
     }
   }
 
+  /** `most`: of each partition, how many ran at once. */
+  async function startWorkers(
+    scheduler: Scheduler,
+    seen: { done: number[]; most: Map<string, number>; events: WorkerEvent[] },
+  ): Promise<Worker[]> {
+    const now = new Map<string, number>();
+    for (let p = 0; p < PARTITIONS; p++)
+      await scheduler.define({
+        id: `c${p}`,
+        partition: `p${p}`,
+        app: 'x',
+        limit: { requests: 2 * CAP, frequencySeconds: 1 },
+        maxConcurrent: 10,
+      });
+    return Array.from({ length: WORKERS }, (_, w) => {
+      const worker = new Worker({
+        scheduler,
+        target,
+        info: { host: 'h', pid: 1, version: 'v', slots: SLOTS },
+        newId: () => `w${w}`,
+        async handle({ id, partition }) {
+          const running = (now.get(partition) ?? 0) + 1;
+          now.set(partition, running);
+          seen.most.set(partition, Math.max(running, seen.most.get(partition) ?? 0));
+          await systemClock.sleep(2);
+          now.set(partition, now.get(partition)! - 1);
+          seen.done.push(id);
+          return { state: 'done' };
+        },
+        clock: systemClock,
+        random: systemRandom(),
+        observe: (event) => seen.events.push(event),
+      });
+      worker.start();
+      return worker;
+    });
+  }
+
   test('workers do every task once, within the caps, and leave nothing in the sessions that they share', async () => {
     const scheduler = await Scheduler.open(target, 5);
-    const now = new Map<string, number>();
     const most = new Map<string, number>();
     const done: number[] = [];
     const events: WorkerEvent[] = [];
     const workers: Worker[] = [];
     try {
-      for (let p = 0; p < PARTITIONS; p++)
-        await scheduler.define({
-          id: `c${p}`,
-          partition: `p${p}`,
-          app: 'x',
-          limit: { requests: 2 * CAP, frequencySeconds: 1 },
-          maxConcurrent: 10,
-        });
-      for (let w = 0; w < WORKERS; w++) {
-        workers.push(
-          new Worker({
-            scheduler,
-            target,
-            info: { host: 'h', pid: 1, version: 'v', slots: SLOTS },
-            newId: () => `w${w}`,
-            async handle({ id, partition }) {
-              const running = (now.get(partition) ?? 0) + 1;
-              now.set(partition, running);
-              most.set(partition, Math.max(running, most.get(partition) ?? 0));
-              await systemClock.sleep(2);
-              now.set(partition, now.get(partition)! - 1);
-              done.push(id);
-              return { state: 'done' };
-            },
-            clock: systemClock,
-            random: systemRandom(),
-            observe: (event) => events.push(event),
-          }),
-        );
-        workers.at(-1)!.start();
-      }
+      workers.push(...(await startWorkers(scheduler, { done, most, events })));
       const made = await scheduler.enqueue(
         Array.from({ length: TASKS }, (_, i) => ({ connection: `c${i % PARTITIONS}`, kind: 'bench' })),
       );

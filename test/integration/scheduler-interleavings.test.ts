@@ -26,7 +26,8 @@ afterAll(async () => {
   await database?.drop();
 });
 
-type Step = 'claim' | 'complete' | 'fail' | 'reap' | 'enqueue' | 'narrow' | 'widen' | 'pause' | 'resume' | 'cancel';
+type Step =
+  'claim' | 'exchange' | 'complete' | 'fail' | 'reap' | 'enqueue' | 'narrow' | 'widen' | 'pause' | 'resume' | 'cancel';
 
 /** One client: it opens a transaction, does one thing, and commits; the test decides when each of the two happens. */
 interface Client {
@@ -37,6 +38,7 @@ interface Client {
 const SQL: Record<Step, string> = {
   claim: `select count(*) from _headrace.claim('w', 2)`,
   complete: `select count(*) from _headrace.settle((select array_agg(id) from _headrace.task where state = 'running'), (select array_agg(attempt) from _headrace.task where state = 'running'), (select array_agg('done'::text) from _headrace.task where state = 'running'), array_fill(null::timestamptz, array[9]), false, array_fill(null::jsonb, array[9]), array_fill(null::jsonb, array[9]))`,
+  exchange: `select count(*) from _headrace.exchange('w', 2, (select array_agg(id) from _headrace.task where state = 'running'), (select array_agg(attempt) from _headrace.task where state = 'running'), (select array_agg('done'::text) from _headrace.task where state = 'running'), array_fill(null::timestamptz, array[9]), array_fill(null::jsonb, array[9]), array_fill(null::jsonb, array[9]))`,
   fail: `select count(*) from _headrace.settle((select array_agg(id) from _headrace.task where state = 'running'), (select array_agg(attempt) from _headrace.task where state = 'running'), (select array_agg('again'::text) from _headrace.task where state = 'running'), array_fill(null::timestamptz, array[9]), true, array_fill(null::jsonb, array[9]), array_fill(null::jsonb, array[9]))`,
   reap: `select _headrace.reap()`,
   enqueue: `select count(*) from _headrace.enqueue('[{"connection":"a","kind":"k","key":"x"},{"connection":"b","kind":"k"}]')`,
@@ -150,7 +152,19 @@ async function play(actors: Client[], order: number[]): Promise<void> {
   expect(failures).toEqual([]);
 }
 
-const PAIRS: Step[] = ['claim', 'complete', 'fail', 'reap', 'enqueue', 'narrow', 'widen', 'pause', 'resume', 'cancel'];
+const PAIRS: Step[] = [
+  'claim',
+  'exchange',
+  'complete',
+  'fail',
+  'reap',
+  'enqueue',
+  'narrow',
+  'widen',
+  'pause',
+  'resume',
+  'cancel',
+];
 const TRIPLES: [Step, Step, Step][] = [
   ['claim', 'claim', 'narrow'],
   ['claim', 'complete', 'enqueue'],
@@ -160,6 +174,8 @@ const TRIPLES: [Step, Step, Step][] = [
   ['claim', 'pause', 'enqueue'],
   ['claim', 'claim', 'complete'],
   ['fail', 'enqueue', 'claim'],
+  ['exchange', 'exchange', 'enqueue'],
+  ['exchange', 'reap', 'narrow'],
 ];
 
 describe('interleavings', () => {

@@ -11,6 +11,8 @@ import { assertOwnSession } from '../../postgres/own-session.js';
 import { Pool } from '../../postgres/pool.js';
 import { assertCadence, nextDue, type Cadence } from './cadence.js';
 import { maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema, persistedCap, type AppSchema } from './cap.js';
+import { CLAIMED, columnsOf, EXCHANGE, exchangedOf, SETTLE } from './ending.js';
+import type { Ended, Exchanged, ExchangedRow } from './ending.js';
 import { describeRefusal } from './scheduler-errors.js';
 import type {
   ClaimedTask,
@@ -18,7 +20,6 @@ import type {
   Control,
   NewTask,
   Scope,
-  Settlement,
   Stop,
   TaskError,
   TaskRef,
@@ -71,10 +72,7 @@ export class Scheduler {
 
   /** At most `count` tasks, never more at once than partition and connection allow. Throws LeaseLostError. */
   claim(worker: string, count: number): Promise<ClaimedTask[]> {
-    return this.call(
-      'select id, attempt, kind, payload, connection_id as connection, concurrency_partition_id as partition, parent_id as parent, key, failures from _headrace.claim($1, $2)',
-      [worker, count],
-    );
+    return this.call(`select ${CLAIMED} from _headrace.claim($1, $2)`, [worker, count], undefined, 'claim');
   }
 
   /**
@@ -113,32 +111,29 @@ export class Scheduler {
    * Ends attempts; returns those that were still theirs, with the state that the task is in now. `within` a
    * transaction, the task's effect and its end are one: roll back where the task is not among those returned.
    */
-  async settle(
-    tasks: (TaskRef & { settlement: Settlement })[],
-    within?: pg.ClientBase,
-  ): Promise<{ id: number; state: TaskState }[]> {
+  async settle(tasks: Ended[], within?: pg.ClientBase): Promise<{ id: number; state: TaskState }[]> {
     const out: { id: number; state: TaskState }[] = [];
     for (const failed of [false, true]) {
       const group = tasks.filter(({ settlement }) => (settlement.state === 'failed') === failed);
       if (group.length === 0) continue;
-      const json = (value: unknown) => (value === undefined ? null : JSON.stringify(value));
-      out.push(
-        ...(await this.call<{ id: number; state: TaskState }>(
-          'select id, state from _headrace.settle($1, $2, $3, $4, $5, $6::jsonb[], $7::jsonb[])',
-          [
-            group.map(({ id }) => id),
-            group.map(({ attempt }) => attempt),
-            group.map(({ settlement: { state } }) => (state === 'failed' ? 'again' : state)),
-            group.map(({ settlement }) => ('runAt' in settlement ? (settlement.runAt ?? null) : null)),
-            failed,
-            group.map(({ settlement }) => json('error' in settlement ? settlement.error : undefined)),
-            group.map(({ settlement }) => json('result' in settlement ? settlement.result : undefined)),
-          ],
-          within,
-        )),
-      );
+      const [ids, attempts, states, runAt, errors, results] = columnsOf(group);
+      const parameters = [ids, attempts, states, runAt, failed, errors, results];
+      out.push(...(await this.call<{ id: number; state: TaskState }>(SETTLE, parameters, within)));
     }
     return out;
+  }
+
+  /**
+   * Ends attempts and takes at most `count` tasks in one transaction; without a lease it takes none. `ended`: those that
+   * were still theirs.
+   */
+  async exchange(worker: string, tasks: Ended[], count: number): Promise<Exchanged> {
+    const failed = tasks.filter(({ settlement }) => settlement.state === 'failed');
+    const others = tasks.filter(({ settlement }) => settlement.state !== 'failed');
+    const before = failed.length > 0 ? await this.settle(failed) : [];
+    const parameters = [worker, count, ...columnsOf(others)];
+    const rows = others.length > 0 ? await this.call<ExchangedRow>(EXCHANGE, parameters, undefined, 'exchange') : [];
+    return exchangedOf(before, rows);
   }
 
   /** Whether each was still this attempt's to complete. */
@@ -390,9 +385,12 @@ export class Scheduler {
     sql: string,
     parameters: unknown[] = [],
     within?: pg.ClientBase,
+    name?: string,
   ): Promise<Row[]> {
     try {
-      return within ? (await within.query<Row>(sql, parameters)).rows : await this.pool.query<Row>(sql, parameters);
+      return within
+        ? (await within.query<Row>(sql, parameters)).rows
+        : await this.pool.query<Row>(sql, parameters, name);
     } catch (error) {
       throw describeRefusal(error);
     }

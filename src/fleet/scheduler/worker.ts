@@ -3,28 +3,21 @@
  * with one heartbeat for all its tasks; where that fails for too long it stops them, since others may have them by
  * then. Any worker also does the scheduler's chores: repeated tasks that are due, tasks of the dead, counters.
  */
-import type pg from 'pg';
 import type { Clock } from '../../base/clock.js';
-import { codeOf, HeadraceError, messageOf, RetriableError } from '../../base/errors.js';
-import { redact } from '../../base/log.js';
-import { connect, type PostgresTarget } from '../../postgres/connect.js';
+import { messageOf, RetriableError } from '../../base/errors.js';
+import type { PostgresTarget } from '../../postgres/connect.js';
 import type { Random } from '../../base/random.js';
+import { failureOf, type Ended } from './ending.js';
 import type { TaskHandler } from './executor.js';
+import { listenOnce } from './listening.js';
 import { TASKS_CHANNEL, type Scheduler } from './scheduler.js';
-import type { ClaimedTask, Settlement, Stop, WorkerInfo } from './task.js';
 import { LeaseLostError } from './scheduler-errors.js';
+import { Strays } from './strays.js';
+import type { ClaimedTask, Settlement, Stop, TaskRef, WorkerInfo } from './task.js';
+import type { StopReason, WorkerEvent } from './worker-event.js';
 
 export type { TaskContext, TaskHandler } from './executor.js';
-
-/** Why a task is asked to stop: what a user wants of it, the worker's end, or the loss of its lease. */
-export type StopReason = Stop | 'drain' | 'lost';
-
-/** What a worker tells of its tasks. */
-export type WorkerEvent =
-  | { type: 'joined'; worker: string }
-  | { type: 'task_started'; task: ClaimedTask }
-  | { type: 'task_settled'; task: ClaimedTask; state: string; error?: string; result?: unknown }
-  | { type: 'trouble'; message: string };
+export type { StopReason, WorkerEvent } from './worker-event.js';
 
 /** What a worker works with. */
 export interface WorkerOptions {
@@ -58,8 +51,6 @@ const BEATS = 5;
 const BEAT_MS = 1_000;
 /** Of the lease; past this without a heartbeat, tasks are stopped. */
 const SAFE_PART = 0.8;
-/** Until it looks again whether a run outside the fleet has left a connection. */
-const LOCKED_MS = 10_000;
 /** Until the session that listens, and proves that this worker lives, is opened again. */
 const LISTEN_AGAIN_MS = 300;
 /** Between two tries of a database that is away, at most. */
@@ -80,6 +71,11 @@ interface Running {
   ended: Promise<void>;
 }
 
+interface End extends Ended {
+  worker: string;
+  resolve: (state: string | undefined) => void;
+}
+
 /** Claims tasks, runs them under a lease, and ends them in order. */
 export class Worker {
   /** By task and attempt: after a lost lease the same task may come here again before its old attempt has ended. */
@@ -90,6 +86,12 @@ export class Worker {
   private beatMs = -Infinity;
   private stopping = false;
   private adopting = 0;
+  /** Tasks that are being asked for, each of which a slot is kept for. */
+  private asked = 0;
+  private readonly ends: End[] = [];
+  private readonly strays = new Strays();
+  private isTelling = false;
+  private telling: Promise<void> = Promise.resolve();
   private readonly presence: number;
   private wake: () => void = () => {};
   private hinted = false;
@@ -107,10 +109,7 @@ export class Worker {
   start(): void {
     const now = this.options.clock.monotonic();
     // Not all at once: the fleet shares these.
-    this.chores = {
-      tick: now,
-      reap: now + REAP_MS * this.options.random.next(),
-    };
+    this.chores = { tick: now, reap: now + REAP_MS * this.options.random.next() };
     this.claiming = this.claimLoop();
     this.loops = Promise.all([this.claiming, this.beatLoop(), this.choreLoop(), this.upkeepLoop(), this.listenLoop()]);
   }
@@ -136,7 +135,7 @@ export class Worker {
       this.adopting++;
       let mine: ClaimedTask | undefined;
       try {
-        mine = await scheduler.adopt(task, worker);
+        mine = await this.strays.asking(() => scheduler.adopt(task, worker));
       } catch (error) {
         if (error instanceof LeaseLostError && this.id === worker) this.lose();
         await clock.sleep(Math.min(RETRY_MS, 50 * 2 ** failures++), this.over.signal);
@@ -162,10 +161,7 @@ export class Worker {
     for (const each of this.running.values()) each.abort.abort('drain' satisfies StopReason);
     // The process must not live on for the sake of a timer.
     const waited = new AbortController();
-    await Promise.race([
-      this.claiming.then(() => Promise.all([...this.running.values()].map((each) => each.ended))),
-      clock.sleep(withinMs, waited.signal),
-    ]);
+    await Promise.race([this.claiming.then(() => this.idle()), clock.sleep(withinMs, waited.signal)]);
     this.over.abort();
     // It may have joined while it was told to stop.
     if (this.id !== undefined)
@@ -180,13 +176,10 @@ export class Worker {
     while (!this.stopping) {
       try {
         this.id ??= await this.joinFleet();
-        const free = info.slots - this.running.size;
+        const worker = this.id;
         this.hinted = false;
-        const tasks = free > 0 && this.options.claims !== false ? await scheduler.claim(this.id, free) : [];
-        for (const task of tasks) {
-          if (this.leads(task)) await scheduler.settle([{ ...task, settlement: this.later() }]);
-          else this.begin(task, this.id);
-        }
+        const tasks = await this.taking(0, async (free) => (free > 0 ? scheduler.claim(worker, free) : []));
+        this.accept(tasks, worker);
         failures = 0;
         if (tasks.length === 0 || this.running.size >= info.slots) await this.rest();
       } catch (error) {
@@ -199,13 +192,26 @@ export class Worker {
     }
   }
 
+  /** Room for tasks, kept for as long as `work` asks for some. `ending`: slots that come free with the same. */
+  private async taking<T>(ending: number, work: (free: number) => Promise<T>): Promise<T> {
+    const { claims, info } = this.options;
+    const isOpen = claims !== false && !this.stopping;
+    const free = isOpen ? Math.max(0, info.slots - this.running.size - this.asked + ending) : 0;
+    this.asked += free;
+    return this.strays.asking(() => work(free)).finally(() => (this.asked -= free));
+  }
+
+  private accept(tasks: ClaimedTask[], worker: string): void {
+    const runAt = new Date(this.options.clock.now() + PART_AGAIN_MS);
+    for (const task of tasks) {
+      if (this.leads(task)) void this.settle(task, { state: 'again', runAt }, worker);
+      else this.begin(task, worker);
+    }
+  }
+
   /** A part of a run that this very process leads: reading it here would only take a slot. */
   private leads({ kind, parent }: ClaimedTask): boolean {
     return kind === PART && [...this.running.values()].some(({ task }) => task.id === parent);
-  }
-
-  private later(): Settlement {
-    return { state: 'again', runAt: new Date(this.options.clock.now() + PART_AGAIN_MS) };
   }
 
   /** Until a slot is free, a hint comes, or it is time to look. */
@@ -219,6 +225,11 @@ export class Worker {
         resolve();
       };
     });
+  }
+
+  private hint(): void {
+    this.hinted = true;
+    this.wake();
   }
 
   private async joinFleet(): Promise<string> {
@@ -235,8 +246,7 @@ export class Worker {
     this.options.observe?.({ type: 'task_started', task });
     const ended = this.runTask(task, abort, worker).finally(() => {
       this.running.delete(`${task.id}/${task.attempt}`);
-      this.hinted = true;
-      this.wake();
+      this.hint();
     });
     this.running.set(`${task.id}/${task.attempt}`, { task, abort, ended });
     // A claim that was under way when the worker was told to stop.
@@ -263,16 +273,43 @@ export class Worker {
   }
 
   /** Until the database took it, or the lease is gone: whoever has the task by then says how it ended. */
-  private async settle(task: ClaimedTask, settlement: Settlement, worker: string): Promise<string | undefined> {
+  private settle({ id, attempt }: TaskRef, settlement: Settlement, worker: string): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      this.ends.push({ id, attempt, settlement, worker, resolve });
+      if (!this.isTelling) this.telling = this.tellEnds();
+    });
+  }
+
+  /** One statement after the other: what ends meanwhile goes with the next, and each brings the tasks that come then. */
+  private async tellEnds(): Promise<void> {
     const { scheduler, clock } = this.options;
-    for (let failures = 0; this.id === worker && !this.over.signal.aborted; failures++) {
+    this.isTelling = true;
+    for (let failures = 0; this.ends.length > 0;) {
+      // What the database does not take shall not hold up the others.
+      const batch = this.ends.splice(0, failures > 0 ? 1 : this.ends.length);
+      const worker = this.over.signal.aborted ? undefined : this.id;
+      for (const each of batch) if (each.worker !== worker) each.resolve(undefined);
+      const mine = batch.filter((each) => each.worker === worker);
+      if (worker === undefined || mine.length === 0) continue;
       try {
-        return (await scheduler.settle([{ id: task.id, attempt: task.attempt, settlement }]))[0]?.state;
+        const ending = mine.filter(({ id, attempt }) => this.running.has(`${id}/${attempt}`)).length;
+        const { ended, taken } = await this.taking(ending, (free) => scheduler.exchange(worker, mine, free));
+        failures = 0;
+        for (const each of mine) each.resolve(ended.get(each.id));
+        this.accept(taken, worker);
       } catch {
-        await clock.sleep(Math.min(RETRY_MS, 50 * 2 ** failures), this.over.signal);
+        this.ends.push(...mine);
+        await clock.sleep(Math.min(RETRY_MS, 50 * 2 ** failures++), this.over.signal);
       }
     }
-    return undefined;
+    // At once: what ends from now on finds nobody who tells it.
+    this.isTelling = false;
+  }
+
+  /** Nothing runs here any more, and the database knows of it. */
+  private async idle(): Promise<void> {
+    while (this.running.size > 0 || this.isTelling)
+      await Promise.all([...[...this.running.values()].map((each) => each.ended), this.telling]);
   }
 
   private async beatLoop(): Promise<void> {
@@ -286,7 +323,10 @@ export class Worker {
         const askedMs = clock.monotonic();
         const mine = await scheduler.heartbeat(worker, this.leaseMs);
         this.beatMs = askedMs;
-        if (worker === this.id) this.obey(new Map(mine.map((each) => [each.id, each])));
+        if (worker !== this.id) continue;
+        this.obey(new Map(mine.map((each) => [each.id, each])));
+        for (const stray of this.strays.among(mine, (key) => this.running.has(key)))
+          void this.settle(stray, { state: 'again' }, worker);
       } catch (error) {
         const isLost = error instanceof LeaseLostError || clock.monotonic() - this.beatMs > this.leaseMs * SAFE_PART;
         if (isLost && worker === this.id) this.lose();
@@ -347,47 +387,14 @@ export class Worker {
   private async listenLoop(): Promise<void> {
     const { target, clock } = this.options;
     while (!this.over.signal.aborted) {
-      let client: pg.Client | undefined;
-      try {
-        client = await connect(target, 'headrace listen');
-        const lost = new Promise<void>((resolve) => {
-          client!.once('end', resolve).once('error', () => resolve());
-          // The worker may have been stopped while this session was opened: no event tells of that any more.
-          if (this.over.signal.aborted) resolve();
-          this.over.signal.addEventListener('abort', () => resolve(), { once: true });
-        });
-        client.on('notification', () => {
-          this.hinted = true;
-          this.wake();
-        });
-        await client.query('select pg_advisory_lock($1)', [this.presence]);
-        await client.query(`listen ${TASKS_CHANNEL}`);
-        await lost;
-      } catch {
-        // Polling goes on without hints.
-      } finally {
-        await client?.end().catch(() => {});
-      }
+      // Without it, polling goes on without hints.
+      await listenOnce(
+        target,
+        { presence: this.presence, channel: TASKS_CHANNEL },
+        () => this.hint(),
+        this.over.signal,
+      ).catch(() => {});
       await clock.sleep(LISTEN_AGAIN_MS, this.over.signal);
     }
   }
-}
-
-/**
- * A task that was asked to stop did not fail; a mistake of the user's is not mended by a retry; a run of somebody
- * else's is waited for.
- */
-function failureOf(error: unknown, signal: AbortSignal, nowMs: number): Settlement {
-  if (signal.aborted) return { state: 'again' };
-  if (error instanceof HeadraceError && error.code === 'connection_locked')
-    return { state: 'again', runAt: new Date(nowMs + LOCKED_MS) };
-  const found = error instanceof HeadraceError && error.found !== undefined ? ` (found: ${error.found})` : '';
-  const detail = {
-    code: error instanceof HeadraceError ? error.code : (codeOf(error) ?? 'unexpected'),
-    message: redact(messageOf(error) + found),
-    next: error instanceof HeadraceError ? error.next : undefined,
-  };
-  return error instanceof HeadraceError && error.exitCode === 2 && error.code !== 'database_unreachable'
-    ? { state: 'dead', error: detail }
-    : { state: 'failed', error: detail };
 }
