@@ -20,6 +20,24 @@ export interface JsonSchema {
 /** One object as the API sent it. */
 export type DataRecord = Record<string, unknown>;
 
+/** A record's own field; undefined for what every object inherits, such as `constructor`, `toString` and `__proto__`. */
+export function fieldOf(record: DataRecord, field: string): unknown {
+  const value = record[field];
+  // What is inherited is a function, which no API sends, or the prototype: others need not be looked up twice.
+  return (typeof value === 'function' || field === '__proto__') && !Object.hasOwn(record, field) ? undefined : value;
+}
+
+/** Sets a field of any name: assigning to `__proto__` would change what the record inherits instead. */
+export function setField(record: DataRecord, field: string, value: unknown): void {
+  if (field !== '__proto__') record[field] = value;
+  else Object.defineProperty(record, field, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** What a schema says of a field; undefined where it does not name it. */
+export function propertyOf({ properties }: JsonSchema, field: string): JsonSchema | undefined {
+  return properties !== undefined && Object.hasOwn(properties, field) ? properties[field] : undefined;
+}
+
 export type SyncMode = 'full_refresh' | 'incremental';
 
 /** How rows land: `upsert` by primary key, `append` always, `replace` by a fresh table swapped in after the proof. */

@@ -1,7 +1,7 @@
 /** Rows that do not fit, made ready for the quarantine. */
 import { createHash } from 'node:crypto';
 import type { PrepareInput, StreamTarget } from './contract.js';
-import type { DataRecord } from '../base/catalog.js';
+import { fieldOf, type DataRecord } from '../base/catalog.js';
 import { LIMITS } from '../base/bounds.js';
 import { ExactNumber, stringifyJson } from '../base/json.js';
 import { redact } from '../base/log.js';
@@ -32,9 +32,7 @@ export function setAside(table: Keyed, record: unknown, reason: string, input: P
 
 function hasKey({ target: { primaryKey } }: Keyed, record: unknown): record is DataRecord {
   if (record === null || typeof record !== 'object' || primaryKey.length === 0) return false;
-  return primaryKey.every(
-    (field) => (record as DataRecord)[field] !== null && (record as DataRecord)[field] !== undefined,
-  );
+  return primaryKey.every((field) => (fieldOf(record as DataRecord, field) ?? null) !== null);
 }
 
 /** A record as text for the quarantine: something of it, whatever it is. */

@@ -1,5 +1,5 @@
 /** The columns of one stream: how they grow, and rows made ready for them. Holds no SQL: what changed is told as data. */
-import type { DataRecord } from '../../base/catalog.js';
+import { fieldOf, propertyOf, setField, type DataRecord } from '../../base/catalog.js';
 import { LIMITS } from '../../base/bounds.js';
 import { FatalError } from '../../base/errors.js';
 import {
@@ -31,6 +31,8 @@ export const META_COLUMNS = [
 ] as const;
 /** Fields that came when there were all the columns that there may be, as one object. */
 export const REST_COLUMN = '_headrace_rest';
+/** The part of a day, where files are parted by one. */
+export const DAY_COLUMN = '_headrace_day';
 const META_NAMES: readonly string[] = META_COLUMNS.map(([name]) => name);
 /** What a cell takes beside its text. */
 const CELL_BYTES = 16;
@@ -65,7 +67,7 @@ export class Shape {
   private rest: Column | undefined;
 
   constructor(readonly target: StreamTarget) {
-    this.taken = new Set([...META_NAMES, REST_COLUMN, 'rowid']);
+    this.taken = new Set([...META_NAMES, REST_COLUMN, DAY_COLUMN, 'rowid']);
   }
 
   get keyColumns(): Column[] {
@@ -89,7 +91,7 @@ export class Shape {
 
   /** A column that is there. */
   adopt(field: string, name: string, type: ColumnType, large = false): void {
-    const declared = this.target.schema.properties?.[field] !== undefined && this.target.schemaIsHint !== true;
+    const declared = propertyOf(this.target.schema, field) !== undefined && this.target.schemaIsHint !== true;
     const column = { field, name, type, declared, large, key: this.target.primaryKey.includes(field) };
     this.columns.push(column);
     this.taken.add(name.toLowerCase());
@@ -152,15 +154,15 @@ export class Shape {
 
   /** The key as one text, as SQL writes it too. */
   keyText(record: DataRecord): string {
-    return this.target.primaryKey.map((field) => String(record[field])).join('\u0001');
+    return this.target.primaryKey.map((field) => String(fieldOf(record, field))).join('\u0001');
   }
 
   /** A row by the names of its fields. */
   fieldsOf(row: DataRecord): DataRecord {
     const out: DataRecord = {};
     for (const { name, field } of this.columns)
-      if (name === REST_COLUMN) Object.assign(out, row[name]);
-      else if (name in row) out[field] = row[name];
+      if (name === REST_COLUMN) for (const [own, value] of Object.entries(row[name] ?? {})) setField(out, own, value);
+      else if (Object.hasOwn(row, name)) setField(out, field, row[name]);
     return out;
   }
 
@@ -183,7 +185,7 @@ export class Shape {
   private encodeRow(record: DataRecord, cells: Cell[]): string | undefined {
     if (record === null || typeof record !== 'object' || Array.isArray(record)) return 'not an object';
     for (const column of this.columns) {
-      const value = column === this.rest ? this.restOf(record) : record[column.field];
+      const value = column === this.rest ? this.restOf(record) : fieldOf(record, column.field);
       if (column.key && (value === null || value === undefined)) return `key field ${column.field} is missing`;
       let cell = encode(value, column.type);
       if (cell === MISFIT) {
@@ -200,7 +202,7 @@ export class Shape {
 
   private restOf(record: DataRecord): DataRecord | null {
     let rest: DataRecord | null = null;
-    for (const field in record) if (!this.byField.has(field)) (rest ??= {})[field] = record[field];
+    for (const field in record) if (!this.byField.has(field)) setField((rest ??= {}), field, record[field]);
     return rest;
   }
 

@@ -8,7 +8,7 @@ import { Engine, resultOf, type Row } from '../../duckdb/engine.js';
 import { refitSql, SQL_TYPES, type Column, type ColumnType } from '../../duckdb/columns.js';
 import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { appendRows } from '../duckdb/append.js';
-import { META_COLUMNS, type Shape, type ShapedRows } from '../duckdb/shape.js';
+import { DAY_COLUMN, META_COLUMNS, type Shape, type ShapedRows } from '../duckdb/shape.js';
 import type { QuarantinedRow } from '../set-aside.js';
 import type { DataFile } from './manifest.js';
 import type { Store } from './store.js';
@@ -19,8 +19,6 @@ const META = META_COLUMNS.map(([name]) => name);
 const OPTIONS = 'format parquet, compression zstd';
 /** Folders below the system's for temporary files, each with the process that made it. */
 const SPOOL = 'headrace-parquet-';
-/** A partition's column; fields of records have no such name. */
-const DAY = '_headrace_day';
 const STAGE = 'headrace_rows';
 const MICROS_A_SECOND = 1_000_000;
 
@@ -138,8 +136,9 @@ export class ParquetFiles {
     const rows = await this.rowsSql(await this.source(files), shape);
     const names = [...shape.columns.map(({ name }) => name), ...META].map(quoteIdentifier);
     if (shape.target.primaryKey.length === 0) return `select ${names.join(', ')} from ${rows}`;
-    const last = `select *, ${keySql(shape)} as headrace_key from ${rows}
-      qualify row_number() over (partition by headrace_key order by "_headrace_version" desc, headrace_at desc) = 1`;
+    const [key, at] = [unusedName('headrace_key', shape), unusedName('headrace_at', shape)];
+    const last = `select *, ${keySql(shape)} as ${key} from ${rows}
+      qualify row_number() over (partition by ${key} order by "_headrace_version" desc, ${at} desc) = 1`;
     const gone =
       deletions.length === 0
         ? `select null::varchar as k, null::timestamptz as at_time, null::bigint as v where false`
@@ -150,7 +149,7 @@ export class ParquetFiles {
         ? `case when g.v >= l."_headrace_version" then g.at_time else l."_headrace_deleted_at" end as ${name}`
         : `l.${name}`,
     );
-    return `with l as (${last}), g as (${gone}) select ${select.join(', ')} from l left join g on g.k = l.headrace_key`;
+    return `with l as (${last}), g as (${gone}) select ${select.join(', ')} from l left join g on g.k = l.${key}`;
   }
 
   /** Columns of all the files under the types that they have now: earlier files may have narrower ones, or lack some. */
@@ -170,9 +169,10 @@ export class ParquetFiles {
       const to = column.type === 'json' ? 'text' : column.type;
       return from === to ? name : `${refitSql(name, from, to)} as ${name}`;
     });
-    const place = files.map((file, at) => `when ${literal(file)} then ${at}`).join(' ');
-    return `(select ${[...columns, ...META.map(quoteIdentifier)].join(', ')}, case filename ${place} end as headrace_at
-      from read_parquet(${list(files)}, union_by_name = true, filename = true, hive_partitioning = false))`;
+    const [file, at] = [unusedName('headrace_file', shape), unusedName('headrace_at', shape)];
+    const places = files.map((name, place) => `when ${literal(name)} then ${place}`).join(' ');
+    return `(select ${[...columns, ...META.map(quoteIdentifier)].join(', ')}, case ${file} ${places} end as ${at}
+      from read_parquet(${list(files)}, union_by_name = true, filename = '${file}', hive_partitioning = false))`;
   }
 
   private async source(files: DataFile[]): Promise<string[]> {
@@ -184,8 +184,8 @@ export class ParquetFiles {
   /** Stores a query's rows as files of about 128 MB. */
   private async split(folder: string, query: string, day: Column | undefined): Promise<DataFile[]> {
     const out = path.join(this.spool, newName());
-    const parted = day === undefined ? query : `select *, ${daySql(day)} as ${DAY} from (${query})`;
-    const how = day === undefined ? `file_size_bytes ${FILE_BYTES}` : `partition_by (${DAY})`;
+    const parted = day === undefined ? query : `select *, ${daySql(day)} as ${DAY_COLUMN} from (${query})`;
+    const how = day === undefined ? `file_size_bytes ${FILE_BYTES}` : `partition_by (${DAY_COLUMN})`;
     await this.engine.rows(`copy (${parted}) to ${literal(out)} (${OPTIONS}, ${how}, filename_pattern '{uuidv7}')`);
     const made = readdirSync(out, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     const files: DataFile[] = [];
@@ -242,6 +242,11 @@ function newName(): string {
 
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 const list = (files: string[]): string => `[${files.map(literal).join(', ')}]`;
+
+/** A column's name for a statement alone, which no field has. */
+function unusedName(name: string, { taken }: Pick<Shape, 'taken'>): string {
+  return taken.has(name) ? unusedName(`${name}_`, { taken }) : name;
+}
 
 /** JSON goes as text, which every reader of Parquet takes. */
 function plainSql({ name, type }: Column): string {

@@ -1,6 +1,6 @@
 /** A row as a line of COPY's text, or why it cannot be one. */
 import { LIMITS } from '../../base/bounds.js';
-import type { DataRecord } from '../../base/catalog.js';
+import { fieldOf, setField, type DataRecord } from '../../base/catalog.js';
 import { describe } from '../set-aside.js';
 import { asText, encode, MISFIT, UNSTORABLE_NUMBER, type Column } from './columns.js';
 import type { CopyLines } from './copy-lines.js';
@@ -29,7 +29,7 @@ function encodeRow(record: DataRecord, lines: CopyLines, meta: string, layout: R
   let line = '';
   let keyBytes = 0;
   for (const column of layout.columns) {
-    const value = column === layout.rest ? restOf(record, layout) : record[column.field];
+    const value = column === layout.rest ? restOf(record, layout) : fieldOf(record, column.field);
     if (column.key && (value === null || value === undefined)) return `key field ${column.field} is missing`;
     let text = encode(value, column.type);
     if (text === MISFIT) {
@@ -50,6 +50,6 @@ function encodeRow(record: DataRecord, lines: CopyLines, meta: string, layout: R
 /** The fields that have no column. */
 function restOf(record: DataRecord, { byField }: RowLayout): DataRecord | null {
   let rest: DataRecord | null = null;
-  for (const field in record) if (!byField.has(field)) (rest ??= {})[field] = record[field];
+  for (const field in record) if (!byField.has(field)) setField((rest ??= {}), field, record[field]);
   return rest;
 }

@@ -1,7 +1,7 @@
 /** Statements that make a table and say what its columns hold. */
 import { LIMITS } from '../../base/bounds.js';
 import { ConfigError } from '../../base/errors.js';
-import type { JsonSchema } from '../../base/catalog.js';
+import { propertyOf, type JsonSchema } from '../../base/catalog.js';
 import { quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
 import type { StreamTarget } from '../contract.js';
 import type { Column, ColumnType } from './columns.js';
@@ -62,7 +62,7 @@ export function tableCommentSql(sqlName: string, schema: JsonSchema): string[] {
 
 /** The field's own name where the column could not have it, and what the schema says of it. */
 export function columnCommentSql(sqlName: string, { field, name }: Column, schema: JsonSchema): string[] {
-  const own = schema.properties?.[field];
+  const own = propertyOf(schema, field);
   const lines = [
     ...(name === field ? [] : [FIELD_COMMENT + JSON.stringify(field).replaceAll('\0', '')]),
     ...(own === undefined ? [] : [describedBy(own)]),
@@ -73,7 +73,7 @@ export function columnCommentSql(sqlName: string, { field, name }: Column, schem
 }
 
 /** The field that a column of a stored table holds. */
-export function fieldOf(name: string, comment: unknown): string {
+export function fieldOfColumn(name: string, comment: unknown): string {
   if (typeof comment !== 'string' || !comment.startsWith(FIELD_COMMENT)) return name;
   return JSON.parse(comment.slice(FIELD_COMMENT.length).split('\n', 1)[0]!) as string;
 }

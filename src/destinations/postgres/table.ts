@@ -5,11 +5,11 @@ import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
 import { ConfigError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
-import type { DataRecord, JsonSchema } from '../../base/catalog.js';
+import { fieldOf, propertyOf, type DataRecord, type JsonSchema } from '../../base/catalog.js';
 import { CopyLines } from './copy-lines.js';
 import { addRow } from './row-encoding.js';
 import { setAside, type QuarantinedRow } from '../set-aside.js';
-import { checkKey, columnCommentSql, createSql, fieldOf, knownType, tableCommentSql } from './table-ddl.js';
+import { checkKey, columnCommentSql, createSql, fieldOfColumn, knownType, tableCommentSql } from './table-ddl.js';
 import { columnTypeOf, escapeText, NULL, typeOfValue, widen, type Column, type ColumnType } from './columns.js';
 
 /** Columns that every table has, in the order in which rows carry them. */
@@ -174,8 +174,8 @@ export class Table {
         this.adoptRest();
         continue;
       }
-      const field = fieldOf(name, comment);
-      const schema = this.target.schema.properties?.[field];
+      const field = fieldOfColumn(name, comment);
+      const schema = propertyOf(this.target.schema, field);
       const stored = knownType(type);
       const wanted = schema && this.typeOf(field, schema);
       const next = wanted ? widen(stored, wanted) : stored;
@@ -290,7 +290,7 @@ export class Table {
 
   /** The key as one text, as `keySql` writes it. */
   keyText(record: DataRecord): string {
-    return this.target.primaryKey.map((field) => String(record[field])).join('\u0001');
+    return this.target.primaryKey.map((field) => String(fieldOf(record, field))).join('\u0001');
   }
 
   keySql(alias: string): string {

@@ -1,6 +1,6 @@
 /** What work on one table needs of the session. */
 import type pg from 'pg';
-import type { DataRecord } from '../../base/catalog.js';
+import { setField, type DataRecord } from '../../base/catalog.js';
 import { REST_COLUMN, type Table } from './table.js';
 
 export interface TableWork {
@@ -17,7 +17,7 @@ export interface TableWork {
 export function fieldsOf(table: Table, row: DataRecord): DataRecord {
   const out: DataRecord = {};
   for (const { name, field } of table.columns)
-    if (name === REST_COLUMN) Object.assign(out, row[name]);
-    else if (name in row) out[field] = row[name];
+    if (name === REST_COLUMN) for (const [own, value] of Object.entries(row[name] ?? {})) setField(out, own, value);
+    else if (Object.hasOwn(row, name)) setField(out, field, row[name]);
   return out;
 }

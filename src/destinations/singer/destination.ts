@@ -19,7 +19,7 @@ import {
   type Unseen,
 } from '../contract.js';
 import { LIMITS } from '../../base/bounds.js';
-import type { DataRecord, JsonSchema } from '../../base/catalog.js';
+import { fieldOf, type DataRecord, type JsonSchema } from '../../base/catalog.js';
 import { LedgerConflictError } from '../../base/errors.js';
 import { hasUnstorableNumber, stringifyJson } from '../../base/json.js';
 import type { SingerBookmark, SingerMessage, SingerState } from './messages.js';
@@ -367,7 +367,7 @@ function lineOf(stream: string, record: DataRecord, version: number, at: string)
 /** Why a row cannot be handed over. */
 function faultOf({ primaryKey }: StreamTarget, record: unknown): string | undefined {
   if (!isObject(record)) return 'it is no object';
-  const missing = primaryKey.find((field) => record[field] === null || record[field] === undefined);
+  const missing = primaryKey.find((field) => (fieldOf(record, field) ?? null) === null);
   if (missing !== undefined) return `its key ${missing} is missing`;
   try {
     return hasUnstorableNumber(record) ? 'a number that is NaN, infinite or beyond 1e308' : undefined;
