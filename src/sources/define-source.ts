@@ -62,7 +62,10 @@ export interface SourceDefinition<Shape extends z.ZodRawShape> {
 
 /** Fields that `source:` has for every connector. */
 const commonFields = {
-  base_url: z.url().optional().describe('Where the API is, instead of its own address: a proxy or a testbed.'),
+  base_url: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('Where the API is, instead of its own address: a proxy or a testbed.'),
   streams: z.array(z.string().min(1)).min(1).optional().describe('Read these streams only. Default: all.'),
   exclude: z.array(z.string().min(1)).default([]).describe('Leave these streams out.'),
   ...ceilingFields,

@@ -68,6 +68,12 @@ describe('flags, settings and names', () => {
       ['check', 'acme', '--base-url', 'nowhere'],
       ['--base-url is wrong', 'such as https://'],
     ],
+    [
+      'a flag for an address, of a kind that is not asked',
+      '',
+      ['check', 'acme', '--base-url', 'ftp://nowhere'],
+      ['--base-url is wrong', 'such as https://'],
+    ],
     ['a schema of PostgreSQL', '', ['sync', 'acme', '--schema', '_headrace'], ['--schema is wrong', 'not reserved']],
     [
       'a wrong date',

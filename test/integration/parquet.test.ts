@@ -183,6 +183,27 @@ describe.each([
     expect((await ask())[2]).toEqual({ id: 'c', n: 'back', gone: false });
   });
 
+  test('fields may be named as what merging needs', async () => {
+    const store = make();
+    const names = 'filename FileName headrace_at headrace_file Headrace_Key _headrace_day k v g l'.split(' ');
+    const odd = Object.fromEntries(names.map((name) => [name, 86_400]));
+    const { connection, runId, startedMs } = options({ runId: 'run2' });
+    await within(store, async (session) => {
+      await page(session, [{ id: 'a', ...odd }, { id: 'b' }], 10);
+      await page(session, [{ id: 'a', ...odd, filename: 'last' }], 20);
+    });
+    const ask = () => parquetDestination(store).query!('select * from shop.things order by id', { write: false });
+    const before = (await ask()).rows;
+    expect(before).toMatchObject([
+      { id: 'a', filename: 'last', headrace_at: 86_400, k: 86_400 },
+      { id: 'b', v: null },
+    ]);
+    for (const day of [undefined, '_headrace_day', undefined]) {
+      await parquetDestination(store, day).compact!({ connection, runId, startedMs });
+      expect((await ask()).rows).toEqual(before);
+    }
+  });
+
   test('mode replace shows the old rows until the new ones are published', async () => {
     const store = make();
     const streams = [{ ...options().streams[0]!, mode: 'replace' as const }];
@@ -271,6 +292,15 @@ describe('a bucket', () => {
     const none = await run({});
     expect(none.code).toBe(2);
     expect(none.stderr).toMatch(/the bucket needs credentials[^]*AWS_ACCESS_KEY_ID/);
+    for (const [name, wrong] of [
+      ['AWS_ENDPOINT_URL', 'nonsense'],
+      ['AWS_ENDPOINT_URL_S3', 'ftp://127.0.0.1'],
+      ['AWS_REGION', 'eu central'],
+      ['AWS_DEFAULT_REGION', 'example.com/'],
+    ] as const) {
+      const mistyped = await run({ ...env, [name]: wrong });
+      expect(mistyped).toMatchObject({ code: 2, stderr: expect.stringMatching(`^${name} is wrong\n  at: ${name}\n`) });
+    }
   });
 });
 

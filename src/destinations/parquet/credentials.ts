@@ -3,6 +3,10 @@ import { ConfigError } from '../../base/errors.js';
 import { registerSecret } from '../../base/log.js';
 import type { S3Settings } from './s3.js';
 
+/** Regions are a part of the host's name. */
+export const REGION = /^[a-z0-9][a-z0-9_-]{0,62}$/i;
+export const REGION_FORM = 'letters, digits, - and _, such as eu-central-1';
+
 interface Written {
   endpoint?: string | undefined;
   region?: string | undefined;
@@ -29,10 +33,39 @@ export function credentialsOf(written: Written, env: NodeJS.ProcessEnv): Omit<S3
   registerSecret(secretAccessKey);
   registerSecret(sessionToken);
   return {
-    endpoint: written.endpoint ?? (env['AWS_ENDPOINT_URL_S3'] || env['AWS_ENDPOINT_URL'] || undefined),
-    region: written.region ?? (env['AWS_REGION'] || env['AWS_DEFAULT_REGION'] || 'us-east-1'),
+    endpoint: written.endpoint ?? addressOf(env),
+    region: written.region ?? regionOf(env),
     accessKeyId,
     secretAccessKey,
     ...(sessionToken ? { sessionToken } : {}),
   };
+}
+
+/** What a file's `endpoint` must be too; a variable passes no schema. */
+function addressOf(env: NodeJS.ProcessEnv): string | undefined {
+  const name = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((one) => env[one]);
+  if (name === undefined) return undefined;
+  const address = env[name]!;
+  if (URL.canParse(address) && /^https?:$/.test(new URL(address).protocol)) return address;
+  throw new ConfigError(`${name} is wrong`, {
+    code: 'config_invalid',
+    place: name,
+    expected: 'an address with its scheme, such as https://minio.example.com',
+    found: `a text of ${address.length} characters`,
+    next: 'correct the variable, or unset it for Amazon’s own',
+  });
+}
+
+function regionOf(env: NodeJS.ProcessEnv): string {
+  const name = ['AWS_REGION', 'AWS_DEFAULT_REGION'].find((one) => env[one]);
+  if (name === undefined) return 'us-east-1';
+  const region = env[name]!;
+  if (REGION.test(region)) return region;
+  throw new ConfigError(`${name} is wrong`, {
+    code: 'config_invalid',
+    place: name,
+    expected: REGION_FORM,
+    found: `a text of ${region.length} characters`,
+    next: 'correct the variable',
+  });
 }

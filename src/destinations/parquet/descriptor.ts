@@ -1,6 +1,7 @@
 /** What Headrace knows of Parquet files as a destination before they are opened: in a folder, or in a bucket of S3. */
 import path from 'node:path';
 import { z } from 'zod';
+import { REGION, REGION_FORM } from './credentials.js';
 import { mode, type DestinationKind, type DestinationSettings } from '../kind.js';
 
 const day = z
@@ -59,7 +60,12 @@ const s3Schema = z
       .optional()
       .describe('Of a server that is not Amazon’s. Default: $AWS_ENDPOINT_URL, or Amazon.')
       .meta({ title: 'Endpoint', examples: ['https://minio.example.com'] }),
-    region: z.string().min(1).optional().describe('Default: $AWS_REGION, or us-east-1.').meta({ title: 'Region' }),
+    region: z
+      .string()
+      .regex(REGION, REGION_FORM)
+      .optional()
+      .describe('Default: $AWS_REGION, or us-east-1.')
+      .meta({ title: 'Region' }),
     access_key_id: z
       .string()
       .min(1)

@@ -22,7 +22,7 @@ export const manifestSourceSchema = z.strictObject({
       'A folder for the files that records point to; relative to this file. Default: files are left where they are.',
     ),
   base_url: z
-    .url()
+    .url({ protocol: /^https?$/ })
     .optional()
     .describe("Where the API is, instead of the manifest's own address: a proxy or a testbed."),
   streams: z.array(z.string().min(1)).min(1).optional().describe('Read these streams only. Default: all.'),
