@@ -46,7 +46,7 @@ export const stripeConfigSchema = z
         `Version of the API that rows are read at. Default: ${NEWEST_VERSION}; what was begun at another goes on with that. Known: ${FIRST_VERSION}, ${NEWEST_VERSION}; others work, without promised columns.`,
       ),
     base_url: z
-      .url()
+      .url({ protocol: /^https?$/ })
       .default('https://api.stripe.com')
       .describe('Where the API is; change it for a proxy or a testbed.'),
     start_date: z.iso
