@@ -1,4 +1,7 @@
-/** Parquet files as a destination, in a folder and in a bucket: kills, writers that race, compacting, and other readers. */
+/**
+ * Parquet files as a destination, in a folder and in a bucket: kills, writers that race, compacting, and other readers.
+ * Long because all of it shares one bucket and the helpers that look at it.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
