@@ -8,6 +8,7 @@ import { oneLine, setHeader, type SendPlain } from './credential.js';
 import { Renewed } from './auth-renewed.js';
 import { fields, template, text, valueAt, type Kit } from './kit.js';
 import { injection, type RequestParts } from './options.js';
+import { rebased } from './requester.js';
 
 export class SessionToken extends Renewed {
   private token = '';
@@ -83,7 +84,8 @@ export class LegacySession extends Renewed {
   protected async renew(): Promise<void> {
     const { kit, own } = this;
     const value = (field: string) => text(kit, own, own[field] ?? '')({});
-    const urlOf = (field: string) => `${value('api_url').replace(/\/$/, '')}/${value(field).replace(/^\//, '')}`;
+    const api = value('api_url').replace(/\/$/, '');
+    const urlOf = (field: string) => rebased(`${api}/${value(field).replace(/^\//, '')}`, kit.baseUrl);
     if (!this.isChecked && this.token !== '') {
       this.isChecked = true;
       if (own['validate_session_url'] === undefined || (await this.stands(urlOf('validate_session_url'))))
