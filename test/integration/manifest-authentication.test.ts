@@ -58,6 +58,30 @@ describe('authentication', () => {
     expect(summary.rows).toBe(1);
   });
 
+  test.each([
+    ['that stands is used', 'good', ['/me', '/users']],
+    ['that has ended is replaced by a login', 'ended', ['/me', '/login', '/users']],
+    ['is fetched where none is given', '', ['/login', '/users']],
+  ])('a legacy session token %s, where the requester is', async (_, token, asked) => {
+    const seenPaths: string[] = [];
+    const requester =
+      'authenticator: {type: LegacySessionTokenAuthenticator, header: X-Session, login_url: login, validate_session_url: me, session_token: "{{ config.token }}", session_token_response_key: id, username: u, password: p}';
+    const { summary } = await read(
+      ({ path, headers }) => {
+        seenPaths.push(path);
+        if (path === '/login') return new Reply(200, { id: 'fresh' });
+        const stands = headers['x-session'] === 'good' || headers['x-session'] === 'fresh';
+        if (!stands) return new Reply(401, { error: 'no' });
+        return path === '/me' ? new Reply(200, {}) : data([1]);
+      },
+      streamOf('users', { requester }),
+      { config: { token } },
+    );
+    expect(summary.problems).toEqual([]);
+    expect(summary.rows).toBe(1);
+    expect([...new Set(seenPaths)]).toEqual(asked);
+  });
+
   test('a wrong key fails the check with what to do, and the key is in no message', async () => {
     const server = await api(() => new Reply(401, { message: 'bad key' }));
     const failed = connection({

@@ -192,7 +192,9 @@ class Builder {
     }
     const base = requesters.find((each) => URL.canParse(each.base))?.base ?? 'http://localhost';
     const facts = budgetFacts(kit, requesters);
-    this.loginClient = new LoginClient(kit, new URL(base).origin, input, (own) => this.authenticator(own));
+    this.loginClient = new LoginClient(kit, new URL(base).origin, input, (own, loginBase) =>
+      this.authenticator(own, loginBase),
+    );
     const rotation = this.rotation(requesters, facts);
     this.client = new ApiClient({
       baseUrl: new URL(base).origin,
@@ -210,7 +212,7 @@ class Builder {
       onExchange: input.onExchange,
       client: this.client,
       dialect: this.dialect,
-      authenticator: (component) => this.authenticator(component),
+      authenticator: (component, base) => this.authenticator(component, base),
     };
   }
 
@@ -367,11 +369,13 @@ class Builder {
     return records;
   }
 
-  private authenticator(component: JsonObject | undefined): Authenticator {
-    const id = component ? identityOf(chosenAuthenticator(this.kit, component)) : '';
+  /** `base`: where the requester's API is, for those who log in there. */
+  private authenticator(component: JsonObject | undefined, base: string): Authenticator {
+    const own = component && chosenAuthenticator(this.kit, component);
+    const id = own ? identityOf(own) + (own['type'] === 'LegacySessionTokenAuthenticator' ? base : '') : '';
     const known = this.authenticators.get(id);
     if (known) return known;
-    const made = authenticator(this.kit, component, this.loginClient.send, this.loginClient.login);
+    const made = authenticator(this.kit, component, base, this.loginClient.send, this.loginClient.login);
     this.authenticators.set(id, made);
     return made;
   }

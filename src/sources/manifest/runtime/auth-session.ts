@@ -69,6 +69,8 @@ export class LegacySession extends Renewed {
   constructor(
     kit: Kit,
     private readonly own: JsonObject,
+    /** Of the requester: where it logs in, too. */
+    private readonly base: string,
     private readonly send: SendPlain,
   ) {
     super(kit);
@@ -84,7 +86,7 @@ export class LegacySession extends Renewed {
   protected async renew(): Promise<void> {
     const { kit, own } = this;
     const value = (field: string) => text(kit, own, own[field] ?? '')({});
-    const api = value('api_url').replace(/\/$/, '');
+    const api = (value('api_url') || this.base).replace(/\/$/, '');
     const urlOf = (field: string) => rebased(`${api}/${value(field).replace(/^\//, '')}`, kit.baseUrl);
     if (!this.isChecked && this.token !== '') {
       this.isChecked = true;

@@ -13,6 +13,7 @@ import { replaced, twinInput, twinOf } from './twins.js';
 export function authenticator(
   kit: Kit,
   component: JsonObject | undefined,
+  base: string,
   send: SendPlain,
   login: (requester: JsonObject) => Promise<unknown>,
 ): Authenticator {
@@ -61,7 +62,7 @@ export function authenticator(
     case 'SessionTokenAuthenticator':
       return new SessionToken(kit, own, login);
     case 'LegacySessionTokenAuthenticator':
-      return new LegacySession(kit, own, send);
+      return new LegacySession(kit, own, base, send);
     case 'CustomAuthenticator': {
       const { authenticate } = twinOf(kit, own);
       if (!authenticate)

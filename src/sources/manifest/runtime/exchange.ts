@@ -31,7 +31,7 @@ export interface RetrieverParts {
   onExchange?: ((exchange: Exchange) => void) | undefined;
   client: ApiClient;
   dialect: Dialect;
-  authenticator: (component: JsonObject | undefined) => Authenticator;
+  authenticator: (component: JsonObject | undefined, base: string) => Authenticator;
 }
 
 /** Sends one requester's requests, with its error handler and its credentials. */
@@ -82,7 +82,7 @@ export function exchanger(
 ): Exchanger {
   const requests = requester(kit, component);
   const handle = errorHandler(kit, fields(requests.component, 'error_handler'));
-  const auth = parts.authenticator(fields(requests.component, 'authenticator'));
+  const auth = parts.authenticator(fields(requests.component, 'authenticator'), requests.base);
   const cookies = new Cookies();
   const place = `${requests.base.replace(/\/$/, '')}/${requests.endpoint}`;
   // An error that comes with status 200 is one all the same; its body is what was decoded.

@@ -42,7 +42,7 @@ export class LoginClient {
     private readonly kit: Kit,
     baseUrl: string,
     outside: { clock: Clock; random: Random; egress?: Egress | undefined },
-    private readonly authenticator: (component: JsonObject | undefined) => Authenticator,
+    private readonly authenticator: (component: JsonObject | undefined, base: string) => Authenticator,
   ) {
     this.client = new ApiClient({
       baseUrl,
@@ -80,6 +80,7 @@ export class LoginClient {
     const login = requester(this.kit, component);
     const own = this.authenticator(
       isObject(login.component['authenticator']) ? login.component['authenticator'] : undefined,
+      login.base,
     );
     const parts = { ...emptyParts(), ...login.parts({}) };
     await own.apply(parts);
