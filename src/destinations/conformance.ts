@@ -29,8 +29,8 @@ const SCHEMA: JsonSchema = {
 
 const VERSION = 1_700_000_000_000;
 
-function target(mode: WriteMode = 'upsert', primaryKey = ['id']): StreamTarget {
-  return { name: 'things', schema: SCHEMA, primaryKey, mode };
+function target(mode: WriteMode = 'upsert', schema = SCHEMA): StreamTarget {
+  return { name: 'things', schema, primaryKey: ['id'], mode };
 }
 
 interface Bench {
@@ -43,7 +43,7 @@ interface Bench {
 /** The cases for a destination; `make` gives one that holds nothing yet. Long because it is the list of all cases. */
 export function destinationConformance(make: () => Promise<Destination>): ConformanceCase[] {
   const cases: ConformanceCase[] = [];
-  const define = (name: string, run: (bench: Bench) => Promise<void>, mode: WriteMode = 'upsert') =>
+  const define = (name: string, run: (bench: Bench) => Promise<void>, mode: WriteMode = 'upsert', schema = SCHEMA) =>
     cases.push({
       name,
       run: async () => {
@@ -51,7 +51,7 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
         const session = await destination.open({
           connection: 'conformance',
           runId: 'run1',
-          streams: [target(mode)],
+          streams: [target(mode, schema)],
           readOnly: false,
           startedMs: VERSION,
         });
@@ -287,6 +287,73 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
     assert.equal(await session.forgetUnseen('things', 2, undefined), 1);
     assert.deepEqual(await session.stored('things'), { keys: 2, deleted: 1 });
   });
+
+  define('a row that came is not gone, whatever became of it', async ({ session, prepare, commit }) => {
+    if (!session.capabilities.keys) return;
+    await commit([prepare([row('a'), row('b'), row('c'), row('d')])]);
+    const page = {
+      stream: 'things',
+      // Once as it fits and once as it does not; and as it does not alone, twice.
+      records: [row('a'), row('a', { paid: 1 }), row('b', { created: 'x' }), row('b', { paid: 1 }), { created: 1 }],
+      page: 'x',
+    };
+    const read = await commit([session.prepare({ ...page, version: VERSION + 1, remember: 2 })]);
+    assert.equal(read.counts['things']?.quarantined, 4);
+    assert.deepEqual((await session.unseen('things', 2, 9)).sample.map(({ id }) => id).toSorted(), ['c', 'd']);
+    assert.equal(await session.forgetUnseen('things', 2, undefined), 2);
+    assert.deepEqual(await session.stored('things'), { keys: 4, deleted: 2 });
+    const scope = { field: 'note', value: 'a' };
+    const listed = await commit([session.prepare({ ...page, version: VERSION + 2, scope })]);
+    assert.equal(listed.counts['things']?.deleted, 0);
+  });
+
+  const keys = [
+    'NUL \0 x',
+    '\0',
+    'half \ud800',
+    '\udc00',
+    'tab\t',
+    'line\n',
+    '\\',
+    '\\u0000',
+    '"',
+    "'",
+    ' ',
+    '',
+    '\u0001',
+    '1',
+    '{}',
+  ];
+  for (const [what, schema, ids] of [
+    ['texts of any kind', SCHEMA, keys],
+    ['of no declared type', { properties: { id: {} } }, [...keys, 1_700_000_000_123, 2n ** 60n + 1n, false]],
+    ['of several types', { properties: { id: { type: ['string', 'integer'] } } }, [...keys, 7, 2n ** 60n + 1n]],
+    ['integers', { properties: { id: { type: 'integer' } } }, [0, -1, 1_700_000_000_123, 2n ** 60n + 1n]],
+    ['numbers', { properties: { id: { type: 'number' } } }, [0, -1, 1.5, 1_700_000_000_123, 0.1]],
+  ] satisfies [string, JsonSchema, unknown[]][])
+    define(
+      `keys that are ${what} are recognised`,
+      async ({ session, prepare, commit }) => {
+        if (!session.capabilities.keys) return;
+        const records = ids.map((id) => ({ id, group: 'g', at: 5 }));
+        // What two keys have become alike is one row.
+        const rows = (await commit([prepare(records)], [], true)).counts['things']!.inserted;
+        const again = { stream: 'things', page: 'x', records };
+        const { counts } = await commit([session.prepare({ ...again, version: VERSION + 1, remember: 2 })]);
+        assert.equal(counts['things']?.quarantined, 0);
+        assert.equal((await session.unseen('things', 2, 9)).rows, 0);
+        assert.equal(await session.forgetUnseen('things', 2, undefined), 0);
+        const listed = session.prepare({ ...again, version: VERSION + 2, scope: { field: 'group', value: 'g' } });
+        assert.equal((await commit([listed])).counts['things']?.deleted, 0);
+        const within = await session.keysWithin('things', 'at', 5, 6, 100);
+        assert.equal(within.length, rows);
+        assert.ok((await session.lookup('things', [...records, ...within])).every((found) => found !== null));
+        const gone = { ...again, version: VERSION + 3, records: [], deleted: records };
+        assert.equal((await commit([session.prepare(gone)])).counts['things']?.deleted, rows);
+      },
+      'upsert',
+      schema,
+    );
 
   define('whatever is wrong with a row concerns that row alone', async ({ session, prepare, commit }) => {
     const deep = Array.from({ length: 8000 }).reduce<unknown>((inner) => [inner], 1);

@@ -32,17 +32,15 @@ export async function withoutRefused(
   const trial: Trial = { db, library, runId, accepted: [] };
   const out: TableRows[] = [];
   for (const part of parts) {
-    const refused: { at: number; row: QuarantinedRow }[] = [];
+    const refused: QuarantinedRow[] = [];
     const before = trial.accepted.length;
     if (part.rows > 0) await tryRows(trial, part, 0, part.rows, refused);
     const kept = trial.accepted.slice(before);
-    const isRefused = new Set(refused.map(({ at }) => at));
     out.push({
       ...part,
       cells: kept.flatMap((piece) => piece.cells),
       rows: part.rows - refused.length,
-      keys: part.keys?.filter((_, at) => !isRefused.has(at)),
-      quarantine: [...part.quarantine, ...refused.map(({ row }) => row)],
+      quarantine: [...part.quarantine, ...refused],
     });
   }
   return out;
@@ -54,13 +52,13 @@ async function tryRows(
   part: TableRows,
   from: number,
   to: number,
-  refused: { at: number; row: QuarantinedRow }[],
+  refused: QuarantinedRow[],
 ): Promise<void> {
   const width = part.types.length;
   const piece = { ...part, cells: part.cells.slice(from * width, to * width), rows: to - from };
   const error = await errorOf(trial, piece);
   if (error === undefined) trial.accepted.push(piece);
-  else if (to - from === 1) refused.push({ at: from, row: setAside(piece, error) });
+  else if (to - from === 1) refused.push(setAside(piece, error));
   else {
     const middle = (from + to) >> 1;
     await tryRows(trial, part, from, middle, refused);

@@ -123,10 +123,10 @@ async function setTombstones(db: DuckDBConnection, part: TableRows): Promise<num
     ]);
   }
   if (part.scope) {
-    const column = quoteIdentifier(table.column(part.scope.field).name);
+    const text = table.textSql('t', table.column(part.scope.field));
     deleted += await changed(
       db,
-      `${mark} and t.${column}::varchar = $2 and not (${table.keySql('t')} in (select unnest(${texts(3)})))`,
+      `${mark} and ${text} = $2 and not (${table.keySql('t')} in (select unnest(${texts(3)})))`,
       [version, part.scope.value, stringifyJson(part.keys ?? [])],
     );
   }

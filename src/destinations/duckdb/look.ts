@@ -2,6 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { DataRecord } from '../../base/catalog.js';
 import { parseJson, stringifyJson } from '../../base/json.js';
+import type { Column } from '../../duckdb/columns.js';
 import { rowsOf, type Row } from '../../duckdb/engine.js';
 import { quoteIdentifier } from '../../postgres/identifiers.js';
 import { texts } from './commit.js';
@@ -14,7 +15,7 @@ export async function lookup(db: DuckDBConnection, table: Table, keys: DataRecor
   const wanted = keys.map((key) => table.keyText(key));
   const rows = await rowsOf(
     db,
-    `select ${table.keySql('t')} as headrace_key, ${fieldsSql(table)} from ${table.sqlName} t
+    `select ${table.keySql('t')} as headrace_key, ${fieldsSql(table.columns)} from ${table.sqlName} t
      where ${table.keySql('t')} in (select unnest(${texts(1)})) and ${LIVE}`,
     [stringifyJson(wanted)],
   );
@@ -23,15 +24,15 @@ export async function lookup(db: DuckDBConnection, table: Table, keys: DataRecor
 }
 
 /** The columns of a row for `rowOf`: JSON as its text, which alone has every digit. */
-export function fieldsSql(table: Table): string {
-  return table.columns
+export function fieldsSql(columns: readonly Column[]): string {
+  return columns
     .map(({ name, type }, at) => `t.${quoteIdentifier(name)}${type === 'json' ? '::varchar' : ''} as c${at}`)
     .join(', ');
 }
 
-/** A row as it was read. */
-export function rowOf(table: Table, row: Row): DataRecord {
-  const values = table.columns.map(({ name, type }, at) => {
+/** A row as it was read, or those of its columns. */
+export function rowOf(table: Table, row: Row, columns: readonly Column[] = table.columns): DataRecord {
+  const values = columns.map(({ name, type }, at) => {
     const value = row[`c${at}`];
     if (type === 'json' && typeof value === 'string') return [name, parseJson(value)];
     const isSafe = typeof value === 'bigint' && Number.isSafeInteger(Number(value));
@@ -50,11 +51,11 @@ export async function keysWithin(
   const column = positionSql(table, field);
   const rows = await rowsOf(
     db,
-    `select ${table.keyNames.join(', ')} from ${table.sqlName} t
+    `select ${fieldsSql(table.keyColumns)} from ${table.sqlName} t
      where ${column} >= $1 and ${column} < $2 and ${LIVE} order by ${column} desc limit $3`,
     [gte, lt, limit],
   );
-  return rows.map((row) => table.fieldsOf(row));
+  return rows.map((row) => rowOf(table, row, table.keyColumns));
 }
 
 /** SQL for a field that is a position. */
@@ -69,10 +70,10 @@ export async function strangers(db: DuckDBConnection, table: Table, limit: numbe
   if (table.target.primaryKey.length === 0) return [];
   const rows = await rowsOf(
     db,
-    `select ${table.keyNames.join(', ')} from ${table.sqlName} t
+    `select ${fieldsSql(table.keyColumns)} from ${table.sqlName} t
      where ${LIVE} and not exists (select 1 from _headrace.run r where r.id = t."_headrace_run_id")
      order by ${table.keyNames.join(', ')} limit $1`,
     [limit],
   );
-  return rows.map((row) => table.fieldsOf(row));
+  return rows.map((row) => rowOf(table, row, table.keyColumns));
 }

@@ -25,7 +25,7 @@ export async function unseen(
      from (select ${table.keySql('t')} as key ${gone})`,
     place,
   );
-  const sample = await rowsOf(db, `select ${fieldsSql(table)} ${gone} order by ${table.keySql('t')} limit $4`, [
+  const sample = await rowsOf(db, `select ${fieldsSql(table.columns)} ${gone} order by ${table.keySql('t')} limit $4`, [
     ...place,
     limit,
   ]);

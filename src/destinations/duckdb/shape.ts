@@ -19,6 +19,7 @@ import {
 } from '../../duckdb/columns.js';
 import { fitIdentifier } from '../../postgres/identifiers.js';
 import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
+import { keyText } from '../key-text.js';
 import { describe, setAside, type QuarantinedRow } from '../set-aside.js';
 
 /** Columns that every table has, with their types in SQL. */
@@ -45,6 +46,7 @@ export interface ShapedRows extends PreparedRows {
   cells: Cell[];
   /** Columns that the rows have, with the types that their cells were made for; more may have come since. */
   types: ColumnType[];
+  /** Keys of all rows that came, also of those in quarantine; undefined where nobody asks for them. */
   keys: string[] | undefined;
   generation: number | undefined;
   quarantine: QuarantinedRow[];
@@ -128,7 +130,10 @@ export class Shape {
         keys?.push(this.keyText(record));
       } else {
         cells.length = start;
-        quarantine.push(setAside(keyed, record, fault, input));
+        const aside = setAside(keyed, record, fault, input);
+        quarantine.push(aside);
+        // It came: what is stored of it is not gone.
+        if (aside.key !== null) keys?.push(this.keyText(record));
       }
     }
     const deleted = input.deleted ?? [];
@@ -154,7 +159,7 @@ export class Shape {
 
   /** The key as one text, as SQL writes it too. */
   keyText(record: DataRecord): string {
-    return this.target.primaryKey.map((field) => String(fieldOf(record, field))).join('\u0001');
+    return keyText(record, this.target.primaryKey);
   }
 
   /** A row by the names of its fields. */

@@ -52,9 +52,13 @@ export class Table extends Shape {
 
   /** SQL for the key as one text. */
   keySql(alias: string): string {
-    return this.keyColumns
-      .map(({ name, type }) => textSql(`${alias}.${quoteIdentifier(name)}`, type))
-      .join(` || chr(1) || `);
+    return this.keyColumns.map((column) => this.textSql(alias, column)).join(` || chr(1) || `);
+  }
+
+  /** SQL for what a column holds as text: of JSON that is a text, that text. */
+  textSql(alias: string, { name, type }: Column): string {
+    const value = `${alias}.${quoteIdentifier(name)}`;
+    return type === 'json' ? `(${value} ->> '$')` : textSql(value, type);
   }
 
   /** Creates the table, or takes over the one that is there. `readOnly`: only looks. */

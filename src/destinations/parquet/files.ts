@@ -263,7 +263,10 @@ function typeOf(sql: string): ColumnType {
 
 function keySql(shape: Shape): string {
   return shape.keyColumns
-    .map(({ name, type }) => refitSql(quoteIdentifier(name), type === 'json' ? 'text' : type, 'text'))
+    .map(({ name, type }) => {
+      const value = quoteIdentifier(name);
+      return type === 'json' ? `(${value}::json ->> '$')` : refitSql(value, type, 'text');
+    })
     .join(` || chr(1) || `);
 }
 

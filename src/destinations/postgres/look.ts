@@ -27,14 +27,26 @@ export async function keysWithin(
 ): Promise<DataRecord[]> {
   const column = quoteIdentifier(table.column(field).name);
   const { rows } = await work.query(
-    `select ${table
-      .keyColumns()
-      .map((key) => quoteIdentifier(key.name))
-      .join(', ')} from ${table.sqlName} t
+    `select ${keysSql(table)} from ${table.sqlName} t
      where ${table.isOwn('t')} and ${column} >= $1 and ${column} < $2 and "_headrace_deleted_at" is null order by ${column} desc limit $3`,
     [gte, lt, limit],
   );
-  return rows.map((row) => fieldsOf(table, row));
+  return rows.map((row) => keyOf(table, row));
+}
+
+/** The columns of the key for `keyOf`: JSON as its text, which alone has every digit. */
+function keysSql(table: Table): string {
+  return table
+    .keyColumns()
+    .map(({ name, type }) => [quoteIdentifier(name), type] as const)
+    .map(([name, type]) => (type === 'jsonb' ? `t.${name}::text as ${name}` : `t.${name}`))
+    .join(', ');
+}
+
+function keyOf(table: Table, row: DataRecord): DataRecord {
+  const key = { ...row };
+  for (const { name, type } of table.keyColumns()) if (type === 'jsonb') key[name] = parseJson(row[name] as string);
+  return fieldsOf(table, key);
 }
 
 /** Keys of live rows that no run of Headrace wrote. */
@@ -42,12 +54,12 @@ export async function strangers(work: TableWork, table: Table, limit: number): P
   if (table.target.primaryKey.length === 0) return [];
   const keys = table.keyColumns().map((key) => `t.${quoteIdentifier(key.name)}`);
   const { rows } = await work.query(
-    `select ${keys.join(', ')} from ${table.sqlName} t
+    `select ${keysSql(table)} from ${table.sqlName} t
      where ${table.isOwn('t')} and "_headrace_deleted_at" is null and not exists (select 1 from _headrace.run r where r.id = t."_headrace_run_id")
      order by ${keys.join(', ')} limit $1`,
     [limit],
   );
-  return rows.map((row) => fieldsOf(table, row));
+  return rows.map((row) => keyOf(table, row));
 }
 
 /** Blocks at a table's end that are looked at for its newest rows: 16 MB. Smaller tables are looked at as a whole. */

@@ -5,9 +5,10 @@ import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
 import { ConfigError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
-import { fieldOf, propertyOf, type DataRecord, type JsonSchema } from '../../base/catalog.js';
+import { propertyOf, type DataRecord, type JsonSchema } from '../../base/catalog.js';
 import { CopyLines } from './copy-lines.js';
 import { addRow } from './row-encoding.js';
+import { keyText } from '../key-text.js';
 import { setAside, type QuarantinedRow } from '../set-aside.js';
 import { checkKey, columnCommentSql, createSql, fieldOfColumn, knownType, tableCommentSql } from './table-ddl.js';
 import { columnTypeOf, escapeText, NULL, typeOfValue, widen, type Column, type ColumnType } from './columns.js';
@@ -290,12 +291,13 @@ export class Table {
 
   /** The key as one text, as `keySql` writes it. */
   keyText(record: DataRecord): string {
-    return this.target.primaryKey.map((field) => String(fieldOf(record, field))).join('\u0001');
+    return keyText(record, this.target.primaryKey);
   }
 
   keySql(alias: string): string {
     return this.keyColumns()
-      .map((column) => `${alias}.${quoteIdentifier(column.name)}::text`)
+      .map(({ name, type }) => `${alias}.${quoteIdentifier(name)}${type === 'jsonb' ? " #>> '{}'" : '::text'}`)
+      .map((text) => `(${text})`)
       .join(` || chr(1) || `);
   }
 
