@@ -3,7 +3,7 @@ import { ConfigError, HeadraceError, messageOf, RetriableError } from '../base/e
 
 /** Whether an error is about what a row holds: a value, or a constraint of the user's. */
 export function isOfRows(error: unknown): boolean {
-  return /(?:Constraint|Conversion|Out of Range|Invalid Input) Error|constraint violat|duplicate key/i.test(
+  return /(?:Constraint|Conversion|Out of Range|Invalid Input) Error|constraint (?:violat|failed)|duplicate key/i.test(
     messageOf(causeOf(error)),
   );
 }

@@ -1,7 +1,10 @@
 /** DuckDB as a destination: what it promises beside the conformance suite, and real processes that are killed. */
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { DuckDBConnection } from '@duckdb/node-api';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { JsonType } from '../../src/base/catalog.js';
 import { duckdbDestination } from '../../src/destinations/duckdb/destination.js';
 import type { DestinationSession, OpenOptions } from '../../src/destinations/contract.js';
 import { Engine } from '../../src/duckdb/engine.js';
@@ -151,6 +154,133 @@ describe('a table', () => {
     expect(await rows('select id from shop.things')).toEqual([{ id: 'new' }]);
     await within(async (session) => {
       expect(await page(session, [{ id: 'new', x: 1 }], 2)).toMatchObject({ counts: { things: { unchanged: 1 } } });
+    });
+  });
+});
+
+/** Work in a process that dies at its n-th statement: what is not committed by then is lost. Returns whether it died. */
+async function dyingAt(at: number, work: () => Promise<unknown>): Promise<boolean> {
+  let statements = 0;
+  const { prototype } = DuckDBConnection;
+  const spies = (['run', 'runAndReadAll'] as const).map((name) => {
+    const original = prototype[name] as (...args: unknown[]) => Promise<never>;
+    return vi.spyOn(prototype, name).mockImplementation(async function (this: DuckDBConnection, ...args: unknown[]) {
+      if (name === 'run' && ++statements >= at) throw new Error('killed');
+      return original.apply(this, args);
+    });
+  });
+  try {
+    await work();
+    return false;
+  } catch (error) {
+    expect(String(error)).toContain('killed');
+    return true;
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+describe('columns', () => {
+  const fieldNames = () =>
+    rows(`select column_name as name from duckdb_columns() where schema_name = 'shop' and table_name = 'things'
+      and not starts_with(column_name, '_headrace_') order by name`);
+
+  test('that a run made before it was killed are those of the next, whatever statement it came at', async () => {
+    const schema = { properties: { note: {}, id: { type: 'string' as const } } };
+    const streams = [{ ...options().streams[0]!, schema }];
+    let kills = 0;
+    for (let died = true; died; kills++) {
+      for (const name of [file, `${file}.wal`]) rmSync(name, { force: true });
+      const first = { id: 'a', note: 'n', later: 1 };
+      died = await dyingAt(kills + 1, () => within((session) => page(session, [first]), { streams }));
+      const stored = await within(
+        async (session) => {
+          const second = { id: 'b', note: [1], later: 2, last: true };
+          for (const record of [second, first]) await page(session, [record], 2);
+          return session.lookup('things', [{ id: 'a' }, { id: 'b' }]);
+        },
+        { streams, runId: 'run2' },
+      );
+      const place = `killed at statement ${kills + 1}`;
+      expect(stored, place).toEqual([
+        { id: 'a', note: 'n', later: 1, last: null },
+        { id: 'b', note: [1], later: 2, last: true },
+      ]);
+      expect(await fieldNames(), place).toEqual(['id', 'last', 'later', 'note'].map((name) => ({ name })));
+    }
+    expect(kills).toBeGreaterThan(10);
+  });
+
+  test('hold what was given, in whatever order they came, and however often the file is opened again', async () => {
+    const values: Record<string, fc.Arbitrary<unknown>> = {
+      a: fc.integer(),
+      A: fc.string({ unit: 'grapheme' }),
+      b: fc.boolean(),
+      '\0b': fc.integer(),
+      'b\0': fc.boolean(),
+      _headrace_page: fc.string(),
+      select: fc.double({ noNaN: true, noDefaultInfinity: true }).map((n) => n + 0),
+      ['n'.repeat(70)]: fc.constantFrom('x', 'y'),
+      ['n'.repeat(71)]: fc.array(fc.integer()),
+    };
+    const types: Record<string, JsonType> = { a: 'integer', A: 'string', b: 'boolean', select: 'number' };
+    const names = Object.keys(values);
+    const step = fc.record({
+      record: fc.record(values, { requiredKeys: [] }),
+      declared: fc.shuffledSubarray(['id', ...names]),
+      opensAgain: fc.boolean(),
+      who: fc.constantFrom('shop'),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
+        for (const name of [file, `${file}.wal`]) rmSync(name, { force: true });
+        const open = new Map<string, DestinationSession>();
+        const expected = steps.map(({ record }, id) => ({ ...record, id: String(id) }));
+        try {
+          for (const [at, { declared, opensAgain, who }] of steps.entries()) {
+            if (opensAgain || !open.has(who)) {
+              await open.get(who)?.close();
+              const properties = Object.fromEntries(declared.map((name) => [name, { type: types[name] ?? [] }]));
+              const streams = [{ ...options().streams[0]!, schema: { properties } }];
+              const more = { streams, connection: who, runId: `run${at}` };
+              open.set(who, await duckdbDestination(file, 'shop').open(options(more)));
+            }
+            const { counts } = await page(open.get(who)!, [expected[at]!], at + 1);
+            expect(counts['things']).toMatchObject({ inserted: 1, quarantined: 0 });
+          }
+        } finally {
+          for (const session of open.values()) await session.close();
+        }
+        const found = await within((session) =>
+          session.lookup(
+            'things',
+            expected.map(({ id }) => ({ id })),
+          ),
+        );
+        const given = found.map((row) =>
+          Object.fromEntries(Object.entries(row!).filter(([, value]) => value !== null)),
+        );
+        const storable = (value: unknown) => (typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value);
+        expect(given).toEqual(
+          expected.map((row) => Object.fromEntries(Object.entries(row).map(([key, value]) => [key, storable(value)]))),
+        );
+      }),
+      { numRuns: 20, endOnFailure: true },
+    );
+  });
+
+  test('that a user made and that must not be null refuse rows, and stop nothing', async () => {
+    await within((session) => page(session, [{ id: 'a' }]));
+    await rows("alter table shop.things add column mine varchar default 'm'");
+    await rows('alter table shop.things alter mine set not null');
+    await rows('alter table shop.things alter mine drop default');
+    await within(async (session) => {
+      const { counts } = await session.commit({
+        rows: [session.prepare({ stream: 'things', records: [{ id: 'b' }], page: 'x', version: 2 })],
+        state: [],
+        firstLoad: true,
+      });
+      expect(counts['things']).toMatchObject({ inserted: 0, quarantined: 1 });
     });
   });
 });

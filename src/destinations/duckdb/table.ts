@@ -3,8 +3,8 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { LIMITS } from '../../base/bounds.js';
 import { ConfigError } from '../../base/errors.js';
 import { knownType, refitSql, SQL_TYPES, textSql, type Column } from '../../duckdb/columns.js';
-import { rowsOf, type Library } from '../../duckdb/engine.js';
-import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
+import { inTransaction, rowsOf, type Library } from '../../duckdb/engine.js';
+import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import type { PrepareInput, StreamTarget } from '../contract.js';
 import { appendRows, type Into } from './append.js';
 import { META_COLUMNS, Shape, type ShapedRows } from './shape.js';
@@ -68,10 +68,13 @@ export class Table extends Shape {
       if (readOnly) return;
       this.declare();
       this.changes = [];
-      await connection.run(this.createStatement());
+      // Together: a column that is not registered would be taken for one of the user's.
+      await inTransaction(connection, async () => {
+        await connection.run(this.createStatement());
+        await connection.run('delete from _headrace.field where schema_name = $1 and relation = $2', this.place);
+        for (const column of this.columns) await this.register(connection, column);
+      });
       this.order = [...this.columns, ...META_COLUMNS.map(([name]) => name)];
-      await connection.run('delete from _headrace.field where schema_name = $1 and relation = $2', this.place);
-      for (const column of this.columns) await connection.run(this.registration(column));
       return;
     }
     const names = new Set(there.map(({ name }) => name));
@@ -140,17 +143,19 @@ export class Table extends Shape {
     integers.forEach((column, at) => (column.large = row![`c${at}`] === true));
   }
 
-  /** Makes the changes that rows wait for. Each may be done twice. */
+  /** Makes the changes that rows wait for. One is forgotten once it is known to be done. */
   async applyChanges(connection: DuckDBConnection): Promise<void> {
     while (this.changes.length > 0) {
       const change = this.changes[0]!;
       if ('add' in change) {
         // Its type may have been widened since.
         const { add } = change;
-        await connection.run(
-          `alter table ${this.sqlName} add column if not exists ${quoteIdentifier(add.name)} ${SQL_TYPES[this.firstTypeOf(add)]}`,
-        );
-        await connection.run(this.registration(add));
+        await inTransaction(connection, async () => {
+          await connection.run(
+            `alter table ${this.sqlName} add column ${quoteIdentifier(add.name)} ${SQL_TYPES[this.firstTypeOf(add)]}`,
+          );
+          await this.register(connection, add);
+        });
         this.order.push(add);
       } else {
         const name = quoteIdentifier(change.widen.name);
@@ -182,9 +187,12 @@ export class Table extends Shape {
     return appendRows(library, connection, into, { shape: this, order: this.order, parts, runId });
   }
 
-  private registration({ name, field }: Column): string {
-    const values = [...this.place, name, field.replaceAll('\0', '')].map(quoteLiteral);
-    return `insert into _headrace.field (schema_name, relation, name, field) values (${values.join(', ')}) on conflict do nothing`;
+  private async register(connection: DuckDBConnection, { name, field }: Column): Promise<void> {
+    await connection.run(
+      `insert into _headrace.field (schema_name, relation, name, field) values ($1, $2, $3, $4)
+       on conflict (schema_name, relation, name) do update set field = excluded.field`,
+      [...this.place, name, field],
+    );
   }
 
   private createStatement(): string {
