@@ -184,7 +184,7 @@ async function fromEnvironment(
   }
   const connection = await finish(
     {
-      name: isModulePath(connector) || known.configIn !== undefined ? known.name.replaceAll('-', '_') : connector,
+      name: nameOf(connector, known),
       source,
       destination: { type: DEFAULT_DESTINATION, mode: 'upsert' },
       base: [],
@@ -205,6 +205,12 @@ function definitionFlags(flags: ConnectionFlags, { places }: Connector): Record<
     if (value !== undefined && places[setting] !== undefined) given[setting] = value;
   }
   return given;
+}
+
+/** What a connection without a file is called, and so its schema. It may not change: its state goes by it. */
+function nameOf(connector: string, known: Connector): string {
+  if (isModulePath(connector)) return known.name;
+  return known.configIn === undefined ? connector : known.name.replaceAll('-', '_');
 }
 
 function variableMissing({ schema }: Connector, setting: string, variable: string): ConfigError {

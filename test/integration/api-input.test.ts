@@ -187,7 +187,7 @@ describe('bad input', () => {
     expect((await run('kind=verify', 'application/x-www-form-urlencoded')).status).toBe(415);
     expect((await run('{', 'application/json')).status).toBe(400);
     expect((await run('{"stream": "charges"}', 'application/json')).answer).toMatchObject({
-      error: { code: 'bad_payload', place: 'stream', expected: 'parts', found: 'stream' },
+      error: { code: 'bad_payload', place: 'stream', expected: 'parts, accept_deletions', found: 'stream' },
     });
   });
 
