@@ -72,15 +72,15 @@ describe.skipIf(CHROMIUM === undefined)('a new connection in Chromium', () => {
       .click();
     await page.getByLabel('Base URL').fill(testbed.url);
     await page.getByLabel('Rows go to').selectOption({ label: 'a PostgreSQL server' });
-    await page.getByLabel('URL', { exact: false }).last().fill(service.databaseUrl);
+    await page.getByRole('textbox', { name: 'URL', exact: true }).fill(service.databaseUrl);
     await page.getByRole('button', { name: 'Test, and list the streams' }).click();
     await page.getByText(/Works: account acct_/).waitFor();
-    await page.getByText(/30 of 30 streams: .* rows, .* requests, .* at the limit/).waitFor();
+    await page.getByText(/(\d+) of \1 streams: .* rows, .* requests, .* at the limit/).waitFor();
     await page.getByRole('button', { name: 'None' }).click();
     expect(await page.getByRole('button', { name: 'Make it and run' }).isDisabled()).toBe(true);
     await page.getByLabel('coupons', { exact: true }).check();
     await page.getByLabel('products', { exact: true }).check();
-    await page.getByText(/2 of 30 streams/).waitFor();
+    await page.getByText(/2 of \d\d streams/).waitFor();
     const products = page.getByRole('row').filter({ has: page.getByLabel('products', { exact: true }) });
     expect(await products.getByRole('cell').allInnerTexts()).toEqual([
       'products',
@@ -112,7 +112,7 @@ describe.skipIf(CHROMIUM === undefined)('a new connection in Chromium', () => {
     const ways = page.getByRole('tablist', { name: 'Authentication' });
     expect(await ways.getByRole('tab').allInnerTexts()).toEqual(['Nobody', 'Token']);
     await page.getByLabel('Rows go to').selectOption({ label: 'files of JSON lines' });
-    await page.getByLabel('Folder').fill('exports/tiny');
+    await page.getByRole('textbox', { name: 'Folder', exact: true }).fill('exports/tiny');
     await page.getByRole('button', { name: 'Test, and list the streams' }).click();
     await alert(page, /refused a request.*401|refused a request.*no such token/);
     // With the keyboard: one stop for the tabs, arrows between them.

@@ -12,7 +12,7 @@ import type { Database } from './database.js';
 import type { Process } from './process.js';
 import type { StreamPlan } from './source.js';
 
-const SYNCHRONOUS = new Set(['prepare', 'waits', 'capabilities', 'loans']);
+const SYNCHRONOUS = new Set(['prepare', 'waits', 'notes', 'capabilities', 'loans']);
 
 export class RealDatabase {
   private readonly sessions = new Map<Process, DestinationSession[]>();
