@@ -88,7 +88,7 @@ export class DuckdbSession implements DestinationSession {
       schema: this.schema,
     };
     return this.engine.inTurn(async (db) => {
-      for (const { table } of given.rows) await table.applyChanges(db);
+      for (const { table } of given.rows) await table.fit(db);
       const store = (what: typeof given, straight: boolean) =>
         inTransaction(db, () => commitBatch(db, what, { ...context, straight }));
       if (batch.firstLoad) {

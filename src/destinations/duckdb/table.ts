@@ -2,7 +2,16 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { LIMITS } from '../../base/bounds.js';
 import { ConfigError } from '../../base/errors.js';
-import { knownType, refitSql, SQL_TYPES, textSql, type Column } from '../../duckdb/columns.js';
+import {
+  isNumber,
+  knownType,
+  refitSql,
+  SQL_TYPES,
+  textSql,
+  widened,
+  type Column,
+  type ColumnType,
+} from '../../duckdb/columns.js';
 import { inTransaction, rowsOf, type Library } from '../../duckdb/engine.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import type { PrepareInput, StreamTarget } from '../contract.js';
@@ -11,6 +20,7 @@ import { META_COLUMNS, Shape, type ShapedRows } from './shape.js';
 
 /** The table that a stream in mode `replace` fills before it is swapped in. */
 const SHADOW_SUFFIX = '__headrace_next';
+const META_NAMES: ReadonlySet<string> = new Set(META_COLUMNS.map(([name]) => name));
 
 export interface TableRows extends ShapedRows {
   table: Table;
@@ -20,6 +30,8 @@ export class Table extends Shape {
   readonly physicalName: string;
   /** Its columns in their order: ours, Headrace's own by name, and undefined for those of the user's. */
   private order: (Column | string | undefined)[] = [];
+  /** Names and types of the columns as they were seen last. */
+  private seen = '';
 
   constructor(
     target: StreamTarget,
@@ -106,20 +118,73 @@ export class Table extends Shape {
     return rows as { name: string; type: string }[];
   }
 
-  private async adoptAll(connection: DuckDBConnection, there: { name: string; type: string }[]): Promise<void> {
-    const fields = new Map(
-      (
-        await rowsOf(
-          connection,
-          'select name, field from _headrace.field where schema_name = $1 and relation = $2',
-          this.place,
-        )
-      ).map(({ name, field }) => [name as string, field as string]),
+  private async registered(connection: DuckDBConnection): Promise<ReadonlyMap<string, string>> {
+    const rows = await rowsOf(
+      connection,
+      'select name, field from _headrace.field where schema_name = $1 and relation = $2',
+      this.place,
     );
-    const meta = new Set<string>(META_COLUMNS.map(([name]) => name));
+    return new Map(rows.map(({ name, field }) => [name as string, field as string]));
+  }
+
+  /** Makes the changes that rows wait for, in the table as it is now: others of this process may have changed it. */
+  async fit(connection: DuckDBConnection): Promise<void> {
+    if ((await this.look(connection)) !== this.seen) await this.readAgain(connection);
+    if (this.changes.length === 0) return;
+    await this.applyChanges(connection);
+    this.seen = await this.look(connection);
+  }
+
+  private async look(connection: DuckDBConnection): Promise<string> {
+    const reader = await connection.runAndReadAll(`select * from ${this.sqlName} limit 0`);
+    return JSON.stringify([reader.columnNames(), reader.columnTypes().map(String)]);
+  }
+
+  private async readAgain(connection: DuckDBConnection): Promise<void> {
+    const there = await this.columnsThere(connection);
+    const fields = await this.registered(connection);
+    const isMissing = new Set(this.columns);
+    this.order = [];
     for (const { name, type } of there) {
       const field = fields.get(name);
-      if (meta.has(name)) this.order.push(name);
+      this.taken.add(name.toLowerCase());
+      if (META_NAMES.has(name)) this.order.push(name);
+      else if (field === undefined) this.order.push(undefined);
+      else {
+        const own = this.columns.find((column) => column.field === field);
+        if (own) this.meet(own, name, knownType(type));
+        else this.adopt(field, name, knownType(type));
+        const column = own ?? this.columns.at(-1)!;
+        isMissing.delete(column);
+        this.order.push(column);
+      }
+    }
+    const names = new Set(there.map(({ name }) => name.toLowerCase()));
+    for (const column of isMissing) {
+      // Another field's column has its name by now.
+      if (names.has(column.name.toLowerCase())) column.name = fitIdentifier(column.field, this.taken);
+      this.taken.add(column.name.toLowerCase());
+      if (!this.changes.some((change) => 'add' in change && change.add === column)) this.changes.push({ add: column });
+    }
+    this.seen = await this.look(connection);
+  }
+
+  /** A column that another made, or widened: ours is that one, wide enough for both. */
+  private meet(column: Column, name: string, stored: ColumnType): void {
+    this.changes = this.changes.filter((change) => ('add' in change ? change.add : change.widen) !== column);
+    column.name = name;
+    const wanted = column.type;
+    // Numbers that only their digits tell asked for JSON, which holds any other number as well.
+    const holdsAll = wanted === 'json' && isNumber(stored);
+    column.type = holdsAll ? wanted : widened({ type: stored, large: column.large }, wanted);
+    if (column.type !== stored) this.changes.push({ widen: column, from: stored, to: column.type });
+  }
+
+  private async adoptAll(connection: DuckDBConnection, there: { name: string; type: string }[]): Promise<void> {
+    const fields = await this.registered(connection);
+    for (const { name, type } of there) {
+      const field = fields.get(name);
+      if (META_NAMES.has(name)) this.order.push(name);
       else if (field === undefined) {
         // A column of the user's: never written, and its name is taken.
         this.taken.add(name.toLowerCase());
