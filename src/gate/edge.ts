@@ -38,6 +38,10 @@ const MOST_PATIENCE = 40;
 const MOST_PATIENCE_MS = 1_800_000;
 const FIRST_STEP = 0.02;
 const STEP_GROWTH = 1.7;
+/** Steps from far below what the vendor usually allows: a bad hour is not remembered for ever. */
+const BOLD_STEP = 5;
+/** So many times the rate that was left: a few refusals show that it is right. */
+const HOPED = 2;
 
 export class Edge {
   readonly kind = 'edge';
@@ -69,6 +73,13 @@ export class Edge {
     this.paidMs = nowMs + firstLookMs;
     this.silentMs = silentMs;
     if (silentMs > 0) this.patience = PATIENCE_GROWTH * FIRST_PATIENCE;
+  }
+
+  /** What is usual, and what an earlier run was left with. */
+  expect(usual: number, remembered: number): void {
+    if (remembered >= FALLEN * usual) return;
+    this.step = BOLD_STEP;
+    this.best = Math.min(usual, HOPED * remembered);
   }
 
   /** A step was answered with silence, and no silence came without one. */

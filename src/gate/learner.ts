@@ -20,6 +20,8 @@ const FAST_UNTIL = 60;
 const GROWTH = 1.35;
 /** A level passes where its bad answers exceed noise by less. */
 const PASSES = 1;
+/** One bad answer in so long is no reason to stay: at few requests a second it would be one for an hour. */
+const ALONE_MS = 15_000;
 /** So many requests at one level tell even a small excess. */
 const MANY = 1500;
 /** By so many nats; less is a noise that was underestimated. */
@@ -173,7 +175,8 @@ export class Learner {
   /** The level passes, and a higher one is tried; or it is bad by so little that only many requests tell. */
   private look(nowMs: number, ceiling: number): void {
     const { total } = this.level.evidence;
-    const nats = excess(total, this.level.noise);
+    const isAlone = total.bad === 1 && nowMs - this.level.levelMs >= ALONE_MS;
+    const nats = isAlone ? 0 : excess(total, this.level.noise);
     if (nats > PASSES && total.all <= MANY) return;
     if (nats > SURE_OF_MANY) return this.level.cut(nowMs, total.bad / total.all);
     if (this.level.unsure && !this.stops.cycles.hasOutlasted(nowMs)) return;

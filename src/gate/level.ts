@@ -20,8 +20,9 @@ const NOISE_MEMORY = 3000;
 /** So many answers tell a share of more than the most noise. */
 const ENOUGH = 20;
 export const SURE_OF_MORE = 1.5;
-/** Below one request a second nobody waits until noise is told from a limit. */
+/** Below one request a second nobody waits until noise is told from a limit: so many bad ones are no chance. */
 const LEAST_DOUBTED_RATE = 1;
+const NO_CHANCE = 3;
 const UNDO_MS = 15_000;
 /** Just below a level that held. */
 export const BELOW = 0.997;
@@ -116,6 +117,9 @@ export class Level {
     this.atOnce = new AtOnce(cap);
     this.edge = new Edge(this.rate);
     if (prior && !memory) this.edge.at = prior.perSecond;
+    // Where a step too far is answered with silence, none is bold.
+    if (prior && memory && prior.banMs === undefined && !memory.silentMs)
+      this.edge.expect(prior.perSecond, memory.perSecond);
   }
 
   /** Goes on from here; `startup`: and searches upwards. */
@@ -171,7 +175,7 @@ export class Level {
     const { total } = this.evidence;
     const share = Math.max(bad / (all + (all < 64 ? 2 : 0)), all < 64 ? 0 : total.bad / total.all);
     const isSure = all >= ENOUGH && excess({ bad: share * all, all }, MOST_NOISE) > SURE_OF_MORE;
-    return { share, isFar: isSure || this.rate < LEAST_DOUBTED_RATE };
+    return { share, isFar: isSure || (this.rate < LEAST_DOUBTED_RATE && bad >= NO_CHANCE) };
   }
 
   cut(nowMs: number, share: number): void {

@@ -29,9 +29,9 @@ export function bucket(perSecond: number, most = perSecond, status = 429, header
 }
 
 /** This share of all answers is a refusal for no reason. */
-export function noise(share: number, inner: LimitModel, seed = 7): LimitModel {
+export function noise(share: number, inner: LimitModel, seed = 7, status = 429): LimitModel {
   const random = seededRandom(seed);
-  return { ...inner, decide: (...args) => (random.next() < share ? refuse() : inner.decide(...args)) };
+  return { ...inner, decide: (...args) => (random.next() < share ? refuse(status) : inner.decide(...args)) };
 }
 
 /** For so long, once or again and again, everything is refused. */

@@ -68,3 +68,46 @@ test.for([[{ a: 20, b: 20, c: 20, d: 20, e: 0.5 }], [{ a: 15, b: 15, c: 1 }], [{
     }
   },
 );
+
+const USUAL = 25;
+const LEFT = 0.5;
+
+/** Runs on from a rate that an earlier run was left with, far below what is usual. */
+function goOn(model: LimitModel, seed: number): VirtualResult {
+  const endpoints = ['a', 'b', 'c'];
+  const facts: LimitFact[] = [
+    { name: 'global', scope: 'credential', usual: { requests: 4 * USUAL, windowMs: 1000 } },
+    { name: 'endpoint', scope: 'endpoint', usual: { requests: USUAL, windowMs: 1000 } },
+  ];
+  const rate = { perSecond: LEFT, windowMs: 0, probeEveryMs: 12_000 };
+  const memory = Object.fromEntries(endpoints.map((name) => [`endpoint/${name}`, { rate, noise: 0.0005 }]));
+  const options = { model, dialect: DIALECTS['generic']!, seconds: 1200, seed, endpoints };
+  const [result] = simulate([gate({ facts, memory })], options);
+  return result!;
+}
+
+test('errors at random do not keep a rate low that an earlier run was left with', () => {
+  for (const seed of SEEDS) {
+    const { series } = goOn(
+      noise(
+        0.02,
+        byEndpoint(() => bucket(60)),
+        seed,
+        500,
+      ),
+      seed,
+    );
+    expect(perSecond(series, 900, 1200), `seed ${seed}`).toBeGreaterThan(USUAL);
+  }
+});
+
+test('a low rate that an earlier run was left with is kept to where it is the limit', () => {
+  for (const seed of SEEDS) {
+    const { rejected, sent, series } = goOn(
+      byEndpoint(() => bucket(LEFT, 1, 503)),
+      seed,
+    );
+    expect(rejected / sent, `seed ${seed}`).toBeLessThan(0.05);
+    expect(perSecond(series, 0, 1200), `seed ${seed}`).toBeGreaterThan(0.7 * 3 * LEFT);
+  }
+});
