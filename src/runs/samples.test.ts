@@ -62,6 +62,7 @@ describe('which are kept', () => {
           expect(kept.at(-1)! + sampler.stepSeconds).toBeGreaterThan(seconds);
         },
       ),
+      { numRuns: 2000, examples: [[5, [9], 1]] },
     );
   });
 

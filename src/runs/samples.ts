@@ -71,13 +71,18 @@ export class Sampler {
   /** `isLast`: the moment counts, wherever it lies between two. */
   take(progress: Progress, at: string, isLast = false): void {
     const seconds = progress.elapsedMs / 1000;
-    const tick = (isLast ? Math.ceil(seconds / this.step) : Math.floor(seconds / this.step)) * this.step;
+    const tickOf = () => (isLast ? Math.ceil(seconds / this.step) : Math.floor(seconds / this.step)) * this.step;
+    let tick = tickOf();
     if (tick <= this.last) return;
-    this.last = tick;
-    this.pending.push({ tick, at, sample: sampleOf(progress) });
+    // On the step that there is then: what thins the others would take this one with them.
     while (tick / this.step >= this.most) {
       this.step *= 2;
       this.thins = true;
+      tick = tickOf();
+    }
+    if (tick > this.last) {
+      this.last = tick;
+      this.pending.push({ tick, at, sample: sampleOf(progress) });
     }
     this.pending = this.pending.filter(({ tick: each }) => each % this.step === 0 || each === tick).slice(-this.most);
   }

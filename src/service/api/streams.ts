@@ -47,7 +47,7 @@ export function streamRoutes(api: Api, { connections, runs, desk, clock }: ApiPa
           limit: z.coerce.number<string>().int().min(1).max(50).default(50),
           mask: z
             .string()
-            .max(10_000)
+            .max(1_000)
             .optional()
             .describe('Fields to mask, with commas between them; empty: none. Default: those that look personal.'),
         }),
