@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ConfigError } from './errors.js';
-import { nearest } from './nearest.js';
+import { listed, nearest } from './nearest.js';
 
 const NAMES = ['customers', 'charges', 'max_rate', 'connections', 'stripe', 'acme', 'start_date'];
 
@@ -50,4 +50,11 @@ test('an error proposes what was meant, before what else can be done', () => {
     new ConfigError('m', { code: 'c', found, candidates: NAMES, next: 'see the reference' }).next;
   expect(error('"custmers"')).toBe('did you mean customers? Otherwise see the reference');
   expect(error('nothing like it')).toBe('see the reference');
+});
+
+test('names are listed up to a length that is read', () => {
+  const names = Array.from({ length: 131 }, (_, i) => `stream_${i}`);
+  expect(listed(names.slice(0, 3))).toBe('stream_0, stream_1, stream_2');
+  expect(listed(names)).toMatch(/^stream_0, .*, stream_19 and 111 more$/);
+  expect(listed([])).toBe('');
 });

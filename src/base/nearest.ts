@@ -16,6 +16,16 @@ function distance(a: string, b: string): number {
   return last[b.length]!;
 }
 
+/** More names than this tell a reader nothing: the one that was meant is proposed beside them. */
+const MOST_LISTED = 20;
+
+/** Names as an error lists them: all of a few, else the first, and how many more there are. */
+export function listed(names: Iterable<string>): string {
+  const all = [...names];
+  if (all.length <= MOST_LISTED) return all.join(', ');
+  return `${all.slice(0, MOST_LISTED).join(', ')} and ${all.length - MOST_LISTED} more`;
+}
+
 /** A name of more letters than this is not one that somebody typed. */
 const MOST_LETTERS = 100;
 

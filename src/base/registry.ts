@@ -7,6 +7,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { ConfigError, HeadraceError, messageOf } from './errors.js';
+import { listed } from './nearest.js';
 
 export interface Named {
   /** a-z, 0-9, - and _. */
@@ -137,7 +138,7 @@ export class Registry<T extends Named> {
       return new ConfigError(`unknown ${word} ${name.slice(0, 80)}`, {
         code: `unknown_${word}`,
         place,
-        expected: [...this.known.keys()].join(', '),
+        expected: listed(this.known.keys()),
         found: name.slice(0, 80),
         candidates: this.names(),
         next: `one of your own is named in headrace.yaml, not through the API`,

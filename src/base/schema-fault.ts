@@ -1,6 +1,7 @@
 /** What a schema finds wrong with a value, in the words of errors: where, what was expected, what was found. */
 import type { z } from 'zod';
 import { SECRET_NAME } from './log.js';
+import { listed } from './nearest.js';
 
 export interface SchemaFault {
   path: PropertyKey[];
@@ -59,14 +60,14 @@ function expectedOf(issue: Issue): string {
     case 'invalid_type':
       return TYPES[issue.expected] ?? issue.expected;
     case 'invalid_value':
-      return issue.values.length === 1 ? String(issue.values[0]) : `one of ${issue.values.join(', ')}`;
+      return issue.values.length === 1 ? String(issue.values[0]) : `one of ${listed(issue.values.map(String))}`;
     case 'too_small':
       return `${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unitOf(issue.origin)}`;
     case 'too_big':
       return `${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${unitOf(issue.origin)}`;
     case 'invalid_union':
       return 'options' in issue && Array.isArray(issue.options)
-        ? `one of ${issue.options.join(', ')}`
+        ? `one of ${listed(issue.options.map(String))}`
         : [...new Set(issue.errors.flatMap(([inner]) => (inner ? [expectedOf(inner)] : [])))].join(', or ') ||
             issue.message;
     case 'invalid_key':

@@ -11,6 +11,7 @@ import type { DestinationSettings } from '../destinations/kind.js';
 import { DESTINATIONS, destinationOfText } from '../destinations/registry.js';
 import type { Connector, Exchange, SourceSettings } from '../sources/connector.js';
 import { CONNECTORS } from '../sources/registry.js';
+import { listed } from '../base/nearest.js';
 
 /** What a command works on: one connection, checked. */
 export interface ConnectionConfig {
@@ -93,7 +94,7 @@ export async function resolveConnection(
       throw new ConfigError(name === undefined ? 'which connection?' : `there is no connection ${name}`, {
         code: 'unknown_connection',
         place: loaded.file,
-        expected: names.join(', ') || 'at least one connection',
+        expected: listed(names) || 'at least one connection',
         found: name ?? 'no name',
         candidates: [...names, ...connectorNames()],
         next: 'name one of them',

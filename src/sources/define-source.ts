@@ -11,6 +11,7 @@ import { ceilingFields, ceilingSchema, ceilingsOf } from './ceilings.js';
 import type { Connector, ConnectorParts, OpenedConnector, SourceSettings } from './connector.js';
 import type { Account, ChangeStream, Page, PageRequest, Stream } from './contract.js';
 import { SourceClient, type ClientOptions, type ClientParts } from './source-client.js';
+import { listed } from '../base/nearest.js';
 
 /** Settings as the author's own schemas and those of every source give them. */
 export type SettingsOf<Shape extends z.ZodRawShape> = z.infer<z.ZodObject<Shape>> & SourceSettings;
@@ -213,7 +214,7 @@ function chosenStreams(streams: Stream[], { streams: wanted, exclude = [] }: Sou
       throw new ConfigError(`there is no stream ${name}`, {
         code: 'unknown_stream',
         place: 'source.streams, source.exclude',
-        expected: names.join(', '),
+        expected: listed(names),
         found: name,
         candidates: names,
         next: 'name one of them',

@@ -3,6 +3,7 @@ import type { JsonSchema } from '../../base/catalog.js';
 import { ConfigError } from '../../base/errors.js';
 import type { SingerStream } from './messages.js';
 import { singerSchema } from './schema.js';
+import { listed } from '../../base/nearest.js';
 
 /** A stream as the catalog tells of it. */
 export interface CatalogInput {
@@ -57,8 +58,8 @@ export function catalogOf(streams: CatalogInput[]): { streams: SingerStream[] } 
  * `selected-by-default`. Throws ConfigError.
  */
 export function selectionOf(catalog: unknown, known: readonly CatalogInput[], place: string): Selection {
-  const listed = (catalog as { streams?: unknown } | null)?.streams;
-  if (!Array.isArray(listed) || !listed.every(isStream))
+  const entries = (catalog as { streams?: unknown } | null)?.streams;
+  if (!Array.isArray(entries) || !entries.every(isStream))
     throw new ConfigError('the catalog has no streams', {
       code: 'bad_catalog',
       place,
@@ -68,7 +69,7 @@ export function selectionOf(catalog: unknown, known: readonly CatalogInput[], pl
     });
   const without = new Map<string, Set<string>>();
   const streams: string[] = [];
-  for (const entry of listed as SingerStream[]) {
+  for (const entry of entries as SingerStream[]) {
     const name = entry.tap_stream_id ?? entry.stream;
     if (!isSelected(entry, [], entry.schema?.selected, false)) continue;
     const stream = known.find((candidate) => candidate.name === name);
@@ -76,7 +77,7 @@ export function selectionOf(catalog: unknown, known: readonly CatalogInput[], pl
       throw new ConfigError(`the catalog chooses a stream that there is not: ${name}`, {
         code: 'unknown_stream',
         place,
-        expected: known.map((candidate) => candidate.name).join(', '),
+        expected: listed(known.map((candidate) => candidate.name)),
         found: name,
         candidates: known.map((candidate) => candidate.name),
         next: 'run the same command with --discover: the API may have changed',

@@ -6,6 +6,7 @@ import { targetsOf } from '../../engine/read/context.js';
 import type { Source, Stream } from '../../sources/contract.js';
 import type { ConnectionAccess } from './access.js';
 import { readLedger, withSession } from './ledger.js';
+import { listed } from '../../base/nearest.js';
 
 export interface StreamView {
   stream: string;
@@ -87,8 +88,10 @@ export async function newestRows(
       throw new ConfigError(`there is no stream ${name.slice(0, 80)}`, {
         code: 'unknown_stream',
         place: 'stream',
-        expected: targets.map((each) => each.name).join(', '),
+        expected: listed(targets.map((each) => each.name)),
         found: name.slice(0, 80),
+        candidates: targets.map((each) => each.name),
+        next: 'name one of them',
       });
     const rows = await withSession(
       access,

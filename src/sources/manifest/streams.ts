@@ -7,6 +7,7 @@ import { propagateParameters } from './document/parameters.js';
 import { isObject, set, type Json, type JsonObject } from './document/read.js';
 import { plainOf, Templates } from './templates/template.js';
 import type { Dict, Value } from './templates/values.js';
+import { listed } from '../../base/nearest.js';
 
 /** Fetches the records that a dynamic stream is made from. */
 export type FetchComponents = (retriever: JsonObject) => Promise<JsonObject[]>;
@@ -226,7 +227,7 @@ export function chosenStreams(
       throw new ConfigError(`${source} has no stream ${name}`, {
         code: 'unknown_stream',
         place: 'streams',
-        expected: names.join(', '),
+        expected: listed(names),
         found: name,
         candidates: names,
         next: 'name one of them',

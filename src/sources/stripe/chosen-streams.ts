@@ -3,6 +3,7 @@ import { ConfigError } from '../../base/errors.js';
 import type { StripeConfig } from './config.js';
 import { fieldNames } from './schemas.js';
 import { STREAMS, type StreamDefinition } from './streams.js';
+import { listed } from '../../base/nearest.js';
 
 /** The streams that the configuration asks for. */
 export function chooseStreams(config: StripeConfig): StreamDefinition[] {
@@ -46,7 +47,7 @@ export function checkFields(config: StripeConfig, version: string): void {
       throw new ConfigError(`stream ${stream} has no field ${unknown} at version ${version}`, {
         code: 'unknown_field',
         place: `source.fields.${stream}`,
-        expected: known.join(', '),
+        expected: listed(known),
         found: unknown,
         candidates: known,
       });

@@ -30,6 +30,8 @@ test('what cannot be meant is refused where it stands', () => {
   expect(faultOf({ account: 'acct_1', accounts: 'all' })).toBe('accounts');
   expect(faultOf({ accounts: ['1'] })).toMatch(/^accounts/);
   expect(faultOf({ api_version: 'latest' })).toBe('api_version');
+  expect(faultOf({ api_version: '2024-13-40' })).toBe('api_version');
   expect(faultOf({ groups: ['payments'] })).toBe('groups.0');
+  expect(faultOf({ streams: 'all', groups: ['core'] })).toBe('groups');
   expect(parse({ api_version: '2031-01-01.tulip', accounts: ['acct_1'] }).success).toBe(true);
 });

@@ -89,6 +89,16 @@ export const stripeConfigSchema = z
   .refine(({ account, accounts }) => account === undefined || accounts === undefined, {
     path: ['accounts'],
     message: 'either account or accounts: one connected account, or several',
+  })
+  .refine(({ streams, groups }) => groups === undefined || !streams?.includes('all'), {
+    path: ['groups'],
+    message: 'either groups, or streams: all, which has every group in it',
+  })
+  .refine(({ api_version }) => api_version === undefined || isDay(api_version.slice(0, 10)), {
+    path: ['api_version'],
+    message: `a version with a day that exists, such as ${NEWEST_VERSION}`,
   });
+
+const isDay = (text: string) => z.iso.date().safeParse(text).success;
 
 export type StripeConfig = z.infer<typeof stripeConfigSchema>;
