@@ -6,7 +6,9 @@ import { ConfigError } from '../base/errors.js';
 import type { Pool } from '../postgres/pool.js';
 import { timeText } from '../runs/run-store.js';
 import { findConnectionView, type ConnectionDetail } from './overview.js';
+import { CONNECTORS } from '../sources/registry.js';
 import { joinSecrets, SECRET_MASK, splitSecrets, type IsSecret, type SecretBox, type Settings } from './secrets.js';
+import { webhookSigning, type WebhookSigning } from './webhooks.js';
 
 export interface StoredConnection {
   id: string;
@@ -60,6 +62,13 @@ export class ConnectionStore {
       [id],
     );
     return row && joinSecrets(row.config, row.secrets === null ? {} : this.sealed(id).open(row.secrets, id));
+  }
+
+  /** How its webhooks are signed; undefined where it takes none, or was not made through the API. */
+  async webhookOf(id: string): Promise<WebhookSigning | undefined> {
+    const settings = await this.open(id);
+    const { connector } = (settings?.['source'] ?? {}) as { connector?: unknown };
+    return webhookSigning(CONNECTORS.find(String(connector)), settings?.['webhook_secret']);
   }
 
   /**

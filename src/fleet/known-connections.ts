@@ -10,6 +10,7 @@ import { fingerprintOf } from '../connections/open.js';
 import { resolveConnection, type ConnectionConfig } from '../connections/resolve.js';
 import type { IsSecret, Settings } from '../connections/secrets.js';
 import { assertAlerts, assertTargets, isSecretOf, storedConnection } from '../connections/storable.js';
+import { webhookSigning, type WebhookSigning } from '../connections/webhooks.js';
 import { CONNECTORS } from '../sources/registry.js';
 import { readFile, type Coordination, type CoordinationFlags } from './coordination.js';
 import { assertCadence, secondsOf, type Cadence } from './scheduler/cadence.js';
@@ -20,7 +21,7 @@ import type { ConnectionSetup } from './scheduler/task.js';
 export interface KnownConnection extends ConnectionSetup {
   cadence: Cadence | undefined;
   priority: number;
-  webhookSecret: string | undefined;
+  webhook: WebhookSigning | undefined;
 }
 
 /**
@@ -88,7 +89,7 @@ async function knownOf(
       settings.partition ?? `${app}/${fingerprintOf(...connector.credential(source)).slice(0, CREDENTIAL_LETTERS)}`,
     cadence: cadenceOf(schedule, place),
     priority: schedule?.priority ?? 0,
-    webhookSecret,
+    webhook: webhookSigning(connector, webhookSecret),
   };
 }
 

@@ -21,12 +21,13 @@ import { Metrics } from './metrics.js';
 import { secured, servePages } from './pages.js';
 import { referencePage } from './reference.js';
 import { signInPage } from './sign-in.js';
-import { verifyStripeSignature } from './signatures.js';
+import { verifySignature } from './signatures.js';
+import type { WebhookSigning } from '../connections/webhooks.js';
 import { eventOf, type WebhookEvent } from './webhook-event.js';
 
 export interface ServerParts extends ApiParts {
-  /** Signing secret of a connection's webhook; undefined where it has none. */
-  webhookSecret: (connection: string) => Promise<string | undefined>;
+  /** How a connection's webhooks are signed; undefined where it takes none. */
+  webhookOf: (connection: string) => Promise<WebhookSigning | undefined>;
   /** Stores an event; false where it was there already. */
   store: (connection: string, event: WebhookEvent) => Promise<boolean>;
   /** Told once of a token that came over plain HTTP from elsewhere; undefined: bound to loopback. */
@@ -123,19 +124,19 @@ function healthRoutes(app: OpenAPIHono<Env>, { scheduler, onError }: ServerParts
 }
 
 /** Webhooks are let in by their signature alone. */
-function webhookRoute(app: OpenAPIHono<Env>, { clock, webhookSecret, store }: ServerParts): void {
+function webhookRoute(app: OpenAPIHono<Env>, { clock, webhookOf, store }: ServerParts): void {
   app.post(
     '/webhooks/:connection',
     bodyLimit({ maxSize: LIMITS.webhookBytes, onError: (context) => tooLarge(context, LIMITS.webhookBytes) }),
     async (context) => {
       const connection = context.req.param('connection');
-      const secret = await webhookSecret(connection);
+      const signing = await webhookOf(connection);
       // Whether a connection exists is nobody's business who cannot sign for it.
       const body = Buffer.from(await context.req.arrayBuffer());
       const verdict =
-        secret === undefined
+        signing === undefined
           ? 'wrong'
-          : verifyStripeSignature(context.req.header('stripe-signature'), body, secret, clock.now());
+          : verifySignature(context.req.header(signing.header), body, signing.secret, clock.now());
       if (verdict !== 'good')
         return fault(context, 401, { code: 'bad_signature', message: `the signature is ${verdict}` });
       const event = eventOf(body);

@@ -1,11 +1,11 @@
-/** Signatures of webhooks. Stripe's scheme: https://docs.stripe.com/webhooks#verify-manually */
+/** Signatures of webhooks: an HMAC with its time. In which header it comes, a connector's descriptor says. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { LIMITS } from '../base/bounds.js';
 
 export type SignatureVerdict = 'good' | 'missing' | 'malformed' | 'wrong' | 'too old';
 
 /** `header`: `t=SECONDS,v1=HEX[,v1=HEX …]`; the signature is HMAC-SHA256 of `SECONDS.BODY`. */
-export function verifyStripeSignature(
+export function verifySignature(
   header: string | undefined,
   body: Buffer,
   secret: string,

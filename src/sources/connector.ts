@@ -144,6 +144,11 @@ export interface Connector<Settings extends SourceSettings = SourceSettings> {
   places: Readonly<Record<string, Place>>;
   /** How the API tells of its limits: a dialect of `http/dialects/`; undefined: it depends on the settings. */
   dialect: string | undefined;
+  /**
+   * The header in which the API signs its webhooks, as `t=SECONDS,v1=HEX`: HMAC-SHA256 of `SECONDS.BODY`. Undefined: none
+   * of its webhooks are taken.
+   */
+  webhookHeader?: string | undefined;
   /** Questions of `headrace init`, for settings that can be left out. */
   questions?: Readonly<Record<string, string>> | undefined;
   /** How many streams it has, where that is known before it is opened. */

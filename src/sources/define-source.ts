@@ -56,6 +56,11 @@ export interface SourceDefinition<Shape extends z.ZodRawShape> {
   environment?: Partial<Record<(keyof Shape & string) | 'base_url', string>>;
   /** How the API tells of its limits, by the vendor's name; `generic` knows the common headers. */
   dialect?: string | Dialect;
+  /**
+   * The header in which the API signs its webhooks, as `t=SECONDS,v1=HEX`: HMAC-SHA256 of `SECONDS.BODY` under the
+   * connection's `webhook_secret`. Left out: its webhooks are refused.
+   */
+  webhookHeader?: string;
   /** The usual limits of the API: where the gate starts. What the API then says or rejects counts more. */
   limits?: LimitFact[] | ((settings: SettingsOf<Shape>) => LimitFact[]);
   open(settings: SettingsOf<Shape>, parts: SourceParts): SourceBody | Promise<SourceBody>;
@@ -103,6 +108,7 @@ export function defineSource<Shape extends z.ZodRawShape = Record<never, never>>
     environment: environment as Record<string, string>,
     places: {},
     dialect: typeof definition.dialect === 'string' ? definition.dialect : undefined,
+    webhookHeader: definition.webhookHeader,
     limits: factsOf,
     credential: (settings) => [name, settings.base_url, ...secrets.map((secret) => JSON.stringify(settings[secret]))],
     open: (settings, parts) => opened(definition, typed(settings), factsOf(settings), secrets, parts),

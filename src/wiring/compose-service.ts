@@ -54,7 +54,7 @@ export function serviceParts({
   const { scheduler, connections, runs, inbox } = coordination;
   const folder = path.dirname(path.resolve(flags.config ?? env['HEADRACE_CONFIG'] ?? DEFAULT_FILE));
   const feed = new Feed(scheduler.pool, runs, systemClock, onError);
-  const secrets = new Map(known.map(({ id, webhookSecret }) => [id, webhookSecret]));
+  const webhooks = new Map(known.map(({ id, webhook }) => [id, webhook]));
   return {
     parts: {
       clock: systemClock,
@@ -81,11 +81,8 @@ export function serviceParts({
         definitions: () => listDefinitions(definitionsFolder(readFile(flags, env))),
         definition: (name) => describeDefinition(definitionsFolder(readFile(flags, env)), name),
       },
-      webhookSecret: async (connection) => {
-        if (secrets.has(connection)) return secrets.get(connection);
-        const secret = (await connections.open(connection))?.['webhook_secret'];
-        return typeof secret === 'string' ? secret : undefined;
-      },
+      webhookOf: async (connection) =>
+        webhooks.has(connection) ? webhooks.get(connection) : connections.webhookOf(connection),
       store: (connection, event) => inbox.store(connection, event, taskOf(connection, 'changes')),
     },
     close: () => feed.close(),

@@ -14,6 +14,8 @@ export const stripeConnector: Connector<StripeConfig> = {
   environment: { api_key: 'STRIPE_API_KEY', base_url: 'STRIPE_BASE_URL' },
   places: {},
   dialect: 'stripe',
+  // https://docs.stripe.com/webhooks#verify-manually
+  webhookHeader: 'stripe-signature',
   questions: { start_date: 'Read from which day on? (empty: everything)' },
   streams: STREAMS.length,
   reference: async () => (await import('./reference.js')).reference(),
