@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { buildProgram } from '../dist/cli/program.js';
+import { buildProgram, helpTexts } from '../dist/cli/program.js';
 import { divisionText, followText } from '../dist/cli/commands/discover.js';
 import { connectionSchema, fileSchema } from '../dist/config/schema.js';
 import { COMPONENTS } from '../dist/sources/manifest/document/vocabulary.js';
@@ -58,6 +58,8 @@ function settingsOf(json, prefix) {
   return table(['setting', 'type', 'default, or required', 'meaning'], rows);
 }
 
+const texts = await helpTexts();
+
 function commands() {
   const out = [];
   const walk = (command, name) => {
@@ -79,7 +81,7 @@ function commands() {
       );
     }
   };
-  buildProgram().commands.forEach((command) => walk(command, `headrace ${command.name()}`));
+  buildProgram(texts).commands.forEach((command) => walk(command, `headrace ${command.name()}`));
   return `${out.join('\n')}\nEvery command takes \`--debug\` for stack traces. Exit codes: 0 complete, 1 failed, 2 usage or configuration, 3 partial, 75 paused and resumable.\n`;
 }
 

@@ -143,6 +143,8 @@ export function headrace(
   options: {
     env?: Record<string, string>;
     cwd?: string;
+    /** Of a copy of the program. */
+    main?: string;
     /** Sent once what is looked for is there; looked for every few milliseconds. */
     signal?: { name: NodeJS.Signals; when: (output: string) => boolean };
   } = {},
@@ -150,7 +152,7 @@ export function headrace(
   const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1', ...options.env };
   for (const name of ['STRIPE_API_KEY', 'STRIPE_BASE_URL', 'HEADRACE_CONFIG', 'HEADRACE_DATA_DIR', 'FORCE_COLOR'])
     if (options.env?.[name] === undefined) delete env[name];
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [options.main ?? MAIN, ...args], {
     env,
     cwd: options.cwd ?? tmpdir(),
     stdio: ['ignore', 'pipe', 'pipe'],

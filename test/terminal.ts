@@ -20,8 +20,11 @@ export interface Session {
  * Runs the built program on a terminal of its own, in the place of the shell: a shell that waited there would itself be
  * ended by Ctrl-C, and its exit code be told.
  */
-export function onTerminal(args: string[], options: { cwd: string; env?: Record<string, string> }): Session {
-  const command = `exec ${[process.execPath, MAIN, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')}`;
+export function onTerminal(
+  args: string[],
+  options: { cwd: string; env?: Record<string, string>; main?: string },
+): Session {
+  const command = `exec ${[process.execPath, options.main ?? MAIN, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')}`;
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     SHELL: '/bin/sh',

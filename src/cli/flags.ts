@@ -24,17 +24,24 @@ export function positive(value: string): number {
   return number;
 }
 
-/** What `--to` may hold: all that the registry has, which is not loaded for a help text. */
-export const TO = 'embedded, postgres://…, duckdb:FILE, parquet:FOLDER, s3://BUCKET/PREFIX or ndjson:FOLDER';
+/** What registries hold, as help texts tell. */
+export interface HelpTexts {
+  /** What `--to` may hold: of all destinations, and of those that answer SQL. */
+  destinations: string;
+  queried: string;
+  /** APIs that can be simulated. */
+  simulated: string;
+}
 
-export const connectionOptions = (command: Command): Command =>
+/** What says which connection is meant, and changes it for once. */
+export const connectionOptions = (texts: HelpTexts, command: Command): Command =>
   command
     .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
     .option('--manifest <file>', 'read by this Airbyte manifest, unchanged')
     .option('--source-config <file>', 'its configuration (JSON or YAML)')
     .option('--components <file>', 'twins of its Python classes')
     .option('--files <folder>', "fetch the files that records of the manifest's streams point to into this folder")
-    .option('--to <destination>', `${TO} (default: embedded)`)
+    .option('--to <destination>', `${texts.destinations} (default: embedded)`)
     .option('--schema <name>', "schema for the tables (default: the connection's name)")
     .addOption(new Option('--mode <mode>', 'how rows land').choices(['upsert', 'append', 'replace']))
     .option('--streams <names>', 'read these streams only, separated by commas', list)
@@ -49,3 +56,12 @@ export const ceilingOptions = (command: Command): Command =>
     .option('--max-endpoint-rate <n>', 'the same for each endpoint', positive)
     .option('--max-concurrency <n>', 'never more requests at once than this', whole)
     .option('--share <percent>', 'use only this part of every limit, such as 50%');
+
+/** What leads to the scheduler's database. */
+export const coordinationOptions = (command: Command): Command =>
+  command
+    .option('-c, --config <file>', 'configuration file (default: headrace.yaml, or $HEADRACE_CONFIG)')
+    .option('--database <url>', 'PostgreSQL of the scheduler (default: $DATABASE_URL, else the embedded database)')
+    .option('--direct-url <url>', 'the same past a pool in transaction mode (default: $DATABASE_DIRECT_URL)')
+    .option('--data-dir <folder>', 'folder of the embedded database')
+    .option('--json', 'machine-readable output');

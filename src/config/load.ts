@@ -25,7 +25,7 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadedConfig {
       code: 'config_missing',
       expected: 'a configuration file',
       found: 'none',
-      next: 'run headrace init, or headrace sync stripe with STRIPE_API_KEY set',
+      next: 'run headrace init, or name a connector instead (headrace connectors lists them)',
     });
   }
   if (statSync(file).size > LIMITS.configBytes)

@@ -51,6 +51,7 @@ export async function openDestinationOf(text: string, dataDir: string): Promise<
     {
       connection: 'query',
       dataDir,
+      existing: true,
     },
   );
 }

@@ -45,12 +45,17 @@ export interface OpenPlace {
   connection: string;
   /** The data folder, absolute. */
   dataDir: string;
+  /** For who only asks what is stored: nothing is made, and where there is nothing yet, a ConfigError says so. */
+  existing?: boolean | undefined;
   /** Where it may lead, where somebody else wrote it; everywhere where it is left out. */
   egress?: Egress | undefined;
 }
 
 /** With what the user should know of where data is kept. */
 export type OpenedDestination = Destination & { notice?: string | undefined };
+
+/** Commands that some destinations answer, as their method is called. */
+export type Ability = 'query' | 'compact';
 
 /** All that is known of a kind of destination before it is opened. */
 export interface DestinationKind<Settings extends DestinationSettings = DestinationSettings> {
@@ -74,6 +79,8 @@ export interface DestinationKind<Settings extends DestinationSettings = Destinat
    * the data folder, whatever it names. Empty: it writes to no path of the user's choice.
    */
   paths: readonly string[];
+  /** What it can do beyond storing rows: answer SQL, merge its files to one row a key. */
+  can?: readonly Ability[] | undefined;
   /**
    * Judges where the settings lead, before a connection of the API is stored. Throws ConfigError. Every connection that
    * is made is judged again.

@@ -2,7 +2,7 @@
 import { ConfigError } from '../base/errors.js';
 import { Registry } from '../base/registry.js';
 import { duckdbKind } from './duckdb/descriptor.js';
-import type { DestinationKind } from './kind.js';
+import type { Ability, DestinationKind } from './kind.js';
 import { ndjsonKind } from './ndjson/descriptor.js';
 import { parquetKind, s3Kind } from './parquet/descriptor.js';
 import { embeddedKind, postgresKind } from './postgres/descriptor.js';
@@ -56,8 +56,10 @@ export async function destinationOfText(text: string, folder: string): Promise<R
   });
 }
 
-/** What `--to` may hold. */
-export function toHelp(): string {
-  const all = DESTINATIONS.list().map(({ to }) => to);
+/** What `--to` may hold; with an ability, of destinations that have it. */
+export function toHelp(ability?: Ability): string {
+  const all = DESTINATIONS.list()
+    .filter(({ can = [] }) => ability === undefined || can.includes(ability))
+    .map(({ to }) => to);
   return `${all.slice(0, -1).join(', ')} or ${all.at(-1)}`;
 }

@@ -1,4 +1,5 @@
 /** Public entry `headrace/testbed`: simulated API servers with real limits, faults and latency. */
+export { SIMULATED_APIS, type SimulatedApi, type SimulatedOptions } from './apis.js';
 export {
   startIntercomTestbed,
   TESTBED_INTERCOM_TOKEN,

@@ -1,7 +1,7 @@
 /** headrace compact: one row a key, in few files, where a destination only adds. */
 import { systemClock } from '../../base/clock.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
-import { newRunId, openDestination, resolveConnection, type ConnectionFlags } from '../../wiring/compose.js';
+import { newRunId, openDestination, resolveConnection, toHelp, type ConnectionFlags } from '../../wiring/compose.js';
 import { json, out, table } from '../terminal/output.js';
 
 const MIB = 1024 * 1024;
@@ -17,7 +17,7 @@ export async function command(
       throw new ConfigError('this destination needs no compacting', {
         code: 'nothing_to_compact',
         place: '--to',
-        expected: 'one that only adds and can be merged, such as parquet:FOLDER or s3://bucket/prefix',
+        expected: `one that only adds and can be merged: ${toHelp('compact')}`,
         found: destination.description,
         next: 'nothing: rows are merged as they come',
       });

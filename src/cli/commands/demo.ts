@@ -6,9 +6,7 @@ import path from 'node:path';
 import pc from 'picocolors';
 import { systemClock } from '../../base/clock.js';
 import { makeFolder } from '../../base/folder.js';
-import { resolveConnection } from '../../wiring/compose.js';
-import { connect } from '../../postgres/connect.js';
-import { EmbeddedServer } from '../../postgres/embedded/server.js';
+import { openDestinationOf, resolveConnection } from '../../wiring/compose.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY } from '../../testbed/index.js';
 import { duration, note, out, table } from '../terminal/output.js';
 import { ProgressView } from '../terminal/progress-view.js';
@@ -142,27 +140,25 @@ async function ended(child: ChildProcess): Promise<void> {
 }
 
 async function compare(folder: string, expected: Record<string, number>): Promise<number> {
-  const server = await EmbeddedServer.open(folder);
+  const destination = await openDestinationOf('embedded', folder);
   try {
-    const client = await connect(server.target, 'headrace demo');
-    try {
-      let faults = 0;
-      const rows: (string | number)[][] = [];
-      for (const [stream, count] of Object.entries(expected)) {
-        const {
-          rows: [found],
-        } = await client.query(
-          `select count(*) as rows, count(distinct id) as keys, min(to_timestamp(created))::date::text as oldest, max(to_timestamp(created))::date::text as newest from stripe.${stream}`,
-        );
-        if (found.rows !== count || found.keys !== count) faults++;
-        rows.push([stream, count, found.rows, found.keys, found.oldest ?? '', found.newest ?? '']);
-      }
-      out(table(['stream', 'in the account', 'rows stored', 'distinct keys', 'oldest', 'newest'], rows));
-      return faults;
-    } finally {
-      await client.end();
+    let faults = 0;
+    const lines: (string | number)[][] = [];
+    // The embedded database answers SQL.
+    for (const [stream, count] of Object.entries(expected)) {
+      const { rows } = await destination.query!(
+        `select count(*) as rows, count(distinct id) as keys, min(to_timestamp(created))::date::text as oldest,
+           max(to_timestamp(created))::date::text as newest
+         from stripe.${stream}`,
+        { write: false },
+      );
+      const found = rows[0] as { rows: number; keys: number; oldest: string | null; newest: string | null };
+      if (found.rows !== count || found.keys !== count) faults++;
+      lines.push([stream, count, found.rows, found.keys, found.oldest ?? '', found.newest ?? '']);
     }
+    out(table(['stream', 'in the account', 'rows stored', 'distinct keys', 'oldest', 'newest'], lines));
+    return faults;
   } finally {
-    await server.close();
+    await destination.close();
   }
 }

@@ -1,10 +1,8 @@
-/** headrace query: SQL on the embedded database, or on a destination that knows SQL. */
+/** headrace query: SQL on a destination that answers it, the embedded database unless said. */
 import path from 'node:path';
 import { ConfigError, EXIT, HeadraceError, messageOf } from '../../base/errors.js';
 import type { QueryResult } from '../../destinations/contract.js';
-import { connect } from '../../postgres/connect.js';
-import { EmbeddedServer } from '../../postgres/embedded/server.js';
-import { openDestinationOf } from '../../wiring/compose.js';
+import { DESTINATIONS, openDestinationOf, toHelp } from '../../wiring/compose.js';
 import { json, out, table } from '../terminal/output.js';
 
 interface QueryFlags {
@@ -15,9 +13,7 @@ interface QueryFlags {
 }
 
 export async function command([sql]: string[], flags: QueryFlags): Promise<number> {
-  const write = flags.write === true;
-  const { fields, rows } =
-    flags.to === undefined ? await ofEmbedded(sql!, flags.dataDir, write) : await ofDestination(sql!, flags, write);
+  const { fields, rows } = await answerOf(sql!, flags);
   if (flags.json) for (const row of rows) json(row);
   else if (fields.length > 0)
     out(
@@ -29,14 +25,14 @@ export async function command([sql]: string[], flags: QueryFlags): Promise<numbe
   return EXIT.complete;
 }
 
-async function ofDestination(sql: string, { to, dataDir }: QueryFlags, write: boolean): Promise<QueryResult> {
-  const destination = await openDestinationOf(to!, path.resolve(dataDir));
+async function answerOf(sql: string, { to, dataDir, write = false }: QueryFlags): Promise<QueryResult> {
+  const destination = await openDestinationOf(to ?? DESTINATIONS.list()[0]!.start, path.resolve(dataDir));
   try {
     if (!destination.query)
       throw new ConfigError('this destination answers no SQL', {
         code: 'no_sql',
         place: '--to',
-        expected: 'one that does, such as duckdb:FILE',
+        expected: toHelp('query'),
         found: destination.description,
         next: 'query it with the tools that it has',
       });
@@ -48,37 +44,11 @@ async function ofDestination(sql: string, { to, dataDir }: QueryFlags, write: bo
   }
 }
 
-async function ofEmbedded(sql: string, dataDir: string, write: boolean): Promise<QueryResult> {
-  const folder = path.resolve(dataDir);
-  if (!EmbeddedServer.exists(folder))
-    throw new ConfigError('there is no embedded database here', {
-      code: 'no_database',
-      place: folder,
-      next: 'run headrace sync first, name its folder with --data-dir, or another destination with --to',
-    });
-  const server = await EmbeddedServer.open(folder);
-  try {
-    const client = await connect(server.target, 'headrace query');
-    try {
-      if (!write) await client.query('set default_transaction_read_only = on');
-      const result = await client.query(sql).catch((cause: unknown) => {
-        throw failed(cause);
-      });
-      const last = Array.isArray(result) ? result.at(-1) : result;
-      return { fields: (last.fields ?? []).map((field: { name: string }) => field.name), rows: last.rows };
-    } finally {
-      await client.end();
-    }
-  } finally {
-    await server.close();
-  }
-}
-
 function failed(cause: unknown): ConfigError {
   return new ConfigError('the statement failed', {
     code: 'query_failed',
     found: messageOf(cause),
-    next: 'tables are in a schema named after the connection, such as stripe.customers; --write allows changes',
+    next: 'tables are in a schema named after the connection, as in CONNECTION.STREAM; --write allows changes',
     cause,
   });
 }

@@ -1,18 +1,7 @@
 /** headrace testbed */
 import { stopSignal } from '../signals.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
-import {
-  FAULTS,
-  LIMIT_MODELS,
-  parseFaults,
-  SHAPES,
-  startIntercomTestbed,
-  startStripeTestbed,
-  TESTBED_INTERCOM_TOKEN,
-  TESTBED_KEY,
-  TESTBED_LIVE_KEY,
-  type Shape,
-} from '../../testbed/index.js';
+import { FAULTS, LIMIT_MODELS, parseFaults, SHAPES, SIMULATED_APIS, type Shape } from '../../testbed/index.js';
 import { note, out } from '../terminal/output.js';
 
 interface Flags {
@@ -27,10 +16,11 @@ interface Flags {
 }
 
 export async function command([api]: string[], flags: Flags): Promise<number> {
-  if (api !== 'stripe' && api !== 'intercom')
+  const simulated = api !== undefined && Object.hasOwn(SIMULATED_APIS, api) ? SIMULATED_APIS[api] : undefined;
+  if (!simulated)
     throw new ConfigError(`unknown API ${api}`, {
       code: 'unknown_api',
-      expected: 'stripe or intercom',
+      expected: Object.keys(SIMULATED_APIS).join(' or '),
       found: String(api),
     });
   const faults = parseFaults(flags.faults);
@@ -61,8 +51,8 @@ export async function command([api]: string[], flags: Flags): Promise<number> {
     collections[path] = { rows: Number(rows) };
   }
   // Without a word of the limit, each API has its vendor's own.
-  const limit = flags.limit ?? (api === 'stripe' ? 'stripe-live' : 'intercom');
-  const options = {
+  const { limit = simulated.limit } = flags;
+  const testbed = await simulated.start({
     port: flags.port,
     rows: flags.rows,
     shape: flags.shape as Shape,
@@ -70,24 +60,13 @@ export async function command([api]: string[], flags: Flags): Promise<number> {
     limit,
     faults,
     latency: { medianMs: flags.latency, sigma: flags.latency > 0 ? 0.3 : 0 },
-  };
-  const testbed =
-    api === 'stripe' ? await startStripeTestbed({ ...options, collections }) : await startIntercomTestbed(options);
+    collections,
+  });
   out(testbed.url);
-  note(
-    `A simulated ${api === 'stripe' ? `Stripe account with ${flags.rows} customers` : `Intercom workspace with ${flags.rows} conversations`}, limit ${limit}${Object.hasOwn(LIMIT_MODELS, limit) ? ` (${LIMIT_MODELS[limit]!.about})` : ''}.`,
-  );
-  if (api === 'stripe') {
-    say(`Use it with: STRIPE_API_KEY=${TESTBED_LIVE_KEY} headrace sync stripe --base-url ${testbed.url}`);
-    say(
-      `Keys: ${TESTBED_LIVE_KEY} (100/s), ${TESTBED_KEY} (25/s). Statistics: ${testbed.url}/__testbed/stats. Ctrl-C stops it.`,
-    );
-  } else {
-    note(
-      `Use it with: headrace sync --manifest source-intercom.yaml --source-config config.json --base-url ${testbed.url}`,
-    );
-    note(`Access token: ${TESTBED_INTERCOM_TOKEN}. Statistics: ${testbed.url}/__testbed/stats. Ctrl-C stops it.`);
-  }
+  const about = Object.hasOwn(LIMIT_MODELS, limit) ? ` (${LIMIT_MODELS[limit]!.about})` : '';
+  note(`A simulated ${simulated.about(flags.rows)}, limit ${limit}${about}.`);
+  for (const line of simulated.usage(testbed.url)) say(line);
+  note(`Statistics: ${testbed.url}/__testbed/stats. Ctrl-C stops it.`);
   await stopSignal();
   await testbed.close();
   return EXIT.complete;

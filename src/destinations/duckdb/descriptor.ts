@@ -26,6 +26,7 @@ export const duckdbKind: DestinationKind<z.infer<typeof duckdbSchema> & Destinat
   secrets: [],
   environment: {},
   paths: ['path'],
+  can: ['query'],
   fromText(text) {
     const file = /^duckdb:(.+)$/.exec(text)?.[1];
     return file === undefined ? undefined : { type: 'duckdb', path: file };

@@ -36,6 +36,7 @@ export const parquetKind: DestinationKind<z.infer<typeof parquetSchema> & Destin
   secrets: [],
   environment: {},
   paths: ['path'],
+  can: ['query', 'compact'],
   fromText(text) {
     const folder = /^parquet:(.+)$/.exec(text)?.[1];
     return folder === undefined ? undefined : { type: 'parquet', path: folder };
@@ -99,6 +100,7 @@ export const s3Kind: DestinationKind<z.infer<typeof s3Schema> & DestinationSetti
   secrets: ['secret_access_key', 'session_token'],
   environment: { access_key_id: 'AWS_ACCESS_KEY_ID', secret_access_key: 'AWS_SECRET_ACCESS_KEY' },
   paths: [],
+  can: ['query', 'compact'],
   fromText: (text) => (text.startsWith('s3://') ? { type: 's3', url: text } : undefined),
   async assertTargets({ endpoint }, egress) {
     if (endpoint !== undefined) await egress.assertResolved(new URL(endpoint).hostname);

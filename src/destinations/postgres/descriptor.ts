@@ -47,10 +47,12 @@ export const embeddedKind: DestinationKind<z.infer<typeof embeddedSchema> & Dest
   secrets: [],
   environment: {},
   paths: [],
+  can: ['query'],
   fromText: (text) => (text === 'embedded' ? { type: 'embedded' } : undefined),
   ddl,
-  async open({ schema }, { connection, dataDir }) {
-    const { embeddedDestination } = await import('./destination.js');
+  async open({ schema }, { connection, dataDir, existing }) {
+    const { embeddedDestination, assertEmbedded } = await import('./destination.js');
+    if (existing) assertEmbedded(dataDir);
     return embeddedDestination(dataDir, schema ?? connection);
   },
 };
@@ -65,6 +67,7 @@ export const postgresKind: DestinationKind<z.infer<typeof postgresSchema> & Dest
   secrets: ['url', 'direct_url'],
   environment: { url: 'DATABASE_URL' },
   paths: [],
+  can: ['query'],
   fromText: (text) =>
     /^postgres(ql)?:\/\//.test(text) ? { type: 'postgres', url: text, ...directOf(text) } : undefined,
   async assertTargets({ url, direct_url: directUrl }, egress) {

@@ -1,4 +1,6 @@
 /** The destinations `postgres` and `embedded`: one code path, two ways to find the server. */
+import type pg from 'pg';
+import { ConfigError } from '../../base/errors.js';
 import type { Destination, DestinationSession, OpenOptions } from '../contract.js';
 import type { Egress } from '../../base/egress.js';
 import { connect, targetFromUrl, type PostgresTarget } from '../../postgres/connect.js';
@@ -21,6 +23,16 @@ export function postgresDestination(
   { directUrl, ...parts }: SessionParts & { directUrl?: string | undefined } = {},
 ): PostgresDestination {
   return onTarget(targetFromUrl(url, egress, directUrl), schema, async () => {}, parts);
+}
+
+/** Throws ConfigError where no embedded database was made below `folder` yet. */
+export function assertEmbedded(folder: string): void {
+  if (EmbeddedServer.exists(folder)) return;
+  throw new ConfigError('there is no embedded database here', {
+    code: 'no_database',
+    place: folder,
+    next: 'run headrace sync first, name its folder with --data-dir, or another destination with --to',
+  });
 }
 
 /** Starts or joins the server below `folder`; `close` leaves it. */
@@ -73,6 +85,18 @@ function onTarget(
         throw describePostgresError(error, target.description);
       } finally {
         await client.end().catch(() => {});
+      }
+    },
+    async query(sql, { write }) {
+      const client = await connect(target, 'headrace query');
+      try {
+        if (!write) await client.query('set default_transaction_read_only = on');
+        const result: pg.QueryResult | pg.QueryResult[] = await client.query(sql);
+        // Several statements: the last one is what was asked.
+        const last = Array.isArray(result) ? result.at(-1) : result;
+        return { fields: (last?.fields ?? []).map((field: { name: string }) => field.name), rows: last?.rows ?? [] };
+      } finally {
+        await client.end();
       }
     },
     open: (options: OpenOptions): Promise<DestinationSession> => PostgresSession.open(target, schema, options, parts),
