@@ -68,20 +68,22 @@ export function useEvents(filter: Filter | undefined, onEvent: (event: WatchedEv
 export interface Loaded<T> {
   value: T | undefined;
   error: string | undefined;
+  /** The value answers what was asked before; what is asked now is on its way. */
+  isBusy: boolean;
   /** Asks again now. */
   reload: () => void;
 }
 
-/** Asks at once, whenever something happened, and every few seconds while the page is looked at. */
+/**
+ * Asks at once, whenever something happened, and every few seconds while the page is looked at. Where the keys change,
+ * the last value stays until the next is there: what has the focus is not taken away from under it.
+ */
 export function useLoaded<T>(
   load: () => Promise<T>,
   keys: unknown[],
   follow: { connection?: string } | false = {},
 ): Loaded<T> {
-  const [state, setState] = useState<{ value: T | undefined; error: string | undefined }>({
-    value: undefined,
-    error: undefined,
-  });
+  const [state, setState] = useState<Omit<Loaded<T>, 'reload'>>({ value: undefined, error: undefined, isBusy: true });
   const latest = useRef(load);
   latest.current = load;
   const round = useRef(0);
@@ -90,11 +92,16 @@ export function useLoaded<T>(
     clearTimeout(timer.current);
     const own = ++round.current;
     latest.current().then(
-      (value) => own === round.current && setState({ value, error: undefined }),
+      (value) => own === round.current && setState({ value, error: undefined, isBusy: false }),
       (error: unknown) => {
         if (error instanceof ApiError && error.status === 401) void refreshOverview();
         if (own === round.current)
-          setState((before) => ({ ...before, error: error instanceof Error ? error.message : String(error) }));
+          setState((before) => ({
+            // An older answer is none to what is asked now.
+            value: before.isBusy ? undefined : before.value,
+            error: error instanceof Error ? error.message : String(error),
+            isBusy: before.isBusy,
+          }));
       },
     );
   };
@@ -103,7 +110,7 @@ export function useLoaded<T>(
     timer.current = setTimeout(ask, SETTLE_MS);
   };
   useEffect(() => {
-    setState((before) => ({ value: undefined, error: before.error }));
+    setState((before) => ({ ...before, isBusy: true }));
     ask();
     const poll = setInterval(() => document.visibilityState === 'visible' && ask(), POLL_MS);
     return () => {

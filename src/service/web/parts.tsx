@@ -6,21 +6,41 @@ import { ApiError } from '../client/index.js';
 /** A column of buttons: its heading is for who does not see them. */
 const ACTIONS = 'Actions';
 
-/** A table that becomes a list of cards where it is narrow; its roles stay. */
+/**
+ * A table that becomes a list of cards where it is narrow; its roles stay. When the row that has the focus goes, the
+ * table takes the focus: the keyboard goes on from there, not from the top of the page.
+ */
 export function Table({
   caption,
   head,
   rows,
   empty,
+  isBusy = false,
 }: {
   caption: string;
   head: string[];
   rows: { key: string | number; cells: ComponentChildren[] }[];
   empty: string;
+  /** The rows answer what was asked before. */
+  isBusy?: boolean;
 }) {
-  if (rows.length === 0) return <p class="empty">{empty}</p>;
+  const own = useRef<HTMLElement | null>(null);
+  const take = (element: HTMLElement | null) => {
+    own.current = element;
+  };
+  const hadFocus = own.current?.contains(document.activeElement) === true;
+  useLayoutEffect(() => {
+    if (hadFocus && (document.activeElement === document.body || document.activeElement === null))
+      own.current?.focus({ preventScroll: true });
+  });
+  if (rows.length === 0)
+    return (
+      <p class="empty" tabIndex={-1} aria-busy={isBusy} ref={take}>
+        {empty}
+      </p>
+    );
   return (
-    <table role="table">
+    <table role="table" tabIndex={-1} aria-busy={isBusy} ref={take}>
       <caption class="hidden">{caption}</caption>
       <thead role="rowgroup">
         <tr role="row">
@@ -128,6 +148,21 @@ export function Meter({ value, max, text, label }: { value: number; max: number;
   );
 }
 
+/** A button that keeps the focus of who has just pressed it while it cannot be pressed, as a disabled one does not. */
+export function Button({ isOff, onClick, children, ...rest }: JSX.IntrinsicElements['button'] & { isOff: boolean }) {
+  return (
+    <button
+      type="button"
+      {...rest}
+      aria-disabled={isOff}
+      // Enter in a field of a form presses its first button, too.
+      onClick={(event) => (isOff ? event.preventDefault() : onClick?.(event))}
+    >
+      {children}
+    </button>
+  );
+}
+
 /** A button whose work may fail: it says so beside itself, with the next step. */
 export function Action({
   children,
@@ -155,15 +190,14 @@ export function Action({
   };
   return (
     <span class="action">
-      <button
-        type="button"
+      <Button
         class={own}
-        disabled={disabled === true || state.busy}
+        isOff={disabled === true || state.busy}
         aria-busy={state.busy}
         onClick={() => (confirm === undefined ? void go() : dialog.current?.showModal())}
       >
         {children}
-      </button>
+      </Button>
       <span role="status" class={state.failed ? 'failure' : 'said'}>
         {state.said}
       </span>
@@ -215,8 +249,10 @@ export function Heading({ children }: { children: ComponentChildren }) {
       document.activeElement.closest('nav, main') !== null
     )
       own.current?.focus({ preventScroll: true });
-    document.title = `${own.current?.textContent ?? ''} · Headrace`;
   }, []);
+  useLayoutEffect(() => {
+    document.title = `${own.current?.textContent ?? ''} · Headrace`;
+  });
   return (
     <h1 tabIndex={-1} ref={own}>
       {children}

@@ -10,7 +10,7 @@ const PAGE = 50;
 
 export function Alerts() {
   const [shown, setShown] = useState(PAGE);
-  const { value, error, reload } = useLoaded(() => client.listAlerts({ limit: Math.min(500, shown) }), [shown]);
+  const { value, error, isBusy, reload } = useLoaded(() => client.listAlerts({ limit: Math.min(500, shown) }), [shown]);
   return (
     <>
       <Heading>Alerts</Heading>
@@ -49,6 +49,7 @@ export function Alerts() {
           <h2>What was told</h2>
           <Table
             caption="What was told"
+            isBusy={isBusy}
             head={['What', 'Connection', 'Message', 'When', 'Where', 'Delivered']}
             empty="Nothing has changed that somebody should be told."
             rows={value.items.map((each) => ({

@@ -14,7 +14,7 @@ import {
   type Draft,
   type Kinds,
 } from '../draft';
-import { errorText, faultText, Field, Heading, Loading } from '../parts';
+import { Button, errorText, faultText, Field, Heading, Loading } from '../parts';
 import type { Schema } from '../schema';
 import { Labelled } from '../controls';
 import { SchemaForm, SettingsForm, type FieldFault } from '../schema-form';
@@ -151,9 +151,9 @@ function ConnectionForm({ kinds, start, id }: { kinds: Kinds; start: Draft; id?:
       <DestinationSettings {...editing} />
       <h2>Streams</h2>
       <p class="row">
-        <button type="button" disabled={isBusy} onClick={(event) => isFilledIn(event) && void test()}>
+        <Button isOff={isBusy} onClick={(event) => isFilledIn(event) && void test()}>
           Test, and list the streams
-        </button>
+        </Button>
         {found === undefined && (
           <span class="empty">{draft.streams === undefined ? 'all of them' : draft.streams.join(', ')}</span>
         )}
@@ -184,13 +184,13 @@ function ConnectionForm({ kinds, start, id }: { kinds: Kinds; start: Draft; id?:
       </Labelled>
       <MostTasks draft={draft} set={set} />
       <p class="row">
-        <button class="strong" disabled={cannot}>
+        <Button type="submit" class="strong" isOff={cannot}>
           {id === undefined ? 'Make it and run' : 'Save'}
-        </button>
+        </Button>
         {id === undefined && (
-          <button type="button" disabled={cannot} onClick={(event) => isFilledIn(event) && void save(false)}>
+          <Button isOff={cannot} onClick={(event) => isFilledIn(event) && void save(false)}>
             Make it only
-          </button>
+          </Button>
         )}
         <a href={id === undefined ? '#/new' : `#/connections/${encodeURIComponent(id)}`}>Leave it</a>
       </p>

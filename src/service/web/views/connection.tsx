@@ -13,30 +13,29 @@ export function ConnectionPage({ id }: { id: string }) {
   const follow = { connection: id };
   const { value, error, reload } = useLoaded(() => client.getConnection(id), [id], follow);
   const streams = useStreams(id);
-  if (value === undefined)
-    return (
-      <>
-        <Heading>{id}</Heading>
-        <Loading error={error} what="the connection" />
-      </>
-    );
   return (
     <>
       <div class="row spread">
         <Heading>{id}</Heading>
-        <State of={value.state} />
+        {value && <State of={value.state} />}
       </div>
-      <Health of={value} />
-      <Actions of={value} reload={reload} streams={streams.value?.items} />
-      <Facts of={value} />
-      <ConnectionRuns id={id} />
-      <ConnectionStreams id={id} streams={streams} />
-      <ConnectionTasks id={id} />
-      <KnownLimits id={id} partition={value.partition} />
-      <details>
-        <summary>Settings</summary>
-        <pre tabIndex={0}>{JSON.stringify(value.settings, null, 2)}</pre>
-      </details>
+      {value === undefined ? (
+        <Loading error={error} what="the connection" />
+      ) : (
+        <>
+          <Health of={value} />
+          <Actions of={value} reload={reload} streams={streams.value?.items} />
+          <Facts of={value} />
+          <ConnectionRuns id={id} />
+          <ConnectionStreams id={id} streams={streams} />
+          <ConnectionTasks id={id} />
+          <KnownLimits id={id} partition={value.partition} />
+          <details>
+            <summary>Settings</summary>
+            <pre tabIndex={0}>{JSON.stringify(value.settings, null, 2)}</pre>
+          </details>
+        </>
+      )}
     </>
   );
 }

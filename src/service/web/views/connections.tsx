@@ -13,7 +13,7 @@ export function Connections() {
   const [search, setSearch] = useState('');
   const [state, setState] = useState('');
   const [shown, setShown] = useState(PAGE);
-  const { value, error, reload } = useLoaded(
+  const { value, error, isBusy, reload } = useLoaded(
     () =>
       client.listConnections({
         limit: Math.min(500, shown),
@@ -57,6 +57,7 @@ export function Connections() {
         <>
           <Table
             caption="Connections"
+            isBusy={isBusy}
             head={['Name', 'State', 'Fresh', 'Runs', 'Next run', 'Rows', 'Actions']}
             rows={value.items.map((each) => ({ key: each.id, cells: cellsOf(each, reload) }))}
             empty={

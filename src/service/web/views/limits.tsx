@@ -5,7 +5,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { App } from '../../client/index.js';
 import { type Loaded, useLoaded } from '../live';
-import { Action, errorText, Heading, Loading, Meter, More, State, Table } from '../parts';
+import { Action, Button, errorText, Heading, Loading, Meter, More, State, Table } from '../parts';
 import { client, may } from '../session';
 import { count } from '../text';
 import { LastHour } from './last-hour';
@@ -74,6 +74,7 @@ function Partitions({ partitions, onMore }: { partitions: Loaded<PartitionList>;
     <>
       <Table
         caption="Concurrency partitions"
+        isBusy={partitions.isBusy}
         head={['Partition', 'Running of cap', 'Waiting', 'Actions']}
         empty="No partition yet."
         rows={partitions.value.items.map((each) => ({
@@ -176,9 +177,9 @@ function Edit({ app, reload }: { app: App; reload: () => void }) {
           ))}
         </select>
       </label>
-      <button disabled={Number(limit) === app.rate_limit && seconds === app.frequency_seconds}>
+      <Button type="submit" isOff={Number(limit) === app.rate_limit && seconds === app.frequency_seconds}>
         Save<span class="hidden"> limit of {app.app}</span>
-      </button>
+      </Button>
       <span role="status" class={said?.failed ? 'failure' : 'said'}>
         {said?.text}
       </span>

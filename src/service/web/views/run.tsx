@@ -50,23 +50,30 @@ function useRun(id: string) {
 export function RunPage({ id }: { id: string }) {
   const { run, events, error } = useRun(id);
   const samples = useSamples(id, run !== undefined && run.finished_at !== null);
-  if (!run)
-    return (
-      <>
-        <Heading>Run</Heading>
-        <Loading error={error} what="the run" />
-      </>
-    );
   return (
     <>
       <div class="row spread">
-        <Heading>
-          {run.connection}: {run.kind}
-        </Heading>
-        <span role="status">
-          <State of={run.outcome ?? 'running'} />
-        </span>
+        <Heading>{run ? `${run.connection}: ${run.kind}` : 'Run'}</Heading>
+        {run && (
+          <span role="status">
+            <State of={run.outcome ?? 'running'} />
+          </span>
+        )}
       </div>
+      {run ? <Told run={run} samples={samples} events={events} /> : <Loading error={error} what="the run" />}
+    </>
+  );
+}
+
+interface ToldProps {
+  run: RunDetail;
+  samples: ReturnType<typeof useSamples>;
+  events: RunEvent[];
+}
+
+function Told({ run, samples, events }: ToldProps) {
+  return (
+    <>
       <p>
         <a href={`#/connections/${encodeURIComponent(run.connection)}`}>{run.connection}</a> · began{' '}
         {clockText(run.started_at)}

@@ -11,7 +11,7 @@ const PAGE = 50;
 export function Runs() {
   const [outcome, setOutcome] = useState('');
   const [shown, setShown] = useState(PAGE);
-  const { value, error } = useLoaded(
+  const { value, error, isBusy } = useLoaded(
     () =>
       client.listRuns({
         limit: Math.min(500, shown),
@@ -37,6 +37,7 @@ export function Runs() {
         <>
           <Table
             caption="Runs"
+            isBusy={isBusy}
             head={['Connection', 'What', 'Outcome', 'Began', 'Took', 'Rows', 'Rejected']}
             empty="No runs."
             rows={value.items.map((run) => ({
