@@ -7,9 +7,11 @@ import { FatalError } from '../base/errors.js';
 import { BUDGET_LAYOUT } from './layouts/budget.js';
 import { EXCHANGE_LAYOUT } from './layouts/exchange.js';
 import { FLEET_LAYOUT } from './layouts/fleet.js';
+import { INBOX_LAYOUT } from './layouts/inbox.js';
 import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
 import { SERVICE_LAYOUT } from './layouts/service.js';
 import { SESSION_LAYOUT } from './layouts/session.js';
+import { SINGLY_LAYOUT } from './layouts/singly.js';
 import { WATCHING_LAYOUT } from './layouts/watching.js';
 
 export const INTERNAL_SCHEMA = '_headrace';
@@ -76,6 +78,8 @@ const MIGRATIONS: string[] = [
   `,
   WATCHING_LAYOUT,
   EXCHANGE_LAYOUT,
+  INBOX_LAYOUT,
+  SINGLY_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

@@ -1,7 +1,6 @@
-/** What follows from limits in a fleet: shared partitions, edits, floors; counters in steps; parts; events in one hand. */
+/** What follows from limits in a fleet: shared partitions, edits, floors; counters in steps; parts. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
-import { WebhookInbox } from '../../src/fleet/scheduler/inbox.js';
 import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
 import type { NewTask } from '../../src/fleet/scheduler/task.js';
 import { Worker } from '../../src/fleet/scheduler/worker.js';
@@ -343,25 +342,5 @@ describe('an exchange', () => {
     expect(await scheduler.exchange('w', [ended], 3)).toEqual({ ended: new Map([[mine!.id, 'delayed']]), taken: [] });
     const done = { ...mine!, settlement: { state: 'done' as const } };
     expect(await scheduler.exchange('w', [done], 3)).toEqual({ ended: new Map(), taken: [] });
-  });
-});
-
-describe('events of webhooks', () => {
-  test('are handled by one task at a time: a later one waits for the earlier', async () => {
-    const inbox = new WebhookInbox(scheduler);
-    await define('a', 'a', 100);
-    await join('w');
-    for (let n = 0; n < 3; n++) {
-      await inbox.store('a', { id: `e${n}`, body: {} }, taskOf('a', 'changes'));
-      await inbox.store('a', { id: `f${n}`, body: {} }, taskOf('a', 'changes'));
-      expect(await scheduler.claim('w', 10)).toHaveLength(1);
-    }
-    const running = await scheduler.pool.query(
-      `select id from _headrace.task where state = 'running' order by started_at, id`,
-    );
-    const handled = await Promise.all(running.map(({ id }) => inbox.isHandled('a', Number(id))));
-    expect(handled).toEqual([false, true, true]);
-    await inbox.store('a', { id: 'g', body: {} }, taskOf('a', 'changes'));
-    expect(await scheduler.claim('w', 10), 'an event is never without a task to come').toHaveLength(1);
   });
 });

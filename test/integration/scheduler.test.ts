@@ -326,14 +326,13 @@ describe('ends', () => {
     expect(await scheduler.upkeep.reconcile()).toBe(0);
   });
 
-  test('a flag that promises what is not there is put right by the claim that met it', async () => {
+  test.each([1, 2])('a flag that promises what is not there hides nothing from a claim of %i', async (count) => {
     await connection('a', 10);
     await connection('b', 10);
     await worker();
     await enqueue(1, { connection: 'b' });
     await scheduler.pool.query(`update _headrace.partition set ready = true, served_at = '-infinity' where id = 'a'`);
-    expect(await claimed(1)).toEqual([]);
-    expect(await claimed(1)).toHaveLength(1);
+    expect(await claimed(count)).toHaveLength(1);
     await audit();
   });
 });
