@@ -1,0 +1,53 @@
+/** Names of fields in the bytes of rows, numbered: rows of a list name the same fields in the same order. */
+
+const QUOTE = 0x22;
+
+/** More names than a table has columns are no names, but data: what came first is forgotten then. */
+const MOST_NAMES = 5_000;
+
+export class FieldNames {
+  readonly names: string[] = [];
+  private readonly numbers = new Map<string, number>();
+  private readonly bytes: Uint8Array[] = [];
+  /** The number of the field that came last at each place of a row. */
+  private readonly order: number[] = [];
+
+  /** The numbers of a page are of one table of names: a new one is begun between pages. */
+  get isFull(): boolean {
+    return this.names.length >= MOST_NAMES;
+  }
+
+  numberOf(name: string): number {
+    let number = this.numbers.get(name);
+    if (number === undefined) {
+      number = this.names.length;
+      this.numbers.set(name, number);
+      this.names.push(name);
+      this.bytes.push(Buffer.from(name));
+    }
+    return number;
+  }
+
+  /**
+   * The field that comes at this place of a row as a rule, if it is the one whose quote is at `at`; else -1. Its name
+   * has no escapes then, and ends `lengthOf` bytes on.
+   */
+  expected(bytes: Uint8Array, at: number, place: number): number {
+    const number = this.order[place];
+    if (number === undefined) return -1;
+    const name = this.bytes[number]!;
+    const { length } = name;
+    if (bytes[at + length + 1] !== QUOTE || bytes[at] !== QUOTE) return -1;
+    for (let i = 0; i < length; i++) if (bytes[at + 1 + i] !== name[i]) return -1;
+    return number;
+  }
+
+  /** Bytes of a name, without quotes. */
+  lengthOf(number: number): number {
+    return this.bytes[number]!.length;
+  }
+
+  expect(place: number, number: number): void {
+    this.order[place] = number;
+  }
+}
