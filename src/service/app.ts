@@ -10,7 +10,7 @@ import { LIMITS } from '../base/bounds.js';
 import { callerOf, isEncrypted, isForgeable, isFromElsewhere } from './access.js';
 import { allows } from './tokens.js';
 import { alertRoutes } from './api/alerts.js';
-import { catalogRoutes } from './api/catalog.js';
+import { catalogRoutes, scheduleRoute } from './api/catalog.js';
 import { connectionRoutes } from './api/connections.js';
 import { answerError, fault, newApi, otherOrigin, tooLarge, unauthorized, type ApiParts, type Env } from './api/kit.js';
 import { runRoutes } from './api/runs.js';
@@ -43,6 +43,7 @@ export function apiOf(parts: ApiParts): OpenAPIHono<Env> {
   const api = newApi();
   connectionRoutes(api, parts);
   catalogRoutes(api, parts);
+  scheduleRoute(api, parts);
   streamRoutes(api, parts);
   alertRoutes(api, parts);
   runRoutes(api, parts);

@@ -8,8 +8,7 @@ import * as schemas from './schemas.js';
 const tags = ['service'];
 const NEXT_RUNS = 3;
 
-/** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
-export function catalogRoutes(api: Api, { desk, clock }: ApiParts): void {
+export function catalogRoutes(api: Api, { desk }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',
@@ -62,7 +61,9 @@ export function catalogRoutes(api: Api, { desk, clock }: ApiParts): void {
     }),
     async (context) => context.json({ items: z.array(schemas.destinationView).parse(await desk.destinations()) }, 200),
   );
+}
 
+export function scheduleRoute(api: Api, { clock }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',

@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { ConfigError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { readLedger } from '../../fleet/tasks/ledger.js';
+import type { RunDetail, RunStore } from '../../runs/run-store.js';
 import { runReport } from '../../runs/report/report.js';
 import { seriesOf, slownessOf } from '../../runs/samples.js';
 import { secured } from '../pages.js';
@@ -12,20 +13,26 @@ import * as schemas from './schemas.js';
 const tags = ['runs'];
 const byId = z.object({ run: z.string().min(1).max(100).describe('Id of the run.') });
 
-/** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
-export function runRoutes(api: Api, { runs, desk, clock, version }: ApiParts): void {
-  const found = async (id: string) => {
-    const run = await runs.find(id);
-    if (!run)
-      throw new ConfigError(`there is no run ${id}`, {
-        code: 'unknown_run',
-        place: 'run',
-        found: id,
-        next: 'list them: GET /api/v1/runs',
-      });
-    return run;
-  };
+export function runRoutes(api: Api, parts: ApiParts): void {
+  listRoutes(api, parts);
+  eventRoute(api, parts);
+  overTimeRoutes(api, parts);
+  ledgerRoute(api, parts);
+}
 
+async function foundRun(runs: RunStore, id: string): Promise<RunDetail> {
+  const run = await runs.find(id);
+  if (!run)
+    throw new ConfigError(`there is no run ${id}`, {
+      code: 'unknown_run',
+      place: 'run',
+      found: id,
+      next: 'list them: GET /api/v1/runs',
+    });
+  return run;
+}
+
+function listRoutes(api: Api, { runs }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',
@@ -65,9 +72,11 @@ export function runRoutes(api: Api, { runs, desk, clock, version }: ApiParts): v
       request: { params: byId },
       responses: { 200: jsonOf(schemas.runDetail, 'As of its last snapshot.') },
     }),
-    async (context) => context.json(schemas.wire(await found(context.req.valid('param').run)), 200),
+    async (context) => context.json(schemas.wire(await foundRun(runs, context.req.valid('param').run)), 200),
   );
+}
 
+function eventRoute(api: Api, { runs }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',
@@ -95,14 +104,17 @@ export function runRoutes(api: Api, { runs, desk, clock, version }: ApiParts): v
     async (context) => {
       const { run } = context.req.valid('param');
       const { after, limit } = context.req.valid('query');
-      await found(run);
+      await foundRun(runs, run);
       return context.json(
         page(await runs.events(run, after, Math.min(limit, LIMITS.apiPageItems)), limit, ({ id }) => id),
         200,
       );
     },
   );
+}
 
+/** How a run went, as curves and as one page. */
+function overTimeRoutes(api: Api, { runs, version }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',
@@ -116,7 +128,7 @@ export function runRoutes(api: Api, { runs, desk, clock, version }: ApiParts): v
     }),
     async (context) => {
       const { run } = context.req.valid('param');
-      await found(run);
+      await foundRun(runs, run);
       const series = seriesOf(await runs.samples(run));
       return context.json(schemas.wire({ ...series, slowness: slownessOf(series) }), 200);
     },
@@ -136,14 +148,16 @@ export function runRoutes(api: Api, { runs, desk, clock, version }: ApiParts): v
       },
     }),
     async (context) => {
-      const { id } = await found(context.req.valid('param').run);
+      const { id } = await foundRun(runs, context.req.valid('param').run);
       const page = (await runReport(runs, id, version)) ?? '';
       secured(context, true);
       context.header('Content-Disposition', `attachment; filename="headrace-${id.replaceAll(/[^\w-]/g, '_')}.html"`);
       return context.html(page) as never;
     },
   );
+}
 
+function ledgerRoute(api: Api, { runs, desk, clock }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',
@@ -161,7 +175,7 @@ export function runRoutes(api: Api, { runs, desk, clock, version }: ApiParts): v
       },
     }),
     async (context) => {
-      const { connection } = await found(context.req.valid('param').run);
+      const { connection } = await foundRun(runs, context.req.valid('param').run);
       return context.json(
         { connection, items: (await readLedger(await desk.access(connection), clock)).map(schemas.wire) },
         200,

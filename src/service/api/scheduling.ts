@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { ConfigError } from '../../base/errors.js';
 import { pageApps, findTask, listWorkers, pagePartitions, pageTasks } from '../../fleet/scheduler/overview.js';
+import type { Pool } from '../../postgres/pool.js';
 import { lastHourOf } from '../../runs/samples.js';
 import { bodyOf, jsonOf, operation, page, type Api, type ApiParts } from './kit.js';
 import * as schemas from './schemas.js';
@@ -15,10 +16,24 @@ const byPartition = z.object({
   partition: z.string().min(1).max(300).describe('Id of the partition, percent-encoded.'),
 });
 
-/** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
-export function schedulingRoutes(api: Api, { scheduler, runs, clock }: ApiParts): void {
-  const { pool } = scheduler;
+/** What an action does, after what it is done to. */
+const DOES = {
+  pause: 'keep from running; what runs commits and stops',
+  resume: 'let run again',
+  cancel: 'end, whatever is left',
+  retry: 'begin a dead letter anew',
+} as const;
 
+export function schedulingRoutes(api: Api, parts: ApiParts): void {
+  appRoutes(api, parts);
+  partitionRoutes(api, parts);
+  taskRoutes(api, parts);
+  for (const action of ACTIONS) controlRoutes(api, parts, action);
+  workerRoute(api, parts);
+}
+
+function appRoutes(api: Api, { scheduler }: ApiParts): void {
+  const { pool } = scheduler;
   api.openapi(
     operation({
       method: 'get',
@@ -69,7 +84,9 @@ export function schedulingRoutes(api: Api, { scheduler, runs, clock }: ApiParts)
       );
     },
   );
+}
 
+function partitionRoutes(api: Api, { scheduler: { pool }, runs, clock }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',
@@ -111,7 +128,21 @@ export function schedulingRoutes(api: Api, { scheduler, runs, clock }: ApiParts)
       return context.json(schemas.wire(lastHourOf(await runs.lastHour(partition), clock.now())), 200);
     },
   );
+}
 
+async function foundTask(pool: Pool, id: number): Promise<schemas.Answer> {
+  const found = await findTask(pool, id);
+  if (!found)
+    throw new ConfigError(`there is no task ${id}`, {
+      code: 'unknown_task',
+      place: 'task',
+      found: String(id),
+      next: 'list them: GET /api/v1/tasks',
+    });
+  return schemas.wire(found);
+}
+
+function taskRoutes(api: Api, { scheduler: { pool } }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',
@@ -146,17 +177,6 @@ export function schedulingRoutes(api: Api, { scheduler, runs, clock }: ApiParts)
     },
   );
 
-  const task = async (id: number) => {
-    const found = await findTask(pool, id);
-    if (!found)
-      throw new ConfigError(`there is no task ${id}`, {
-        code: 'unknown_task',
-        place: 'task',
-        found: String(id),
-        next: 'list them: GET /api/v1/tasks',
-      });
-    return schemas.wire(found);
-  };
   api.openapi(
     operation({
       method: 'get',
@@ -168,59 +188,57 @@ export function schedulingRoutes(api: Api, { scheduler, runs, clock }: ApiParts)
       request: { params: byTask },
       responses: { 200: jsonOf(schemas.taskView, 'As it is now.') },
     }),
-    async (context) => context.json(await task(context.req.valid('param').task), 200),
+    async (context) => context.json(await foundTask(pool, context.req.valid('param').task), 200),
+  );
+}
+
+/** Pause, resume, cancel, retry: a task, or all of a partition. */
+function controlRoutes(api: Api, { scheduler }: ApiParts, action: (typeof ACTIONS)[number]): void {
+  api.openapi(
+    operation({
+      method: 'post',
+      path: `/tasks/{task}/${action}`,
+      operationId: `${action}Task`,
+      role: 'operate',
+      tags: ['tasks'],
+      summary: `A task: ${DOES[action]}`,
+      request: { params: byTask },
+      responses: { 200: jsonOf(schemas.taskView, 'As it is now.') },
+    }),
+    async (context) => {
+      const id = context.req.valid('param').task;
+      await scheduler.control('task', String(id), action);
+      return context.json(await foundTask(scheduler.pool, id), 200);
+    },
   );
 
-  for (const action of ACTIONS) {
-    const summary = {
-      pause: 'keep from running; what runs commits and stops',
-      resume: 'let run again',
-      cancel: 'end, whatever is left',
-      retry: 'begin a dead letter anew',
-    }[action];
-    api.openapi(
-      operation({
-        method: 'post',
-        path: `/tasks/{task}/${action}`,
-        operationId: `${action}Task`,
-        role: 'operate',
-        tags: ['tasks'],
-        summary: `A task: ${summary}`,
-        request: { params: byTask },
-        responses: { 200: jsonOf(schemas.taskView, 'As it is now.') },
-      }),
-      async (context) => {
-        const id = context.req.valid('param').task;
-        await scheduler.control('task', String(id), action);
-        return context.json(await task(id), 200);
-      },
-    );
-    api.openapi(
-      operation({
-        method: 'post',
-        path: `/partitions/{partition}/${action}`,
-        operationId: `${action}Partition`,
-        role: 'operate',
-        tags: ['partitions'],
-        summary: `All tasks of a partition: ${summary}`,
-        request: { params: byPartition },
-        responses: { 200: jsonOf(schemas.concerned, 'Done.') },
-      }),
-      async (context) => {
-        const { partition } = context.req.valid('param');
-        const tasks = await scheduler.control('partition', partition, action);
-        if (tasks === undefined)
-          throw new ConfigError(`there is no partition ${partition}`, {
-            code: 'unknown_partition',
-            place: 'partition',
-            found: partition,
-            next: 'list them: GET /api/v1/partitions',
-          });
-        return context.json({ tasks }, 200);
-      },
-    );
-  }
+  api.openapi(
+    operation({
+      method: 'post',
+      path: `/partitions/{partition}/${action}`,
+      operationId: `${action}Partition`,
+      role: 'operate',
+      tags: ['partitions'],
+      summary: `All tasks of a partition: ${DOES[action]}`,
+      request: { params: byPartition },
+      responses: { 200: jsonOf(schemas.concerned, 'Done.') },
+    }),
+    async (context) => {
+      const { partition } = context.req.valid('param');
+      const tasks = await scheduler.control('partition', partition, action);
+      if (tasks === undefined)
+        throw new ConfigError(`there is no partition ${partition}`, {
+          code: 'unknown_partition',
+          place: 'partition',
+          found: partition,
+          next: 'list them: GET /api/v1/partitions',
+        });
+      return context.json({ tasks }, 200);
+    },
+  );
+}
 
+function workerRoute(api: Api, { scheduler: { pool } }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',

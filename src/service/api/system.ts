@@ -45,10 +45,14 @@ function sessionRoutes(api: Api, parts: ApiParts): void {
   );
 }
 
-/** Long because it is a list of operations: each stands whole, its schemas beside its answer. */
 export function systemRoutes(api: Api, parts: ApiParts): void {
-  const { scheduler, tokens, feed, version, clock } = parts;
   sessionRoutes(api, parts);
+  overviewRoute(api, parts);
+  tokenRoutes(api, parts);
+  eventRoute(api, parts);
+}
+
+function overviewRoute(api: Api, { scheduler, version }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',
@@ -62,7 +66,9 @@ export function systemRoutes(api: Api, parts: ApiParts): void {
     async (context) =>
       context.json({ version, role: context.get('role'), ...schemas.wire(await countAll(scheduler.pool)) }, 200),
   );
+}
 
+function tokenRoutes(api: Api, { tokens, clock }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',
@@ -120,7 +126,9 @@ export function systemRoutes(api: Api, parts: ApiParts): void {
       return context.body(null, 204);
     },
   );
+}
 
+function eventRoute(api: Api, { feed }: ApiParts): void {
   api.openapi(
     operation({
       method: 'get',

@@ -162,51 +162,6 @@ export interface NewConnection {
   }) | undefined;
 }
 
-/** Probe, as the API of the service has it. */
-export interface Probe {
-  ok: boolean;
-  account?: string | undefined;
-  destination?: string | undefined;
-  streams?: string[] | undefined;
-  error?: {
-    /** Stable identifier. */
-    code: string;
-    message: string;
-    /** The setting or parameter that is wrong. */
-    place?: string | undefined;
-    expected?: string | undefined;
-    found?: string | undefined;
-    /** What to do next. */
-    next?: string | undefined;
-  } | undefined;
-}
-
-/** Estimate, as the API of the service has it. */
-export interface Estimate {
-  account: string;
-  /** Of all streams of which something can be told. */
-  requests: number;
-  /** What they take at the limit. */
-  seconds: number;
-  streams: {
-    stream: string;
-    /** Null: nothing can tell before it is read. */
-    rows: number | null;
-    /** Where no number can be told, the rows lie between these. */
-    low: number | null;
-    high: number | null;
-    requests: number | null;
-    exact: boolean;
-    /** Fields that tell its rows apart; none: rows are only ever added. */
-    key: string[];
-    /** How later runs find what changed: told by events, past a cursor, or read whole once more. */
-    follows: 'events' | 'cursor' | 'reread';
-    /** How it can be divided among readers. */
-    divided: 'range' | 'slices' | 'numbered' | 'chain';
-    error?: string | undefined;
-  }[];
-}
-
 /** ConnectionEdit, as the API of the service has it. */
 export interface ConnectionEdit {
   /** The version that was read: an edit of somebody else meanwhile is refused. */
@@ -304,6 +259,51 @@ export interface ConnectionEdit {
     /** upsert: one row a key; append: every read row is kept; replace: a fresh table, swapped in after the proof. */
     mode?: 'upsert' | 'append' | 'replace' | undefined;
   }) | undefined;
+}
+
+/** Probe, as the API of the service has it. */
+export interface Probe {
+  ok: boolean;
+  account?: string | undefined;
+  destination?: string | undefined;
+  streams?: string[] | undefined;
+  error?: {
+    /** Stable identifier. */
+    code: string;
+    message: string;
+    /** The setting or parameter that is wrong. */
+    place?: string | undefined;
+    expected?: string | undefined;
+    found?: string | undefined;
+    /** What to do next. */
+    next?: string | undefined;
+  } | undefined;
+}
+
+/** Estimate, as the API of the service has it. */
+export interface Estimate {
+  account: string;
+  /** Of all streams of which something can be told. */
+  requests: number;
+  /** What they take at the limit. */
+  seconds: number;
+  streams: {
+    stream: string;
+    /** Null: nothing can tell before it is read. */
+    rows: number | null;
+    /** Where no number can be told, the rows lie between these. */
+    low: number | null;
+    high: number | null;
+    requests: number | null;
+    exact: boolean;
+    /** Fields that tell its rows apart; none: rows are only ever added. */
+    key: string[];
+    /** How later runs find what changed: told by events, past a cursor, or read whole once more. */
+    follows: 'events' | 'cursor' | 'reread';
+    /** How it can be divided among readers. */
+    divided: 'range' | 'slices' | 'numbered' | 'chain';
+    error?: string | undefined;
+  }[];
 }
 
 /** Enqueued, as the API of the service has it. */
@@ -787,16 +787,6 @@ export class HeadraceClient extends Caller {
     return this.call('POST', '/api/v1/connections', { body });
   }
 
-  /** Test settings before they are stored. Role: admin. */
-  testSettings(body: NewConnection): Promise<Probe> {
-    return this.call('POST', '/api/v1/connections/test', { body });
-  }
-
-  /** How many rows each stream would have, told by a few requests before anything is stored. Role: admin. */
-  estimateSettings(body: NewConnection): Promise<Estimate> {
-    return this.call('POST', '/api/v1/connections/estimate', { body });
-  }
-
   /** One connection, with its settings. Role: read. */
   getConnection(connection: string): Promise<ConnectionDetail> {
     return this.call('GET', `/api/v1/connections/${encodeURIComponent(connection)}`);
@@ -810,6 +800,16 @@ export class HeadraceClient extends Caller {
   /** Forget a connection, its tasks and its runs; the data that it copied stays. Role: admin. */
   deleteConnection(connection: string): Promise<void> {
     return this.call('DELETE', `/api/v1/connections/${encodeURIComponent(connection)}`);
+  }
+
+  /** Test settings before they are stored. Role: admin. */
+  testSettings(body: NewConnection): Promise<Probe> {
+    return this.call('POST', '/api/v1/connections/test', { body });
+  }
+
+  /** How many rows each stream would have, told by a few requests before anything is stored. Role: admin. */
+  estimateSettings(body: NewConnection): Promise<Estimate> {
+    return this.call('POST', '/api/v1/connections/estimate', { body });
   }
 
   /** Test credential and destination. Role: operate. */
