@@ -107,3 +107,45 @@ test("a permit that no request was sent with is given back; one that was used is
   admission.pump();
   await waiting;
 });
+
+test.each([4, 8, 16])(
+  '%d endpoints with limits of their own are read to their ends together, however many streams they have',
+  async (n) => {
+    // In a tick the gate lets four requests go, one of an endpoint.
+    const endpoints = Array.from({ length: n }, (_, i) => `e${i}`);
+    let [room, used] = [0, new Set<string>()];
+    const gate = new CredentialGate();
+    gate.check = (_now, { endpoint }) =>
+      room > 0 && !used.has(endpoint)
+        ? { go: true }
+        : { go: false, waitMs: Infinity, reason: 'rate limit', limit: 'requests' };
+    gate.sent = (_now, { endpoint }) => {
+      room--;
+      used.add(endpoint);
+      return {} as Ticket;
+    };
+    const admission = new Admission(gate, systemClock);
+    let left = 0;
+    const read = async (endpoint: string, pages: number) => {
+      const weight = () => pages;
+      for (; pages > 0; pages--, left--) await admission.admit({ endpoint, weight, signal });
+    };
+    // Each endpoint has as much to read: the first in one stream, the last in many small ones.
+    const all = endpoints.flatMap((endpoint, k) =>
+      Array.from({ length: 4 ** (k % 4) }, () => {
+        const pages = 64 / 4 ** (k % 4);
+        left += pages;
+        return read(endpoint, pages);
+      }),
+    );
+    const least = Math.max(left / 4, left / n);
+    let ticks = 0;
+    for (; left > 0 && ticks < 10 * least; ticks++) {
+      [room, used] = [4, new Set()];
+      admission.pump();
+      await new Promise(setImmediate);
+    }
+    await Promise.all(all);
+    expect(ticks / least).toBeLessThan(1.05);
+  },
+);

@@ -1,6 +1,6 @@
 /**
- * Requests that wait for the gate. Grants go to the endpoint whose remaining work is longest, so that no stream
- * finishes alone.
+ * Requests that wait for the gate. Grants go to the endpoint whose streams have most left in all, and there to the
+ * stream that has most left: an endpoint may have a limit of its own, and none should be read alone in the end.
  */
 import type { Clock } from '../base/clock.js';
 import { PausedError, RetriableError } from '../base/errors.js';
@@ -97,7 +97,7 @@ export class Admission {
     const weigh = weighing();
     for (;;) {
       const now = this.clock.monotonic();
-      let best: { waiters: Waiter[]; index: number } | undefined;
+      let best: Candidate | undefined;
       let leastWaitMs = Infinity;
       for (const [endpoint, waiters] of this.groups) {
         const [first] = waiters;
@@ -108,7 +108,8 @@ export class Admission {
         if (verdict.go && waiters[index]!.cost !== first.cost)
           verdict = this.gate.check(now, { endpoint, cost: waiters[index]!.cost ?? 1 });
         if (verdict.go) {
-          if (!best || goesFirst(waiters[index]!, best.waiters[best.index]!, weigh)) best = { waiters, index };
+          const candidate: Candidate = { waiters, index, left: leftOf(waiters, weigh) };
+          if (!best || isAhead(candidate, best)) best = candidate;
         } else if (Number.isFinite(verdict.waitMs) && verdict.waitMs > LIMITS.retryAfterMs) {
           const until = new Date(Math.min(LAST_DATE_MS, this.clock.now() + verdict.waitMs)).toISOString();
           for (const waiter of waiters.splice(0)) {
@@ -157,6 +158,26 @@ function foremost(waiters: Waiter[], weigh: Weigh): number {
 function goesFirst(a: Waiter, b: Waiter, weigh: Weigh): boolean {
   if ((a.interactive ?? false) !== (b.interactive ?? false)) return a.interactive ?? false;
   return weigh(a) > weigh(b);
+}
+
+/** An endpoint's request that may go, and what its streams have left in all. */
+interface Candidate {
+  waiters: Waiter[];
+  index: number;
+  left: number;
+}
+
+/** Requests of one stream have one weight between them. */
+function leftOf(waiters: readonly Waiter[], weigh: Weigh): number {
+  let sum = 0;
+  for (const one of new Map(waiters.map((waiter) => [waiter.weight, waiter])).values()) sum += weigh(one);
+  return sum;
+}
+
+function isAhead(a: Candidate, b: Candidate): boolean {
+  const [first, second] = [a.waiters[a.index]!, b.waiters[b.index]!];
+  if ((first.interactive ?? false) !== (second.interactive ?? false)) return first.interactive ?? false;
+  return a.left > b.left;
 }
 
 function stopped(): PausedError {

@@ -71,6 +71,8 @@ export class RangeReader extends Reader {
   private readonly waiting: RangeRequest[] = [];
   private bytesWaiting = 0;
   private merging = false;
+  /** One for all requests, which tell by it that they are of one stream. */
+  private readonly weight = () => this.planner.expectedPages();
   /** Parts that are to be lent once their split is committed. */
   private readonly lending = new Map<number, () => void>();
 
@@ -176,7 +178,7 @@ export class RangeReader extends Reader {
     let ticket: Ticket | undefined;
     await this.context.memory.reserve(reserved, this.context.signal);
     try {
-      const weight = () => this.planner.expectedPages();
+      const { weight } = this;
       ticket = await this.ticket(weight);
       request = this.takeMostUrgent();
       assertOurs(this.stream, request, this.walked);
