@@ -3,7 +3,6 @@
  * their numbers. A draw is known by its kind and seed.
  */
 import { seededRandom, type Random } from '../../src/base/random.js';
-import type { LimitModel } from '../../src/testbed/limit-models.js';
 import { concurrency, rejected, slidingLog, stripeLimits } from '../../src/testbed/limit-kinds.js';
 import {
   anyWindow,
@@ -20,18 +19,13 @@ import {
   toldWindows,
   varyingWindows,
 } from '../../src/testbed/odd-limits.js';
+import { between, drawn, type Drawn, one, untold, whole } from './drawn.js';
+import { MIXED } from './mixed-draws.js';
 import { HELD, type OddRow } from './odd-servers.js';
-
-type Drawn = Omit<OddRow, 'key' | 'least' | 'most'> & { least: number; most: number };
-
-/** Evenly over the logarithm: as many small ones as large ones. */
-const between = (random: Random, low: number, high: number): number => low * (high / low) ** random.next();
-const whole = (random: Random, low: number, high: number): number => Math.round(between(random, low, high));
-const one = <T>(random: Random, of: readonly T[]): T => of[random.integer(of.length)]!;
-const untold = (requests: number, windowMs: number): LimitModel => toldWindows(requests, windowMs, () => ({}));
 
 /** Use at least and rejections at most: the issue's bounds, with room for numbers that are harder than its own. */
 export const KINDS: Record<string, (random: Random) => Drawn> = {
+  ...MIXED,
   token(random) {
     const rate = whole(random, 5, 300);
     return drawn(`${rate}/s`, () => bucket(rate), rate, 92, 0.6);
@@ -207,10 +201,6 @@ export const KINDS: Record<string, (random: Random) => Drawn> = {
     return drawn(`${rate}/s, Retry-After ${after}`, make, rate, 50, 0.5);
   },
 };
-
-function drawn(name: string, make: () => LimitModel, perSecond: number, least: number, most: number): Drawn {
-  return { name, make, perSecond, least, most };
-}
 
 export function draw(kind: string, seed: number): OddRow {
   const random = seededRandom(seed * 104_729 + kind.length * 7919 + 1);

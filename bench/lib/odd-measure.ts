@@ -30,6 +30,7 @@ export function measureOdd(row: OddRow, contender: () => Contender, seeds: numbe
       dialect: DIALECTS[row.dialect ?? 'generic']!,
       seconds: to,
       seed,
+      ...(row.network ? { network: row.network } : {}),
       ...(typeof rates === 'number' ? {} : { endpoints: Object.keys(rates) }),
     }) as [VirtualResult];
     const accepted = mean(result.series, from, to);
@@ -52,7 +53,7 @@ export function bothWays(row: OddRow, seeds: number[], seconds?: number): { blin
   const total =
     typeof row.perSecond === 'number' ? row.perSecond : Object.values(row.perSecond).reduce((a, b) => a + b);
   const usual = row.usual ?? { requests: Math.max(1, Math.round(total * 10)), windowMs: 10_000 };
-  const facts: LimitFact[] = [{ name: 'requests', scope: 'credential', usual }];
+  const facts: LimitFact[] = row.facts ?? [{ name: 'requests', scope: 'credential', usual }];
   return {
     blind: measureOdd(row, () => gate(), seeds, seconds),
     expected: measureOdd(row, () => gate({ facts }), seeds, seconds),

@@ -1,4 +1,5 @@
 /** Servers that refuse for reasons that nobody states, and what the gate must reach on each. */
+import type { LimitFact } from '../../src/gate/gate.js';
 import type { LimitModel } from '../../src/testbed/limit-models.js';
 import {
   anyWindow,
@@ -15,6 +16,7 @@ import {
   toldWindows,
   varyingWindows,
 } from '../../src/testbed/odd-limits.js';
+import type { Network } from '../../test/simulation/virtual-api.js';
 
 export interface OddRow {
   key: string;
@@ -33,6 +35,9 @@ export interface OddRow {
   /** The rejections counted are late answers. */
   countsLate?: boolean;
   dialect?: string;
+  network?: Partial<Network>;
+  /** What is expected, where one usual limit does not say it. */
+  facts?: LimitFact[];
 }
 
 const HOUR = 3600;

@@ -196,6 +196,7 @@ export class CredentialGate implements Gate {
     if (!this.endpoints.isAlone(endpoint) || this.limits.isFull) return false;
     const limit = this.limits.open(OWN_LIMIT, 'endpoint', endpoint);
     limit.governor.startAt(nowMs, this.endpoints.rateOf(endpoint, nowMs));
+    this.endpoints.separate(endpoint);
     this.limits.base.governor.restore(nowMs);
     return false;
   }

@@ -82,6 +82,8 @@ export class Cycles {
     this.startMs = nowMs;
     this.accepted = 1;
     const { quota } = this;
+    // It began before anything of ours was accepted: nothing of ours was spent.
+    if (found.accepted === 0) return { what: 'outage', isGuess: true };
     if (quota && found.accepted < AGAIN * quota.accepted) return this.refuted(quota.before);
     if (quota && block.isStep) return { what: 'step' };
     if (quota && found.accepted < TIMES_MORE * quota.accepted) return this.spent(found);

@@ -13,6 +13,8 @@ const MOVED = 1.03;
 const BELOW = 0.997;
 const BOLD = 1.5;
 const CAREFUL = 1.03;
+/** Below this share of the edge nothing is answered with silence. */
+const FAR = 0.6;
 /** And so far past it it is tried whether it still holds. */
 const PAST = 1.005;
 const GAP_MS = 2000;
@@ -179,7 +181,7 @@ export class Edge {
     const near = CLOSE * this.at;
     if (this.at < Infinity && rate < near) {
       // What is answered with silence is come near to by little.
-      const most = this.isSilent ? CAREFUL : BOLD;
+      const most = this.isSilent && rate > FAR * near ? CAREFUL : BOLD;
       const half = Math.min(most * rate, Math.max(rate * 1.002, (rate + near) / 2));
       return half > near * 0.997 ? near : half;
     }

@@ -2,11 +2,11 @@
  * How the requests of each endpoint end, so that what is wrong with one of them is not put down to all: the shares of
  * bad answers side by side, and how long an answer usually takes. Invariant: at most MOST endpoints are known.
  */
-import { gain } from './evidence.js';
+import { gain, plus, type Share } from './evidence.js';
 
 const MOST = 200;
 /** Outcomes fade, so that what was long ago tells nothing of now. */
-const KEPT = 200;
+const KEPT = 2000;
 /** One endpoint alone is bad: nats by which two shares explain it better than one, and what the others must show. */
 const SURE = 6;
 const LEAST_BAD = 3;
@@ -35,7 +35,11 @@ interface Known {
   before: number;
   fromMs: number;
   firstMs: number;
+  /** It has a limit of its own. */
+  isOwn: boolean;
 }
+
+const NOTHING = { bad: 0, all: 0, answers: 0, latencyMs: 0, accepted: 0, before: 0, isOwn: false };
 
 export class Endpoints {
   readonly kind = 'endpoints';
@@ -45,8 +49,8 @@ export class Endpoints {
   add(endpoint: string, bad: boolean, latencyMs: number | undefined, nowMs: number): void {
     const found = this.of(endpoint, nowMs);
     if (!found) return;
-    found.all++;
-    if (bad) found.bad++;
+    if (!bad || !found.isOwn) found.all++;
+    if (bad && !found.isOwn) found.bad++;
     if (latencyMs !== undefined) {
       turn(found, nowMs);
       found.accepted++;
@@ -57,18 +61,34 @@ export class Endpoints {
     if (found.all > KEPT) this.fade();
   }
 
-  /** Its bad answers are its own: the others do well. */
+  /** It has a limit of its own now: what that refuses tells nothing of the others. */
+  separate(endpoint: string): void {
+    const found = this.known.get(endpoint);
+    if (!found) return;
+    found.isOwn = true;
+    found.bad = 0;
+  }
+
+  /**
+   * Its bad answers are its own: it is one of the worst, and the others do well. Where several are, they are told from
+   * the rest together.
+   */
   isAlone(endpoint: string): boolean {
     const own = this.known.get(endpoint);
     if (!own || own.bad < LEAST_BAD || this.known.size < 2) return false;
-    const others = { bad: 0, all: 0 };
-    for (const [name, { bad, all }] of this.known) {
-      if (name === endpoint) continue;
-      others.bad += bad;
-      others.all += all;
+    const byShare = [...this.known.values()].toSorted((a, b) => b.bad / b.all - a.bad / a.all);
+    const total = byShare.reduce((sum, share) => plus(sum, share), { bad: 0, all: 0 });
+    let worst: Share = { bad: 0, all: 0 };
+    let sure = SURE;
+    for (const [index, share] of byShare.slice(0, -1).entries()) {
+      worst = plus(worst, share);
+      // So many groups of this size might have been the worst by chance.
+      sure += Math.log((byShare.length - index) / (index + 1));
+      const others = { bad: total.bad - worst.bad, all: total.all - worst.all };
+      if (share.bad / share.all > own.bad / own.all || others.all < LEAST_OTHERS) continue;
+      if (gain(worst, others) > sure && others.bad / others.all < own.bad / own.all / TIMES_WORSE) return true;
     }
-    if (others.all < LEAST_OTHERS) return false;
-    return gain(own, others) > SURE && others.bad / others.all < own.bad / own.all / TIMES_WORSE;
+    return false;
   }
 
   /** Accepted per second of late. */
@@ -90,7 +110,7 @@ export class Endpoints {
   private of(endpoint: string, nowMs: number): Known | undefined {
     let found = this.known.get(endpoint);
     if (!found && this.known.size < MOST) {
-      found = { bad: 0, all: 0, answers: 0, latencyMs: 0, accepted: 0, before: 0, fromMs: nowMs, firstMs: nowMs };
+      found = { ...NOTHING, fromMs: nowMs, firstMs: nowMs };
       this.known.set(endpoint, found);
     }
     return found;
