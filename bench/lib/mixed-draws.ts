@@ -5,7 +5,16 @@
 import { seededRandom, type Random } from '../../src/base/random.js';
 import { concurrency, ok, rejected, slidingLog, stripeLimits } from '../../src/testbed/limit-kinds.js';
 import type { LimitModel } from '../../src/testbed/limit-models.js';
-import { anyWindow, atOnce, bucket, byEndpoint, noise, outage, TELLS, toldWindows } from '../../src/testbed/odd-limits.js';
+import {
+  anyWindow,
+  atOnce,
+  bucket,
+  byEndpoint,
+  noise,
+  outage,
+  TELLS,
+  toldWindows,
+} from '../../src/testbed/odd-limits.js';
 import { between, drawn, type Drawn, one, untold, whole } from './drawn.js';
 import { HELD } from './odd-servers.js';
 
@@ -220,7 +229,13 @@ export const MIXED: Record<string, (random: Random) => Drawn> = {
     const rate = whole(random, 5, 60);
     const five = Math.round(rate * 300 * between(random, 0.3, 0.9));
     return {
-      ...drawn(`${rate}/s and ${five} in five minutes`, () => beside(untold(five, 300_000), bucket(rate)), five / 300, 72, 2.5),
+      ...drawn(
+        `${rate}/s and ${five} in five minutes`,
+        () => beside(untold(five, 300_000), bucket(rate)),
+        five / 300,
+        72,
+        2.5,
+      ),
       seconds: 3600,
       fromSeconds: 900,
     };
@@ -266,7 +281,13 @@ export const MIXED: Record<string, (random: Random) => Drawn> = {
         },
       };
     };
-    return drawn(`${rate}/s, others take ${(100 * part).toFixed(0)}% every other ${everyMs} ms`, make, rate * (1 - part / 2), 65, 2.5);
+    return drawn(
+      `${rate}/s, others take ${(100 * part).toFixed(0)}% every other ${everyMs} ms`,
+      make,
+      rate * (1 - part / 2),
+      65,
+      2.5,
+    );
   },
   ban_noise(random) {
     const share = between(random, 0.001, 0.01);
@@ -298,7 +319,13 @@ export const MIXED: Record<string, (random: Random) => Drawn> = {
     const limit = whole(random, 300, 4000);
     const rate = whole(random, 2, 20);
     return {
-      ...drawn(`${limit} in 20 minutes, at ${rate}/s`, () => beside(anyWindow(limit, 1_200_000), bucket(rate)), Math.min(rate, limit / 1200), 60, 3),
+      ...drawn(
+        `${limit} in 20 minutes, at ${rate}/s`,
+        () => beside(anyWindow(limit, 1_200_000), bucket(rate)),
+        Math.min(rate, limit / 1200),
+        60,
+        3,
+      ),
       seconds: 7200,
       fromSeconds: 2400,
     };

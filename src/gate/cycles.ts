@@ -9,7 +9,12 @@
 const AGAIN = 0.85;
 /** The same was accepted, give or take this share. */
 const SAME = 0.1;
+/** Of few, so many more or fewer. */
+const SAME_COUNT = 2;
 const TIMES_MORE = 2;
+/** A lower rate that lets this many times as many through may be right. */
+const FEW_MORE = 1.3;
+const PART = 0.6;
 /** After a quota that was none, so many blocks of the same kind are outages; twice as many after each. */
 const FIRST_DISTRUST = 2;
 /** And so is the time, give or take this share. */
@@ -65,6 +70,8 @@ export class Cycles {
   private first: Found | undefined;
   /** It was an outage: another one after the same time is one as well. */
   private outages = 0;
+  /** The last block came at a rate that had not held yet. */
+  private wasUnsure = false;
   private distrust = 0;
   private skip = 0;
 
@@ -109,15 +116,20 @@ export class Cycles {
     if (!block.isUnsure) this.first = this.last;
     const known = (first && this.compared(block, this.last, first)) ?? (last && this.compared(block, this.last, last));
     if (known) return known;
+    // A lower rate let no more through: it is the number that counts.
+    if (last && block.isUnsure && !block.isStep && found.accepted < FEW_MORE * last.accepted && this.wasUnsure)
+      return this.spent({ ...this.last, accepted: likelier(found.accepted, last.accepted) });
+    this.wasUnsure = block.isUnsure;
     if (block.isStep || block.isUnsure) return { what: 'edge' };
     return calmMs < block.blockMs ? { what: 'doubt' } : { what: 'outage', isGuess: true };
   }
 
   private compared(block: LongBlock, found: Found, other: Found): Verdict | undefined {
-    const isSame = Math.abs(found.accepted / other.accepted - 1) < SAME;
+    const isSame = Math.abs(found.accepted - other.accepted) < Math.max(SAME * other.accepted, SAME_COUNT);
     const isSameTime = Math.abs(found.calmMs / other.calmMs - 1) < SAME_TIME;
     if (isSame && isSameTime && this.outages > 0) return this.wasOutage(undefined);
-    if (isSame && !isSameTime && !block.isStep && this.skip-- <= 0) return this.spent(found);
+    if (isSame && !isSameTime && !block.isStep && this.skip-- <= 0)
+      return this.spent({ ...found, accepted: likelier(found.accepted, other.accepted) });
     const isNoLater = found.calmMs < (1 + SAME_TIME) * other.calmMs && found.calmMs > block.blockMs / 2;
     const isSlower = found.accepted * other.calmMs < SLOWER * other.accepted * found.calmMs;
     if (isNoLater && isSlower) return this.wasOutage(found.before);
@@ -142,4 +154,9 @@ export class Cycles {
     this.outages++;
     return former === undefined ? { what: 'outage' } : { what: 'outage', former };
   }
+}
+
+/** What was spent before may have counted as well; far more than now was accepted in several windows. */
+function likelier(now: number, before: number): number {
+  return now > PART * before ? Math.max(now, before) : now;
 }

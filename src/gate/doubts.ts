@@ -42,6 +42,8 @@ export class Doubts {
     const isAtOnce = isNamed ? undefined : this.judgeAtOnce(nowMs, isFar);
     if (isAtOnce !== undefined) return isAtOnce;
     if (isFar || isNamed) this.level.cut(nowMs, share);
+    // While the rate is sought, the next step tells: noise stays as it is, a limit refuses far more.
+    else if (this.level.startup) return false;
     else return this.doubt(nowMs, worst);
     return true;
   }
@@ -65,9 +67,9 @@ export class Doubts {
     const isLimit = likelihood(total, underLimit) > likelihood(total, share);
     const nats = gain(above, total);
     const isFewer = (isLimit || total.bad < HELPS * share * total.all) && nats > LEAST_OF_FEWER;
-    const isClear = isFewer && nats > SURE_OF_FEWER;
+    const isClear = isFewer && above.bad > 1 && nats > SURE_OF_FEWER;
     const isMuch = !isFewer && total.bad > MUCH_NOISE * total.all;
-    const enough = Math.max(ENOUGH_LOWER, Math.min(200, 15 * from), Math.min(1000, 6 / share));
+    const enough = Math.max(ENOUGH_LOWER, Math.min(200, 15 * from), Math.min(1000, 6 / Math.min(MOST_NOISE, share)));
     if (total.all < (isClear ? ENOUGH_LOWER : enough)) return;
     if (isMuch && !isSecond) return this.lowerStill(nowMs, plus(above, total));
     this.level.down = undefined;

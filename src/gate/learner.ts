@@ -6,8 +6,8 @@
 import type { AtOnce } from './at-once.js';
 import type { Delivery } from './delivery.js';
 import { Doubts } from './doubts.js';
-import { excess } from './evidence.js';
-import { type Explanation, Level, type RateMemory, type Start } from './level.js';
+import { excess, plus, type Share } from './evidence.js';
+import { type Explanation, Level, MOST_NOISE, type RateMemory, type Start } from './level.js';
 import type { Silence } from './silence.js';
 import { type Outcome, Stops } from './stops.js';
 
@@ -40,6 +40,8 @@ export class Learner {
   /** The first look upwards waits for so long. */
   private readonly firstLookMs: number;
   private readonly silentMs: number;
+  /** How requests ended at the last step of the search. */
+  private stepBefore: Share = { bad: 0, all: 0 };
 
   constructor(delivery: Delivery, start: Start) {
     const { prior, memory } = start;
@@ -160,11 +162,15 @@ export class Learner {
   }
 
   private search(nowMs: number, ceiling: number): void {
-    if (nowMs - this.level.levelMs < Math.max(SEARCH_MS, 4000 / this.level.rate) || !this.level.isBound(nowMs)) return;
-    this.level.setRate(
-      nowMs,
-      Math.min(ceiling, this.level.rate * (this.level.rate < FAST_UNTIL ? FAST_GROWTH : GROWTH)),
-    );
+    const { level } = this;
+    const { total } = level.evidence;
+    if (nowMs - level.levelMs < Math.max(SEARCH_MS, 4000 / level.rate) || !level.isBound(nowMs)) return;
+    if (total.bad > MOST_NOISE * total.all) return;
+    // Half of what held is under any limit: its bad answers are noise.
+    level.calm = plus(level.calm, this.stepBefore);
+    if (level.calm.bad > 1) level.noise = Math.max(level.noise, Math.min(MOST_NOISE, level.calm.bad / level.calm.all));
+    this.stepBefore = total;
+    level.setRate(nowMs, Math.min(ceiling, level.rate * (level.rate < FAST_UNTIL ? FAST_GROWTH : GROWTH)));
   }
 
   private hasLasted(nowMs: number): boolean {

@@ -133,8 +133,9 @@ export class Stops {
     if (isExcused) return this.level.evidence.clear();
     if (this.level.edge.onTrial && !this.level.down)
       this.level.edge.refused(nowMs, this.level.rate, this.level.unexpected());
-    // Blocked again a little lower down: that is no noise.
-    if (this.level.down) this.level.cut(nowMs, this.level.shareOfLate().share);
+    // Blocked again a little lower down, or by a run on the way up: that is no noise.
+    if (this.level.down || (this.level.startup && this.stoppedBy >= BLOCK_RUN))
+      this.level.cut(nowMs, this.level.shareOfLate().share);
     else if (!this.doubts.judge(nowMs, wasNamed) && this.stoppedBy >= BLOCK_RUN) this.level.evidence.clear();
   }
 
