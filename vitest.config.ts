@@ -23,6 +23,7 @@ export default defineConfig({
     // A deadline ends a test that hangs; nothing is asserted about time.
     testTimeout: patience(240_000),
     hookTimeout: patience(120_000),
+    expect: { poll: { timeout: patience(60_000) } },
     // Most files wait, for processes, limits and databases: in four of the slowest, 58 s of 506 were the processor's.
     // More than three side by side would make those that compute wait for each other on two cores.
     maxWorkers: 3,

@@ -1,7 +1,7 @@
 /**
  * One process that sends as fast as the gate lets it: `flood.ts JSON`, with {url, dialect, seconds, facts, ceilings,
- * memory, inFlight, target?, scope?}. Prints one JSON line: accepted and rejected answers, accepted in each tenth of a
- * second, and what it learned.
+ * memory, inFlight, target?, scope?}; SIGTERM ends it earlier. Prints one JSON line: accepted and rejected answers,
+ * accepted in each tenth of a second, and what it learned. Its requests tell when they left.
  */
 import { setMaxListeners } from 'node:events';
 import { systemClock } from '../../src/base/clock.js';
@@ -12,8 +12,10 @@ import { ApiClient } from '../../src/http/client.js';
 import { DIALECTS } from '../../src/http/dialects/vendors.js';
 import { connect } from '../../src/postgres/connect.js';
 import { systemRandom } from '../../src/base/random.js';
+import { stampRequests } from './sent-times.js';
 
 const { url, dialect, seconds, facts, ceilings, memory, inFlight, target, scope, cost } = JSON.parse(process.argv[2]!);
+stampRequests();
 const gate = new SharedGate({ facts: facts ?? [], ceilings: ceilings ?? {}, memory }, systemClock);
 const admission = new Admission(gate, systemClock);
 gate.onChange = () => admission.pump();
@@ -51,6 +53,7 @@ const client = new ApiClient({
 });
 process.stdout.write('ready\n');
 systemClock.after(seconds * 1000, () => controller.abort());
+process.once('SIGTERM', () => controller.abort());
 const worker = async () => {
   while (!controller.signal.aborted) {
     try {

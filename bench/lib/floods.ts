@@ -1,6 +1,7 @@
 /** Starts processes that flood a small server, together; what each got, and what the server saw. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
+import { systemClock, type Clock } from '../../src/base/clock.js';
 import { startTestbed, type Testbed } from '../../src/testbed/server.js';
 
 export interface Flooded {
@@ -12,10 +13,11 @@ export interface Flooded {
 }
 
 /** A server of one tiny answer. */
-export function tinyServer(limit: string, latencyMs: number): Promise<Testbed> {
+export function tinyServer(limit: string, latencyMs: number, clock: Clock = systemClock): Promise<Testbed> {
   return startTestbed(
     { endpointOf: () => 'e', answer: () => ({ status: 200, body: '{"ok":true}' }) },
     { limit, latency: { medianMs: latencyMs, sigma: 0.1 } },
+    clock,
   );
 }
 

@@ -219,7 +219,7 @@ describe('parts of a run', () => {
     expect(await scheduler.othersAreFree(Number(sync!.id))).toBe(false);
     const other = worker('other');
     other.start();
-    await expect.poll(() => began, { timeout: 20_000 }).toEqual(['leader sync', 'leader check', 'other part']);
+    await expect.poll(() => began).toEqual(['leader sync', 'leader check', 'other part']);
     expect(await scheduler.othersAreFree(Number(sync!.id))).toBe(true);
     await Promise.all([leader.drain(2_000), other.drain(2_000)]);
   });

@@ -60,7 +60,7 @@ describe.skipIf(!HAS_TMUX)('on a terminal that draws (skipped without tmux)', ()
     screen = draw(120, 40);
     await screen.shows('customers');
     expect(seen['120']!.split('\n').slice(-9)).toEqual(screen.text().split('\n').slice(-9));
-  }, 30_000);
+  });
 
   test('when it ends, nothing of the drawing stays', async () => {
     screen = draw(80, 24, 1500);
@@ -98,5 +98,5 @@ describe.skipIf(!HAS_TMUX)('on a terminal that draws (skipped without tmux)', ()
       await settle(1500);
       work.drop();
     }
-  }, 60_000);
+  });
 });

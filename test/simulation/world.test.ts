@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { MUTANTS, REPOSITORY } from '../../bench/lib/mutants.js';
+import { patience } from '../patience.js';
 import { NO_FAULTS } from './world/network.js';
 import { scenarioOf, type Scenario } from './world/scenario.js';
 import { play, type Verdict } from './world/world.js';
@@ -46,15 +47,19 @@ test('a seed replays to the same step', async () => {
   }
 });
 
-test(`${SEEDS} seeds: nothing lost, nothing invented, nothing stuck`, async () => {
-  const failed: string[] = [];
-  const seeds = new Set([...Array.from({ length: SEEDS }, (_, i) => i + 1), ...Object.keys(ONCE_FAILED).map(Number)]);
-  for (const seed of seeds) {
-    const verdict = await play(seed, false, scenarioOf(seed));
-    if (verdict.findings.length > 0) failed.push(told(verdict));
-  }
-  expect(failed).toEqual([]);
-}, 600_000);
+test(
+  `${SEEDS} seeds: nothing lost, nothing invented, nothing stuck`,
+  async () => {
+    const failed: string[] = [];
+    const seeds = new Set([...Array.from({ length: SEEDS }, (_, i) => i + 1), ...Object.keys(ONCE_FAILED).map(Number)]);
+    for (const seed of seeds) {
+      const verdict = await play(seed, false, scenarioOf(seed));
+      if (verdict.findings.length > 0) failed.push(told(verdict));
+    }
+    expect(failed).toEqual([]);
+  },
+  patience(600_000),
+);
 
 test.each([
   ['a sync', 1],
