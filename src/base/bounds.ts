@@ -142,6 +142,8 @@ export const LIMITS = {
   webhookAgeMs: 300_000,
   /** A browser stays signed in this long: a week's work, and not for ever on a machine that changes hands. */
   sessionMs: 7 * 86_400_000,
+  /** Days that a token of the API may be good for, where it expires at all. */
+  tokenDays: 3650,
   /** One request to the API. */
   apiBodyBytes: 1024 * 1024,
   /** Testing a credential and a destination for who waits for it. */

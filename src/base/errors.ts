@@ -48,6 +48,17 @@ export abstract class HeadraceError extends Error {
 /** The user must change configuration, arguments or credentials. */
 export class ConfigError extends HeadraceError {
   readonly exitCode = 2;
+
+  constructor(message: string, detail: ErrorDetail) {
+    super(message, { ...detail, next: detail.next ?? correctionOf(detail) });
+  }
+}
+
+/** What to do where an error says no more than what is wrong. */
+function correctionOf({ place, expected }: ErrorDetail): string {
+  const such = expected === undefined ? 'another value' : 'what is expected';
+  if (place?.startsWith('--') === true) return `give ${place} ${such}, or see the command's --help`;
+  return place === undefined ? `give ${such}` : `correct it at ${place}, and run again`;
 }
 
 /** Nothing that Headrace or a retry can do helps; state stays as it was. */
@@ -92,7 +103,7 @@ export function describeError(error: unknown, debug = false): string {
   const lines = [error.message];
   if (error.place) lines.push(`  at: ${error.place}`);
   if (error.expected) lines.push(`  expected: ${error.expected}`);
-  if (error.found) lines.push(`  found: ${error.found}`);
+  if (error.found !== undefined) lines.push(`  found: ${error.found === '' ? '""' : error.found}`);
   if (error.next) lines.push(`  next: ${error.next}`);
   if (debug) {
     if (error.stack) lines.push(error.stack);

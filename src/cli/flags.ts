@@ -16,6 +16,12 @@ export function whole(value: string): number {
   return number;
 }
 
+export function port(value: string): number {
+  const number = whole(value);
+  if (number > 65_535) throw new InvalidArgumentError('Expected a port: 0 to 65535, where 0 is any free one.');
+  return number;
+}
+
 /** Bounds are those of the settings that such flags give. */
 export function positive(value: string): number {
   const number = Number(value);

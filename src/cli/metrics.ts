@@ -2,7 +2,7 @@
  * Where a run stands as Prometheus text (exposition format 0.0.4), for the textfile collector of node_exporter and the
  * like.
  */
-import { renameSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { ConfigError, messageOf } from '../base/errors.js';
 import { redact } from '../base/log.js';
 import type { Progress } from '../engine/report/events.js';
@@ -66,6 +66,7 @@ export function writeMetrics(file: string, text: string): void {
     writeFileSync(`${file}.part`, redact(text));
     renameSync(`${file}.part`, file);
   } catch (cause) {
+    rmSync(`${file}.part`, { force: true });
     throw new ConfigError('the metrics cannot be written', {
       code: 'metrics_file',
       place: file,

@@ -1,6 +1,7 @@
 /** The CLI: parse, dispatch, exit code. What commands there are stands in program/, what they do in commands/. */
 import { Command, CommanderError } from 'commander';
 import { describeError, EXIT, HeadraceError } from '../base/errors.js';
+import { systemFault } from '../base/system-error.js';
 import { VERSION } from '../base/version.js';
 import type { HelpTexts } from './flags.js';
 import { connectionCommands, stateCommands } from './program/connections.js';
@@ -68,14 +69,15 @@ export async function main(argv: string[]): Promise<void> {
   strict(program);
   try {
     await program.parseAsync(argv);
-  } catch (error) {
-    if (error instanceof CommanderError) {
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) {
       process.exitCode =
-        error.exitCode === 0 || error.code === 'commander.helpDisplayed' || error.code === 'commander.version'
+        thrown.exitCode === 0 || thrown.code === 'commander.helpDisplayed' || thrown.code === 'commander.version'
           ? 0
           : EXIT.usage;
       return;
     }
+    const error = systemFault(thrown) ?? thrown;
     const debug = argv.includes('--debug');
     if (argv.includes('--json')) json({ type: 'error', ...jsonOf(error) });
     note(describeError(error, debug));

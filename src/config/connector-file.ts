@@ -24,7 +24,8 @@ export function readConfigFile(file: string): Record<string, unknown> {
       code: 'config_unreadable',
       place: file,
       expected: '{"api_key": …}',
-      found: Array.isArray(found) ? 'a list' : typeof found,
+      found: Array.isArray(found) ? 'a list' : found === null ? 'nothing' : `a ${typeof found}`,
+      next: 'write the settings that headrace airbyte spec tells as names and values',
     });
   return found as Record<string, unknown>;
 }

@@ -1,10 +1,12 @@
 /** Reads headrace.yaml: `${ENV}` references, then the schemas; errors name the line. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { lstatSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
+import { isMap, LineCounter, parseDocument, type Document, type YAMLError } from 'yaml';
 import type { z } from 'zod';
-import { ConfigError } from '../base/errors.js';
+import { ConfigError, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
+import { systemFault } from '../base/system-error.js';
 import { registerSecret, SECRET_NAME } from '../base/log.js';
 import { schemaFault } from '../base/schema-fault.js';
 import { DESTINATIONS } from '../destinations/registry.js';
@@ -20,37 +22,96 @@ export interface LoadedConfig {
 }
 
 export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadedConfig {
-  if (!existsSync(file)) {
-    throw new ConfigError(`there is no ${file} here`, {
+  const text = readText(file);
+  const counter = new LineCounter();
+  const document = parsed(file, text, counter);
+  const placeOf = (path: PropertyKey[]) => place(file, document, counter, path);
+  const raw = resolveEnv(plainOf(file, document), env, [], placeOf);
+  const config = validate(fileSchema, raw, [], placeOf);
+  assertDestinations(config, path.dirname(path.resolve(file)), placeOf);
+  return { file, config, placeOf };
+}
+
+/** At most so large, and text: what is no text would be read as one long word. */
+function readText(file: string): string {
+  if (file === '' || !lstatSync(file, { throwIfNoEntry: false }))
+    throw new ConfigError(`there is no ${file === '' ? 'file without a name' : file} here`, {
       code: 'config_missing',
+      place: file === '' ? '--config' : file,
       expected: 'a configuration file',
       found: 'none',
       next: 'run headrace init, or name a connector instead (headrace connectors lists them)',
     });
-  }
-  if (statSync(file).size > LIMITS.configBytes)
+  const { size } = statSync(file);
+  if (size > LIMITS.configBytes)
     throw new ConfigError(`${file} is too large`, {
       code: 'config_too_large',
+      place: file,
       expected: `at most ${LIMITS.configBytes} bytes`,
+      found: `${size} bytes`,
+      next: 'name a configuration file, or split this one and run a service for each',
     });
-  const counter = new LineCounter();
-  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: counter });
-  const [fault] = document.errors;
-  if (fault) {
-    const at = fault.linePos?.[0];
-    throw new ConfigError(`${file} is not valid YAML`, {
-      code: 'bad_yaml',
-      place: at ? `${file}:${at.line}:${at.col}` : file,
-      found: fault.message.split('\n')[0],
-      next: 'correct that line',
-      cause: fault,
-    });
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw systemFault(error, file) ?? error;
   }
-  const placeOf = (path: PropertyKey[]) => place(file, document, counter, path);
-  const raw = resolveEnv(document.toJS({ maxAliasCount: 100 }), env, [], placeOf);
-  const config = validate(fileSchema, raw, [], placeOf);
-  assertDestinations(config, path.dirname(path.resolve(file)), placeOf);
-  return { file, config, placeOf };
+  const unfit = (found: string, expected: string) =>
+    new ConfigError(`${file} is no configuration`, {
+      code: 'config_no_text',
+      place: file,
+      expected,
+      found,
+      next: 'name a file that headrace init wrote, or one like it',
+    });
+  if (!isUtf8(bytes) || bytes.includes(0)) throw unfit('bytes that are no text', 'YAML as text in UTF-8');
+  const text = bytes.toString('utf8');
+  if (text.trim() === '') throw unfit('nothing', 'YAML with at least connections:');
+  return text;
+}
+
+function parsed(file: string, text: string, lineCounter: LineCounter): Document {
+  const document = parseDocument(text, { lineCounter, merge: true });
+  // A tag that nobody knows would be left out without a word.
+  const fault = document.errors[0] ?? document.warnings[0];
+  if (!fault) return document;
+  const at = fault.linePos?.[0];
+  throw notYaml(file, at && `${file}:${at.line}:${at.col}`, wordsOf(fault), fault);
+}
+
+const wordsOf = ({ code, message }: YAMLError) => {
+  if (code === 'MULTIPLE_DOCS') return 'a second document (---): a configuration is one';
+  if (/call stack/.test(message)) return 'values inside values, too deep to read';
+  return message.split('\n')[0]!.replace(/ at line \d+, column \d+:$/, '');
+};
+
+function notYaml(file: string, place: string | undefined, found: string, cause: unknown): ConfigError {
+  return new ConfigError(`${file} is not valid YAML`, {
+    code: 'bad_yaml',
+    place: place ?? file,
+    expected: 'YAML 1.2, such as headrace init writes',
+    found,
+    next: 'correct that line',
+    cause,
+  });
+}
+
+/** Aliases are found only now; and a name that objects have of their own would vanish. */
+function plainOf(file: string, document: Document): unknown {
+  let value: unknown;
+  try {
+    value = document.toJS({
+      maxAliasCount: 100,
+      reviver: (key: unknown, inner: unknown) => {
+        if (key === '__proto__') throw new Error('a name that nothing may have: __proto__');
+        return inner;
+      },
+    });
+  } catch (error) {
+    throw notYaml(file, undefined, messageOf(error), error);
+  }
+  return value;
 }
 
 /** A destination that does not come with Headrace must be a module or a package that is there. */

@@ -30,7 +30,8 @@ const anyDestination = z
   });
 
 /** `source` is checked by its connector's own schema. */
-const every = z.string().regex(/^[1-9]\d{0,8}[smhd]$/, 'a number and s, m, h or d, such as 15m');
+const DURATION = 'a number and s, m, h or d, such as 15m';
+const every = z.string(DURATION).regex(/^[1-9]\d{0,8}[smhd]$/, DURATION);
 const appName = z.string().regex(/^[a-z][a-z0-9_.-]{0,62}$/, 'a name of a-z, 0-9, _, . and -, beginning with a letter');
 
 export const scheduleSchema = z

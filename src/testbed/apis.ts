@@ -28,7 +28,7 @@ export interface SimulatedApi {
 /** By name. */
 export const SIMULATED_APIS: Readonly<Record<string, SimulatedApi>> = {
   stripe: {
-    about: (rows) => `Stripe account with ${rows} customers`,
+    about: (rows) => `Stripe account with ${rows.toLocaleString('en-US')} customers`,
     limit: 'stripe-live',
     start: startStripeTestbed,
     usage: (url) => [
@@ -37,7 +37,7 @@ export const SIMULATED_APIS: Readonly<Record<string, SimulatedApi>> = {
     ],
   },
   intercom: {
-    about: (rows) => `Intercom workspace with ${rows} conversations`,
+    about: (rows) => `Intercom workspace with ${rows.toLocaleString('en-US')} conversations`,
     limit: 'intercom',
     start: startIntercomTestbed,
     usage: (url) => [

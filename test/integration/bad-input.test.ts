@@ -1,6 +1,6 @@
 /** Bad input of every kind: place, expectation, finding, next step and exit code; nothing half-written. */
 import { spawn } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -133,6 +133,84 @@ describe('flags, settings and names', () => {
     const { code, stderr } = await run(...args);
     for (const part of says) expect(stderr).toContain(part);
     expect(code).toBe(2);
+  });
+
+  const GOOD = 'connections:\n  acme:\n    source: &shop {connector: stripe, api_key: "${STRIPE_API_KEY}"}\n';
+  test.each<[what: string, file: string | Buffer, says: string[]]>([
+    ['nothing in it', '', ['is no configuration', 'at: headrace.yaml', 'found: nothing']],
+    ['blanks alone', ' \n\n\t\n', ['is no configuration', 'found: nothing']],
+    ['a program', Buffer.from('\u007fELF\u0000\u0001\u0002'), ['is no configuration', 'UTF-8', 'no text']],
+    ['UTF-16', Buffer.from('\ufeffconnections: {}', 'utf16le'), ['is no configuration', 'UTF-8']],
+    ['Latin-1', Buffer.from('connections: {} # \u00fc', 'latin1'), ['is no configuration', 'UTF-8']],
+    ['an alias of nothing', 'connections: *nope\n', ['not valid YAML', 'nope']],
+    ['a tag of Python', 'connections: !!python/object:os.system {}\n', ['not valid YAML', 'headrace.yaml:1:14', 'tag']],
+    ['a tag of nobody', 'connections: !include other.yaml\n', ['not valid YAML', 'headrace.yaml:1:14', '!include']],
+    ['two documents', `${GOOD}---\n${GOOD}`, ['not valid YAML', 'headrace.yaml:4:1', 'a second document']],
+    ['values inside values', `connections: ${'['.repeat(5000)}`, ['not valid YAML', 'too deep']],
+    ['a name that objects have', 'connections:\n  __proto__: {source: {connector: stripe}}\n', ['__proto__']],
+    ['a name twice', `${GOOD}  acme: {}\n`, ['not valid YAML', 'headrace.yaml:4:3', 'unique']],
+    [
+      'an interval without a unit',
+      `${GOOD}    schedule: {every: 15}\n`,
+      ['schedule.every', 'such as 15m', 'found: 15'],
+    ],
+    [
+      'a time zone that is none',
+      `${GOOD}    schedule: {cron: "0 9 * * *", time_zone: Mars/Base}\n`,
+      ['time zone', 'Mars/Base', 'Europe/Berlin'],
+    ],
+    ['a list of connections', `connections:\n  - acme\n`, ['setting connections is wrong', 'an object', 'a list of 1']],
+    ['no name', `connections:\n  "": {source: {connector: stripe}}\n`, ['found: ""']],
+  ])('a file with %s', async (_, file, says) => {
+    writeFileSync(path.join(work.folder, 'headrace.yaml'), file);
+    const { code, stderr } = await run('check');
+    for (const part of [...says, '  at: ', '  expected: ', '  found: ', '  next: ']) expect(stderr).toContain(part);
+    expect(stderr).not.toMatch(/unexpected error|parseAllDocuments|call stack|\bat .*\.js:\d+/);
+    expect(code).toBe(2);
+    expect(readdirSync(work.folder)).toEqual(['headrace.yaml']);
+  });
+
+  test('a file that marks its byte order, and settings that are merged', async () => {
+    yaml(
+      `\ufeff${connection().replace('source: ', 'source: &shop ')}  other:\n    source: {<<: *shop, max_rate: 50}\n`,
+    );
+    expect(await run('check', 'other')).toMatchObject({ code: 0, stdout: expect.stringContaining('the key works') });
+  });
+
+  test.each<[what: string, args: string[], says: string[]]>([
+    ['a port of a testbed', ['testbed', 'stripe', '--port', '99999'], ['--port', '0 to 65535']],
+    ['a port of a service', ['serve', '--port', '65536'], ['--port', '0 to 65535']],
+    ['a collection', ['testbed', 'stripe', '--port', '0', '--collection', 'custmers=3'], ['did you mean customers?']],
+    ['a day of expiry', ['token', 'create', 'x', '--role', 'read', '--expires-in', '0'], ['--expires-in', '1 to 3650']],
+    [
+      'an expiry past all dates',
+      ['token', 'create', 'x', '--role', 'read', '--expires-in', '999999999'],
+      ['--expires-in', '1 to 3650'],
+    ],
+    ['a file of metrics in no folder', ['sync', 'stripe', '--metrics', 'no/where'], ['cannot be written', 'no/where']],
+    ['a folder for metrics', ['sync', 'stripe', '--metrics', '.'], ['cannot be written', 'at: .']],
+    ['a configuration that is a folder', ['check', '--config', '.'], ['at: .', 'a folder (EISDIR', 'next: ']],
+    ['a configuration without a name', ['check', '--config', ''], ['file without a name', 'next: ']],
+    ['a file of init in no folder', ['init', '--yes', '--file', 'no/x.yaml'], ['no such file or folder', 'next: ']],
+    [
+      'a role',
+      ['token', 'create', 'x', '--role', 'king'],
+      ['at: --role', 'read, operate, admin', 'found: king', 'next: '],
+    ],
+  ])('%s', async (_, args, says) => {
+    const { code, stderr } = await run(...args);
+    for (const part of says) expect(stderr).toContain(part);
+    expect(stderr).not.toMatch(/unexpected error|\bat .*\.js:\d+|DeprecationWarning/);
+    expect(code).toBe(2);
+    expect(readdirSync(work.folder)).toEqual([]);
+  });
+
+  test.skipIf(process.platform === 'win32')('links that lead in a circle', async () => {
+    symlinkSync('headrace.yaml', path.join(work.folder, 'headrace.yaml'));
+    expect(await run('check')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/at: headrace.yaml[\s\S]*ELOOP/),
+    });
   });
 
   test('without a file, a name that is near a connector', async () => {

@@ -48,7 +48,7 @@ describe.skipIf(!HAS_TERMINAL)('on a terminal (skipped without util-linux script
       const { code, screen } = await init.ended;
       expect(code, screen).toBe(0);
       expect(screen).toContain('Wrote headrace.yaml');
-      expect(screen).toMatch(/balance_transactions +[\d,]+ to [\d,]+ rows, by time/);
+      expect(screen).toMatch(/balance_transactions +[\d,]+ to [\d,]+ rows; changes: /);
       expect(screen).not.toContain(TESTBED_LIVE_KEY);
       const yaml = readFileSync(path.join(work.folder, 'headrace.yaml'), 'utf8');
       for (const part of [
@@ -83,6 +83,28 @@ describe.skipIf(!HAS_TERMINAL)('on a terminal (skipped without util-linux script
     init.types(ENTER);
     expect((await init.ended).code).toBe(0);
     expect(readFileSync(path.join(work.folder, 'headrace.yaml'), 'utf8')).not.toContain('streams');
+  });
+
+  test('Ctrl-C while the key is tried leaves nothing either', async () => {
+    const testbed = await startStripeTestbed({ rows: 10, latency: { medianMs: 5000 } });
+    try {
+      const init = onTerminal(['init', 'stripe', '--base-url', testbed.url], {
+        cwd: work.folder,
+        env: { STRIPE_API_KEY: TESTBED_LIVE_KEY },
+      });
+      await init.shows('Name of the connection');
+      init.types(ENTER);
+      await init.shows('Read from which day on?');
+      init.types(ENTER);
+      await init.shows('Trying it');
+      init.types(CONTROL_C);
+      const { code, screen } = await init.ended;
+      expect(screen).toContain('Nothing was written.');
+      expect(code).toBe(130);
+      expect(readdirSync(work.folder)).toEqual([]);
+    } finally {
+      await testbed.close();
+    }
   });
 
   test('Ctrl-C leaves init without a file and without a trace', async () => {

@@ -1,5 +1,6 @@
 /** headrace init: asks what a connector's schema asks for, tries it, then writes headrace.yaml; or writes a connector to begin with. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { stringify } from 'yaml';
 import { CONNECTORS, DESTINATIONS, knowFetched } from '../../wiring/compose.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
@@ -20,6 +21,8 @@ interface Flags {
 export async function command([given]: (string | undefined)[], flags: Flags): Promise<number> {
   if (flags.template !== undefined) return writeTemplate(flags.template);
   if (existsSync(flags.file)) throw alreadyThere(flags.file, 'edit it, or name another with --file');
+  // Before anybody answers questions for it.
+  accessSync(path.dirname(path.resolve(flags.file)), constants.W_OK);
   const interactive = !flags.yes && process.stdin.isTTY === true;
   if (!flags.yes && !interactive)
     throw new ConfigError('init asks questions, and there is no terminal', {
@@ -36,7 +39,9 @@ export async function command([given]: (string | undefined)[], flags: Flags): Pr
   }
   const { answers, draft } = made;
   writeFileSync(flags.file, draft.text(answers), { flag: 'wx' });
-  const exports = variablesIn(draft.source(answers.settings)).map((variable) => `export ${variable}=…, `);
+  const exports = variablesIn([draft.source(answers.settings), answers.destination]).map(
+    (variable) => `export ${variable}=…, `,
+  );
   note(
     `Wrote ${flags.file}. Next: ${exports.join('')}run headrace check ${answers.name}, then headrace sync ${answers.name}`,
   );
@@ -85,7 +90,7 @@ function draftOf(named: string, connector: Connector, { dataDir, baseUrl }: Flag
         ...(dataDir === undefined ? {} : { data_dir: dataDir }),
         connections: { [name]: { source: source(settings), destination } },
       };
-      return `# Reference: docs/reference/configuration.md. Secrets come from the environment.\n${stringify(config)}`;
+      return `# Reference: docs/reference/configuration.md of Headrace. Secrets come from the environment.\n${stringify(config)}`;
     },
   };
 }

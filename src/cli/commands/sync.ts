@@ -46,6 +46,8 @@ export async function syncConnection(
   connection: ConnectionConfig,
   flags: Pick<SyncFlags, 'json' | 'quiet' | 'planner' | 'metrics' | 'acceptDeletions'>,
 ): Promise<RunSummary> {
+  // Before anything is asked or stored.
+  if (flags.metrics !== undefined) writeMetrics(flags.metrics, '');
   const controller = new AbortController();
   const view = new ProgressView(!flags.quiet && !flags.json);
   const signals = pauseOnSignals(controller, view);
@@ -123,22 +125,25 @@ function tellProgress(
   let ticker: NodeJS.Timeout | undefined;
   let meter: NodeJS.Timeout | undefined;
   let last: (() => Progress) | undefined;
-  const measure = (file: string, snapshot: () => Progress) => writeMetrics(file, metricsText(connection, snapshot()));
+  let refused = false;
+  // What could be written once and cannot any more is no reason to stop a sync, nor to call it failed.
+  const measure = (file: string, snapshot: () => Progress) => {
+    if (refused) return;
+    try {
+      writeMetrics(file, metricsText(connection, snapshot()));
+    } catch (error) {
+      refused = true;
+      clearInterval(meter);
+      emit({ type: 'note', message: messageOf(error) });
+    }
+  };
   return {
     onProgress(snapshot) {
       view.start(snapshot);
       last = snapshot;
       if (metrics !== undefined) {
+        meter = setInterval(() => measure(metrics, snapshot), PROGRESS_MS);
         measure(metrics, snapshot);
-        // What could be written once and cannot any more is no reason to stop a sync.
-        meter = setInterval(() => {
-          try {
-            measure(metrics, snapshot);
-          } catch (error) {
-            clearInterval(meter);
-            emit({ type: 'note', message: messageOf(error) });
-          }
-        }, PROGRESS_MS);
       }
       if (asJson) ticker = tickJson(snapshot);
     },

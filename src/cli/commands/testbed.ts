@@ -10,9 +10,9 @@ interface Flags {
   shape: string;
   latency: number;
   limit?: string;
-  faults: string;
+  faults?: string;
   seed: number;
-  collection: string[];
+  collection?: string[];
 }
 
 export async function command([api]: string[], flags: Flags): Promise<number> {
@@ -23,7 +23,7 @@ export async function command([api]: string[], flags: Flags): Promise<number> {
       expected: Object.keys(SIMULATED_APIS).join(' or '),
       found: String(api),
     });
-  const faults = parseFaults(flags.faults);
+  const faults = parseFaults(flags.faults ?? '');
   if (faults instanceof Error)
     throw new ConfigError('unknown fault', {
       code: 'unknown_fault',
@@ -39,7 +39,7 @@ export async function command([api]: string[], flags: Flags): Promise<number> {
       found: flags.shape,
     });
   const collections: Record<string, { rows: number }> = {};
-  for (const entry of flags.collection) {
+  for (const entry of flags.collection ?? []) {
     const [, path, rows] = /^([a-z_/]+)=(\d+)$/.exec(entry) ?? [];
     if (!path)
       throw new ConfigError('unknown collection', {

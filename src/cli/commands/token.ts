@@ -3,6 +3,7 @@ import { dataDirOf } from '../../wiring/compose.js';
 import { openCoordination, readFile, type CoordinationFlags } from '../../wiring/compose-scheduler.js';
 import { findOwnToken, ownTokenFile } from '../../service/own-token.js';
 import { ROLES, TokenStore, type Role } from '../../service/tokens.js';
+import { LIMITS } from '../../base/bounds.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
 import { json, note, table, out } from '../terminal/output.js';
 import { systemClock } from '../../base/clock.js';
@@ -19,11 +20,19 @@ export async function create([name]: [string], flags: Flags & { role: string; ex
       expected: ROLES.join(', '),
       found: flags.role,
     });
+  const { expiresIn } = flags;
+  if (expiresIn !== undefined && (expiresIn < 1 || expiresIn > LIMITS.tokenDays))
+    throw new ConfigError('a token cannot expire then', {
+      code: 'bad_expiry',
+      place: '--expires-in',
+      expected: `1 to ${LIMITS.tokenDays} days`,
+      found: String(expiresIn),
+    });
   return opened(flags, async (tokens) => {
     const { token, ...made } = await tokens.create(
       name,
       flags.role as Role,
-      flags.expiresIn === undefined ? undefined : new Date(systemClock.now() + flags.expiresIn * DAY_MS),
+      expiresIn === undefined ? undefined : new Date(systemClock.now() + expiresIn * DAY_MS),
     );
     // The one place where a secret is printed: it was asked for, and cannot be had again.
     process.stdout.write(flags.json ? `${JSON.stringify({ type: 'token', ...made, token })}\n` : `${token}\n`);

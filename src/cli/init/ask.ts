@@ -1,8 +1,10 @@
 /** The questions of `headrace init`, in their order. */
 import { countOf } from '../../base/plural.js';
 import { describeError } from '../../base/errors.js';
+import { systemFault } from '../../base/system-error.js';
 import { connectionName } from '../../config/schema.js';
 import { CONNECTORS, DESTINATIONS } from '../../wiring/compose.js';
+import { cut } from '../terminal/fit.js';
 import { note } from '../terminal/output.js';
 import {
   connectionNameOf,
@@ -30,6 +32,8 @@ export interface Draft {
 
 /** Streams on the screen at once. */
 const STREAMS_SHOWN = 12;
+/** The question, its help and an error, which wrap on a narrow screen. */
+const OTHER_ROWS = 7;
 
 /** Which connector, of all that are known: by its name or what people call it. */
 export async function askConnector(): Promise<string> {
@@ -104,10 +108,12 @@ async function askTrial(answers: Answers, file: string, draft: Draft): Promise<T
     note('Trying it …');
     try {
       const trial = await tryConnection(answers.name, draft.text(answers), file, env);
+      if (trial === undefined) throw new Interrupted();
       note(`It works: account ${trial.account}, ${countOf(trial.streams.length, 'stream')}.`);
       return trial;
     } catch (error) {
-      note(describeError(error));
+      if (error instanceof Interrupted) throw error;
+      note(describeError(systemFault(error) ?? error));
       const again = await select({
         message: 'What now?',
         choices: [
@@ -140,13 +146,18 @@ async function askSecrets(variables: string[]): Promise<NodeJS.ProcessEnv | unde
 async function askStreams(offered: Offered[]): Promise<string[] | undefined> {
   const { checkbox } = await import('@inquirer/prompts');
   const width = Math.max(...offered.map(({ name }) => name.length));
+  // Some terminals say 0.
+  const columns = process.stdout.columns || 80;
+  const rows = process.stdout.rows || 24;
+  // A line that wraps, or a list longer than the screen, pushes the question out of sight.
+  const room = Math.max(10, columns - 5);
   const chosen = await checkbox({
     message: 'Which streams? (space: leave out or take in, a: all)',
-    pageSize: STREAMS_SHOWN,
+    pageSize: Math.max(3, Math.min(STREAMS_SHOWN, rows - OTHER_ROWS)),
     required: true,
     choices: offered.map(({ name, about }) => ({
       value: name,
-      name: `${name.padEnd(width)}  ${about}`,
+      name: cut(`${width < room / 2 ? name.padEnd(width) : name}  ${about}`, room),
       short: name,
       checked: true,
     })),
@@ -154,7 +165,10 @@ async function askStreams(offered: Offered[]): Promise<string[] | undefined> {
   return chosen.length === offered.length ? undefined : chosen;
 }
 
+/** Ctrl-C while nothing is asked. */
+class Interrupted extends Error {}
+
 export function nothingOnInterrupt(error: unknown): undefined {
-  if (error instanceof Error && error.name === 'ExitPromptError') return undefined;
+  if (error instanceof Interrupted || (error instanceof Error && error.name === 'ExitPromptError')) return undefined;
   throw error;
 }

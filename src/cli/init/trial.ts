@@ -5,14 +5,16 @@ import path from 'node:path';
 import { LIMITS } from '../../base/bounds.js';
 import { planSync } from '../../engine/report/plan.js';
 import type { Stream } from '../../sources/contract.js';
+import { EXIT } from '../../base/errors.js';
+import { onStop } from '../signals.js';
 import { openSource, resolveConnection } from '../../wiring/compose.js';
-import { divisionText, followText } from '../commands/discover.js';
+import { followText } from '../commands/discover.js';
 import { count } from '../terminal/output.js';
 
 /** A stream that can be read, and what is known of it. */
 export interface Offered {
   name: string;
-  /** "about 12,000 rows, by time, by events". */
+  /** "about 12,000 rows; changes: by events". */
   about: string;
 }
 
@@ -27,19 +29,28 @@ const PROBES = 6;
 
 /**
  * Opens the connection that a configuration describes and asks its API. `text` is of headrace.yaml, and lies beside the
- * file that is to be for as long as this takes, since paths are meant as seen from there. Throws what is wrong.
+ * file that is to be for as long as this takes, since paths are meant as seen from there. Undefined: it was stopped.
+ * Throws what is wrong.
  */
-export async function tryConnection(name: string, text: string, file: string, env: NodeJS.ProcessEnv): Promise<Trial> {
+export async function tryConnection(
+  name: string,
+  text: string,
+  file: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Trial | undefined> {
   const draft = path.join(path.dirname(path.resolve(file)), `.${path.basename(file)}.${process.pid}.draft`);
+  const stopped = new AbortController();
+  const settled = onStop({ first: () => stopped.abort(), again: () => process.exit(EXIT.interrupted) });
   writeFileSync(draft, text, { flag: 'wx', mode: 0o600 });
   try {
     const connection = await resolveConnection(name, { config: draft }, env);
     const { source, permits, gateStatus } = await openSource(connection);
     try {
-      const signal = AbortSignal.timeout(LIMITS.probeMs);
+      const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(LIMITS.probeMs)]);
       const account = await source.check(signal);
       const plan = await planSync(source, permits, gateStatus().limitPerSecond, signal, PROBES);
       const rows = new Map(plan.streams.map((stream) => [stream.stream, stream]));
+      if (stopped.signal.aborted) return undefined;
       const streams = source.streams
         .filter(({ stored }) => stored)
         .map((stream) => ({ name: stream.name, about: aboutOf(stream, rows.get(stream.name)) }));
@@ -47,14 +58,18 @@ export async function tryConnection(name: string, text: string, file: string, en
     } finally {
       await source.close();
     }
+  } catch (error) {
+    if (stopped.signal.aborted) return undefined;
+    throw error;
   } finally {
+    settled();
     rmSync(draft, { force: true });
   }
 }
 
 type Planned = Awaited<ReturnType<typeof planSync>>['streams'][number];
 
-function aboutOf({ division, follow, primaryKey }: Stream, planned: Planned | undefined): string {
+function aboutOf({ follow, primaryKey }: Stream, planned: Planned | undefined): string {
   const rounded = (value: number) => count(Number(value.toPrecision(2)));
   const { rows, range, exact = false, error } = planned ?? { rows: undefined };
   const said =
@@ -67,7 +82,6 @@ function aboutOf({ division, follow, primaryKey }: Stream, planned: Planned | un
           : exact
             ? countOf(rows, 'row')
             : `about ${rounded(rows)} rows`;
-  return [said, primaryKey.length === 0 ? 'no key' : undefined, divisionText(division), followText(follow)]
-    .filter((part) => part !== undefined)
-    .join(', ');
+  const noKey = primaryKey.length === 0 ? ', no key' : '';
+  return `${said}${noKey}; changes: ${followText(follow)}`;
 }

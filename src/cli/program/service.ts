@@ -1,6 +1,6 @@
 /** Commands of the service: its processes, and its tasks, limits, tokens and secrets. */
 import type { Command } from 'commander';
-import { coordinationOptions, list, whole } from '../flags.js';
+import { coordinationOptions, list, port, whole } from '../flags.js';
 import { run } from './run-command.js';
 
 export function serviceCommands(program: Command): void {
@@ -13,7 +13,7 @@ export function serviceCommands(program: Command): void {
   coordinationOptions(program.command('serve'))
     .description('the service: dashboard, API, schedules, webhooks and a worker; Ctrl-C stops resumably')
     .option('--host <address>', 'where to listen', '127.0.0.1')
-    .option('--port <n>', 'port (0: any free one)', whole, 8787)
+    .option('--port <n>', 'port (0: any free one)', port, 8787)
     .option(...slots)
     .option(...privateTargets)
     .option(...localFiles)
@@ -27,7 +27,7 @@ export function serviceCommands(program: Command): void {
     .option(
       '--endpoint <port>',
       'run what a Restate server delivers to this port (0: any free one), and claim nothing',
-      whole,
+      port,
     )
     .option('--endpoint-host <address>', 'where that port listens', '127.0.0.1')
     .action(run(() => import('../commands/worker.js')));

@@ -43,3 +43,31 @@ export function fit(parts: Part[], columns: number, between = '; '): string {
   }
   return cut(kept.map(({ text }) => text).join(between), columns);
 }
+
+/** What is there to be copied: a line end inside it would end it. */
+const COMMAND = /\b(?:headrace|npm|npx|export|openssl) \S/;
+
+/**
+ * Lines broken between words, each continued a little to the right of where it began. Longer words stay whole, and so
+ * do lines with a command.
+ */
+export function wrap(text: string, columns: number): string {
+  return text
+    .split('\n')
+    .map((line) => {
+      if (stringWidth(line) <= columns || COMMAND.test(line)) return line;
+      const indent = `${/^ */.exec(line)![0]}  `;
+      const lines: string[] = [];
+      let at = '';
+      for (const word of line.split(/(?<=\S) /)) {
+        const longer = at === '' ? word : `${at} ${word}`;
+        if (at.trim() === '' || stringWidth(longer) <= columns) at = longer;
+        else {
+          lines.push(at);
+          at = indent + word;
+        }
+      }
+      return [...lines, at].join('\n');
+    })
+    .join('\n');
+}

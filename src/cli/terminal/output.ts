@@ -4,6 +4,7 @@
  */
 import pc from 'picocolors';
 import { redact } from '../../base/log.js';
+import { wrap } from './fit.js';
 
 export { duration } from '../../base/duration.js';
 
@@ -27,7 +28,9 @@ export function out(text: string): void {
 }
 
 export function note(text: string): void {
-  process.stderr.write(`${printable(text)}\n`);
+  const { isTTY, columns } = process.stderr;
+  // A terminal would break lines inside words.
+  process.stderr.write(`${isTTY && columns ? wrap(printable(text), columns) : printable(text)}\n`);
 }
 
 export function json(value: unknown): void {

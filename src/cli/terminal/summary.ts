@@ -2,6 +2,7 @@
 import pc from 'picocolors';
 import stringWidth from 'string-width';
 import type { RunSummary, StreamProof } from '../../engine/report/events.js';
+import { wrap } from './fit.js';
 import { count, duration, table } from './output.js';
 import { rejectionText } from './progress-view.js';
 
@@ -65,7 +66,7 @@ export function doubtLines(proofs: StreamProof[]): string[] {
 /** `width`: columns of the terminal that it is for. */
 export function summaryText(summary: RunSummary, resume: string, width?: number): string {
   const lines: string[] = [];
-  if (summary.proofs.length > 0) lines.push(proofTable(summary.proofs, width), '');
+  const proofs = summary.proofs.length > 0 ? `${proofTable(summary.proofs, width)}\n\n` : '';
   for (const problem of summary.problems) {
     lines.push(`${pc.yellow(problem.status)} ${problem.stream}: ${problem.message}`);
     if (problem.next) lines.push(`  next: ${problem.next}`);
@@ -78,7 +79,7 @@ export function summaryText(summary: RunSummary, resume: string, width?: number)
   );
   if (summary.outcome === 'paused') lines.push(`Everything that was fetched is committed. Continue with: ${resume}`);
   if (summary.outcome === 'partial') lines.push(`Run it again to go on where it stopped: ${resume}`);
-  return lines.join('\n');
+  return proofs + wrap(lines.join('\n'), width ?? Infinity);
 }
 
 function outcome({ outcome, proofs }: RunSummary): string {

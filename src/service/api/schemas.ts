@@ -502,7 +502,7 @@ export const newToken = z
   .strictObject({
     name: z.string().min(1).max(100),
     role: z.enum(ROLES),
-    expires_in_days: z.int().min(1).max(3650).optional().describe('Default: it does not expire.'),
+    expires_in_days: z.int().min(1).max(LIMITS.tokenDays).optional().describe('Default: it does not expire.'),
   })
   .openapi('NewToken');
 export const tokenMade = tokenView

@@ -1,4 +1,5 @@
 /** A simulated Stripe account on real HTTP. */
+import { collectionsOf } from './versions.js';
 import { systemClock, type Clock } from '../../base/clock.js';
 import { ConfigError } from '../../base/errors.js';
 import { startTestbed, type Testbed, type TestbedOptions } from '../server.js';
@@ -46,6 +47,7 @@ export async function startStripeTestbed(
       expected: SHAPES.join(', '),
       found: shape,
     });
+  for (const path of Object.keys(options.collections ?? {})) assertCollection(path);
   const second = () => Math.floor(clock.now() / 1000);
   const api = new StripeApi(
     {
@@ -71,4 +73,17 @@ export async function startStripeTestbed(
     (options.faults?.malformed ?? 0) > 0,
   );
   return { ...(await startTestbed(api, options, clock)), api };
+}
+
+function assertCollection(path: string): void {
+  const known = collectionsOf().map((collection) => collection.path);
+  if (!known.includes(path))
+    throw new ConfigError('unknown collection', {
+      code: 'bad_collection',
+      place: '--collection',
+      expected: `the path of a list, such as ${known.slice(0, 5).join(', ')}`,
+      found: path,
+      candidates: known,
+      next: 'see docs/reference/testbed.md',
+    });
 }
