@@ -69,8 +69,9 @@ const MAY = {
   fleet: ['fleet/scheduler', 'connections', 'config', 'postgres', 'runs', 'sources/registry'],
   'fleet/scheduler': ['postgres'],
   // What a task does, handed opened connections by the wiring.
-  'fleet/tasks': ['fleet/scheduler', 'engine', 'sources', 'destinations', 'ledger', 'gate', 'runs'],
-  'fleet/executors': ['fleet/scheduler'],
+  'fleet/tasks': ['fleet/scheduler', 'fleet/workflow', 'engine', 'sources', 'destinations', 'ledger', 'gate', 'runs'],
+  'fleet/workflow': ['fleet/scheduler', 'postgres'],
+  'fleet/executors': ['fleet/scheduler', 'fleet/workflow'],
   service: ['alerts', 'config', 'connections', 'postgres', 'runs', 'fleet/scheduler', 'fleet/tasks', 'service/api'],
   'service/api': ['alerts', 'config', 'connections', 'postgres', 'runs', 'fleet/scheduler', 'fleet/tasks', 'service'],
   // Run in browsers and in other people's programs: they speak to the API, and to nothing else.

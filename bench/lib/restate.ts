@@ -38,6 +38,21 @@ export class RestateServer {
     return `http://127.0.0.1:${this.ports.ingress}`;
   }
 
+  get admin(): string {
+    return `http://127.0.0.1:${this.ports.admin}`;
+  }
+
+  /** Names of what an invocation has done, and of what it waits for. */
+  async journalOf(invocation: string): Promise<string[]> {
+    const answer = await fetch(`${this.admin}/query`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify({ query: `select name from sys_journal where id = '${invocation}' order by index` }),
+    });
+    const { rows } = (await answer.json()) as { rows: { name: string | null }[] };
+    return rows.flatMap(({ name }) => (name === null || name === '' ? [] : [name]));
+  }
+
   static async open(folder: string): Promise<RestateServer> {
     mkdirSync(folder, { recursive: true });
     const server = new RestateServer(folder, {

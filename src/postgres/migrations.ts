@@ -12,6 +12,7 @@ import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
 import { SERVICE_LAYOUT } from './layouts/service.js';
 import { SESSION_LAYOUT } from './layouts/session.js';
 import { SINGLY_LAYOUT } from './layouts/singly.js';
+import { SLOTS_LAYOUT } from './layouts/slots.js';
 import { WATCHING_LAYOUT } from './layouts/watching.js';
 
 export const INTERNAL_SCHEMA = '_headrace';
@@ -80,6 +81,7 @@ const MIGRATIONS: string[] = [
   EXCHANGE_LAYOUT,
   INBOX_LAYOUT,
   SINGLY_LAYOUT,
+  SLOTS_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

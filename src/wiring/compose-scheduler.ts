@@ -16,6 +16,9 @@ import type { ClaimedTask } from '../fleet/scheduler/task.js';
 import { Worker, type WorkerEvent } from '../fleet/scheduler/worker.js';
 import type { ConnectionAccess } from '../fleet/tasks/access.js';
 import { taskHandler } from '../fleet/tasks/handler.js';
+import { taskSteps } from '../fleet/tasks/steps.js';
+import { Slots } from '../fleet/workflow/slots.js';
+import type { InSlot, TaskSteps } from '../fleet/workflow/task-workflow.js';
 import { alertsOf } from './compose-alerts.js';
 
 export { openCoordination, readFile, type Coordination, type CoordinationFlags } from '../fleet/coordination.js';
@@ -28,6 +31,8 @@ export {
   type KnownConnection,
 } from '../fleet/known-connections.js';
 export { taskOf } from '../fleet/tasks/kinds.js';
+export { newWorkflowId } from '../fleet/workflow/built-in.js';
+export type { WorkflowEngine } from '../fleet/workflow/durable.js';
 
 export interface WorkerSetup {
   coordination: Coordination;
@@ -40,6 +45,24 @@ export interface WorkerSetup {
   executor?: Executor | undefined;
   /** False: it runs what is delivered to it, and claims nothing. */
   claims?: boolean | undefined;
+}
+
+/** What an endpoint of an engine needs to run workflows: their steps, and room in the caps under this worker's lease. */
+export function workflowParts(
+  { scheduler, inbox, connections }: Coordination,
+  worker: Worker,
+  flags: CoordinationFlags,
+  env: NodeJS.ProcessEnv,
+): { steps: TaskSteps; inSlot: InSlot } {
+  const [clock, random] = [systemClock, systemRandom()];
+  const steps = taskSteps({
+    scheduler,
+    inbox,
+    clock,
+    random,
+    accessTo: (name) => accessTo(name, connections, flags, env),
+  });
+  return { steps, inSlot: new Slots(scheduler, worker, clock).inSlot };
 }
 
 export function newWorker(setup: WorkerSetup): Worker {

@@ -1,7 +1,7 @@
 /** headrace worker: without the server, whose code would take a third of its start. */
 import pc from 'picocolors';
 import { systemClock } from '../../base/clock.js';
-import { restate } from '../../wiring/compose-scheduler.js';
+import { restate, workflowParts } from '../../wiring/compose-scheduler.js';
 import { ConfigError } from '../../base/errors.js';
 import { isLoopback } from '../../service/loopback.js';
 import { withCoordination, work, workerOf, type WorkFlags } from '../work.js';
@@ -53,7 +53,14 @@ export async function command(
         ? undefined
         : await (
             await restate()
-          ).serveRestate({ worker: own, port: endpoint, host: endpointHost, identityKeys, onTrouble });
+          ).serveRestate({
+            worker: own,
+            port: endpoint,
+            host: endpointHost,
+            identityKeys,
+            workflows: workflowParts(coordination, own, flags, process.env),
+            onTrouble,
+          });
     if (serving) log.tell('info', { type: 'endpoint', url: serving.url }, `deliveries to ${pc.bold(serving.url)}`);
     try {
       await work(own, log);

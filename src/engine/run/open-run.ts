@@ -72,7 +72,8 @@ export async function openRun(options: SyncOptions, account: Account, closing: C
   }
   const leaveBudget = await options.shareBudget?.();
   if (leaveBudget) closing.push(leaveBudget);
-  const changes = openAllChanges(options.again?.stream === undefined ? source : undefined, entries, account);
+  const withChanges = options.again?.stream === undefined && options.only !== 'read';
+  const changes = openAllChanges(withChanges ? source : undefined, entries, account);
   for (const { notice } of changes.all) if (notice) note(notice);
   const before = changes.all.flatMap((each) => each.before);
   if (before.length > 0) await session.writeState(before);

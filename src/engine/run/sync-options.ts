@@ -33,6 +33,11 @@ export interface SyncOptions {
    * `request` tells.
    */
   again?: Again | undefined;
+  /**
+   * `plan`: nothing is read; it is stored what there is to read. `read`: of these streams what is stored as open, and
+   * nothing of changes. Default: all of a run.
+   */
+  only?: 'plan' | 'read' | undefined;
   /** Streams whose missing rows are deleted, however many they are. */
   acceptDeletions?: string[] | undefined;
   emit?: ((event: RunEvent) => void) | undefined;

@@ -2,6 +2,8 @@
 import { setMaxListeners } from 'node:events';
 import { codeOf, messageOf } from '../../base/errors.js';
 import type { RunSummary } from '../report/events.js';
+import type { Stream } from '../../sources/contract.js';
+import { parentOf } from '../read/context.js';
 import { ProgressMeter } from '../report/progress.js';
 import { Lender } from '../share/lender.js';
 import { conclude } from './conclusion.js';
@@ -17,10 +19,48 @@ export type { SyncOptions } from './sync-options.js';
 const MOST_CRASHES = 10;
 
 /** Copies every stream of a source into a destination, and proves the result. */
-export async function runSync(options: SyncOptions): Promise<RunSummary> {
+export function runSync(options: SyncOptions): Promise<RunSummary> {
+  return whateverCrashes(options, runOnce);
+}
+
+/** A stream that has something to read, and what descends from it: they are read together. */
+export interface PlannedPart {
+  name: string;
+  /** Those that are stored. */
+  streams: string[];
+}
+
+/** Stores what a run has to read, and reads nothing. Returns what can be read apart (`only: 'read'`). */
+export function planSync(options: SyncOptions): Promise<PlannedPart[]> {
+  return whateverCrashes({ ...options, only: 'plan' }, planOnce);
+}
+
+async function planOnce(options: SyncOptions): Promise<PlannedPart[]> {
+  const { source, again, signal } = options;
+  const account = await (options.account ?? source.account?.(signal) ?? source.check(signal));
+  const closing: Closing = [];
+  try {
+    const { session, context, writer, entries, changes } = await openRun(options, account, closing);
+    const runs = await planStreams({ source, again, account, changesLost: changes.lost }, context, writer, entries);
+    const familyOf = (stream: Stream): Stream[] => [
+      stream,
+      ...source.streams.filter((child) => parentOf(child) === stream.name).flatMap(familyOf),
+    ];
+    await session.finishRun('paused', { outcome: 'paused', runId: options.runId });
+    return source.streams
+      .filter((stream) => parentOf(stream) === undefined)
+      .map((stream) => ({ name: stream.name, family: familyOf(stream) }))
+      .filter(({ family }) => family.some(({ name }) => runs.get(name)!.pending))
+      .map(({ name, family }) => ({ name, streams: family.filter(({ stored }) => stored).map((each) => each.name) }));
+  } finally {
+    for (const close of closing.toReversed()) await close();
+  }
+}
+
+async function whateverCrashes<T>(options: SyncOptions, once: (options: SyncOptions) => Promise<T>): Promise<T> {
   for (let crashes = 1; ; crashes++) {
     try {
-      return await runOnce(crashes === 1 ? options : { ...options, account: undefined });
+      return await once(crashes === 1 ? options : { ...options, account: undefined });
     } catch (error) {
       // What this run knew of the ledger is not stored any more: it begins where the stored one stands.
       if (codeOf(error) !== 'commits_forgotten' || crashes >= MOST_CRASHES || options.signal.aborted) throw error;

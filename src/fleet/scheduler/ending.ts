@@ -8,6 +8,22 @@ const LOCKED_MS = 10_000;
 
 export type Ended = TaskRef & { settlement: Settlement };
 
+/** An end that a worker has to tell, and who waits for that. */
+export interface End extends Ended {
+  worker: string;
+  resolve: (state: string | undefined) => void;
+}
+
+/** Work under a worker's lease that is none of its tasks: told to stop, it resolves once it has ended. */
+export type Guest = (why: 'lost' | 'drain') => Promise<void>;
+
+/** A task that a worker runs. */
+export interface Running {
+  task: ClaimedTask;
+  abort: AbortController;
+  ended: Promise<void>;
+}
+
 /** Columns of a claimed task, as ClaimedTask names them. */
 export const CLAIMED =
   'id, attempt, kind, payload, connection_id as connection, concurrency_partition_id as partition, parent_id as parent, key, failures';

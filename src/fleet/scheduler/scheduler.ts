@@ -165,9 +165,10 @@ export class Scheduler {
     await this.call('delete from _headrace.worker where id = $1', [worker]);
   }
 
-  /** Gives the tasks of workers that died back to the queue. */
+  /** Gives the tasks of workers that died back to the queue, and the slots that they held. */
   async reap(): Promise<number> {
-    return (await this.call<{ n: number }>('select _headrace.reap() as n'))[0]!.n;
+    const [row] = await this.call<{ n: number }>('select _headrace.reap() + _headrace.reap_slots() as n');
+    return row!.n;
   }
 
   /**

@@ -1,7 +1,10 @@
 /** What keeps the scheduler's tables right and small, apart from what must not wait: counters, flags, old rows. */
 import type pg from 'pg';
 import type { Clock } from '../../base/clock.js';
+import type { Random } from '../../base/random.js';
 
+const EVERY_MS = 60_000;
+const PRUNE_MS = 3_600_000;
 const ENDED_TASKS_KEPT_SECONDS = 7 * 86_400;
 /** One worker counts again this often, and a little earlier counts as a minute. */
 const RECOUNT_SECONDS = 50;
@@ -20,6 +23,22 @@ export type Call = <Row extends pg.QueryResultRow>(sql: string, parameters?: unk
 
 export class Upkeep {
   constructor(private readonly call: Call) {}
+
+  /** What takes its time, apart from what must not wait: once a minute in each process, and old rows once an hour. */
+  async loop(clock: Clock, random: Random, over: AbortSignal, housekeeping?: () => Promise<void>): Promise<void> {
+    let pruneMs = clock.monotonic() + PRUNE_MS * random.next();
+    await clock.sleep(EVERY_MS * random.next(), over);
+    while (!over.aborted) {
+      // Another process does it, or the next turn.
+      await this.recount(clock, over).catch(() => {});
+      await housekeeping?.().catch(() => {});
+      if (clock.monotonic() >= pruneMs) {
+        pruneMs = clock.monotonic() + PRUNE_MS;
+        await this.prune(clock, over).catch(() => {});
+      }
+      await clock.sleep(EVERY_MS, over);
+    }
+  }
 
   /** Counts all counters again, and looks at all flags; returns how many counters were wrong. */
   async reconcile(): Promise<number> {
@@ -88,6 +107,10 @@ export class Upkeep {
       `delete from _headrace.task where id in (
          select id from _headrace.task where ended_at < _headrace.now() - make_interval(secs => ${Number(kept?.value ?? ENDED_TASKS_KEPT_SECONDS)})
            and state in ('done', 'cancelled') order by ended_at limit ${PRUNE_STEP})
+       returning 1 as gone`,
+      `delete from _headrace.journal where ctid = any (array(
+         select j.ctid from _headrace.journal j left join _headrace.task t on 'task/' || t.id = j.workflow
+         where t.id is null or t.state in ('done', 'cancelled') limit ${PRUNE_STEP}))
        returning 1 as gone`,
     ];
     for (const old of olds) {

@@ -7,7 +7,7 @@ import type { Clock } from '../../base/clock.js';
 import { messageOf, RetriableError } from '../../base/errors.js';
 import type { PostgresTarget } from '../../postgres/connect.js';
 import type { Random } from '../../base/random.js';
-import { failureOf, type Ended } from './ending.js';
+import { failureOf, type End, type Guest, type Running } from './ending.js';
 import type { TaskHandler } from './executor.js';
 import { listenOnce } from './listening.js';
 import { TASKS_CHANNEL, type Scheduler } from './scheduler.js';
@@ -58,23 +58,10 @@ const RETRY_MS = 2_000;
 /** Until it looks again for a free slot for a task that was handed over. */
 const ADOPT_AGAIN_MS = 50;
 const REAP_MS = 1_000;
-const RECOUNT_MS = 60_000;
 /** Kind of a task that helps another one. */
 const PART = 'part';
 /** Until a part that came to its own leader may be claimed again. */
 const PART_AGAIN_MS = 2_000;
-const PRUNE_MS = 3_600_000;
-
-interface Running {
-  task: ClaimedTask;
-  abort: AbortController;
-  ended: Promise<void>;
-}
-
-interface End extends Ended {
-  worker: string;
-  resolve: (state: string | undefined) => void;
-}
 
 /** Claims tasks, runs them under a lease, and ends them in order. */
 export class Worker {
@@ -98,6 +85,7 @@ export class Worker {
   private readonly over = new AbortController();
   private claiming: Promise<void> = Promise.resolve();
   private loops: Promise<unknown> = Promise.resolve();
+  private readonly guests = new Set<Guest>();
   private chores: Record<'tick' | 'reap', number> = { tick: 0, reap: 0 };
 
   constructor(private readonly options: WorkerOptions) {
@@ -111,7 +99,18 @@ export class Worker {
     // Not all at once: the fleet shares these.
     this.chores = { tick: now, reap: now + REAP_MS * this.options.random.next() };
     this.claiming = this.claimLoop();
-    this.loops = Promise.all([this.claiming, this.beatLoop(), this.choreLoop(), this.upkeepLoop(), this.listenLoop()]);
+    this.loops = Promise.all([this.claiming, this.beatLoop(), this.choreLoop(), this.keepUp(), this.listenLoop()]);
+  }
+
+  /** Under which slots are held for what others keep; undefined while it has none. */
+  get lease(): string | undefined {
+    return this.stopping ? undefined : this.id;
+  }
+
+  /** Tells a guest of the lease when it ends; returns how it leaves. */
+  host(guest: Guest): () => void {
+    this.guests.add(guest);
+    return () => this.guests.delete(guest);
   }
 
   /** Tasks that it runs now. */
@@ -159,9 +158,13 @@ export class Worker {
     const id = this.id;
     if (id !== undefined) await scheduler.drain(id).catch(() => {});
     for (const each of this.running.values()) each.abort.abort('drain' satisfies StopReason);
+    const guests = Promise.all([...this.guests].map((guest) => guest('drain')));
     // The process must not live on for the sake of a timer.
     const waited = new AbortController();
-    await Promise.race([this.claiming.then(() => this.idle()), clock.sleep(withinMs, waited.signal)]);
+    await Promise.race([
+      Promise.all([this.claiming.then(() => this.idle()), guests]),
+      clock.sleep(withinMs, waited.signal),
+    ]);
     this.over.abort();
     // It may have joined while it was told to stop.
     if (this.id !== undefined)
@@ -302,8 +305,7 @@ export class Worker {
         await clock.sleep(Math.min(RETRY_MS, 50 * 2 ** failures++), this.over.signal);
       }
     }
-    // At once: what ends from now on finds nobody who tells it.
-    this.isTelling = false;
+    this.isTelling = false; // at once: what ends from now on finds nobody who tells it
   }
 
   /** Nothing runs here any more, and the database knows of it. */
@@ -345,6 +347,7 @@ export class Worker {
   private lose(): void {
     this.id = undefined;
     for (const each of this.running.values()) each.abort.abort('lost' satisfies StopReason);
+    for (const guest of this.guests) void guest('lost');
   }
 
   private async choreLoop(): Promise<void> {
@@ -367,21 +370,9 @@ export class Worker {
     }
   }
 
-  /** What takes its time, apart from what must not wait: counters, rows that ended long ago. */
-  private async upkeepLoop(): Promise<void> {
+  private keepUp(): Promise<void> {
     const { scheduler, clock, random, housekeeping } = this.options;
-    let pruneMs = clock.monotonic() + PRUNE_MS * random.next();
-    await clock.sleep(RECOUNT_MS * random.next(), this.over.signal);
-    while (!this.over.signal.aborted) {
-      // Another worker does it, or the next turn.
-      await scheduler.upkeep.recount(clock, this.over.signal).catch(() => {});
-      await housekeeping?.().catch(() => {});
-      if (clock.monotonic() >= pruneMs) {
-        pruneMs = clock.monotonic() + PRUNE_MS;
-        await scheduler.upkeep.prune(clock, this.over.signal).catch(() => {});
-      }
-      await clock.sleep(RECOUNT_MS, this.over.signal);
-    }
+    return scheduler.upkeep.loop(clock, random, this.over.signal, housekeeping);
   }
 
   private async listenLoop(): Promise<void> {

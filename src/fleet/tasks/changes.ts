@@ -13,15 +13,19 @@ import { withOpened, type ConnectionAccess } from './access.js';
 /** Until it looks again whether the task that handles these events already has ended. */
 const AGAIN_MS = 1_000;
 
-/** Never beside another one of the same connection: both would read the same objects. */
+/**
+ * Never beside another one of the same connection: both would read the same objects. Without a task it is a workflow's,
+ * which holds the connection alone.
+ */
 export async function changesTask(
-  task: { id: number },
+  task: { id: number } | undefined,
   access: ConnectionAccess,
   inbox: WebhookInbox,
   signal: AbortSignal,
   clock: Clock,
 ): Promise<Settlement> {
-  if (await inbox.isHandled(access.name, task.id)) return { state: 'again', runAt: new Date(clock.now() + AGAIN_MS) };
+  if (task && (await inbox.isHandled(access.name, task.id)))
+    return { state: 'again', runAt: new Date(clock.now() + AGAIN_MS) };
   return withOpened(access, undefined, async ({ source, shareBudget }, destination) => {
     await recallSource(source, destination, {
       connection: access.name,

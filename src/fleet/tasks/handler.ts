@@ -95,7 +95,8 @@ async function recordedRun(
   }
 }
 
-function reasonOf(error: unknown): Reason {
+/** Why a run ended, for who looks at it. */
+export function reasonOf(error: unknown): Reason {
   const { code, next } = error instanceof HeadraceError ? error : {};
   return { message: messageOf(error), code, next };
 }

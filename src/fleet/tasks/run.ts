@@ -15,6 +15,10 @@ export interface RunParts {
   onProgress?: ((snapshot: () => Progress) => void) | undefined;
   /** Whether a worker other than this one has a free slot: without one, sharing gains nothing. */
   othersAreFree: () => Promise<boolean>;
+  /** Names what is asked for: asked twice it is done once. Default: the task's id. */
+  request?: string | undefined;
+  /** A part of the run: these streams, with their children, as far as they are planned. */
+  part?: string[] | undefined;
   /** Asks for one more worker to share the run, the `number`th. */
   spread: (run: string, number: number) => Promise<void>;
 }
@@ -30,11 +34,11 @@ const LEAST_LEFT_MS = 30_000;
 const MOST_WORKERS = 16;
 
 export async function runTask(
-  task: ClaimedTask,
+  task: Pick<ClaimedTask, 'id' | 'kind' | 'payload'>,
   access: ConnectionAccess,
-  { clock, signal, emit, onProgress, othersAreFree, spread }: RunParts,
+  { clock, signal, emit, onProgress, othersAreFree, spread, request, part }: RunParts,
 ): Promise<Settlement> {
-  const streams = task.kind === 'rescrape' ? [(task.payload as PayloadOf<'rescrape'>).stream] : undefined;
+  const streams = task.kind === 'rescrape' ? [(task.payload as PayloadOf<'rescrape'>).stream] : part;
   return withOpened(access, streams, async ({ source, permits, gateStatus, limits, shareBudget }, destination) => {
     const runId = access.newRunId();
     const over = new AbortController();
@@ -52,7 +56,8 @@ export async function runTask(
         connection: access.name,
         runId,
         mode: access.mode,
-        again: againOf(task),
+        again: againOf(task, request ?? `task/${task.id}`),
+        ...(part === undefined ? {} : { only: 'read' as const }),
         ...(acceptDeletions === undefined ? {} : { acceptDeletions }),
         shareBudget: () =>
           shareBudget(destination, (error) =>
@@ -120,8 +125,7 @@ function eventLoopUse(): () => number {
   };
 }
 
-function againOf(task: ClaimedTask): SyncOptions['again'] {
-  const request = `task/${task.id}`;
+export function againOf(task: Pick<ClaimedTask, 'kind' | 'payload'>, request: string): SyncOptions['again'] {
   if (task.kind === 'full') return { request };
   return task.kind === 'rescrape' ? { request, ...(task.payload as PayloadOf<'rescrape'>) } : undefined;
 }

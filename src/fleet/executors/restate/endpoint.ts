@@ -10,6 +10,7 @@ import { ConfigError, codeOf } from '../../../base/errors.js';
 import type { ClaimedTask } from '../../scheduler/task.js';
 import type { Worker } from '../../scheduler/worker.js';
 import { HANDLER, SERVICE } from './executor.js';
+import { workflowService, type WorkflowParts } from './workflow.js';
 
 export interface RestateEndpointOptions {
   /** One that does not claim; started. */
@@ -18,6 +19,8 @@ export interface RestateEndpointOptions {
   host?: string;
   /** Public keys of the server's request identity: without them, whoever reaches the port may deliver. */
   identityKeys?: string[];
+  /** For tasks that the server keeps as workflows. */
+  workflows?: WorkflowParts | undefined;
   /** Told of deliveries that broke off; the server repeats them. */
   onTrouble?: (message: string) => void;
 }
@@ -33,6 +36,7 @@ export async function serveRestate({
   port,
   host = '127.0.0.1',
   identityKeys = [],
+  workflows,
   onTrouble,
 }: RestateEndpointOptions): Promise<RestateEndpoint> {
   const headrace = service({
@@ -56,7 +60,7 @@ export async function serveRestate({
   });
   const server = createServer(
     createEndpointHandler({
-      services: [headrace],
+      services: [headrace, ...(workflows ? [workflowService(workflows)] : [])],
       identityKeys,
       logger: ({ level }, message: unknown, ...more: unknown[]) =>
         String(level) === 'error' &&

@@ -72,7 +72,8 @@ export function restateExecutor({ scheduler, clock, ingress, token, onTrouble }:
   };
 }
 
-function ingressOf(url: string): string {
+/** Without a slash at the end. Throws ConfigError where it is no URL. */
+export function ingressOf(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (!parsed || !/^https?:$/.test(parsed.protocol))
     throw new ConfigError('the address of the Restate server is no URL', {

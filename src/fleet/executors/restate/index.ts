@@ -4,3 +4,4 @@
  */
 export { serveRestate, type RestateEndpoint, type RestateEndpointOptions } from './endpoint.js';
 export { restateExecutor, type RestateExecutorOptions } from './executor.js';
+export { restateEngine, type RestateEngineOptions, type WorkflowParts } from './workflow.js';
