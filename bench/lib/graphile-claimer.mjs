@@ -13,7 +13,8 @@ const pgPool = new pg.Pool({ ...JSON.parse(connection), max: 3 });
 pgPool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}));
 process.stdout.write('ready\n');
 await new Promise((resolve) => process.stdin.once('data', resolve));
-const started = performance.now();
+// Its own start is no part of its rate.
+let started = performance.now();
 let done = 0;
 let lastMs = started;
 const inTens =
@@ -31,8 +32,8 @@ const runner = await run({
   preset: inTens,
   taskList: {
     bench: () => {
-      done++;
       lastMs = performance.now();
+      if (done++ === 0) started = lastMs;
     },
   },
 });

@@ -17,6 +17,7 @@ import { Worker, type WorkerEvent } from '../fleet/scheduler/worker.js';
 import type { ConnectionAccess } from '../fleet/tasks/access.js';
 import { taskHandler } from '../fleet/tasks/handler.js';
 import { taskSteps } from '../fleet/tasks/steps.js';
+import { workflowHandler } from '../fleet/workflow/built-in.js';
 import { Slots } from '../fleet/workflow/slots.js';
 import type { InSlot, TaskSteps } from '../fleet/workflow/task-workflow.js';
 import { alertsOf } from './compose-alerts.js';
@@ -32,7 +33,7 @@ export {
 } from '../fleet/known-connections.js';
 export { taskOf } from '../fleet/tasks/kinds.js';
 export { newWorkflowId } from '../fleet/workflow/built-in.js';
-export type { WorkflowEngine } from '../fleet/workflow/durable.js';
+export type { WorkflowTask } from '../fleet/workflow/durable.js';
 
 export interface WorkerSetup {
   coordination: Coordination;
@@ -45,6 +46,14 @@ export interface WorkerSetup {
   executor?: Executor | undefined;
   /** False: it runs what is delivered to it, and claims nothing. */
   claims?: boolean | undefined;
+}
+
+/** Runs what it claims step by step, with a journal of its own. */
+export function journaled({ scheduler, inbox, connections }: Coordination, flags: CoordinationFlags): Executor {
+  const [clock, random] = [systemClock, systemRandom()];
+  const accessOfTask = (name: string) => accessTo(name, connections, flags, process.env);
+  const steps = taskSteps({ scheduler, inbox, clock, random, accessTo: accessOfTask });
+  return { description: 'steps with a journal', handle: workflowHandler(scheduler, steps, clock) };
 }
 
 /** What an endpoint of an engine needs to run workflows: their steps, and room in the caps under this worker's lease. */

@@ -81,7 +81,7 @@ describe('the command line', () => {
   test('refuses roles that exclude each other, and unsigned deliveries from elsewhere', async () => {
     expect(await headrace(['worker', '--dispatch', 'http://127.0.0.1:1', '--endpoint', '0'])).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('one of both'),
+      stderr: expect.stringContaining('one of them'),
     });
     expect(await headrace(['worker', '--endpoint', '0', '--endpoint-host', '0.0.0.0'])).toMatchObject({
       code: 2,

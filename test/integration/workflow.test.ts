@@ -135,5 +135,39 @@ describe.skipIf(restateBinary() === undefined)('on a Restate server (skipped whe
     expect(await running()).toEqual({ n: 0 });
     await scheduler.control('connection', 'acme', 'resume');
     expect(await until(() => engine.outcome(waiting))).toMatchObject({ state: 'done' });
+
+    // The command line hands over, and waits for the end.
+    const told = await headrace(['task', 'enqueue', 'acme', 'check', '--engine', restate.ingress, '--wait'], {
+      cwd: folder.folder,
+      env: env(),
+    });
+    expect(told).toMatchObject({ code: 0, stdout: expect.stringContaining('done') });
   });
+});
+
+test('without an engine: killed on the way, the next worker goes on in the journal', async () => {
+  const client = await connect(database.target, 'test');
+  await client.query('drop schema if exists acme cascade');
+  await client.query(
+    `delete from _headrace.state where connection = 'acme'; delete from _headrace.counter where connection = 'acme'`,
+  );
+  await client.end();
+  const first = start(['--journal', '--slots', '2']);
+  await first.told('joined');
+  expect((await headrace(['task', 'enqueue', 'acme', 'sync'], { cwd: folder.folder, env: env() })).code).toBe(0);
+  await until(async () => (await charges()).n > 500);
+  first.child.kill('SIGKILL');
+  expect((await one(`select count(*)::int as n from _headrace.journal where step = 'plan'`))['n']).toBe(1);
+  start(['--journal']);
+  await until(
+    async () =>
+      (await one(`select state from _headrace.task where kind = 'sync' order by id desc limit 1`))['state'] === 'done',
+  );
+  expect(await charges()).toEqual({ n: CHARGES, keys: CHARGES });
+  expect(
+    (
+      await one(`select result->>'outcome' as outcome from _headrace.task where kind = 'sync' order by id desc limit 1`)
+    )['outcome'],
+  ).toBe('complete');
+  expect((await one('select count(*)::int as n from _headrace.journal'))['n']).toBe(0);
 });

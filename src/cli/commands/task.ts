@@ -2,11 +2,14 @@
 import { systemClock } from '../../base/clock.js';
 import {
   knownConnections,
+  newWorkflowId,
   openCoordination,
   readFile,
+  restate,
   taskOf,
   type Coordination,
   type CoordinationFlags,
+  type WorkflowTask,
 } from '../../wiring/compose-scheduler.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
 import { listTasks, type TaskView } from '../../fleet/scheduler/overview.js';
@@ -85,6 +88,7 @@ export async function enqueue(
     samples?: number;
     parts?: number;
     acceptDeletions?: string[];
+    engine?: string;
     wait?: boolean;
   },
 ): Promise<number> {
@@ -98,6 +102,7 @@ export async function enqueue(
   );
   return opened(flags, async (coordination) => {
     await introduce(coordination, connection, flags);
+    if (flags.engine !== undefined) return onEngine(flags.engine, task, flags);
     const [made] = await coordination.scheduler.enqueue([task]);
     if (flags.json && !flags.wait)
       json({ type: 'enqueued', ...made, connection, kind: task.kind, payload: task.payload });
@@ -105,6 +110,33 @@ export async function enqueue(
       out(made!.joined ? `task ${made!.id} is asked for already: joined` : `task ${made!.id} waits`);
     return flags.wait ? outcome(coordination, made!.id, flags) : EXIT.complete;
   });
+}
+
+/** Kept by an engine: its journal, its timers, its retries; only the caps are the scheduler's. */
+async function onEngine(
+  ingress: string,
+  { connection, kind, payload, exclusive }: ReturnType<typeof taskOf>,
+  flags: Flags & { wait?: boolean },
+): Promise<number> {
+  const { restateEngine } = await restate();
+  const engine = restateEngine({ ingress, token: process.env['RESTATE_TOKEN'] });
+  const id = newWorkflowId(connection, kind);
+  const handle = await engine.start(id, { connection, kind, payload: payload as WorkflowTask['payload'], exclusive });
+  if (!flags.wait) {
+    if (flags.json) json({ type: 'started', id, handle, connection, kind });
+    else out(`${handle} of ${engine.description} runs ${kind} of ${connection}`);
+    return EXIT.complete;
+  }
+  for (;;) {
+    const ended = await engine.outcome(handle);
+    if (ended) {
+      if (flags.json) json({ type: 'ended', id, handle, connection, kind, ...ended });
+      else out(ended.state === 'dead' ? `dead: ${ended.error.message}` : ended.state);
+      if (ended.state !== 'done') return EXIT.failed;
+      return (ended.result as { outcome?: string } | null)?.outcome === 'partial' ? EXIT.partial : EXIT.complete;
+    }
+    await systemClock.sleep(POLL_MS);
+  }
 }
 
 /** A connection of the file that no `serve` has told the scheduler of yet. */

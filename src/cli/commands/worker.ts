@@ -1,22 +1,22 @@
 /** headrace worker: without the server, whose code would take a third of its start. */
 import pc from 'picocolors';
 import { systemClock } from '../../base/clock.js';
-import { restate, workflowParts } from '../../wiring/compose-scheduler.js';
+import { journaled, restate, workflowParts } from '../../wiring/compose-scheduler.js';
 import { ConfigError } from '../../base/errors.js';
 import { isLoopback } from '../../service/loopback.js';
 import { withCoordination, work, workerOf, type WorkFlags } from '../work.js';
 
 export async function command(
   _: unknown[],
-  flags: WorkFlags & { dispatch?: string; endpoint?: number; endpointHost: string },
+  flags: WorkFlags & { dispatch?: string; endpoint?: number; endpointHost: string; journal?: boolean },
 ): Promise<number> {
-  const { dispatch, endpoint, endpointHost } = flags;
-  if (dispatch !== undefined && endpoint !== undefined)
-    throw new ConfigError('a worker either hands tasks on or takes them', {
+  const { dispatch, endpoint, endpointHost, journal } = flags;
+  if ([dispatch, endpoint, journal].filter((role) => role !== undefined).length > 1)
+    throw new ConfigError('a worker either hands tasks on, or takes them, or keeps a journal of its own', {
       code: 'bad_roles',
-      place: '--dispatch, --endpoint',
-      expected: 'one of both',
-      found: 'both',
+      place: '--dispatch, --endpoint, --journal',
+      expected: 'one of them',
+      found: 'more than one',
     });
   const identityKeys = (process.env['RESTATE_IDENTITY_KEYS'] ?? '').split(',').filter((key) => key !== '');
   if (endpoint !== undefined && !isLoopback(endpointHost) && identityKeys.length === 0) {
@@ -33,7 +33,9 @@ export async function command(
     const onTrouble = (message: string) => log.trouble(message);
     const executor =
       dispatch === undefined
-        ? undefined
+        ? journal
+          ? journaled(coordination, flags)
+          : undefined
         : (await restate()).restateExecutor({
             scheduler,
             clock: systemClock,
@@ -41,11 +43,13 @@ export async function command(
             token: process.env['RESTATE_TOKEN'],
             onTrouble,
           });
-    const what = executor
-      ? `handing tasks to ${executor.description}`
-      : endpoint === undefined
-        ? `${flags.slots} tasks at once`
-        : `${flags.slots} tasks at once, as they are delivered`;
+    const what = journal
+      ? `${flags.slots} tasks at once, in steps that a journal keeps`
+      : executor
+        ? `handing tasks to ${executor.description}`
+        : endpoint === undefined
+          ? `${flags.slots} tasks at once`
+          : `${flags.slots} tasks at once, as they are delivered`;
     log.tell('info', { type: 'working', slots: flags.slots }, `working on ${scheduler.pool.description}, ${what}`);
     const own = workerOf(coordination, flags, log, { executor, claims: endpoint === undefined });
     const serving =

@@ -30,6 +30,10 @@ export function serviceCommands(program: Command): void {
       port,
     )
     .option('--endpoint-host <address>', 'where that port listens', '127.0.0.1')
+    .option(
+      '--journal',
+      'run tasks in steps whose results are kept: after a crash, those that ended are not done again',
+    )
     .action(run(() => import('../commands/worker.js')));
   coordinationOptions(program.command('report').argument('[run]', 'id of the run (default: the newest)'))
     .description('write one HTML file of a run: spans, charts, proof with evidence, what was slow and why')
@@ -65,6 +69,7 @@ export function taskCommands(program: Command): void {
     .option('--parts <n>', 'workers that share a read (sync, full)', whole)
     .option('--accept-deletions <streams>', 'mark rows deleted however many did not come again (sync, full)', list)
     .option('--priority <n>', 'higher goes first', Number)
+    .option('--engine <url>', 'hand it to the Restate server at this ingress, which keeps it as a durable workflow')
     .option('--wait', 'until it ended; its outcome is the exit code')
     .action(run(() => import('../commands/task.js'), 'enqueue'));
   for (const [name, about] of [
