@@ -1,242 +1,169 @@
 /**
- * Small manifests read by Airbyte's own CDK and by Headrace, side by side, against one scripted server: what was asked
- * for, which records came, and whether it failed. Needs Python with airbyte-cdk; HEADRACE_PYTHON names the interpreter.
+ * Manifests read by Airbyte's own CDK and by Headrace, side by side, against one scripted server: what was asked for,
+ * which records came, and whether it failed; where a scenario says so once more, from the state that the first run
+ * brought, and from the state of the other side. Needs Python with airbyte-cdk; HEADRACE_PYTHON names the interpreter.
+ * --only PART,PART chooses by name; --manifests FOLDER reads whole connectors of Airbyte's as well.
  */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { redact } from '../src/base/log.js';
 import { DIFFERENCES } from '../src/sources/manifest/tools/differences.js';
 import { COMPONENT_SCENARIOS } from './lib/oracle-components.js';
 import { SCENARIOS as BASIC, type Scenario } from './lib/oracle-scenarios.js';
+import { OracleServer, type Answerer } from './lib/oracle-server.js';
+import { readByCdk, readByHeadrace, type Job, type Outcome } from './lib/oracle-sides.js';
 import { finish, printTable } from './lib/report.js';
 
-const { values } = parseArgs({ strict: false, options: { only: { type: 'string' } } });
-const SCENARIOS = [...BASIC, ...COMPONENT_SCENARIOS];
+const { values } = parseArgs({
+  strict: false,
+  options: { only: { type: 'string' }, show: { type: 'boolean' } },
+});
 const parts = typeof values['only'] === 'string' ? values['only'].split(',') : [''];
-const chosen = SCENARIOS.filter(({ name }) => parts.some((part) => name.includes(part)));
-const python = process.env['HEADRACE_PYTHON'] ?? 'python3';
-const MAIN = path.join(import.meta.dirname, '../dist/main.js');
+const chosen = [...BASIC, ...COMPONENT_SCENARIOS].filter(({ name }) => parts.some((part) => name.includes(part)));
+const byName = new Map(chosen.map((each) => [each.name, each]));
 const CHECKED = '/v1/chk';
-/** Processes of Headrace under way; each takes a second of one core to start. */
-const SIDE_BY_SIDE = 3;
 
 type Side = 'cdk' | 'headrace';
-interface Outcome {
-  requests: string[];
-  records: string[];
-  failed: boolean;
-  message: string;
+/** The first run, one from its state, and one from the state of the other side. */
+type Turn = 1 | 2 | 'other';
+const TURNS: readonly Turn[] = [1, 2, 'other'];
+const otherOf = (side: Side): Side => (side === 'cdk' ? 'headrace' : 'cdk');
+
+const server = new OracleServer(
+  (name, side) => {
+    const found = byName.get(name);
+    return found && answererOf(found, side.endsWith('.1'));
+  },
+  (asked) => asked !== CHECKED,
+);
+
+/** Answers of a path in their order; the last repeats. */
+function answererOf({ script, again, answer }: Scenario, isFirst: boolean): Answerer {
+  const counts = new Map<string, number>();
+  const scripted = isFirst || again === undefined || again === true ? script : again;
+  return (asked) => {
+    const { path: own } = asked;
+    const list = scripted[own] ?? scripted['*'] ?? [[200, { data: [] }]];
+    const at = counts.get(own) ?? 0;
+    counts.set(own, at + 1);
+    const [status, content, headers = {}] = answer?.(asked) ?? list[Math.min(at, list.length - 1)]!;
+    const isText = typeof content === 'string';
+    return {
+      status,
+      body: isText && headers['X-Base64'] ? Buffer.from(content, 'base64') : isText ? content : JSON.stringify(content),
+      headers: { 'content-type': isText ? 'text/plain' : 'application/json', ...headers },
+    };
+  };
 }
 
-const asked = new Map<string, string[]>();
-const server = createServer((request, response) => {
-  const chunks: Buffer[] = [];
-  request.on('data', (chunk: Buffer) => chunks.push(chunk));
-  request.on('end', () => answer(request, Buffer.concat(chunks).toString(), response));
-});
-const counts = new Map<string, number>();
-const byName = new Map(chosen.map((each) => [each.name, each]));
-
-/** `/r/NAME/SIDE` comes before the API's own path. */
-function answer(request: IncomingMessage, body: string, response: ServerResponse): void {
-  const url = new URL(request.url!, 'http://x');
-  const [, , name = '', side = '', ...rest] = url.pathname.split('/');
-  const own = `/${rest.join('/')}`;
-  const scenario = byName.get(name);
-  if (!scenario) {
-    response.writeHead(404).end();
-    return;
-  }
-  const { script } = scenario;
-  const key = `${name}/${side}`;
-  const list = script[own] ?? script['*'] ?? [[200, { data: [] }]];
-  const at = counts.get(key + own) ?? 0;
-  counts.set(key + own, at + 1);
-  const [status, content, headers = {}] = list[Math.min(at, list.length - 1)]!;
-  if (own !== CHECKED) asked.set(key, [...(asked.get(key) ?? []), written(request, own, url, body)]);
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/r/${key}`;
-  const text = (typeof content === 'string' ? content : JSON.stringify(content)).replaceAll('__BASE__', base);
-  response.writeHead(status, {
-    'content-type': typeof content === 'string' ? 'text/plain' : 'application/json',
-    ...headers,
-    ...(headers['Location'] === undefined ? {} : { Location: base + headers['Location'] }),
-  });
-  response.end(text);
-}
-
-/** A request as both sides are held against: without what no API looks at. */
-function written({ method, headers }: IncomingMessage, own: string, url: URL, body: string): string {
-  const query = [...url.searchParams].map(([key, value]) => `${key}=${value}`).toSorted();
-  const extra = Object.entries(headers).filter(([key]) => !COMMON.has(key));
-  const isForm = headers['content-type'] === 'application/x-www-form-urlencoded';
-  const content = isForm ? [...new URLSearchParams(body)].toSorted() : parsed(body);
-  return JSON.stringify([method, own, query, content, extra.toSorted()]);
-}
-
-const COMMON = new Set(['host', 'user-agent', 'accept-encoding', 'connection', 'content-length', 'accept']);
-
-function parsed(body: string): unknown {
-  try {
-    return sorted(JSON.parse(body));
-  } catch {
-    return body;
-  }
-}
-
-/** Keys in order; fields without a value, which the protocol of Airbyte's own serializer leaves out, are left out. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, inner]) => inner !== null)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sorted(inner)]),
-  );
-}
-
-const catalogOf = ({ manifest }: Scenario) => {
-  const [stream] = manifest['streams'] as Record<string, unknown>[];
-  const isIncremental = stream!['incremental_sync'] !== undefined;
+function catalogOf({ manifest, streams = ['items'] }: Scenario) {
+  const declared = (manifest['streams'] ?? []) as Record<string, unknown>[];
   return {
-    streams: [
-      {
+    streams: streams.map((name) => {
+      const stream = declared.find((each) => each['name'] === name) ?? declared[0];
+      const isIncremental = JSON.stringify(stream?.['incremental_sync']) !== undefined;
+      return {
         stream: {
-          name: 'items',
+          name,
           json_schema: {},
           supported_sync_modes: isIncremental ? ['full_refresh', 'incremental'] : ['full_refresh'],
         },
         sync_mode: isIncremental ? 'incremental' : 'full_refresh',
         destination_sync_mode: 'append',
-      },
-    ],
+      };
+    }),
   };
-};
+}
 
 const statesOf = (state: unknown) => [
   { type: 'STREAM', stream: { stream_descriptor: { name: 'items' }, stream_state: state } },
 ];
 
-/** Exit code and standard output. */
-function run(command: string, args: string[]): Promise<{ code: number | null; out: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: 900_000 });
-    let out = '';
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    child.on('error', () => resolve({ code: 127, out }));
-    child.on('close', (code) => resolve({ code, out }));
-  });
+const found = new Map<string, Outcome>();
+const outcomes = (name: string, side: Side, turn: Turn): Outcome | undefined => found.get(`${name}.${side}.${turn}`);
+
+/** What a side has to read in a turn. */
+function jobsOf(side: Side, turn: Turn): Job[] {
+  return chosen
+    .filter(({ again }) => turn === 1 || again !== undefined)
+    .map((each) => {
+      const from = turn === 1 ? undefined : outcomes(each.name, turn === 'other' ? otherOf(side) : side, 1)?.state;
+      const state = turn === 1 ? (each.state === undefined ? undefined : statesOf(each.state)) : from;
+      return {
+        id: `${each.name}.${side}.${turn}`,
+        url: server.urlOf(each.name, `${side}.${turn}`),
+        manifest: each.manifest,
+        config: each.config,
+        catalog: catalogOf(each),
+        ...(state === undefined || state.length === 0 ? {} : { state }),
+      };
+    });
 }
 
 const folder = mkdtempSync(path.join(tmpdir(), 'headrace-oracle-'));
-await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-const urlOf = (name: string, side: Side) =>
-  `http://127.0.0.1:${(server.address() as AddressInfo).port}/r/${name}/${side}`;
-
-async function readByCdk(): Promise<void> {
-  const jobs = path.join(folder, 'jobs.jsonl');
-  const lines = chosen.map((each) =>
-    JSON.stringify({
-      url: urlOf(each.name, 'cdk'),
-      manifest: each.manifest,
-      config: each.config,
-      catalog: catalogOf(each),
-      state: each.state === undefined ? null : statesOf(each.state),
-      out: path.join(folder, `${each.name}.cdk.json`),
-    }),
-  );
-  writeFileSync(jobs, lines.join('\n'));
-  const { code, out } = await run(python, [path.join(import.meta.dirname, 'lib/oracle-cdk.py'), jobs]);
-  if (code === 0) return;
-  console.error(
-    `the oracle needs Python with airbyte-cdk\n  expected: ${python} that imports airbyte_cdk (pip install airbyte-cdk)\n  found: ${out.trim() || `exit code ${code}`}\n  next: name the interpreter in HEADRACE_PYTHON`,
-  );
-  rmSync(folder, { recursive: true });
-  process.exit(2);
+await server.listen();
+for (const turn of TURNS) {
+  const byCdk = await readByCdk(folder, jobsOf('cdk', turn));
+  if (!byCdk) {
+    rmSync(folder, { recursive: true });
+    process.exit(2);
+  }
+  const byHeadrace = await readByHeadrace(folder, jobsOf('headrace', turn));
+  for (const [id, outcome] of [...byCdk, ...byHeadrace]) found.set(id, outcome);
 }
 
-async function readByHeadrace(each: Scenario): Promise<Pick<Outcome, 'records' | 'failed' | 'message'>> {
-  const own = path.join(folder, each.name);
-  mkdirSync(own);
-  const file = (name: string, content: unknown) => {
-    writeFileSync(path.join(own, name), JSON.stringify(content));
-    return path.join(own, name);
-  };
-  const { code, out } = await run(process.execPath, [
-    MAIN,
-    'airbyte',
-    'read',
-    '--manifest',
-    file('manifest.yaml', each.manifest),
-    '--config',
-    file('config.json', each.config),
-    '--catalog',
-    file('catalog.json', catalogOf(each)),
-    ...(each.state === undefined ? [] : ['--state', file('state.json', statesOf(each.state))]),
-    '--base-url',
-    urlOf(each.name, 'headrace'),
-  ]);
-  const messages = out
-    .split('\n')
-    .filter(Boolean)
-    .map(
-      (line) =>
-        JSON.parse(line) as {
-          type: string;
-          record?: { data: unknown };
-          trace?: { type: string; error?: { message: string } };
-        },
-    );
-  const errors = messages.flatMap(({ trace }) => (trace?.type === 'ERROR' ? [trace.error?.message ?? ''] : []));
-  return {
-    records: messages.flatMap(({ record }) => (record ? [JSON.stringify(sorted(record.data))] : [])).toSorted(),
-    failed: errors.length > 0 || code !== 0,
-    message: errors[0] ?? '',
-  };
+interface Compared {
+  requests: string[];
+  records: string[];
+  failed: boolean;
 }
 
-function ofCdk(name: string): Pick<Outcome, 'records' | 'failed' | 'message'> {
-  const file = path.join(folder, `${name}.cdk.json`);
-  if (!existsSync(file)) return { records: [], failed: true, message: 'did not end' };
-  const found = JSON.parse(readFileSync(file, 'utf8')) as { records: unknown[]; failed: boolean; message: string };
-  return { ...found, records: found.records.map((record) => JSON.stringify(sorted(record))).toSorted() };
+/** Where the sides differ, as text; what is redacted on one side is redacted on both. */
+function differencesOf(name: string): string[] {
+  const out: string[] = [];
+  for (const turn of TURNS) {
+    const [cdk, headrace] = (['cdk', 'headrace'] as const).map((side): Compared | undefined => {
+      const outcome = outcomes(name, side, turn);
+      return outcome && { ...outcome, requests: server.requestsOf(name, `${side}.${turn}`) };
+    });
+    if (!cdk || !headrace) continue;
+    for (const part of ['requests', 'records', 'failed'] as const) {
+      const [a, b] = [cdk[part], headrace[part]].map((value) => redact(JSON.stringify(value)));
+      if (a !== b) out.push(`${name}${turn === 1 ? '' : `, run ${turn}`}: ${part}\n  cdk      ${a}\n  headrace ${b}`);
+    }
+    if (cdk.failed || headrace.failed)
+      out.push(
+        `  said: ${(['cdk', 'headrace'] as const).map((side) => outcomes(name, side, turn)!.message.slice(0, 160)).join(' | ')}`,
+      );
+  }
+  return out.some((line) => !line.startsWith('  said')) ? out : [];
 }
 
-const requestsOf = (name: string, side: Side) => (asked.get(`${name}/${side}`) ?? []).toSorted();
-const isSame = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
-
-await readByCdk();
 const known = new Set(DIFFERENCES.map(([what]) => what));
 let equal = 0;
 let explained = 0;
 const unexplained: string[] = [];
-const readings = new Map<string, Awaited<ReturnType<typeof readByHeadrace>>>();
-const waiting = [...chosen];
-await Promise.all(
-  Array.from({ length: SIDE_BY_SIDE }, async () => {
-    for (let each = waiting.shift(); each; each = waiting.shift()) readings.set(each.name, await readByHeadrace(each));
-  }),
-);
 for (const each of chosen) {
-  const cdk: Outcome = { ...ofCdk(each.name), requests: requestsOf(each.name, 'cdk') };
-  const headrace: Outcome = { ...readings.get(each.name)!, requests: requestsOf(each.name, 'headrace') };
-  const differs = (['requests', 'records', 'failed'] as const).filter((part) => !isSame(cdk[part], headrace[part]));
-  if (differs.length === 0) equal++;
-  else if (each.because !== undefined && known.has(each.because)) explained++;
+  const differences = differencesOf(each.name);
+  const because = each.because !== undefined && known.has(each.because);
+  if (values['show'])
+    for (const side of ['cdk', 'headrace'] as const)
+      for (const turn of TURNS)
+        if (outcomes(each.name, side, turn))
+          console.log(
+            `${each.name} ${side} ${turn}\n  ${server.requestsOf(each.name, `${side}.${turn}`).join('\n  ')}\n  ${JSON.stringify(outcomes(each.name, side, turn))}`,
+          );
+  if (differences.length === 0) {
+    equal++;
+    if (because) console.log(`${each.name}: equal, yet a reason is given`);
+  } else if (because) explained++;
   else {
     unexplained.push(each.name);
-    for (const part of differs)
-      console.log(
-        `${each.name}: ${part}\n  cdk      ${JSON.stringify(cdk[part])}\n  headrace ${JSON.stringify(headrace[part])}`,
-      );
-    console.log(`  said: ${cdk.message.slice(0, 160)} | ${headrace.message.slice(0, 160)}`);
+    console.log(differences.join('\n'));
   }
 }
-server.closeAllConnections();
 server.close();
 rmSync(folder, { recursive: true });
 const figures = { scenarios: chosen.length, equal, explained, unexplained: unexplained.length };
@@ -246,3 +173,4 @@ finish({
   figures: { ...figures, explained_share: chosen.length === 0 ? 0 : explained / chosen.length },
   targets: { unexplained: { atMost: 0 }, explained_share: { atMost: 0.03 } },
 });
+process.exit();

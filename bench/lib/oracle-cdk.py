@@ -1,4 +1,4 @@
-"""Reads scenarios with Airbyte's own CDK. usage: oracle-cdk.py JOBS; each line of JOBS names its files and its address."""
+"""Reads manifests with Airbyte's own CDK. usage: oracle-cdk.py JOBS; each line of JOBS is a read and its output's file."""
 import json, logging, os, sys, time, urllib.parse, warnings
 
 warnings.simplefilter("ignore")
@@ -11,6 +11,7 @@ try:
         ConfiguredAirbyteCatalogSerializer,
     )
     from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
+    from airbyte_cdk.utils.yaml_loader import safe_load_yaml
 except ImportError as error:
     print(f"no airbyte_cdk: {error}")
     sys.exit(3)
@@ -29,12 +30,32 @@ def to_mock(self, request, **kwargs):
 requests.adapters.HTTPAdapter.send = to_mock
 sleep = time.sleep
 time.sleep = lambda seconds: sleep(min(seconds, 0.02))
+LIMIT = float(os.environ.get("HEADRACE_ORACLE_SECONDS", "20"))
+
+
+def read(job):
+    result = {"messages": [], "error": None}
+    try:
+        manifest = job["manifest"]
+        if isinstance(manifest, str):
+            manifest = safe_load_yaml(manifest)
+        catalog = ConfiguredAirbyteCatalogSerializer.load(job["catalog"])
+        given = job.get("state")
+        state = [AirbyteStateMessageSerializer.load(each) for each in given] if given else None
+        source = ConcurrentDeclarativeSource(catalog=catalog, config=job["config"], state=state, source_config=manifest)
+        for message in source.read(logging.getLogger("airbyte"), job["config"], catalog, state):
+            if message.type.value in ("RECORD", "STATE", "TRACE"):
+                result["messages"].append(AirbyteMessageSerializer.dump(message))
+    except BaseException as error:
+        result["error"] = str(error)[:300] or type(error).__name__
+    json.dump(result, open(job["out"], "w"), default=str)
+
 
 for line in open(sys.argv[1]):
     job = json.loads(line)
     child = os.fork()
     if child:
-        until = time.time() + 20
+        until = time.time() + LIMIT
         while not os.waitpid(child, os.WNOHANG)[0]:
             if time.time() > until:
                 os.kill(child, 9)
@@ -43,21 +64,5 @@ for line in open(sys.argv[1]):
             sleep(0.01)
         continue
     base["url"] = job["url"]
-    result = {"records": [], "failed": False, "message": ""}
-    try:
-        catalog = ConfiguredAirbyteCatalogSerializer.load(job["catalog"])
-        given = job.get("state")
-        state = [AirbyteStateMessageSerializer.load(each) for each in given] if given else None
-        source = ConcurrentDeclarativeSource(
-            catalog=catalog, config=job["config"], state=state, source_config=job["manifest"]
-        )
-        for message in source.read(logging.getLogger("airbyte"), job["config"], catalog, state):
-            dumped = AirbyteMessageSerializer.dump(message)
-            if dumped["type"] == "RECORD":
-                result["records"].append(dumped["record"]["data"])
-            if dumped["type"] == "TRACE" and dumped["trace"]["type"] == "ERROR":
-                result.update(failed=True, message=dumped["trace"]["error"]["message"])
-    except BaseException as error:
-        result.update(failed=True, message=result["message"] or str(error)[:200])
-    json.dump(result, open(job["out"], "w"), default=str)
+    read(job)
     os._exit(0)

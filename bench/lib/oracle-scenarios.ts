@@ -3,6 +3,8 @@
  * place. Long because it is a table of them.
  */
 
+import type { Asked } from './oracle-server.js';
+
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type Fields = Record<string, Json>;
 
@@ -18,6 +20,12 @@ export interface Scenario {
   because?: string | undefined;
   /** The state of stream `items` that both sides go on from. */
   state?: Fields | undefined;
+  /** Read a second time, from the first run's state; with answers of its own where they are given. */
+  again?: true | Record<string, ScriptedAnswer[]> | undefined;
+  /** Streams that are read; `items` where it does not say. */
+  streams?: string[] | undefined;
+  /** Answers by what is asked, where the order of requests is not given; undefined: as the script says. */
+  answer?: ((asked: Asked) => ScriptedAnswer | undefined) | undefined;
 }
 
 export interface Parts {
@@ -31,6 +39,9 @@ export interface Parts {
   /** Parts of the manifest beside its streams. */
   manifest?: Fields;
   state?: Fields;
+  again?: true | Record<string, ScriptedAnswer[]>;
+  streams?: string[];
+  answer?: (asked: Asked) => ScriptedAnswer | undefined;
 }
 
 const ITEMS = '/v1/items';
@@ -86,6 +97,9 @@ export function scenario(name: string, parts: Parts): Scenario {
     script: parts.script ?? { [ITEMS]: [ok] },
     because: parts.because,
     state: parts.state,
+    again: parts.again,
+    streams: parts.streams,
+    answer: parts.answer,
   };
 }
 
@@ -148,13 +162,22 @@ const COUNTERS: [string, Fields][] = [
   ['offset-by-config', { type: 'OffsetIncrement', page_size: '{{ 1 + 1 }}' }],
 ];
 const TARGETS = ['request_parameter', 'header', 'body_json', 'body_data'];
+/** Two rows, one, and none: by the page that is asked for, since pages by number are read side by side. */
+const byNumber =
+  (first: number) =>
+  ({ query, headers, body }: Asked): ScriptedAnswer => {
+    const found = /"?page"?[=:]\s*"?(\d+)/.exec(`page=${query.get('page') ?? headers['page'] ?? ''} ${body}`)?.[1];
+    const page = Number(found ?? first) - first;
+    return [200, page === 0 ? TWO : page === 1 ? ONE : { data: [] }];
+  };
 const post = (target: string): Fields => (target.startsWith('body') ? { http_method: 'POST' } : {});
 const counters = TARGETS.flatMap((target) =>
   COUNTERS.map(([name, pagination_strategy]) =>
     scenario(`pages-${name}-${target}`, {
       requester: post(target),
-      script: answers(TWO, ONE),
-      ...(name.startsWith('offset') ? { because: 'lists by offset' } : {}),
+      ...(name.startsWith('offset')
+        ? { script: answers(TWO, ONE), because: 'lists by offset' }
+        : { answer: byNumber(Number(pagination_strategy['start_from_page'] ?? 0)) }),
       retriever: {
         paginator: {
           type: 'DefaultPaginator',
