@@ -31,8 +31,10 @@ export interface StreamMeta {
   newest?: number;
   /** Where the history was asked to begin, where that lies later than what was read. */
   start?: number | undefined;
-  /** Rows that are only ever added: those at or below this position were added by an earlier run. */
+  /** Rows that are only ever added: those below this position were added by an earlier run, and of those at it `edge`. */
   after?: number;
+  /** Rows that are only ever added: those at the newest position, where all of them are known. */
+  edge?: Edge;
   /** Where the span ended before what came since was opened. */
   endBefore?: number;
   /** Slices that follow by a cursor: rows from here on are read, seconds; and where the next run begins. */
@@ -52,6 +54,12 @@ export interface StreamMeta {
   request?: string;
   /** Of a change stream: the streams whose changes were read. */
   follows?: string[];
+}
+
+/** What rows at a position were, as digests. */
+export interface Edge {
+  at: number;
+  rows: number[];
 }
 
 export interface StoredEntry {

@@ -18,7 +18,7 @@ import type { Evidence } from '../../base/evidence.js';
 import { Planner } from '../../ledger/planner.js';
 import type { RangeRequest } from '../../ledger/page.js';
 import type { Page, Stream } from '../../sources/contract.js';
-import type { StreamMeta } from '../../ledger/checkpoint.js';
+import type { Edge, StreamMeta } from '../../ledger/checkpoint.js';
 import { NumberedWalk } from './numbered-walk.js';
 import { chooseBatch } from './batch-choice.js';
 import { NewRows } from './new-rows.js';
@@ -94,7 +94,7 @@ export class RangeReader extends Reader {
     this.axis = axisOf(stream.division, meta.chain ?? false);
     this.stored = new StoredLedger(stream.name, this.axis.unit, ledger, versions);
     this.numbers = new NumberedWalk(stream);
-    this.newRows = new NewRows(stream.division, meta.after, newer(meta.newest, newestOf(ledger)));
+    this.newRows = new NewRows(stream.division, meta.after, newer(meta.newest, newestOf(ledger)), meta.edge);
     this.planner = new Planner(ledger, {
       unit: this.axis.unit,
       pageRows: this.axis.pageRows,
@@ -103,6 +103,11 @@ export class RangeReader extends Reader {
       confirms: this.axis.confirms && !isOnlyAdded(stream, context.mode),
       silent: silenceOf(stream.division, meta),
     });
+  }
+
+  /** Rows at the newest position, where they are only ever added. */
+  get edge(): Edge | undefined {
+    return isOnlyAdded(this.stream, this.context.mode) ? this.newRows.edge : undefined;
   }
 
   pump(): void {
@@ -126,6 +131,7 @@ export class RangeReader extends Reader {
     if (this.error !== undefined || this.meta.chain) return undefined;
     const range = this.planner.lend(leastPages);
     if (range === undefined) return undefined;
+    this.newRows.lent();
     const lent = { range, firstId: this.planner.reserveIds(LIMITS.lentIds) };
     this.noteSplits();
     this.context.kick();

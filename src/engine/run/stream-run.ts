@@ -225,12 +225,14 @@ export class StreamRun {
     const held = await settleDeletions(context, stream, this.meta, evidence);
     const newest = reader instanceof RangeReader ? newestOf(reader.ledger) : reader.newest;
     const total = reader instanceof RangeReader ? reader.numbers.total : undefined;
-    const { held: _, replacing: __, ...meta } = withNewest(this.meta, newest);
+    const edge = reader instanceof RangeReader ? reader.edge : undefined;
+    const { held: _, replacing: __, edge: ___, ...meta } = withNewest(this.meta, newest);
     this.meta = {
       ...meta,
       complete: true,
       evidence,
       ...(total === undefined ? {} : { total }),
+      ...(edge === undefined ? {} : { edge }),
       ...(held === undefined ? {} : { held }),
     };
     if (reader instanceof RangeReader) await reader.apply(mergesOf(reader.ledger), this.metaWrite());

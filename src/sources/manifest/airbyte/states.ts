@@ -207,9 +207,7 @@ export class AirbyteStates {
   private finished(stream: Stream, interval: Interval, cursor: number): Entry[] {
     const entry = (key: string, value: unknown): Entry => ({ stream: stream.name, key, version: 1, value });
     const at = Math.floor(cursor);
-    // An API may leave out the very second that it is asked from; a date of days is asked from that day.
-    const isCoarse = interval.parse(interval.format(at - 1)) < at - 1;
-    const newest = isCoarse ? { newest: at } : {};
+    const newest = { newest: at };
     const start = Math.min(Math.floor(interval.start()), at - 1);
     if (stream.division.kind !== 'range')
       return [
@@ -218,11 +216,11 @@ export class AirbyteStates {
           mode: 'load',
           span: { gte: 0, lt: 1 },
           complete: true,
-          readTo: isCoarse ? at + 1 : at,
+          readTo: at + 1,
           ...newest,
         } satisfies StreamMeta),
       ];
-    const span = this.input.spanOf(stream, { gte: start, lt: isCoarse ? at + stream.division.unit : at });
+    const span = this.input.spanOf(stream, { gte: start, lt: at + stream.division.unit });
     const range = {
       id: 1,
       ...span,
