@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { redact } from '../src/base/log.js';
 import { DIFFERENCES } from '../src/sources/manifest/tools/differences.js';
 import { COMPONENT_SCENARIOS } from './lib/oracle-components.js';
+import { NEWER_SCENARIOS } from './lib/oracle-newer.js';
 import { SCENARIOS as BASIC, type Scenario } from './lib/oracle-scenarios.js';
 import { OracleServer, type Answerer } from './lib/oracle-server.js';
 import { readByCdk, readByHeadrace, type Job, type Outcome } from './lib/oracle-sides.js';
@@ -21,7 +22,9 @@ const { values } = parseArgs({
   options: { only: { type: 'string' }, show: { type: 'boolean' } },
 });
 const parts = typeof values['only'] === 'string' ? values['only'].split(',') : [''];
-const chosen = [...BASIC, ...COMPONENT_SCENARIOS].filter(({ name }) => parts.some((part) => name.includes(part)));
+const chosen = [...BASIC, ...COMPONENT_SCENARIOS, ...NEWER_SCENARIOS].filter(({ name }) =>
+  parts.some((part) => name.includes(part)),
+);
 const byName = new Map(chosen.map((each) => [each.name, each]));
 const CHECKED = '/v1/chk';
 
@@ -114,6 +117,20 @@ for (const turn of TURNS) {
   for (const [id, outcome] of [...byCdk, ...byHeadrace]) found.set(id, outcome);
 }
 
+/**
+ * Rows of a second run that the first had brought, as they were: Headrace does not append them again where it knows them,
+ * and may not bring more of them than the CDK.
+ */
+function withoutRepeated(name: string, turn: Turn, sides: Compared[]): Compared[] {
+  if (turn === 1) return sides;
+  const [cdk, headrace] = sides as [Compared, Compared];
+  const before = new Set(outcomes(name, 'cdk', 1)!.records);
+  const again = headrace.records.filter((record) => before.has(record));
+  const allowed = new Set(cdk.records);
+  if (again.some((record) => !allowed.has(record))) return sides;
+  return sides.map((each) => ({ ...each, records: each.records.filter((record) => !before.has(record)) }));
+}
+
 interface Compared {
   requests: string[];
   records: string[];
@@ -124,11 +141,12 @@ interface Compared {
 function differencesOf(name: string): string[] {
   const out: string[] = [];
   for (const turn of TURNS) {
-    const [cdk, headrace] = (['cdk', 'headrace'] as const).map((side): Compared | undefined => {
-      const outcome = outcomes(name, side, turn);
-      return outcome && { ...outcome, requests: server.requestsOf(name, `${side}.${turn}`) };
+    if (!outcomes(name, 'cdk', turn)) continue;
+    const both = (['cdk', 'headrace'] as const).map((side): Compared => {
+      const { records, failed } = outcomes(name, side, turn)!;
+      return { records, failed, requests: server.requestsOf(name, `${side}.${turn}`) };
     });
-    if (!cdk || !headrace) continue;
+    const [cdk, headrace] = withoutRepeated(name, turn, both) as [Compared, Compared];
     for (const part of ['requests', 'records', 'failed'] as const) {
       const [a, b] = [cdk[part], headrace[part]].map((value) => redact(JSON.stringify(value)));
       if (a !== b) out.push(`${name}${turn === 1 ? '' : `, run ${turn}`}: ${part}\n  cdk      ${a}\n  headrace ${b}`);

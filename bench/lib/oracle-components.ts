@@ -691,6 +691,50 @@ const states = [
   }),
 ];
 
+/** Second runs, after which rows were added, changed or came late. */
+const rowsOf = (...rows: [number, string, Json?][]): Record<string, ScriptedAnswer[]> => ({
+  '*': [[200, { data: rows.map(([id, u, v = null]) => ({ id, u, v })) }]],
+});
+const follow = (
+  name: string,
+  again: Record<string, ScriptedAnswer[]>,
+  incremental: Fields,
+  parts: Parts = {},
+): Scenario =>
+  scenario(`again-${name}`, {
+    script: rowsOf([1, '2026-01-11'], [2, '2026-01-13']),
+    again,
+    ...parts,
+    stream: { incremental_sync: cursor(incremental), ...parts.stream },
+  });
+const DAYS = { step: 'P30D', cursor_granularity: 'P1D' };
+const seconds = {
+  datetime_format: '%Y-%m-%dT%H:%M:%SZ',
+  start_datetime: '2026-01-01T00:00:00Z',
+  end_datetime: '2026-01-20T00:00:00Z',
+};
+const again = [
+  follow('new-row', rowsOf([2, '2026-01-13'], [3, '2026-01-14']), DAYS),
+  follow('same-day', rowsOf([2, '2026-01-13'], [3, '2026-01-13']), DAYS),
+  follow('changed', rowsOf([2, '2026-01-13', 'new']), DAYS),
+  follow('whole', rowsOf([2, '2026-01-13'], [3, '2026-01-14']), {}),
+  follow('whole-changed', rowsOf([2, '2026-01-13', 'new']), {}),
+  follow('lookback', rowsOf([1, '2026-01-11', 'new'], [2, '2026-01-13']), { ...DAYS, lookback_window: 'P5D' }),
+  follow('client-side', rowsOf([1, '2026-01-11'], [2, '2026-01-13'], [3, '2026-01-14']), {
+    is_client_side_incremental: true,
+  }),
+  follow('feed', rowsOf([3, '2026-01-14'], [2, '2026-01-13'], [1, '2026-01-11']), { is_data_feed: true }),
+  follow('nothing', rowsOf(), DAYS),
+  follow('lists', rowsOf([3, '2026-01-14']), DAYS, lists),
+  follow('children', { ...rowsOf([3, '2026-01-14']), '/v1/parents': PARENT_ROWS['/v1/parents']! }, DAYS, {
+    ...child,
+    script: { ...rowsOf([1, '2026-01-11']), '/v1/parents': PARENT_ROWS['/v1/parents']! },
+  }),
+  follow('seconds', rowsOf([2, '2026-01-13T00:00:00Z', 'new'], [3, '2026-01-14T00:00:00Z']), seconds, {
+    script: rowsOf([1, '2026-01-11T00:00:00Z'], [2, '2026-01-13T00:00:00Z']),
+  }),
+];
+
 export const COMPONENT_SCENARIOS: readonly Scenario[] = [
   ...authenticators,
   ...decoders,
@@ -703,4 +747,5 @@ export const COMPONENT_SCENARIOS: readonly Scenario[] = [
   ...paging,
   ...formats,
   ...states,
+  ...again,
 ];

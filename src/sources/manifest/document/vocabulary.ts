@@ -8,8 +8,9 @@ AddFields fields!:[AddedFieldDefinition] condition:string
 AddedFieldDefinition path!:[string] value!:string value_type:(=string|=number|=integer|=boolean)
 ApiKeyAuthenticator api_token:string header:string inject_into:RequestOption
 AsyncJobStatusMap running!:[string] completed!:[string] failed!:[string] timeout!:[string] skipped:[string]
-AsyncRetriever record_selector!:RecordSelector status_mapping!:AsyncJobStatusMap status_extractor!:(DpathExtractor|CustomRecordExtractor)
-  download_target_extractor:(DpathExtractor|CustomRecordExtractor) download_extractor:(DpathExtractor|CustomRecordExtractor|ResponseToFileExtractor)
+AsyncRetriever record_selector!:RecordSelector status_mapping!:AsyncJobStatusMap status_extractor!:(DpathExtractor|CombinedExtractor|CustomRecordExtractor)
+  download_target_extractor:(DpathExtractor|CombinedExtractor|CustomRecordExtractor)
+  download_extractor:(DpathExtractor|CombinedExtractor|CustomRecordExtractor|ResponseToFileExtractor)
   creation_requester!:(HttpRequester|CustomRequester) polling_requester!:(HttpRequester|CustomRequester) polling_job_timeout:(integer|string)
   failed_retry_wait_time_in_seconds:(integer|string) download_target_requester:(HttpRequester|CustomRequester)
   download_requester!:(HttpRequester|CustomRequester) download_paginator:(DefaultPaginator|NoPagination)
@@ -23,6 +24,7 @@ BearerAuthenticator api_token!:string
 BlockSimultaneousSyncsAction
 CheckDynamicStream stream_count!:integer use_check_availability:boolean config_overrides:object
 CheckStream stream_names:[string] dynamic_streams_check_configs:[DynamicStreamCheckConfig] config_overrides:object
+CombinedExtractor extractors!:[(DpathExtractor|CustomRecordExtractor|CombinedExtractor)] mode:(=union|=first_match) skip_empty_records:boolean
 ComplexFieldType field_type!:string items:(string|ComplexFieldType)
 ComponentMappingDefinition field_path!:[string] value!:string value_type:(=string|=number|=integer|=boolean) create_or_update:boolean condition:string
 CompositeErrorHandler error_handlers!:[(CompositeErrorHandler|DefaultErrorHandler|CustomErrorHandler)]
@@ -69,7 +71,7 @@ DeclarativeStream name:string retriever!:(SimpleRetriever|AsyncRetriever|CustomR
   transformations:[(AddFields|RemoveFields|KeysToLower|KeysToSnakeCase|FlattenFields|DpathFlattenFields|KeysReplace|CustomTransformation)]
   state_migrations:[(LegacyToPerPartitionStateMigration|CustomStateMigration)] file_uploader:FileUploader
 DefaultErrorHandler
-  backoff_strategies:[(ConstantBackoffStrategy|ExponentialBackoffStrategy|WaitTimeFromHeader|WaitUntilTimeFromHeader|CustomBackoffStrategy)]
+  backoff_strategies:[(ConstantBackoffStrategy|ExponentialBackoffStrategy|WaitTimeFromHeader|WaitUntilTimeFromHeader|WaitTimeFromResponse|CustomBackoffStrategy)]
   max_retries:(integer|string) response_filters:[HttpResponseFilter]
 DefaultPaginator pagination_strategy!:(PageIncrement|OffsetIncrement|CursorPagination|CustomPaginationStrategy) page_size_option:RequestOption
   page_token_option:(RequestOption|RequestPath)
@@ -83,8 +85,8 @@ DynamicSchemaLoader retriever!:(SimpleRetriever|AsyncRetriever|CustomRetriever) 
   schema_type_identifier!:SchemaTypeIdentifier
 DynamicStreamCheckConfig dynamic_stream_name!:string stream_count:integer
 ExponentialBackoffStrategy factor:(number|string) jitter_range_in_seconds:number
-FileUploader requester!:(HttpRequester|CustomRequester) download_target_extractor!:(DpathExtractor|CustomRecordExtractor)
-  file_extractor:(DpathExtractor|CustomRecordExtractor) filename_extractor:string
+FileUploader requester!:(HttpRequester|CustomRequester) download_target_extractor!:(DpathExtractor|CombinedExtractor|CustomRecordExtractor)
+  file_extractor:(DpathExtractor|CombinedExtractor|CustomRecordExtractor) filename_extractor:string
 FixedWindowCallRatePolicy period!:string call_limit!:integer matchers!:[HttpRequestRegexMatcher]
 FlattenFields flatten_lists:boolean
 GroupByKeyMergeStrategy key!:(string|[string])
@@ -101,7 +103,8 @@ HttpRequester url_base:string url:string path:string http_method:(=GET|=POST)
   request_headers:({string}|string) request_body_data:({string}|string) request_body_json:(object|string)
   request_body:(RequestBodyPlainText|RequestBodyUrlEncodedForm|RequestBodyJsonObject|RequestBodyGraphQL)
   error_handler:(DefaultErrorHandler|CompositeErrorHandler|CustomErrorHandler) use_cache:boolean
-HttpResponseFilter action:(=SUCCESS|=FAIL|=RETRY|=IGNORE|=RESET_PAGINATION|=RATE_LIMITED|=REFRESH_TOKEN_THEN_RETRY)
+  connect_timeout_in_seconds:number read_timeout_in_seconds:number use_tcp_keepalive:boolean
+HttpResponseFilter action:(=SUCCESS|=FAIL|=RETRY|=IGNORE|=RESET_PAGINATION|=RATE_LIMITED|=REFRESH_TOKEN_THEN_RETRY|=REDUCE_PAGE_SIZE|=SPLIT_REQUEST_WINDOW)
   failure_type:(=system_error|=config_error|=transient_error) error_message:string error_message_contains:string http_codes:[integer] predicate:string
 IncrementingCountCursor cursor_field!:string allow_catalog_defined_cursor_field:boolean start_value:(string|integer) start_value_option:RequestOption
 InlineSchemaLoader schema:object
@@ -149,9 +152,12 @@ OAuthConfigSpecification_oauth_connector_input_specification_scopes scope!:strin
 OAuthConfigSpecification_oauth_connector_input_specification_state min!:integer max!:integer
 OffsetIncrement page_size:(integer|string) inject_on_first_request:boolean
 PageIncrement page_size:(integer|string) start_from_page:integer inject_on_first_request:boolean
+PageSizeReduction reduction_factor:number minimum_page_size:integer max_attempts:integer backoff_seconds:number
+  retries_at_minimum_page_size:integer failure_message:string reset_policy:(=NEVER|=AFTER_SUCCESSFUL_PAGE)
 PaginationReset action!:(=SPLIT_USING_CURSOR|=RESET) limits:PaginationResetLimits
 PaginationResetLimits number_of_records:integer
 ParametrizedComponentsResolver stream_parameters!:StreamParametersDefinition components_mapping!:[ComponentMappingDefinition]
+ParentFieldPath parent_path!:[string] record_path!:[string]
 ParentStreamConfig stream!:(DeclarativeStream|StateDelegatingStream) parent_key!:string partition_field!:string request_option:RequestOption
   incremental_dependency:boolean lazy_read_pointer:[string] extra_fields:[[string]]
 PredicateValidator value!:(string|number|object|[any]|boolean|null) validation_strategy!:(ValidateAdheresToSchema|CustomValidationStrategy)
@@ -164,8 +170,10 @@ Rate limit!:(integer|string) interval!:string
 RateLimitedMultipleTokenAuthenticator tokens!:(string|[string]) token_delimiter:string auth_method:string header:string
   quota_status_source!:QuotaStatusSource quotas!:[TokenQuota] max_wait_time:string budget_reserve_fraction:number budget_min_reserve:integer
 RecordExpander expand_records_from_field!:[string] remain_original_record:boolean on_no_records:(=skip|=emit_parent)
+  parent_fields:[ParentFieldPath] merge_parent:boolean truncation_indicator_path:[string]
+  truncated_list_retriever:(SimpleRetriever|CustomRetriever)
 RecordFilter condition:string
-RecordSelector extractor!:(DpathExtractor|CustomRecordExtractor) record_filter:(RecordFilter|CustomRecordFilter)
+RecordSelector extractor!:(DpathExtractor|CombinedExtractor|CustomRecordExtractor) record_filter:(RecordFilter|CustomRecordFilter)
   schema_normalization:(=Default|=None|CustomSchemaNormalization) transform_before_filtering:boolean
 RemoveFields condition:string field_pointers!:[[string]]
 RequestBodyGraphQL value!:RequestBodyGraphQlQuery
@@ -175,6 +183,7 @@ RequestBodyPlainText value!:string
 RequestBodyUrlEncodedForm value!:{string}
 RequestOption inject_into!:(=request_parameter|=header|=body_data|=body_json) field_name:string field_path:[string]
 RequestPath
+RequestWindowSplitting failure_message:string min_split_window:string
 ResponseToFileExtractor preserve_na_values:boolean
 SchemaTypeIdentifier schema_pointer:[string] key_pointer!:[string] type_pointer:[string] types_mapping:[TypesMap]
 SelectiveAuthenticator authenticator_selection_path!:[string]
@@ -185,7 +194,8 @@ SessionTokenRequestApiKeyAuthenticator type!:=ApiKey inject_into!:RequestOption 
 SessionTokenRequestBearerAuthenticator type!:=Bearer
 SimpleRetriever requester!:(HttpRequester|CustomRequester)
   decoder:(JsonDecoder|JsonItemsDecoder|XmlDecoder|CsvDecoder|JsonlDecoder|GzipDecoder|IterableDecoder|ZipfileDecoder|CustomDecoder)
-  record_selector!:RecordSelector paginator:(DefaultPaginator|NoPagination) pagination_reset:PaginationReset
+  record_selector!:RecordSelector paginator:(DefaultPaginator|NoPagination) pagination_reset:PaginationReset page_size_reduction:PageSizeReduction
+  request_window_splitting:RequestWindowSplitting
   ignore_stream_slicer_parameters_on_paginated_requests:boolean
   partition_router:(SubstreamPartitionRouter|ListPartitionRouter|GroupingPartitionRouter|UnionPartitionRouter|CustomPartitionRouter|[(SubstreamPartitionRouter|ListPartitionRouter|GroupingPartitionRouter|UnionPartitionRouter|CustomPartitionRouter)])
 Spec connection_specification!:object documentation_url:string advanced_auth:AuthFlow config_normalization_rules:ConfigNormalizationRules
@@ -202,6 +212,7 @@ UnionPartitionRouter partition_field!:string
 UnlimitedCallRatePolicy matchers!:[HttpRequestRegexMatcher]
 ValidateAdheresToSchema base_schema!:(string|object)
 WaitTimeFromHeader header!:string regex:string max_waiting_time_in_seconds:(number|string)
+WaitTimeFromResponse wait_time_in_seconds!:string max_waiting_time_in_seconds:(number|string)
 WaitUntilTimeFromHeader header!:string min_wait:(number|string) regex:string max_waiting_time_in_seconds:(number|string)
 XmlDecoder
 ZipfileDecoder decoder!:(CsvDecoder|GzipDecoder|JsonDecoder|JsonItemsDecoder|JsonlDecoder)

@@ -96,9 +96,9 @@ class Jobs {
     this.targets = targets && sender(targets);
     this.downloads = sender(own['download_requester'] as JsonObject, decoder(kit, fields(own, 'download_decoder')));
     this.pages = paginator(kit, fields(own, 'download_paginator'));
-    this.statusOf = extractor(kit, own['status_extractor'] as JsonObject, true);
+    this.statusOf = extractor(kit, own['status_extractor'] as JsonObject, 'values');
     this.targetsOf = isObject(own['download_target_extractor'])
-      ? extractor(kit, own['download_target_extractor'], true)
+      ? extractor(kit, own['download_target_extractor'], 'values')
       : undefined;
     this.extract =
       isObject(own['download_extractor']) &&

@@ -1,11 +1,12 @@
 /** How long a manifest's strategies ask to wait before a request is tried again. */
-import { SkippableError } from '../../../base/errors.js';
+import { ConfigError, SkippableError } from '../../../base/errors.js';
 import type { ApiResponse } from '../../../http/request.js';
 import { parseRetryAfter } from '../../../http/dialects/retry-after.js';
-import type { JsonObject } from '../document/read.js';
+import { isObject, type JsonObject } from '../document/read.js';
 import { regexOf } from '../templates/patterns.js';
-import { numberOf, type Value } from '../templates/values.js';
-import { list, now, text, unsupported, type Kit } from './kit.js';
+import { numberOf, textOf, type Dict, type Value } from '../templates/values.js';
+import { headerDict } from './answer-headers.js';
+import { list, now, template, text, unsupported, type Kit } from './kit.js';
 import { replaced } from './twins.js';
 
 type Wait = (response: ApiResponse) => number | undefined;
@@ -40,6 +41,8 @@ function waitOf(kit: Kit, raw: JsonObject): Wait {
       return waitTime(kit, strategy);
     case 'WaitUntilTimeFromHeader':
       return waitUntil(kit, strategy);
+    case 'WaitTimeFromResponse':
+      return waitInAnswer(kit, strategy);
     default:
       throw unsupported(
         kit,
@@ -96,6 +99,26 @@ function waitUntil(kit: Kit, strategy: JsonObject): Wait {
     const waitMs = Math.max(until - (response.serverTimeMs ?? kit.clock.now()), least * 1000);
     assertBearable(waitMs, mostSeconds);
     return waitMs;
+  };
+}
+
+/** Seconds that a template makes of the answer. Where it makes no number of it, the next strategy is asked. */
+function waitInAnswer(kit: Kit, strategy: JsonObject): Wait {
+  const wait = template(kit, strategy, strategy['wait_time_in_seconds']);
+  const mostSeconds = secondsIn(kit, strategy, 'max_waiting_time_in_seconds');
+  return (response) => {
+    const body = isObject(response.body) || Array.isArray(response.body) ? response.body : {};
+    let found: Value;
+    try {
+      found = wait({ response: body as Value, headers: headerDict(response.headers) as Dict });
+    } catch (error) {
+      if (error instanceof ConfigError) return undefined;
+      throw error;
+    }
+    const seconds = found === null || found === '' ? undefined : (numberOf(found) ?? Number(textOf(found)));
+    if (seconds === undefined || !Number.isFinite(seconds) || seconds <= 0) return undefined;
+    assertBearable(seconds * 1000, mostSeconds);
+    return seconds * 1000;
   };
 }
 

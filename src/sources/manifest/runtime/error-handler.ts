@@ -7,10 +7,19 @@ import { numberOf, type Dict, type Value } from '../templates/values.js';
 import { backoffs } from './backoff.js';
 import { condition, list, now, text, unsupported, type Kit } from './kit.js';
 import { headerDict } from './answer-headers.js';
+import { TooMuchError } from './narrowing.js';
 import { replaced } from './twins.js';
 
 export type Action =
-  'SUCCESS' | 'FAIL' | 'RETRY' | 'IGNORE' | 'RESET_PAGINATION' | 'RATE_LIMITED' | 'REFRESH_TOKEN_THEN_RETRY';
+  | 'SUCCESS'
+  | 'FAIL'
+  | 'RETRY'
+  | 'IGNORE'
+  | 'RESET_PAGINATION'
+  | 'RATE_LIMITED'
+  | 'REFRESH_TOKEN_THEN_RETRY'
+  | 'REDUCE_PAGE_SIZE'
+  | 'SPLIT_REQUEST_WINDOW';
 
 export interface Resolution {
   action: Action;
@@ -71,7 +80,14 @@ export function errorHandler(kit: Kit, component: JsonObject | undefined): Handl
   });
 }
 
-const DECIDES: ReadonlySet<Action> = new Set(['SUCCESS', 'RETRY', 'IGNORE', 'RESET_PAGINATION']);
+const DECIDES: ReadonlySet<Action> = new Set([
+  'SUCCESS',
+  'RETRY',
+  'IGNORE',
+  'RESET_PAGINATION',
+  'REDUCE_PAGE_SIZE',
+  'SPLIT_REQUEST_WINDOW',
+]);
 const WAITS: ReadonlySet<Action> = new Set(['RETRY', 'RATE_LIMITED', 'REFRESH_TOKEN_THEN_RETRY']);
 
 function byFilters(filters: Match[], response: ApiResponse, place: string): Resolution | undefined {
@@ -181,9 +197,27 @@ export function verdictOf(resolution: Resolution, response: ApiResponse, stream:
         kind: 'error',
         error: new CursorGoneError('the API asks to begin the pages anew', { code: 'pagination_reset', place, found }),
       };
+    case 'REDUCE_PAGE_SIZE':
+    case 'SPLIT_REQUEST_WINDOW':
+      return { kind: 'error', error: tooMuch(resolution, place, found) };
     case 'FAIL':
       return { kind: 'error', error: failure(resolution, response, stream, place, found) };
   }
+}
+
+function tooMuch({ action, message }: Resolution, place: string, found: string): TooMuchError {
+  const isPage = action === 'REDUCE_PAGE_SIZE';
+  return new TooMuchError(
+    isPage ? 'page' : 'window',
+    message ?? `the API asks for ${isPage ? 'smaller pages' : 'a shorter window'}`,
+    {
+      code: 'too_much_asked',
+      place,
+      expected: 'an answer',
+      found,
+      next: `declare ${isPage ? 'page_size_reduction' : 'request_window_splitting and cursor_granularity'} in the manifest`,
+    },
+  );
 }
 
 function failure(

@@ -38,9 +38,9 @@ export function fileFetcher(
   folder: string,
   parts: RetrieverParts,
 ): FetchFiles {
-  const targetOf = extractor(kit, component['download_target_extractor'] as JsonObject, true);
+  const targetOf = extractor(kit, component['download_target_extractor'] as JsonObject, 'values');
   const content = fields(component, 'file_extractor');
-  const contentOf = content && extractor(kit, content, true);
+  const contentOf = content && extractor(kit, content, 'values');
   const decode = decoder(kit, undefined);
   // What is shown of requests to a connector's author leaves out files.
   const { send } = exchanger(kit, stream, component['requester'] as JsonObject, (body) => [body], {

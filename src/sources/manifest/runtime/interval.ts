@@ -41,6 +41,8 @@ export interface Interval {
   apply(parts: RequestParts, window: Window): void;
   /** What templates see of a window. */
   slice(window: Window): Dict;
+  /** Where a window is cut in two that its API refuses; undefined where it is as short as may be. */
+  middleOf?: ((window: Window) => number | undefined) | undefined;
   format(seconds: number): string;
   parse(value: string): number;
 }
@@ -115,6 +117,7 @@ export function interval(
       const { start, end } = ends(window);
       return { [startName]: start, [endName]: end };
     },
+    middleOf: middleOf(kit, own, fields(requests, 'splitting'), unitSeconds, gap),
     format: write,
     parse: (value) => read(value),
   };
@@ -136,6 +139,25 @@ function unitOf(kit: Kit, own: JsonObject, format: string, isReport: boolean): {
   // it says it twice. A report is another one for another window.
   const isExact = granularity !== undefined && !hasHoles && (granularity >= 60 || isReport);
   return { unitSeconds, gap: isExact ? granularity : 0 };
+}
+
+/** Halves of whole granularities, as Airbyte cuts them. */
+function middleOf(
+  kit: Kit,
+  own: JsonObject,
+  splitting: JsonObject | undefined,
+  unitSeconds: number,
+  gap: number,
+): Interval['middleOf'] {
+  if (!splitting || lengthOf(kit, own, 'cursor_granularity') === undefined) return undefined;
+  const least = lengthOf(kit, splitting, 'min_split_window');
+  const leastSeconds = least ? secondsOf(least) : 0;
+  return ({ from, to }) => {
+    const span = to - gap - from;
+    const units = Math.floor(span / unitSeconds) + 1;
+    if (span <= 0 || span <= leastSeconds || units <= 1) return undefined;
+    return from + Math.floor(units / 2) * unitSeconds;
+  };
 }
 
 /** What is declared, and what of it the windows cover. */

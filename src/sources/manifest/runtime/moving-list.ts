@@ -68,7 +68,7 @@ export class MovingList {
     const fresh = output.received.length;
     if (walk.s === 1 && fresh > 0) this.givesLess = true;
     if (walk.s === 1 && fresh === 0) this.fullest = Math.max(this.fullest, walk.l ?? 0);
-    const isShort = this.isShort(rows);
+    const isShort = this.isShort(rows, output.pageSize);
     if (output.next === null && past && fresh > 0 && isShort && this.mayBeLess(rows, walk))
       output.next = past(asked, rows);
     // All that came is the row that came before: perhaps the API gives no more at once.
@@ -101,8 +101,7 @@ export class MovingList {
     };
   }
 
-  private isShort(rows: number): boolean {
-    const { pageSize } = this.paginator;
+  private isShort(rows: number, pageSize = this.paginator.pageSize): boolean {
     return pageSize !== undefined && rows > 0 && rows < pageSize;
   }
 

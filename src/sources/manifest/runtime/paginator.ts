@@ -18,6 +18,8 @@ export interface PageSeen {
   /** The token that this page was asked for with. */
   token: Json;
   slice: Dict;
+  /** Rows that were asked for, where they are not as many as declared. */
+  pageSize?: number | undefined;
 }
 
 export interface Paginator {
@@ -40,7 +42,7 @@ export interface Paginator {
   /** The server keeps where a walk stands, and moves it with each answer. */
   isServers?: boolean | undefined;
   /** Puts page size and token into a request; a path, where the token is one. */
-  apply(parts: RequestParts, token: Json): string | undefined;
+  apply(parts: RequestParts, token: Json, pageSize?: number): string | undefined;
 }
 
 /** What such a cursor is called. */
@@ -73,8 +75,8 @@ export function paginator(kit: Kit, component: JsonObject | undefined): Paginato
     ...(steps.after && SCROLL.test(JSON.stringify([tokenOption ?? null, strategy['cursor_value'] ?? null]))
       ? { isServers: true }
       : {}),
-    apply(parts, token) {
-      if (steps.pageSize) sizeOption?.(parts, steps.pageSize);
+    apply(parts, token, pageSize = steps.pageSize) {
+      if (pageSize) sizeOption?.(parts, pageSize);
       if (token === null) return undefined;
       if (isPath) return String(token) || undefined;
       injectToken?.(parts, token);
@@ -110,8 +112,10 @@ function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
         tokenOf: undefined,
         moves: 'offset',
         past: (token, rows) => (typeof token === 'number' ? token : 0) + rows,
-        next: ({ size: got, token }) =>
-          (size !== undefined && got < size) || got === 0 ? null : (typeof token === 'number' ? token : 0) + got,
+        next: ({ size: got, token, pageSize = size }) =>
+          (pageSize !== undefined && got < pageSize) || got === 0
+            ? null
+            : (typeof token === 'number' ? token : 0) + got,
       };
     }
     case 'CursorPagination':
@@ -130,12 +134,12 @@ function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
 function byCursor(kit: Kit, strategy: JsonObject, size: number | undefined): Omit<Paginator, 'apply'> {
   const value = template(kit, strategy, strategy['cursor_value']);
   const stop = condition(kit, strategy, strategy['stop_condition']);
-  const scopeOf = ({ document, headers, size: got, lastRecord, slice }: PageSeen): Scope => ({
+  const scopeOf = ({ document, headers, size: got, lastRecord, slice, pageSize = size }: PageSeen): Scope => ({
     response: document as Value,
     headers: headers as Dict,
     last_record: (lastRecord ?? null) as Value,
     last_page_size: got,
-    page_size: size ?? null,
+    page_size: pageSize ?? null,
     stream_slice: slice,
   });
   const tokenIn = (scope: Scope): Json => {

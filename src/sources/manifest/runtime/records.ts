@@ -3,21 +3,10 @@ import type { DataRecord } from '../../../base/catalog.js';
 import { SkippableError } from '../../../base/errors.js';
 import { stringifyJson } from '../../../base/json.js';
 import { placeOf } from '../document/manifest.js';
-import { isObject, type Json, type JsonObject } from '../document/read.js';
-import type { Dict } from '../templates/values.js';
-import {
-  condition,
-  define,
-  fields,
-  list,
-  setAt,
-  text,
-  unsupported,
-  valueAt,
-  valuesAt,
-  type Kit,
-  type Scope,
-} from './kit.js';
+import { isObject, type JsonObject } from '../document/read.js';
+import { isTrue, type Dict, type Value } from '../templates/values.js';
+import { expander } from './expander.js';
+import { condition, fields, list, text, unsupported, valueAt, valuesAt, type Kit, type Scope } from './kit.js';
 import { normaliser } from './normalise.js';
 import { transformation } from './transformations.js';
 import { replaced, twinInput, twinOf } from './twins.js';
@@ -31,7 +20,16 @@ export interface Selected {
   isMissing?: boolean | undefined;
 }
 
-export type Select = (documents: unknown[], scope: Scope) => Selected;
+export type Select = ((documents: unknown[], scope: Scope) => Selected) & { lists?: CutOffLists | undefined };
+
+/** Lists within records that an answer holds a part of alone. */
+export interface CutOffLists {
+  /** Reads one of them whole. */
+  retriever: JsonObject;
+  /** Records whose list is cut off. */
+  of(documents: unknown[], scope: Scope): DataRecord[];
+  complete(record: DataRecord, items: DataRecord[]): void;
+}
 
 export function selector(kit: Kit, component: JsonObject, stream: JsonObject, schema: () => JsonObject): Select {
   const own = replaced(kit, component);
@@ -41,7 +39,7 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
   const steps = list(stream, 'transformations').map((each) => transformation(kit, each));
   const normalise = normaliser(kit, own, schema);
   const transformFirst = own['transform_before_filtering'] === true;
-  return (documents, scope) => {
+  const select: Select = (documents, scope) => {
     const received = documents.flatMap((document) => extract(document, scope));
     const records: DataRecord[] = [];
     for (const raw of received) {
@@ -56,6 +54,7 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
     }
     return { records, received, isMissing: documents.length > 0 && documents.every((each) => isMissing(each, scope)) };
   };
+  return Object.assign(select, { lists: extract.lists });
 }
 
 /** Whether an answer lacks the field that records are taken from. */
@@ -71,10 +70,13 @@ function listMissing(kit: Kit, component: JsonObject | undefined): (document: un
   };
 }
 
-export type Extract = (document: unknown, scope: Scope) => DataRecord[];
+export type Extract = ((document: unknown, scope: Scope) => DataRecord[]) & { lists?: CutOffLists | undefined };
 
-/** `plain`: what is found counts whatever it is, a status or an address. */
-export function extractor(kit: Kit, component: JsonObject, plain = false): Extract {
+/**
+ * `as` other than rows: what is found counts whatever it is. `values`, a status or an address; `parts`, of an extractor
+ * that looks at them itself.
+ */
+export function extractor(kit: Kit, component: JsonObject, as: 'rows' | 'values' | 'parts' = 'rows'): Extract {
   const own = replaced(kit, component);
   switch (own['type']) {
     case 'DpathExtractor': {
@@ -82,7 +84,7 @@ export function extractor(kit: Kit, component: JsonObject, plain = false): Extra
         text(kit, own, typeof part === 'number' ? String(part) : part),
       );
       const expand = expander(kit, fields(own, 'record_expander'));
-      return (document, scope) => {
+      const extracted = (document: unknown, scope: Scope) => {
         const keys = path.map((part) => part(scope));
         const found = keys.some((key) => key === '*' || key === '**')
           ? valuesAt(document, keys)
@@ -97,10 +99,37 @@ export function extractor(kit: Kit, component: JsonObject, plain = false): Extra
               !(isObject(found) && Object.keys(found).length === 0)
             ? [found]
             : [];
-        if (plain) return records as DataRecord[];
-        const objects = records.filter((record) => isRecord(kit, own, keys, record));
-        return expand ? objects.flatMap(expand) : objects;
+        if (as !== 'rows') return records as DataRecord[];
+        return records.filter((record) => isRecord(kit, own, keys, record));
       };
+      if (!expand || as === 'values') return extracted;
+      const lists: CutOffLists | undefined = expand.whole && {
+        retriever: expand.whole,
+        of: (documents, scope) => documents.flatMap((each) => extracted(each, scope)).filter(expand.isCutOff),
+        complete: expand.complete,
+      };
+      return Object.assign(
+        (document: unknown, scope: Scope) =>
+          extracted(document, scope).flatMap((record) => (isObject(record) ? expand.expand(record) : [record])),
+        { lists },
+      );
+    }
+    case 'CombinedExtractor': {
+      const extractors = list(own, 'extractors').map((each) =>
+        extractor(kit, each, as === 'values' ? 'values' : 'parts'),
+      );
+      const isFirst = own['mode'] === 'first_match';
+      const skips = own['skip_empty_records'] === true;
+      const combined = (document: unknown, scope: Scope) => {
+        const out: DataRecord[] = [];
+        for (const extract of extractors) {
+          const found = extract(document, scope).filter((record) => !skips || isTrue(record as Value));
+          out.push(...found);
+          if (isFirst && found.length > 0) break;
+        }
+        return as === 'rows' ? out.filter((record) => isRecord(kit, own, [], record)) : out;
+      };
+      return Object.assign(combined, { lists: extractors.map(({ lists }) => lists).find(Boolean) });
     }
     case 'ResponseToFileExtractor':
       return (document) => (isObject(document) ? [document] : []);
@@ -140,32 +169,6 @@ function isRecord(kit: Kit, own: JsonObject, path: string[], record: unknown): r
       : `${typeof record} ${record === undefined ? '' : stringifyJson(record).slice(0, 60)}`,
     next: 'correct the field_path of the extractor',
   });
-}
-
-/** Records nested in records, each with what it needs of its parent. */
-function expander(kit: Kit, component: JsonObject | undefined): ((record: DataRecord) => DataRecord[]) | undefined {
-  if (!component) return undefined;
-  const path = (component['expand_records_from_field'] as Json[]).map((part) => text(kit, component, part)({}));
-  const keepsEmpty = component['on_no_records'] === 'emit_parent';
-  const remains = component['remain_original_record'] === true;
-  const parents = list(component, 'parent_fields').map((field) => ({
-    from: (field['source_field_path'] as Json[]).map((part) => text(kit, field, part)({})),
-    to: (field['target_field_path'] as Json[] | undefined)?.map((part) => text(kit, field, part)({})) ?? [
-      text(kit, field, field['target_field'] ?? '')({}),
-    ],
-  }));
-  return (record) => {
-    const nested = valuesAt(record, path)
-      .flatMap((value) => (Array.isArray(value) ? value : [value]))
-      .filter((value) => value !== undefined && value !== null);
-    if (nested.length === 0) return keepsEmpty ? [record] : [];
-    return nested.map((value) => {
-      const made: DataRecord = isObject(value) ? { ...value } : { value };
-      if (remains) define(made, 'original_record', record);
-      for (const { from, to } of parents) setAt(made, to, valueAt(record, from) ?? null);
-      return made;
-    });
-  };
 }
 
 function recordFilter(kit: Kit, component: JsonObject | undefined): ((scope: Scope) => boolean) | undefined {

@@ -5,17 +5,19 @@
 import type { ApiResponse } from '../../../http/request.js';
 import type { Evidence } from '../../../base/evidence.js';
 import type { DataRecord } from '../../../base/catalog.js';
-import { ExactNumber } from '../../../base/json.js';
+import { FatalError } from '../../../base/errors.js';
+import { ExactNumber, stringifyJson } from '../../../base/json.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
 import { headerDict } from './answer-headers.js';
 import { decoder } from './decoders.js';
-import { exchanger, type RetrieverParts, type SendInput } from './exchange.js';
+import { exchanger, type RetrieverParts, type SendInput, type Sent } from './exchange.js';
 import { define, fields, type Kit, type Scope } from './kit.js';
+import { assertNarrows, pageSizes, TooMuchError, type PageSizes } from './narrowing.js';
 import type { RequestParts } from './options.js';
 import { endOf } from './page-end.js';
 import { paginator, type Paginator } from './paginator.js';
-import { selector, type Selected } from './records.js';
+import { selector, type CutOffLists, type Selected } from './records.js';
 import { propertyChunks, type PropertyChunks, type Requester } from './requester.js';
 import { replaced } from './twins.js';
 
@@ -37,6 +39,8 @@ export interface PageOutput extends Selected {
   end?: Evidence | undefined;
   /** The token past this page, whether or not it claims to be the last; of walks by a cursor. */
   after?: Json | undefined;
+  /** Rows that were asked for, where they are not as many as declared. */
+  pageSize?: number | undefined;
   /** An attempt before the one that brought it may have been answered as well. */
   wasLost?: boolean | undefined;
 }
@@ -60,7 +64,10 @@ export function retriever(
   const pages = paginator(kit, fields(own, 'paginator'));
   const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
   const asking = replaced(kit, own['requester'] as JsonObject, schema);
+  const lists = select.lists && wholeLists(kit, stream, select.lists, parts);
   const chunked = propertyChunks(kit, asking);
+  assertNarrows(kit, own, asking);
+  const sizes = pageSizes(own, pages.pageSize, kit.clock);
   const { requests, send } = exchanger(
     kit,
     String(stream['name'] ?? ''),
@@ -95,12 +102,14 @@ export function retriever(
           isWhole: Object.keys(input.slice).every((name) => name === 'extra_fields'),
           fill: (filled) => {
             input.fill(filled);
-            return pages.apply(filled, input.token);
+            return pages.apply(filled, input.token, sizes?.of(input.slice));
           },
         });
       const [first, ...others] = chunked?.chunks ?? [undefined];
-      const sent = await ask(first, input.ticket);
+      const sent = await asked((ticket) => ask(first, ticket), input, sizes);
+      const pageSize = sizes?.of(input.slice);
       const { response, documents } = sent;
+      if (lists) await lists(documents, scope, input);
       const selected = documents.length > 0 ? select(documents, scope) : { records: [], received: [] };
       for (const properties of documents.length > 0 ? others : [])
         mergeInto(selected.records, select((await ask(properties, undefined)).documents, scope).records, chunked!);
@@ -109,11 +118,54 @@ export function retriever(
       const on =
         documents.length === 0
           ? { next: null }
-          : onwards(pages, document, response.headers, selected, input.token, input.slice);
+          : onwards(pages, document, response.headers, selected, input.token, input.slice, pageSize);
+      sizes?.came(input.slice, on.next === null);
       const { serverTimeMs, bytes } = response;
-      return { ...selected, ...on, serverTimeMs, bytes, document, end, wasLost: sent.wasLost };
+      return { ...selected, ...on, serverTimeMs, bytes, document, end, pageSize, wasLost: sent.wasLost };
     },
   };
+}
+
+/** Reads the lists whole that an answer cuts off; what came embedded stays where nothing else comes. */
+function wholeLists(kit: Kit, { name }: JsonObject, lists: CutOffLists, parts: RetrieverParts) {
+  const { page, paginator: pages } = retriever(kit, { name: name ?? '' }, lists.retriever, () => ({}), parts);
+  return async (documents: unknown[], scope: Scope, { signal, weight }: PageInput): Promise<void> => {
+    for (const record of lists.of(documents, scope)) {
+      const items: DataRecord[] = [];
+      let token: Json = pages.first;
+      for (;;) {
+        const output = await page({ slice: { parent_record: record as Dict }, token, signal, weight, fill() {} });
+        items.push(...output.records);
+        if (output.next === null) break;
+        if (output.received.length === 0 || stringifyJson(output.next) === stringifyJson(token))
+          throw new FatalError('the pages of a cut off list do not go on', {
+            code: 'pages_stand_still',
+            place: String(name ?? ''),
+            expected: 'another page, or the end',
+            found: `${output.received.length} rows for ${stringifyJson(token).slice(0, 80)}`,
+            next: 'check the paginator of truncated_list_retriever',
+          });
+        token = output.next;
+      }
+      lists.complete(record, items);
+    }
+  };
+}
+
+/** Asks again for a smaller page as often as the API says that it was too much. */
+async function asked(
+  ask: (ticket: PageInput['ticket']) => Promise<Sent>,
+  { slice, ticket, signal }: PageInput,
+  sizes: PageSizes | undefined,
+): Promise<Sent> {
+  for (let own = ticket; ; own = undefined) {
+    try {
+      return await ask(own);
+    } catch (error) {
+      if (!sizes || !(error instanceof TooMuchError) || error.less !== 'page') throw error;
+      await sizes.lower(slice, error, signal);
+    }
+  }
 }
 
 /** Where the walk goes on after an answer, as the paginator sees it. */
@@ -124,6 +176,7 @@ function onwards(
   selected: Selected,
   token: Json,
   slice: Dict,
+  pageSize?: number,
 ): Pick<PageOutput, 'next' | 'after'> {
   const seen = {
     document,
@@ -132,6 +185,7 @@ function onwards(
     lastRecord: lastOf(selected),
     token,
     slice,
+    pageSize,
   };
   const next = pages.next(seen);
   return pages.after ? { next, after: next ?? pages.after(seen) } : { next };

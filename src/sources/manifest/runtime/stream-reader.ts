@@ -14,6 +14,7 @@ import type { Interval, Window } from './interval.js';
 import type { CursorMarks, CursorWalks } from './cursor-walk.js';
 import { ROUND, type MovingList } from './moving-list.js';
 import { partitionOf, scopeOf, withExtras, type Partition, type Router } from './partitions.js';
+import { TooMuchError } from './narrowing.js';
 import { IGNORED_MIDWAY } from './page-end.js';
 import type { PageOutput, Retriever } from './retriever.js';
 
@@ -41,6 +42,8 @@ interface Walk {
   c?: number | undefined;
   s?: 1 | 2 | undefined;
   l?: number | undefined;
+  /** Where the parts end of a window that was too long for its API, the next one first. */
+  b?: number[] | undefined;
   /** Why what was walked is doubtful. */
   d?: Doubt | undefined;
   /** Pages in a row without a row. */
@@ -95,9 +98,8 @@ export class StreamReader {
     const partition = partitionOf(request.slice);
     if (request.number !== undefined) return this.numbered(request, partition);
     const { paginator } = this.retrieve;
-    const walk: Walk = request.cursor === null ? { t: paginator.first } : (parseJson(request.cursor) as Walk);
-    const window = this.window(request, walk);
-    const output = await this.output(request, partition, walk, window);
+    const asked: Walk = request.cursor === null ? { t: paginator.first } : (parseJson(request.cursor) as Walk);
+    const { walk, window, output } = await this.inShorterWindows(request, partition, asked);
     const seen = this.lists.seen(walk, output);
     const next = this.advance(output, { ...walk, ...seen.walk, ...output.marks }, window, request);
     const doubt = seen.walk.d ?? walk.d;
@@ -107,6 +109,31 @@ export class StreamReader {
       ...(seen.isAnew ? { anew: true } : {}),
     };
     return this.withFiles(page, partition, request.signal);
+  }
+
+  /** The page, or that of a shorter window as often as the API says that one was too long. */
+  private async inShorterWindows(
+    request: PageRequest,
+    partition: Partition,
+    walk: Walk,
+  ): Promise<{ walk: Walk; window: Window | undefined; output: PageOutput & { marks: CursorMarks } }> {
+    const window = this.window(request, walk);
+    try {
+      return { walk, window, output: await this.output(request, partition, walk, window) };
+    } catch (error) {
+      if (!(error instanceof TooMuchError) || error.less !== 'window' || window === undefined) throw error;
+      const middle = this.time?.middleOf?.(window);
+      // Without a key, rows of the window that came already would be there twice.
+      const isBegun = walk.t !== this.retrieve.paginator.first;
+      if (middle === undefined || (isBegun && this.keyless)) throw error;
+      const ends = walk.b ?? [window.to];
+      const e = walk.e ?? (request.lt === null ? (window.last ? window.to : this.now()) : undefined);
+      const shorter = { t: this.retrieve.paginator.first, w: window.from, b: [middle, ...ends] };
+      return this.inShorterWindows({ ...request, ticket: undefined }, partition, {
+        ...shorter,
+        ...(e === undefined ? {} : { e }),
+      });
+    }
   }
 
   /** A page of a walk, with what is kept of it for the next one. */
@@ -216,6 +243,8 @@ export class StreamReader {
     const known = time.known?.(partitionOf(request.slice).fields);
     const since = known === undefined ? request.gte : Math.floor(known - time.lookbackSeconds);
     const from = walk.w ?? Math.max(since ?? start, start);
+    const [cut, ...after] = walk.b ?? [];
+    if (cut !== undefined) return { from, to: cut, last: after.length === 0 && request.lt === null && cut === walk.e };
     if (request.lt !== null) return { from, to: request.lt, last: false };
     const end = walk.e ?? this.now();
     const to = time.hasEnd ? Math.min(end, time.nextBound(from, end)) : end;
@@ -243,15 +272,18 @@ export class StreamReader {
       return {
         t: output.next,
         ...place,
+        ...(walk.b === undefined || !window ? {} : { b: walk.b, w: window.from }),
         ...carried(walk),
         ...this.standing(output, walk),
         ...this.silence(output, walk),
       };
-    if (!isWalking || window.last) return null;
+    const [, ...cuts] = walk.b ?? [];
+    if (cuts.length === 0 && (!isWalking || window.last)) return null;
     return {
       t: this.retrieve.paginator.first,
-      w: window.to,
-      e: place.e!,
+      w: window!.to,
+      ...(place.e === undefined ? {} : { e: place.e }),
+      ...(cuts.length === 0 ? {} : { b: cuts }),
       ...(walk.d === undefined ? {} : { d: walk.d }),
     };
   }

@@ -63,6 +63,7 @@ export function declarativeStream(
     {
       requester: component['requester'] ?? component['creation_requester'] ?? null,
       router: component['partition_router'] ?? null,
+      splitting: component['request_window_splitting'] ?? null,
     } as JsonObject,
     isReport(kit, json, schema),
   );
