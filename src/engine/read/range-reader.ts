@@ -18,7 +18,7 @@ import type { Evidence } from '../../base/evidence.js';
 import { Planner } from '../../ledger/planner.js';
 import type { RangeRequest } from '../../ledger/page.js';
 import type { Page, Stream } from '../../sources/contract.js';
-import type { Edge, StreamMeta } from '../../ledger/checkpoint.js';
+import type { StreamMeta } from '../../ledger/checkpoint.js';
 import { NumberedWalk } from './numbered-walk.js';
 import { chooseBatch } from './batch-choice.js';
 import { NewRows } from './new-rows.js';
@@ -55,7 +55,7 @@ export class OrderBrokenError extends FatalError {}
 export class RangeReader extends Reader {
   readonly planner: Planner;
   readonly axis: Axis;
-  /** Numbered streams: what the pages tell of their end. */
+  /** What numbered pages tell of their end. */
   numbers: NumberedWalk;
   /** The server's clock at the last page. */
   serverTimeMs: number | undefined;
@@ -67,7 +67,7 @@ export class RangeReader extends Reader {
   private readonly walks = new Map<number, WalkMemory>();
   /** Ranges of which this reader had a page. */
   private readonly walked = new Set<number>();
-  private readonly newRows: NewRows;
+  readonly newRows: NewRows;
   private readonly waiting: RangeRequest[] = [];
   private bytesWaiting = 0;
   private merging = false;
@@ -103,11 +103,6 @@ export class RangeReader extends Reader {
       confirms: this.axis.confirms && !isOnlyAdded(stream, context.mode),
       silent: silenceOf(stream.division, meta),
     });
-  }
-
-  /** Rows at the newest position, where they are only ever added. */
-  get edge(): Edge | undefined {
-    return isOnlyAdded(this.stream, this.context.mode) ? this.newRows.edge : undefined;
   }
 
   pump(): void {

@@ -7,7 +7,7 @@ import { LIMITS } from '../../base/bounds.js';
 import { STATED, weakest, type Evidence } from '../../base/evidence.js';
 import { settleDeletions } from './deletions.js';
 import { decodeStream, META_KEY, type OpenSlices, type StreamMeta } from '../../ledger/checkpoint.js';
-import type { RunContext } from '../read/context.js';
+import { isOnlyAdded, type RunContext } from '../read/context.js';
 import type { StreamProgress, StreamStatus } from '../report/events.js';
 import { moreToRead, placesOf } from './more-to-read.js';
 import { beginAs, hasOpenEnd, type OpenedStream } from './opening.js';
@@ -225,7 +225,8 @@ export class StreamRun {
     const held = await settleDeletions(context, stream, this.meta, evidence);
     const newest = reader instanceof RangeReader ? newestOf(reader.ledger) : reader.newest;
     const total = reader instanceof RangeReader ? reader.numbers.total : undefined;
-    const edge = reader instanceof RangeReader ? reader.edge : undefined;
+    const isAdded = isOnlyAdded(stream, context.mode) && reader instanceof RangeReader;
+    const edge = isAdded ? reader.newRows.edge : undefined;
     const { held: _, replacing: __, edge: ___, ...meta } = withNewest(this.meta, newest);
     this.meta = {
       ...meta,

@@ -73,64 +73,18 @@ function listMissing(kit: Kit, component: JsonObject | undefined): (document: un
 export type Extract = ((document: unknown, scope: Scope) => DataRecord[]) & { lists?: CutOffLists | undefined };
 
 /**
- * `as` other than rows: what is found counts whatever it is. `values`, a status or an address; `parts`, of an extractor
- * that looks at them itself.
+ * What an extractor is asked for: rows are checked; else what is found counts whatever it is, `values`, a status or an
+ * address, and `parts`, of an extractor that looks at them itself.
  */
-export function extractor(kit: Kit, component: JsonObject, as: 'rows' | 'values' | 'parts' = 'rows'): Extract {
+type As = 'rows' | 'values' | 'parts';
+
+export function extractor(kit: Kit, component: JsonObject, as: As = 'rows'): Extract {
   const own = replaced(kit, component);
   switch (own['type']) {
-    case 'DpathExtractor': {
-      const path = (Array.isArray(own['field_path']) ? own['field_path'] : []).map((part) =>
-        text(kit, own, typeof part === 'number' ? String(part) : part),
-      );
-      const expand = expander(kit, fields(own, 'record_expander'));
-      const extracted = (document: unknown, scope: Scope) => {
-        const keys = path.map((part) => part(scope));
-        const found = keys.some((key) => key === '*' || key === '**')
-          ? valuesAt(document, keys)
-          : valueAt(document, keys);
-        const records = Array.isArray(found)
-          ? found
-          : found !== undefined &&
-              found !== null &&
-              found !== '' &&
-              found !== false &&
-              found !== 0 &&
-              !(isObject(found) && Object.keys(found).length === 0)
-            ? [found]
-            : [];
-        if (as !== 'rows') return records as DataRecord[];
-        return records.filter((record) => isRecord(kit, own, keys, record));
-      };
-      if (!expand || as === 'values') return extracted;
-      const lists: CutOffLists | undefined = expand.whole && {
-        retriever: expand.whole,
-        of: (documents, scope) => documents.flatMap((each) => extracted(each, scope)).filter(expand.isCutOff),
-        complete: expand.complete,
-      };
-      return Object.assign(
-        (document: unknown, scope: Scope) =>
-          extracted(document, scope).flatMap((record) => (isObject(record) ? expand.expand(record) : [record])),
-        { lists },
-      );
-    }
-    case 'CombinedExtractor': {
-      const extractors = list(own, 'extractors').map((each) =>
-        extractor(kit, each, as === 'values' ? 'values' : 'parts'),
-      );
-      const isFirst = own['mode'] === 'first_match';
-      const skips = own['skip_empty_records'] === true;
-      const combined = (document: unknown, scope: Scope) => {
-        const out: DataRecord[] = [];
-        for (const extract of extractors) {
-          const found = extract(document, scope).filter((record) => !skips || isTrue(record as Value));
-          out.push(...found);
-          if (isFirst && found.length > 0) break;
-        }
-        return as === 'rows' ? out.filter((record) => isRecord(kit, own, [], record)) : out;
-      };
-      return Object.assign(combined, { lists: extractors.map(({ lists }) => lists).find(Boolean) });
-    }
+    case 'DpathExtractor':
+      return byPath(kit, own, as);
+    case 'CombinedExtractor':
+      return combined(kit, own, as);
     case 'ResponseToFileExtractor':
       return (document) => (isObject(document) ? [document] : []);
     case 'KeyValueExtractor': {
@@ -154,6 +108,57 @@ export function extractor(kit: Kit, component: JsonObject, as: 'rows' | 'values'
     default:
       throw unsupported(kit, own, `the extractor ${String(own['type'])}`, 'use DpathExtractor');
   }
+}
+
+function byPath(kit: Kit, own: JsonObject, as: As): Extract {
+  const path = (Array.isArray(own['field_path']) ? own['field_path'] : []).map((part) =>
+    text(kit, own, typeof part === 'number' ? String(part) : part),
+  );
+  const expand = expander(kit, fields(own, 'record_expander'));
+  const extracted = (document: unknown, scope: Scope) => {
+    const keys = path.map((part) => part(scope));
+    const found = keys.some((key) => key === '*' || key === '**') ? valuesAt(document, keys) : valueAt(document, keys);
+    const records = Array.isArray(found)
+      ? found
+      : found !== undefined &&
+          found !== null &&
+          found !== '' &&
+          found !== false &&
+          found !== 0 &&
+          !(isObject(found) && Object.keys(found).length === 0)
+        ? [found]
+        : [];
+    if (as !== 'rows') return records as DataRecord[];
+    return records.filter((record) => isRecord(kit, own, keys, record));
+  };
+  if (!expand || as === 'values') return extracted;
+  const lists: CutOffLists | undefined = expand.whole && {
+    retriever: expand.whole,
+    of: (documents, scope) => documents.flatMap((each) => extracted(each, scope)).filter(expand.isCutOff),
+    complete: expand.complete,
+  };
+  return Object.assign(
+    (document: unknown, scope: Scope) =>
+      extracted(document, scope).flatMap((record) => (isObject(record) ? expand.expand(record) : [record])),
+    { lists },
+  );
+}
+
+/** All records of its extractors, or those of the first that finds any. */
+function combined(kit: Kit, own: JsonObject, as: As): Extract {
+  const extractors = list(own, 'extractors').map((each) => extractor(kit, each, as === 'values' ? 'values' : 'parts'));
+  const isFirst = own['mode'] === 'first_match';
+  const skips = own['skip_empty_records'] === true;
+  const extract = (document: unknown, scope: Scope) => {
+    const out: DataRecord[] = [];
+    for (const each of extractors) {
+      const found = each(document, scope).filter((record) => !skips || isTrue(record as Value));
+      out.push(...found);
+      if (isFirst && found.length > 0) break;
+    }
+    return as === 'rows' ? out.filter((record) => isRecord(kit, own, [], record)) : out;
+  };
+  return Object.assign(extract, { lists: extractors.map(({ lists }) => lists).find(Boolean) });
 }
 
 /** Nothing is not a record; a value that is not an object is not one either, and shows that the path leads elsewhere. */

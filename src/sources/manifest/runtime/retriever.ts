@@ -17,7 +17,7 @@ import { assertNarrows, pageSizes, TooMuchError, type PageSizes } from './narrow
 import type { RequestParts } from './options.js';
 import { endOf } from './page-end.js';
 import { paginator, type Paginator } from './paginator.js';
-import { selector, type CutOffLists, type Selected } from './records.js';
+import { selector, type CutOffLists, type Select, type Selected } from './records.js';
 import { propertyChunks, type PropertyChunks, type Requester } from './requester.js';
 import { replaced } from './twins.js';
 
@@ -78,18 +78,7 @@ export function retriever(
   return {
     requester: requests,
     paginator: pages,
-    pageOf: chunked
-      ? undefined
-      : (document, slice) => {
-          const selected = select([document], scopeOf(slice, pages.first));
-          return {
-            ...selected,
-            ...onwards(pages, document, {}, selected, pages.first, slice),
-            serverTimeMs: undefined,
-            bytes: 0,
-            document,
-          };
-        },
+    pageOf: chunked ? undefined : (document, slice) => firstOf(pages, select, document, slice),
     async page(input) {
       const scope = scopeOf(input.slice, input.token);
       const ask = (properties: string | undefined, ticket: PageInput['ticket']) =>
@@ -123,6 +112,18 @@ export function retriever(
       const { serverTimeMs, bytes } = response;
       return { ...selected, ...on, serverTimeMs, bytes, document, end, pageSize, wasLost: sent.wasLost };
     },
+  };
+}
+
+/** A first page whose answer is known. */
+function firstOf(pages: Paginator, select: Select, document: unknown, slice: Dict): PageOutput {
+  const selected = select([document], scopeOf(slice, pages.first));
+  return {
+    ...selected,
+    ...onwards(pages, document, {}, selected, pages.first, slice),
+    serverTimeMs: undefined,
+    bytes: 0,
+    document,
   };
 }
 
