@@ -2,6 +2,7 @@
 const INSTANT = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6})0*)?(?:[Zz]|([+-])(\d\d):?(\d\d))$/;
 const DATE = /^(\d{4})-(\d\d)-(\d\d)$/;
 const MICROSECONDS = 1000n;
+const DAY_MS = 86_400_000;
 const MOST_HOURS_OFF = 15;
 
 /**
@@ -21,8 +22,14 @@ export function parseInstant(text: string): bigint | undefined {
 
 /** Whether the text is a day of the calendar, YYYY-MM-DD. */
 export function isDate(text: string): boolean {
+  return dayOf(text) !== undefined;
+}
+
+/** Days from the first of 1970 to the day of the calendar, YYYY-MM-DD; undefined where the text is none. */
+export function dayOf(text: string): number | undefined {
   const found = DATE.exec(text);
-  return found !== null && isDay(found[1]!, found[2]!, found[3]!);
+  if (!found || !isDay(found[1]!, found[2]!, found[3]!)) return undefined;
+  return utc(found[1]!, found[2]!, found[3]!) / DAY_MS;
 }
 
 function isDay(year: string, month: string, day: string): boolean {

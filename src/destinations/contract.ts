@@ -89,6 +89,11 @@ export interface CommitReceipt {
 export interface Capabilities {
   /** Distinct keys can be counted and compared. */
   keys: boolean;
+  /**
+   * `prepare` takes records that are known by slices of their page (`slicesOf`), which hold no more fields than the
+   * engine asks for. Default: it wants whole ones.
+   */
+  slices?: boolean;
 }
 
 /** What a re-read did not bring. */

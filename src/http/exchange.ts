@@ -43,7 +43,15 @@ export async function exchange(
   if (isRedirect(response.status, headers['location'])) return { ...response, body: undefined };
   const body = unpacked(packed, headers);
   if (request.decode && response.status < 400) return { ...response, body: request.decode(body, headers) };
+  const sliced = request.slice && response.status < 400 && isPlain(headers) ? request.slice(body) : undefined;
+  if (sliced !== undefined) return { ...response, body: sliced };
   return { ...response, body: parsed(textOfBody(body, charsetOf(headers)), response.status, headers) };
+}
+
+/** JSON whose bytes are UTF-8 if they can be. */
+function isPlain(headers: ApiResponse['headers']): boolean {
+  const type = String(headers['content-type'] ?? '');
+  return /\bjson\b/i.test(type) && !/\bhtml\b/i.test(type) && (charsetOf(headers) ?? 'utf-8').toLowerCase() === 'utf-8';
 }
 
 /** The body as it was sent, whole. */

@@ -29,6 +29,8 @@ export interface ApiRequest {
   withinMs?: number | undefined;
   /** Reads the body of an answer below 400, where it is not plain JSON. May throw RetriableError. */
   decode?: (body: Buffer, headers: ApiResponse['headers']) => unknown;
+  /** Reads a body of JSON in UTF-8 below 400 otherwise than into objects; undefined: that is done after all. */
+  slice?: ((body: Buffer) => unknown) | undefined;
   /** What the server set is sent again, and what it sets now is kept. */
   cookies?: Cookies | undefined;
   /** The same as the client's, for this request alone. */

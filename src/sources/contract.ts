@@ -91,6 +91,11 @@ export interface PageRequest {
   signal: AbortSignal;
   /** Expected remaining pages of the stream; passed on to the client. */
   weight: () => number;
+  /**
+   * Records may be known by slices of the page (`slicedRecord`), with the key, the position and what children are
+   * opened by; whoever stores them takes the rest from there.
+   */
+  slices?: boolean;
   /** Its answer cannot be had twice: pass it on to the client, which then tells of a lost one instead of asking again. */
   once?: boolean;
   /** The permit of the first request, where it was taken already; pass it on to that request only. */

@@ -10,6 +10,7 @@ import { FolderStore } from '../../src/destinations/parquet/store.js';
 import { postgresDestination } from '../../src/destinations/postgres/destination.js';
 import { connect } from '../../src/postgres/connect.js';
 import { ACCESS_KEY, SECRET, startBucket, type TestBucket } from '../s3-server.js';
+import { slicing } from '../sliced-support.js';
 import { freshDatabase, scratch, uniqueName, urlOf } from '../support.js';
 
 describe('postgres', () => {
@@ -19,14 +20,18 @@ describe('postgres', () => {
   });
   afterAll(() => database?.drop());
 
-  for (const { name, run } of destinationConformance(async () => {
+  const make = async () => {
     const client = await connect(database.target, 'test');
     for (const table of ['state', 'counter', 'run', 'seen'])
       await client.query(`delete from _headrace.${table} where connection = 'conformance'`).catch(() => {});
     await client.end();
     return postgresDestination(urlOf(database.target), uniqueName());
-  }))
-    test.sequential(name, run);
+  };
+  for (const { name, run } of destinationConformance(make)) test.sequential(name, run);
+
+  // The same rows, out of the bytes that they came in.
+  for (const { name, run } of destinationConformance(async () => slicing(await make())))
+    test.sequential(`by slices: ${name}`, run);
 });
 
 describe('duckdb', () => {

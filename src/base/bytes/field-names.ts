@@ -9,8 +9,8 @@ export class FieldNames {
   readonly names: string[] = [];
   private readonly numbers = new Map<string, number>();
   private readonly bytes: Uint8Array[] = [];
-  /** The number of the field that came last at each place of a row. */
-  private readonly order: number[] = [];
+  /** By number + 1 of a field: the one that came after it last; of 0, the one that came first. */
+  private readonly after: number[] = [];
 
   /** The numbers of a page are of one table of names: a new one is begun between pages. */
   get isFull(): boolean {
@@ -29,11 +29,11 @@ export class FieldNames {
   }
 
   /**
-   * The field that comes at this place of a row as a rule, if it is the one whose quote is at `at`; else -1. Its name
-   * has no escapes then, and ends `lengthOf` bytes on.
+   * The field that comes after `before` (-1: first) as a rule, if it is the one whose quote is at `at`; else -1. Its name
+   * has no escapes then, and is `lengthOf` bytes long.
    */
-  expected(bytes: Uint8Array, at: number, place: number): number {
-    const number = this.order[place];
+  expectedAfter(before: number, bytes: Uint8Array, at: number): number {
+    const number = this.after[before + 1];
     if (number === undefined) return -1;
     const name = this.bytes[number]!;
     const { length } = name;
@@ -47,7 +47,7 @@ export class FieldNames {
     return this.bytes[number]!.length;
   }
 
-  expect(place: number, number: number): void {
-    this.order[place] = number;
+  expect(before: number, number: number): void {
+    this.after[before + 1] = number;
   }
 }

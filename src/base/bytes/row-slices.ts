@@ -3,6 +3,7 @@
  * of nothing but what lies around the rows.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
+import type { DataRecord } from '../catalog.js';
 import { parseJson } from '../json.js';
 import { FieldNames } from './field-names.js';
 import { endOfKey, endOfValue, KIND, lastKind, NOT_JSON, pastBlank, pastColon, type Kind } from './json-values.js';
@@ -28,6 +29,8 @@ export class RowSlices {
     private readonly rows: Int32Array,
     /** Of field i, at 4i: its name's number, where its value begins and ends, and the value's kind. */
     private readonly fields: Int32Array,
+    /** The fields that are of a row; others came, and are none of it. Undefined: all are. */
+    readonly wanted?: ReadonlySet<string>,
   ) {}
 
   get count(): number {
@@ -85,8 +88,10 @@ export class RowSlices {
   }
 
   /** A row, whole. */
-  record(row: number): Record<string, unknown> {
-    return parseJson(this.text(this.startOf(row), this.endOf(row))) as Record<string, unknown>;
+  record(row: number): DataRecord {
+    const record = parseJson(this.text(this.startOf(row), this.endOf(row))) as DataRecord;
+    const { wanted } = this;
+    return wanted ? Object.fromEntries(Object.entries(record).filter(([field]) => wanted.has(field))) : record;
   }
 
   text(from: number, to: number): string {
@@ -111,9 +116,14 @@ export interface SlicedPage {
 /**
  * Slices a page whose rows are the list at `path`, an empty path where the page is the list. Undefined where it is
  * anything but strict JSON in UTF-8 with a list of objects there: JSON.parse, or its error, tells more. Never gives a
- * row that JSON.parse would not have given.
+ * row that JSON.parse would not have given. `wanted`: the fields that are of a row, where others come as well.
  */
-export function sliceRows(bytes: Buffer, path: readonly string[], names: FieldNames): SlicedPage | undefined {
+export function sliceRows(
+  bytes: Buffer,
+  path: readonly string[],
+  names: FieldNames,
+  wanted?: ReadonlySet<string>,
+): SlicedPage | undefined {
   const ascii = isAscii(bytes);
   if (!ascii && !isUtf8(bytes)) return undefined;
   try {
@@ -121,7 +131,7 @@ export function sliceRows(bytes: Buffer, path: readonly string[], names: FieldNa
     const tape = new Tape();
     const end = pastBlank(bytes, endAtPath(bytes, pastBlank(bytes, 0), path, 0, found, tape, names));
     if (end !== bytes.length || found.from < 0) return undefined;
-    const rows = new RowSlices(bytes, names, ascii, tape.takeRows(), tape.takeFields());
+    const rows = new RowSlices(bytes, names, ascii, tape.takeRows(), tape.takeFields(), wanted);
     const around = parseJson(`${rows.text(0, found.from)}[]${rows.text(found.to, bytes.length)}`);
     return { rows, around };
   } catch (error) {
@@ -174,10 +184,9 @@ function endAtPath(
 
 /** The key between two quotes, which is known to be one. */
 function keyAt(bytes: Buffer, from: number, to: number): string {
-  const escape = bytes.indexOf(BACKSLASH, from);
-  return escape < 0 || escape >= to
-    ? bytes.toString('utf8', from + 1, to - 1)
-    : (JSON.parse(bytes.toString('utf8', from, to)) as string);
+  for (let i = from + 1; i < to; i++)
+    if (bytes[i] === BACKSLASH) return JSON.parse(bytes.toString('utf8', from, to)) as string;
+  return bytes.toString('utf8', from + 1, to - 1);
 }
 
 function endOfRows(bytes: Buffer, at: number, tape: Tape, names: FieldNames): number {
@@ -198,8 +207,8 @@ function endOfRows(bytes: Buffer, at: number, tape: Tape, names: FieldNames): nu
 function endOfRow(bytes: Buffer, at: number, tape: Tape, names: FieldNames): number {
   let i = pastBlank(bytes, at + 1);
   if (bytes[i] === CLOSE_OBJECT) return i + 1;
-  for (let place = 0; ; place++) {
-    let number = names.expected(bytes, i, place);
+  for (let before = -1; ;) {
+    let number = names.expectedAfter(before, bytes, i);
     let from: number;
     if (number >= 0) from = pastColon(bytes, i + names.lengthOf(number) + 2);
     else {
@@ -207,10 +216,11 @@ function endOfRow(bytes: Buffer, at: number, tape: Tape, names: FieldNames): num
       from = pastColon(bytes, end);
       number = names.numberOf(keyAt(bytes, i, end));
       // A name with escapes is longer than what it says, and cannot be known by its bytes.
-      if (end - i === names.lengthOf(number) + 2) names.expect(place, number);
+      if (end - i === names.lengthOf(number) + 2) names.expect(before, number);
     }
     i = endOfValue(bytes, from);
     tape.field(number, from, i, lastKind());
+    before = number;
     i = pastBlank(bytes, i);
     if (bytes[i] === CLOSE_OBJECT) return i + 1;
     if (bytes[i] !== COMMA) throw NOT_JSON;

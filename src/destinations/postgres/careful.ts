@@ -11,6 +11,7 @@ import { stringifyJson } from '../../base/json.js';
 import type { QuarantinedRow } from '../set-aside.js';
 import type { Table, TableRows } from './table.js';
 import { NULL } from './columns.js';
+import { textLines, unescaped } from './copy-binary.js';
 import { heldText } from './views.js';
 
 const UNIQUE_VIOLATION = '23505';
@@ -30,7 +31,7 @@ export async function storeCarefully(
   const left: TableRows[] = [];
   for (const part of parts) {
     const refused: { at: number; row: QuarantinedRow }[] = [];
-    if (part.rows > 0) await storeHalves(client, part, linesOf(part.copy), 0, store, counts, refused);
+    if (part.rows > 0) await storeHalves(client, part, linesOf(part), 0, store, counts, refused);
     left.push({
       ...part,
       rows: part.rows - refused.length,
@@ -51,7 +52,7 @@ async function storeHalves(
 ): Promise<void> {
   await client.query('savepoint careful');
   try {
-    const stored = await store([{ ...part, copy: Buffer.concat(lines), rows: lines.length }]);
+    const stored = await store([{ ...part, copy: Buffer.concat(lines), types: undefined, rows: lines.length }]);
     await client.query('release savepoint careful');
     addCounts(counts, part.table.target.name, stored);
   } catch (error) {
@@ -93,11 +94,9 @@ function recordOf(table: Table, width: number, line: string): Record<string, unk
 
 const fieldsOfLine = (line: string): string[] => line.replace(/\n$/, '').split('\t');
 
-const PLAIN: Record<string, string> = { '\\\\': '\\', '\\n': '\n', '\\r': '\r', '\\t': '\t' };
-const unescaped = (text: string): string => text.replace(/\\[\\nrt]/g, (escape) => PLAIN[escape]!);
-
 /** COPY escapes what would end a line within one. */
-function linesOf(copy: Buffer): Buffer[] {
+function linesOf({ copy, types }: TableRows): Buffer[] {
+  if (types) return textLines(copy, types);
   const lines: Buffer[] = [];
   for (let at = 0; at < copy.length;) {
     const end = copy.indexOf(NEWLINE, at) + 1;

@@ -8,6 +8,9 @@ import { codeOf, LedgerConflictError } from '../../base/errors.js';
 import { stringifyJson } from '../../base/json.js';
 import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { storeCarefully } from './careful.js';
+import type { ColumnType } from './columns.js';
+import { BINARY_HEADER, BINARY_TRAILER, textLines } from './copy-binary.js';
+import { hasOwnTypes } from './own-types.js';
 import { META_COLUMNS, type Table, type TableRows } from './table.js';
 
 export interface CommitContext {
@@ -126,18 +129,29 @@ async function storeRows(
   return counts;
 }
 
-/** Lines of one width go in one COPY; a page that was encoded before a column came leaves that column out. */
+/** Rows of one width and format go in one COPY; a page that was encoded before a column came leaves that column out. */
 async function copyAll(client: pg.Client, into: string, table: Table, parts: TableRows[]): Promise<void> {
-  const widths = new Map<number, Buffer[]>();
+  const takesBinary = parts.some(({ types }) => types) && (await hasOwnTypes(client, into, table));
+  const groups = new Map<string, { width: number; isBinary: boolean; buffers: Buffer[] }>();
   for (const part of parts) {
-    const buffers = widths.get(part.width);
-    if (buffers) buffers.push(part.copy);
-    else widths.set(part.width, [part.copy]);
+    const isBinary = part.types !== undefined && takesBinary && isOfTypes(part.types, part.width, table);
+    const copy = part.types && !isBinary ? Buffer.concat(textLines(part.copy, part.types)) : part.copy;
+    const group = groups.get(`${part.width} ${isBinary}`);
+    if (group) group.buffers.push(copy);
+    else groups.set(`${part.width} ${isBinary}`, { width: part.width, isBinary, buffers: [copy] });
   }
-  for (const [width, buffers] of widths) {
+  for (const { width, isBinary, buffers } of groups.values()) {
     const columns = [...table.columns.slice(0, width).map((column) => quoteIdentifier(column.name)), ...META_NAMES];
-    await pipeline(Readable.from(buffers), client.query(copyFrom(`copy ${into} (${columns.join(', ')}) from stdin`)));
+    const chunks = isBinary ? [BINARY_HEADER, ...buffers, BINARY_TRAILER] : buffers;
+    const format = isBinary ? ' (format binary)' : '';
+    const target = client.query(copyFrom(`copy ${into} (${columns.join(', ')}) from stdin${format}`));
+    await pipeline(Readable.from(chunks), target);
   }
+}
+
+/** A column may have become wider since. */
+function isOfTypes(types: readonly ColumnType[], width: number, { columns }: Table): boolean {
+  return columns.slice(0, width).every(({ type }, at) => type === types[at]);
 }
 
 async function stageOf(client: pg.Client, table: Table, context: CommitContext): Promise<string> {

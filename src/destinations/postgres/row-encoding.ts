@@ -2,8 +2,8 @@
 import { LIMITS } from '../../base/bounds.js';
 import { fieldOf, setField, type DataRecord } from '../../base/catalog.js';
 import { describe } from '../set-aside.js';
-import { asText, encode, MISFIT, UNSTORABLE_NUMBER, type Column } from './columns.js';
-import type { CopyLines } from './copy-lines.js';
+import { asText, encode, MISFIT, UNSTORABLE_NUMBER, type Column, type ColumnType } from './columns.js';
+import { CopyLines } from './copy-lines.js';
 import { heldText } from './views.js';
 
 /** What rows are written by. */
@@ -14,8 +14,34 @@ export interface RowLayout {
   rest: Column | undefined;
 }
 
+/** Rows that were encoded, and those that could not be, each with what is wrong with it. */
+export interface EncodedRows {
+  copy: Buffer;
+  count: number;
+  /** Of COPY's binary format: the types of all columns of the rows, as they were then. Undefined: its text. */
+  types?: readonly ColumnType[] | undefined;
+  good: DataRecord[];
+  bad: { record: DataRecord; fault: string }[];
+}
+
+/** Encodes records as lines of COPY's text. `meta`: the end of each. */
+export function encodeRecords(records: readonly DataRecord[], meta: string, layout: RowLayout): EncodedRows {
+  const lines = new CopyLines();
+  const good: DataRecord[] = [];
+  const bad: EncodedRows['bad'] = [];
+  for (const record of records) {
+    const fault = addRow(record, lines, meta, layout);
+    if (fault === undefined) good.push(record);
+    else bad.push({ record, fault });
+  }
+  return { copy: lines.take(), count: lines.count, good, bad };
+}
+
+/** Where lines go. */
+type Lines = Pick<CopyLines, 'push'>;
+
 /** Adds the row's line; returns what is wrong with it, where something is: that concerns this row alone. */
-export function addRow(record: DataRecord, lines: CopyLines, meta: string, layout: RowLayout): string | undefined {
+export function addRow(record: DataRecord, lines: Lines, meta: string, layout: RowLayout): string | undefined {
   try {
     return encodeRow(record, lines, meta, layout);
   } catch (error) {
@@ -24,7 +50,7 @@ export function addRow(record: DataRecord, lines: CopyLines, meta: string, layou
   }
 }
 
-function encodeRow(record: DataRecord, lines: CopyLines, meta: string, layout: RowLayout): string | undefined {
+function encodeRow(record: DataRecord, lines: Lines, meta: string, layout: RowLayout): string | undefined {
   if (record === null || typeof record !== 'object' || Array.isArray(record)) return 'not an object';
   let line = '';
   let keyBytes = 0;

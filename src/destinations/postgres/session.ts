@@ -52,7 +52,7 @@ export interface SessionParts {
 }
 
 export class PostgresSession implements DestinationSession {
-  readonly capabilities = { keys: true };
+  readonly capabilities = { keys: true, slices: true };
   readonly loans: PostgresLoans;
   private readonly tables = new Map<string, Table>();
   private ddl: Promise<void> = Promise.resolve();

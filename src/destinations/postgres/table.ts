@@ -1,13 +1,14 @@
 /** One stream's table: its columns, how it grows, and rows made ready for it. */
 import type pg from 'pg';
-import { widened, widenOrKeep, type Widening } from './views.js';
+import { widened, widenedNote, widenOrKeep, type Widening } from './views.js';
 import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
 import { ConfigError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { fitIdentifier, qualified, quoteIdentifier, quoteLiteral } from '../../postgres/identifiers.js';
 import { propertyOf, type DataRecord, type JsonSchema } from '../../base/catalog.js';
-import { CopyLines } from './copy-lines.js';
-import { addRow } from './row-encoding.js';
+import { slicesOf, wholeRecord } from '../../base/bytes/sliced-record.js';
+import { encodeRecords, type EncodedRows } from './row-encoding.js';
+import { SlicedRows } from './sliced-rows.js';
 import { keyText } from '../key-text.js';
 import { setAside, type QuarantinedRow } from '../set-aside.js';
 import { checkKey, columnCommentSql, createSql, fieldOfColumn, knownType, tableCommentSql } from './table-ddl.js';
@@ -26,17 +27,17 @@ export const META_COLUMNS = [
 export const REST_COLUMN = '_headrace_rest';
 /** Every table of PostgreSQL has these already. */
 const SYSTEM_COLUMNS = ['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid'];
+const META_TYPES = META_COLUMNS.map(([, type]) => type);
 const META_NAMES = new Set<string>(META_COLUMNS.map(([name]) => name));
 
-/** Characters of a value that are shown. */
-const SHOWN = 40;
 /** The table that a stream in mode `replace` fills before it is swapped in. */
 const SHADOW_SUFFIX = '__headrace_next';
 
 export interface TableRows extends PreparedRows {
   table: Table;
-  /** COPY text, one line a row. */
+  /** Rows in COPY's text or, where there are types, in its binary format; see `EncodedRows`. */
   copy: Buffer;
+  types?: readonly ColumnType[] | undefined;
   /** How many of the table's columns the lines have; more may have come since. */
   width: number;
   keys: string[] | undefined;
@@ -61,6 +62,8 @@ interface Layout {
   pendingDdl: (string | Widening)[];
   /** Rises with every change. */
   changes: number;
+  /** Rows may be stored by their slices. */
+  isSliced: boolean;
 }
 
 export class Table {
@@ -70,6 +73,7 @@ export class Table {
   readonly notes: string[] = [];
   readonly physicalName: string;
   private readonly shape: Layout;
+  private readonly sliced: SlicedRows;
 
   /** `sibling`: another stream's, of the same table. */
   constructor(
@@ -89,7 +93,9 @@ export class Table {
       rest: undefined,
       pendingDdl: [],
       changes: 0,
+      isSliced: true,
     };
+    this.sliced = new SlicedRows(this.shape, (record) => this.growFor([record]));
   }
 
   get columns(): Column[] {
@@ -237,23 +243,13 @@ export class Table {
   /** Encodes a page. Rows that do not fit are set aside with their reason. */
   prepare(input: PrepareInput, runId: string): TableRows {
     const { records } = input;
-    this.growFor(records);
     const extractedAt = new Date(input.version).toISOString();
     const meta = `${escapeText(runId)}\t${extractedAt}\t${escapeText(input.page)}\t${input.version}\t${NULL}\n`;
+    const { copy, count, types, good, bad } = this.encode(records, meta);
+    const quarantine = bad.map(({ record, fault }) => setAside(this, record, fault, input));
     const keyed = this.target.primaryKey.length > 0;
-    const keys: string[] | undefined =
-      keyed && (input.remember !== undefined || input.scope !== undefined) ? [] : undefined;
-    const quarantine: QuarantinedRow[] = [];
-    const lines = new CopyLines();
-    const good: DataRecord[] = [];
-    for (const record of records) {
-      const fault = addRow(record, lines, meta, this.shape);
-      if (fault !== undefined) quarantine.push(setAside(this, record, fault, input));
-      else {
-        good.push(record);
-        keys?.push(this.keyText(record));
-      }
-    }
+    const isAsked = input.remember !== undefined || input.scope !== undefined;
+    const keys = keyed && isAsked ? good.map((record) => this.keyText(record)) : undefined;
     const fits = this.leaving([...good, ...(input.deleted ?? [])], input.version);
     for (const { key } of quarantine) {
       if (key === null) continue;
@@ -261,14 +257,14 @@ export class Table {
       // It came: what is stored of it is not gone.
       keys?.push(key);
     }
-    const copy = lines.take();
     return {
       stream: input.stream,
       table: this,
-      rows: lines.count,
+      rows: count,
       bytes: copy.length + 256,
       quarantined: quarantine.length,
       copy,
+      types,
       width: this.columns.length,
       keys,
       generation: input.remember,
@@ -279,6 +275,20 @@ export class Table {
       version: input.version,
       records: records.length,
     };
+  }
+
+  /** Rows that are known by their slices become COPY's binary format, as long as the table's columns are as expected. */
+  private encode(records: DataRecord[], meta: string): EncodedRows {
+    const { isSliced } = this.shape;
+    if (isSliced && records.some(slicesOf)) return this.sliced.encode(records, { line: meta, types: META_TYPES });
+    const wholes = isSliced ? records : records.map(wholeRecord);
+    this.growFor(wholes);
+    return encodeRecords(wholes, meta, this.shape);
+  }
+
+  /** Its columns are not of the types that Headrace gives them: rows come as text from now on. */
+  refuseSlices(): void {
+    this.shape.isSliced = false;
   }
 
   /** Keys that are in quarantine for a row that is not newer than these. */
@@ -317,7 +327,7 @@ export class Table {
             (column.type === 'bigint' || column.type === 'numeric') && (type === 'numeric' || type === 'bigint');
           // A format says less than a type: APIs write moments in many ways.
           const moment = (column.type === 'timestamptz' || column.type === 'date') && type === 'text';
-          if (moment) this.tellWidened(column, String(value));
+          if (moment) this.notes.push(widenedNote(this.target.name, column, String(value)));
           if ((numbers || moment || !column.declared) && widen(column.type, type) !== column.type)
             this.widenColumn(column, type);
         }
@@ -363,13 +373,6 @@ export class Table {
     if (column.heldBy !== undefined) return;
     this.shape.pendingDdl.push(widened(this.sqlName, column, to));
     this.shape.changes++;
-  }
-
-  private tellWidened({ field, type }: Column, value: string): void {
-    const shown = value.length > SHOWN ? `${value.slice(0, SHOWN)}…` : value;
-    this.notes.push(
-      `${this.target.name}: column ${field} is text now: ${JSON.stringify(shown)} is no ${type === 'date' ? 'date' : 'date with a time and a zone'}`,
-    );
   }
 
   /** What creates the table, and says what it holds. */

@@ -186,6 +186,7 @@ export class RangeReader extends Reader {
       const page = await this.stream.page({
         ...this.axis.request(request),
         ...(isConsumed(this.stream) ? { once: request.cursor !== null } : {}),
+        slices: this.context.session.capabilities.slices === true,
         signal: this.context.signal,
         weight,
         ticket,

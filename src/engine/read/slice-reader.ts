@@ -185,6 +185,7 @@ export class SliceReader extends Reader implements ChildLink {
         lt: null,
         cursor: work.cursor,
         slice: work.slice,
+        slices: this.context.session.capabilities.slices === true,
         signal: this.context.signal,
         weight,
         ticket,

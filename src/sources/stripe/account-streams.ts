@@ -1,5 +1,6 @@
 /** The streams of one account: the key's own, or a connected one whose rows share tables with others and are marked. */
 import type { DataRecord } from '../../base/catalog.js';
+import { slicesOf } from '../../base/bytes/sliced-record.js';
 import { SliceGoneError } from '../../base/errors.js';
 import type { ChangeStream, Division, Page, PageRequest, RecordGroup, Stream } from '../contract.js';
 import { isNamed, unchosenParents } from './chosen-streams.js';
@@ -64,7 +65,7 @@ export class AccountStreams {
     const keep = keptOf(definition);
     const fields = this.config.fields?.[definition.name];
     const { schema, isHint } = schemaOf(definition, this.memory.version, keep, fields);
-    const wanted = this.wantedOf(definition);
+    const wanted = wantedOf(this.config, definition);
     const name = this.nameOf(definition);
     return {
       name,
@@ -88,15 +89,10 @@ export class AccountStreams {
     };
   }
 
-  /** The fields that are stored; undefined: all of them. */
-  private wantedOf(definition: StreamDefinition): ReadonlySet<string> | undefined {
-    const fields = this.config.fields?.[definition.name];
-    return fields && new Set([...keptOf(definition), ...fields]);
-  }
-
   /** Rows as they are stored: the fields that are wanted, and the account that they are of. */
   private finished(record: DataRecord, wanted: ReadonlySet<string> | undefined): DataRecord {
     const { account } = this.reader;
+    if (slicesOf(record)) return record; // they know which fields are wanted
     const kept = wanted ? Object.fromEntries(Object.entries(record).filter(([field]) => wanted.has(field))) : record;
     if (account !== undefined) kept[ACCOUNT_FIELD] = account;
     return kept;
@@ -154,7 +150,8 @@ export class AccountStreams {
       keptSeconds: EVENTS_KEPT_SECONDS,
       lookback: CHANGES_LOOKBACK_SECONDS,
       page: async (request) => {
-        const page: Page = await this.reader.page(events, request);
+        // What an event holds of its object tells what changed.
+        const page: Page = await this.reader.page(events, { ...request, slices: false });
         return { ...page, groups: await changed(page.records, request) };
       },
       changed: (rows, signal) => changed(rows, { gte: null, lt: null, cursor: null, signal, weight: () => Infinity }),
@@ -168,7 +165,7 @@ export class AccountStreams {
   /** A group of a definition's rows, as its stream stores them. */
   private named(group: RecordGroup): RecordGroup {
     const definition = this.read.find(({ name }) => name === group.stream)!; // one of those that are followed
-    const wanted = this.wantedOf(definition);
+    const wanted = wantedOf(this.config, definition);
     const { account } = this.reader;
     const mark = (record: DataRecord) => (account === undefined ? record : { ...record, [ACCOUNT_FIELD]: account });
     return {
@@ -178,6 +175,12 @@ export class AccountStreams {
       ...(group.deleted ? { deleted: group.deleted.map(mark) } : {}),
     };
   }
+}
+
+/** The fields that are stored; undefined: all of them. */
+export function wantedOf(config: StripeConfig, definition: StreamDefinition): ReadonlySet<string> | undefined {
+  const fields = config.fields?.[definition.name];
+  return fields && new Set([...keptOf(definition), ...fields]);
 }
 
 /** Fields that stay, whatever is chosen: the key, the date, and the parent. */

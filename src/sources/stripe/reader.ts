@@ -5,7 +5,9 @@ import { CursorGoneError, SkippableError } from '../../base/errors.js';
 import type { ApiClient } from '../../http/client.js';
 import type { ApiResponse } from '../../http/request.js';
 import type { Page, PageRequest } from '../contract.js';
+import { slicesOf } from '../../base/bytes/sliced-record.js';
 import { asList, asPage, incompleteLists, lastId, type List } from './lists.js';
+import { ListSlicer } from './sliced-page.js';
 import type { StreamDefinition } from './streams.js';
 
 /** Rows of a page, by API: the most that it gives. */
@@ -19,6 +21,8 @@ export interface ReaderParts {
   version: () => string;
   /** Seconds; nothing earlier is read. */
   start: number;
+  /** The fields of a stream that are stored; undefined: all of them. */
+  wanted: (definition: StreamDefinition) => ReadonlySet<string> | undefined;
 }
 
 /** An object as it is now; without a record where it is gone. */
@@ -28,6 +32,8 @@ export interface Retrieved {
 }
 
 export class StripeReader {
+  private readonly slicers = new Map<StreamDefinition, ListSlicer>();
+
   constructor(private readonly parts: ReaderParts) {}
 
   get account(): string | undefined {
@@ -38,18 +44,20 @@ export class StripeReader {
   async page(definition: StreamDefinition, request: PageRequest): Promise<Page> {
     const { api, shape } = definition;
     const path = pathOf(definition, request.slice);
+    const slicer = request.slices === true && typeof shape !== 'object' ? this.slicerOf(definition) : undefined;
     const response = await this.get(
       api,
       `${path}?${this.queryOf(definition, request)}`,
       endpointOf(definition),
       request,
+      slicer && ((body) => slicer.slice(body)),
     );
     const { serverTimeMs, bytes } = response;
-    const list = asPage(response.body, path, api);
+    const list = slicer ? slicer.page(response.body, path) : asPage(response.body, path, api);
     response.body = undefined; // the rows are the page's alone
     const records: DataRecord[] = [];
     for (const record of list.data) {
-      if (!(await this.isWhole(record, request))) continue;
+      if (slicesOf(record) === undefined && !(await this.isWhole(record, request))) continue;
       if (typeof shape === 'object' && typeof record[shape.field] !== 'string') record[shape.field] = request.slice;
       records.push(record);
     }
@@ -66,7 +74,7 @@ export class StripeReader {
     let serverTimeMs: number | undefined;
     try {
       for (let cursor: string | null = null, more = true; more;) {
-        const asked = { ...request, gte: null, lt: null, cursor, slice, ticket: undefined };
+        const asked = { ...request, gte: null, lt: null, cursor, slice, slices: false, ticket: undefined };
         const page: Page = await this.page(definition, asked);
         records.push(...page.records);
         serverTimeMs = earlier(serverTimeMs, page.serverTimeMs);
@@ -101,6 +109,7 @@ export class StripeReader {
     path: string,
     endpoint: string,
     { signal, weight, ticket }: Pick<PageRequest, 'signal' | 'weight' | 'ticket'>,
+    slice?: (body: Buffer) => unknown,
   ): Promise<ApiResponse> {
     const { account, client, version } = this.parts;
     return client.request({
@@ -113,7 +122,16 @@ export class StripeReader {
       signal,
       weight,
       ticket,
+      slice,
     });
+  }
+
+  /** Rows of a connected account are marked, which slices cannot be. */
+  private slicerOf(definition: StreamDefinition): ListSlicer | undefined {
+    if (this.parts.account !== undefined) return undefined;
+    let slicer = this.slicers.get(definition);
+    if (!slicer) this.slicers.set(definition, (slicer = new ListSlicer(definition, this.parts.wanted(definition))));
+    return slicer;
   }
 
   private queryOf(definition: StreamDefinition, request: PageRequest): URLSearchParams {

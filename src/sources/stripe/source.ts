@@ -9,7 +9,7 @@ import { DIALECTS } from '../../http/dialects/vendors.js';
 import { ceilingsOf } from '../ceilings.js';
 import type { ConnectorParts } from '../connector.js';
 import type { Account, ChangeStream, Source, SourceMemory, Stream } from '../contract.js';
-import { AccountStreams } from './account-streams.js';
+import { AccountStreams, wantedOf } from './account-streams.js';
 import { judge } from './answers.js';
 import { checkFields, chooseStreams } from './chosen-streams.js';
 import type { StripeConfig } from './config.js';
@@ -60,7 +60,14 @@ class StripeSource implements Source {
     const kept = new StripeMemory(config.api_version, fingerprint(config.api_key), () => clock.now(), connected);
     this.kept = kept;
     this.readers = (connected ?? [config.account]).map(
-      (account) => new StripeReader({ client, account, version: () => kept.version, start: this.start }),
+      (account) =>
+        new StripeReader({
+          client,
+          account,
+          version: () => kept.version,
+          start: this.start,
+          wanted: (definition) => wantedOf(config, definition),
+        }),
     );
     this.memory = {
       recall: (value, hasRows) => {
