@@ -109,23 +109,57 @@ describe('manifests', () => {
     expect(asked).toHaveLength(9);
   });
 
+  const ignoringGone =
+    'error_handler: {type: DefaultErrorHandler, response_filters: [{http_codes: [410, 451], action: IGNORE}]}';
   test.each([
     ['an error', () => new Reply(404, { message: 'no such page' })],
-    ['an error of the server', () => new Reply(500)],
+    ['an error that is ignored', () => new Reply(410, { message: 'no such page' })],
     ['the same page again', () => ({ data: list(40).slice(20), has_more: true })],
     ['the first page again', () => ({ data: list(20), has_more: true })],
     ['no rows', () => ({ data: [], has_more: true })],
   ])('past a full last page comes %s: that is its end', async (_, past) => {
     const all = list(40);
-    const { stored, summary, proof, asked } = await run(pager(claiming, 'after'), (query) => {
-      const at = Number(query['after'] ?? -1) + 1;
-      return at >= 40 ? past() : { data: all.slice(at, at + 20), has_more: at + 20 < 40 };
-    });
+    const { stored, summary, proof, asked } = await run(
+      pager(claiming, 'after'),
+      (query) => {
+        const at = Number(query['after'] ?? -1) + 1;
+        return at >= 40 ? past() : { data: all.slice(at, at + 20), has_more: at + 20 < 40 };
+      },
+      ignoringGone,
+    );
     expect(summary.problems).toEqual([]);
     expect(summary.outcome).toBe('complete');
     expect(stored.size).toBe(40);
     expect(proof.doubt).toBeUndefined();
     expect(asked.length).toBeLessThan(7);
+  });
+
+  const noAnswers: [string, () => unknown][] = [
+    ['a failure in words', () => ({ status: 'error', data: [] })],
+    ['an error with status 200', () => ({ error: 'maintenance', data: null })],
+    ['no list', () => ({ message: 'the service is being updated' })],
+    ['nothing', () => new Reply(200, '')],
+    ['no content', () => new Reply(204, '')],
+    ['a web page', () => new Reply(200, '<html>Log in</html>', { 'content-type': 'text/html' })],
+    ['half a body', () => new Reply(200, '{"data":[{"id":')],
+    ['an error of the server', () => new Reply(500)],
+    ['a ban', () => new Reply(403, { message: 'forbidden' })],
+    ['a ban that is ignored', () => new Reply(451, { message: 'forbidden' })],
+  ];
+  test.each(noAnswers)('past a full page that claims the end comes %s: it tells nothing', async (_, past) => {
+    const all = list(40);
+    const answer = (times: number) => {
+      let left = times;
+      return (query: Record<string, string>) => {
+        const at = Number(query['after'] ?? -1) + 1;
+        if (at === 20 && left-- > 0) return past();
+        return { data: all.slice(at, at + 20), has_more: at !== 0 && at + 20 < 40 };
+      };
+    };
+    const once = await run(pager(claiming, 'after'), answer(1), ignoringGone);
+    expect([once.stored.size === 40, once.proof.doubt !== undefined]).toContain(true);
+    const always = await run(pager(claiming, 'after'), answer(Infinity), ignoringGone);
+    expect(always.summary.outcome !== 'complete' || always.proof.doubt !== undefined).toBe(true);
   });
 
   test('a stop condition that looks at the rows is no claim of the API', async () => {

@@ -65,7 +65,7 @@ export class CursorWalks {
     const mark = row === undefined ? undefined : hashString(stringifyJson(row));
     const first = isFirst ? mark : this.places.get(at)?.first;
     if (x !== undefined && (mark === undefined || mark === x || mark === first))
-      this.end(output, { kind: 'confirmed' });
+      this.end(output, output.end?.doubt === undefined ? { kind: 'confirmed' } : output.end);
     const marks: CursorMarks = { p: undefined, x: undefined };
     if (this.looksPast(output, t, stands)) {
       output.next = output.after!;

@@ -12,6 +12,7 @@ import { NotJsonError, type Decode } from './decoders.js';
 import { errorHandler, verdictOf, type Action, type Resolution } from './error-handler.js';
 import { fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
+import { CURSOR_REFUSED, UNKNOWN_PLACE } from './page-end.js';
 import { credentialed, Renewal } from './renewal.js';
 import { requester, type BuiltRequest, type Requester } from './requester.js';
 
@@ -66,10 +67,6 @@ export interface SendInput {
   attempts?: number | undefined;
 }
 
-/** The code of a page by a cursor that the API refused. */
-const CURSOR_REFUSED = 'cursor_refused';
-/** Statuses that an API answers a cursor with that it does not know any more. */
-const UNKNOWN_CURSOR = new Set([400, 404, 410, 422]);
 /** Answers of a gateway, and of who failed midway: the API may have answered all the same. */
 const ANSWERED_OTHERWISE = new Set([500, 502, 504]);
 
@@ -120,7 +117,7 @@ export function exchanger(
             return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
           wasLost ||= action === 'RETRY' && ANSWERED_OTHERWISE.has(answer.status);
           const verdict = verdictOf(resolution, seen(answer), stream, place);
-          return hasCursor && action === 'FAIL' && UNKNOWN_CURSOR.has(answer.status) ? withoutCursor(verdict) : verdict;
+          return hasCursor && action === 'FAIL' && UNKNOWN_PLACE.has(answer.status) ? withoutCursor(verdict) : verdict;
         },
         onLost: () => (wasLost = true),
         outgoing: async (permit) => {

@@ -7,6 +7,10 @@ import type { Selected } from './records.js';
 
 /** The code of an ignored error past the first page. */
 export const IGNORED_MIDWAY = 'ignored_midway';
+/** The code of a page past the first whose place the API refused, also where the connector ignores that. */
+export const CURSOR_REFUSED = 'cursor_refused';
+/** Statuses that an API answers a cursor with that it does not know any more, or a place past the end. */
+export const UNKNOWN_PLACE = new Set([400, 404, 410, 422]);
 
 /**
  * Why a page without rows is believed. Amid a walk an ignored error, or an answer without its list, is no end: the walk
@@ -23,7 +27,7 @@ export function endOf(
   if (isIgnored) {
     if (isFirst) return { kind: 'ignored' };
     throw new CursorGoneError('an error that the connector ignores came amid its pages', {
-      code: IGNORED_MIDWAY,
+      code: UNKNOWN_PLACE.has(response.status) ? CURSOR_REFUSED : IGNORED_MIDWAY,
       place,
       expected: 'the next page, or the end',
       found: `status ${response.status}`,

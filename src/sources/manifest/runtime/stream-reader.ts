@@ -3,7 +3,7 @@
  * manifest's parts need, and of their answer the page and where the walk goes on.
  */
 import { LIMITS } from '../../../base/bounds.js';
-import { FatalError, PausedError, SkippableError } from '../../../base/errors.js';
+import { CursorGoneError, FatalError, PausedError, RetriableError, SkippableError } from '../../../base/errors.js';
 import { STATED, type Doubt, type Evidence } from '../../../base/evidence.js';
 import { parseJson, stringifyJson } from '../../../base/json.js';
 import { hashString } from '../../../base/random.js';
@@ -15,7 +15,7 @@ import type { CursorMarks, CursorWalks } from './cursor-walk.js';
 import { ROUND, type MovingList } from './moving-list.js';
 import { partitionOf, scopeOf, withExtras, type Partition, type Router } from './partitions.js';
 import { TooMuchError } from './narrowing.js';
-import { IGNORED_MIDWAY } from './page-end.js';
+import { CURSOR_REFUSED, IGNORED_MIDWAY } from './page-end.js';
 import type { PageOutput, Retriever } from './retriever.js';
 
 /** Answers that parents brought and whose slices are not read yet. */
@@ -23,7 +23,7 @@ const KEPT_BYTES = 8 * 1024 * 1024;
 /** A page past one that claimed the end is not worth more. */
 const ATTEMPTS_PAST_THE_END = 2;
 /** Statuses that some APIs answer a page number with that lies past the end. */
-const PAST_THE_END = new Set(['api_refused', IGNORED_MIDWAY]);
+const PAST_THE_END = new Set(['api_refused', IGNORED_MIDWAY, CURSOR_REFUSED]);
 
 /** Where a walk goes on: the window and its end, and the page token in it. Kept in state, so short. */
 interface Walk {
@@ -155,7 +155,10 @@ export class StreamReader {
     return { ...output, marks };
   }
 
-  /** Past a page that claimed the end, an error is one more sign of it. */
+  /**
+   * Past a page that claimed the end, a refusal of that place is one more sign of it. Any other error has to come twice, and
+   * leaves it doubtful.
+   */
   private async fetchPast(
     request: PageRequest,
     partition: Partition,
@@ -163,11 +166,21 @@ export class StreamReader {
     window: Window | undefined,
   ): Promise<PageOutput> {
     if (walk.x === undefined) return this.fetch(request, partition, walk.t, window);
-    try {
-      return await this.fetch(request, partition, walk.t, window, ATTEMPTS_PAST_THE_END);
-    } catch (error) {
-      if (error instanceof PausedError || request.signal.aborted) throw error;
-      return { records: [], received: [], next: null, serverTimeMs: undefined, bytes: 0, document: null, end: STATED };
+    let asked = request;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.fetch(asked, partition, walk.t, window, ATTEMPTS_PAST_THE_END);
+      } catch (error) {
+        if (error instanceof PausedError || request.signal.aborted) throw error;
+        const isRefused = error instanceof CursorGoneError && error.code === CURSOR_REFUSED;
+        if (!isRefused && !(error instanceof RetriableError) && attempt < ATTEMPTS_PAST_THE_END) {
+          // The permit went with the first request.
+          asked = { ...request, ticket: undefined };
+          continue;
+        }
+        const end: Evidence = isRefused ? STATED : { kind: 'stated', doubt: 'past' };
+        return { records: [], received: [], next: null, serverTimeMs: undefined, bytes: 0, document: null, end };
+      }
     }
   }
 
