@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import type { Finding } from '../test/simulation/world/oracle.js';
 import { scenarioOf, type Feature } from '../test/simulation/world/scenario.js';
@@ -35,6 +36,9 @@ interface Failed {
   findings: Finding[];
 }
 
+const textOf = ({ seed, step, findings }: Failed) =>
+  `seed ${seed}, step ${step}: ${findings.map(({ kind, detail }) => `${kind}: ${detail}`).join('; ')}`;
+
 interface Outcome {
   failed: Failed[];
   sums: { seeds: number; runs: number; requests: number; steps: number; cpuMs: number };
@@ -45,8 +49,11 @@ async function playAll(folder: string, first: number, count: number, until: numb
   const all: Outcome = { failed: [], sums: { seeds: 0, runs: 0, requests: 0, steps: 0, cpuMs: 0 } };
   const take = (line: string) => {
     const told = JSON.parse(line) as Failed | { sums: Outcome['sums'] };
-    if ('seed' in told) all.failed.push(told);
-    else for (const key of Object.keys(all.sums) as (keyof Outcome['sums'])[]) all.sums[key] += told.sums[key];
+    if ('seed' in told) {
+      all.failed.push(told);
+      // At once, for who ends it before its end.
+      console.log(textOf(told));
+    } else for (const key of Object.keys(all.sums) as (keyof Outcome['sums'])[]) all.sums[key] += told.sums[key];
   };
   await Promise.all(
     Array.from({ length: WORKERS }, async (_, index) => {
@@ -57,11 +64,9 @@ async function playAll(folder: string, first: number, count: number, until: numb
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       process.once('exit', () => child.kill());
-      let text = '';
-      child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      createInterface({ input: child.stdout }).on('line', take);
       const code = await new Promise((resolve) => child.once('close', resolve));
       if (code !== 0) throw new Error(`a worker of the world ended with ${String(code)}`);
-      for (const line of text.split('\n').filter(Boolean)) take(line);
     }),
   );
   all.failed.sort((a, b) => a.seed - b.seed);
@@ -117,8 +122,6 @@ async function world(report: Report): Promise<void> {
     ['seeds', 'runs', 'requests', ...Object.keys(figures), 'CPU ms a seed'],
     [[sums.seeds, sums.runs, sums.requests, ...Object.values(figures), report.figures['cpu_ms_a_seed']!]],
   );
-  for (const { seed, step, findings } of failed)
-    console.log(`seed ${seed}, step ${step}: ${findings.map(({ kind, detail }) => `${kind}: ${detail}`).join('; ')}`);
 }
 
 if (values['replay'] !== undefined) {

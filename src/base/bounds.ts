@@ -46,6 +46,8 @@ export const LIMITS = {
   stalePages: 20,
   /** Pages that a walk is remembered by, to tell such a circle; a number each. */
   rememberedPages: 20_000,
+  /** Pages by number, without a total: of at most so many a second walk tells whether rows moved during the first. */
+  pagesWalkedTwice: 10,
   /** Walks over a list whose rows move while it is read, before its end is taken as weak. */
   listWalks: 3,
   /** Rows that a re-read may miss before it is taken for a fault of the API: this many and this share of those live, or all. */

@@ -17,7 +17,7 @@ export const DOUBTS = {
   empty: 'the answer was empty',
   refused: 'the answer holds no row and says that it failed',
   parents: 'its parents are not proven to be all: children of those that are missing may be missing too',
-  past: 'a full page claims to be the last one, and the page past it was answered with an error',
+  past: 'the page past a full one, which may be the last, was answered with an error',
   uncounted: 'the API says that there are more rows than came',
 } as const;
 export type Doubt = keyof typeof DOUBTS;

@@ -178,12 +178,46 @@ describe('manifests', () => {
     ['success: false', { success: false, data: [] }],
     ['a status in words', { status: 'error', data: [] }],
     ['errors beside an empty list', { errors: [{ message: 'throttled' }], data: [] }],
+    ['a status as a number', { status: 503, data: [] }],
+    ['a code', { code: 429, msg: 'busy', data: [] }],
+    ['a status within its head', { meta: { status: 'error' }, data: [] }],
+    ['an error within its head', { meta: { error: { message: 'busy' } }, data: [] }],
+    ['a result', { result: 'failure', data: [] }],
   ])('an envelope that says it failed holds no list: %s', async (_, body) => {
     const alone = await run('', () => body);
     expect(alone.summary.problems.length > 0 || alone.proof.doubt !== undefined).toBe(true);
     const amid = await run(cursors, ({ cursor }) => (cursor ? body : { data: list(10), next: 'b' }));
     expect(amid.summary.outcome).not.toBe('complete');
     expect(amid.summary.problems[0]).toMatchObject({ code: 'error_envelope' });
+  });
+
+  test.each([
+    [404, undefined],
+    [410, undefined],
+    [416, undefined],
+    [422, undefined],
+    [404, 20],
+    [422, 20],
+  ])('page numbers end with status %s (full last page: %s): all rows come, within a bound', async (status, rowsOf) => {
+    const all = list(rowsOf ?? 25);
+    const { stored, summary, asked, proof } = await run(numbers(10), (query) => {
+      const at = Number(query['page'] ?? 0) * 10;
+      return at >= all.length ? new Reply(status, { message: 'no such page' }) : { data: all.slice(at, at + 10) };
+    });
+    expect(summary.problems).toEqual([]);
+    expect(stored.size).toBe(all.length);
+    expect(asked.length).toBeLessThan(60);
+    // Some APIs give so many pages and no more.
+    if (rowsOf !== undefined) expect(proof.doubt).toBeDefined();
+  });
+
+  test('null past the last page of a list by numbers: all rows come, unproven', async () => {
+    const { stored, summary, proof } = await run(numbers(10), (query) => {
+      const at = Number(query['page'] ?? 0) * 10;
+      return { data: at >= 30 ? null : list(30).slice(at, at + 10) };
+    });
+    expect([summary.outcome, stored.size]).toEqual(['complete', 30]);
+    expect(proof.doubt).toContain('list of records');
   });
 
   test('no content past the last page of a list is its end', async () => {

@@ -1,6 +1,6 @@
 /** What pages that are read by number tell of their end: distinct keys against the total, and where they run out. */
 import { LIMITS } from '../../base/bounds.js';
-import type { Doubt, Evidence } from '../../base/evidence.js';
+import { STATED, type Doubt, type Evidence } from '../../base/evidence.js';
 import { hashString } from '../../base/random.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import { keyOf } from './context.js';
@@ -10,12 +10,16 @@ export class NumberedWalk {
   total: number | undefined;
   private readonly keys = new Set<string | number>();
   private readonly rows = new Map<number, number>();
+  /** Of each page the keys that it held, as one number. */
+  private readonly held = new Map<number, number>();
+  /** The same, of the walk before. */
+  private heldBefore: string | undefined;
   private most = 0;
   private keysBefore = -1;
   /** The list grew or shrank while it was walked: what came may be other rows than those that are there. */
   private hasMoved = false;
   /** A page was empty and claimed more: not an end, and its rows may be missing. */
-  private hasHole = false;
+  private claimsMore = false;
   /** What one of the pages tells that is doubtful. */
   private doubt: Doubt | undefined;
 
@@ -29,17 +33,21 @@ export class NumberedWalk {
     this.doubt ??= page.end?.doubt;
     const rows = page.received ?? page.records.length;
     if (rows === 0 && page.hasMore) {
-      this.hasHole = true;
+      this.claimsMore = true;
       return;
     }
     this.rows.set(number, rows);
     // More rows than were asked for make no page before it short.
     this.most = Math.max(this.most, Math.min(rows, this.pageRows));
+    const marks: (string | number)[] = [];
     for (const record of page.records) {
-      if (this.keys.size >= LIMITS.unitKeys) break;
       const key = keyOf(this.stream, record);
-      if (key !== null) this.keys.add(key.length > 24 ? hashString(key) : key);
+      if (key === null) continue;
+      marks.push(key.length > 24 ? hashString(key) : key);
+      if (this.keys.size < LIMITS.unitKeys) this.keys.add(marks.at(-1)!);
     }
+    if (rows > 0) this.held.set(number, hashString([rows, ...marks].join('\u0001')));
+    else this.held.delete(number);
   }
 
   /** Distinct keys that came; undefined where they were too many to count. */
@@ -81,14 +89,40 @@ export class NumberedWalk {
     return total !== undefined && distinct !== undefined && distinct >= total && !hasMoved && !hasHole;
   }
 
+  /** A page without rows is no end where it claims more, or where rows follow it: its own may be missing. */
+  private get hasHole(): boolean {
+    let [firstEmpty, last] = [Infinity, -1];
+    for (const [number, rows] of this.rows)
+      if (rows > 0) last = Math.max(last, number);
+      else firstEmpty = Math.min(firstEmpty, number);
+    return this.claimsMore || firstEmpty < last;
+  }
+
+  /** A second walk brought page for page what the first one did: nothing moved between them. */
+  get isStable(): boolean {
+    return this.heldBefore !== undefined && this.heldBefore === this.heldNow() && !this.hasHole;
+  }
+
+  /** No total tells, and a second walk may: there is more than one page, and not too many of them. */
+  get isWorthAnother(): boolean {
+    const pages = this.held.size;
+    return this.total === undefined && pages > 1 && pages <= LIMITS.pagesWalkedTwice && !this.isStable;
+  }
+
+  private heldNow(): string {
+    return [...this.held].toSorted(([a], [b]) => a - b).join(';');
+  }
+
   /** The list is walked once more: what came before may be gone. */
   restart(): void {
+    this.heldBefore = this.heldNow();
+    this.held.clear();
     this.keys.clear();
     this.rows.clear();
     this.keysBefore = -1;
     this.total = undefined;
     this.hasMoved = false;
-    this.hasHole = false;
+    this.claimsMore = false;
     this.doubt = undefined;
   }
 
@@ -98,9 +132,11 @@ export class NumberedWalk {
     if (doubt !== undefined && !this.agrees) return { kind: 'stated', doubt };
     if (this.hasHole) return { kind: 'stated', doubt: 'empty' };
     if (this.hasMoved) return { kind: 'stated', doubt: 'shifted' };
+    if (total === undefined && this.isStable && isWhole) return { kind: 'confirmed' };
     if (total !== undefined && distinct !== undefined && isWhole)
       return this.agrees ? { kind: 'counted' } : { kind: 'stated', doubt: 'uncounted' };
     const pages = [...this.rows.values()].filter((rows) => rows > 0).length;
-    return pages <= 1 && isWhole ? { kind: 'stated' } : { kind: 'stated', doubt: 'pages' };
+    if (pages <= 1 && isWhole) return STATED;
+    return { kind: 'stated', doubt: this.heldBefore === undefined ? 'pages' : 'shifted' };
   }
 }

@@ -68,8 +68,14 @@ function morePages(
       });
     return { gte: span.lt, lt: span.lt * 2, why: 'window' };
   }
-  if (total === undefined || distinct === undefined || !soFar.isWhole || numbers.agrees) return undefined;
-  if (soFar.walks >= LIMITS.listWalks) return undefined;
+  if (!soFar.isWhole || soFar.walks >= LIMITS.listWalks) return undefined;
+  const hasKeys = context.session.capabilities.keys && reader.stream.primaryKey.length > 0;
+  if (numbers.isWorthAnother && hasKeys && context.mode === 'upsert') {
+    // Without a key the rows would be there twice.
+    numbers.restart();
+    return { gte: 0, lt: span.lt, why: 'shift' };
+  }
+  if (total === undefined || distinct === undefined || numbers.agrees) return undefined;
   context.note(`${place}: pages shifted while they were read (${distinct} of ${total} rows); read once more`);
   numbers.restart();
   return { gte: 0, lt: span.lt, why: 'shift' };

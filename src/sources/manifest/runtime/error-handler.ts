@@ -28,6 +28,8 @@ export interface Resolution {
   failure: 'system_error' | 'config_error' | 'transient_error';
   /** How long its backoff strategies ask to wait. */
   waitMs: number | undefined;
+  /** The manifest says nothing of it. */
+  isDefault?: boolean;
 }
 
 export interface Handler {
@@ -103,7 +105,7 @@ function byDefault(response: ApiResponse): Resolution {
   if (status < 300) return { action: 'SUCCESS', message: undefined, failure: 'system_error', waitMs: undefined };
   // A redirect that leads nowhere is no answer, and no empty one. Of another status nobody knows: it is tried again.
   const [action, failure] = status < 400 ? NO_ANSWER : (DEFAULTS[status] ?? ['RETRY', 'transient_error']);
-  return { action, failure, message: undefined, waitMs: undefined };
+  return { action, failure, message: undefined, waitMs: undefined, isDefault: true };
 }
 
 type Match = (response: ApiResponse, place: string) => Resolution | undefined;

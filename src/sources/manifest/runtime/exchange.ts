@@ -1,8 +1,7 @@
 /** One request of a manifest's requester and its answer: the error handler judges, credentials are renewed. */
 import { charsetOf } from '../../../http/bodies.js';
 import type { ApiClient } from '../../../http/client.js';
-import type { ApiResponse, Verdict } from '../../../http/request.js';
-import { CursorGoneError } from '../../../base/errors.js';
+import type { ApiResponse } from '../../../http/request.js';
 import { Cookies } from '../../../http/cookies.js';
 import type { Dialect } from '../../../http/dialects/dialect.js';
 import type { Ticket } from '../../../gate/gate.js';
@@ -12,7 +11,7 @@ import { NotJsonError, type Decode } from './decoders.js';
 import { errorHandler, verdictOf, type Action, type Resolution } from './error-handler.js';
 import { fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
-import { CURSOR_REFUSED, UNKNOWN_PLACE } from './page-end.js';
+import { refusedPlace, UNKNOWN_PLACE } from './page-end.js';
 import { credentialed, Renewal } from './renewal.js';
 import { requester, type BuiltRequest, type Requester } from './requester.js';
 
@@ -61,8 +60,8 @@ export interface SendInput {
   isFirst: boolean;
   /** The request is for all of the stream: neither for a part of it nor for a window. */
   isWhole?: boolean;
-  /** It goes on where a cursor says, which the API may not know any more. */
-  hasCursor?: boolean;
+  /** It goes on where a cursor or a page's number says, which the API may not know. */
+  goesOnBy?: 'cursor' | 'number' | undefined;
   /** At most so many attempts. Default: as the manifest says. */
   attempts?: number | undefined;
 }
@@ -90,7 +89,7 @@ export function exchanger(
 
   return {
     requests,
-    async send({ scope, fill, isFirst, isWhole = false, hasCursor = false, signal, weight, ticket, attempts }) {
+    async send({ scope, fill, isFirst, isWhole = false, goesOnBy, signal, weight, ticket, attempts }) {
       let sent: BuiltRequest | undefined;
       let action: Action | undefined;
       let wasLost = false;
@@ -109,15 +108,16 @@ export function exchanger(
         dialect,
         judge: (answer) => {
           if (sent) parts.onExchange?.({ stream, ...sent, status: answer.status, answer: answer.body });
-          const resolution = handle(seen(answer), place);
+          const handled = handle(seen(answer), place);
+          const isRefused = goesOnBy !== undefined && handled.isDefault === true && UNKNOWN_PLACE.has(answer.status);
+          const resolution: Resolution = isRefused ? { ...handled, action: 'FAIL' } : handled;
           ({ action } = resolution);
           const renewed = renewal.verdictOn(resolution, answer, place);
           if (renewed) return renewed;
           if (resolution.action === 'RESET_PAGINATION' && isFirst)
             return { kind: 'retry', reason: resolution.message ?? `status ${answer.status}` };
           wasLost ||= action === 'RETRY' && ANSWERED_OTHERWISE.has(answer.status);
-          const verdict = verdictOf(resolution, seen(answer), stream, place);
-          return hasCursor && action === 'FAIL' && UNKNOWN_PLACE.has(answer.status) ? withoutCursor(verdict) : verdict;
+          return refusedPlace(verdictOf(resolution, seen(answer), stream, place), answer.status, goesOnBy);
         },
         onLost: () => (wasLost = true),
         outgoing: async (permit) => {
@@ -138,14 +138,6 @@ export function exchanger(
 
 function documentsOf({ status, body }: ApiResponse): unknown[] {
   return status < 400 && Array.isArray(body) ? (body as unknown[]) : [];
-}
-
-/** A cursor that is refused may have expired: the walk begins anew, and says what was refused if that does not help. */
-function withoutCursor(verdict: Verdict): Verdict {
-  if (verdict.kind !== 'error') return verdict;
-  const { message, place, expected, found, next } = verdict.error;
-  const detail = { code: CURSOR_REFUSED, place, expected, found, next, cause: verdict.error };
-  return { kind: 'error', error: new CursorGoneError(message, detail) };
 }
 
 /** What a response tells of limits, also of one that only the manifest knows the sign of. */

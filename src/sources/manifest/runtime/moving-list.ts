@@ -85,8 +85,8 @@ export class MovingList {
     if (output.next !== null) return { walk: after, end: undefined, isAnew: false };
     const isOnePage = walk.t === first && (walk.n ?? 0) === 0;
     if (!moved) {
-      const doubt = moves === 'page' && !isOnePage && rows > 0 ? ('pages' as const) : undefined;
-      if (doubt) return { walk: { d: doubt }, end: undefined, isAnew: false };
+      // Page numbers cannot overlap: rows may have moved from a page that was not asked for yet to one that was.
+      if (moves === 'page' && !isOnePage) return { walk: { d: 'pages' }, end: undefined, isAnew: false };
       return { walk: {}, end: isOnePage ? undefined : { kind: 'confirmed' }, isAnew: false };
     }
     const walks = (walk.n ?? 0) + 1;

@@ -1,7 +1,9 @@
 /** Where the pages of a stream end: why one without rows is believed, or is not. */
-import { CursorGoneError, FatalError } from '../../../base/errors.js';
+import { CursorGoneError, FatalError, SkippableError } from '../../../base/errors.js';
 import { stringifyJson } from '../../../base/json.js';
+import { isObject } from '../document/read.js';
 import type { Evidence } from '../../../base/evidence.js';
+import type { Verdict } from '../../../http/request.js';
 import type { Sent } from './exchange.js';
 import type { Selected } from './records.js';
 
@@ -10,7 +12,26 @@ export const IGNORED_MIDWAY = 'ignored_midway';
 /** The code of a page past the first whose place the API refused, also where the connector ignores that. */
 export const CURSOR_REFUSED = 'cursor_refused';
 /** Statuses that an API answers a cursor with that it does not know any more, or a place past the end. */
-export const UNKNOWN_PLACE = new Set([400, 404, 410, 422]);
+export const UNKNOWN_PLACE = new Set([400, 404, 410, 416, 422]);
+/** The code of a page whose number the API says there is not. */
+export const NO_SUCH_PAGE = 'no_such_page';
+/** With any other status it may not give what is there. */
+const NOT_THERE = new Set([404, 410, 416, 422]);
+
+/**
+ * The verdict on the place that was asked for, where the API refuses it: of a cursor, which may have expired, the walk
+ * begins anew, and says what was refused if that does not help; of a page by number, that there is no such page.
+ */
+export function refusedPlace(verdict: Verdict, status: number, by: 'cursor' | 'number' | undefined): Verdict {
+  if (verdict.kind !== 'error' || by === undefined || !UNKNOWN_PLACE.has(status)) return verdict;
+  const { message, place, expected, found, next } = verdict.error;
+  const detail = { place, expected, found, next, cause: verdict.error };
+  if (by === 'cursor')
+    return { kind: 'error', error: new CursorGoneError(message, { ...detail, code: CURSOR_REFUSED }) };
+  return NOT_THERE.has(status)
+    ? { kind: 'error', error: new SkippableError(message, { ...detail, code: NO_SUCH_PAGE }) }
+    : verdict;
+}
 
 /**
  * Why a page without rows is believed. Amid a walk an ignored error, or an answer without its list, is no end: the walk
@@ -39,6 +60,8 @@ export function endOf(
   if (!selected.isMissing && !isFailed) return undefined;
   // No content: past the last page of a list by numbers or offsets that is its end.
   if (response.status === 204 && !isFirst) return isCounted ? undefined : { kind: 'stated', doubt: 'empty' };
+  // Some write null for a list that has nothing: past the last page it may be that.
+  if (selected.isNull && isCounted && !isFirst && !isFailed) return { kind: 'stated', doubt: 'path' };
   const detail = {
     place,
     expected: 'the list of records that the connector reads',
@@ -60,16 +83,40 @@ export function endOf(
 
 const ERROR_FIELDS = ['error', 'errors', 'fault', 'exception'];
 
-const FAILED = /^(?:error|fail|failed|failure|nok|ko)$/i;
+/** Fields that say how it went, in words or as a status of HTTP; and parts of an answer that hold such fields. */
+const OUTCOMES = [
+  'status',
+  'code',
+  'statusCode',
+  'status_code',
+  'httpStatus',
+  'http_status',
+  'result',
+  'state',
+  'stat',
+];
+const ABOUT = ['meta', '_meta', 'metadata', 'head', 'header', 'response', 'status', 'result', 'info'];
+
+/** Without those that mean "not here". */
+const FAILURES = /^(?:4(?!04|10|16)\d\d|5\d\d)$/;
+const FAILED =
+  /^(?:errors?|fail|failed|failure|nok|ko|unavailable|timeout|throttled|denied|unauthori[sz]ed|forbidden)$/i;
 
 /** An envelope that tells of a failure, whatever its status. An empty list in it is no list. */
 function saysFailure(document: unknown): boolean {
-  if (typeof document !== 'object' || document === null) return false;
-  const { success, ok, status } = document as Record<string, unknown>;
+  if (!isObject(document)) return false;
+  const failed = (part: Record<string, unknown>) =>
+    part['success'] === false ||
+    part['ok'] === false ||
+    OUTCOMES.some((field) => FAILED.test(textOf(part[field])) || FAILURES.test(textOf(part[field])));
   return (
-    saysError(document) || success === false || ok === false || (typeof status === 'string' && FAILED.test(status))
+    saysError(document) ||
+    failed(document) ||
+    ABOUT.some((field) => isObject(document[field]) && (saysError(document[field]) || failed(document[field])))
   );
 }
+
+const textOf = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value) : '');
 
 function saysError(document: unknown): boolean {
   if (typeof document !== 'object' || document === null) return false;

@@ -18,6 +18,8 @@ export interface Selected {
   received: DataRecord[];
   /** No answer held the list that records are taken from: `data` that is absent is not `data: []`. */
   isMissing?: boolean | undefined;
+  /** It is missing since it is null. */
+  isNull?: boolean | undefined;
 }
 
 export type Select = ((documents: unknown[], scope: Scope) => Selected) & { lists?: CutOffLists | undefined };
@@ -52,21 +54,25 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
       if (transformFirst && keep && !keep({ ...scope, record: record as Dict })) continue;
       records.push(normalise ? normalise(record) : record);
     }
-    return { records, received, isMissing: documents.length > 0 && documents.every((each) => isMissing(each, scope)) };
+    const missing = new Set(documents.map((each) => isMissing(each, scope)));
+    return { records, received, isMissing: missing.size > 0 && !missing.has(undefined), isNull: missing.has('null') };
   };
   return Object.assign(select, { lists: extract.lists });
 }
 
-/** Whether an answer lacks the field that records are taken from. */
-function listMissing(kit: Kit, component: JsonObject | undefined): (document: unknown, scope: Scope) => boolean {
+/** Whether an answer lacks the field that records are taken from, or holds null there. */
+function listMissing(
+  kit: Kit,
+  component: JsonObject | undefined,
+): (document: unknown, scope: Scope) => 'absent' | 'null' | undefined {
   const own = replaced(kit, component ?? {});
   const raw = own['type'] === 'DpathExtractor' && Array.isArray(own['field_path']) ? own['field_path'] : [];
   const path = raw.map((part) => text(kit, own, typeof part === 'number' ? String(part) : part));
   return (document, scope) => {
     const keys = path.map((part) => part(scope));
-    if (keys.length === 0 || keys.some((key) => key === '*' || key === '**')) return false;
+    if (keys.length === 0 || keys.some((key) => key === '*' || key === '**')) return undefined;
     const found = valueAt(document, keys);
-    return found === undefined || found === null;
+    return found === undefined ? 'absent' : found === null ? 'null' : undefined;
   };
 }
 

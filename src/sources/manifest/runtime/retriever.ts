@@ -87,7 +87,7 @@ export function retriever(
           ticket,
           scope: properties === undefined ? scope : { ...scope, query_properties: properties },
           isFirst: input.token === pages.first,
-          hasCursor: pages.after !== undefined && input.token !== pages.first,
+          goesOnBy: input.token === pages.first ? undefined : pages.after ? 'cursor' : numberOf(pages),
           isWhole: Object.keys(input.slice).every((name) => name === 'extra_fields'),
           fill: (filled) => {
             input.fill(filled);
@@ -190,6 +190,11 @@ function onwards(
   };
   const next = pages.next(seen);
   return pages.after ? { next, after: next ?? pages.after(seen) } : { next };
+}
+
+/** Pages by number may be asked for past the last one. */
+function numberOf({ moves }: Paginator): 'number' | undefined {
+  return moves === 'page' ? 'number' : undefined;
 }
 
 /** Adds the properties of another part to the records of the first. */

@@ -15,7 +15,7 @@ import type { CursorMarks, CursorWalks } from './cursor-walk.js';
 import { ROUND, type MovingList } from './moving-list.js';
 import { partitionOf, scopeOf, withExtras, type Partition, type Router } from './partitions.js';
 import { TooMuchError } from './narrowing.js';
-import { CURSOR_REFUSED, IGNORED_MIDWAY } from './page-end.js';
+import { CURSOR_REFUSED, IGNORED_MIDWAY, NO_SUCH_PAGE } from './page-end.js';
 import type { PageOutput, Retriever } from './retriever.js';
 
 /** Answers that parents brought and whose slices are not read yet. */
@@ -23,7 +23,7 @@ const KEPT_BYTES = 8 * 1024 * 1024;
 /** A page past one that claimed the end is not worth more. */
 const ATTEMPTS_PAST_THE_END = 2;
 /** Statuses that some APIs answer a page number with that lies past the end. */
-const PAST_THE_END = new Set(['api_refused', IGNORED_MIDWAY, CURSOR_REFUSED]);
+const PAST_THE_END = new Set(['api_refused', IGNORED_MIDWAY, CURSOR_REFUSED, NO_SUCH_PAGE]);
 
 /** Where a walk goes on: the window and its end, and the page token in it. Kept in state, so short. */
 interface Walk {
@@ -144,8 +144,7 @@ export class StreamReader {
     window: Window | undefined,
   ): Promise<PageOutput & { marks: CursorMarks }> {
     if (this.retrieve.paginator.after === undefined) {
-      const asked = this.lists.askedFor(walk);
-      const output = this.keptFor(request, partition) ?? (await this.fetch(request, partition, asked, window));
+      const output = this.keptFor(request, partition) ?? (await this.fetchListed(request, partition, walk, window));
       return { ...output, marks: {} };
     }
     const at = `${request.slice ?? ''}\u0001${window?.from ?? ''}`;
@@ -178,9 +177,23 @@ export class StreamReader {
           asked = { ...request, ticket: undefined };
           continue;
         }
-        const end: Evidence = isRefused ? STATED : { kind: 'stated', doubt: 'past' };
-        return { records: [], received: [], next: null, serverTimeMs: undefined, bytes: 0, document: null, end };
+        return nothing(isRefused ? STATED : PAST);
       }
+    }
+  }
+
+  /** A page of a list by offsets or numbers. Where there is no page of that number, the one before was the last. */
+  private async fetchListed(
+    request: PageRequest,
+    partition: Partition,
+    walk: Walk,
+    window: Window | undefined,
+  ): Promise<PageOutput> {
+    try {
+      return await this.fetch(request, partition, this.lists.askedFor(walk), window);
+    } catch (error) {
+      if (!(error instanceof SkippableError) || error.code !== NO_SUCH_PAGE) throw error;
+      return nothing(walk.s === 1 ? { kind: 'stated', doubt: 'pages' } : PAST);
     }
   }
 
@@ -196,10 +209,11 @@ export class StreamReader {
       if (request.number === 0 || !(error instanceof SkippableError) || !PAST_THE_END.has(error.code)) throw error;
       // Perhaps there is no such page: the one before tells.
       const before = await ask(request.number! - 1).catch(() => undefined);
-      if (before && before.received.length >= size) throw error;
+      const rows = before?.received.length ?? 0;
+      if (rows >= size && error.code !== NO_SUCH_PAGE) throw error;
       // A page of a round size may be all that the API gives: then what follows it was refused, and is not known.
-      const isRound = (before?.received.length ?? 0) > 0 && before!.received.length % ROUND === 0;
-      const end: Evidence = isRound ? { kind: 'stated', doubt: 'pages' } : STATED;
+      const isRound = rows > 0 && rows < size && rows % ROUND === 0;
+      const end: Evidence = rows >= size ? PAST : isRound ? { kind: 'stated', doubt: 'pages' } : STATED;
       return { records: [], next: null, hasMore: false, end, serverTimeMs: before?.serverTimeMs, bytes: 0 };
     }
     const page = {
@@ -344,6 +358,13 @@ export class StreamReader {
     const received = isOver ? Math.max(1, output.received.length) : output.received.length;
     return { records, received, next, hasMore: next !== null, serverTimeMs: output.serverTimeMs, bytes: output.bytes };
   }
+}
+
+const PAST: Evidence = { kind: 'stated', doubt: 'past' };
+
+/** In place of a page that did not come. */
+function nothing(end: Evidence): PageOutput {
+  return { records: [], received: [], next: null, serverTimeMs: undefined, bytes: 0, document: null, end };
 }
 
 /** What the walk over a list keeps from page to page. */
