@@ -11,7 +11,7 @@ import { NotJsonError, type Decode } from './decoders.js';
 import { errorHandler, verdictOf, type Action, type Resolution } from './error-handler.js';
 import { fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
-import { refusedPlace, UNKNOWN_PLACE } from './page-end.js';
+import { refusedPlace, UNKNOWN_PLACE } from './refused-place.js';
 import { credentialed, Renewal } from './renewal.js';
 import { requester, type BuiltRequest, type Requester } from './requester.js';
 

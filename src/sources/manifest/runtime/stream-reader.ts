@@ -15,7 +15,8 @@ import type { CursorMarks, CursorWalks } from './cursor-walk.js';
 import { ROUND, type MovingList } from './moving-list.js';
 import { partitionOf, scopeOf, withExtras, type Partition, type Router } from './partitions.js';
 import { TooMuchError } from './narrowing.js';
-import { CURSOR_REFUSED, IGNORED_MIDWAY, NO_SUCH_PAGE } from './page-end.js';
+import { IGNORED_MIDWAY } from './page-end.js';
+import { CURSOR_REFUSED, NO_SUCH_PAGE } from './refused-place.js';
 import type { PageOutput, Retriever } from './retriever.js';
 
 /** Answers that parents brought and whose slices are not read yet. */
