@@ -1,6 +1,7 @@
 /**
  * Into Parquet files in a folder: rows a second from pages in memory and over HTTP, dlt into Parquet beside it
- * (HEADRACE_DLT_PYTHON names a Python that has it), and kills. --rows N (default 200,000), --kills N (default 100), --seed N.
+ * (HEADRACE_DLT_PYTHON names a Python that has it), and kills. --rows N (default 200,000), --kills N (default 100),
+ * --seed N.
  */
 import path from 'node:path';
 import { parseArgs } from 'node:util';

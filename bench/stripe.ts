@@ -1,9 +1,9 @@
 /**
  * Stripe whole: a first load of 60 streams with --rows rows each (default 1,000) at 100/s and 25/s an endpoint; then
  * --rounds rounds (default 3) of changes and deletions; --kills kills (default 30) spread over load and rounds. Counts
- * rows missing, double, stale and marked deleted falsely, and how much of the limit was used. Then 50 connected accounts of skewed
- * sizes behind one limit, and a state of --state rows (default 200,000) of the version before, which goes on. --only
- * load, accounts or state plays one of them.
+ * rows missing, double, stale and marked deleted falsely, and how much of the limit was used. Then 50 connected
+ * accounts of skewed sizes behind one limit, and a state of --state rows (default 200,000) of the version before, which
+ * goes on. --only load, accounts or state plays one of them.
  */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';

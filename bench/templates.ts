@@ -1,7 +1,8 @@
 /**
  * A render of each template, in nanoseconds: those of public manifests where they lie beside the project, else those of
  * our own manifest. With `--count N` instead: N generated templates, evaluated by Airbyte's CDK too, and what differs;
- * `--seed S` makes others, `--record FILE` writes down what is equal. Needs Python with airbyte-cdk; HEADRACE_PYTHON names the interpreter.
+ * `--seed S` makes others, `--record FILE` writes down what is equal. Needs Python with airbyte-cdk; HEADRACE_PYTHON
+ * names the interpreter.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,7 +1,7 @@
 /**
  * Whole runs in virtual time, each decided by a seed: rows lost or invented, `complete` said falsely, runs that stand
- * still. --seeds N (default 1,000), --from N, --without FEATURES, --mutants (puts faults of old back, one at a time, and
- * counts the seeds until each is found), --replay SEED (prints its history).
+ * still. --seeds N (default 1,000), --from N, --without FEATURES, --mutants (puts faults of old back, one at a time,
+ * and counts the seeds until each is found), --replay SEED (prints its history).
  */
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';

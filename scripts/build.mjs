@@ -1,5 +1,5 @@
-// Compiles src/ to dist/, and the dashboard to dist/service/web/. The old output goes first, so that a deleted file cannot live
-// on in a package.
+// Compiles src/ to dist/, and the dashboard to dist/service/web/. The old output goes first, so that a deleted file
+// cannot live on in a package.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,5 +1,5 @@
-// Draws docs/images/sync.svg: a real sync in a real terminal (tmux), sampled as it runs, as an animation without script.
-// Run it by `npm run recording` after the picture of the terminal has changed.
+// Draws docs/images/sync.svg: a real sync in a real terminal (tmux), sampled as it runs, as an animation without
+// script. Run it by `npm run recording` after the picture of the terminal has changed.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

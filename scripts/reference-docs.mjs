@@ -100,13 +100,14 @@ async function streams(connector) {
 }
 
 const limitsText = readFileSync(path.join(import.meta.dirname, '..', 'src', 'base', 'bounds.ts'), 'utf8');
+/** Of each bound, the comment that stands before it, or before the first of its group. */
 const reasons = {};
-let reason = [];
+let reason = '';
 for (const line of limitsText.split('\n')) {
-  const comment = /^  \/\*\* (.*?)(?: \*\/)?$/.exec(line);
-  const name = /^  (\w+):/.exec(line);
-  if (comment) reason = [comment[1]];
-  else if (name) reasons[name[1]] = reason.join(' ');
+  const comment = /^ {2}(?:\/\*\*| \*(?!\/)) ?(.*?)(?: \*\/)?$/.exec(line);
+  const name = /^ {2}(\w+):/.exec(line);
+  if (comment) reason = line.startsWith('  /**') ? comment[1] : `${reason} ${comment[1]}`.trim();
+  else if (name) reasons[name[1]] = reason;
 }
 
 const api = describeApi({ version: VERSION, scheduler: {} });

@@ -1,6 +1,6 @@
 /**
- * One database for all tests: the embedded one, or the server that HEADRACE_TEST_DATABASE_URL names. At the end, no test
- * may have left a file or a process behind.
+ * One database for all tests: the embedded one, or the server that HEADRACE_TEST_DATABASE_URL names. At the end, no
+ * test may have left a file or a process behind.
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

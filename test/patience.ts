@@ -1,6 +1,6 @@
 /**
- * How long a test waits for what must come. Nothing is asserted about time: a deadline only ends a test that would hang,
- * so it grows with how slow this machine is now, which is measured once, before the tests.
+ * How long a test waits for what must come. Nothing is asserted about time: a deadline only ends a test that would
+ * hang, so it grows with how slow this machine is now, which is measured once, before the tests.
  */
 /** What a quiet core of an ordinary laptop needs for the work below. */
 const QUIET_MS = 40;

@@ -21,7 +21,9 @@ export interface Pooler {
   close: () => Promise<void>;
 }
 
-/** `sessions`: of the server; fewer than clients, so that they must be shared. Start-up options are refused, as ever. */
+/**
+ * `sessions`: of the server; fewer than clients, so that they must be shared. Start-up options are refused, as ever.
+ */
 export async function startPgBouncer(
   folder: string,
   { options }: PostgresTarget,

@@ -1,5 +1,5 @@
-// As claimer.ts, with graphile-worker: `graphile-claimer.mjs CONNECTION_JSON BATCH SECONDS`. Singly it takes one job and
-// completes it; in tens it fetches ten into its local queue, runs ten at once, and completes them together.
+// As claimer.ts, with graphile-worker: `graphile-claimer.mjs CONNECTION_JSON BATCH SECONDS`. Singly it takes one job
+// and completes it; in tens it fetches ten into its local queue, runs ten at once, and completes them together.
 import { createRequire } from 'node:module';
 import path from 'node:path';
 

@@ -8,7 +8,10 @@ import path from 'node:path';
 
 const CACHE = path.join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'headrace-bench');
 
-/** The folder whose node_modules holds the packages; undefined where they cannot be installed, with the reason on stderr. */
+/**
+ * The folder whose node_modules holds the packages; undefined where they cannot be installed, with the reason on
+ * stderr.
+ */
 export function installed(name: string, packages: string[]): string | undefined {
   const folder = path.join(CACHE, name);
   if (existsSync(folder)) return folder;

@@ -1,6 +1,6 @@
 /**
- * What the benches of DuckDB and Parquet share: rows from pages in memory to committed, rows over HTTP, dlt into the same
- * kind of place beside it, and kills of real processes.
+ * What the benches of DuckDB and Parquet share: rows from pages in memory to committed, rows over HTTP, dlt into the
+ * same kind of place beside it, and kills of real processes.
  */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';

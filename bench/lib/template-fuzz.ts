@@ -102,7 +102,10 @@ function keyText(key: unknown): unknown {
   return items.length === 1 ? `(${String(items[0])},)` : `(${items.join(', ')})`;
 }
 
-/** `record` is a file for those that are equal, as test/templates-by-cdk.jsonl. Throws with what Python said where it cannot do it. */
+/**
+ * `record` is a file for those that are equal, as test/templates-by-cdk.jsonl. Throws with what Python said where it
+ * cannot do it.
+ */
 export function compareTemplates(
   python: string,
   count: number,

@@ -1,4 +1,6 @@
-/** Templates by chance: every filter, test, global, method and statement of the language, and texts that are literals. */
+/**
+ * Templates by chance: every filter, test, global, method and statement of the language, and texts that are literals.
+ */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Random } from '../../src/base/random.js';

@@ -1,7 +1,7 @@
 /**
- * Alerts: a connection that fails, is older than asked, or whose last run is not proven, and one that has recovered, are
- * told to webhooks. Each change is stored once, whoever sees it first, and told at least once; what cannot be delivered
- * is tried again, a bounded number of times.
+ * Alerts: a connection that fails, is older than asked, or whose last run is not proven, and one that has recovered,
+ * are told to webhooks. Each change is stored once, whoever sees it first, and told at least once; what cannot be
+ * delivered is tried again, a bounded number of times.
  */
 import { request, type Dispatcher } from 'undici';
 import { LIMITS } from '../base/bounds.js';

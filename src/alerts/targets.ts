@@ -1,4 +1,6 @@
-/** Who is told of alerts, and what they are sent. Addresses are secrets: what is stored and shown of one is its host. */
+/**
+ * Who is told of alerts, and what they are sent. Addresses are secrets: what is stored and shown of one is its host.
+ */
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { Egress } from '../base/egress.js';

@@ -36,8 +36,8 @@ export const LIMITS = {
   /** Times one position's unit is walked again before the range is given up: a server that never ends it is broken. */
   rewalks: 20,
   /**
-   * What a later run reads once more before where the last one ended, where keys make that harmless: APIs list rows some
-   * time after the time that they bear.
+   * What a later run reads once more before where the last one ended, where keys make that harmless: APIs list rows
+   * some time after the time that they bear.
    */
   overlapSeconds: 600,
   /** Windows without a row that a later run goes back over at most to the newest row. */
@@ -50,7 +50,10 @@ export const LIMITS = {
   pagesWalkedTwice: 10,
   /** Walks over a list whose rows move while it is read, before its end is taken as weak. */
   listWalks: 3,
-  /** Rows that a re-read may miss before it is taken for a fault of the API: this many and this share of those live, or all. */
+  /**
+   * Rows that a re-read may miss before it is taken for a fault of the API: this many and this share of those live, or
+   * all.
+   */
   goneRows: 10,
   goneShare: 0.1,
   /** Missing rows whose places are read again one by one; more, and all of the list is. */
@@ -116,8 +119,8 @@ export const LIMITS = {
   /** PostgreSQL cuts identifiers at this many bytes. */
   identifierBytes: 63,
   /**
-   * Columns that new fields may add to one table; what comes beyond goes to one column of JSON. A row of more values may not
-   * fit PostgreSQL's page of 8 kB, where each takes up to 18 bytes.
+   * Columns that new fields may add to one table; what comes beyond goes to one column of JSON. A row of more values
+   * may not fit PostgreSQL's page of 8 kB, where each takes up to 18 bytes.
    */
   columns: 400,
   /** Columns that a schema may declare; PostgreSQL stops at 1,600, those that were dropped counted too. */
@@ -175,7 +178,10 @@ export const LIMITS = {
   lentPages: 4,
   /** A database that is gone is waited for this long: restarts and failovers take seconds, or a few minutes. */
   databaseWaitMs: 300_000,
-  /** A run in which nothing moves, and nothing says why, is told of after the first, and ended resumably after the second. */
+  /**
+   * A run in which nothing moves, and nothing says why, is told of after the first, and ended resumably after the
+   * second.
+   */
   quietMs: 10_000,
   stalledMs: 60_000,
   /** Time that the embedded server may take to start or stop. */

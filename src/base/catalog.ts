@@ -20,7 +20,9 @@ export interface JsonSchema {
 /** One object as the API sent it. */
 export type DataRecord = Record<string, unknown>;
 
-/** A record's own field; undefined for what every object inherits, such as `constructor`, `toString` and `__proto__`. */
+/**
+ * A record's own field; undefined for what every object inherits, such as `constructor`, `toString` and `__proto__`.
+ */
 export function fieldOf(record: DataRecord, field: string): unknown {
   const value = record[field];
   // What is inherited is a function, which no API sends, or the prototype: others need not be looked up twice.

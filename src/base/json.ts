@@ -1,4 +1,6 @@
-/** JSON as APIs send it: numbers that a double cannot hold keep every digit, integers as bigint, others as ExactNumber. */
+/**
+ * JSON as APIs send it: numbers that a double cannot hold keep every digit, integers as bigint, others as ExactNumber.
+ */
 import { isSafeNumber, parse as parseLossless } from 'lossless-json';
 
 /** Numbers that a double cannot hold have at least this many digits. */

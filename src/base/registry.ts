@@ -1,8 +1,8 @@
 /**
  * What Headrace knows by name: connectors, and destinations. Those that come with it are listed once, in the registry's
- * own file; others are loaded from a module of the user's or from an installed package. Such code runs only where a file
- * or the command line names it: whoever asks for it hands over the module, and a connection made through the API has
- * none.
+ * own file; others are loaded from a module of the user's or from an installed package. Such code runs only where a
+ * file or the command line names it: whoever asks for it hands over the module, and a connection made through the API
+ * has none.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';

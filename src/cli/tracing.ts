@@ -1,7 +1,7 @@
 /**
- * Traces of tasks, for those who name a collector in the environment: OTEL_EXPORTER_OTLP_ENDPOINT and the other variables of
- * OpenTelemetry. A span for each attempt of a task, one inside it for each stream. Loaded only then: its code takes a
- * quarter of a second.
+ * Traces of tasks, for those who name a collector in the environment: OTEL_EXPORTER_OTLP_ENDPOINT and the other
+ * variables of OpenTelemetry. A span for each attempt of a task, one inside it for each stream. Loaded only then: its
+ * code takes a quarter of a second.
  */
 import type { Span, Tracer } from '@opentelemetry/api';
 import { ConfigError, messageOf } from '../base/errors.js';

@@ -12,7 +12,10 @@ export const destinationSchema = z.discriminatedUnion(
   DESTINATIONS.list().map(({ schema }) => schema) as unknown as [z.ZodObject<{ type: z.ZodLiteral<string> }>],
 ) as z.ZodType as z.ZodType<DestinationSettings>;
 
-/** Any destination that a file may name; one of the user's own is looked for in `loadConfig`, and checked once its code is loaded. */
+/**
+ * Any destination that a file may name; one of the user's own is looked for in `loadConfig`, and checked once its code
+ * is loaded.
+ */
 const anyDestination = z
   .looseObject({ type: z.string().min(1) })
   .transform((settings, context): DestinationSettings => {

@@ -1,4 +1,6 @@
-/** What connectors and destinations are, for who fills in a form: JSON schemas with titles, help, examples and secrets. */
+/**
+ * What connectors and destinations are, for who fills in a form: JSON schemas with titles, help, examples and secrets.
+ */
 import { z } from 'zod';
 import type { OwnModule } from '../base/registry.js';
 import { messageOf } from '../base/errors.js';

@@ -105,8 +105,8 @@ export async function resolveConnection(
 }
 
 /**
- * Connectors whose definitions were fetched into the data folder go by their names from here on. Tells which folder that
- * is; a file that is faulty is told of when it is read for its connections.
+ * Connectors whose definitions were fetched into the data folder go by their names from here on. Tells which folder
+ * that is; a file that is faulty is told of when it is read for its connections.
  */
 export function knowFetched(flags: Pick<ConnectionFlags, 'config' | 'dataDir'>, env: Env): { dataDir: string } {
   let loaded: LoadedConfig | undefined;

@@ -1,7 +1,7 @@
 /**
  * Connections of the API: what they may name, and what is secret of them. Who may write one through the API shall not
- * read the machine with it, nor write where it likes, nor run code: no variable of the environment, no module, no folder
- * but those below the data folder, no file but the definitions that were put there for it.
+ * read the machine with it, nor write where it likes, nor run code: no variable of the environment, no module, no
+ * folder but those below the data folder, no file but the definitions that were put there for it.
  */
 import path from 'node:path';
 import { Egress } from '../base/egress.js';

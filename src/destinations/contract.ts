@@ -178,8 +178,8 @@ export interface DestinationSession {
     within: { field: string; gte: number | null; lt: number } | undefined,
   ): Promise<number>;
   /**
-   * A stream begins to be read whole: its counters are set to what is stored, and its rows leave the quarantine, so that
-   * the account is of this reading. Returns the rows that are stored and not this connection's.
+   * A stream begins to be read whole: its counters are set to what is stored, and its rows leave the quarantine, so
+   * that the account is of this reading. Returns the rows that are stored and not this connection's.
    */
   beginAccount(stream: string): Promise<number>;
   /** Rows of a stream that are in quarantine now. */
@@ -195,8 +195,8 @@ export interface DestinationSession {
   /** Keys stored with `field` in [gte, lt), at most `limit`. */
   keysWithin(stream: string, field: string, gte: number, lt: number, limit: number): Promise<DataRecord[]>;
   /**
-   * Live rows that were written last, the newest first, for people to look at; of a very large stream, as far as that is
-   * cheap to tell. Left out: rows cannot be read back.
+   * Live rows that were written last, the newest first, for people to look at; of a very large stream, as far as that
+   * is cheap to tell. Left out: rows cannot be read back.
    */
   newest?(stream: string, limit: number): Promise<DataRecord[]>;
   /** Ends the run's record with its outcome. */

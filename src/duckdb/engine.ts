@@ -12,8 +12,8 @@ const MEMORY = '1GB';
 const WAL = '64MB';
 
 /**
- * A file is attached under a name of its own: opened as it is, stripe.duckdb would be a database `stripe`, and its schema
- * `stripe` could not be told from it.
+ * A file is attached under a name of its own: opened as it is, stripe.duckdb would be a database `stripe`, and its
+ * schema `stripe` could not be told from it.
  */
 const FILE = '_headrace_file';
 

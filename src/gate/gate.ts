@@ -101,8 +101,8 @@ export interface Ticket {
 
 export interface Answer {
   /**
-   * `overloaded`: the server could not cope, and did not speak of a limit; it may be one all the same. `lost`: no answer
-   * came, or none that can be read, and nobody can say why.
+   * `overloaded`: the server could not cope, and did not speak of a limit; it may be one all the same. `lost`: no
+   * answer came, or none that can be read, and nobody can say why.
    */
   kind: 'accepted' | 'rejected' | 'overloaded' | 'lost';
   signs: LimitSigns;

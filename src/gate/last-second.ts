@@ -1,6 +1,6 @@
 /**
- * What was sent within the last second, to 5 ms, and never less: a burst that catches up on a pause must not make a second of more
- * than the rate.
+ * What was sent within the last second, to 5 ms, and never less: a burst that catches up on a pause must not make a
+ * second of more than the rate.
  */
 const SLOT_MS = 5;
 const SLOTS = 200;

@@ -1,7 +1,7 @@
 /**
- * How far "none left" is believed. A server that says it with each accepted answer says nothing; but others may use what
- * it allows, so that is tried out. Invariants: one request at a time is sent in spite of it, and after one was refused
- * none is for many windows.
+ * How far "none left" is believed. A server that says it with each accepted answer says nothing; but others may use
+ * what it allows, so that is tried out. Invariants: one request at a time is sent in spite of it, and after one was
+ * refused none is for many windows.
  */
 
 /** So long after "none left" another request finds out; the second one at once. */

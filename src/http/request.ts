@@ -46,7 +46,9 @@ export interface ApiRequest {
   cost?: number;
   /** Somebody waits for the answer. */
   interactive?: boolean;
-  /** Its answer is not the same twice: where one may have been lost it is not asked for again. Throws CursorGoneError. */
+  /**
+   * Its answer is not the same twice: where one may have been lost it is not asked for again. Throws CursorGoneError.
+   */
   once?: boolean | undefined;
   /** Called where an attempt left and no whole answer came back. */
   onLost?: (() => void) | undefined;

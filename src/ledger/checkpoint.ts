@@ -89,7 +89,9 @@ interface RangeExtras {
   e?: string;
 }
 
-/** [gte, lt, open, rows, pages], while open [top, cursor, filter.gte, filter.lt], and the extras where there are any. */
+/**
+ * [gte, lt, open, rows, pages], while open [top, cursor, filter.gte, filter.lt], and the extras where there are any.
+ */
 export function encodeRange(range: Range): unknown[] {
   const head = [range.gte, range.lt, range.open ? 1 : 0, range.rows, range.pages];
   const { gte, lt } = range.filter;

@@ -93,9 +93,9 @@ export class DensityModel {
   }
 
   /**
-   * What to tell people of [gte, top], read in pages of `pageRows`. Where the ends of a part differ as a burst does from
-   * what lies around it, or the whole history is rough, a slope between them would promise far too much: what is dense
-   * at an end may stop anywhere.
+   * What to tell people of [gte, top], read in pages of `pageRows`. Where the ends of a part differ as a burst does
+   * from what lies around it, or the whole history is rough, a slope between them would promise far too much: what is
+   * dense at an end may stop anywhere.
    */
   outlook(gte: number, top: number, pageRows: number): Outlook {
     const rough = this.jumps >= Math.max(ROUGH_JUMPS, ROUGH_SHARE * this.knots.length);

@@ -26,7 +26,9 @@ export interface Range extends Span {
    * everything older, an upper bound of Infinity for everything newer.
    */
   filter: { gte: number | null; lt: number };
-  /** The newest position of its committed rows, on the stream's own axis; kept where no earlier page had a newer one. */
+  /**
+   * The newest position of its committed rows, on the stream's own axis; kept where no earlier page had a newer one.
+   */
   newest?: number | undefined;
   /** Closed: why it is believed to be read to its end; absent: the server stated it. */
   evidence?: Evidence | undefined;

@@ -22,7 +22,9 @@ export interface PlannerOptions {
   strategy: 'adaptive' | 'uniform' | 'none';
   /** Whether a walk can begin at a position by the filter alone; an opaque chain can only begin anew. */
   seekable?: boolean;
-  /** Rows have keys, and can be asked for by a filter below the last one: an end that is doubtful is looked at again. */
+  /**
+   * Rows have keys, and can be asked for by a filter below the last one: an end that is doubtful is looked at again.
+   */
   confirms?: boolean | undefined;
   /** A part in which an earlier run found no rows: it is not worth dividing before pages tell otherwise. */
   silent?: Span | undefined;
@@ -229,7 +231,8 @@ export class Planner {
       closes = !page.hasMore || (isSeekable && range.confirming && range.fresh === 0);
       if (closes && range.confirming) evidence = { kind: 'confirmed' };
       if (!closes) {
-        // An opaque walk asks for the page again, and goes on where it says if it stays empty: who reads ends a standstill.
+        // An opaque walk asks for the page again, and goes on where it says if it stays empty: who reads ends a
+        // standstill.
         if (isSeekable) this.rewalk(range);
         else if (range.confirming) range.cursor = page.nextCursor ?? range.cursor;
         range.confirming = isSeekable || !range.confirming;

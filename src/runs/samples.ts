@@ -1,11 +1,14 @@
 /**
- * How a run went over time: samples of its progress, the curves that they make, and what they say of why it took as long
- * as it did. Pure.
+ * How a run went over time: samples of its progress, the curves that they make, and what they say of why it took as
+ * long as it did. Pure.
  */
 import { LIMITS } from '../base/bounds.js';
 import type { Progress } from '../engine/report/events.js';
 
-/** One moment of a run. Rows, requests and rejections are of the whole run so far: samples can be left out between others. */
+/**
+ * One moment of a run. Rows, requests and rejections are of the whole run so far: samples can be left out between
+ * others.
+ */
 export interface Sample {
   elapsedMs: number;
   rows: number;

@@ -1,4 +1,7 @@
-/** Which fields of rows are shown: what looks like it belongs to a person, or opens something, is masked until asked for. */
+/**
+ * Which fields of rows are shown: what looks like it belongs to a person, or opens something, is masked until asked
+ * for.
+ */
 
 /** Parts of names, as they stand between underscores, dots or capitals. */
 const PERSONAL =

@@ -1,6 +1,6 @@
 /**
- * The page that a browser without a session sees, with status 401: it exchanges a token, of the printed address or typed,
- * for a session's cookie. It stands alone, so that nothing else of the service is open.
+ * The page that a browser without a session sees, with status 401: it exchanges a token, of the printed address or
+ * typed, for a session's cookie. It stands alone, so that nothing else of the service is open.
  */
 import { createHash } from 'node:crypto';
 import type { Context } from 'hono';

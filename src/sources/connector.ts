@@ -12,7 +12,9 @@ import type { AttemptEvent } from '../http/client.js';
 import type { LatencyMeter } from '../http/latency.js';
 import type { Source } from './contract.js';
 
-/** Settings of a source, checked by its connector's schema. Those that are named here are the same for every connector. */
+/**
+ * Settings of a source, checked by its connector's schema. Those that are named here are the same for every connector.
+ */
 export interface SourceSettings {
   /** Name of the connector, or the path of its module. */
   connector: string;
@@ -145,8 +147,8 @@ export interface Connector<Settings extends SourceSettings = SourceSettings> {
   /** How the API tells of its limits: a dialect of `http/dialects/`; undefined: it depends on the settings. */
   dialect: string | undefined;
   /**
-   * The header in which the API signs its webhooks, as `t=SECONDS,v1=HEX`: HMAC-SHA256 of `SECONDS.BODY`. Undefined: none
-   * of its webhooks are taken.
+   * The header in which the API signs its webhooks, as `t=SECONDS,v1=HEX`: HMAC-SHA256 of `SECONDS.BODY`. Undefined:
+   * none of its webhooks are taken.
    */
   webhookHeader?: string | undefined;
   /** Questions of `headrace init`, for settings that can be left out. */

@@ -94,7 +94,8 @@ export function defineSource<Shape extends z.ZodRawShape = Record<never, never>>
     });
   const own = definition.settings ?? ({} as Shape);
   const secrets = definition.secrets ?? Object.keys(own).filter((field) => SECRET_NAME.test(field));
-  // The fields are checked by zod; that they are SettingsOf<Shape> is zod's own statement, which TypeScript cannot follow.
+  // The fields are checked by zod; that they are SettingsOf<Shape> is zod's own statement, which TypeScript cannot
+  // follow.
   const typed = (settings: SourceSettings) => settings as SettingsOf<Shape>;
   const factsOf = (settings: SourceSettings) => (typeof limits === 'function' ? limits(typed(settings)) : limits);
   return {

@@ -1,6 +1,6 @@
 /**
- * A connector and a destination are added to a copy of the program, each as a folder with a descriptor and a line of its
- * registry, and are then found everywhere: no other file has to know of them.
+ * A connector and a destination are added to a copy of the program, each as a folder with a descriptor and a line of
+ * its registry, and are then found everywhere: no other file has to know of them.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';

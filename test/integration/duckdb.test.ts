@@ -158,7 +158,9 @@ describe('a table', () => {
   });
 });
 
-/** Work in a process that dies at its n-th statement: what is not committed by then is lost. Returns whether it died. */
+/**
+ * Work in a process that dies at its n-th statement: what is not committed by then is lost. Returns whether it died.
+ */
 async function dyingAt(at: number, work: () => Promise<unknown>): Promise<boolean> {
   let statements = 0;
   const { prototype } = DuckDBConnection;

@@ -1,4 +1,6 @@
-/** Where the next run begins: from the ledger's own span and the newest row, whoever paused, whatever the clocks say. */
+/**
+ * Where the next run begins: from the ledger's own span and the newest row, whoever paused, whatever the clocks say.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { seededRandom } from '../../src/base/random.js';

@@ -1,4 +1,6 @@
-/** A database that is lost in the middle of a run: restarted, crashed, cut off, taken by another run, or gone for good. */
+/**
+ * A database that is lost in the middle of a run: restarted, crashed, cut off, taken by another run, or gone for good.
+ */
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RestartableServer } from '../../bench/lib/restartable-server.js';

@@ -1,4 +1,6 @@
-/** Streams of Stripe beyond the first ones: children, lists without dates, the second API, and what tells of changes. */
+/**
+ * Streams of Stripe beyond the first ones: children, lists without dates, the second API, and what tells of changes.
+ */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { openSource } from '../../src/wiring/compose.js';

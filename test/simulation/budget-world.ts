@@ -1,4 +1,7 @@
-/** Processes, a database and a server in virtual time, of which a budget is shared: each can die, stand still, be cut off. */
+/**
+ * Processes, a database and a server in virtual time, of which a budget is shared: each can die, stand still, be cut
+ * off.
+ */
 import { setMaxListeners } from 'node:events';
 import { SharedGate } from '../../src/gate/shared/shared-gate.js';
 import {

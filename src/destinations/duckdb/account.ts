@@ -7,7 +7,9 @@ import type { Table } from './table.js';
 
 const OWN_RUNS = 'run_id in (select id from _headrace.run where connection = $1)';
 
-/** A stream that is read whole begins with what its table holds. Returns how many of the rows are not this connection's. */
+/**
+ * A stream that is read whole begins with what its table holds. Returns how many of the rows are not this connection's.
+ */
 export async function beginAccount(db: DuckDBConnection, table: Table, connection: string): Promise<number> {
   const stream = table.target.name;
   const [row] = await rowsOf(

@@ -20,7 +20,9 @@ export interface Append {
   runId: string;
 }
 
-/** Appends rows. Rows that were made before a column came have none of it; cells are fitted to what their column is now. */
+/**
+ * Appends rows. Rows that were made before a column came have none of it; cells are fitted to what their column is now.
+ */
 export async function appendRows(
   { DuckDBTimestampTZValue }: Library,
   connection: DuckDBConnection,

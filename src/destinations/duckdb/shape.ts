@@ -1,4 +1,6 @@
-/** The columns of one stream: how they grow, and rows made ready for them. Holds no SQL: what changed is told as data. */
+/**
+ * The columns of one stream: how they grow, and rows made ready for them. Holds no SQL: what changed is told as data.
+ */
 import { fieldOf, propertyOf, setField, type DataRecord } from '../../base/catalog.js';
 import { LIMITS } from '../../base/bounds.js';
 import { FatalError } from '../../base/errors.js';

@@ -152,7 +152,9 @@ export class ParquetFiles {
     return `with l as (${last}), g as (${gone}) select ${select.join(', ')} from l left join g on g.k = l.${key}`;
   }
 
-  /** Columns of all the files under the types that they have now: earlier files may have narrower ones, or lack some. */
+  /**
+   * Columns of all the files under the types that they have now: earlier files may have narrower ones, or lack some.
+   */
   private async rowsSql(files: string[], shape: Shape): Promise<string> {
     const there = new Map(
       (

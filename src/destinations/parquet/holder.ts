@@ -3,7 +3,9 @@ import { hostname } from 'node:os';
 import { codeOf } from '../../base/errors.js';
 import type { Holder } from './manifest.js';
 
-/** A holder on another machine that committed nothing for this long is gone; if it is not, its next commit is refused. */
+/**
+ * A holder on another machine that committed nothing for this long is gone; if it is not, its next commit is refused.
+ */
 export const GONE_MS = 300_000;
 
 /** Whether a run may still be under way. One of this machine is known; of another, the time tells. */

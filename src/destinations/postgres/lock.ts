@@ -1,4 +1,7 @@
-/** The lock that a run holds on its connection. PostgreSQL drops it with the session, so a killed run never leaves it behind. */
+/**
+ * The lock that a run holds on its connection. PostgreSQL drops it with the session, so a killed run never leaves it
+ * behind.
+ */
 import { hostname } from 'node:os';
 import type pg from 'pg';
 import { ConfigError, PausedError } from '../../base/errors.js';

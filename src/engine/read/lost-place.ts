@@ -22,7 +22,9 @@ export function isConsumed({ division }: Stream): boolean {
   return division.kind === 'chain' && division.cursor === 'consumed';
 }
 
-/** A cursor that moves with each answer is good for who had the answer before alone. `walked`: ranges of this reader. */
+/**
+ * A cursor that moves with each answer is good for who had the answer before alone. `walked`: ranges of this reader.
+ */
 export function assertOurs(stream: Stream, { range, cursor }: RangeRequest, walked: ReadonlySet<number>): void {
   if (!isConsumed(stream) || cursor === null || walked.has(range)) return;
   throw new CursorGoneError('the server may have moved its cursor since it was stored', {

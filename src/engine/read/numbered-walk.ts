@@ -56,8 +56,9 @@ export class NumberedWalk {
   }
 
   /**
-   * Whether pages end before `end`: the last of those that hold rows is followed by an empty one, or is the only one that
-   * holds fewer rows than the fullest. Where rows follow a page that is shorter than asked, how long one is tells nothing.
+   * Whether pages end before `end`: the last of those that hold rows is followed by an empty one, or is the only one
+   * that holds fewer rows than the fullest. Where rows follow a page that is shorter than asked, how long one is tells
+   * nothing.
    */
   endsBefore(end: number): boolean {
     let last = -1;

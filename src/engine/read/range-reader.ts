@@ -276,7 +276,8 @@ export class RangeReader extends Reader {
     }
     // What was read under a broken order is read again anyway.
     if (error instanceof OrderBrokenError) return this.breakOff(error);
-    // The planner has gone on past a page that cannot be stored: it is not committed, and the next run asks for it again.
+    // The planner has gone on past a page that cannot be stored: it is not committed, and the next run asks for it
+    // again.
     if (isTaken) return this.fail(error);
     this.planner.failed(request.range);
     this.fail(isLast ? (error.cause ?? error) : error);

@@ -230,7 +230,8 @@ export class SliceReader extends Reader implements ChildLink {
     if (this.broken) return 0;
     const received = page.received ?? page.records.length;
     if (received === 0 && page.hasMore && (page.next === null || work.empty % 2 === 0)) {
-      // No end: the page is asked for again before the walk goes on where it says. One that stands still ends with an error.
+      // No end: the page is asked for again before the walk goes on where it says. One that stands still ends with an
+      // error.
       work.walk.note(page);
       this.ready.unshift({ ...work, empty: work.empty + 1 });
       return 0;

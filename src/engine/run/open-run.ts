@@ -1,4 +1,6 @@
-/** What the parts of one run share, before it is known what there is to read: the destination's session, and its state. */
+/**
+ * What the parts of one run share, before it is known what there is to read: the destination's session, and its state.
+ */
 import { LIMITS } from '../../base/bounds.js';
 import type { WriteMode } from '../../base/catalog.js';
 import type { DestinationSession, StateEntry } from '../../destinations/contract.js';

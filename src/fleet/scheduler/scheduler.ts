@@ -124,8 +124,8 @@ export class Scheduler {
   }
 
   /**
-   * Ends attempts and takes at most `count` tasks in one transaction; without a lease it takes none. `ended`: those that
-   * were still theirs.
+   * Ends attempts and takes at most `count` tasks in one transaction; without a lease it takes none. `ended`: those
+   * that were still theirs.
    */
   async exchange(worker: string, tasks: Ended[], count: number): Promise<Exchanged> {
     const failed = tasks.filter(({ settlement }) => settlement.state === 'failed');

@@ -283,7 +283,9 @@ export class Worker {
     });
   }
 
-  /** One statement after the other: what ends meanwhile goes with the next, and each brings the tasks that come then. */
+  /**
+   * One statement after the other: what ends meanwhile goes with the next, and each brings the tasks that come then.
+   */
   private async tellEnds(): Promise<void> {
     const { scheduler, clock } = this.options;
     this.isTelling = true;

@@ -73,7 +73,10 @@ function typeText({ type, format }: { type?: string | string[]; format?: string 
   return format === undefined ? names.join(' or ') : `${names.join(' or ')} (${format})`;
 }
 
-/** Rows of a stream that were written last. Throws ConfigError where there is no such stream, or rows cannot be read back. */
+/**
+ * Rows of a stream that were written last. Throws ConfigError where there is no such stream, or rows cannot be read
+ * back.
+ */
 export async function newestRows(
   access: ConnectionAccess,
   name: string,

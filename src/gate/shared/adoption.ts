@@ -1,4 +1,7 @@
-/** A process takes over the gate that it finds in the row, or begins a new one; what cannot be known of it is waited out. */
+/**
+ * A process takes over the gate that it finds in the row, or begins a new one; what cannot be known of it is waited
+ * out.
+ */
 import { CredentialGate, type CredentialGateOptions } from '../credential-gate.js';
 import type { GateRequest } from '../gate.js';
 import { assumeSent } from './grant-pool.js';

@@ -18,7 +18,10 @@ const HEARTBEAT_MS = 300;
 /** Raised with every change of what a gate is made of: one of another version's is not gone on with. */
 const LAYOUT = 8;
 
-/** A request that was granted and not yet answered: it has an owner, and an end at the latest a request's time limit later. */
+/**
+ * A request that was granted and not yet answered: it has an owner, and an end at the latest a request's time limit
+ * later.
+ */
 export interface OpenRequest {
   member: string;
   ticket: Ticket;

@@ -4,7 +4,8 @@
  * Invariants (scheduler/*.test.ts, bench scheduler-chaos):
  * - `partition.running` and `connection.running` never rise above their caps, and equal the count of running tasks.
  * - A task has one live attempt; what an older attempt says is refused.
- * - `partition.ready` holds exactly where a task could be taken but for the partition's own cap and pause; `connection.head` is the rank of
+ * - `partition.ready` holds exactly where a task could be taken but for the partition's own cap and pause;
+ *   `connection.head` is the rank of
  *   the connection's best takeable task. Both change only under the partition's lock, so a wake-up is never lost.
  *
  * Locks are taken in this order: partitions by id, then connections and tasks, which the lock of their partition

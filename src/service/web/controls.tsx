@@ -1,4 +1,6 @@
-/** Single controls of a form: a line, a number, a choice, JSON; each with its label, its help and what is wrong with it. */
+/**
+ * Single controls of a form: a line, a number, a choice, JSON; each with its label, its help and what is wrong with it.
+ */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { useUniqueId } from './unique-id';

@@ -1,4 +1,6 @@
-/** The check of a manifest's source: one page of one stream, which proves the credential and tells the server's clock. */
+/**
+ * The check of a manifest's source: one page of one stream, which proves the credential and tells the server's clock.
+ */
 import { ConfigError, HeadraceError, messageOf, SkippableError } from '../../base/errors.js';
 import type { Account, Stream } from '../contract.js';
 import { isObject, type JsonObject } from './document/read.js';

@@ -1,4 +1,6 @@
-/** What Headrace knows of connectors that a manifest describes, before the manifest is read. Its code is loaded late. */
+/**
+ * What Headrace knows of connectors that a manifest describes, before the manifest is read. Its code is loaded late.
+ */
 import path from 'node:path';
 import type { Connector } from '../connector.js';
 import { fetchedConnectors } from './library/library.js';

@@ -75,13 +75,18 @@ function notesOnFiles({ definitions }: DeclarativeSource): string[] {
       ];
 }
 
-/** Twins for a manifest: those that come with Headrace, those described beside it, and the user's own, the last first. */
+/**
+ * Twins for a manifest: those that come with Headrace, those described beside it, and the user's own, the last first.
+ */
 export async function twinsFor(manifest: string, components: string | undefined): Promise<Twins> {
   const own = components === undefined ? {} : await loadTwins(components);
   return { ...TWINS, ...declaredBeside(manifest), ...own };
 }
 
-/** A file that describes classes, or a module that exports `twins`, or is the twins by name. Runs code of the user's own choice. */
+/**
+ * A file that describes classes, or a module that exports `twins`, or is the twins by name. Runs code of the user's own
+ * choice.
+ */
 export async function loadTwins(file: string): Promise<Twins> {
   if (/\.ya?ml$/i.test(file)) return declaredIn(file);
   const at = path.resolve(file);

@@ -1,6 +1,6 @@
 /**
- * What the vendor's types do not tell, a line each with its source. "reference" is https://docs.stripe.com/api; "used" is
- * what Headrace has done since its first version, seen on real accounts; "seen: no" has to be confirmed on one.
+ * What the vendor's types do not tell, a line each with its source. "reference" is https://docs.stripe.com/api; "used"
+ * is what Headrace has done since its first version, seen on real accounts; "seen: no" has to be confirmed on one.
  */
 
 export const GROUPS = [
@@ -198,7 +198,9 @@ export const LOOKBACKS: Readonly<Record<string, number>> = {
 /** Of others without events: what is older than that changes no more. Seen: no. */
 export const USUAL_LOOKBACK = 30 * DAY;
 
-/** Objects that have no list of their own: the list of the object that changed with them, and the field that names it. */
+/**
+ * Objects that have no list of their own: the list of the object that changed with them, and the field that names it.
+ */
 export const TOLD_BY: Readonly<Record<string, { of: string; field: string }[]>> = {
   cash_balance: [{ of: 'v1/customers', field: 'customer' }],
   discount: [

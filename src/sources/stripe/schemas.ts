@@ -1,4 +1,6 @@
-/** JSON schemas of the streams: of the newest version from the vendor's types, of 2024-06-20 as they were typed then. */
+/**
+ * JSON schemas of the streams: of the newest version from the vendor's types, of 2024-06-20 as they were typed then.
+ */
 import type { JsonSchema, JsonType } from '../../base/catalog.js';
 import { ABOUT, SCHEMAS } from './generated/schemas.js';
 import { FIELDS_2024 } from './schemas-2024.js';

@@ -1,7 +1,7 @@
 /**
  * A session's way to the virtual database. As the real one, it waits for a database that is lost, takes its lock again,
- * asks what became of work whose outcome is unknown, and ends where another run has the connection; or, where a scenario
- * wants it so, it gives up at once, which the contract allows as well.
+ * asks what became of work whose outcome is unknown, and ends where another run has the connection; or, where a
+ * scenario wants it so, it gives up at once, which the contract allows as well.
  */
 import { ConfigError, FatalError, PausedError, RetriableError } from '../../../src/base/errors.js';
 import { LIMITS } from '../../../src/base/bounds.js';

@@ -1,6 +1,6 @@
 /**
- * The way from a process to the API: it takes time, answers overtake each other, requests and answers are lost. It stands
- * where undici's dispatcher stands in the client.
+ * The way from a process to the API: it takes time, answers overtake each other, requests and answers are lost. It
+ * stands where undici's dispatcher stands in the client.
  */
 import type { LimitModel } from '../../../src/testbed/limit-models.js';
 import { ONE } from '../../../src/testbed/limit-models.js';

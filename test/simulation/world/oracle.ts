@@ -14,8 +14,8 @@ export interface Finding {
 export class Oracle {
   readonly findings: Finding[] = [];
   /**
-   * Of each stream, the rows that were listed when the present reading of it began, and the change of each that could be
-   * known. A run that goes on with what an earlier one began reads to the end that was set then.
+   * Of each stream, the rows that were listed when the present reading of it began, and the change of each that could
+   * be known. A run that goes on with what an earlier one began reads to the end that was set then.
    */
   private readonly known = new Map<string, Map<string, number>>();
 

@@ -1,4 +1,6 @@
-/** What a seed decides before anything happens: the API, its limits and its lies, the streams, and who disturbs them. */
+/**
+ * What a seed decides before anything happens: the API, its limits and its lies, the streams, and who disturbs them.
+ */
 import { seededRandom, type Random } from '../../../src/base/random.js';
 import { epochWindows, LIMIT_MODELS, stripeLimits, type LimitModel } from '../../../src/testbed/limit-models.js';
 import type { LieShares } from './lies.js';

@@ -1,6 +1,6 @@
 /**
- * Plays one seed: rounds of runs that are killed, stopped, cut off and resumed while the API lives on; then all is calm,
- * and at most three runs must make it whole.
+ * Plays one seed: rounds of runs that are killed, stopped, cut off and resumed while the API lives on; then all is
+ * calm, and at most three runs must make it whole.
  */
 import { messageOf } from '../../../src/base/errors.js';
 import { Agenda } from './agenda.js';

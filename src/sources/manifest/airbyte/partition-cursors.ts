@@ -1,4 +1,6 @@
-/** Cursors of single partitions, as Airbyte's states have them: each partition goes on where it was, a new one begins. */
+/**
+ * Cursors of single partitions, as Airbyte's states have them: each partition goes on where it was, a new one begins.
+ */
 import { ExactNumber } from '../../../base/json.js';
 import { isObject, type JsonObject } from '../document/read.js';
 

@@ -1,4 +1,7 @@
-/** Which plain words of YAML are more than texts, as PyYAML has it: YAML 1.1 with exceptions of its own. Dates stay texts. */
+/**
+ * Which plain words of YAML are more than texts, as PyYAML has it: YAML 1.1 with exceptions of its own. Dates stay
+ * texts.
+ */
 
 const BOOLEANS: Record<string, boolean> = {};
 for (const [words, value] of [

@@ -20,7 +20,9 @@ export class Downloads {
     private readonly isPrivate: boolean,
   ) {}
 
-  /** A private address may be named by the user, and then redirects may lead there; a public one leads to no private. */
+  /**
+   * A private address may be named by the user, and then redirects may lead there; a public one leads to no private.
+   */
   static async of(address: string, signal: AbortSignal): Promise<Downloads> {
     const host = new URL(address).hostname.replace(/^\[(.*)\]$/, '$1');
     const found = await dns.lookup(host, { all: true }).catch(() => []);

@@ -1,6 +1,7 @@
 /**
  * Brings manifests of Airbyte's layout into the data folder: `source-NAME/manifest.yaml` or `source-NAME/source_NAME/
- * manifest.yaml`, with what stands beside it, or `source-NAME.yaml`. Python is kept to be read by people, and never run.
+ * manifest.yaml`, with what stands beside it, or `source-NAME.yaml`. Python is kept to be read by people, and never
+ * run.
  */
 import {
   copyFileSync,

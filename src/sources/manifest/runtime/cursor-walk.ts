@@ -1,7 +1,7 @@
 /**
- * Walks by cursors. Some servers move a cursor with each answer, a scroll: such a one is good for one answer, so where one
- * was lost, or another process had it, the walk begins anew. And a full page that claims the end may not be the last: the
- * page after it is asked for once, where a token for it can be told.
+ * Walks by cursors. Some servers move a cursor with each answer, a scroll: such a one is good for one answer, so where
+ * one was lost, or another process had it, the walk begins anew. And a full page that claims the end may not be the
+ * last: the page after it is asked for once, where a token for it can be told.
  */
 import { CursorGoneError } from '../../../base/errors.js';
 import type { Evidence } from '../../../base/evidence.js';

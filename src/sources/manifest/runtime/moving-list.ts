@@ -1,8 +1,8 @@
 /**
- * Lists by offset or page number, whose rows may move while they are read. An offset list is asked for one row that came
- * already: if it is another, rows moved, and the list is walked once more. A page that is shorter than asked may be all
- * that the API gives at once, by rows or by bytes: what follows it tells, and from then on only a page without a new row
- * is an end.
+ * Lists by offset or page number, whose rows may move while they are read. An offset list is asked for one row that
+ * came already: if it is another, rows moved, and the list is walked once more. A page that is shorter than asked may
+ * be all that the API gives at once, by rows or by bytes: what follows it tells, and from then on only a page without a
+ * new row is an end.
  */
 import { LIMITS } from '../../../base/bounds.js';
 import type { DataRecord } from '../../../base/catalog.js';

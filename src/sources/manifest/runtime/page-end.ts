@@ -11,8 +11,8 @@ import { CURSOR_REFUSED, UNKNOWN_PLACE } from './refused-place.js';
 export const IGNORED_MIDWAY = 'ignored_midway';
 /**
  * Why a page without rows is believed. Amid a walk an ignored error, or an answer without its list, is no end: the walk
- * begins anew, or says what came. On the first page it may mean that there is nothing, which is weak. `isCounted`: a list
- * by numbers or offsets.
+ * begins anew, or says what came. On the first page it may mean that there is nothing, which is weak. `isCounted`: a
+ * list by numbers or offsets.
  */
 export function endOf(
   { response, documents, isIgnored }: Sent,

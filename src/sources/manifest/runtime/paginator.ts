@@ -29,7 +29,9 @@ export interface Paginator {
   pageSize: number | undefined;
   /** Pages follow by number: any can be asked for. The token of page `n`, from 0. */
   tokenOf: ((page: number) => Json) | undefined;
-  /** Rows may move between two pages: `offset` lists can be asked for a row that came already, `page` numbers cannot. */
+  /**
+   * Rows may move between two pages: `offset` lists can be asked for a row that came already, `page` numbers cannot.
+   */
   moves?: 'offset' | 'page' | undefined;
   /** The token past a page of so many rows, whether or not it claims to be the last. */
   past?: ((token: Json, rows: number) => Json) | undefined;

@@ -49,7 +49,9 @@ interface Walk {
   d?: Doubt | undefined;
   /** Pages in a row without a row. */
   z?: number;
-  /** Walks by a cursor: pages with this token, and the row that the page before began with, where it claimed the end. */
+  /**
+   * Walks by a cursor: pages with this token, and the row that the page before began with, where it claimed the end.
+   */
   p?: number | undefined;
   x?: number | undefined;
 }

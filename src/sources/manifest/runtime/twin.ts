@@ -7,7 +7,9 @@ export interface TwinInput {
   /** The component as the manifest has it, parameters handed down. */
   component: JsonObject;
   config: JsonObject;
-  /** The value of a template of the manifest's language; it sees `config`, the component's parameters and what is given. */
+  /**
+   * The value of a template of the manifest's language; it sees `config`, the component's parameters and what is given.
+   */
   evaluate: (template: string, scope?: Record<string, unknown>) => unknown;
 }
 

@@ -168,8 +168,8 @@ test('defaults that are written out, and bodies as text or as values, are the sa
 });
 
 /**
- * A manifest of any size: nested fields and settings, parents of parents, one or several of each part. Long because it is
- * one of everything.
+ * A manifest of any size: nested fields and settings, parents of parents, one or several of each part. Long because it
+ * is one of everything.
  */
 function made(random: Random): Node {
   const some = (least: number, most: number) => least + Math.floor(random.next() * (most - least + 1));

@@ -1,6 +1,6 @@
 /**
- * What `headrace connector diff` looks at: each rule, what it holds to be, why, and an example, which a test applies to a
- * manifest and the reference shows. Source of docs/reference/connector-diff.md.
+ * What `headrace connector diff` looks at: each rule, what it holds to be, why, and an example, which a test applies to
+ * a manifest and the reference shows. Source of docs/reference/connector-diff.md.
  */
 export type Verdict = 'breaking' | 'compatible';
 

@@ -63,7 +63,10 @@ interface Move {
   if?: string;
 }
 
-/** Entries of a mapping, or fields with a prefix, as a list of names and values: their names are the user's, not the API's. */
+/**
+ * Entries of a mapping, or fields with a prefix, as a list of names and values: their names are the user's, not the
+ * API's.
+ */
 function collected(
   record: DataRecord,
   { field, prefix, into, as: [name, value] = ['name', 'value'] }: Collect,

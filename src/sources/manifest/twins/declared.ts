@@ -1,6 +1,7 @@
 /**
  * Twins that are described, not written: what a class of a usual shape does, in a few lines of YAML beside the manifest
- * (`components.headrace.yaml`). It is data: nothing of it is run, and its templates reach what those of a manifest reach.
+ * (`components.headrace.yaml`). It is data: nothing of it is run, and its templates reach what those of a manifest
+ * reach.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';

@@ -1,7 +1,7 @@
 /**
- * Twins of classes of usual shapes, described as `components.headrace.yaml` does. Each follows what the vendor documents
- * of the API, which is named beside it. Where a name says nothing of
- * its connector, the connector goes before it: another's class of that name may do something else.
+ * Twins of classes of usual shapes, described as `components.headrace.yaml` does. Each follows what the vendor
+ * documents of the API, which is named beside it. Where a name says nothing of its connector, the connector goes before
+ * it: another's class of that name may do something else.
  */
 import type { Twins } from '../runtime/twin.js';
 import { declared } from './declared.js';
