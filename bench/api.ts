@@ -63,13 +63,18 @@ const settings = (n: number, every: string) => ({
   );
   // Each has run: what is listed of runs is looked for among as many.
   await scheduler.pool.query(
-    `insert into _headrace.run_record (id, connection_id, kind, started_at, finished_at, outcome, progress) select k.id || '-' || g, k.id, 'sync', now() - g * interval '6 hours', now() - g * interval '6 hours' + interval '5 minutes', 'complete', '{"rows": 100}' from _headrace.connection_config k, generate_series(1, 5) g`,
+    `insert into _headrace.run_record (id, connection_id, kind, started_at, finished_at, outcome, progress)
+      select k.id || '-' || g, k.id, 'sync', now() - g * interval '6 hours',
+      now() - g * interval '6 hours' + interval '5 minutes', 'complete', '{"rows": 100}'
+      from _headrace.connection_config k, generate_series(1, 5) g`,
   );
   await scheduler.pool.query(
-    `insert into _headrace.connection_total (connection_id, runs, rows, last_run_id, last_outcome, fresh_as_of) select id, 5, 500, id || '-1', 'complete', now() - interval '6 hours' from _headrace.connection_config`,
+    `insert into _headrace.connection_total (connection_id, runs, rows, last_run_id, last_outcome, fresh_as_of)
+      select id, 5, 500, id || '-1', 'complete', now() - interval '6 hours' from _headrace.connection_config`,
   );
   await scheduler.pool.query(
-    `insert into _headrace.schedule (connection_id, kind, every_seconds, next_at) select id, 'sync', 2592000, now() + interval '29 days' from _headrace.connection_config`,
+    `insert into _headrace.schedule (connection_id, kind, every_seconds, next_at) select id, 'sync', 2592000,
+      now() + interval '29 days' from _headrace.connection_config`,
   );
   await scheduler.pool.query('analyze');
   await scheduler.close();

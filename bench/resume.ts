@@ -63,7 +63,8 @@ async function ledgerPages(folder: string): Promise<{ pages: number; changes: nu
   const client = await connect(server.target, 'bench');
   const found = await client
     .query(
-      `select stream = '_changes' as changes, sum((value->>4)::int)::int as pages from _headrace.state where key like 'range/%' group by 1`,
+      `select stream = '_changes' as changes, sum((value->>4)::int)::int as pages from _headrace.state
+        where key like 'range/%' group by 1`,
     )
     .catch(() => ({ rows: [] as { changes: boolean; pages: number }[] }));
   await client.end();

@@ -19,20 +19,27 @@ const server = await EmbeddedServer.open(folder);
 const scheduler = await Scheduler.open(server.target, CLIENTS + 1);
 const { pool } = scheduler;
 await pool.query(
-  `insert into _headrace.app (id, rate_limit, frequency_seconds) select 'app' || n, 100, 1 from generate_series(0, 99) n`,
+  `insert into _headrace.app (id, rate_limit, frequency_seconds) select 'app' || n, 100, 1
+    from generate_series(0, 99) n`,
 );
 await pool.query(
-  `insert into _headrace.partition (id, app, cap) select 'app' || (n % 100) || '/' || n, 'app' || (n % 100), 50 from generate_series(1, ${CONNECTIONS}) n`,
+  `insert into _headrace.partition (id, app, cap) select 'app' || (n % 100) || '/' || n, 'app' || (n % 100), 50
+    from generate_series(1, ${CONNECTIONS}) n`,
 );
 await pool.query(
-  `insert into _headrace.connection (id, partition_id, cap) select 'customer-' || n, 'app' || (n % 100) || '/' || n, 4 from generate_series(1, ${CONNECTIONS}) n`,
+  `insert into _headrace.connection (id, partition_id, cap) select 'customer-' || n, 'app' || (n % 100) || '/' || n, 4
+    from generate_series(1, ${CONNECTIONS}) n`,
 );
 await pool.query(
-  `insert into _headrace.schedule (connection_id, kind, every_seconds, next_at) select 'customer-' || n, 'sync', 21600, now() + n * interval '21600 seconds' / ${CONNECTIONS} + interval '1 hour' from generate_series(1, ${CONNECTIONS}) n`,
+  `insert into _headrace.schedule (connection_id, kind, every_seconds, next_at) select 'customer-' || n, 'sync', 21600,
+    now() + n * interval '21600 seconds' / ${CONNECTIONS} + interval '1 hour'
+    from generate_series(1, ${CONNECTIONS}) n`,
 );
 await pool.query('analyze');
 await pool.query(
-  `update _headrace.schedule set next_at = now() - interval '1 second' where connection_id in (select 'customer-' || (n * ${Math.floor(CONNECTIONS / DUE)}) from generate_series(1, ${DUE}) n)`,
+  `update _headrace.schedule set next_at = now() - interval '1 second'
+    where connection_id in (select 'customer-' || (n * ${Math.floor(CONNECTIONS / DUE)})
+    from generate_series(1, ${DUE}) n)`,
 );
 
 const rate = async (count: number, work: () => Promise<unknown>) => {
@@ -69,7 +76,8 @@ const startedMs = performance.now();
 for (let n = 0; n < 500; n++) await scheduler.claim('w0', 1);
 const emptyMs = (performance.now() - startedMs) / 500;
 const [{ mb }] = (await pool.query<{ mb: number }>(
-  `select round(sum(pg_total_relation_size(c.oid)) / 1048576.0)::float8 as mb from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = '_headrace' and c.relkind = 'r'`,
+  `select round(sum(pg_total_relation_size(c.oid)) / 1048576.0)::float8 as mb from pg_class c join pg_namespace n
+    on n.oid = c.relnamespace where n.nspname = '_headrace' and c.relkind = 'r'`,
 )) as [{ mb: number }];
 await scheduler.close();
 await server.close();

@@ -128,7 +128,8 @@ async function disturb(): Promise<void> {
   } else if (dice < 0.7) {
     counts.cut++;
     await sql(
-      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'headrace scheduler' and pid <> pg_backend_pid() order by random() limit 1`,
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'headrace scheduler'
+        and pid <> pg_backend_pid() order by random() limit 1`,
     );
   } else if (dice < 0.83) {
     counts.edit++;
@@ -168,8 +169,10 @@ while (left > 0 && performance.now() - startedMs < GIVE_UP_MS) {
   lookAtMs = performance.now() + 700;
 }
 const seconds = (performance.now() - startedMs) / 1000;
-for (const task of await sql(`select t.id, t.state, t.attempt, t.failures, t.run_at - now() as due, t.error, p as partition, c as connection
-  from _headrace.task t join _headrace.partition p on p.id = t.concurrency_partition_id join _headrace.connection c on c.id = t.connection_id where t.state <> 'done' limit 5`))
+for (const task of await sql(`select t.id, t.state, t.attempt, t.failures, t.run_at - now() as due, t.error,
+  p as partition, c as connection
+  from _headrace.task t join _headrace.partition p on p.id = t.concurrency_partition_id join _headrace.connection c
+    on c.id = t.connection_id where t.state <> 'done' limit 5`))
   console.log('not done:', JSON.stringify(task));
 running = false;
 for (const child of workers) child?.kill('SIGKILL');
@@ -185,7 +188,9 @@ const [state] = (
 const oracle = (await client.query('select what from oracle')).rows;
 await client.end();
 const [{ n: wrong }] = (await sql(
-  `select count(*) as n from _headrace.partition p where running <> (select count(*) from _headrace.task t where t.concurrency_partition_id = p.id and t.state = 'running')`,
+  `select count(*) as n from _headrace.partition p
+    where running <> (select count(*) from _headrace.task t where t.concurrency_partition_id = p.id
+    and t.state = 'running')`,
 )) as [{ n: number }];
 await scheduler.close();
 

@@ -141,7 +141,8 @@ async function compare(folder: string, { api }: StripeTestbed): Promise<Faults> 
       const hasRevision =
         rows.collection.newest?.['metadata'] !== undefined || rows.collection.template['metadata'] !== undefined;
       const stored = await query(
-        `select id, _headrace_deleted_at is not null as gone${hasRevision ? `, metadata->>'revision' as revision` : ''} from stripe.${definition.name}`,
+        `select id, _headrace_deleted_at is not null as gone${hasRevision ? `, metadata->>'revision' as revision` : ''}
+          from stripe.${definition.name}`,
       );
       const byId = new Map(stored.map((row) => [row['id'] as string, row]));
       found.rows += stored.length;

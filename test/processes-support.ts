@@ -105,7 +105,8 @@ export async function rows(schema: string, table: string): Promise<{ n: number; 
   try {
     return (
       await client.query(
-        `select count(*) as n, count(distinct id) as keys, count("_headrace_deleted_at") as deleted from ${schema}.${table}`,
+        `select count(*) as n, count(distinct id) as keys, count("_headrace_deleted_at") as deleted
+          from ${schema}.${table}`,
       )
     ).rows[0];
   } finally {

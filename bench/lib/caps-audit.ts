@@ -14,21 +14,27 @@ export interface Overruns {
 }
 
 export const AUDIT_TABLES = `
-create table audit_log (seq bigint generated always as identity, at timestamptz not null default clock_timestamp(), grp text not null, task text, change integer not null, cap integer);
+create table audit_log (seq bigint generated always as identity, at timestamptz not null default clock_timestamp(),
+  grp text not null, task text, change integer not null, cap integer);
 `;
 
 /** The same for Headrace's own tables, as triggers: who runs, what the caps are, and what no statement may do. */
 export const TASK_AUDIT = `
   create table oracle (at timestamptz default clock_timestamp(), what text);
   create function audit_task() returns trigger language plpgsql as $$ begin
-    if new.state = 'running' and old.state <> 'running' then insert into audit_log (grp, task, change) values ('p:' || new.concurrency_partition_id, new.id, 1), ('c:' || new.connection_id, new.id, 1);
-    elsif old.state = 'running' and new.state <> 'running' then insert into audit_log (grp, task, change) values ('p:' || new.concurrency_partition_id, new.id, -1), ('c:' || new.connection_id, new.id, -1);
-    elsif old.state = 'running' and (new.attempt > old.attempt + 1 or new.worker = old.worker and new.attempt <> old.attempt) then insert into oracle (what) values ('two attempts of ' || new.id); end if;
+    if new.state = 'running' and old.state <> 'running' then insert into audit_log (grp, task, change)
+      values ('p:' || new.concurrency_partition_id, new.id, 1), ('c:' || new.connection_id, new.id, 1);
+    elsif old.state = 'running' and new.state <> 'running' then insert into audit_log (grp, task, change)
+      values ('p:' || new.concurrency_partition_id, new.id, -1), ('c:' || new.connection_id, new.id, -1);
+    elsif old.state = 'running' and (new.attempt > old.attempt + 1 or new.worker = old.worker
+      and new.attempt <> old.attempt) then insert into oracle (what) values ('two attempts of ' || new.id); end if;
     return null; end $$;
   create trigger audit after update on _headrace.task for each row execute function audit_task();
   create function audit_cap() returns trigger language plpgsql as $$ begin
-    if tg_op = 'INSERT' or new.cap <> old.cap then insert into audit_log (grp, change, cap) values (tg_argv[0] || new.id, 0, new.cap); end if;
-    if tg_op = 'UPDATE' and new.running > old.running and new.running > new.cap then insert into oracle (what) values (tg_argv[0] || new.id || ' runs ' || new.running || ' of ' || new.cap); end if;
+    if tg_op = 'INSERT' or new.cap <> old.cap then insert into audit_log (grp, change, cap)
+      values (tg_argv[0] || new.id, 0, new.cap); end if;
+    if tg_op = 'UPDATE' and new.running > old.running and new.running > new.cap then insert into oracle (what)
+      values (tg_argv[0] || new.id || ' runs ' || new.running || ' of ' || new.cap); end if;
     return null; end $$;
   create trigger audit after insert or update on _headrace.partition for each row execute function audit_cap('p:');
   create trigger audit after insert or update on _headrace.connection for each row execute function audit_cap('c:');

@@ -36,11 +36,17 @@ export interface Delivery {
 const UNPROVEN = `coalesce(r.outcome = 'partial' or (r.outcome = 'complete' and exists (select 1 from jsonb_array_elements(r.summary->'proofs') p
   where jsonb_array_length(p->'faults') > 0 or p->>'doubt' is not null)), false)`;
 const NOW = `array_remove(array[case when ${FAILING} then 'failed' end, case when ${LATE} then 'late' end, case when ${UNPROVEN} then 'unproven' end], null)`;
-const WHY = `coalesce((select t.error->>'message' from _headrace.task t where t.connection_id = k.id and t.state = 'dead' order by t.id desc limit 1), r.reason->>'message',
-  (select coalesce(p->>'stream' || ': ', '') || (p->>'message') from jsonb_array_elements(r.summary->'problems') p limit 1),
-  (select (p->>'stream') || ': ' || coalesce(p->'faults'->>0, p->>'doubt') from jsonb_array_elements(r.summary->'proofs') p where jsonb_array_length(p->'faults') > 0 or p->>'doubt' is not null limit 1))`;
+const WHY = `coalesce((select t.error->>'message' from _headrace.task t where t.connection_id = k.id
+  and t.state = 'dead' order by t.id desc limit 1), r.reason->>'message',
+  (select coalesce(p->>'stream' || ': ', '') || (p->>'message') from jsonb_array_elements(r.summary->'problems') p
+    limit 1),
+  (select (p->>'stream') || ': ' || coalesce(p->'faults'->>0, p->>'doubt')
+    from jsonb_array_elements(r.summary->'proofs') p where jsonb_array_length(p->'faults') > 0
+    or p->>'doubt' is not null limit 1))`;
 /** The newest run that tells something: one that was paused or cancelled says nothing of what is stored. */
-const LAST_RUN = `left join lateral (select id, outcome, summary, reason from _headrace.run_record where connection_id = k.id and outcome in ('complete', 'partial', 'failed', 'killed') order by started_at desc limit 1) r on true`;
+const LAST_RUN = `left join lateral (select id, outcome, summary, reason from _headrace.run_record
+  where connection_id = k.id and outcome in ('complete', 'partial', 'failed', 'killed') order by started_at desc
+  limit 1) r on true`;
 const KEPT = '14 days';
 
 export class AlertStore {
@@ -49,9 +55,13 @@ export class AlertStore {
   /** Connections of which something else is to be told than was. */
   async changes(): Promise<Change[]> {
     return this.pool.query<Change & Record<string, unknown>>(
-      `select * from (select k.id as connection, coalesce(s.problems, '{}') as before, ${NOW} as now, case when r.id is not null then jsonb_build_object('id', r.id, 'outcome', r.outcome) end as run, ${WHY} as why,
-         ${timeText('t.fresh_as_of')} as "freshAsOf", round(extract(epoch from now() - t.fresh_as_of))::bigint as "freshnessSeconds", ${FRESH_WITHIN} as "freshWithinSeconds"
-         ${joined('_headrace.connection_config')} ${LAST_RUN} left join _headrace.alert_state s on s.connection_id = k.id) x where x.before <> x.now limit $1`,
+      `select * from (select k.id as connection, coalesce(s.problems, '{}') as before, ${NOW} as now, case
+        when r.id is not null then jsonb_build_object('id', r.id, 'outcome', r.outcome) end as run, ${WHY} as why,
+         ${timeText('t.fresh_as_of')} as "freshAsOf",
+           round(extract(epoch from now() - t.fresh_as_of))::bigint as "freshnessSeconds",
+           ${FRESH_WITHIN} as "freshWithinSeconds"
+         ${joined('_headrace.connection_config')} ${LAST_RUN} left join _headrace.alert_state s
+           on s.connection_id = k.id) x where x.before <> x.now limit $1`,
       [LIMITS.alertsAtOnce],
     );
   }
@@ -63,9 +73,11 @@ export class AlertStore {
   ): Promise<boolean> {
     const [row] = await this.pool.query<{ moved: boolean }>(
       `with moved as (insert into _headrace.alert_state as s (connection_id, problems) values ($1, $2)
-           on conflict (connection_id) do update set problems = excluded.problems, since = clock_timestamp() where s.problems = $3 returning 1),
+           on conflict (connection_id) do update set problems = excluded.problems, since = clock_timestamp()
+             where s.problems = $3 returning 1),
          made as (insert into _headrace.alert_delivery (connection_id, kind, target, shown, payload)
-           select $1, a->'alert'->>'kind', a->>'target', a->>'shown', a->'alert' from jsonb_array_elements($4::jsonb) a where exists (select 1 from moved))
+           select $1, a->'alert'->>'kind', a->>'target', a->>'shown', a->'alert' from jsonb_array_elements($4::jsonb) a
+             where exists (select 1 from moved))
        select exists (select 1 from moved) as moved`,
       [connection, now, before, JSON.stringify(alerts)],
     );
@@ -74,7 +86,9 @@ export class AlertStore {
 
   async add(alerts: { alert: Alert; target: string; shown: string }[]): Promise<void> {
     await this.pool.query(
-      `insert into _headrace.alert_delivery (connection_id, kind, target, shown, payload) select a->'alert'->>'connection', a->'alert'->>'kind', a->>'target', a->>'shown', a->'alert' from jsonb_array_elements($1::jsonb) a`,
+      `insert into _headrace.alert_delivery (connection_id, kind, target, shown, payload)
+        select a->'alert'->>'connection', a->'alert'->>'kind', a->>'target', a->>'shown', a->'alert'
+        from jsonb_array_elements($1::jsonb) a`,
       [JSON.stringify(alerts)],
     );
   }
@@ -82,8 +96,10 @@ export class AlertStore {
   /** Takes what is due for these targets; each is tried again later unless it is settled. */
   async due(targets: string[]): Promise<{ id: number; target: string; alert: Alert; attempts: number }[]> {
     return this.pool.query<{ id: number; target: string; alert: Alert; attempts: number }>(
-      `update _headrace.alert_delivery d set attempts = attempts + 1, next_at = clock_timestamp() + make_interval(secs => least(3600, 30 * power(2, attempts)))
-       where id in (select id from _headrace.alert_delivery where next_at <= clock_timestamp() and target = any($1::text[]) order by id limit $2 for update skip locked)
+      `update _headrace.alert_delivery d set attempts = attempts + 1,
+        next_at = clock_timestamp() + make_interval(secs => least(3600, 30 * power(2, attempts)))
+       where id in (select id from _headrace.alert_delivery where next_at <= clock_timestamp()
+         and target = any($1::text[]) order by id limit $2 for update skip locked)
        returning id, target, payload as alert, attempts`,
       [targets, LIMITS.alertsAtOnce],
     );
@@ -92,7 +108,8 @@ export class AlertStore {
   /** `error` undefined: it was taken. */
   async settle(id: number, error: string | undefined, givesUp: boolean): Promise<void> {
     await this.pool.query(
-      `update _headrace.alert_delivery set delivered_at = case when $2::text is null then clock_timestamp() end, error = $2, next_at = case when $2::text is not null and not $3 then next_at end where id = $1`,
+      `update _headrace.alert_delivery set delivered_at = case when $2::text is null then clock_timestamp() end,
+        error = $2, next_at = case when $2::text is not null and not $3 then next_at end where id = $1`,
       [id, error ?? null, givesUp],
     );
   }
@@ -100,7 +117,9 @@ export class AlertStore {
   /** The newest first. */
   async list(limit: number, before: number | undefined): Promise<Delivery[]> {
     return this.pool.query<Delivery & Record<string, unknown>>(
-      `select id, connection_id as connection, kind, shown, payload->>'message' as message, ${timeText('made_at')} as "madeAt", ${timeText('next_at')} as "nextAt", attempts, ${timeText('delivered_at')} as "deliveredAt", error
+      `select id, connection_id as connection, kind, shown, payload->>'message' as message,
+        ${timeText('made_at')} as "madeAt", ${timeText('next_at')} as "nextAt", attempts,
+        ${timeText('delivered_at')} as "deliveredAt", error
        from _headrace.alert_delivery where $2::bigint is null or id < $2 order by id desc limit $1`,
       [limit, before ?? null],
     );
@@ -109,7 +128,8 @@ export class AlertStore {
   async prune(): Promise<void> {
     await this.pool.query(`delete from _headrace.alert_delivery where made_at < now() - interval '${KEPT}'`);
     await this.pool.query(
-      `delete from _headrace.alert_state s where not exists (select 1 from _headrace.connection_config k where k.id = s.connection_id)`,
+      `delete from _headrace.alert_state s where not exists (select 1 from _headrace.connection_config k
+        where k.id = s.connection_id)`,
     );
   }
 }

@@ -50,7 +50,8 @@ export class ConnectionStore {
   /** Those made through the API that have alerts of their own. */
   async withAlerts(): Promise<string[]> {
     const rows = await this.pool.query<{ id: string }>(
-      `select id from _headrace.connection_config where managed_by = 'api' and config ? 'alerts' order by id limit 1000`,
+      `select id from _headrace.connection_config where managed_by = 'api' and config ? 'alerts' order by id
+        limit 1000`,
     );
     return rows.map(({ id }) => id);
   }
@@ -124,7 +125,8 @@ export class ConnectionStore {
   ): Promise<{ version: number; nextAt: string | null }> {
     const { everySeconds = null, cron = null, timeZone = 'UTC', priority = 0, first } = schedule ?? {};
     const [row] = await this.pool.query<{ version: number; nextAt: string | null }>(
-      `select version, ${timeText('next_at')} as "nextAt" from _headrace.write_connection($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+      `select version, ${timeText('next_at')} as "nextAt"
+        from _headrace.write_connection($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
       [id, JSON.stringify(shown), sealed, expect ?? null, everySeconds, cron, timeZone, priority, first ?? null],
     );
     if (row) return row;
@@ -164,7 +166,8 @@ export class ConnectionStore {
       isSecret,
     );
     await this.pool.query(
-      `update _headrace.connection_config set config = $2, secrets = $3, version = version + 1, updated_at = now() where id = $1 and managed_by = 'api'`,
+      `update _headrace.connection_config set config = $2, secrets = $3, version = version + 1, updated_at = now()
+        where id = $1 and managed_by = 'api'`,
       [id, JSON.stringify(shown), sealed],
     );
   }
@@ -196,8 +199,10 @@ export class ConnectionStore {
         [origin, rows.map(({ id }) => id)],
       );
       await client.query(
-        `insert into _headrace.connection_config as c (id, managed_by, origin, config) select e->>'id', 'file', $1, e->'config' from jsonb_array_elements($2::jsonb) e
-         on conflict (id) do update set origin = excluded.origin, config = excluded.config, version = c.version + (c.config <> excluded.config)::int, updated_at = now() where c.managed_by = 'file'`,
+        `insert into _headrace.connection_config as c (id, managed_by, origin, config) select e->>'id', 'file', $1,
+          e->'config' from jsonb_array_elements($2::jsonb) e
+         on conflict (id) do update set origin = excluded.origin, config = excluded.config,
+           version = c.version + (c.config <> excluded.config)::int, updated_at = now() where c.managed_by = 'file'`,
         [origin, JSON.stringify(rows)],
       );
     });
@@ -235,7 +240,8 @@ export class ConnectionStore {
 
   private allSealed(): Promise<{ id: string; secrets: Buffer }[]> {
     return this.pool.query<{ id: string; secrets: Buffer }>(
-      `select id, secrets from _headrace.connection_config where managed_by = 'api' and secrets is not null order by id`,
+      `select id, secrets from _headrace.connection_config where managed_by = 'api' and secrets is not null
+        order by id`,
     );
   }
 

@@ -40,7 +40,8 @@ export interface ConnectionDetail extends ConnectionView {
 }
 
 /** A dead letter, or a last run that failed. */
-export const FAILING = `(coalesce(t.last_outcome, '') in ('failed', 'killed') or exists (select 1 from _headrace.task d where d.connection_id = c.id and d.state = 'dead'))`;
+export const FAILING = `(coalesce(t.last_outcome, '') in ('failed', 'killed')
+  or exists (select 1 from _headrace.task d where d.connection_id = c.id and d.state = 'dead'))`;
 
 const STATE = `case when c.running > 0 then 'running' when c.paused or p.paused then 'paused'
     when ${FAILING} then 'failing'
@@ -53,19 +54,27 @@ export const LATE = `coalesce(coalesce(t.fresh_as_of, k.created_at) < now() - ma
 
 /** Configurations as `k`, with their connection `c`, partition `p` and sums `t`. */
 export const joined = (configs: string) =>
-  `from ${configs} k join _headrace.connection c on c.id = k.id join _headrace.partition p on p.id = c.partition_id left join _headrace.connection_total t on t.connection_id = c.id`;
+  `from ${configs} k join _headrace.connection c on c.id = k.id join _headrace.partition p on p.id = c.partition_id
+    left join _headrace.connection_total t on t.connection_id = c.id`;
 
-const VIEW = `k.id, p.app, p.id as partition, k.managed_by as "managedBy", ${STATE} as state, c.paused or p.paused as paused, c.running, c.cap as "maxConcurrentProcesses",
+const VIEW = `k.id, p.app, p.id as partition, k.managed_by as "managedBy", ${STATE} as state, c.paused
+  or p.paused as paused, c.running, c.cap as "maxConcurrentProcesses",
   (select count(*) from _headrace.task d where d.connection_id = c.id and d.state = 'dead') as dead,
-  case when s.connection_id is not null then jsonb_build_object('everySeconds', s.every_seconds, 'cron', s.cron, 'timeZone', s.time_zone) end as schedule, ${timeText('s.next_at')} as "nextRunAt",
-  case when r.id is not null then jsonb_build_object('id', r.id, 'outcome', r.outcome, 'startedAt', ${timeText('r.started_at')}, 'finishedAt', ${timeText('r.finished_at')}) end as "lastRun",
-  ${timeText('t.fresh_as_of')} as "freshAsOf", round(extract(epoch from now() - t.fresh_as_of))::bigint as "freshnessSeconds",
+  case when s.connection_id is not null then jsonb_build_object('everySeconds', s.every_seconds, 'cron', s.cron,
+    'timeZone', s.time_zone) end as schedule, ${timeText('s.next_at')} as "nextRunAt",
+  case when r.id is not null then jsonb_build_object('id', r.id, 'outcome', r.outcome, 'startedAt',
+    ${timeText('r.started_at')}, 'finishedAt', ${timeText('r.finished_at')}) end as "lastRun",
+  ${timeText('t.fresh_as_of')} as "freshAsOf",
+    round(extract(epoch from now() - t.fresh_as_of))::bigint as "freshnessSeconds",
   ${FRESH_WITHIN} as "freshWithinSeconds", ${LATE} as late,
   coalesce(t.rows, 0) as rows, coalesce(t.requests, 0) as requests, coalesce(t.rejections, 0) as rejections, k.version`;
-const MORE = `left join lateral (select connection_id, every_seconds, cron, time_zone, next_at from _headrace.schedule where connection_id = k.id and kind = 'sync' limit 1) s on true
-  left join lateral (select id, outcome, started_at, finished_at from _headrace.run_record where connection_id = k.id order by started_at desc limit 1) r on true`;
+const MORE = `left join lateral (select connection_id, every_seconds, cron, time_zone, next_at from _headrace.schedule
+  where connection_id = k.id and kind = 'sync' limit 1) s on true
+  left join lateral (select id, outcome, started_at, finished_at from _headrace.run_record where connection_id = k.id
+    order by started_at desc limit 1) r on true`;
 /** Names of a page come first, or the plan would walk all tables from their start. */
-const PAGE = `(select * from _headrace.connection_config where ($1::text is null or id > $1) and ($2::text is null or position(lower($2) in id) > 0) order by id limit $3)`;
+const PAGE = `(select * from _headrace.connection_config where ($1::text is null or id > $1)
+  and ($2::text is null or position(lower($2) in id) > 0) order by id limit $3)`;
 
 /** By name. `after`: the last one of the page before. `search`: part of a name. */
 export async function listConnections(
@@ -116,10 +125,13 @@ export async function countAll(pool: Pool): Promise<{
       `select ${STATE} as state, count(*) as n ${joined('_headrace.connection_config')} group by 1`,
     ),
     pool.query<{ state: string; n: number }>(
-      `select state, count(*) as n from _headrace.task where state in ('queued', 'delayed', 'paused', 'running', 'dead') group by 1`,
+      `select state, count(*) as n from _headrace.task
+        where state in ('queued', 'delayed', 'paused', 'running', 'dead') group by 1`,
     ),
     pool.query<{ workers: number; slots: number; partitions: number }>(
-      `select (select count(*) from _headrace.worker where lease_until > now()) as workers, (select coalesce(sum(slots), 0) from _headrace.worker where lease_until > now()) as slots, (select count(*) from _headrace.partition) as partitions`,
+      `select (select count(*) from _headrace.worker where lease_until > now()) as workers,
+        (select coalesce(sum(slots), 0) from _headrace.worker where lease_until > now()) as slots,
+        (select count(*) from _headrace.partition) as partitions`,
     ),
   ]);
   return {

@@ -59,8 +59,10 @@ const MIGRATIONS: string[] = [
   SCHEDULER_LAYOUT,
   `
   create table _headrace.loan (
-    id bigint generated always as identity primary key, connection text not null, run text not null, borrower text not null,
-    state text not null default 'asked' check (state in ('asked', 'granted', 'returned')), stream text not null default '', range bigint not null default 0, first_id bigint not null default 0,
+    id bigint generated always as identity primary key, connection text not null, run text not null,
+      borrower text not null,
+    state text not null default 'asked' check (state in ('asked', 'granted', 'returned')), stream text not null
+      default '', range bigint not null default 0, first_id bigint not null default 0,
     seen_at timestamptz not null default clock_timestamp()
   ) with (fillfactor = 50);
   create index loan_run on _headrace.loan (connection, run);
@@ -68,7 +70,8 @@ const MIGRATIONS: string[] = [
   SERVICE_LAYOUT,
   BUDGET_LAYOUT,
   // A lease takes prepared statements now.
-  'drop function _headrace.budget_take(text, text, boolean, interval, text); drop function _headrace.budget_keep(text, text, double precision, bytea);',
+  `drop function _headrace.budget_take(text, text, boolean, interval, text);
+    drop function _headrace.budget_keep(text, text, double precision, bytea);`,
   SESSION_LAYOUT,
   FLEET_LAYOUT,
   // The columns that are Headrace's; others in the same table are the user's own, and never written.
@@ -91,7 +94,8 @@ export async function migrate(client: pg.Client): Promise<void> {
   try {
     await client.query(`create schema if not exists ${INTERNAL_SCHEMA}`);
     await client.query(
-      `create table if not exists ${INTERNAL_SCHEMA}.migration (version integer primary key, applied_at timestamptz not null default now())`,
+      `create table if not exists ${INTERNAL_SCHEMA}.migration (version integer primary key,
+        applied_at timestamptz not null default now())`,
     );
     for (let version = (await layoutVersion(client)) + 1; version <= MIGRATIONS.length; version++) {
       await client.query('begin');

@@ -48,7 +48,8 @@ async function assertSameDatabase(direct: pg.Client, target: PostgresTarget): Pr
 
 async function identity(client: pg.Client): Promise<string> {
   const { rows } = await client.query<{ id: string }>(
-    `select (select system_identifier from pg_control_system())::text || '/' || oid as id from pg_database where datname = current_database()`,
+    `select (select system_identifier from pg_control_system())::text || '/' || oid as id from pg_database
+      where datname = current_database()`,
   );
   return rows[0]!.id;
 }

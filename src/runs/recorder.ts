@@ -150,12 +150,15 @@ export class RunRecorder {
     // What an earlier attempt left open ended without a word.
     await this.pool
       .query(
-        `update _headrace.run_record set finished_at = clock_timestamp(), updated_at = clock_timestamp(), outcome = 'killed' where connection_id = $1 and finished_at is null and started_at < to_timestamp($2::float8 / 1000)`,
+        `update _headrace.run_record set finished_at = clock_timestamp(), updated_at = clock_timestamp(),
+          outcome = 'killed' where connection_id = $1 and finished_at is null
+          and started_at < to_timestamp($2::float8 / 1000)`,
         [connection, this.startedMs],
       )
       .then(() =>
         this.pool.query(
-          `insert into _headrace.run_record (id, connection_id, task_id, attempt, kind, worker, started_at) values ($1, $2, $3, $4, $5, $6, to_timestamp($7::float8 / 1000)) on conflict do nothing`,
+          `insert into _headrace.run_record (id, connection_id, task_id, attempt, kind, worker, started_at)
+            values ($1, $2, $3, $4, $5, $6, to_timestamp($7::float8 / 1000)) on conflict do nothing`,
           [this.run, connection, task ?? null, attempt ?? null, kind, worker ?? null, this.startedMs],
         ),
       )
@@ -175,14 +178,25 @@ export class RunRecorder {
     const delta = { rows: since('rows'), requests: since('requests'), rejections: since('rejections') };
     try {
       const [row] = await this.pool.query<{ watched: boolean }>(
-        `with events as (insert into _headrace.run_event (run_id, at, event) select $1, (e->>'at')::timestamptz, e->'event' from jsonb_array_elements($2::jsonb) e returning 1),
-         samples as (insert into _headrace.run_sample (run_id, tick, at, sample) select $1, (s->>'tick')::int, (s->>'at')::timestamptz, s->'sample' from jsonb_array_elements($12::jsonb) s on conflict do nothing returning 1),
-         ended as (select case when $8 = 'paused' and exists (select 1 from _headrace.task t where t.id = $14 and t.stop = 'cancel') then 'cancelled' else $8 end as outcome),
+        `with events as (insert into _headrace.run_event (run_id, at, event) select $1, (e->>'at')::timestamptz,
+          e->'event' from jsonb_array_elements($2::jsonb) e returning 1),
+         samples as (insert into _headrace.run_sample (run_id, tick, at, sample) select $1, (s->>'tick')::int,
+           (s->>'at')::timestamptz, s->'sample' from jsonb_array_elements($12::jsonb) s on conflict do nothing
+           returning 1),
+         ended as (select case when $8 = 'paused'
+           and exists (select 1 from _headrace.task t where t.id = $14 and t.stop = 'cancel') then 'cancelled' else $8
+           end as outcome),
          total as (
-           insert into _headrace.connection_total as t (connection_id, runs, rows, requests, rejections, last_run_id, last_outcome, fresh_as_of) values ($3, $7::int, $4, $5, $6, $1, (select outcome from ended), case when $8 = 'complete' then to_timestamp($9::float8 / 1000) end)
-           on conflict (connection_id) do update set runs = t.runs + $7::int, rows = t.rows + $4, requests = t.requests + $5, rejections = t.rejections + $6, last_run_id = $1,
-             last_outcome = coalesce(excluded.last_outcome, t.last_outcome), fresh_as_of = coalesce(excluded.fresh_as_of, t.fresh_as_of) returning 1)
-         update _headrace.run_record set updated_at = clock_timestamp(), progress = coalesce($10::jsonb, progress), summary = $11::jsonb, reason = $13::jsonb, outcome = (select outcome from ended), finished_at = case when $7::int = 1 then clock_timestamp() end
+           insert into _headrace.connection_total as t (connection_id, runs, rows, requests, rejections, last_run_id,
+             last_outcome, fresh_as_of) values ($3, $7::int, $4, $5, $6, $1, (select outcome from ended), case
+             when $8 = 'complete' then to_timestamp($9::float8 / 1000) end)
+           on conflict (connection_id) do update set runs = t.runs + $7::int, rows = t.rows + $4,
+             requests = t.requests + $5, rejections = t.rejections + $6, last_run_id = $1,
+             last_outcome = coalesce(excluded.last_outcome, t.last_outcome),
+               fresh_as_of = coalesce(excluded.fresh_as_of, t.fresh_as_of) returning 1)
+         update _headrace.run_record set updated_at = clock_timestamp(), progress = coalesce($10::jsonb, progress),
+           summary = $11::jsonb, reason = $13::jsonb, outcome = (select outcome from ended), finished_at = case
+           when $7::int = 1 then clock_timestamp() end
          where id = $1 returning coalesce(watched_until > now(), false) as watched`,
         [
           this.run,

@@ -53,7 +53,8 @@ export interface StoredEvent {
 export const timeText = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 /** A task that gave up: its last run is the one that died. */
-const DEAD = `select t.error from _headrace.task t where t.id = r.task_id and t.attempt = r.attempt and t.state = 'dead'`;
+const DEAD = `select t.error from _headrace.task t where t.id = r.task_id and t.attempt = r.attempt
+  and t.state = 'dead'`;
 const OUTCOME = `case when r.outcome in ('failed', 'killed') and exists (${DEAD}) then 'dead' else r.outcome end`;
 const REASON = `coalesce((${DEAD}), r.reason)`;
 const VIEW = `r.id, r.connection_id as connection, r.task_id as task, r.attempt, r.kind, r.worker, ${timeText('r.started_at')} as "startedAt", ${timeText('r.updated_at')} as "updatedAt", ${timeText('r.finished_at')} as "finishedAt", ${OUTCOME} as outcome,
@@ -82,8 +83,10 @@ export class RunStore {
     limit: number;
   }): Promise<RunView[]> {
     return this.pool.query<RunView & Record<string, unknown>>(
-      `select ${VIEW} from _headrace.run_record r where ($1::text is null or r.connection_id = $1) and ($2::text is null or coalesce(${OUTCOME}, 'running') = $2)
-         and ($3::text is null or (r.started_at, r.id) < (select started_at, id from _headrace.run_record where id = $3)) order by r.started_at desc, r.id desc limit $4`,
+      `select ${VIEW} from _headrace.run_record r where ($1::text is null or r.connection_id = $1)
+        and ($2::text is null or coalesce(${OUTCOME}, 'running') = $2)
+         and ($3::text is null or (r.started_at, r.id) < (select started_at, id from _headrace.run_record
+           where id = $3)) order by r.started_at desc, r.id desc limit $4`,
       [connection ?? null, outcome ?? null, before ?? null, limit],
     );
   }
@@ -99,7 +102,9 @@ export class RunStore {
   /** Oldest first. */
   async events(run: string, after: number, limit: number): Promise<StoredEvent[]> {
     return this.pool.query<StoredEvent & Record<string, unknown>>(
-      `select e.id, e.run_id as run, r.connection_id as connection, ${timeText('e.at')} as at, e.event from _headrace.run_event e join _headrace.run_record r on r.id = e.run_id where e.run_id = $1 and e.id > $2 order by e.id limit $3`,
+      `select e.id, e.run_id as run, r.connection_id as connection, ${timeText('e.at')} as at, e.event
+        from _headrace.run_event e join _headrace.run_record r on r.id = e.run_id where e.run_id = $1 and e.id > $2
+        order by e.id limit $3`,
       [run, after, limit],
     );
   }
@@ -111,15 +116,23 @@ export class RunStore {
   async lastHour(partition: string): Promise<LimitMinute[]> {
     return this.pool.query<LimitMinute & Record<string, unknown>>(
       `with s as (
-           select r.id as run, r.started_at, s.at, s.sample, (s.sample->>'elapsedMs')::float8 - coalesce(lag((s.sample->>'elapsedMs')::float8) over (partition by r.id order by s.tick), case when r.started_at > now() - interval '1 hour' then 0 else (s.sample->>'elapsedMs')::float8 end) as ms
-           from _headrace.connection c join _headrace.run_record r on r.connection_id = c.id join _headrace.run_sample s on s.run_id = r.id
+           select r.id as run, r.started_at, s.at, s.sample,
+             (s.sample->>'elapsedMs')::float8 - coalesce(lag((s.sample->>'elapsedMs')::float8) over (partition by r.id
+             order by s.tick), case when r.started_at > now() - interval '1 hour' then 0
+             else (s.sample->>'elapsedMs')::float8 end) as ms
+           from _headrace.connection c join _headrace.run_record r on r.connection_id = c.id
+             join _headrace.run_sample s on s.run_id = r.id
            where c.partition_id = $1 and r.updated_at > now() - interval '1 hour' and s.at > now() - interval '1 hour'),
          run_minute as (
-           select s.run, s.started_at, date_trunc('minute', s.at) as minute, l.key as name, sum((l.value->>0)::float8 * s.ms) / 60000 as used, max((l.value->>1)::float8) as per, max((l.value->>2)::bigint) as rejected
+           select s.run, s.started_at, date_trunc('minute', s.at) as minute, l.key as name,
+             sum((l.value->>0)::float8 * s.ms) / 60000 as used, max((l.value->>1)::float8) as per,
+             max((l.value->>2)::bigint) as rejected
            from s, jsonb_each(s.sample->'limits') l group by 1, 2, 3, 4),
          since as (
-           select *, rejected - coalesce(lag(rejected) over (partition by run, name order by minute), case when started_at > now() - interval '1 hour' then 0 else rejected end) as own from run_minute)
-       select name, ${timeText('minute')} as minute, round(sum(used)::numeric, 3)::float8 as used, max(per) as "perSecond", sum(greatest(own, 0))::bigint as rejections
+           select *, rejected - coalesce(lag(rejected) over (partition by run, name order by minute), case
+             when started_at > now() - interval '1 hour' then 0 else rejected end) as own from run_minute)
+       select name, ${timeText('minute')} as minute, round(sum(used)::numeric, 3)::float8 as used,
+         max(per) as "perSecond", sum(greatest(own, 0))::bigint as rejections
        from since group by name, minute order by name, minute limit $2`,
       [partition, MINUTES * LIMITS_SHOWN * 4],
     );
@@ -128,10 +141,15 @@ export class RunStore {
   /** Of each stream: when a run last committed rows of it, and what the newest proof says. */
   async streamsOf(connection: string): Promise<StreamHistory[]> {
     return this.pool.query<StreamHistory & Record<string, unknown>>(
-      `with r as (select started_at, updated_at, progress, summary from _headrace.run_record where connection_id = $1 order by started_at desc limit 200),
-         changed as (select distinct on (s->>'name') s->>'name' as stream, r.updated_at from r, jsonb_array_elements(r.progress->'streams') s where (s->>'rows')::numeric > 0 order by s->>'name', r.started_at desc),
-         proven as (select distinct on (p->>'stream') p->>'stream' as stream, p from r, jsonb_array_elements(r.summary->'proofs') p order by p->>'stream', r.started_at desc)
-       select stream, ${timeText('c.updated_at')} as "changedAt", p.p as proof from changed c full join proven p using (stream)`,
+      `with r as (select started_at, updated_at, progress, summary from _headrace.run_record where connection_id = $1
+        order by started_at desc limit 200),
+         changed as (select distinct on (s->>'name') s->>'name' as stream, r.updated_at from r,
+           jsonb_array_elements(r.progress->'streams') s where (s->>'rows')::numeric > 0 order by s->>'name',
+           r.started_at desc),
+         proven as (select distinct on (p->>'stream') p->>'stream' as stream, p from r,
+           jsonb_array_elements(r.summary->'proofs') p order by p->>'stream', r.started_at desc)
+       select stream, ${timeText('c.updated_at')} as "changedAt", p.p as proof from changed c full join proven p
+         using (stream)`,
       [connection],
     );
   }
@@ -139,7 +157,8 @@ export class RunStore {
   /** The oldest first; at most twice as many as a run keeps. */
   async samples(run: string): Promise<StoredSample[]> {
     return this.pool.query<StoredSample & Record<string, unknown>>(
-      `select ${timeText('s.at')} as at, s.sample from _headrace.run_sample s where s.run_id = $1 order by s.tick limit $2`,
+      `select ${timeText('s.at')} as at, s.sample from _headrace.run_sample s where s.run_id = $1 order by s.tick
+        limit $2`,
       [run, 2 * LIMITS.runSamples],
     );
   }
@@ -150,11 +169,15 @@ export class RunStore {
    */
   async watch(runs: string[] | undefined, sinceMs: number): Promise<RunDetail[]> {
     await this.pool.query(
-      `update _headrace.run_record set watched_until = now() + interval '${WATCH}' where finished_at is null and ($1::text[] is null or id = any($1)) and (watched_until is null or watched_until < now() + interval '${WATCH}' / 2)`,
+      `update _headrace.run_record set watched_until = now() + interval '${WATCH}' where finished_at is null
+        and ($1::text[] is null or id = any($1))
+        and (watched_until is null or watched_until < now() + interval '${WATCH}' / 2)`,
       [runs ?? null],
     );
     return this.pool.query<RunDetail & Record<string, unknown>>(
-      `select ${VIEW}, r.progress, r.summary, ${REASON} as reason from _headrace.run_record r where r.updated_at > to_timestamp($2::float8 / 1000) and ($1::text[] is null or r.id = any($1)) order by r.updated_at limit 500`,
+      `select ${VIEW}, r.progress, r.summary, ${REASON} as reason from _headrace.run_record r
+        where r.updated_at > to_timestamp($2::float8 / 1000) and ($1::text[] is null or r.id = any($1))
+        order by r.updated_at limit 500`,
       [runs ?? null, sinceMs],
     );
   }
@@ -162,7 +185,9 @@ export class RunStore {
   /** Events since a moment, for all who watch. */
   async eventsSince(sinceMs: number): Promise<StoredEvent[]> {
     return this.pool.query<StoredEvent & Record<string, unknown>>(
-      `select e.id, e.run_id as run, r.connection_id as connection, ${timeText('e.at')} as at, e.event from _headrace.run_event e join _headrace.run_record r on r.id = e.run_id where e.stored_at > to_timestamp($1::float8 / 1000) order by e.id limit 2000`,
+      `select e.id, e.run_id as run, r.connection_id as connection, ${timeText('e.at')} as at, e.event
+        from _headrace.run_event e join _headrace.run_record r on r.id = e.run_id
+        where e.stored_at > to_timestamp($1::float8 / 1000) order by e.id limit 2000`,
       [sinceMs],
     );
   }
@@ -170,8 +195,10 @@ export class RunStore {
   /** Forgets what ended long ago, and ends what has no worker any more. */
   async prune(): Promise<void> {
     await this.pool.query(
-      `update _headrace.run_record r set finished_at = clock_timestamp(), updated_at = clock_timestamp(), outcome = 'killed' where finished_at is null and updated_at < now() - interval '1 minute'
-         and not exists (select 1 from _headrace.task t where t.id = r.task_id and t.attempt = r.attempt and t.state = 'running')`,
+      `update _headrace.run_record r set finished_at = clock_timestamp(), updated_at = clock_timestamp(),
+        outcome = 'killed' where finished_at is null and updated_at < now() - interval '1 minute'
+         and not exists (select 1 from _headrace.task t where t.id = r.task_id and t.attempt = r.attempt
+           and t.state = 'running')`,
     );
     await this.pool.query(`delete from _headrace.run_sample where at < now() - interval '${EVENTS_KEPT}'`);
     await this.pool.query(`delete from _headrace.run_event where stored_at < now() - interval '${EVENTS_KEPT}'`);

@@ -15,7 +15,9 @@ const FLEET: { name: string; type: 'gauge' | 'counter'; help: string; labels: st
     type: 'gauge',
     help: 'Tasks by state',
     labels: ['state'],
-    sql: `select s.state, count(t.id) as value from unnest(array['queued', 'delayed', 'paused', 'running', 'dead']) s(state) left join _headrace.task t on t.state = s.state group by 1`,
+    sql: `select s.state, count(t.id) as value
+      from unnest(array['queued', 'delayed', 'paused', 'running', 'dead']) s(state) left join _headrace.task t
+      on t.state = s.state group by 1`,
   },
   {
     name: 'headrace_workers',
@@ -36,7 +38,8 @@ const FLEET: { name: string; type: 'gauge' | 'counter'; help: string; labels: st
     type: 'gauge',
     help: 'Age of the task that is due and waits the longest',
     labels: [],
-    sql: `select coalesce(extract(epoch from now() - min(run_at)), 0)::float8 as value from _headrace.task where state = 'queued'`,
+    sql: `select coalesce(extract(epoch from now() - min(run_at)), 0)::float8 as value from _headrace.task
+      where state = 'queued'`,
   },
   {
     name: 'headrace_webhook_events_waiting',
@@ -63,7 +66,8 @@ const FLEET: { name: string; type: 'gauge' | 'counter'; help: string; labels: st
 
 const EACH = (column: string, of = 't') => ({
   labels: ['connection'],
-  sql: `select k.id as connection, ${of}.${column} as value from _headrace.connection_config k join _headrace.connection_total ${of} on ${of}.connection_id = k.id`,
+  sql: `select k.id as connection, ${of}.${column} as value from _headrace.connection_config k
+    join _headrace.connection_total ${of} on ${of}.connection_id = k.id`,
 });
 const CONNECTIONS: typeof FLEET = [
   { name: 'headrace_rows_total', type: 'counter', help: 'Rows committed by runs', ...EACH('rows') },
@@ -80,7 +84,9 @@ const CONNECTIONS: typeof FLEET = [
     type: 'gauge',
     help: 'Age of what is stored: since the start of the last complete run',
     labels: ['connection'],
-    sql: 'select k.id as connection, extract(epoch from now() - t.fresh_as_of)::float8 as value from _headrace.connection_config k join _headrace.connection_total t on t.connection_id = k.id where t.fresh_as_of is not null',
+    sql: `select k.id as connection, extract(epoch from now() - t.fresh_as_of)::float8 as value
+      from _headrace.connection_config k join _headrace.connection_total t on t.connection_id = k.id
+      where t.fresh_as_of is not null`,
   },
   {
     name: 'headrace_dead_tasks',

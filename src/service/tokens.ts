@@ -60,7 +60,8 @@ export class TokenStore {
   /** The same, of a session that was opened with the token. */
   async roleOfDigest(digest: Buffer): Promise<Role | undefined> {
     const [row] = await this.pool.query<{ id: string; role: Role; stale: boolean }>(
-      `select id, role, last_used_at is null or last_used_at < now() - interval '${USED_EVERY}' as stale from _headrace.token where digest = $1 and (expires_at is null or expires_at > now())`,
+      `select id, role, last_used_at is null or last_used_at < now() - interval '${USED_EVERY}' as stale
+        from _headrace.token where digest = $1 and (expires_at is null or expires_at > now())`,
       [digest],
     );
     if (row?.stale) await this.pool.query('update _headrace.token set last_used_at = now() where id = $1', [row.id]);

@@ -114,7 +114,8 @@ test('what is older than asked is late, and what is complete again has recovered
 test('a run that is complete and not proven is told as that', async () => {
   const { pool } = service.coordination.scheduler;
   await pool.query(
-    `update _headrace.run_record set summary = jsonb_set(summary, '{proofs,0,doubt}', '"rows moved"') where id = (select id from _headrace.run_record where connection_id = 'acme' order by started_at desc limit 1)`,
+    `update _headrace.run_record set summary = jsonb_set(summary, '{proofs,0,doubt}', '"rows moved"')
+      where id = (select id from _headrace.run_record where connection_id = 'acme' order by started_at desc limit 1)`,
   );
   await pass();
   expect(at('/slack').at(-1)).toEqual({ text: 'Headrace: acme is not proven: coupons: rows moved' });

@@ -51,7 +51,8 @@ test('a copy that was taken in the middle of a first load goes on there, while t
       original.target.options.database ?? new URL(urlOf(original.target)).pathname.slice(1),
     ]);
     await admin.query(
-      `create database ${copyName} template ${original.target.options.database ?? new URL(urlOf(original.target)).pathname.slice(1)}`,
+      `create database ${copyName} template
+        ${original.target.options.database ?? new URL(urlOf(original.target)).pathname.slice(1)}`,
     );
     for (const target of [original.target, inDatabase(original.target, copyName)]) {
       const summary = await syncStripe({
@@ -128,7 +129,8 @@ describe.skipIf(dumpVersion < serverVersion)(
         const count = async () =>
           (
             await client.query<{ n: number; keys: number }>(
-              `select count(*) as n, count(distinct id) as keys from (select id from stripe.customers union all select id from stripe.charges) t`,
+              `select count(*) as n, count(distinct id) as keys
+                from (select id from stripe.customers union all select id from stripe.charges) t`,
             )
           ).rows[0]!;
         const restored = await count();

@@ -55,7 +55,8 @@ const types = async () =>
     (
       await query(
         destination,
-        `select column_name as name, data_type as type from information_schema.columns where table_schema = '${schema}' and table_name = 'things'`,
+        `select column_name as name, data_type as type from information_schema.columns where table_schema = '${schema}'
+          and table_name = 'things'`,
       )
     ).map(({ name, type }) => [name, type]),
   );

@@ -26,7 +26,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await scheduler.pool.query(
-    'truncate _headrace.task, _headrace.connection, _headrace.partition, _headrace.app, _headrace.worker, _headrace.schedule, _headrace.setting, _headrace.webhook_event cascade',
+    `truncate _headrace.task, _headrace.connection, _headrace.partition, _headrace.app, _headrace.worker,
+      _headrace.schedule, _headrace.setting, _headrace.webhook_event cascade`,
   );
 });
 

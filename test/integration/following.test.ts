@@ -199,7 +199,8 @@ describe.each(['descending', 'ascending', 'unordered'] as const)('%s', (order) =
     );
     await query(
       destination,
-      `update _headrace.state set value = jsonb_path_query_array(value, '$[0 to 4]') where connection = '${name}' and key like 'range/%'`,
+      `update _headrace.state set value = jsonb_path_query_array(value, '$[0 to 4]') where connection = '${name}'
+        and key like 'range/%'`,
     );
     clock.now = T0 + 60;
     api.add('late', T0 - 300);

@@ -22,7 +22,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await scheduler.pool.query(
-    'truncate _headrace.task, _headrace.connection, _headrace.partition, _headrace.app, _headrace.worker, _headrace.webhook_event cascade',
+    `truncate _headrace.task, _headrace.connection, _headrace.partition, _headrace.app, _headrace.worker,
+      _headrace.webhook_event cascade`,
   );
   // Two of them share a partition.
   for (const id of CONNECTIONS)
@@ -88,8 +89,10 @@ test('one task at a time handles them, and an event is never without one that wi
         }
       } else await itIsTime();
       const behind = await scheduler.pool.query(
-        `select distinct e.connection_id as connection from _headrace.webhook_event e where handled_at is null and not exists (
-           select 1 from _headrace.task t where t.connection_id = e.connection_id and t.state in ('queued', 'delayed'))`,
+        `select distinct e.connection_id as connection from _headrace.webhook_event e where handled_at is null
+          and not exists (
+           select 1 from _headrace.task t where t.connection_id = e.connection_id
+             and t.state in ('queued', 'delayed'))`,
       );
       for (const { connection } of behind)
         expect(

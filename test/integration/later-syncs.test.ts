@@ -82,7 +82,9 @@ describe('later syncs', () => {
     await syncStripe({ url: testbed.url, destination, connection: name, source: { streams: ['customers'] } });
     await query(
       destination,
-      `update _headrace.state set value = jsonb_set(value, '{span,lt}', to_jsonb((value->'span'->>'lt')::bigint - 40 * 86400)) where connection = '${name}' and stream = '_changes' and key = 'stream'`,
+      `update _headrace.state
+        set value = jsonb_set(value, '{span,lt}', to_jsonb((value->'span'->>'lt')::bigint - 40 * 86400))
+        where connection = '${name}' and stream = '_changes' and key = 'stream'`,
     );
     testbed.api.rows.get('customers')!.change(5, true);
     testbed.api.rows.get('customers')!.change(6, false);
@@ -172,7 +174,8 @@ describe('later syncs', () => {
     const columns = (
       await query(
         destination,
-        `select column_name as c from information_schema.columns where table_schema = '${name}' and table_name = 'customers' order by 1`,
+        `select column_name as c from information_schema.columns where table_schema = '${name}'
+          and table_name = 'customers' order by 1`,
       )
     ).map((row) => row['c']);
     expect(columns.filter((column) => !column.startsWith('_'))).toEqual(['created', 'email', 'id']);

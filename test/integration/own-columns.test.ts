@@ -47,7 +47,8 @@ test("the user's own columns are never written, generated ones do not stop a str
   await store([{ id: 'a', amount: 1, gone: 'x' }], true);
   await query(
     destination,
-    `alter table ${table} add column note text default 'mine', add column twice numeric generated always as (amount * 2) stored`,
+    `alter table ${table} add column note text default 'mine',
+      add column twice numeric generated always as (amount * 2) stored`,
   );
   await query(destination, `update ${table} set note = 'written by hand'`);
   await store([
@@ -101,7 +102,8 @@ test('mode replace keeps grants, and says before it begins that a view stands in
   }
   const [grant] = await query(
     destination,
-    `select count(*)::int as n from information_schema.role_table_grants where table_schema = '${name}' and table_name = 'things' and grantee = 'PUBLIC'`,
+    `select count(*)::int as n from information_schema.role_table_grants where table_schema = '${name}'
+      and table_name = 'things' and grantee = 'PUBLIC'`,
   );
   expect(grant).toEqual({ n: 1 });
   await query(destination, `create view "${name}".watching as select id from ${table}`);

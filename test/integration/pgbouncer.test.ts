@@ -61,8 +61,11 @@ describe.skipIf(!PGBOUNCER)('behind PgBouncer (skipped without pgbouncer)', () =
         left.push(
           (
             await client.query(
-              `select (select count(*)::int from pg_prepared_statements) as statements, current_setting('synchronous_commit') as commits, current_setting('idle_in_transaction_session_timeout') as idle,
-                 (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks, (select count(*)::int from pg_listening_channels()) as channels`,
+              `select (select count(*)::int from pg_prepared_statements) as statements,
+                current_setting('synchronous_commit') as commits,
+                current_setting('idle_in_transaction_session_timeout') as idle,
+                 (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
+                   (select count(*)::int from pg_listening_channels()) as channels`,
             )
           ).rows[0],
         );
@@ -137,7 +140,8 @@ describe.skipIf(!PGBOUNCER)('behind PgBouncer (skipped without pgbouncer)', () =
       // Each proves by a session past the pool that it lives.
       await until(async () => {
         const [held] = await onServer(
-          `select count(*)::int as n from _headrace.worker w join pg_locks l on l.locktype = 'advisory' and (l.classid::bigint << 32) | l.objid::bigint = w.presence`,
+          `select count(*)::int as n from _headrace.worker w join pg_locks l on l.locktype = 'advisory'
+            and (l.classid::bigint << 32) | l.objid::bigint = w.presence`,
         );
         return held!['n'] === WORKERS;
       });

@@ -101,7 +101,8 @@ describe('the recorder', () => {
     expect(found).toMatchObject({ outcome: 'complete', rows: 500, requests: 5, finishedAt: expect.any(String) });
     expect(found.progress!.streams[0]!.done.length).toBeLessThanOrEqual(100);
     const [total] = await scheduler.pool.query(
-      'select runs, rows, requests, last_outcome, fresh_as_of is not null as fresh from _headrace.connection_total where connection_id = $1',
+      `select runs, rows, requests, last_outcome, fresh_as_of is not null as fresh from _headrace.connection_total
+        where connection_id = $1`,
       [`c${counter}`],
     );
     expect(total).toEqual({ runs: 1, rows: 500, requests: 5, last_outcome: 'complete', fresh: true });
@@ -140,7 +141,8 @@ describe('the recorder', () => {
     });
     const sample = (id: string, tick: number, minutesAgo: number, limits: object) =>
       pool.query(
-        `insert into _headrace.run_sample (run_id, tick, at, sample) values ($1, $2, date_trunc('minute', now()) - make_interval(mins => $3) + interval '1 second', $4)`,
+        `insert into _headrace.run_sample (run_id, tick, at, sample)
+          values ($1, $2, date_trunc('minute', now()) - make_interval(mins => $3) + interval '1 second', $4)`,
         [id, tick, minutesAgo, JSON.stringify({ elapsedMs: tick * 1000, limits })],
       );
     for (const [id, began] of [
@@ -148,7 +150,8 @@ describe('the recorder', () => {
       [`${run}-old`, 90],
     ] as const)
       await pool.query(
-        `insert into _headrace.run_record (id, connection_id, kind, started_at) values ($1, $2, 'sync', now() - make_interval(mins => $3))`,
+        `insert into _headrace.run_record (id, connection_id, kind, started_at)
+          values ($1, $2, 'sync', now() - make_interval(mins => $3))`,
         [id, `h${counter}`, began],
       );
     // Thirty seconds at 20 a second are 10 a second over the minute; what an older run had rejected before is not told.
@@ -187,7 +190,8 @@ describe('the recorder', () => {
     await end(`${run}-cancelled`, 'paused');
     expect(await runs.find(`${run}-cancelled`)).toMatchObject({ outcome: 'cancelled' });
     await scheduler.pool.query(
-      `update _headrace.task set state = 'dead', stop = null, error = '{"code": "wrong_key", "message": "the key is wrong", "next": "correct it"}' where id = $1`,
+      `update _headrace.task set state = 'dead', stop = null,
+        error = '{"code": "wrong_key", "message": "the key is wrong", "next": "correct it"}' where id = $1`,
       [task!.id],
     );
     await end(`${run}-dead`, undefined);
@@ -216,7 +220,8 @@ describe('the recorder', () => {
 
     const dead = `${run}-dead`;
     await scheduler.pool.query(
-      `insert into _headrace.run_record (id, connection_id, kind, started_at, updated_at) values ($1, 'gone', 'sync', now() - interval '5 minutes', now() - interval '5 minutes')`,
+      `insert into _headrace.run_record (id, connection_id, kind, started_at, updated_at)
+        values ($1, 'gone', 'sync', now() - interval '5 minutes', now() - interval '5 minutes')`,
       [dead],
     );
     await runs.prune();
@@ -315,7 +320,8 @@ describe('the feed', () => {
     start();
     await recorder.close();
     await scheduler.pool.query(
-      `insert into _headrace.run_event (run_id, at, event) select $1, now(), '{"type": "note"}' from generate_series(1, ${LIMITS.watcherEvents + 500})`,
+      `insert into _headrace.run_event (run_id, at, event) select $1, now(), '{"type": "note"}'
+        from generate_series(1, ${LIMITS.watcherEvents + 500})`,
       [run],
     );
     // What reached the quick one was offered to the slow one as well.

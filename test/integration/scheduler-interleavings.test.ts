@@ -37,10 +37,21 @@ interface Client {
 
 const SQL: Record<Step, string> = {
   claim: `select count(*) from _headrace.claim('w', 2)`,
-  complete: `select count(*) from _headrace.settle((select array_agg(id) from _headrace.task where state = 'running'), (select array_agg(attempt) from _headrace.task where state = 'running'), (select array_agg('done'::text) from _headrace.task where state = 'running'), array_fill(null::timestamptz, array[9]), false, array_fill(null::jsonb, array[9]), array_fill(null::jsonb, array[9]))`,
+  complete: `select count(*) from _headrace.settle((select array_agg(id) from _headrace.task where state = 'running'),
+    (select array_agg(attempt) from _headrace.task where state = 'running'),
+    (select array_agg('done'::text) from _headrace.task where state = 'running'),
+    array_fill(null::timestamptz, array[9]), false, array_fill(null::jsonb, array[9]),
+    array_fill(null::jsonb, array[9]))`,
   // One of each: the short way of a single task.
-  exchange: `select count(*) from _headrace.exchange('w', 1, (select array[min(id)] from _headrace.task where state = 'running'), (select array[attempt] from _headrace.task where state = 'running' order by id limit 1), '{done}', array[null]::timestamptz[], array[null]::jsonb[], array[null]::jsonb[])`,
-  fail: `select count(*) from _headrace.settle((select array_agg(id) from _headrace.task where state = 'running'), (select array_agg(attempt) from _headrace.task where state = 'running'), (select array_agg('again'::text) from _headrace.task where state = 'running'), array_fill(null::timestamptz, array[9]), true, array_fill(null::jsonb, array[9]), array_fill(null::jsonb, array[9]))`,
+  exchange: `select count(*) from _headrace.exchange('w', 1,
+    (select array[min(id)] from _headrace.task where state = 'running'),
+    (select array[attempt] from _headrace.task where state = 'running' order by id limit 1), '{done}',
+    array[null]::timestamptz[], array[null]::jsonb[], array[null]::jsonb[])`,
+  fail: `select count(*) from _headrace.settle((select array_agg(id) from _headrace.task where state = 'running'),
+    (select array_agg(attempt) from _headrace.task where state = 'running'),
+    (select array_agg('again'::text) from _headrace.task where state = 'running'),
+    array_fill(null::timestamptz, array[9]), true, array_fill(null::jsonb, array[9]),
+    array_fill(null::jsonb, array[9]))`,
   reap: `select _headrace.reap()`,
   enqueue: `select count(*) from _headrace.enqueue('[{"connection":"a","kind":"k","key":"x"},{"connection":"b","kind":"k"}]')`,
   narrow: `select * from _headrace.set_limit('app', 2, 1, 1)`,
@@ -55,15 +66,28 @@ const SQL: Record<Step, string> = {
  */
 async function audit(where: string): Promise<void> {
   const { rows } = await watcher.query(`
-    select 'partition ' || p.id || ' counts ' || p.running as fault from _headrace.partition p where p.running <> (select count(*) from _headrace.task t where t.state = 'running' and t.concurrency_partition_id = p.id)
-    union all select 'connection ' || c.id || ' counts ' || c.running from _headrace.connection c where c.running <> (select count(*) from _headrace.task t where t.state = 'running' and t.connection_id = c.id)
+    select 'partition ' || p.id || ' counts ' || p.running as fault from _headrace.partition p
+      where p.running <> (select count(*) from _headrace.task t where t.state = 'running'
+      and t.concurrency_partition_id = p.id)
+    union all select 'connection ' || c.id || ' counts ' || c.running from _headrace.connection c
+      where c.running <> (select count(*) from _headrace.task t where t.state = 'running' and t.connection_id = c.id)
     union all select 'connection over its cap' from _headrace.connection c where c.running > c.cap
-    union all select 'exclusive twice' from _headrace.task where state = 'running' and exclusive group by connection_id having count(*) > 1
-    union all select 'ready of ' || p.id from _headrace.partition p where p.ready <> exists (select 1 from _headrace.connection k where k.partition_id = p.id and k.head is not null and k.running < k.cap and not k.paused)
-    union all select 'head of ' || c.id from _headrace.connection c where c.head is distinct from (select min(rank) from _headrace.task t where t.state = 'queued' and t.connection_id = c.id and (not t.exclusive or c.exclusive_running = 0))
-    union all select 'a delayed task that nothing wakes' from _headrace.partition p where p.delayed_at is distinct from least(p.delayed_at, (select min(run_at) from _headrace.task t where t.state = 'delayed' and t.concurrency_partition_id = p.id))
-      or (p.delayed_at is null and exists (select 1 from _headrace.task t where t.state = 'delayed' and t.concurrency_partition_id = p.id))
-    union all select 'rows with another cap' from _headrace.task t join _headrace.partition p on p.id = t.concurrency_partition_id where t.max_concurrent_processes_per_concurrency_partition <> p.cap and t.state not in ('done', 'cancelled')
+    union all select 'exclusive twice' from _headrace.task where state = 'running' and exclusive group by connection_id
+      having count(*) > 1
+    union all select 'ready of ' || p.id from _headrace.partition p
+      where p.ready <> exists (select 1 from _headrace.connection k where k.partition_id = p.id and k.head is not null
+      and k.running < k.cap and not k.paused)
+    union all select 'head of ' || c.id from _headrace.connection c
+      where c.head is distinct from (select min(rank) from _headrace.task t where t.state = 'queued'
+      and t.connection_id = c.id and (not t.exclusive or c.exclusive_running = 0))
+    union all select 'a delayed task that nothing wakes' from _headrace.partition p
+      where p.delayed_at is distinct from least(p.delayed_at,
+      (select min(run_at) from _headrace.task t where t.state = 'delayed' and t.concurrency_partition_id = p.id))
+      or (p.delayed_at is null and exists (select 1 from _headrace.task t where t.state = 'delayed'
+        and t.concurrency_partition_id = p.id))
+    union all select 'rows with another cap' from _headrace.task t join _headrace.partition p
+      on p.id = t.concurrency_partition_id where t.max_concurrent_processes_per_concurrency_partition <> p.cap
+      and t.state not in ('done', 'cancelled')
     union all select 'over its cap: ' || what from oracle`);
   expect(
     rows.map((row) => row.fault),
@@ -183,7 +207,8 @@ describe('interleavings', () => {
   beforeAll(async () => {
     await watcher.query(`create table oracle (what text);
       create function rises() returns trigger language plpgsql as $$ begin
-        if new.running > old.running and new.running > new.cap then insert into oracle values (tg_table_name || ' ' || new.id); end if; return null; end $$;
+        if new.running > old.running and new.running > new.cap then insert into oracle
+          values (tg_table_name || ' ' || new.id); end if; return null; end $$;
       create trigger rises after update on _headrace.partition for each row execute function rises();
       create trigger rises after update on _headrace.connection for each row execute function rises();`);
   });

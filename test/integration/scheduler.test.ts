@@ -22,7 +22,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await scheduler.pool.query(
-    'truncate _headrace.task, _headrace.connection, _headrace.partition, _headrace.app, _headrace.worker, _headrace.schedule, _headrace.setting cascade',
+    `truncate _headrace.task, _headrace.connection, _headrace.partition, _headrace.app, _headrace.worker,
+      _headrace.schedule, _headrace.setting cascade`,
   );
 });
 
@@ -50,12 +51,19 @@ const claimed = async (count: number, by = 'w') => (await scheduler.claim(by, co
 /** Counters against what they count. */
 async function audit(): Promise<void> {
   const faults = await scheduler.pool.query(`
-    select p.id from _headrace.partition p where p.running <> (select count(*) from _headrace.task t where t.state = 'running' and t.concurrency_partition_id = p.id)
-      or p.ready <> exists (select 1 from _headrace.connection k where k.partition_id = p.id and k.head is not null and k.running < k.cap and not k.paused)
-      or (p.delayed_at is null) <> not exists (select 1 from _headrace.task t where t.state = 'delayed' and t.concurrency_partition_id = p.id)
-      or p.delayed_at > (select min(run_at) from _headrace.task t where t.state = 'delayed' and t.concurrency_partition_id = p.id)
-    union all select c.id from _headrace.connection c where c.running <> (select count(*) from _headrace.task t where t.state = 'running' and t.connection_id = c.id)
-      or c.head is distinct from (select min(rank) from _headrace.task t where t.state = 'queued' and t.connection_id = c.id and (not t.exclusive or c.exclusive_running = 0))`);
+    select p.id from _headrace.partition p
+      where p.running <> (select count(*) from _headrace.task t where t.state = 'running'
+      and t.concurrency_partition_id = p.id)
+      or p.ready <> exists (select 1 from _headrace.connection k where k.partition_id = p.id and k.head is not null
+        and k.running < k.cap and not k.paused)
+      or (p.delayed_at is null) <> not exists (select 1 from _headrace.task t where t.state = 'delayed'
+        and t.concurrency_partition_id = p.id)
+      or p.delayed_at > (select min(run_at) from _headrace.task t where t.state = 'delayed'
+        and t.concurrency_partition_id = p.id)
+    union all select c.id from _headrace.connection c
+      where c.running <> (select count(*) from _headrace.task t where t.state = 'running' and t.connection_id = c.id)
+      or c.head is distinct from (select min(rank) from _headrace.task t where t.state = 'queued'
+        and t.connection_id = c.id and (not t.exclusive or c.exclusive_running = 0))`);
   expect(faults).toEqual([]);
 }
 
@@ -209,7 +217,8 @@ describe('ends', () => {
       `update _headrace.task set ended_at = now() - interval '8 days' where ended_at is not null`,
     );
     await scheduler.pool.query(
-      `insert into _headrace.webhook_event (connection_id, event_id, body, handled_at) values ('a', '1', '{}', now() - interval '41 days'), ('a', '2', '{}', now()), ('a', '3', '{}', null)`,
+      `insert into _headrace.webhook_event (connection_id, event_id, body, handled_at)
+        values ('a', '1', '{}', now() - interval '41 days'), ('a', '2', '{}', now()), ('a', '3', '{}', null)`,
     );
     await scheduler.upkeep.prune(systemClock, new AbortController().signal);
     expect(

@@ -19,10 +19,12 @@ afterAll(async () => {
 const run = (...args: string[]) =>
   headrace([...args, '--base-url', testbed.url], { cwd: work.folder, env: { STRIPE_API_KEY: TESTBED_LIVE_KEY } });
 
-const SHAPE = `select c.relname as name, a.attname as "column", format_type(a.atttypid, a.atttypmod) as type, a.attnotnull as "notNull",
+const SHAPE = `select c.relname as name, a.attname as "column", format_type(a.atttypid, a.atttypmod) as type,
+  a.attnotnull as "notNull",
     col_description(c.oid, a.attnum) as comment
   from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
-  where c.relnamespace = 'stripe'::regnamespace and c.relkind = 'r' and c.relname not like '\\_headrace%' order by 1, a.attnum`;
+  where c.relnamespace = 'stripe'::regnamespace and c.relkind = 'r' and c.relname not like '\\_headrace%' order by 1,
+    a.attnum`;
 
 test('the SQL makes the tables that a sync makes', async () => {
   const [printed, synced] = [await freshDatabase(), await freshDatabase()];

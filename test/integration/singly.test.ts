@@ -31,7 +31,8 @@ async function rowsAfter(sql: string): Promise<unknown> {
   const { rows } = await client.query(
     `select (select jsonb_agg(t order by id) from _headrace.task t) as tasks,
        (select jsonb_agg(c order by id) from _headrace.connection c) as connections,
-       (select jsonb_agg(to_jsonb(p) - 'served_at' || jsonb_build_object('served', p.served_at > now() - interval '1 hour') order by id) from _headrace.partition p) as partitions`,
+       (select jsonb_agg(to_jsonb(p) - 'served_at' || jsonb_build_object('served',
+         p.served_at > now() - interval '1 hour') order by id) from _headrace.partition p) as partitions`,
   );
   await client.query('rollback to before');
   return { answer, rows };
@@ -60,7 +61,8 @@ async function step(random: Random, running: { id: number; attempt: number }[]):
     const [ended] = running.splice(random.integer(running.length), 1);
     const state = ['done', 'again', 'dead'][random.integer(3)]!;
     await client.query(
-      'select * from _headrace.settle(array[$1]::bigint[], array[$2]::int[], array[$3], array[null]::timestamptz[], $4, array[null]::jsonb[], array[null]::jsonb[])',
+      `select * from _headrace.settle(array[$1]::bigint[], array[$2]::int[], array[$3], array[null]::timestamptz[], $4,
+        array[null]::jsonb[], array[null]::jsonb[])`,
       [ended!.id, ended!.attempt, state, state === 'again' && random.next() < 0.5],
     );
   } else {
@@ -80,7 +82,8 @@ async function define(random: Random): Promise<void> {
       1 + random.integer(2),
     ]);
   await client.query(
-    `insert into _headrace.worker (id, host, pid, version, slots, started_at, seen_at, lease_until) values ('w', 'h', 1, 'v', 9, now(), now(), now() + interval '1 hour')`,
+    `insert into _headrace.worker (id, host, pid, version, slots, started_at, seen_at, lease_until)
+      values ('w', 'h', 1, 'v', 9, now(), now(), now() + interval '1 hour')`,
   );
   await client.query(`select set_config('headrace.now', (now() + interval '1 second')::text, true)`);
 }
@@ -118,7 +121,8 @@ test('a partition whose flag promises what is not there hides no task of another
   await define(seededRandom(1));
   await client.query(`select * from _headrace.enqueue('[{"connection": "b", "kind": "bench"}]')`);
   await client.query(
-    `update _headrace.partition set ready = true, served_at = 'epoch'::timestamptz + case when id = 'p1' then interval '1 hour' else '0' end`,
+    `update _headrace.partition set ready = true, served_at = 'epoch'::timestamptz + case when id = 'p1'
+      then interval '1 hour' else '0' end`,
   );
   await client.query(`update _headrace.connection set head = now() where id = 'a'`);
   const { rows } = await client.query(`select connection_id from _headrace.claim('w', 1)`);

@@ -27,7 +27,8 @@ const nextSecond = () => new Promise((resolve) => setTimeout(resolve, 1100));
 async function columnsOf(table: string): Promise<string[]> {
   const rows = await query(
     destination,
-    `select column_name as name from information_schema.columns where table_schema = '${name}' and table_name = '${table}'`,
+    `select column_name as name from information_schema.columns where table_schema = '${name}'
+      and table_name = '${table}'`,
   );
   return rows.map((row) => row['name'] as string);
 }

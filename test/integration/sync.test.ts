@@ -36,12 +36,14 @@ describe('a first sync', () => {
       await expectSame(stream!, path);
     const [orphans] = await query(
       destination,
-      `select count(*) from ${name}.payment_methods p left join ${name}.customers c on c.id = p.customer::text or to_jsonb(c.id) = p.customer where c.id is null`,
+      `select count(*) from ${name}.payment_methods p left join ${name}.customers c on c.id = p.customer::text
+        or to_jsonb(c.id) = p.customer where c.id is null`,
     );
     expect(orphans!['count']).toBe(0);
     const [lines] = await query(
       destination,
-      `select count(*) filter (where jsonb_array_length(lines->'data') = 25) as long, count(*) filter (where (lines->>'has_more')::boolean) as cut from ${name}.invoices`,
+      `select count(*) filter (where jsonb_array_length(lines->'data') = 25) as long,
+        count(*) filter (where (lines->>'has_more')::boolean) as cut from ${name}.invoices`,
     );
     expect(lines!['long']).toBeGreaterThan(0);
     expect(lines!['cut']).toBe(0);
@@ -202,7 +204,8 @@ describe('what goes wrong', () => {
     expect(
       await query(
         destination,
-        `select count(distinct subscription) as n, count(*) - count(distinct id) as double from ${name}.subscription_items`,
+        `select count(distinct subscription) as n,
+          count(*) - count(distinct id) as double from ${name}.subscription_items`,
       ),
     ).toEqual([{ n: 2500, double: 0 }]);
   });
@@ -249,7 +252,8 @@ describe('what goes wrong', () => {
       (
         await query(
           destination,
-          `select id, _headrace_deleted_at is not null as gone, metadata->>'revision' as revision from ${name}.customers`,
+          `select id, _headrace_deleted_at is not null as gone, metadata->>'revision' as revision
+            from ${name}.customers`,
         )
       ).map((row) => [row['id'], row]),
     );
@@ -304,7 +308,8 @@ describe('pausing', () => {
     await expectSame('customers');
     const [state] = await query(
       destination,
-      `select sum(octet_length(value::text) + octet_length(key)) as bytes from _headrace.state where connection = '${name}' and stream = 'customers'`,
+      `select sum(octet_length(value::text) + octet_length(key)) as bytes from _headrace.state
+        where connection = '${name}' and stream = 'customers'`,
     );
     expect(Number(state!['bytes'])).toBeLessThan(20_000);
   });
@@ -363,7 +368,8 @@ describe('a destination that cannot take rows', () => {
         if (event.type !== 'committed' || severed++ > 2) return;
         void query(
           destination,
-          `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'headrace ${name} writer%'`,
+          `select pg_terminate_backend(pid) from pg_stat_activity
+            where application_name like 'headrace ${name} writer%'`,
         );
       },
     });

@@ -43,7 +43,8 @@ const stored = async () =>
   (
     await query(
       destination,
-      `select id, amount::text as amount, "_headrace_deleted_at" is not null as gone from "${name}"."things" order by id`,
+      `select id, amount::text as amount, "_headrace_deleted_at" is not null as gone from "${name}"."things"
+        order by id`,
     )
   ).map(({ id, amount, gone }) => `${id} ${amount}${gone ? ' gone' : ''}`);
 const view = () =>

@@ -242,7 +242,8 @@ test(`${HOURS} hours of schedules, failures and deaths`, async () => {
   }
   expect(await api.upkeep.reconcile()).toBe(0);
   const left = await pool.query(
-    `select count(*) as n from _headrace.task where connection_id in ('batch', 'small') and state <> 'done' and not (state = 'dead' and failures >= 8)`,
+    `select count(*) as n from _headrace.task where connection_id in ('batch', 'small') and state <> 'done'
+      and not (state = 'dead' and failures >= 8)`,
   );
   expect(left).toEqual([{ n: 0 }]);
   await pool.close();

@@ -15,7 +15,8 @@ export async function beginAccount(db: DuckDBConnection, table: Table, connectio
   const [row] = await rowsOf(
     db,
     `select (select count(*)::integer from ${table.sqlName}) as held,
-       coalesce((select inserted::integer from _headrace.counter where connection = $1 and stream = $2), 0) as inserted`,
+       coalesce((select inserted::integer from _headrace.counter where connection = $1 and stream = $2),
+         0) as inserted`,
     [connection, stream],
   );
   const held = row!['held'] as number;
@@ -23,7 +24,8 @@ export async function beginAccount(db: DuckDBConnection, table: Table, connectio
   const own = table.target.primaryKey.length === 0 ? held : Math.min(held, row!['inserted'] as number);
   await db.run(
     `insert into _headrace.counter values ($1, $2, $3, $3, 0, 0, 0, 0)
-     on conflict (connection, stream) do update set read = excluded.read, inserted = excluded.inserted, updated = 0, unchanged = 0, quarantined = 0`,
+     on conflict (connection, stream) do update set read = excluded.read, inserted = excluded.inserted, updated = 0,
+       unchanged = 0, quarantined = 0`,
     [connection, stream, own],
   );
   await emptyQuarantine(db, table, connection);
@@ -78,7 +80,8 @@ export async function publish(db: DuckDBConnection, table: Table): Promise<void>
   const { schema, publicName, physicalName } = table;
   await db.run('delete from _headrace.field where schema_name = $1 and relation = $2', [schema, publicName]);
   await db.run(
-    `insert into _headrace.field select schema_name, $2, name, field from _headrace.field where schema_name = $1 and relation = $3`,
+    `insert into _headrace.field select schema_name, $2, name, field from _headrace.field where schema_name = $1
+      and relation = $3`,
     [schema, publicName, physicalName],
   );
 }

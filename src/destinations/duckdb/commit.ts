@@ -92,11 +92,13 @@ async function merge(db: DuckDBConnection, table: Table): Promise<{ inserted: nu
        select * from ${STAGE}
        qualify row_number() over (partition by ${keys.join(', ')} order by "_headrace_version" desc, rowid desc) = 1
      ) s left join ${table.sqlName} t on ${same}
-     where t."_headrace_version" is null or (s."_headrace_version" >= t."_headrace_version" and ${row('t')} is distinct from ${row('s')})`,
+     where t."_headrace_version" is null
+       or (s."_headrace_version" >= t."_headrace_version" and ${row('t')} is distinct from ${row('s')})`,
   );
   const [counts] = await rowsOf(
     db,
-    `select (count(*) filter (where headrace_is_new))::integer as inserted, (count(*) filter (where not headrace_is_new))::integer as updated from ${FRESH}`,
+    `select (count(*) filter (where headrace_is_new))::integer as inserted,
+      (count(*) filter (where not headrace_is_new))::integer as updated from ${FRESH}`,
   );
   await db.run(
     `insert into ${table.sqlName} (${all.join(', ')}) select ${all.join(', ')} from ${FRESH}
@@ -112,7 +114,8 @@ async function merge(db: DuckDBConnection, table: Table): Promise<{ inserted: nu
 async function setTombstones(db: DuckDBConnection, part: TableRows): Promise<number> {
   const { table } = part;
   let deleted = 0;
-  const mark = `update ${table.sqlName} t set "_headrace_deleted_at" = epoch_ms($1::bigint)::timestamp at time zone 'UTC', "_headrace_version" = $1
+  const mark = `update ${table.sqlName} t
+    set "_headrace_deleted_at" = epoch_ms($1::bigint)::timestamp at time zone 'UTC', "_headrace_version" = $1
     where t."_headrace_deleted_at" is null and t."_headrace_version" <= $1`;
   const version = BigInt(part.version);
   if (part.deleted.length > 0) {
@@ -158,7 +161,8 @@ async function storeQuarantine(
       if (key !== null) table.quarantined.set(key, version);
       await db.run(
         `insert into ${qualified(schema, QUARANTINE_TABLE)} (stream, digest, key, reason, raw, page, run_id)
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict (stream, digest) do update set run_id = excluded.run_id, page = excluded.page`,
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (stream, digest) do update set run_id = excluded.run_id,
+           page = excluded.page`,
         [stream, digest, key, reason, raw, page, runId],
       );
     }
@@ -200,7 +204,8 @@ export async function writeState(db: DuckDBConnection, writes: StateWrite[], con
       await db.run('insert into _headrace.state values ($1, $2, $3, 1, $4)', [...place, stringifyJson(value)]);
     else
       await db.run(
-        'update _headrace.state set version = version + 1, value = $4 where connection = $1 and stream = $2 and key = $3',
+        `update _headrace.state set version = version + 1, value = $4 where connection = $1 and stream = $2
+          and key = $3`,
         [...place, stringifyJson(value)],
       );
   }
@@ -210,7 +215,8 @@ async function addToCounters(db: DuckDBConnection, counts: Record<string, Counts
   for (const [stream, c] of Object.entries(counts))
     await db.run(
       `insert into _headrace.counter as t values ($1, $2, $3, $4, $5, $6, $7, $8)
-       on conflict (connection, stream) do update set read = t.read + excluded.read, inserted = t.inserted + excluded.inserted,
+       on conflict (connection, stream) do update set read = t.read + excluded.read,
+         inserted = t.inserted + excluded.inserted,
          updated = t.updated + excluded.updated, unchanged = t.unchanged + excluded.unchanged,
          quarantined = t.quarantined + excluded.quarantined, deleted = t.deleted + excluded.deleted`,
       [connection, stream, c.read, c.inserted, c.updated, c.unchanged, c.quarantined, c.deleted],

@@ -45,7 +45,8 @@ async function unseenWithoutKeys(db: DuckDBConnection, table: Table, generation:
     db,
     `select (count(*) filter (where starts_with("_headrace_page", $1)))::integer as now,
        (count(*) filter (where not starts_with("_headrace_page", $1)))::integer as before,
-       max(split_part("_headrace_page", '.', 1)) filter (where not starts_with("_headrace_page", $1)) as earlier from ${table.sqlName}`,
+       max(split_part("_headrace_page", '.', 1)) filter (where not starts_with("_headrace_page", $1)) as earlier
+         from ${table.sqlName}`,
     [`${generation}.`],
   );
   const [now, before] = [row!['now'] as number, row!['before'] as number];

@@ -60,7 +60,8 @@ export class DuckdbSession implements DestinationSession {
 
   async loadState(): Promise<StateEntry[]> {
     const rows = await this.engine.rows(
-      'select stream, key, version, value::varchar as value from _headrace.state where connection = $1 order by stream, key',
+      `select stream, key, version, value::varchar as value from _headrace.state where connection = $1 order by stream,
+        key`,
       [this.options.connection],
     );
     return rows.map(({ stream, key, version, value }) => ({
@@ -110,7 +111,8 @@ export class DuckdbSession implements DestinationSession {
 
   async counts(): Promise<Record<string, Counts>> {
     const rows = await this.engine.rows(
-      `select stream, ${COUNTED.map((name) => `${name}::double as ${name}`).join(', ')} from _headrace.counter where connection = $1`,
+      `select stream, ${COUNTED.map((name) => `${name}::double as ${name}`).join(', ')} from _headrace.counter
+        where connection = $1`,
       [this.options.connection],
     );
     return Object.fromEntries(rows.map(({ stream, ...counts }) => [stream as string, counts as unknown as Counts]));
@@ -118,7 +120,8 @@ export class DuckdbSession implements DestinationSession {
 
   async stored(stream: string): Promise<{ keys: number; deleted: number }> {
     const [row] = await this.engine.rows(
-      `select count(*)::integer as keys, count("_headrace_deleted_at")::integer as deleted from ${this.table(stream).sqlName}`,
+      `select count(*)::integer as keys, count("_headrace_deleted_at")::integer as deleted
+        from ${this.table(stream).sqlName}`,
     );
     return row as { keys: number; deleted: number };
   }
@@ -210,7 +213,8 @@ export class DuckdbSession implements DestinationSession {
         if (!beside) await beginRun(db, this.options);
         await db.run(`create schema if not exists ${quoteIdentifier(this.schema)}`);
         await db.run(`create table if not exists ${qualified(this.schema, QUARANTINE_TABLE)} (
-          stream varchar not null, digest varchar not null, key varchar, reason varchar not null, raw varchar not null, page varchar,
+          stream varchar not null, digest varchar not null, key varchar, reason varchar not null, raw varchar not null,
+            page varchar,
           run_id varchar not null, "at" timestamptz not null default now(), primary key (stream, digest))`);
       });
     }

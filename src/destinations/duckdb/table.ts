@@ -201,7 +201,8 @@ export class Table extends Shape {
       `select ${integers
         .map(
           ({ name }, at) =>
-            `coalesce(max(${quoteIdentifier(name)}) > 9007199254740991 or min(${quoteIdentifier(name)}) < -9007199254740991, false) as c${at}`,
+            `coalesce(max(${quoteIdentifier(name)}) > 9007199254740991
+              or min(${quoteIdentifier(name)}) < -9007199254740991, false) as c${at}`,
         )
         .join(', ')} from ${this.sqlName}`,
     );
@@ -225,7 +226,8 @@ export class Table extends Shape {
       } else {
         const name = quoteIdentifier(change.widen.name);
         await connection.run(
-          `alter table ${this.sqlName} alter column ${name} set data type ${SQL_TYPES[change.to]} using ${refitSql(name, change.from, change.to)}`,
+          `alter table ${this.sqlName} alter column ${name} set data type ${SQL_TYPES[change.to]}
+            using ${refitSql(name, change.from, change.to)}`,
         );
       }
       this.changes.shift();

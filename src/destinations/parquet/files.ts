@@ -159,7 +159,9 @@ export class ParquetFiles {
     const there = new Map(
       (
         await this.engine.rows(
-          `select column_name, column_type from (describe select * from read_parquet(${list(files)}, union_by_name = true, hive_partitioning = false))`,
+          `select column_name, column_type
+            from (describe select *
+            from read_parquet(${list(files)}, union_by_name = true, hive_partitioning = false))`,
         )
       ).map(({ column_name, column_type }) => [column_name as string, column_type as string]),
     );
@@ -194,7 +196,8 @@ export class ParquetFiles {
     for (const { parentPath, name } of made.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       const file = path.join(parentPath, name);
       const [counted] = await this.engine.rows(
-        `select count(*)::integer as n, count("_headrace_deleted_at")::integer as gone from read_parquet(${literal(file)}, hive_partitioning = false)`,
+        `select count(*)::integer as n, count("_headrace_deleted_at")::integer as gone
+          from read_parquet(${literal(file)}, hive_partitioning = false)`,
       );
       const { n, gone } = counted as { n: number; gone: number };
       if (n === 0) continue;

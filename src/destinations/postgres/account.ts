@@ -24,7 +24,8 @@ export function beginAccount(work: TableWork, table: Table): Promise<number> {
     const own = table.target.primaryKey.length === 0 ? held : Math.min(held, Number(rows[0].inserted));
     await client.query(
       `insert into _headrace.counter (connection, stream, read, inserted) values ($1, $2, $3, $3)
-       on conflict (connection, stream) do update set read = $3, inserted = $3, updated = 0, unchanged = 0, quarantined = 0`,
+       on conflict (connection, stream) do update set read = $3, inserted = $3, updated = 0, unchanged = 0,
+         quarantined = 0`,
       [work.connection, stream, own],
     );
     await emptyQuarantine(client, work, table);

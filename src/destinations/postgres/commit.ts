@@ -194,7 +194,8 @@ function mergeStatement(table: Table, stage: string): string {
 async function setTombstones(client: pg.Client, part: TableRows): Promise<number> {
   const { table } = part;
   let deleted = 0;
-  const mark = `update ${table.sqlName} t set "_headrace_deleted_at" = to_timestamp($1::bigint / 1000.0), "_headrace_version" = $1
+  const mark = `update ${table.sqlName} t set "_headrace_deleted_at" = to_timestamp($1::bigint / 1000.0),
+    "_headrace_version" = $1
     where t."_headrace_deleted_at" is null and t."_headrace_version" <= $1`;
   if (part.deleted.length > 0) {
     const keys = part.deleted.map((record) => table.keyText(record));
@@ -235,7 +236,8 @@ async function storeQuarantine(client: pg.Client, parts: TableRows[], context: C
   await client.query(
     `insert into ${qualified(context.schema, QUARANTINE_TABLE)} as q (stream, digest, key, reason, raw, page, run_id)
      select distinct on (stream, digest) stream, digest, key, reason, raw, page, $7
-     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) as r(stream, digest, key, reason, raw, page)
+     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) as r(stream, digest, key,
+       reason, raw, page)
      order by stream, digest
      on conflict (stream, digest) do update set run_id = excluded.run_id, page = excluded.page`,
     [
@@ -283,13 +285,15 @@ export async function writeState(client: pg.Client, writes: StateWrite[], connec
   };
   await run(
     `insert into _headrace.state (connection, stream, key, version, value)
-     select $1, w.stream, w.key, w.expect + 1, w.value::jsonb from unnest($2::text[], $3::text[], $4::bigint[], $5::text[]) as w(stream, key, expect, value)
+     select $1, w.stream, w.key, w.expect + 1, w.value::jsonb
+       from unnest($2::text[], $3::text[], $4::bigint[], $5::text[]) as w(stream, key, expect, value)
      on conflict do nothing`,
     inserts,
     true,
   );
   await run(
-    `update _headrace.state s set version = w.expect + 1, value = w.value::jsonb from unnest($2::text[], $3::text[], $4::bigint[], $5::text[]) as w(stream, key, expect, value)
+    `update _headrace.state s set version = w.expect + 1, value = w.value::jsonb
+      from unnest($2::text[], $3::text[], $4::bigint[], $5::text[]) as w(stream, key, expect, value)
      where s.connection = $1 and s.stream = w.stream and s.key = w.key and s.version = w.expect`,
     updates,
     true,
@@ -314,8 +318,10 @@ export async function writeState(client: pg.Client, writes: StateWrite[], connec
 async function addToCounters(client: pg.Client, counts: Record<string, Counts>, connection: string): Promise<void> {
   for (const [stream, c] of Object.entries(counts).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     await client.query(
-      `insert into _headrace.counter as t (connection, stream, read, inserted, updated, unchanged, quarantined, deleted) values ($1, $2, $3, $4, $5, $6, $7, $8)
-       on conflict (connection, stream) do update set read = t.read + $3, inserted = t.inserted + $4, updated = t.updated + $5,
+      `insert into _headrace.counter as t (connection, stream, read, inserted, updated, unchanged, quarantined,
+        deleted) values ($1, $2, $3, $4, $5, $6, $7, $8)
+       on conflict (connection, stream) do update set read = t.read + $3, inserted = t.inserted + $4,
+         updated = t.updated + $5,
          unchanged = t.unchanged + $6, quarantined = t.quarantined + $7, deleted = t.deleted + $8`,
       [connection, stream, c.read, c.inserted, c.updated, c.unchanged, c.quarantined, c.deleted],
     );

@@ -75,7 +75,8 @@ function onTarget(
         await client.query('begin');
         await client.query('create table if not exists pg_temp.headrace_check (x int)');
         const { rows } = await client.query(
-          `select has_database_privilege(current_database(), 'create') as may, pg_is_in_recovery() as standby, current_setting('transaction_read_only') as ro`,
+          `select has_database_privilege(current_database(), 'create') as may, pg_is_in_recovery() as standby,
+            current_setting('transaction_read_only') as ro`,
         );
         await client.query('rollback');
         if (rows[0].standby || rows[0].ro === 'on')

@@ -25,7 +25,8 @@ export class PostgresLoans implements LoanBook {
     // Every entry gets a new version: what a borrower still has under way no longer matches. Both or neither.
     await this.client.query(
       `with gone as (delete from _headrace.loan where connection = $1 returning state)
-       update _headrace.state set version = version + 1 where connection = $1 and exists (select 1 from gone where state <> 'asked')`,
+       update _headrace.state set version = version + 1 where connection = $1
+         and exists (select 1 from gone where state <> 'asked')`,
       [this.connection],
     );
   }
@@ -84,7 +85,8 @@ export class PostgresLoans implements LoanBook {
     if (await this.isRunOver(run)) return false;
     // The leader's session holds the connection's lock for as long as it lives.
     const { rows } = await this.client.query(
-      `select exists (select 1 from pg_locks where locktype = 'advisory' and granted and objsubid = 1 and database = (select oid from pg_database where datname = current_database())
+      `select exists (select 1 from pg_locks where locktype = 'advisory' and granted and objsubid = 1
+        and database = (select oid from pg_database where datname = current_database())
          and (classid::bigint << 32) | objid::bigint = hashtextextended($1, ${CONNECTION_LOCK})) as led`,
       [this.connection],
     );

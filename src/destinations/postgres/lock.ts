@@ -48,7 +48,8 @@ export async function retakeLock(client: pg.Client, { connection, runId, place }
   ]);
   if (rows[0]?.over) throw taken('a run that has ended since');
   const others = await client.query(
-    'select id from _headrace.run r where connection = $1 and id <> $2 and started_at > (select started_at from _headrace.run where id = $2)',
+    `select id from _headrace.run r where connection = $1 and id <> $2
+      and started_at > (select started_at from _headrace.run where id = $2)`,
     [connection, runId],
   );
   if (others.rows[0]) throw taken(`run ${others.rows[0].id}, which began later`);
@@ -65,7 +66,8 @@ async function tryLock(client: pg.Client, connection: string): Promise<boolean> 
 
 async function holderOf(client: pg.Client, connection: string): Promise<string> {
   const { rows } = await client.query(
-    'select id, host, pid, started_at from _headrace.run where connection = $1 and finished_at is null order by started_at desc limit 1',
+    `select id, host, pid, started_at from _headrace.run where connection = $1 and finished_at is null
+      order by started_at desc limit 1`,
     [connection],
   );
   const by = rows[0];

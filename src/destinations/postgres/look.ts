@@ -9,7 +9,8 @@ import { fieldsOf, type TableWork } from './work.js';
 export async function lookup(work: TableWork, table: Table, keys: DataRecord[]): Promise<(DataRecord | null)[]> {
   const wanted = keys.map((key) => table.keyText(key));
   const { rows } = await work.query(
-    `select ${table.keySql('t')} as headrace_key, to_jsonb(t)::text as headrace_row from ${table.sqlName} t where ${table.keySql('t')} = any($1::text[]) and t."_headrace_deleted_at" is null`,
+    `select ${table.keySql('t')} as headrace_key, to_jsonb(t)::text as headrace_row from ${table.sqlName} t
+      where ${table.keySql('t')} = any($1::text[]) and t."_headrace_deleted_at" is null`,
     [wanted],
   );
   const found = new Map(
@@ -28,7 +29,8 @@ export async function keysWithin(
   const column = quoteIdentifier(table.column(field).name);
   const { rows } = await work.query(
     `select ${keysSql(table)} from ${table.sqlName} t
-     where ${table.isOwn('t')} and ${column} >= $1 and ${column} < $2 and "_headrace_deleted_at" is null order by ${column} desc limit $3`,
+     where ${table.isOwn('t')} and ${column} >= $1 and ${column} < $2 and "_headrace_deleted_at" is null
+       order by ${column} desc limit $3`,
     [gte, lt, limit],
   );
   return rows.map((row) => keyOf(table, row));
@@ -55,7 +57,8 @@ export async function strangers(work: TableWork, table: Table, limit: number): P
   const keys = table.keyColumns().map((key) => `t.${quoteIdentifier(key.name)}`);
   const { rows } = await work.query(
     `select ${keysSql(table)} from ${table.sqlName} t
-     where ${table.isOwn('t')} and "_headrace_deleted_at" is null and not exists (select 1 from _headrace.run r where r.id = t."_headrace_run_id")
+     where ${table.isOwn('t')} and "_headrace_deleted_at" is null
+       and not exists (select 1 from _headrace.run r where r.id = t."_headrace_run_id")
      order by ${keys.join(', ')} limit $1`,
     [limit],
   );
@@ -75,7 +78,8 @@ export async function newest(work: TableWork, table: Table, limit: number): Prom
     const from = Math.max(0, blocks - window);
     const { rows } = await work.query(
       `select to_jsonb(t)::text as headrace_row from ${name} t
-       where t.ctid >= '(${from},0)'::tid and t."_headrace_deleted_at" is null order by t."_headrace_version" desc nulls last limit $1`,
+       where t.ctid >= '(${from},0)'::tid and t."_headrace_deleted_at" is null
+         order by t."_headrace_version" desc nulls last limit $1`,
       [limit],
     );
     // A table whose end is full of tombstones is looked at further up, and not for ever.

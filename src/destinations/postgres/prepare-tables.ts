@@ -26,7 +26,8 @@ export async function prepareTables(
 async function prepareSchema(main: pg.Client, schema: string): Promise<void> {
   await main.query(`create schema if not exists ${quoteIdentifier(schema)}`);
   await main.query(`create table if not exists ${qualified(schema, QUARANTINE_TABLE)} (
-      stream text not null, digest text not null, key text, reason text not null, raw text not null, page text, run_id text not null,
+      stream text not null, digest text not null, key text, reason text not null, raw text not null, page text,
+        run_id text not null,
       at timestamptz not null default now(), primary key (stream, digest))`);
 }
 

@@ -27,8 +27,10 @@ export async function unseen(work: TableWork, table: Table, generation: number, 
     `with live as (select ${table.keySql('t')} as key, t.ctid as place from ${table.sqlName} t
          where ${table.isOwn('t')} and t."_headrace_deleted_at" is null),
        gone as (select key, place from live l where not exists
-         (select 1 from _headrace.seen s where s.connection = $1 and s.stream = $2 and s.generation = $3 and s.key = l.key))
-     select (select count(*) from live) as live, count(*) as gone, coalesce(md5(string_agg(key, ',' order by key)), '') as digest,
+         (select 1 from _headrace.seen s where s.connection = $1 and s.stream = $2 and s.generation = $3
+           and s.key = l.key))
+     select (select count(*) from live) as live, count(*) as gone,
+       coalesce(md5(string_agg(key, ',' order by key)), '') as digest,
        (select coalesce(array_agg(to_jsonb(t)), '{}') from (select place from gone order by key limit $4) first
           join ${table.sqlName} t on t.ctid = first.place) as sample from gone`,
     [work.connection, stream, generation, limit],
@@ -46,8 +48,10 @@ export async function unseen(work: TableWork, table: Table, generation: number, 
 async function unseenWithoutKeys(work: TableWork, table: Table, generation: number): Promise<Unseen> {
   if (table.target.mode === 'append') return { rows: 0, live: 0, sample: [], digest: '' };
   const { rows } = await work.query(
-    `select count(*) filter (where "_headrace_page" like $1) as now, count(*) filter (where "_headrace_page" not like $1) as before,
-       max(split_part("_headrace_page", '.', 1)) filter (where "_headrace_page" not like $1) as earlier from ${table.sqlName}`,
+    `select count(*) filter (where "_headrace_page" like $1) as now,
+      count(*) filter (where "_headrace_page" not like $1) as before,
+       max(split_part("_headrace_page", '.', 1)) filter (where "_headrace_page" not like $1) as earlier
+         from ${table.sqlName}`,
     [`${generation}.%`],
   );
   const [now, before] = [Number(rows[0].now), Number(rows[0].before)];
@@ -85,7 +89,8 @@ export async function forgetUnseen(
     const { rowCount } = await client.query(
       `update ${table.sqlName} t set "_headrace_deleted_at" = now()
          where ${table.isOwn('t')} and t."_headrace_deleted_at" is null${where}
-           and not exists (select 1 from _headrace.seen s where s.connection = $1 and s.stream = $2 and s.generation = $3 and s.key = ${table.keySql('t')})`,
+           and not exists (select 1 from _headrace.seen s where s.connection = $1 and s.stream = $2
+             and s.generation = $3 and s.key = ${table.keySql('t')})`,
       parameters,
     );
     await client.query('delete from _headrace.seen where connection = $1 and stream = $2 and generation <= $3', [

@@ -212,7 +212,8 @@ export class PostgresSession implements DestinationSession {
   private async wereWritten(client: pg.Client, writes: StateWrite[]): Promise<boolean> {
     const { stream, key, expect, value } = writes[0]!;
     const { rows } = await client.query<{ version: number; same: boolean }>(
-      'select version, value = $4::jsonb as same from _headrace.state where connection = $1 and stream = $2 and key = $3',
+      `select version, value = $4::jsonb as same from _headrace.state where connection = $1 and stream = $2
+        and key = $3`,
       [this.options.connection, stream, key, value === null ? null : stringifyJson(value)],
     );
     return value === null ? rows.length === 0 : rows[0]?.version === expect + 1 && rows[0].same;
@@ -229,7 +230,8 @@ export class PostgresSession implements DestinationSession {
   async stored(stream: string): Promise<{ keys: number; deleted: number }> {
     const table = this.table(stream);
     const { rows } = await this.link.query(
-      `select count(*) as keys, count("_headrace_deleted_at") as deleted from ${table.sqlName} t where ${table.isOwn('t')}`,
+      `select count(*) as keys, count("_headrace_deleted_at") as deleted from ${table.sqlName} t
+        where ${table.isOwn('t')}`,
     );
     return rows[0];
   }

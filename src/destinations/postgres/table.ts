@@ -141,9 +141,12 @@ export class Table {
   async open(client: pg.Client): Promise<void> {
     if (this.sibling) return;
     const { rows } = await client.query(
-      `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, col_description(a.attrelid, a.attnum) as comment,
-         exists (select 1 from pg_index i where i.indrelid = a.attrelid and i.indisprimary and a.attnum = any(i.indkey)) as is_key
-       from pg_attribute a where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum`,
+      `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
+        col_description(a.attrelid, a.attnum) as comment,
+         exists (select 1 from pg_index i where i.indrelid = a.attrelid and i.indisprimary
+           and a.attnum = any(i.indkey)) as is_key
+       from pg_attribute a where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped
+         and a.attgenerated = '' order by a.attnum`,
       [this.sqlName],
     );
     const declared = Object.entries(this.target.schema.properties ?? {});
@@ -359,7 +362,8 @@ export class Table {
   private addColumn({ name, type }: Column): void {
     this.shape.pendingDdl.push(
       `alter table ${this.sqlName} add column if not exists ${quoteIdentifier(name)} ${type}`,
-      `insert into _headrace.field (schema, relation, name) values (${[...this.place, name].map(quoteLiteral).join(', ')}) on conflict do nothing`,
+      `insert into _headrace.field (schema, relation, name)
+        values (${[...this.place, name].map(quoteLiteral).join(', ')}) on conflict do nothing`,
     );
     this.shape.changes++;
   }

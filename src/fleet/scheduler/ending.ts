@@ -35,7 +35,8 @@ export interface Exchanged {
 }
 
 export const SETTLE = 'select id, state from _headrace.settle($1, $2, $3, $4, $5, $6::jsonb[], $7::jsonb[])';
-export const EXCHANGE = `select state as became, ${CLAIMED} from _headrace.exchange($1, $2, $3, $4, $5, $6, $7::jsonb[], $8::jsonb[])`;
+export const EXCHANGE = `select state as became, ${CLAIMED}
+  from _headrace.exchange($1, $2, $3, $4, $5, $6, $7::jsonb[], $8::jsonb[])`;
 
 /** A row of EXCHANGE: `became` where something ended, else what was taken. */
 export type ExchangedRow = ClaimedTask & { became: TaskState | null };

@@ -90,7 +90,8 @@ export class Scheduler {
   /** Of these attempts, those that are still held as they are. */
   async held(tasks: TaskRef[]): Promise<number[]> {
     const rows = await this.call<{ id: number }>(
-      `select t.id from unnest($1::bigint[], $2::int[]) i(id, attempt) join _headrace.task t on t.id = i.id and t.attempt = i.attempt and t.state = 'running'`,
+      `select t.id from unnest($1::bigint[], $2::int[]) i(id, attempt) join _headrace.task t on t.id = i.id
+        and t.attempt = i.attempt and t.state = 'running'`,
       [tasks.map(({ id }) => id), tasks.map(({ attempt }) => attempt)],
     );
     return rows.map(({ id }) => id);
@@ -187,7 +188,8 @@ export class Scheduler {
   /** The limit that a file declares; false: somebody has set another by hand, and that one stays. */
   async declareLimit(app: string, limit: AppSchema['rateLimit']): Promise<boolean> {
     const [stored] = await this.call<{ same: boolean; origin: string }>(
-      'select (rate_limit, frequency_seconds) = ($2::bigint, $3::bigint) as same, origin from _headrace.app where id = $1',
+      `select (rate_limit, frequency_seconds) = ($2::bigint, $3::bigint) as same, origin from _headrace.app
+        where id = $1`,
       [app, limit.requests, limit.frequencySeconds],
     );
     if (stored?.same) return true;
@@ -252,7 +254,8 @@ export class Scheduler {
   async setFloor(floor: number): Promise<void> {
     persistedCap(1, floor);
     await this.call(
-      `insert into _headrace.setting (name, value) values ('concurrency_floor', $1) on conflict (name) do update set value = excluded.value`,
+      `insert into _headrace.setting (name, value) values ('concurrency_floor', $1) on conflict (name) do update
+        set value = excluded.value`,
       [JSON.stringify(floor)],
     );
     const apps = await this.call<{
@@ -344,7 +347,8 @@ export class Scheduler {
   async tick(): Promise<number> {
     return this.pool.transaction(async (client) => {
       const { rows } = await client.query(
-        `select connection_id as connection, kind, payload, priority, every_seconds, cron, time_zone, (extract(epoch from next_at) * 1000)::float8 as due, ${NOW_MS} as now
+        `select connection_id as connection, kind, payload, priority, every_seconds, cron, time_zone,
+          (extract(epoch from next_at) * 1000)::float8 as due, ${NOW_MS} as now
          from _headrace.schedule where next_at <= _headrace.now() order by next_at limit 200 for update skip locked`,
       );
       if (rows.length === 0) return 0;
@@ -362,7 +366,8 @@ export class Scheduler {
       for (const { connection, kind, every_seconds: every, cron, time_zone: timeZone, due, now } of rows) {
         const next = nextDue(every === null ? { cron, timeZone } : { everySeconds: every }, due, now);
         await client.query(
-          'update _headrace.schedule set next_at = to_timestamp($3::float8 / 1000) where connection_id = $1 and kind = $2',
+          `update _headrace.schedule set next_at = to_timestamp($3::float8 / 1000) where connection_id = $1
+            and kind = $2`,
           [connection, kind, next],
         );
       }

@@ -53,7 +53,8 @@ export class Upkeep {
    */
   async recount(clock: Clock, signal: AbortSignal): Promise<void> {
     const [turn] = await this.call<{ after: string }>(
-      `insert into _headrace.setting as s (name, value) values ('recount', jsonb_build_object('at', extract(epoch from _headrace.now()), 'after', ''))
+      `insert into _headrace.setting as s (name, value)
+        values ('recount', jsonb_build_object('at', extract(epoch from _headrace.now()), 'after', ''))
        on conflict (name) do update set value = s.value || jsonb_build_object('at', extract(epoch from _headrace.now()))
          where (s.value->>'at')::float8 < extract(epoch from _headrace.now()) - $1
        returning value->>'after' as after`,
@@ -102,10 +103,12 @@ export class Upkeep {
     );
     const olds = [
       `delete from _headrace.webhook_event where ctid = any (array(
-         select ctid from _headrace.webhook_event where handled_at < _headrace.now() - interval '${HANDLED_EVENTS_KEPT}' limit ${PRUNE_STEP}))
+         select ctid from _headrace.webhook_event
+           where handled_at < _headrace.now() - interval '${HANDLED_EVENTS_KEPT}' limit ${PRUNE_STEP}))
        returning 1 as gone`,
       `delete from _headrace.task where id in (
-         select id from _headrace.task where ended_at < _headrace.now() - make_interval(secs => ${Number(kept?.value ?? ENDED_TASKS_KEPT_SECONDS)})
+         select id from _headrace.task
+           where ended_at < _headrace.now() - make_interval(secs => ${Number(kept?.value ?? ENDED_TASKS_KEPT_SECONDS)})
            and state in ('done', 'cancelled') order by ended_at limit ${PRUNE_STEP})
        returning 1 as gone`,
       `delete from _headrace.journal where ctid = any (array(
@@ -122,7 +125,8 @@ export class Upkeep {
   /** For how long tasks that ended are kept; dead letters stay. */
   async keepEnded(seconds: number): Promise<void> {
     await this.call(
-      `insert into _headrace.setting (name, value) values ('ended_tasks_kept_seconds', $1) on conflict (name) do update set value = excluded.value`,
+      `insert into _headrace.setting (name, value) values ('ended_tasks_kept_seconds', $1) on conflict (name) do update
+        set value = excluded.value`,
       [JSON.stringify(seconds)],
     );
   }

@@ -83,13 +83,17 @@ const TAKE = {
   // What an owner wrote down itself, it has in its memory.
   lock: {
     name: 'lock',
-    text: 'select owner, owner_until, case when owner = $2 then null else state end as state from _headrace.budget where scope = $1 for update',
+    text: `select owner, owner_until, case when owner = $2 then null else state end as state from _headrace.budget
+      where scope = $1 for update`,
   },
   // By a clock that is read once the row is ours.
   look: {
     name: 'look',
-    text: `select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms, extract(epoch from pg_postmaster_start_time())::float8 * 1000 as boot_ms,
-             array(select m.member from _headrace.budget_member m where m.scope = $1 and m.seen_at between clock_timestamp() - interval '${GONE_MS} milliseconds' and clock_timestamp() + interval '${GONE_MS} milliseconds') as members,
+    text: `select extract(epoch from clock_timestamp())::float8 * 1000 as now_ms,
+      extract(epoch from pg_postmaster_start_time())::float8 * 1000 as boot_ms,
+             array(select m.member from _headrace.budget_member m where m.scope = $1
+               and m.seen_at between clock_timestamp() - interval '${GONE_MS} milliseconds'
+               and clock_timestamp() + interval '${GONE_MS} milliseconds') as members,
              (select f.attempt from _headrace.budget_fence f where f.scope = $1 and f.task = $2) as task_attempt`,
   },
 };
@@ -188,7 +192,8 @@ export class BudgetStore {
 
   async leave(): Promise<void> {
     await this.client.query(
-      "delete from _headrace.budget_member where scope = $1 and (member = $2 or seen_at < clock_timestamp() - interval '1 hour')",
+      `delete from _headrace.budget_member where scope = $1
+        and (member = $2 or seen_at < clock_timestamp() - interval '1 hour')`,
       [this.scope, this.member],
     );
   }

@@ -86,10 +86,13 @@ function parentOf(
 
 function typed(text: string): Record<string, JsonSchema> {
   return Object.fromEntries(
-    text.split(' ').map((entry) => {
-      const [name, type] = entry.split(':') as [string, JsonType | 'json'];
-      return [name, { type: type === 'json' ? ['object', 'array', 'string', 'null'] : [type, 'null'] }];
-    }),
+    text
+      .trim()
+      .split(/\s+/)
+      .map((entry) => {
+        const [name, type] = entry.split(':') as [string, JsonType | 'json'];
+        return [name, { type: type === 'json' ? ['object', 'array', 'string', 'null'] : [type, 'null'] }];
+      }),
   );
 }
 

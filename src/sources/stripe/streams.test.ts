@@ -89,7 +89,9 @@ test('streams of before are at their version what they were', () => {
   for (const definition of old) {
     const { schema, isHint } = schemaOf(definition, FIRST_VERSION, []);
     expect(isHint).toBe(false);
-    const fields = FIELDS_2024[definition.name]!.split(' ').map((entry) => entry.split(':')[0]!);
+    const fields = FIELDS_2024[definition.name]!.trim()
+      .split(/\s+/)
+      .map((entry) => entry.split(':')[0]!);
     expect(Object.keys(schema.properties!).toSorted()).toEqual(fields.toSorted());
     expect(definition.byDefault).toBe(true);
     expect(definition.key).toEqual(['id']);
