@@ -14,18 +14,8 @@ import { maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema, persistedCa
 import { CLAIMED, columnsOf, EXCHANGE, exchangedOf, SETTLE } from './ending.js';
 import type { Ended, Exchanged, ExchangedRow } from './ending.js';
 import { describeRefusal } from './scheduler-errors.js';
-import type {
-  ClaimedTask,
-  ConnectionSetup,
-  Control,
-  NewTask,
-  Scope,
-  Stop,
-  TaskError,
-  TaskRef,
-  TaskState,
-  WorkerInfo,
-} from './task.js';
+import type { ClaimedTask, ConnectionSetup, Control, NewTask, Scope } from './task.js';
+import type { Stop, TaskError, TaskRef, TaskState, WorkerInfo } from './task.js';
 import { Upkeep } from './upkeep.js';
 
 /** `headrace.now` where a simulation sets it. */

@@ -43,10 +43,7 @@ export interface WorkerOptions {
 
 const LEASE_MS = 15_000;
 const POLL_MS = 1_000;
-/**
- * Heartbeats in a lease: several may be lost before it is. And one a second: who stops them and is gone is noticed
- * soon.
- */
+/** Heartbeats in a lease, of which several may be lost; and one a second, so that who is gone is noticed soon. */
 const BEATS = 5;
 const BEAT_MS = 1_000;
 /** Of the lease; past this without a heartbeat, tasks are stopped. */

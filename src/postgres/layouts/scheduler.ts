@@ -1,5 +1,6 @@
 /**
- * Tables and functions of the scheduler. Admission is decided here, under the lock of a partition's row.
+ * Tables and functions of the scheduler. Admission is decided here, under the lock of a partition's row. Long because
+ * a layout is applied as one, and stays as it was released.
  *
  * Invariants (scheduler/*.test.ts, bench scheduler-chaos):
  * - `partition.running` and `connection.running` never rise above their caps, and equal the count of running tasks.
