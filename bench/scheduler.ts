@@ -1,8 +1,8 @@
 /**
  * Claims and completions a second: 8 processes, 1,000 partitions of 100 tasks, one at a time and ten at a time; four
- * processes, with pg-boss with its group caps and without, and graphile-worker, which keeps no cap, beside it in one run;
- * an empty claim while everything is saturated; the turns that small partitions wait for beside a large one. Those that
- * are compared are filled in the same order, and take turns.
+ * processes, with pg-boss with its group caps and without, and graphile-worker, which keeps no cap, beside it in one
+ * run; an empty claim while everything is saturated; the turns that small partitions wait for beside a large one. Those
+ * that are compared are filled in the same order, and take turns.
  * --seconds N for each run (default 12).
  */
 import { spawn } from 'node:child_process';

@@ -31,7 +31,9 @@ export interface StreamMeta {
   newest?: number;
   /** Where the history was asked to begin, where that lies later than what was read. */
   start?: number | undefined;
-  /** Rows that are only ever added: those below this position were added by an earlier run, and of those at it `edge`. */
+  /**
+   * Rows that are only ever added: those below this position were added by an earlier run, and of those at it `edge`.
+   */
   after?: number;
   /** Rows that are only ever added: those at the newest position, where all of them are known. */
   edge?: Edge;

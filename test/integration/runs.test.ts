@@ -268,12 +268,14 @@ describe('the feed', () => {
   async function looks(items: FeedItem[]): Promise<void> {
     const probe = `probe-${++counter}`;
     await scheduler.pool.query(
-      `insert into _headrace.run_record (id, connection_id, kind, started_at, updated_at) values ($1, 'probe', 'sync', now(), now())`,
+      `insert into _headrace.run_record (id, connection_id, kind, started_at, updated_at)
+        values ($1, 'probe', 'sync', now(), now())`,
       [probe],
     );
     await until(async () => {
       await scheduler.pool.query(
-        `insert into _headrace.run_event (run_id, at, event) values ($1, clock_timestamp(), '{"type": "note", "message": "probe"}')`,
+        `insert into _headrace.run_event (run_id, at, event)
+          values ($1, clock_timestamp(), '{"type": "note", "message": "probe"}')`,
         [probe],
       );
       return items.length > 0;

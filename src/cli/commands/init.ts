@@ -1,4 +1,7 @@
-/** headrace init: asks what a connector's schema asks for, tries it, then writes headrace.yaml; or writes a connector to begin with. */
+/**
+ * headrace init: asks what a connector's schema asks for, tries it, then writes headrace.yaml; or writes a connector to
+ * begin with.
+ */
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';

@@ -167,7 +167,9 @@ function combined(kit: Kit, own: JsonObject, as: As): Extract {
   return Object.assign(extract, { lists: extractors.map(({ lists }) => lists).find(Boolean) });
 }
 
-/** Nothing is not a record; a value that is not an object is not one either, and shows that the path leads elsewhere. */
+/**
+ * Nothing is not a record; a value that is not an object is not one either, and shows that the path leads elsewhere.
+ */
 function isRecord(kit: Kit, own: JsonObject, path: string[], record: unknown): record is DataRecord {
   if (record === null) return false;
   if (isObject(record)) return true;
