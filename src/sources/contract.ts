@@ -34,7 +34,10 @@ export type Division =
       start?: number | undefined;
       /** Where it ends, exclusive, at this time of the server's clock. Default: there. */
       end?: ((nowSeconds: number) => number) | undefined;
-      /** The API is never asked without an upper bound. Default: what is newest is, so that rows ahead of its clock come. */
+      /**
+       * The API is never asked without an upper bound. Default: what is newest is, so that rows ahead of its clock
+       * come.
+       */
       bounded?: boolean | undefined;
     }
   /** Independent slices: listed once, or one for each of a parent's records. */
@@ -49,8 +52,8 @@ export type Division =
   /** Page numbers from 0, readable out of order. */
   | { kind: 'numbered'; pageRows: number }
   /**
-   * An opaque cursor: one page after the other. `consumed`: the server moves it with each answer, as a scroll, so that an
-   * answer which is lost cannot be had again: the walk begins anew, also where another process had its last page.
+   * An opaque cursor: one page after the other. `consumed`: the server moves it with each answer, as a scroll, so that
+   * an answer which is lost cannot be had again: the walk begins anew, also where another process had its last page.
    */
   | { kind: 'chain'; pageRows: number; cursor?: 'consumed' | undefined };
 
@@ -96,7 +99,9 @@ export interface PageRequest {
    * opened by; whoever stores them takes the rest from there.
    */
   slices?: boolean;
-  /** Its answer cannot be had twice: pass it on to the client, which then tells of a lost one instead of asking again. */
+  /**
+   * Its answer cannot be had twice: pass it on to the client, which then tells of a lost one instead of asking again.
+   */
   once?: boolean;
   /** The permit of the first request, where it was taken already; pass it on to that request only. */
   ticket?: Ticket | undefined;

@@ -29,8 +29,8 @@ export class FieldNames {
   }
 
   /**
-   * The field that comes after `before` (-1: first) as a rule, if it is the one whose quote is at `at`; else -1. Its name
-   * has no escapes then, and is `lengthOf` bytes long.
+   * The field that comes after `before` (-1: first) as a rule, if it is the one whose quote is at `at`; else -1. Its
+   * name has no escapes then, and is `lengthOf` bytes long.
    */
   expectedAfter(before: number, bytes: Uint8Array, at: number): number {
     const number = this.after[before + 1];

@@ -29,10 +29,8 @@ export const REST_COLUMN = '_headrace_rest';
 const SYSTEM_COLUMNS = ['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid'];
 const META_TYPES = META_COLUMNS.map(([, type]) => type);
 const META_NAMES = new Set<string>(META_COLUMNS.map(([name]) => name));
-
 /** The table that a stream in mode `replace` fills before it is swapped in. */
 const SHADOW_SUFFIX = '__headrace_next';
-
 export interface TableRows extends PreparedRows {
   table: Table;
   /** Rows in COPY's text or, where there are types, in its binary format; see `EncodedRows`. */
@@ -143,8 +141,8 @@ export class Table {
     const { rows } = await client.query(
       `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
         col_description(a.attrelid, a.attnum) as comment,
-         exists (select 1 from pg_index i where i.indrelid = a.attrelid and i.indisprimary
-           and a.attnum = any(i.indkey)) as is_key
+        exists (select 1 from pg_index i where i.indrelid = a.attrelid and i.indisprimary and a.attnum = any(i.indkey))
+          as is_key
        from pg_attribute a where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped
          and a.attgenerated = '' order by a.attnum`,
       [this.sqlName],
@@ -280,7 +278,7 @@ export class Table {
     };
   }
 
-  /** Rows that are known by their slices become COPY's binary format, as long as the table's columns are as expected. */
+  /** Rows that are known by their slices become COPY's binary format while the table's columns are as expected. */
   private encode(records: DataRecord[], meta: string): EncodedRows {
     const { isSliced } = this.shape;
     if (isSliced && records.some(slicesOf)) return this.sliced.encode(records, { line: meta, types: META_TYPES });

@@ -1,4 +1,7 @@
-/** What it means that an API refuses the place that a walk goes on at: a cursor that expired, or a page that there is not. */
+/**
+ * What it means that an API refuses the place that a walk goes on at: a cursor that expired, or a page that there is
+ * not.
+ */
 import { CursorGoneError, SkippableError } from '../../../base/errors.js';
 import type { Verdict } from '../../../http/request.js';
 

@@ -158,8 +158,8 @@ export class StreamReader {
   }
 
   /**
-   * Past a page that claimed the end, a refusal of that place is one more sign of it. Any other error has to come twice, and
-   * leaves it doubtful.
+   * Past a page that claimed the end, a refusal of that place is one more sign of it. Any other error has to come
+   * twice, and leaves it doubtful.
    */
   private async fetchPast(
     request: PageRequest,
