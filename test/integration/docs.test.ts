@@ -24,16 +24,11 @@ const FILES = [
 const blocks = (text: string, language: string) =>
   [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map((match) => match[1]!);
 
-let testbed: StripeTestbed;
 let intercom: IntercomTestbed;
 beforeAll(async () => {
-  testbed = await startStripeTestbed({ rows: 60 });
   intercom = await startIntercomTestbed({ rows: 60, limit: 'intercom' });
 });
-afterAll(async () => {
-  await testbed.close();
-  await intercom.close();
-});
+afterAll(() => intercom.close());
 
 /** Words of a simple command line: quotes, no expansions. */
 const words = (line: string) => [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2]!);
@@ -41,56 +36,76 @@ const words = (line: string) => [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((matc
 /** What a command says that runs until it is stopped. */
 const isUp = (output: string) => /joined as|Ctrl-C stops it/.test(output);
 
-describe.each(FILES)('%s', (file) => {
-  const text = readFileSync(path.join(ROOT, file), 'utf8');
-  const commands = blocks(text, 'sh')
+/** The first command of these stores something, or needs nothing stored. */
+const isFirst = (command: string) => /headrace (?:sync|serve|testbed|singer|check|plan|limits) /.test(command);
+
+async function runAll(
+  file: string,
+  commands: string[],
+  { folder, testbed }: { folder: string; testbed: StripeTestbed },
+): Promise<void> {
+  copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'source-intercom.yaml'));
+  copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'manifest.yaml'));
+  writeFileSync(
+    path.join(folder, 'config.json'),
+    JSON.stringify({ access_token: TESTBED_INTERCOM_TOKEN, start_date: '2015-01-01T00:00:00Z' }),
+  );
+  const env = {
+    STRIPE_API_KEY: TESTBED_LIVE_KEY,
+    STRIPE_BASE_URL: testbed.url,
+    STRIPE_WEBHOOK_SECRET: 'whsec_documentation',
+  };
+  if (file.endsWith('scheduler.md'))
+    writeFileSync(
+      path.join(folder, 'headrace.yaml'),
+      blocks(textOf(file), 'yaml')[0]!.replace('connector: stripe,', `connector: stripe, base_url: "${testbed.url}",`),
+    );
+  if (!isFirst(commands[0]!) || file.endsWith('destinations.md'))
+    await headrace(['sync', 'stripe', '-q'], { env, cwd: folder });
+  // The database stays up between commands: to start and stop it for each took longer than the commands.
+  const server = commands.length > 3 ? await EmbeddedServer.open(path.join(folder, '.headrace')) : undefined;
+  try {
+    for (const command of commands) {
+      const [line, into] = command.split(' > ');
+      const args = words(line!.replace(/^npx /, '')).slice(1);
+      const serves = ['testbed', 'serve', 'worker'].includes(args[0]!);
+      const ran = await headrace(
+        args.map((arg) =>
+          serves && /^40\d\d$/.test(arg) ? '0' : arg === 'http://127.0.0.1:4011' ? intercom.url : arg,
+        ),
+        { env, cwd: folder, ...(serves ? { signal: { name: 'SIGTERM' as const, when: isUp } } : {}) },
+      );
+      expect(`${command}: exit ${ran.code} ${ran.code === 0 ? '' : ran.stderr + ran.stdout}`.trim()).toBe(
+        `${command}: exit 0`,
+      );
+      if (into) writeFileSync(path.join(folder, into), ran.stdout);
+    }
+  } finally {
+    await server?.close();
+  }
+}
+
+const textOf = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
+const commandsOf = (file: string) =>
+  blocks(textOf(file), 'sh')
     .flatMap((block) => block.split('\n'))
     .map((line) => line.replace(/\s+#.*$/, '').trim())
     .filter((line) => /^(npx )?headrace /.test(line));
 
-  if (commands.length > 0)
-    test('its commands run', async () => {
-      const { folder, drop } = scratch();
-      copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'source-intercom.yaml'));
-      copyFileSync(path.join(ROOT, 'test/manifests/source-intercom.yaml'), path.join(folder, 'manifest.yaml'));
-      writeFileSync(
-        path.join(folder, 'config.json'),
-        JSON.stringify({ access_token: TESTBED_INTERCOM_TOKEN, start_date: '2015-01-01T00:00:00Z' }),
-      );
-      const env = {
-        STRIPE_API_KEY: TESTBED_LIVE_KEY,
-        STRIPE_BASE_URL: testbed.url,
-        STRIPE_WEBHOOK_SECRET: 'whsec_documentation',
-      };
-      if (file.endsWith('scheduler.md'))
-        writeFileSync(
-          path.join(folder, 'headrace.yaml'),
-          blocks(text, 'yaml')[0]!.replace('connector: stripe,', `connector: stripe, base_url: "${testbed.url}",`),
-        );
-      if (!commands.some((command) => /headrace sync/.test(command)) || file.endsWith('destinations.md'))
-        if (!file.endsWith('scheduler.md')) await headrace(['sync', 'stripe', '-q'], { env, cwd: folder });
-      // The database stays up between commands: to start and stop it for each took longer than the commands.
-      const server = EmbeddedServer.exists(path.join(folder, '.headrace'))
-        ? await EmbeddedServer.open(path.join(folder, '.headrace'))
-        : undefined;
-      for (const command of commands) {
-        const [line, into] = command.split(' > ');
-        const args = words(line!.replace(/^npx /, '')).slice(1);
-        const serves = ['testbed', 'serve', 'worker'].includes(args[0]!);
-        const ran = await headrace(
-          args.map((arg) =>
-            serves && /^40\d\d$/.test(arg) ? '0' : arg === 'http://127.0.0.1:4011' ? intercom.url : arg,
-          ),
-          { env, cwd: folder, ...(serves ? { signal: { name: 'SIGTERM' as const, when: isUp } } : {}) },
-        );
-        expect(`${command}: exit ${ran.code} ${ran.code === 0 ? '' : ran.stderr + ran.stdout}`.trim()).toBe(
-          `${command}: exit 0`,
-        );
-        if (into) writeFileSync(path.join(folder, into), ran.stdout);
-      }
-      await server?.close();
-      drop();
-    });
+// They wait for limits most of the time: files go side by side, each with an API of its own.
+test.concurrent.each(FILES.filter((file) => commandsOf(file).length > 0))('the commands of %s run', async (file) => {
+  const testbed = await startStripeTestbed({ rows: 60 });
+  const { folder, drop } = scratch();
+  try {
+    await runAll(file, commandsOf(file), { folder, testbed });
+  } finally {
+    await testbed.close();
+    drop();
+  }
+});
+
+describe.each(FILES)('%s', (file) => {
+  const text = textOf(file);
 
   test('its other commands exist', () => {
     for (const block of blocks(text, 'bash'))

@@ -8,6 +8,7 @@ import { systemClock } from '../../base/clock.js';
 import { makeFolder } from '../../base/folder.js';
 import { openDestinationOf, resolveConnection } from '../../wiring/compose.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY } from '../../testbed/index.js';
+import { count } from '../../base/plural.js';
 import { duration, note, out, table } from '../terminal/output.js';
 import { ProgressView } from '../terminal/progress-view.js';
 import { summaryText } from '../terminal/summary.js';
@@ -60,7 +61,7 @@ export async function command(_args: unknown[], flags: { rows: number; keep?: bo
     };
     delete (env as NodeJS.ProcessEnv)['HEADRACE_CONFIG'];
     const killedAt = await killHalfWay(env, total);
-    out(pc.yellow(`   killed with ${killedAt.toLocaleString('en-US')} rows committed`));
+    out(pc.yellow(`   killed with ${count(killedAt)} rows committed`));
 
     out(`\n${pc.bold('2.')} Run the same command again: it continues from what is committed.`);
     const connection = await resolveConnection(
@@ -75,7 +76,7 @@ export async function command(_args: unknown[], flags: { rows: number; keep?: bo
     const faults = await compare(folder, expected);
     const stats = testbed.stats();
     out(
-      `\nThe API received ${stats.requests.toLocaleString('en-US')} requests in both runs, at most ${stats.mostInWindow.global} in any second (limit ${GLOBAL}), at most ${Math.max(...Object.values(stats.mostInWindow.endpoints))} for one endpoint (limit ${ENDPOINT}); it rejected ${stats.rejections}.`,
+      `\nThe API received ${count(stats.requests)} requests in both runs, at most ${stats.mostInWindow.global} in any second (limit ${GLOBAL}), at most ${Math.max(...Object.values(stats.mostInWindow.endpoints))} for one endpoint (limit ${ENDPOINT}); it rejected ${stats.rejections}.`,
     );
     const good = summary.outcome === 'complete' && faults === 0;
     out(

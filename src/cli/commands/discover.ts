@@ -3,6 +3,7 @@ import { openSource, resolveConnection, type ConnectionFlags } from '../../wirin
 import { EXIT } from '../../base/errors.js';
 import { planSync, type StreamPlan } from '../../engine/report/plan.js';
 import type { Division, Follow, Stream } from '../../sources/contract.js';
+import { count } from '../../base/plural.js';
 import { json, out, table } from '../terminal/output.js';
 
 export async function command(
@@ -69,7 +70,7 @@ function asTable(
 function rowsText(plan: StreamPlan | undefined): string {
   if (plan?.error) return plan.error;
   if (plan?.rows === undefined) return '?';
-  return `${plan.exact ? '' : 'about '}${Math.round(plan.rows).toLocaleString('en-US')}`;
+  return `${plan.exact ? '' : 'about '}${count(plan.rows)}`;
 }
 
 export function divisionText(division: Division): string {

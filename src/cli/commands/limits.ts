@@ -11,7 +11,8 @@ import type { Destination } from '../../destinations/contract.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
 import type { LimitView } from '../../gate/gate.js';
 import { storedLimits, type StoredLimits } from '../../engine/run/limit-memory.js';
-import { count, json, note, out, table } from '../terminal/output.js';
+import { count } from '../../base/plural.js';
+import { json, note, out, table } from '../terminal/output.js';
 import { rateText } from '../terminal/progress-view.js';
 
 /** A smaller share of bad answers is what the gate begins with. */

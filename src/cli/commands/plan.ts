@@ -1,9 +1,9 @@
 /** headrace plan */
-import { countOf } from '../../base/plural.js';
+import { count, countOf } from '../../base/plural.js';
 import { openSource, resolveConnection, type ConnectionFlags } from '../../wiring/compose.js';
 import { EXIT } from '../../base/errors.js';
 import { planSync } from '../../engine/report/plan.js';
-import { count, duration, json, out, table } from '../terminal/output.js';
+import { duration, json, out, table } from '../terminal/output.js';
 
 export async function command(
   [name]: (string | undefined)[],

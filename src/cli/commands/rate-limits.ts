@@ -2,6 +2,7 @@
 import { openCoordination, type CoordinationFlags } from '../../wiring/compose-scheduler.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
 import { listApps } from '../../fleet/scheduler/overview.js';
+import { count } from '../../base/plural.js';
 import { json, note, out, table } from '../terminal/output.js';
 
 type Flags = CoordinationFlags & { json?: boolean };
@@ -17,7 +18,7 @@ export async function list(_: unknown[], flags: Flags): Promise<number> {
         table(
           ['app', 'limit', 'concurrency partition', 'cap', 'running', 'waiting', ''],
           apps.flatMap(({ app, rateLimit, frequencySeconds, partitions }) => {
-            const limit = `${rateLimit.toLocaleString('en-US')} in ${frequencySeconds.toLocaleString('en-US')} s`;
+            const limit = `${count(rateLimit)} in ${count(frequencySeconds)} s`;
             if (partitions.length === 0) return [[app, limit, '', '', '', '', '']];
             return partitions.map(({ partition, cap, running, waiting, paused }) => [
               app,

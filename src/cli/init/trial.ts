@@ -9,7 +9,7 @@ import { EXIT } from '../../base/errors.js';
 import { onStop } from '../signals.js';
 import { openSource, resolveConnection } from '../../wiring/compose.js';
 import { followText } from '../commands/discover.js';
-import { count } from '../terminal/output.js';
+import { count } from '../../base/plural.js';
 
 /** A stream that can be read, and what is known of it. */
 export interface Offered {

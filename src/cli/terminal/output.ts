@@ -4,6 +4,7 @@
  */
 import pc from 'picocolors';
 import { redact } from '../../base/log.js';
+import { count } from '../../base/plural.js';
 import { wrap } from './fit.js';
 
 export { duration } from '../../base/duration.js';
@@ -50,9 +51,4 @@ export function table(header: string[], rows: (string | number)[][]): string {
       .join('  ')
       .trimEnd();
   return [pc.bold(line(header)), ...text.map(line)].join('\n');
-}
-
-/** 1234567 -> 1,234,567 */
-export function count(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
 }

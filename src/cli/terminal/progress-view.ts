@@ -4,7 +4,8 @@ import pc from 'picocolors';
 import type { LimitUse, Progress, StreamProgress, Wait } from '../../engine/report/events.js';
 import { LIMITS } from '../../base/bounds.js';
 import { cut, fit, padEnd, padStart, widthOf } from './fit.js';
-import { count, duration, note, printable } from './output.js';
+import { count } from '../../base/plural.js';
+import { duration, note, printable } from './output.js';
 
 const DRAW_MS = 200;
 const PLAIN_MS = 10_000;

@@ -2,8 +2,9 @@
 import pc from 'picocolors';
 import stringWidth from 'string-width';
 import type { RunSummary, StreamProof } from '../../engine/report/events.js';
+import { count } from '../../base/plural.js';
 import { wrap } from './fit.js';
-import { count, duration, table } from './output.js';
+import { duration, table } from './output.js';
 import { rejectionText } from './progress-view.js';
 
 type Cell = (proof: StreamProof) => string | number;

@@ -2,7 +2,7 @@
  * The proof at the end: the ledger has no gap and no overlap, every row read is accounted for, and the destination
  * holds what its receipts say.
  */
-import { countOf } from '../../base/plural.js';
+import { count, countOf } from '../../base/plural.js';
 import { noCounts, type Counts, type DestinationSession } from '../../destinations/contract.js';
 import type { DataRecord, WriteMode } from '../../base/catalog.js';
 import { coverFaults, totals, type Ledger } from '../../ledger/ledger.js';
@@ -47,9 +47,7 @@ export async function prove(
     );
   const accounted = counts.inserted + counts.updated + counts.unchanged + counts.quarantined;
   if (accounted !== counts.read)
-    faults.push(
-      `${countOf(counts.read, 'row was', 'rows were')} read, ${accounted.toLocaleString('en-US')} accounted for`,
-    );
+    faults.push(`${countOf(counts.read, 'row was', 'rows were')} read, ${count(accounted)} accounted for`);
   const stored = await session.stored(stream.name);
   if (session.capabilities.keys || input.mode === 'append') {
     const said = counts.inserted + input.before;

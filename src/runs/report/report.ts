@@ -5,6 +5,7 @@
 import { LIMITS } from '../../base/bounds.js';
 import { duration } from '../../base/duration.js';
 import { redact } from '../../base/log.js';
+import { count } from '../../base/plural.js';
 import type { StreamProof } from '../../engine/report/events.js';
 import { eventText, isTrouble } from '../event-text.js';
 import type { RunDetail, RunStore, StoredEvent } from '../run-store.js';
@@ -24,7 +25,6 @@ export async function runReport(runs: RunStore, id: string, version: string): Pr
   return redact(reportPage(run, events, seriesOf(await runs.samples(id)), version));
 }
 
-const count = (value: number): string => Math.round(value).toLocaleString('en-US');
 const perSecond = (value: number): string => `${value >= 100 ? count(value) : Number(value.toFixed(1))}/s`;
 const megabytes = (value: number): string => `${Number((value / 1e6).toFixed(1))} MB`;
 
