@@ -46,6 +46,10 @@ export const LIMITS = {
   stalePages: 20,
   /** Pages that a walk is remembered by, to tell such a circle; a number each. */
   rememberedPages: 20_000,
+  /** The session of a process that was killed, until the database has noticed. */
+  buriedMs: 10_000,
+  /** Parts of a stream whose end was doubtful that the next run reads again; where there are more, that is how the API is. */
+  rangesReadAgain: 20,
   /** Pages by number, without a total: of at most so many a second walk tells whether rows moved during the first. */
   pagesWalkedTwice: 10,
   /** Walks over a list whose rows move while it is read, before its end is taken as weak. */

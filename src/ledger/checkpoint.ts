@@ -89,6 +89,8 @@ interface RangeExtras {
   n?: number;
   /** `evidence`. */
   e?: string;
+  /** `again`. */
+  a?: 1;
 }
 
 /**
@@ -102,6 +104,7 @@ export function encodeRange(range: Range): unknown[] {
   const extras: RangeExtras = {
     ...(range.newest === undefined ? {} : { n: range.newest }),
     ...(evidence === undefined ? {} : { e: evidence }),
+    ...(range.again ? { a: 1 as const } : {}),
   };
   return [...head, ...rest, ...(Object.keys(extras).length > 0 ? [extras] : [])];
 }
@@ -133,7 +136,8 @@ export function decodeRange(key: string, value: unknown): Range {
     number | null,
     number | null,
   ];
-  const known = { id, gte, lt, open, rows, pages, ...(extras.n === undefined ? {} : { newest: extras.n }) };
+  const newest = extras.n === undefined ? {} : { newest: extras.n };
+  const known = { id, gte, lt, open, rows, pages, ...newest, ...(extras.a === 1 ? { again: true as const } : {}) };
   return open
     ? { ...known, top, cursor, filter: { gte: filterGte, lt: filterLt ?? Infinity } }
     : {

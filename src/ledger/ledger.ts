@@ -5,6 +5,7 @@
  * Positions are numbers on the stream's own axis (seconds for time), newest first: a range is read from `lt` down to
  * `gte`. Tested by ledger.test.ts ("cover holds after every event").
  */
+import { LIMITS } from '../base/bounds.js';
 import { FatalError } from '../base/errors.js';
 import { STATED, weakest, type Evidence } from '../base/evidence.js';
 
@@ -32,6 +33,8 @@ export interface Range extends Span {
   newest?: number | undefined;
   /** Closed: why it is believed to be read to its end; absent: the server stated it. */
   evidence?: Evidence | undefined;
+  /** It was read again since its end was doubtful, or where it was is not known any more: that is how the API is. */
+  again?: true | undefined;
   /** Rows committed by this range, redelivered ones included. */
   rows: number;
   /** Pages committed by this range. */
@@ -58,8 +61,15 @@ export type LedgerEvent =
       evidence?: Evidence | undefined;
       newest?: number | undefined;
     }
-  /** `unbounded`: what lies at the span's end is asked for without an upper bound. */
-  | { type: 'reopened'; gte: number; lt: number; unit: number; unbounded?: boolean | undefined }
+  /** `unbounded`: what lies at the span's end is asked for without an upper bound. `again`: its end was doubtful. */
+  | {
+      type: 'reopened';
+      gte: number;
+      lt: number;
+      unit: number;
+      unbounded?: boolean | undefined;
+      again?: true | undefined;
+    }
   | { type: 'merged'; into: number; gone: number };
 
 /**
@@ -99,7 +109,7 @@ export function cutIntoWindows(
     for (const [index, gte] of starts.entries()) {
       const lt = starts[index - 1] ?? range.lt;
       const id = lt === range.lt ? range.id : nextId++;
-      const window = newRange(id, gte, lt, unit, gte === range.gte ? range.filter.gte : gte);
+      const window = { ...newRange(id, gte, lt, unit, gte === range.gte ? range.filter.gte : gte), ...triedOf(range) };
       ranges.set(id, lt === range.lt && range.filter.lt === Infinity ? withoutEnd(window) : window);
     }
   }
@@ -129,10 +139,10 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
       if (!(event.at > victim.gte && event.at <= victim.top))
         misfit(event, `a point in (${victim.gte}, ${victim.top}]`);
       ranges.set(victim.id, { ...victim, gte: event.at });
-      ranges.set(
-        event.thief,
-        newRange(event.thief, victim.gte, event.at, unit, victim.gte === span.gte ? null : victim.gte),
-      );
+      ranges.set(event.thief, {
+        ...newRange(event.thief, victim.gte, event.at, unit, victim.gte === span.gte ? null : victim.gte),
+        ...triedOf(victim),
+      });
       nextId = Math.max(nextId, event.thief + 1);
       break;
     }
@@ -164,7 +174,7 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
         if (range.lt > lt) ranges.set(nextId, { ...range, id: nextId++, gte: lt, rows: 0, pages: 0 });
       }
       const id = nextId++;
-      const range = newRange(id, gte, lt, event.unit, gte <= span.gte ? null : gte);
+      const range = { ...newRange(id, gte, lt, event.unit, gte <= span.gte ? null : gte), ...triedOf(event) };
       ranges.set(id, event.unbounded && lt >= span.lt ? withoutEnd(range) : range);
       span = { gte: Math.min(span.gte, gte), lt: Math.max(span.lt, lt) };
       break;
@@ -183,6 +193,7 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
         pages: into!.pages + gone!.pages,
         newest: newer(into!.newest, gone!.newest),
         evidence: weakest(into!.evidence, gone!.evidence),
+        ...triedOf(isDoubtful(into!) || isDoubtful(gone!) ? { again: true } : {}),
       });
       break;
     }
@@ -190,15 +201,26 @@ export function reduce(ledger: Ledger, event: LedgerEvent, unit = 1): Ledger {
   return { span, nextId, ranges };
 }
 
+const triedOf = ({ again }: Pick<Range, 'again'>) => (again ? { again } : {});
+
+const isDoubtful = ({ open, evidence }: Range) => !open && evidence?.doubt !== undefined;
+
+/** Closed ranges whose end is doubtful and may be clear when they are read once more; none where there are too many. */
+export function worthAgain(ledger: Ledger): Range[] {
+  const found = [...ledger.ranges.values()].filter((range) => isDoubtful(range) && !range.again);
+  return found.length <= LIMITS.rangesReadAgain ? found : [];
+}
+
 /**
- * Merge events that bring the closed ranges down to as few as possible, lowest first. The higher id stays: slices are
+ * Merge events that bring the closed ranges down to as few as possible, lowest first. What is worth reading again stays. The higher id stays: slices are
  * named by the range that opened them, and no later range may have the id of one whose slices are still open.
  */
 export function mergesOf(ledger: Ledger): LedgerEvent[] {
   const events: LedgerEvent[] = [];
   let last: Range | undefined;
+  const apart = new Set(worthAgain(ledger));
   for (const range of sorted(ledger)) {
-    if (range.open) last = undefined;
+    if (range.open || apart.has(range)) last = undefined;
     else if (last && last.lt === range.gte) {
       const [into, gone] = last.id > range.id ? [last, range] : [range, last];
       events.push({ type: 'merged', into: into.id, gone: gone.id });

@@ -4,10 +4,14 @@
  */
 import { hostname } from 'node:os';
 import type pg from 'pg';
-import { ConfigError, PausedError } from '../../base/errors.js';
+import { LIMITS } from '../../base/bounds.js';
+import { systemClock } from '../../base/clock.js';
+import { codeOf, ConfigError, PausedError } from '../../base/errors.js';
 
 /** Seed of the advisory lock. */
 export const CONNECTION_LOCK = 7_205_512;
+/** How often it is asked whether the session of a dead process is gone. */
+const BURIED_LOOK_MS = 100;
 
 interface Holder {
   connection: string;
@@ -16,13 +20,22 @@ interface Holder {
   place: string;
 }
 
-/** Throws ConfigError `connection_locked`, naming the holder, where another run has the connection. */
+/**
+ * Throws ConfigError `connection_locked`, naming the holder, where another run has the connection. The session of a run
+ * that was killed lives until the server notices, at the latest when the statement ends that it is at.
+ */
 export async function takeLock(client: pg.Client, { connection, runId, place }: Holder): Promise<void> {
-  if (!(await tryLock(client, connection))) {
+  const sinceMs = systemClock.monotonic();
+  while (!(await tryLock(client, connection))) {
+    const by = await holderOf(client, connection);
+    if (!isAlive(by) && systemClock.monotonic() - sinceMs < LIMITS.buriedMs) {
+      await systemClock.sleep(BURIED_LOOK_MS);
+      continue;
+    }
     throw new ConfigError(`connection ${connection} is being synced by another run`, {
       code: 'connection_locked',
       place,
-      found: await holderOf(client, connection),
+      found: nameOf(by),
       next: 'wait for it to end, or stop that process; everything it committed stays',
     });
   }
@@ -42,7 +55,7 @@ export async function retakeLock(client: pg.Client, { connection, runId, place }
       found,
       next: 'nothing: the other run continues from what was committed',
     });
-  if (!(await tryLock(client, connection))) throw taken(await holderOf(client, connection));
+  if (!(await tryLock(client, connection))) throw taken(nameOf(await holderOf(client, connection)));
   const { rows } = await client.query('select finished_at is not null as over from _headrace.run where id = $1', [
     runId,
   ]);
@@ -64,16 +77,37 @@ async function tryLock(client: pg.Client, connection: string): Promise<boolean> 
   return rows[0].got;
 }
 
-async function holderOf(client: pg.Client, connection: string): Promise<string> {
-  const { rows } = await client.query(
+interface Run {
+  id: string;
+  host: string;
+  pid: number;
+  started_at: string;
+}
+
+async function holderOf(client: pg.Client, connection: string): Promise<Run | undefined> {
+  const { rows } = await client.query<Run>(
     `select id, host, pid, started_at from _headrace.run where connection = $1 and finished_at is null
       order by started_at desc limit 1`,
     [connection],
   );
-  const by = rows[0];
+  return rows[0];
+}
+
+function nameOf(by: Run | undefined): string {
   return by
     ? `run ${by.id}, process ${by.pid} on ${by.host}, started ${new Date(by.started_at).toISOString()}`
     : 'a run that has not said who it is yet';
+}
+
+/** Whether who has the lock is known to be at work; of another machine nobody can tell. */
+function isAlive(by: Run | undefined): boolean {
+  if (by?.host !== hostname()) return by !== undefined;
+  try {
+    process.kill(by.pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
 }
 
 async function writeRun(client: pg.Client, connection: string, runId: string): Promise<void> {

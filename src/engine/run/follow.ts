@@ -5,7 +5,7 @@
 import type { StateEntry, StateWrite } from '../../destinations/contract.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { WriteMode } from '../../base/catalog.js';
-import { isClosed, newer, newestOf } from '../../ledger/ledger.js';
+import { isClosed, newer, newestOf, worthAgain } from '../../ledger/ledger.js';
 import type { Stream } from '../../sources/contract.js';
 import { decodeStream, META_KEY, type StreamMeta, type StreamState } from '../../ledger/checkpoint.js';
 import { axisOf, spanOnAxis } from '../read/axes.js';
@@ -205,6 +205,7 @@ function extend({ stream, mode, history, state }: Facts): OpenedStream {
   const parts: Part[] = [isAscending ? { gte: now.gte, lt: -from + unit } : { gte: from, lt: now.lt }];
   const older = isAscending ? { gte: span.lt, lt: now.lt } : { gte: now.gte, lt: span.gte };
   if (older.gte < older.lt) parts.unshift(older);
+  if (!isOnlyAdded(stream, mode)) parts.push(...doubtfulParts(state, parts));
   const begun = isAscending ? -span.lt + unit : span.gte;
   const start = isAscending ? -now.lt + unit : now.gte;
   const known = state.meta.start ?? begun;
@@ -221,6 +222,14 @@ function extend({ stream, mode, history, state }: Facts): OpenedStream {
       ? `${stream.name}: the start moved from ${dayOf(known)} to ${dayOf(start)}; what was read before it stays`
       : undefined,
   };
+}
+
+/** What an earlier run read to a doubtful end, where it is not read anyway. */
+function doubtfulParts({ ledger }: StreamState, read: Part[]): Part[] {
+  const isApart = ({ gte, lt }: Part) => read.every((part) => lt <= part.gte || gte >= part.lt);
+  return worthAgain(ledger)
+    .map(({ gte, lt }): Part => ({ gte, lt, again: true }))
+    .filter(isApart);
 }
 
 /**

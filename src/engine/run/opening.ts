@@ -27,6 +27,8 @@ export interface OpenedStream {
 export interface Part {
   gte: number;
   lt: number;
+  /** Its end was doubtful. */
+  again?: true;
 }
 
 export function resume(state: StreamState): OpenedStream {
