@@ -18,8 +18,13 @@ import {
   type Stream,
 } from '../src/sources/index.js';
 
+const PACKAGE = JSON.parse(readFileSync(path.join(import.meta.dirname, '../package.json'), 'utf8')) as {
+  exports: Record<string, string | { types: string }>;
+};
 const SRC = path.join(import.meta.dirname, '../src');
-const ENTRIES = ['index', 'sources/index', 'destinations/index', 'testbed/index', 'service/client/index'];
+const ENTRIES = Object.values(PACKAGE.exports)
+  .filter((entry) => typeof entry === 'object')
+  .map(({ types }) => types.replace(/^\.\/dist\//, '').replace(/\.d\.ts$/, ''));
 
 interface Exported {
   name: string;
@@ -49,13 +54,14 @@ function exportsOf(entry: string): Exported[] {
       file: at(from!),
     })),
   );
-  return [...named, ...all];
+  const own = [...text.matchAll(DECLARATION)].map(([, name]) => ({ name: name!, file: `${entry}.ts` }));
+  return [...named, ...all, ...own];
 }
 
 const DECLARATION = /^export (?:declare )?(?:abstract )?(?:async )?(?:function|class|interface|type|const) (\w+)/gm;
 
 function isDocumented({ name, file }: Exported): boolean {
-  const through = exportsOf(file.replace(/\.ts$/, '')).find((each) => each.name === name);
+  const through = exportsOf(file.replace(/\.ts$/, '')).find((each) => each.name === name && each.file !== file);
   if (through) return isDocumented(through);
   const lines = readFileSync(path.join(SRC, file), 'utf8').split('\n');
   const at = lines.findIndex((line) =>

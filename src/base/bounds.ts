@@ -182,6 +182,8 @@ export const LIMITS = {
   lentPages: 4,
   /** A database that is gone is waited for this long: restarts and failovers take seconds, or a few minutes. */
   databaseWaitMs: 300_000,
+  /** A function of a connector of one's own that neither returns nor asks its API for anything is given up. */
+  ownCodeMs: 30_000,
   /**
    * A run in which nothing moves, and nothing says why, is told of after the first, and ended resumably after the
    * second.

@@ -199,9 +199,11 @@ export class Registry<T extends Named> {
   }
 }
 
-/** In one line: a parser's message goes on with an excerpt. */
+/** In one line: a parser's message goes on with where it stopped, and an excerpt. */
 function reasonOf(error: unknown): string {
-  const message = messageOf(error).split('\n')[0]!.slice(0, 300);
+  const [first = '', ...more] = messageOf(error).split('\n');
+  const place = more.map((line) => /:(\d+):(\d+)\)?\s*$/.exec(line)).find((found) => found !== null);
+  const message = `${first.trim().slice(0, 300)}${place ? `, line ${place[1]}, column ${place[2]}` : ''}`;
   return error instanceof HeadraceError && error.found !== undefined ? `${message}: ${error.found}` : message;
 }
 

@@ -1,7 +1,7 @@
 /** How the author of a connector writes one: its settings, its limits, and what opens its streams. */
 import { z } from 'zod';
 import { SECRET_NAME, registerSecret } from '../base/log.js';
-import { ConfigError, HeadraceError, messageOf, RetriableError, SkippableError } from '../base/errors.js';
+import { ConfigError, RetriableError } from '../base/errors.js';
 import type { Clock } from '../base/clock.js';
 import type { LimitFact } from '../gate/gate.js';
 import { Admission } from '../http/admission.js';
@@ -9,7 +9,8 @@ import { LatencyMeter } from '../http/latency.js';
 import type { Dialect } from '../http/dialects/dialect.js';
 import { ceilingFields, ceilingSchema, ceilingsOf } from './ceilings.js';
 import type { Connector, ConnectorParts, OpenedConnector, SourceSettings } from './connector.js';
-import type { Account, ChangeStream, Page, PageRequest, Stream } from './contract.js';
+import type { Account, ChangeStream, Stream } from './contract.js';
+import { guardedCheck, guardedOpen, guardedPage } from './own-code.js';
 import { SourceClient, type ClientOptions, type ClientParts } from './source-client.js';
 import { listed } from '../base/nearest.js';
 
@@ -129,19 +130,21 @@ async function opened<Shape extends z.ZodRawShape>(
     parts.clock,
   );
   const meter = new LatencyMeter();
-  const shared: ClientParts = { ...parts, admission, meter };
+  const shared: ClientParts = { ...parts, admission, meter, activity: { requests: 0 } };
   const clients: SourceClient[] = [];
-  const body = await definition.open(settings, {
-    clock: parts.clock,
-    client: (options) => {
-      const client = new SourceClient(
-        { dialect: definition.dialect, ...options, baseUrl: settings.base_url ?? options.baseUrl },
-        shared,
-      );
-      clients.push(client);
-      return client;
-    },
-  });
+  const client = (options: ClientOptions) => {
+    const made = new SourceClient(
+      { dialect: definition.dialect, ...options, baseUrl: settings.base_url ?? options.baseUrl },
+      shared,
+    );
+    clients.push(made);
+    return made;
+  };
+  const body = await guardedOpen(
+    definition.name,
+    () => definition.open(settings, { clock: parts.clock, client }),
+    shared,
+  );
   const streams = chosenStreams(
     body.streams.map((stream) => complete(stream, shared)),
     settings,
@@ -153,7 +156,11 @@ async function opened<Shape extends z.ZodRawShape>(
       name: definition.name,
       streams,
       changes: body.changes,
-      check: (signal) => (body.check ? body.check(signal) : checkByPage(definition.name, streams, signal)),
+      check: (signal) => {
+        const { check } = body;
+        if (!check) return checkByPage(definition.name, streams, signal);
+        return guardedCheck(definition.name, () => check.call(body, signal), shared);
+      },
       close: async () => {
         await body.close?.();
         await Promise.all(clients.map((client) => client.close()));
@@ -169,48 +176,12 @@ function complete(definition: StreamDefinition, shared: ClientParts): Stream {
     ...definition,
     page: async (request) => {
       try {
-        return await guardedPage(definition, request);
+        return await guardedPage(definition, request, shared);
       } finally {
         if (request.ticket) shared.admission.giveBack(request.ticket);
       }
     },
   };
-}
-
-/** A page that does not keep the contract, or code that fails, ends its stream with the reason, and no other. */
-async function guardedPage(stream: StreamDefinition, request: PageRequest): Promise<Page> {
-  let page: Page;
-  try {
-    page = await stream.page(request);
-  } catch (error) {
-    if (error instanceof HeadraceError) throw error;
-    throw broken(stream, 'a page', messageOf(error), error);
-  }
-  const fault = faultOf(page, request);
-  if (fault) throw broken(stream, fault.expected, fault.found);
-  return page;
-}
-
-function broken(stream: StreamDefinition, expected: string, found: string, cause?: unknown): SkippableError {
-  return new SkippableError(`the connector gave no page of ${stream.name}: ${found}, expected ${expected}`, {
-    code: 'connector_broken',
-    place: `stream ${stream.name}`,
-    expected,
-    found,
-    next: 'correct the page function of this stream, or leave the stream out with exclude',
-    cause,
-  });
-}
-
-function faultOf(page: Page, request: PageRequest): { expected: string; found: string } | undefined {
-  if (typeof page !== 'object' || page === null) return { expected: 'a page, as an object', found: String(page) };
-  if (!Array.isArray(page.records)) return { expected: 'records: a list', found: typeof page.records };
-  if (page.next !== null && typeof page.next !== 'string')
-    return { expected: 'next: a text, or null', found: typeof page.next };
-  if (typeof page.hasMore !== 'boolean') return { expected: 'hasMore: true or false', found: typeof page.hasMore };
-  if (page.hasMore && page.next !== null && page.next === request.cursor)
-    return { expected: 'next: the place after this page', found: 'the place of this page again' };
-  return undefined;
 }
 
 /** The streams that the settings choose, and parents that are read for the sake of their children alone. */

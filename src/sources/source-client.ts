@@ -32,6 +32,8 @@ export interface ClientOptions {
 export interface ClientParts extends Pick<ConnectorParts, 'clock' | 'random' | 'egress' | 'observe'> {
   admission: Admission;
   meter: LatencyMeter;
+  /** How many requests were asked for and have not ended, those that wait for the limit among them. */
+  activity: { requests: number };
 }
 
 /** An answer whose body has the shape that its caller states. */
@@ -40,11 +42,13 @@ export type Answer<Body> = Omit<ApiResponse, 'body'> & { body: Body };
 /** Sends requests through the gate of the connection, and retries what may be tried again. */
 export class SourceClient {
   private readonly client: ApiClient;
+  private readonly activity: ClientParts['activity'];
 
   constructor(
     { baseUrl, auth, headers = {}, dialect = 'generic', judge = judgeByStatus }: ClientOptions,
     parts: ClientParts,
   ) {
+    this.activity = parts.activity;
     this.client = new ApiClient({
       baseUrl,
       admission: parts.admission,
@@ -73,8 +77,13 @@ export class SourceClient {
   }
 
   /** Any other request. Throws what `judge` says, RetriableError or PausedError. */
-  request(request: ApiRequest): Promise<ApiResponse> {
-    return this.client.request(request);
+  async request(request: ApiRequest): Promise<ApiResponse> {
+    this.activity.requests++;
+    try {
+      return await this.client.request(request);
+    } finally {
+      this.activity.requests--;
+    }
   }
 
   close(): Promise<void> {

@@ -124,6 +124,18 @@ describe('one that is wrong', () => {
     ['nothing exported', 'export const x = 1;', /exports: x/],
     ['no source', 'export default { name: "x" };', /exports: default/],
     ['code that does not parse', 'export default defineSource({', /bad\.ts/],
+    ['where it does not parse', 'const a = 1;\nexport default {{;', /line 2, column \d+/],
+    ['a package that is not there', `import 'not-there-at-all';\nexport default 1;`, /not-there-at-all/],
+    [
+      'open that throws',
+      source('export default defineSource({ name: "x", open: () => { throw new Error("out of luck"); } });'),
+      /at: open of x[\s\S]*found: out of luck[\s\S]*next: correct its function open/,
+    ],
+    [
+      'open that gives nothing',
+      source('export default defineSource({ name: "x", open: () => undefined });'),
+      /expected: \{ streams: \[ … \] \} from open/,
+    ],
     ['code that throws', 'throw new Error("out of luck");', /out of luck/],
     [
       'a name that is none',
@@ -152,9 +164,14 @@ describe('one that is wrong', () => {
       next: page('records: [], next: 3, hasMore: true'),
       more: page(`records: [], next: null, hasMore: 'yes'`),
       thrown: `async () => { throw new TypeError('no such field'); }`,
+      placed: page(`records: [{ id: '1' }], next: null, hasMore: false`),
       good: page(`records: [{ id: '1' }], next: null, hasMore: false`),
     };
-    const list = Object.entries(streams).map(([name, code]) => `{ name: '${name}', ${FIELDS}, page: ${code} }`);
+    const list = Object.entries(streams).map(([name, code]) => {
+      const range = `kind: 'range', position: (row) => row.created, unit: 1, order: 'descending', pageRows: 10`;
+      const division = name === 'placed' ? `, division: { ${range} }, follow: { kind: 'cursor' }` : '';
+      return `{ name: '${name}', ${FIELDS}${division}, page: ${code} }`;
+    });
     const checked = `check: async () => ({ id: 'x', createdMs: undefined, serverTimeMs: Date.now() })`;
     const ran = await check(
       source(
@@ -164,7 +181,7 @@ describe('one that is wrong', () => {
     );
     expect(ran.code, ran.stdout + ran.stderr).toBe(3);
     expect(ran.stdout).toMatch(/good +1 +1 +1/);
-    for (const found of ['records: a list', 'next: a text', 'hasMore: true', 'no such field'])
+    for (const found of ['records: a list', 'next: a text', 'hasMore: true', 'no such field', 'position: a number'])
       expect(ran.stdout + ran.stderr).toContain(found);
   });
 });

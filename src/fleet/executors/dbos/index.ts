@@ -28,6 +28,7 @@ export interface DbosLibrary {
   getWorkflowStatus(id: string): Promise<{ status: string; output?: unknown; error?: unknown } | null>;
 }
 
+/** What the workflows of this process work with. */
 export interface DbosEngineOptions {
   steps: TaskSteps;
   inSlot: InSlot;

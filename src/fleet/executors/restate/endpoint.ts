@@ -12,6 +12,7 @@ import type { Worker } from '../../scheduler/worker.js';
 import { HANDLER, SERVICE } from './executor.js';
 import { workflowService, type WorkflowParts } from './workflow.js';
 
+/** Where a server delivers tasks, and the worker that runs them. */
 export interface RestateEndpointOptions {
   /** One that does not claim; started. */
   worker: Worker;
@@ -25,12 +26,14 @@ export interface RestateEndpointOptions {
   onTrouble?: (message: string) => void;
 }
 
+/** An endpoint that listens. */
 export interface RestateEndpoint {
   /** To be registered at the server: `restate deployments register URL`. */
   url: string;
   close(): Promise<void>;
 }
 
+/** Listens for what a server delivers: the worker adopts each task, under its own lease, and runs it. */
 export async function serveRestate({
   worker,
   port,

@@ -6,6 +6,7 @@ import type { Executor } from '../../scheduler/executor.js';
 import type { Scheduler } from '../../scheduler/scheduler.js';
 import type { ClaimedTask } from '../../scheduler/task.js';
 
+/** How tasks reach a server. */
 export interface RestateExecutorOptions {
   scheduler: Scheduler;
   clock: Clock;
@@ -29,6 +30,7 @@ const HANDOVER_MS = 900_000;
 const AGAIN_FIRST_MS = 100;
 const AGAIN_LAST_MS = 5_000;
 
+/** Hands tasks that were claimed to a server, and waits until an endpoint adopted each. */
 export function restateExecutor({ scheduler, clock, ingress, token, onTrouble }: RestateExecutorOptions): Executor {
   const base = ingressOf(ingress);
   const handovers = new Handovers(scheduler, clock);

@@ -6,6 +6,7 @@ import type { Durable, WorkflowEngine, WorkflowOutcome, WorkflowTask } from '../
 import { taskWorkflow, type InSlot, type TaskSteps } from '../../workflow/task-workflow.js';
 import { ingressOf } from './executor.js';
 
+/** The steps of a task, and what runs one in a slot of the scheduler. */
 export interface WorkflowParts {
   steps: TaskSteps;
   inSlot: InSlot;
@@ -59,6 +60,7 @@ function durableOf(context: Context, id: string): Durable {
   };
 }
 
+/** Where the server of workflows is. */
 export interface RestateEngineOptions {
   /** Such as http://127.0.0.1:8080. */
   ingress: string;
