@@ -1,6 +1,7 @@
 /** What a schema finds wrong with a value, in the words of errors: where, what was expected, what was found. */
 import type { z } from 'zod';
 import { SECRET_NAME } from './log.js';
+import { countOf } from './plural.js';
 import { listed } from './nearest.js';
 
 export interface SchemaFault {
@@ -62,9 +63,9 @@ function expectedOf(issue: Issue): string {
     case 'invalid_value':
       return issue.values.length === 1 ? String(issue.values[0]) : `one of ${listed(issue.values.map(String))}`;
     case 'too_small':
-      return `${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${unitOf(issue.origin)}`;
+      return `${issue.inclusive === false ? 'more than' : 'at least'} ${unitOf(issue.minimum, issue.origin)}`;
     case 'too_big':
-      return `${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${unitOf(issue.origin)}`;
+      return `${issue.inclusive === false ? 'less than' : 'at most'} ${unitOf(issue.maximum, issue.origin)}`;
     case 'invalid_union':
       return 'options' in issue && Array.isArray(issue.options)
         ? `one of ${listed(issue.options.map(String))}`
@@ -138,9 +139,10 @@ function isMeant(option: z.ZodType, value: unknown): boolean {
   );
 }
 
-function unitOf(origin: string): string {
-  if (origin === 'string') return ' characters';
-  return origin === 'array' || origin === 'set' || origin === 'map' ? ' items' : '';
+function unitOf(bound: number | bigint, origin: string): string {
+  const noun =
+    origin === 'string' ? 'character' : origin === 'array' || origin === 'set' || origin === 'map' ? 'item' : undefined;
+  return noun === undefined ? String(bound) : `${bound} ${bound === 1 ? noun : `${noun}s`}`;
 }
 
 /** Values of settings that may be secret are counted, not shown. */
@@ -153,6 +155,6 @@ function foundOf(value: unknown, issue: Issue): string {
   const isText = typeof value === 'string';
   // A text where none belongs may be one that was meant for another setting.
   if (isText && (issue.code === 'invalid_type' || issue.path.some((key) => SECRET_NAME.test(String(key)))))
-    return `a text of ${value.length} characters`;
+    return `a text of ${countOf(value.length, 'character')}`;
   return isText ? JSON.stringify(value).slice(0, 80) : String(value);
 }

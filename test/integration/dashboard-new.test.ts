@@ -1,7 +1,7 @@
 /** A connection is made in a real Chromium: found in the catalogue, filled in, tested, its streams chosen, run. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { CHROMIUM } from '../browser.js';
@@ -56,7 +56,7 @@ describe.skipIf(CHROMIUM === undefined)('a new connection in Chromium', () => {
     await page.getByRole('heading', { name: 'New connection: Stripe' }).waitFor();
     expect(await axeFaults(page)).toEqual([]);
     await page.getByLabel('Name').fill('shop');
-    const key = page.getByLabel('A secret or restricted key');
+    const key = page.getByLabel('API key');
     expect(await key.getAttribute('type')).toBe('password');
     await key.fill('no key');
     await page.getByRole('button', { name: 'Make it only' }).click();
@@ -71,6 +71,16 @@ describe.skipIf(CHROMIUM === undefined)('a new connection in Chromium', () => {
       .first()
       .click();
     await page.getByLabel('Base URL').fill(testbed.url);
+    // What only the JSON of the settings can hold is refused there, by name.
+    await page.getByRole('tab', { name: 'JSON' }).first().click();
+    const json = page.getByLabel('Source as JSON');
+    const settings = await json.inputValue();
+    await json.fill(settings.replace('{', '{"max_rte": 5,'));
+    await page.getByRole('button', { name: 'Make it only' }).click();
+    await alert(page, /max_rte[^]*did you mean max_rate/);
+    expect(await json.getAttribute('aria-invalid')).toBe('true');
+    await json.fill(settings);
+    await page.getByRole('tab', { name: 'Form' }).first().click();
     await page.getByLabel('Rows go to').selectOption({ label: 'a PostgreSQL server' });
     await page.getByRole('textbox', { name: 'URL', exact: true }).fill(service.databaseUrl);
     await page.getByRole('button', { name: 'Test, and list the streams' }).click();
@@ -95,6 +105,13 @@ describe.skipIf(CHROMIUM === undefined)('a new connection in Chromium', () => {
     await page.getByRole('textbox', { name: 'Cron expression' }).fill('0 3 * * *');
     await page.getByText(/^Next runs: \w+day \d+ \w+\W.*; \w+day .*; \w+day /).waitFor();
     expect(await axeFaults(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Add an alert' }).click();
+    await page.getByLabel('Address that is told').fill('https://hooks.example/of-the-first');
+    await page.getByRole('button', { name: 'Add an alert' }).click();
+    await page.getByLabel('Address that is told').last().fill('https://hooks.example/of-the-second');
+    await page.getByLabel('Shape').last().selectOption('slack');
+    await page.getByLabel('recovered').last().uncheck();
+    expect(await axeFaults(page)).toEqual([]);
     await page.getByRole('button', { name: 'Make it and run' }).click();
     await page.getByRole('heading', { name: 'shop: sync' }).waitFor();
     await page.getByText(/proven: 2 streams/).waitFor();
@@ -102,8 +119,77 @@ describe.skipIf(CHROMIUM === undefined)('a new connection in Chromium', () => {
     expect(made.settings).toMatchObject({
       source: { api_key: '********', streams: ['coupons', 'products'] },
       schedule: { cron: '0 3 * * *' },
+      alerts: [
+        { url: '********', format: 'json', on: ['failed', 'late', 'unproven', 'recovered'] },
+        { url: '********', format: 'slack', on: ['failed', 'late', 'unproven'] },
+      ],
     });
     expect(await page.content()).not.toContain(TESTBED_LIVE_KEY);
+  });
+
+  test('an alert that is removed does not give its address to the next one', async () => {
+    const page = await open('#/connections/shop');
+    await page.getByRole('link', { name: 'Edit' }).click();
+    await page.getByRole('button', { name: 'Remove alert 1' }).click();
+    const left = page.getByLabel('Address that is told');
+    expect([await left.count(), await left.inputValue(), await left.getAttribute('placeholder')]).toEqual([
+      1,
+      '',
+      'https://…',
+    ]);
+    await page.getByRole('button', { name: 'Save' }).click();
+    expect(await left.evaluate((field: HTMLInputElement) => field.validity.valueMissing)).toBe(true);
+    await left.fill('https://hooks.example/of-the-second');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('heading', { name: 'shop', exact: true }).waitFor();
+    expect((await service.client.getConnection('shop')).settings).toMatchObject({
+      alerts: [{ url: '********', format: 'slack' }],
+    });
+  });
+
+  test('is made with the keyboard alone', async () => {
+    const page = await open('');
+    const tabTo = async (wanted: Locator) => {
+      await wanted.waitFor();
+      for (let stops = 0; stops < 150; stops++) {
+        if (await wanted.evaluate((element) => element === document.activeElement)) return;
+        await page.keyboard.press('Tab');
+      }
+      throw new Error(`no stop of the keyboard: ${String(wanted)}`);
+    };
+    const button = (name: string) => page.getByRole('button', { name });
+    await tabTo(page.getByRole('link', { name: 'New connection' }));
+    await page.keyboard.press('Enter');
+    await tabTo(page.getByLabel('Search'));
+    await page.keyboard.type('tiny');
+    await page.getByText('1 of 2').waitFor();
+    await tabTo(page.getByRole('link', { name: 'Tiny' }));
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'New connection: Tiny' }).waitFor();
+    await tabTo(page.getByLabel('Name'));
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type('keys');
+    await tabTo(page.getByRole('tab', { name: 'Form' }).first());
+    await page.keyboard.press('ArrowRight');
+    await tabTo(page.getByLabel('Configuration as JSON'));
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type(JSON.stringify({ auth: { kind: 'token', token: TOKEN } }));
+    await tabTo(page.getByLabel('Rows go to'));
+    await page.keyboard.type('files');
+    await tabTo(page.getByRole('textbox', { name: 'Folder', exact: true }));
+    await page.keyboard.type('exports/keys');
+    await tabTo(button('Test, and list the streams'));
+    await page.keyboard.press('Enter');
+    await page.getByText(/2 of 2 streams/).waitFor();
+    await tabTo(page.getByLabel('others'));
+    await page.keyboard.press('Space');
+    await tabTo(page.getByLabel('It runs'));
+    await page.keyboard.type('when');
+    await tabTo(button('Make it and run'));
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'keys: sync' }).waitFor();
+    await page.getByText(/proven: 1 stream/).waitFor();
+    expect((await service.client.getConnection('keys')).settings).toMatchObject({ source: { streams: ['things'] } });
   });
 
   test('of a definition asks what its specification asks, one tab for each way to sign in', async () => {

@@ -4,6 +4,17 @@ import { startOf, type Schema } from './schema';
 
 export type Every = 'asked' | 'every' | 'cron';
 
+/** What a webhook may be told. */
+export const ALERT_KINDS = ['failed', 'late', 'unproven', 'recovered'] as const;
+
+/** One who is told. `again`: what was stored of the address is lost with its place. */
+export interface AlertDraft {
+  url: string;
+  format: 'json' | 'slack';
+  on: readonly string[];
+  again?: boolean;
+}
+
 export interface Draft {
   id: string;
   source: Record<string, unknown>;
@@ -16,6 +27,7 @@ export interface Draft {
   zone: string;
   /** How old what is stored may be; empty: nobody asks. */
   freshWithin: string;
+  alerts: AlertDraft[];
   most: string;
   version?: number;
   /** What no field shows. */
@@ -57,6 +69,7 @@ export function newDraft(kinds: Kinds): Draft {
     cron: '0 3 * * *',
     zone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC',
     freshWithin: '',
+    alerts: [],
     most: '4',
     rest: {},
   };
@@ -83,6 +96,7 @@ export function draftOf(id: string, settings: unknown, version: number): Draft {
     schedule,
     max_concurrent_processes: most,
     fresh_within: freshWithin = '',
+    alerts = [],
     ...rest
   } = settings as {
     source: Record<string, unknown>;
@@ -90,6 +104,7 @@ export function draftOf(id: string, settings: unknown, version: number): Draft {
     schedule?: { every?: string; cron?: string; time_zone?: string };
     max_concurrent_processes?: number;
     fresh_within?: string;
+    alerts?: AlertDraft[];
   };
   return {
     id,
@@ -101,6 +116,7 @@ export function draftOf(id: string, settings: unknown, version: number): Draft {
     cron: schedule?.cron ?? '0 3 * * *',
     zone: schedule?.time_zone ?? 'UTC',
     freshWithin,
+    alerts,
     most: String(most ?? 4),
     version,
     rest: { ...rest, ...(schedule ? { schedule } : {}) },
@@ -126,6 +142,9 @@ export function settingsOf(draft: Draft): ConnectionEdit {
     destination: draft.destination,
     max_concurrent_processes: Number(draft.most),
     schedule,
+    ...(draft.alerts.length === 0
+      ? {}
+      : { alerts: draft.alerts.map(({ url, format, on }) => ({ url: url.trim(), format, on })) }),
     ...(draft.freshWithin.trim() === '' ? {} : { fresh_within: draft.freshWithin.trim() }),
   } as unknown as ConnectionEdit;
 }

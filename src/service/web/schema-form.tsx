@@ -61,6 +61,7 @@ export function SettingsForm({ label, ...form }: FormProps & { label: string }) 
               rows={12}
               onChange={(value) => form.onChange((value ?? {}) as Record<string, unknown>)}
               help={`A secret that reads ${MASK} stays as it is stored.`}
+              fault={textOf(form)}
             />
           ),
         },

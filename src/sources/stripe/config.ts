@@ -20,7 +20,7 @@ export const stripeConfigSchema = z
         'a secret or restricted key: sk_live_…, sk_test_…, rk_live_… or rk_test_…',
       )
       .describe('Secret or restricted key; write it as ${STRIPE_API_KEY}.')
-      .meta({ title: 'a secret or restricted key', examples: ['sk_…'] }),
+      .meta({ title: 'API key', examples: ['sk_…'] }),
     account: z
       .string()
       .regex(/^acct_\w+$/, 'a connected account: acct_…')

@@ -17,7 +17,7 @@ export function Alerts() {
       <p>
         Webhooks are told when a connection fails, is older than its <code>fresh_within</code>, or is not proven, and
         when it has recovered. They are named under <code>alerts</code> in headrace.yaml, for all connections or for
-        one.
+        one, and on the form of a connection that was made here.
       </p>
       {value === undefined ? (
         <Loading error={error} what="alerts" />

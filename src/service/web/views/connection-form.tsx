@@ -19,6 +19,7 @@ import type { Schema } from '../schema';
 import { Labelled } from '../controls';
 import { SchemaForm, SettingsForm, type FieldFault } from '../schema-form';
 import { client } from '../session';
+import { AlertChoice } from './alert-choice';
 import { ScheduleChoice } from './schedule-choice';
 import { StreamChoice, type Found } from './stream-choice';
 
@@ -182,6 +183,7 @@ function ConnectionForm({ kinds, start, id }: { kinds: Kinds; start: Draft; id?:
           />
         )}
       </Labelled>
+      <AlertChoice draft={draft} set={set} fault={fault} />
       <MostTasks draft={draft} set={set} />
       <p class="row">
         <Button type="submit" class="strong" isOff={cannot}>
