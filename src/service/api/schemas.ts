@@ -3,7 +3,8 @@
  * schemas. Long because it is a list: each schema stands by itself.
  */
 import { z } from '@hono/zod-openapi';
-import { ALERT_KINDS, appSchema, connectionName, connectionSchema } from '../../config/schema.js';
+import { SECRET_MASK } from '../../connections/secrets.js';
+import { ALERT_KINDS, alertSchema, appSchema, connectionName, connectionSchema } from '../../config/schema.js';
 import { CONNECTION_STATES } from '../../connections/overview.js';
 import { ROLES } from '../tokens.js';
 import { LIMITS } from '../../base/bounds.js';
@@ -66,6 +67,16 @@ export const connectionDetail = connectionView
 
 const settings = {
   ...connectionSchema.shape,
+  // An address that is stored is shown as a mask, and stays where that is sent back.
+  alerts: z
+    .array(
+      alertSchema.extend({
+        url: alertSchema.shape.url.or(z.literal(SECRET_MASK)).describe(alertSchema.shape.url.description!),
+      }),
+    )
+    .max(10)
+    .optional()
+    .describe(connectionSchema.shape.alerts.description!),
   source: connectionSchema.shape.source.describe(
     'Connector and its settings, as in docs/reference/configuration.md. A secret that reads ******** keeps the stored one.',
   ),

@@ -89,7 +89,7 @@ export interface NewConnection {
   /** Who is told when it fails, is late, is unproven or has recovered, beside those of all connections. */
   alerts?: {
     /** Address that is told with POST; write it as ${ENV} where who knows it may write there. */
-    url: string;
+    url: string | '********';
     /** json: an object with what happened; slack: a message, as Slack and what speaks like it take it. */
     format?: 'json' | 'slack' | undefined;
     /** What is told. */
@@ -188,7 +188,7 @@ export interface ConnectionEdit {
   /** Who is told when it fails, is late, is unproven or has recovered, beside those of all connections. */
   alerts?: {
     /** Address that is told with POST; write it as ${ENV} where who knows it may write there. */
-    url: string;
+    url: string | '********';
     /** json: an object with what happened; slack: a message, as Slack and what speaks like it take it. */
     format?: 'json' | 'slack' | undefined;
     /** What is told. */
