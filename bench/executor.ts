@@ -56,7 +56,7 @@ for (const engine of ['restate', 'dbos'] as const) {
     partitions: PARTITIONS,
     processes: 3,
     random,
-    killEveryMs: 4000,
+    killEverySteps: 250,
     workMs: 20,
     peaceAt: WORKFLOWS * 0.02,
     giveUpMs: 900_000,

@@ -27,8 +27,8 @@ export interface WorkflowFleetOptions {
   /** Processes that run steps. */
   processes: number;
   random: Random;
-  /** Between two kills, about. */
-  killEveryMs: number;
+  /** Steps that end between two kills, about: by time alone, a slow machine would never come to an end. */
+  killEverySteps: number;
   workMs: number;
   /** No more of them once so few are left. */
   peaceAt: number;
@@ -77,7 +77,7 @@ const AUDIT = `
 
 /** Starts, disturbs, waits for the end of all, and looks at what is left. */
 export async function runWorkflowFleet(options: WorkflowFleetOptions): Promise<WorkflowFleetResult> {
-  const { target, workflows, partitions, random, killEveryMs, peaceAt, giveUpMs } = options;
+  const { target, workflows, partitions, random, killEverySteps, peaceAt, giveUpMs } = options;
   const scheduler = await Scheduler.open(target, 3);
   const client = await connect(target, 'audit');
   await client.query(AUDIT);
@@ -94,16 +94,21 @@ export async function runWorkflowFleet(options: WorkflowFleetOptions): Promise<W
   const ids = Array.from({ length: workflows }, (_, n) => `w${n}`);
   const ended = new Map<string, string>();
   const counts = { kills: 0, serverKills: 0 };
-  const disturb = (async () => {
-    while (ended.size < workflows - peaceAt && performance.now() - startedMs < giveUpMs) {
-      await sleep(killEveryMs * (0.5 + random.next()));
-      if (random.next() < 0.25 && (await fleet.killServer())) counts.serverKills++;
-      else {
-        fleet.killOne(random);
-        counts.kills++;
-      }
+  const stepsEnded = async () =>
+    (await client.query(`select count(*)::int as n from effect where what = 'end'`)).rows[0].n as number;
+  let killAt = killEverySteps;
+  /** Somebody is killed once so many steps have ended since the last. */
+  const disturb = async () => {
+    if (ended.size >= workflows - peaceAt) return;
+    const steps = await stepsEnded();
+    if (steps < killAt) return;
+    killAt = steps + killEverySteps * (0.5 + random.next());
+    if (random.next() < 0.25 && (await fleet.killServer())) counts.serverKills++;
+    else {
+      fleet.killOne(random);
+      counts.kills++;
     }
-  })();
+  };
   const open = new Set<string>();
   let next = 0;
   while (ended.size < workflows && performance.now() - startedMs < giveUpMs) {
@@ -118,9 +123,9 @@ export async function runWorkflowFleet(options: WorkflowFleetOptions): Promise<W
       ended.set(id, state);
       open.delete(id);
     }
+    await disturb();
     await sleep(100);
   }
-  await disturb;
   const seconds = (performance.now() - startedMs) / 1000;
   // Slots of processes that were killed last come back with their lease.
   for (let tries = 0; tries < 50 && (await slots(client)) > 0; tries++) await sleep(200);

@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { FatalError } from '../base/errors.js';
 import { BUDGET_LAYOUT } from './layouts/budget.js';
-import { EXCHANGE_LAYOUT } from './layouts/exchange.js';
+import { EXCHANGE_LAYOUT, EXCHANGE_ONE_LAYOUT } from './layouts/exchange.js';
 import { FLEET_LAYOUT } from './layouts/fleet.js';
 import { INBOX_LAYOUT } from './layouts/inbox.js';
 import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
@@ -13,6 +13,7 @@ import { SERVICE_LAYOUT } from './layouts/service.js';
 import { SESSION_LAYOUT } from './layouts/session.js';
 import { SINGLY_LAYOUT } from './layouts/singly.js';
 import { SLOTS_LAYOUT } from './layouts/slots.js';
+import { TURNS_LAYOUT } from './layouts/turns.js';
 import { WATCHING_LAYOUT } from './layouts/watching.js';
 
 export const INTERNAL_SCHEMA = '_headrace';
@@ -85,6 +86,8 @@ const MIGRATIONS: string[] = [
   INBOX_LAYOUT,
   SINGLY_LAYOUT,
   SLOTS_LAYOUT,
+  TURNS_LAYOUT,
+  EXCHANGE_ONE_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

@@ -24,6 +24,8 @@ afterAll(async () => {
 const CONNECTIONS = ['a', 'b', 'c', 'd', 'e'];
 const DONE = `array['done'], array[null]::timestamptz[], false, array['{"code": "x"}']::jsonb[], array['{"rows": 1}']::jsonb[]`;
 
+const ENDED = `array['done'], array[null]::timestamptz[], array[null]::jsonb[], array[null]::jsonb[]`;
+
 /** All rows after `sql`, which is undone again: times of the wall clock apart. */
 async function rowsAfter(sql: string): Promise<unknown> {
   await client.query('savepoint before');
@@ -111,6 +113,11 @@ test('whatever came before, claims and ends change the same rows in the same way
         ).toEqual(
           await rowsAfter(`select * from _headrace.settle_many(array[${id}]::bigint[], array[${attempt}], ${DONE})`),
         );
+      for (const { id, attempt } of running.slice(0, 1)) {
+        const call = (name: string) =>
+          rowsAfter(`select * from _headrace.${name}('w', 1, array[${id}]::bigint[], array[${attempt}], ${ENDED})`);
+        expect(await call('exchange'), at).toEqual(await call('exchange_many'));
+      }
     }
     await client.query('rollback');
   }

@@ -175,7 +175,7 @@ describe.each(['restate', 'dbos'] as const)('on %s (skipped where npm has none t
       partitions: 6,
       processes: 2,
       random: seededRandom(4),
-      killEveryMs: 2_500,
+      killEverySteps: 12,
       workMs: 30,
       peaceAt: 6,
       giveUpMs: patience(120_000),

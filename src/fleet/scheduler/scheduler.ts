@@ -22,6 +22,7 @@ import { Upkeep } from './upkeep.js';
 const NOW_MS = `(extract(epoch from _headrace.now()) * 1000)::float8`;
 /** Channel on which new work is hinted at; polling is the truth. */
 export const TASKS_CHANNEL = 'headrace_tasks';
+export const TICK = 200; // schedules that one tick enqueues, at most
 
 /** The scheduler: tasks, partitions and workers, decided by functions of the database. */
 export class Scheduler {
@@ -339,7 +340,7 @@ export class Scheduler {
       const { rows } = await client.query(
         `select connection_id as connection, kind, payload, priority, every_seconds, cron, time_zone,
           (extract(epoch from next_at) * 1000)::float8 as due, ${NOW_MS} as now
-         from _headrace.schedule where next_at <= _headrace.now() order by next_at limit 200 for update skip locked`,
+         from _headrace.schedule where next_at <= _headrace.now() order by next_at limit ${TICK} for update skip locked`,
       );
       if (rows.length === 0) return 0;
       await this.enqueue(

@@ -3,6 +3,8 @@ import type pg from 'pg';
 import type { Clock } from '../../base/clock.js';
 import type { Random } from '../../base/random.js';
 
+/** Of the time between two turns: who asks at its pace shall not come a moment too early. */
+const TURN_PART = 0.8;
 const EVERY_MS = 60_000;
 const PRUNE_MS = 3_600_000;
 const ENDED_TASKS_KEPT_SECONDS = 7 * 86_400;
@@ -23,6 +25,18 @@ export type Call = <Row extends pg.QueryResultRow>(sql: string, parameters?: unk
 
 export class Upkeep {
   constructor(private readonly call: Call) {}
+
+  /**
+   * Does what one process within `everyMs` has to do for the whole fleet, where it is this one's turn. One that died in
+   * its turn is a turn lost.
+   */
+  async inTurn(chore: 'tick' | 'reap', everyMs: number, work: () => Promise<void>): Promise<void> {
+    const [row] = await this.call<{ mine: boolean }>(
+      'select _headrace.turn($1, make_interval(secs => $2::float8 / 1000)) as mine',
+      [chore, everyMs * TURN_PART],
+    );
+    if (row!.mine) await work();
+  }
 
   /** What takes its time, apart from what must not wait: once a minute in each process, and old rows once an hour. */
   async loop(clock: Clock, random: Random, over: AbortSignal, housekeeping?: () => Promise<void>): Promise<void> {

@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.js';
 import { messageOf, RetriableError } from '../../base/errors.js';
 import type { PostgresTarget } from '../../postgres/connect.js';
 import type { Random } from '../../base/random.js';
+import { choreLoop } from './chores.js';
 import { failureOf, type End, type Guest, type Running } from './ending.js';
 import type { TaskHandler } from './executor.js';
 import { listenOnce } from './listening.js';
@@ -52,9 +53,13 @@ const SAFE_PART = 0.8;
 const LISTEN_AGAIN_MS = 300;
 /** Between two tries of a database that is away, at most. */
 const RETRY_MS = 2_000;
+/**
+ * Of the time between two looks: after one in vain no hint makes it look sooner. In a large fleet each hint comes to all,
+ * and is one worker's.
+ */
+const QUIET_PART = 0.2;
 /** Until it looks again for a free slot for a task that was handed over. */
 const ADOPT_AGAIN_MS = 50;
-const REAP_MS = 1_000;
 /** Kind of a task that helps another one. */
 const PART = 'part';
 /** Until a part that came to its own leader may be claimed again. */
@@ -79,11 +84,11 @@ export class Worker {
   private readonly presence: number;
   private wake: () => void = () => {};
   private hinted = false;
+  private emptyMs = -Infinity;
   private readonly over = new AbortController();
   private claiming: Promise<void> = Promise.resolve();
   private loops: Promise<unknown> = Promise.resolve();
   private readonly guests = new Set<Guest>();
-  private chores: Record<'tick' | 'reap', number> = { tick: 0, reap: 0 };
 
   constructor(private readonly options: WorkerOptions) {
     this.leaseMs = options.leaseMs ?? LEASE_MS;
@@ -92,11 +97,8 @@ export class Worker {
   }
 
   start(): void {
-    const now = this.options.clock.monotonic();
-    // Not all at once: the fleet shares these.
-    this.chores = { tick: now, reap: now + REAP_MS * this.options.random.next() };
     this.claiming = this.claimLoop();
-    this.loops = Promise.all([this.claiming, this.beatLoop(), this.choreLoop(), this.keepUp(), this.listenLoop()]);
+    this.loops = Promise.all([this.claiming, this.beatLoop(), this.chores(), this.keepUp(), this.listenLoop()]);
   }
 
   /** Under which slots are held for what others keep; undefined while it has none. */
@@ -181,6 +183,7 @@ export class Worker {
         const tasks = await this.taking(0, async (free) => (free > 0 ? scheduler.claim(worker, free) : []));
         this.accept(tasks, worker);
         failures = 0;
+        if (tasks.length === 0) this.emptyMs = clock.monotonic();
         if (tasks.length === 0 || this.running.size >= info.slots) await this.rest();
       } catch (error) {
         if (error instanceof LeaseLostError) this.lose();
@@ -214,12 +217,17 @@ export class Worker {
     return kind === PART && [...this.running.values()].some(({ task }) => task.id === parent);
   }
 
-  /** Until a slot is free, a hint comes, or it is time to look. */
+  /** Until a slot is free, a hint comes, or it is time to look; not at once after it looked in vain. */
   private async rest(): Promise<void> {
-    if (this.hinted || this.stopping) return;
     const { clock, random } = this.options;
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(this.pollMs * (0.75 + random.next() / 2), resolve);
+    if (!this.hinted && !this.stopping) await this.wait(this.pollMs * (0.75 + random.next() / 2));
+    const quietMs = this.emptyMs + this.pollMs * QUIET_PART - clock.monotonic();
+    while (!this.stopping && this.emptyMs + this.pollMs * QUIET_PART > clock.monotonic()) await this.wait(quietMs);
+  }
+
+  private wait(ms: number): Promise<void> {
+    return new Promise<void>((resolve) => {
+      const cancel = this.options.clock.after(ms, resolve);
       this.wake = () => {
         cancel();
         resolve();
@@ -349,24 +357,9 @@ export class Worker {
     for (const guest of this.guests) void guest('lost');
   }
 
-  private async choreLoop(): Promise<void> {
-    const { scheduler, clock } = this.options;
-    const chores = {
-      tick: { everyMs: this.pollMs, work: () => scheduler.tick() },
-      reap: { everyMs: Math.min(REAP_MS, this.leaseMs / 3), work: () => scheduler.reap() },
-    };
-    while (!this.over.signal.aborted) {
-      for (const [name, { everyMs, work }] of Object.entries(chores) as [
-        keyof Worker['chores'],
-        (typeof chores)['tick'],
-      ][]) {
-        if (clock.monotonic() < this.chores[name] || this.stopping) continue;
-        this.chores[name] = clock.monotonic() + everyMs;
-        // Another worker does it, or the next turn.
-        await work().catch(() => {});
-      }
-      await clock.sleep(Math.min(this.pollMs, this.leaseMs / 4), this.over.signal);
-    }
+  private chores(): Promise<void> {
+    const { pollMs, leaseMs } = this;
+    return choreLoop({ ...this.options, pollMs, leaseMs, over: this.over.signal, isStopping: () => this.stopping });
   }
 
   private keepUp(): Promise<void> {
