@@ -131,21 +131,21 @@ export async function runWorkflowFleet(options: WorkflowFleetOptions): Promise<W
   for (let tries = 0; tries < 50 && (await slots(client)) > 0; tries++) await sleep(200);
   await fleet.end();
   const wrong = (await scheduler.upkeep.reconcile()) + (await slots(client));
-  const one = async (sql: string) => (await client.query(sql)).rows[0].n as number;
-  const over = await one('select count(*)::int as n from oracle');
-  const steps = await one(`select count(distinct (workflow, step))::int as n from effect where what = 'end'`);
-  const ends = await one(`select count(*)::int as n from effect where what = 'end'`);
+  const found = await audit(client, workflows);
   await client.end();
   await scheduler.close();
   const done = [...ended.values()].filter((state) => state === 'done').length;
+  return { seconds, ...counts, lost: workflows - done, wrong, ...found };
+}
+
+async function audit(client: pg.Client, workflows: number): Promise<{ over: number; missing: number; again: number }> {
+  const one = async (sql: string) => (await client.query(sql)).rows[0].n as number;
+  const steps = await one(`select count(distinct (workflow, step))::int as n from effect where what = 'end'`);
+  const ends = await one(`select count(*)::int as n from effect where what = 'end'`);
   return {
-    seconds,
-    ...counts,
-    lost: workflows - done,
-    over,
+    over: await one('select count(*)::int as n from oracle'),
     missing: workflows * STEPS.length - steps,
     again: ends - steps,
-    wrong,
   };
 }
 

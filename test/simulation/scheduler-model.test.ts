@@ -1,4 +1,6 @@
-/** The model that simulations of a large fleet decide by, against the SQL that decides in truth. */
+/**
+ * The model that simulations of a large fleet decide by, against the SQL that decides in truth.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SchedulerModel, type ModelTask } from '../../bench/lib/scheduler-model.js';
 import { seededRandom } from '../../src/base/random.js';
@@ -21,6 +23,7 @@ afterAll(async () => {
 const PARTITIONS = 4;
 const CONNECTIONS = 9;
 
+// Long because a history is told in one piece: each step is done to both.
 test('claims, ends, caps and pauses: the same tasks in the same turns (8 histories)', async () => {
   const { pool } = scheduler;
   const base = Date.now() - 3_600_000;
