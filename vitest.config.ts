@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/longest-first.js';
 import { patience, SLOWNESS } from './test/patience.js';
 
 if (SLOWNESS > 1.5)
@@ -24,8 +25,8 @@ export default defineConfig({
     testTimeout: patience(240_000),
     hookTimeout: patience(120_000),
     expect: { poll: { timeout: patience(60_000) } },
-    // Most files wait, for processes, limits and databases: in four of the slowest, 58 s of 506 were the processor's.
-    // More than three side by side would make those that compute wait for each other on two cores.
-    maxWorkers: 3,
+    // Most files wait, for processes, limits and databases: two cores were half idle with three of them side by side.
+    maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
   },
 });

@@ -6,12 +6,11 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { generate } from 'selfsigned';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test as base } from 'vitest';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { headrace, MAIN, scratch } from '../support.js';
 
 const KEY = { STRIPE_API_KEY: TESTBED_LIVE_KEY };
-let work: ReturnType<typeof scratch>;
 let testbed: StripeTestbed;
 const servers: Server[] = [];
 beforeAll(async () => {
@@ -21,24 +20,37 @@ afterAll(async () => {
   for (const server of servers) server.close();
   await testbed?.close();
 });
-beforeEach(() => {
-  work = scratch();
-});
-afterEach(() => work.drop());
-
 async function listening(server: Server): Promise<string> {
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const yaml = (text: string) => writeFileSync(path.join(work.folder, 'headrace.yaml'), text);
-const run = (...args: string[]) => headrace(args, { cwd: work.folder, env: KEY });
+/** A folder of its own for each test, which go side by side: a file in it, and the program run there. */
+interface Own {
+  folder: string;
+  yaml: (text: string) => void;
+  run: (...args: string[]) => ReturnType<typeof headrace>;
+}
+
+const test = base.extend<{ own: Own }>({
+  // oxlint-disable-next-line no-empty-pattern -- Vitest reads what a fixture needs from its first parameter.
+  own: async ({}, use) => {
+    const { folder, drop } = scratch();
+    await use({
+      folder,
+      yaml: (text) => writeFileSync(path.join(folder, 'headrace.yaml'), text),
+      run: (...args) => headrace(args, { cwd: folder, env: KEY }),
+    });
+    drop();
+  },
+});
+
 const connection = (source = '', more = '') =>
   `connections:\n  acme:\n    source: {connector: stripe, api_key: "\${STRIPE_API_KEY}", base_url: "${testbed.url}"${source}}\n${more}`;
 
-describe('flags, settings and names', () => {
-  test.each<[what: string, file: string | undefined, args: string[], says: (string | RegExp)[]]>([
+describe.concurrent('flags, settings and names', () => {
+  test.for<[what: string, file: string | undefined, args: string[], says: (string | RegExp)[]]>([
     [
       'a share above all of it',
       '',
@@ -91,7 +103,7 @@ describe('flags, settings and names', () => {
     ['a setting', ', max_rte: 5', ['check'], ['unknown setting max_rte', 'did you mean max_rate?']],
     ['a connection', '', ['sync', 'acm'], ['there is no connection acm', 'did you mean acme?']],
     ['a connector as a connection', '', ['sync', 'strip'], ['did you mean stripe?']],
-  ])('%s', async (_, more, args, says) => {
+  ])('%s', async ([, more, args, says], { own: { folder, yaml, run } }) => {
     yaml(connection(more));
     const { code, stderr } = await run(...args);
     for (const part of says)
@@ -100,10 +112,10 @@ describe('flags, settings and names', () => {
       );
     expect(stderr).not.toMatch(/Invalid|\bat .*\.js:\d+/);
     expect(code).toBe(2);
-    expect(readdirSync(work.folder)).toEqual(['headrace.yaml']);
+    expect(readdirSync(folder)).toEqual(['headrace.yaml']);
   });
 
-  test.each([
+  test.for<[what: string, file: string, args: string[], says: string[]]>([
     [
       'a top-level name',
       'conections:\n  a: {source: {connector: stripe}}\n',
@@ -128,7 +140,7 @@ describe('flags, settings and names', () => {
       ['check'],
       ['unknown setting pth', 'did you mean path?'],
     ],
-  ])('a typo in %s', async (_, file, args, says) => {
+  ])('a typo in %s', async ([, file, args, says], { own: { yaml, run } }) => {
     yaml(file);
     const { code, stderr } = await run(...args);
     for (const part of says) expect(stderr).toContain(part);
@@ -136,7 +148,7 @@ describe('flags, settings and names', () => {
   });
 
   const GOOD = 'connections:\n  acme:\n    source: &shop {connector: stripe, api_key: "${STRIPE_API_KEY}"}\n';
-  test.each<[what: string, file: string | Buffer, says: string[]]>([
+  test.for<[what: string, file: string | Buffer, says: string[]]>([
     ['nothing in it', '', ['is no configuration', 'at: headrace.yaml', 'found: nothing']],
     ['blanks alone', ' \n\n\t\n', ['is no configuration', 'found: nothing']],
     ['a program', Buffer.from('\u007fELF\u0000\u0001\u0002'), ['is no configuration', 'UTF-8', 'no text']],
@@ -161,23 +173,23 @@ describe('flags, settings and names', () => {
     ],
     ['a list of connections', `connections:\n  - acme\n`, ['setting connections is wrong', 'an object', 'a list of 1']],
     ['no name', `connections:\n  "": {source: {connector: stripe}}\n`, ['found: ""']],
-  ])('a file with %s', async (_, file, says) => {
-    writeFileSync(path.join(work.folder, 'headrace.yaml'), file);
+  ])('a file with %s', async ([, file, says], { own: { folder, run } }) => {
+    writeFileSync(path.join(folder, 'headrace.yaml'), file);
     const { code, stderr } = await run('check');
     for (const part of [...says, '  at: ', '  expected: ', '  found: ', '  next: ']) expect(stderr).toContain(part);
     expect(stderr).not.toMatch(/unexpected error|parseAllDocuments|call stack|\bat .*\.js:\d+/);
     expect(code).toBe(2);
-    expect(readdirSync(work.folder)).toEqual(['headrace.yaml']);
+    expect(readdirSync(folder)).toEqual(['headrace.yaml']);
   });
 
-  test('a file that marks its byte order, and settings that are merged', async () => {
+  test('a file that marks its byte order, and settings that are merged', async ({ own: { yaml, run } }) => {
     yaml(
       `\ufeff${connection().replace('source: ', 'source: &shop ')}  other:\n    source: {<<: *shop, max_rate: 50}\n`,
     );
     expect(await run('check', 'other')).toMatchObject({ code: 0, stdout: expect.stringContaining('the key works') });
   });
 
-  test.each<[what: string, args: string[], says: string[]]>([
+  test.for<[what: string, args: string[], says: string[]]>([
     ['a port of a testbed', ['testbed', 'stripe', '--port', '99999'], ['--port', '0 to 65535']],
     ['a port of a service', ['serve', '--port', '65536'], ['--port', '0 to 65535']],
     ['a collection', ['testbed', 'stripe', '--port', '0', '--collection', 'custmers=3'], ['did you mean customers?']],
@@ -197,33 +209,33 @@ describe('flags, settings and names', () => {
       ['token', 'create', 'x', '--role', 'king'],
       ['at: --role', 'read, operate, admin', 'found: king', 'next: '],
     ],
-  ])('%s', async (_, args, says) => {
+  ])('%s', async ([, args, says], { own: { folder, run } }) => {
     const { code, stderr } = await run(...args);
     for (const part of says) expect(stderr).toContain(part);
     expect(stderr).not.toMatch(/unexpected error|\bat .*\.js:\d+|DeprecationWarning/);
     expect(code).toBe(2);
-    expect(readdirSync(work.folder)).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
-  test.skipIf(process.platform === 'win32')('links that lead in a circle', async () => {
-    symlinkSync('headrace.yaml', path.join(work.folder, 'headrace.yaml'));
+  test.skipIf(process.platform === 'win32')('links that lead in a circle', async ({ own: { folder, run } }) => {
+    symlinkSync('headrace.yaml', path.join(folder, 'headrace.yaml'));
     expect(await run('check')).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/at: headrace.yaml[\s\S]*ELOOP/),
     });
   });
 
-  test('without a file, a name that is near a connector', async () => {
+  test('without a file, a name that is near a connector', async ({ own: { run } }) => {
     const { code, stderr } = await run('sync', 'strip');
     expect(stderr).toMatch(/no connector strip[\s\S]*did you mean stripe\?/);
     expect(code).toBe(2);
   });
 });
 
-describe('schedules', () => {
-  test.each(['61 * * * *', '* * *', '0 0 31 2 *', 'every day at noon', '* * * * * * *'])(
+describe.concurrent('schedules', () => {
+  test.for(['61 * * * *', '* * *', '0 0 31 2 *', 'every day at noon', '* * * * * * *'])(
     '%j is found by check, with its line',
-    async (cron) => {
+    async (cron, { own: { yaml, run } }) => {
       yaml(connection('', `    schedule: {cron: "${cron}"}\n`));
       const { code, stderr } = await run('check');
       expect(stderr).toMatch(/cron expression[\s\S]*headrace\.yaml:4/);
@@ -231,12 +243,12 @@ describe('schedules', () => {
     },
   );
 
-  test('one that is wrong stops its own connection alone', async () => {
+  test('one that is wrong stops its own connection alone', async ({ own: { folder, yaml } }) => {
     yaml(
       `${connection('', '    schedule: {cron: "61 * * * *"}\n')}  other:\n    source: {connector: stripe, api_key: "\${STRIPE_API_KEY}", base_url: "${testbed.url}"}\n`,
     );
     const { code, stdout } = await headrace(['serve', '--port', '0', '--json'], {
-      cwd: work.folder,
+      cwd: folder,
       env: KEY,
       signal: { name: 'SIGTERM', when: (output) => output.includes('"listening"') },
     });
@@ -254,35 +266,35 @@ describe('schedules', () => {
   });
 });
 
-describe('what answers is not the API', () => {
-  const check = (url: string) => run('check', 'stripe', '--base-url', url);
+describe.concurrent('what answers is not the API', () => {
+  const check = ({ run }: Own, url: string) => run('check', 'stripe', '--base-url', url);
   const page = (status: number, type = 'text/html') =>
     createServer((_, response) =>
       response.writeHead(status, { 'content-type': type }).end('<!doctype html><title>Sign in\n to Corp</title>'),
     );
 
-  test('TLS to a port that speaks HTTP', async () => {
-    const { code, stderr } = await check(`https://${await listening(page(200))}`);
+  test('TLS to a port that speaks HTTP', async ({ own }) => {
+    const { code, stderr } = await check(own, `https://${await listening(page(200))}`);
     expect(stderr).toMatch(/speaks HTTP, not TLS\n {2}at: https:[\s\S]*next: write http:/);
     expect(stderr).not.toMatch(/ssl3|SSL routines|[0-9A-F]{8,}:/);
     expect(code).toBe(2);
   });
 
-  test('HTTP to a port that speaks TLS, and a certificate of nobody', async () => {
-    const own = generate([{ name: 'commonName', value: 'localhost' }], { days: 1, keySize: 2048 });
-    const server = createTlsServer({ key: own.private, cert: own.cert }, (_, response) => response.end('{}'));
+  test('HTTP to a port that speaks TLS, and a certificate of nobody', async ({ own }) => {
+    const pair = generate([{ name: 'commonName', value: 'localhost' }], { days: 1, keySize: 2048 });
+    const server = createTlsServer({ key: pair.private, cert: pair.cert }, (_, response) => response.end('{}'));
     const at = await listening(server);
-    expect(await check(`https://${at}`)).toMatchObject({
+    expect(await check(own, `https://${at}`)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/certificate is not trusted[\s\S]*NODE_EXTRA_CA_CERTS/),
     });
-    const plain = await check(`http://${at}`);
+    const plain = await check(own, `http://${at}`);
     expect(plain.stderr).toMatch(/at: http:[\s\S]*next: /);
     expect([1, 2]).toContain(plain.code);
   });
 
-  test.each([['text/html'], ['text/plain'], ['application/json']])('a web page as %s', async (type) => {
-    const { code, stderr } = await check(`http://${await listening(page(200, type))}`);
+  test.for([['text/html'], ['text/plain'], ['application/json']])('a web page as %s', async ([type], { own }) => {
+    const { code, stderr } = await check(own, `http://${await listening(page(200, type))}`);
     expect(stderr).toMatch(
       /a web page titled "Sign in to Corp", not JSON[\s\S]*next: a proxy, a firewall or a sign-in page/,
     );
@@ -293,7 +305,7 @@ describe('what answers is not the API', () => {
 describe('the machine', () => {
   test.skipIf(process.platform !== 'linux')(
     'a data folder that cannot be made is told before anything is read',
-    async () => {
+    async ({ own: { run } }) => {
       for (const folder of ['/proc/x', '/proc/x/y/z', '/dev/null/x']) {
         const before = testbed.stats().requests;
         const { code, stderr } = await run('sync', 'stripe', '--base-url', testbed.url, '--data-dir', folder);
@@ -306,11 +318,13 @@ describe('the machine', () => {
     },
   );
 
-  test('who reads what is printed may leave: no word of it, and the state is good', async () => {
+  test('who reads what is printed may leave: no word of it, and the state is good', async ({
+    own: { folder, run },
+  }) => {
     const piped = (args: string) =>
       new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
         const child = spawn('bash', ['-c', `set -o pipefail; '${process.execPath}' '${MAIN}' ${args} | head -n 1`], {
-          cwd: work.folder,
+          cwd: folder,
           env: { ...process.env, ...KEY, NO_COLOR: '1' },
         });
         const out = { stdout: '', stderr: '' };
@@ -328,7 +342,9 @@ describe('the machine', () => {
     expect(query.code).toBe(0);
   });
 
-  test("the testbed's key can be pasted into a file, and a key that ends with a line end works", async () => {
+  test("the testbed's key can be pasted into a file, and a key that ends with a line end works", async ({
+    own: { folder, yaml, run },
+  }) => {
     const child = spawn(process.execPath, [MAIN, 'testbed', 'stripe', '--port', '0', '--rows', '20'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -344,7 +360,7 @@ describe('the machine', () => {
         expect(await run('check')).toMatchObject({ code: 0 });
       }
       yaml(`connections:\n  file:\n    source: {connector: stripe, api_key: "\${KEY}", base_url: "${url}"}\n`);
-      expect(await headrace(['check'], { cwd: work.folder, env: { KEY: `${TESTBED_LIVE_KEY}\n` } })).toMatchObject({
+      expect(await headrace(['check'], { cwd: folder, env: { KEY: `${TESTBED_LIVE_KEY}\n` } })).toMatchObject({
         code: 0,
       });
     } finally {

@@ -1,14 +1,13 @@
 /** Evidence of manifests' streams: what their lists and errors tell of an end. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { manifestConnection, manifestOf, Reply, scripted, streamOf, type Row } from '../manifest-support.js';
 import { startTestbed } from '../../src/testbed/index.js';
 import { liveIds } from '../memory-support.js';
 import { syncStripe } from '../support.js';
 import { T0, destination, name, inDestination } from '../evidence-support.js';
 
-inDestination();
-
-describe('manifests', () => {
+// They wait for their retries most of the time.
+describe.concurrent('manifests', () => {
   const pager = (strategy: string, field: string) => `paginator:
   type: DefaultPaginator
   page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: ${field}}
@@ -19,7 +18,7 @@ describe('manifests', () => {
   const cursors = pager("{type: CursorPagination, cursor_value: '{{ response.next }}', page_size: 10}", 'cursor');
   const list = (count: number): Row[] => Array.from({ length: count }, (_, id) => ({ id }));
   const close: (() => Promise<void> | void)[] = [];
-  afterEach(async () => {
+  afterAll(async () => {
     for (const each of close.splice(0)) await each();
   });
 
@@ -331,44 +330,48 @@ describe('manifests', () => {
   });
 });
 
-test('an invoice that disappears between its page and its lines is left out, and the others come', async () => {
-  const lines = { object: 'list', data: [{ id: 'il_1' }], has_more: true, url: '/v1/invoices/in_2/lines' };
-  const invoices = [3, 2, 1].map((i) => ({
-    id: `in_${i}`,
-    object: 'invoice',
-    created: T0 - i,
-    ...(i === 2 ? { lines } : {}),
-  }));
-  const server = await startTestbed(
-    {
-      endpointOf: (url) => url.pathname,
-      answer: ({ url }) => {
-        const headers = { date: new Date(T0 * 1000).toUTCString() };
-        const body = url.pathname.endsWith('/lines')
-          ? { error: { code: 'resource_missing', message: 'No such invoice' } }
-          : url.pathname === '/v1/account'
-            ? { id: 'acct_1', object: 'account', created: T0 - 1000 }
-            : {
-                object: 'list',
-                data: url.pathname === '/v1/invoices' ? invoices : [],
-                has_more: false,
-                url: url.pathname,
-              };
-        return { status: 'error' in body ? 404 : 200, body: JSON.stringify(body), headers };
+describe('a stream of Stripe', () => {
+  inDestination();
+
+  test('an invoice that disappears between its page and its lines is left out, and the others come', async () => {
+    const lines = { object: 'list', data: [{ id: 'il_1' }], has_more: true, url: '/v1/invoices/in_2/lines' };
+    const invoices = [3, 2, 1].map((i) => ({
+      id: `in_${i}`,
+      object: 'invoice',
+      created: T0 - i,
+      ...(i === 2 ? { lines } : {}),
+    }));
+    const server = await startTestbed(
+      {
+        endpointOf: (url) => url.pathname,
+        answer: ({ url }) => {
+          const headers = { date: new Date(T0 * 1000).toUTCString() };
+          const body = url.pathname.endsWith('/lines')
+            ? { error: { code: 'resource_missing', message: 'No such invoice' } }
+            : url.pathname === '/v1/account'
+              ? { id: 'acct_1', object: 'account', created: T0 - 1000 }
+              : {
+                  object: 'list',
+                  data: url.pathname === '/v1/invoices' ? invoices : [],
+                  has_more: false,
+                  url: url.pathname,
+                };
+          return { status: 'error' in body ? 404 : 200, body: JSON.stringify(body), headers };
+        },
       },
-    },
-    { limit: 'none' },
-  );
-  try {
-    const summary = await syncStripe({
-      url: server.url,
-      destination,
-      connection: name,
-      source: { streams: ['invoices'] },
-    });
-    expect([summary.outcome, summary.problems]).toEqual(['complete', []]);
-    expect(await liveIds(destination, name, 'invoices')).toEqual(['in_1', 'in_3']);
-  } finally {
-    await server.close();
-  }
+      { limit: 'none' },
+    );
+    try {
+      const summary = await syncStripe({
+        url: server.url,
+        destination,
+        connection: name,
+        source: { streams: ['invoices'] },
+      });
+      expect([summary.outcome, summary.problems]).toEqual(['complete', []]);
+      expect(await liveIds(destination, name, 'invoices')).toEqual(['in_1', 'in_3']);
+    } finally {
+      await server.close();
+    }
+  });
 });
