@@ -35,6 +35,9 @@ export class AtOnce {
   private step = 1;
   private trial: Trial | undefined;
   private sureOfSplit = SURE_OF_SPLIT;
+  /** Bad ones since the last raise, of more than were allowed before it and of fewer. */
+  private badAbove = 0;
+  private badBelow = 0;
   private byCap = 0;
   private byRate = 0;
 
@@ -44,6 +47,13 @@ export class AtOnce {
   boundBy(what: 'cap' | 'rate'): void {
     if (what === 'cap') this.byCap++;
     else this.byRate++;
+  }
+
+  /** How a request ended that was one of so many. */
+  saw(bad: boolean, inFlight: number): void {
+    if (!bad || !this.raised) return;
+    if (inFlight > this.held) this.badAbove++;
+    else this.badBelow++;
   }
 
   get isBound(): boolean {
@@ -70,7 +80,8 @@ export class AtOnce {
   judge(nowMs: number, evidence: Evidence, isFar: boolean): 'lowered' | 'pending' | undefined {
     const split = evidence.split();
     const at = split.nats > this.sureOfSplit ? split.at : undefined;
-    if (at === undefined && !(this.cap < Infinity && this.isBound)) return undefined;
+    const isRaiseBad = this.raised && this.badAbove > this.badBelow;
+    if (at === undefined && !isRaiseBad && !(this.cap < Infinity && this.isBound)) return undefined;
     if (this.raised) {
       this.lower(nowMs, this.held);
       return 'lowered';
@@ -118,7 +129,13 @@ export class AtOnce {
     this.cap += Math.max(this.step, Math.floor(STEP * this.cap));
     this.changedMs = nowMs;
     this.raised = true;
+    this.badAbove = this.badBelow = 0;
     return true;
+  }
+
+  /** What was lowered since then was lowered for another reason. */
+  undo(sinceMs: number): void {
+    if (this.changedMs > sinceMs) this.giveUp();
   }
 
   /** The trial is over without a verdict. */

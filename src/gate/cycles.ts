@@ -9,11 +9,16 @@
 const AGAIN = 0.85;
 /** The same was accepted, give or take this share. */
 const SAME = 0.1;
-/** Of few, so many more or fewer. */
-const SAME_COUNT = 2;
 const TIMES_MORE = 2;
 /** A lower rate that lets this many times as many through may be right. */
 const FEW_MORE = 1.3;
+/** More than so many times a supposed quota shows that it is none. */
+const BEYOND = 1.3;
+const BEYOND_HASTY = 1.15;
+const HASTY_MS = 3000;
+const FEW = 3;
+/** So many in a row are no bans of a rate that is lowered each time. */
+const ENOUGH_UNSURE = 3;
 const PART = 0.6;
 /** After a quota that was none, so many blocks of the same kind are outages; twice as many after each. */
 const FIRST_DISTRUST = 2;
@@ -31,6 +36,8 @@ export interface Spent {
   cycleMs: number;
   /** The rate before the first block. */
   before: number;
+  /** It was spent in so short a time that a ban for exceeding a rate would have looked alike; at this rate. */
+  hasty?: number | undefined;
 }
 
 export interface LongBlock {
@@ -70,8 +77,10 @@ export class Cycles {
   private first: Found | undefined;
   /** It was an outage: another one after the same time is one as well. */
   private outages = 0;
-  /** The last block came at a rate that had not held yet. */
-  private wasUnsure = false;
+  /** What may have been banned, while that is tried. */
+  banned: number | undefined;
+  /** Blocks in a row that came at rates which had not held yet. */
+  private unsure = 0;
   private distrust = 0;
   private skip = 0;
 
@@ -81,6 +90,7 @@ export class Cycles {
 
   ended(block: LongBlock): Verdict {
     const { nowMs, rate } = block;
+    this.banned = undefined;
     const found = {
       accepted: this.accepted,
       cycleMs: nowMs - block.lateMs - this.startMs,
@@ -98,9 +108,24 @@ export class Cycles {
     return this.unknown(block, found);
   }
 
-  /** So many a second get through for longer than the supposed quota allows. */
-  passed(perSecond: number): void {
-    if (this.quota && (perSecond * this.quota.cycleMs) / 1000 > 1.3 * this.quota.accepted) this.quota = undefined;
+  /** A supposed quota that may have been a ban is passed by far, once: whether it was shows by what gets through. */
+  get isHasty(): boolean {
+    return this.quota?.hasty !== undefined;
+  }
+
+  tryOnce(): void {
+    this.banned = this.quota?.hasty;
+    if (this.quota) this.quota.hasty = undefined;
+  }
+
+  /** So many a second get through for longer than the supposed quota allows. Returns the rate that was banned instead. */
+  passed(perSecond: number): number | undefined {
+    const { quota, banned } = this;
+    if (!quota) return undefined;
+    this.banned = undefined;
+    if ((perSecond * quota.cycleMs) / 1000 < (banned ? BEYOND_HASTY : BEYOND) * quota.accepted) return undefined;
+    this.quota = undefined;
+    return banned;
   }
 
   /** More got through since the last block than before it, or all went well for long. */
@@ -112,20 +137,21 @@ export class Cycles {
     const { first, last } = this;
     const calmMs = found.cycleMs + block.lateMs - block.blockMs;
     const before = last && block.isUnsure ? Math.max(found.before, last.before) : found.before;
-    this.last = { ...found, before, calmMs };
+    this.last = { ...found, before, calmMs, hasty: calmMs < HASTY_MS && found.accepted > FEW ? block.rate : undefined };
     if (!block.isUnsure) this.first = this.last;
     const known = (first && this.compared(block, this.last, first)) ?? (last && this.compared(block, this.last, last));
     if (known) return known;
     // A lower rate let no more through: it is the number that counts.
-    if (last && block.isUnsure && !block.isStep && found.accepted < FEW_MORE * last.accepted && this.wasUnsure)
+    this.unsure = block.isUnsure ? this.unsure + 1 : 0;
+    const isFar = calmMs < block.blockMs && this.unsure >= ENOUGH_UNSURE;
+    if (last && isFar && !block.isStep && found.accepted < FEW_MORE * last.accepted)
       return this.spent({ ...this.last, accepted: likelier(found.accepted, last.accepted) });
-    this.wasUnsure = block.isUnsure;
     if (block.isStep || block.isUnsure) return { what: 'edge' };
     return calmMs < block.blockMs ? { what: 'doubt' } : { what: 'outage', isGuess: true };
   }
 
   private compared(block: LongBlock, found: Found, other: Found): Verdict | undefined {
-    const isSame = Math.abs(found.accepted - other.accepted) < Math.max(SAME * other.accepted, SAME_COUNT);
+    const isSame = Math.abs(found.accepted / other.accepted - 1) < SAME;
     const isSameTime = Math.abs(found.calmMs / other.calmMs - 1) < SAME_TIME;
     if (isSame && isSameTime && this.outages > 0) return this.wasOutage(undefined);
     if (isSame && !isSameTime && !block.isStep && this.skip-- <= 0)

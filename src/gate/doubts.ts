@@ -100,7 +100,7 @@ export class Doubts {
   }
 
   /** A limit or noise? Returns whether something changed. */
-  private doubt(nowMs: number, worst: Share): boolean {
+  doubt(nowMs: number, worst: Share): boolean {
     if (this.level.down) return false;
     const seen = worst.bad / worst.all;
     if (this.isAftershock(nowMs)) this.aftershock(nowMs, seen);

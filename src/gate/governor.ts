@@ -368,7 +368,9 @@ export class Governor {
 
   private rejected(nowMs: number, ticket: GovernorTicket, answer: GovernorAnswer): void {
     this.taught = true;
-    this.ledgers.rolling?.widen();
+    // One that says that much is left, or nothing of it, was not refused for what is stated.
+    if (answer.readings.some((reading) => reading.kind !== 'bucket' && reading.remaining <= 1))
+      this.ledgers.rolling?.widen();
     if (answer.reason === 'concurrency') this.learner.tooMany(nowMs, ticket.sentMs, ticket.inFlight);
     else if (answer.explained && (answer.retryAfterMs ?? 0) < RATE_WAIT_MS)
       this.hold(nowMs, Math.max(answer.retryAfterMs ?? 0, EXPLAINED_MS));

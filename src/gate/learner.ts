@@ -28,8 +28,13 @@ const MANY = 1500;
 const SURE_OF_MANY = 3;
 /** Requests that left so soon after a change may have met the state before it. */
 const SETTLED_MS = 500;
+/** So few requests tell little of noise. */
+const FEW = 50;
 /** Of a rate that is remembered. */
 const CLEAR = 0.97;
+/** Of a rate that was banned, and above a quota that may have been such a ban. */
+const CLEAR_OF_BAN = 0.8;
+const BEYOND_QUOTA = 1.25;
 const RESTORE_MS = 30_000;
 
 export class Learner {
@@ -105,6 +110,7 @@ export class Learner {
     if (stops.silence.sinceMs !== undefined) return stops.whileBlocked(found);
     if (sentMs < level.levelMs) return;
     level.evidence.add(bad, found.inFlight, sentMs > Math.max(level.levelMs, stops.unblockedMs) + SETTLED_MS);
+    level.atOnce.saw(bad, found.inFlight);
     const wasNamed = stops.isNamed;
     // What belongs to a run that stops everything is no noise.
     const ended = stops.count(found);
@@ -168,13 +174,16 @@ export class Learner {
     if (total.bad > MOST_NOISE * total.all) return;
     // Half of what held is under any limit: its bad answers are noise.
     level.calm = plus(level.calm, this.stepBefore);
-    if (level.calm.bad > 1) level.noise = Math.max(level.noise, Math.min(MOST_NOISE, level.calm.bad / level.calm.all));
+    const { bad, all } = level.calm;
+    if (bad > 1) level.noise = Math.max(level.noise, Math.min(MOST_NOISE, bad / (all + FEW)));
     this.stepBefore = total;
     level.setRate(nowMs, Math.min(ceiling, level.rate * (level.rate < FAST_UNTIL ? FAST_GROWTH : GROWTH)));
   }
 
   private hasLasted(nowMs: number): boolean {
-    const gapMs = this.level.edge.gapMs(this.level.rate, this.stops.cycles.quota?.cycleMs ?? 0);
+    const { cycles } = this.stops;
+    const cycleMs = cycles.quota?.cycleMs ?? 0;
+    const gapMs = cycles.isHasty || cycles.banned ? 1.1 * cycleMs : this.level.edge.gapMs(this.level.rate, cycleMs);
     return nowMs - this.level.levelMs >= gapMs && this.level.isBound(nowMs);
   }
 
@@ -184,23 +193,41 @@ export class Learner {
     const isAlone = total.bad === 1 && nowMs - this.level.levelMs >= ALONE_MS;
     const nats = isAlone ? 0 : excess(total, this.level.noise);
     if (nats > PASSES && total.all <= MANY) return;
-    if (nats > SURE_OF_MANY) return this.level.cut(nowMs, total.bad / total.all);
+    if (nats > SURE_OF_MANY) return void this.doubts.doubt(nowMs, total);
     if (this.level.unsure && !this.stops.cycles.hasOutlasted(nowMs)) return;
-    this.levelPassed();
-    const next = this.level.rate < ceiling ? this.level.edge.next(nowMs, this.level.rate) : undefined;
+    const banned = this.levelPassed();
+    if (banned !== undefined) return this.keepClear(nowMs, banned);
+    const next = this.level.rate < ceiling ? this.nextRate(nowMs) : undefined;
     if (next === undefined) return;
     this.level.edge.held = this.level.rate;
     this.level.edge.onTrial = true;
     this.level.setRate(nowMs, Math.min(ceiling, next));
   }
 
-  private levelPassed(): void {
+  /** A rate that is answered with a ban is kept clear of. */
+  private keepClear(nowMs: number, banned: number): void {
+    const { level } = this;
+    level.startAt(nowMs, Math.max(level.rate, CLEAR_OF_BAN * banned), false);
+    level.edge.at = banned;
+    level.edge.silenced(nowMs, level.edge.silentMs, false);
+    level.explain(nowMs, 'rate');
+  }
+
+  private nextRate(nowMs: number): number | undefined {
+    const { cycles } = this.stops;
+    if (!cycles.isHasty) return this.level.edge.next(nowMs, this.level.rate);
+    cycles.tryOnce();
+    return BEYOND_QUOTA * this.level.rate;
+  }
+
+  /** Returns a rate that seems to have been answered with a ban. */
+  private levelPassed(): number | undefined {
+    const { level } = this;
+    const { onTrial } = level.edge;
     this.doubts.aftershocks = 0;
-    this.level.unsure = this.level.isFresh = false;
-    if (this.level.edge.onTrial) {
-      this.level.passed(this.level.evidence.total);
-      this.stops.cycles.passed(this.level.rate);
-    }
-    this.level.edge.passed(this.level.rate);
+    level.unsure = level.isFresh = false;
+    if (onTrial) level.passed(level.evidence.total);
+    level.edge.passed(level.rate);
+    return onTrial ? this.stops.cycles.passed(level.rate) : undefined;
   }
 }

@@ -8,7 +8,7 @@ const FIRST_PROBE_MS = 50;
 const MOST_PROBE_MS = 60_000;
 /** A probe waits for its turn at the rate before, but not for longer. */
 const MOST_SPACING_MS = 1000;
-const PROBE_SHARE = 0.4;
+const PROBE_SHARE = 0.5;
 /** Before this share of the last block's length, each probe waits as long as the block has lasted. */
 const USUAL = 0.85;
 /** From there on, this share of its length. */
@@ -16,6 +16,8 @@ const NEAR_USUAL = 0.04;
 const MOST_USUAL_PROBE_MS = 300_000;
 /** What each knock prolongs may need a longer silence than any that is usual. */
 const LONG_MS = 600_000;
+const FEELER_MS = 1500;
+const QUIETER = 0.8;
 const LONG_EVERY = 6;
 const LONG_SHARE = 0.5;
 
@@ -31,6 +33,8 @@ export class Silence {
   private failedMs = 0;
   /** How long the last one was, where the server did not say; 0: none yet. */
   private usualMs = 0;
+  /** Without a probe before its end: so long is enough, where each prolongs it. */
+  private quietMs = 0;
 
   /** `spacingMs`: between two requests at the rate before. */
   begin(nowMs: number, floorMs: number | undefined, spacingMs: number): void {
@@ -74,6 +78,7 @@ export class Silence {
   end(nowMs: number): number {
     const lengthMs = nowMs - (this.sinceMs ?? nowMs);
     if (!this.stated) this.usualMs = lengthMs;
+    if (!this.stated && this.failed > 0) this.quietMs = nowMs - this.failedMs;
     this.sinceMs = undefined;
     this.probeOut = false;
     return lengthMs;
@@ -92,7 +97,8 @@ export class Silence {
 
   private pauseMs(ageMs: number): number {
     const usualMs = USUAL * this.usualMs;
-    if (ageMs < usualMs) return Math.min(MOST_USUAL_PROBE_MS, ageMs, usualMs - ageMs);
+    const quietMs = ageMs > FEELER_MS ? QUIETER * this.quietMs : 0;
+    if (ageMs < usualMs) return Math.min(MOST_USUAL_PROBE_MS, Math.max(2 * ageMs, quietMs), usualMs - ageMs);
     if (ageMs > Math.max(LONG_MS, 2 * this.usualMs) && this.failed % LONG_EVERY === 0) return LONG_SHARE * ageMs;
     return Math.min(MOST_PROBE_MS, Math.max(NEAR_USUAL * this.usualMs, PROBE_SHARE * (ageMs - usualMs)));
   }

@@ -23,7 +23,7 @@ const BELOW_QUOTA = 0.97;
 const SECOND_MS = 1000;
 /** Of a rate that was answered with silence after all. */
 const CLEAR = 0.95;
-const LESS = 0.75;
+const LESS = 0.8;
 /** Where the spread of the way is not known yet. */
 const FIRST_SPREAD_MS = 200;
 
@@ -110,6 +110,7 @@ export class Stops {
 
   /** What stopped everything is another matter than what was doubted. */
   private forgetDoubt(blockedMs: number): void {
+    this.level.atOnce.undo(blockedMs - CUT_BY_BLOCK_MS);
     if (this.level.down) {
       this.level.rate = this.level.down.from;
       this.level.startup = this.level.down.startup;
