@@ -35,6 +35,8 @@ export interface HelpTexts {
   /** What `--to` may hold: of all destinations, and of those that answer SQL. */
   destinations: string;
   queried: string;
+  /** Kinds of tasks that can be asked for. */
+  kinds: string;
   /** APIs that can be simulated. */
   simulated: string;
 }

@@ -14,7 +14,7 @@ import { takeSignals } from './signals.js';
 import { json, note } from './terminal/output.js';
 
 /** Where no help is shown. */
-const NONE: HelpTexts = { destinations: '', queried: '', simulated: '' };
+const NONE: HelpTexts = { destinations: '', queried: '', kinds: '', simulated: '' };
 
 /** All commands in the order of the help, for which alone the texts are. */
 export function buildProgram(texts: HelpTexts = NONE): Command {
@@ -37,7 +37,7 @@ export function buildProgram(texts: HelpTexts = NONE): Command {
   connectorCommands(program);
   protocolCommands(program);
   serviceCommands(program);
-  taskCommands(program);
+  taskCommands(program, texts);
   accessCommands(program);
   dataCommands(program, texts);
   machineCommands(program, texts);
@@ -51,10 +51,12 @@ async function textsFor(argv: string[]): Promise<HelpTexts> {
 
 export async function helpTexts(): Promise<HelpTexts> {
   const { toHelp } = await import('../wiring/compose.js');
+  const { ASKED_KINDS } = await import('../wiring/compose-scheduler.js');
   const { SIMULATED_APIS } = await import('../testbed/index.js');
   return {
     destinations: toHelp(),
     queried: toHelp('query'),
+    kinds: `${ASKED_KINDS.slice(0, -1).join(', ')} or ${ASKED_KINDS.at(-1)}`,
     simulated: Object.keys(SIMULATED_APIS).join(' or '),
   };
 }

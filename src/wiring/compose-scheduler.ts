@@ -31,7 +31,7 @@ export {
   storable,
   type KnownConnection,
 } from '../fleet/known-connections.js';
-export { taskOf } from '../fleet/tasks/kinds.js';
+export { ASKED_KINDS, taskOf } from '../fleet/tasks/kinds.js';
 export { newWorkflowId } from '../fleet/workflow/built-in.js';
 export type { WorkflowTask } from '../fleet/workflow/durable.js';
 

@@ -1,6 +1,6 @@
 /** Commands of the service: its processes, and its tasks, limits, tokens and secrets. */
 import type { Command } from 'commander';
-import { coordinationOptions, list, port, whole } from '../flags.js';
+import { coordinationOptions, list, port, whole, type HelpTexts } from '../flags.js';
 import { run } from './run-command.js';
 
 export function serviceCommands(program: Command): void {
@@ -50,7 +50,7 @@ export function serviceCommands(program: Command): void {
     .action(run(() => import('../commands/rate-limits.js'), 'setLimit'));
 }
 
-export function taskCommands(program: Command): void {
+export function taskCommands(program: Command, texts: HelpTexts): void {
   const task = program.command('task').description('tasks of the scheduler');
   coordinationOptions(task.command('list'))
     .description('what runs, waits, failed and ended')
@@ -58,9 +58,7 @@ export function taskCommands(program: Command): void {
     .option('--state <states>', 'in these states: queued, delayed, paused, running, done, dead, cancelled', list)
     .option('--limit <n>', 'at most so many', whole, 50)
     .action(run(() => import('../commands/task.js'), 'list'));
-  coordinationOptions(
-    task.command('enqueue').argument('<connection>').argument('<kind>', 'sync, full, rescrape, check or verify'),
-  )
+  coordinationOptions(task.command('enqueue').argument('<connection>').argument('<kind>', texts.kinds))
     .description('ask for a task; one that waits for the same is joined')
     .option('--stream <name>', 'which stream (rescrape)')
     .option('--from <position>', 'first unix second of a part', whole)

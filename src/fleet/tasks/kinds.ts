@@ -36,6 +36,9 @@ export const TASK_KINDS = {
   },
 } as const;
 
+/** Those that a person asks for; the others, Headrace does. */
+export const ASKED_KINDS = ['sync', 'full', 'rescrape', 'check', 'verify'] as const satisfies (keyof typeof TASK_KINDS)[];
+
 export type TaskKind = keyof typeof TASK_KINDS;
 
 export type PayloadOf<Kind extends TaskKind> = z.infer<(typeof TASK_KINDS)[Kind]['payload']>;

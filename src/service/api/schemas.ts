@@ -6,6 +6,7 @@ import { z } from '@hono/zod-openapi';
 import { SECRET_MASK } from '../../connections/secrets.js';
 import { ALERT_KINDS, alertSchema, appSchema, connectionName, connectionSchema } from '../../config/schema.js';
 import { CONNECTION_STATES } from '../../connections/overview.js';
+import { ASKED_KINDS } from '../../fleet/tasks/kinds.js';
 import { ROLES } from '../tokens.js';
 import { LIMITS } from '../../base/bounds.js';
 
@@ -138,7 +139,7 @@ export const scheduleView = z
 
 export const runRequest = z
   .strictObject({
-    kind: z.enum(['sync', 'full', 'rescrape', 'verify', 'check']).default('sync'),
+    kind: z.enum(ASKED_KINDS).default('sync'),
     stream: z.string().min(1).max(200).optional().describe('Of a rescrape.'),
     gte: z.int().min(0).optional().describe('First unix second of a part (rescrape).'),
     lt: z.int().min(0).optional().describe('Its end, exclusive.'),

@@ -315,7 +315,7 @@ export interface Enqueued {
 
 /** RunRequest, as the API of the service has it. */
 export interface RunRequest {
-  kind?: 'sync' | 'full' | 'rescrape' | 'verify' | 'check' | undefined;
+  kind?: 'sync' | 'full' | 'rescrape' | 'check' | 'verify' | undefined;
   /** Of a rescrape. */
   stream?: string | undefined;
   /** First unix second of a part (rescrape). */
