@@ -6,7 +6,10 @@ import { DESTINATIONS } from '../destinations/registry.js';
 /** What a connection that names no destination is copied into. */
 export const DEFAULT_DESTINATION = DESTINATIONS.list()[0]!.name;
 
-/** Destinations that come with Headrace: what a connection of the API may have. */
+/**
+ * Destinations that come with Headrace: what a connection of the API may have. Each schema has a literal `type`, which the
+ * type of a descriptor does not say.
+ */
 export const destinationSchema = z.discriminatedUnion(
   'type',
   DESTINATIONS.list().map(({ schema }) => schema) as unknown as [z.ZodObject<{ type: z.ZodLiteral<string> }>],

@@ -231,6 +231,7 @@ async function fromDefinition(
   flags: ConnectionFlags,
   env: Env,
 ): Promise<ConnectionConfig> {
+  // One of those that come with Headrace reads definitions.
   const known = CONNECTORS.list().find(({ definition }) => definition !== undefined)!;
   const { setting, config, nameOf } = known.definition!;
   const source: Record<string, unknown> = {

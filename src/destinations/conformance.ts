@@ -363,7 +363,7 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
       row('inner', { nested: { x: [{ y: Number.NEGATIVE_INFINITY, z: null }] } }),
       // A field that was a text before may be written as one.
       row('mixed', { mixed: { x: Number.NaN } }),
-      'no object' as unknown as DataRecord,
+      'no object' as unknown as DataRecord, // what an API may send all the same
     ];
     // These a destination may store, or set aside.
     const odd = [

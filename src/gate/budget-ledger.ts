@@ -46,7 +46,7 @@ export class BudgetLedger {
       resetAtMs === undefined && used + this.inFlightCost < this.used - Math.max(1, NEW_WINDOW * reading.quota);
     const earlier =
       resetAtMs !== undefined && this.resetAtMs !== undefined && resetAtMs < this.resetAtMs - RESET_GRAIN_MS;
-    if (earlier && nowMs < this.resetAtMs!) return;
+    if (earlier && nowMs < (this.resetAtMs ?? 0)) return;
     if (later || refilled || this.quota === Infinity) {
       this.used = used;
       this.sampledAtMs = undefined;

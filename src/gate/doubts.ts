@@ -83,6 +83,7 @@ export class Doubts {
     }
   }
 
+  /** Only while a lower rate is tried: `down` is there. */
   private lowerStill(nowMs: number, above: Share): void {
     this.level.down = { ...this.level.down!, above, isSecond: true };
     this.level.rate *= LOWER_STILL;

@@ -103,10 +103,11 @@ export class Ledgers {
       this.epoch?.answeredBlindly(read.nowMs, read.cost);
     }
     if (!hadEpoch && this.epoch) found.opened = 'epoch';
-    if (hadEpoch && !this.epoch && this.rolling) found.opened = this.rate()!;
+    if (hadEpoch && !this.epoch && this.rolling) found.opened = this.rate()!; // a rolling window has one
     return found;
   }
 
+  /** Only where there is an epoch. */
   private untilEnd(nowMs: number, pointsMs: number, inFlight: number): Hold | undefined {
     const endsAt = this.epoch!.endsAt();
     const tryMs = this.trust.tryMs(nowMs, inFlight, endsAt);

@@ -126,8 +126,10 @@ export class QuotaGate implements Gate {
     const isOwn = (limit: string | undefined) => limit !== undefined && this.pools.has(limit);
     pool?.answered(request.cost);
     for (const reading of signs.readings) if (isOwn(reading.limit)) this.merge(nowMs, reading, answer.serverTimeMs);
-    const isUsedUp = answer.kind === 'rejected' && signs.rejection?.reason === 'budget' && isOwn(signs.rejection.limit);
-    if (isUsedUp) this.pool(signs.rejection!.limit!).usedUp();
+    const budget =
+      answer.kind === 'rejected' && signs.rejection?.reason === 'budget' ? signs.rejection.limit : undefined;
+    const isUsedUp = budget !== undefined && isOwn(budget);
+    if (isUsedUp) this.pool(budget).usedUp();
     this.inner.answered(nowMs, inner, {
       ...answer,
       // A quota that is used up says nothing of the rate.

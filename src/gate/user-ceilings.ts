@@ -109,7 +109,7 @@ export class UserCeilings {
   private retune(share: number, whole: Whole): void {
     if (whole.knownBy === 'searching') return;
     const isHeaders = whole.knownBy === 'headers';
-    // In the first window its length is unknown: it is at least what remains of it.
+    // In the first window its length is unknown: it is at least what remains of it. Headers have said the quota.
     const perSecond =
       isHeaders && whole.windowMs === undefined
         ? (whole.quota! * 1000) / Math.max(1000, whole.endsInMs ?? 0)

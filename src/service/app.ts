@@ -88,6 +88,7 @@ export function webApp(parts: ServerParts): Hono {
   healthRoutes(app, parts);
   webhookRoute(app, parts);
   guard(app, parts, metrics);
+  // Hono's type says which variables handlers find; who serves files and listens needs none.
   servePages(app as unknown as Hono, parts.pages);
   app.get(`${API}/openapi.json`, (context) => context.json(description));
   app.get(`${API}/docs`, (context) => {

@@ -155,6 +155,7 @@ async function newest(stream: Stream, signal: AbortSignal): Promise<Page> {
   const now = Math.ceil(systemClock.now() / 1000);
   const window = division.kind === 'range' ? division.window : undefined;
   let page: Page;
+  // Without a window the first page is the answer.
   for (let lt = now, tries = 0; ; lt -= window!, tries++) {
     page = await stream.page({
       gte: window === undefined ? null : lt - window,

@@ -115,6 +115,7 @@ export class DuckdbSession implements DestinationSession {
         where connection = $1`,
       [this.options.connection],
     );
+    // The columns are those of COUNTED, which are the counts.
     return Object.fromEntries(rows.map(({ stream, ...counts }) => [stream as string, counts as unknown as Counts]));
   }
 

@@ -37,7 +37,13 @@ export const TASK_KINDS = {
 } as const;
 
 /** Those that a person asks for; the others, Headrace does. */
-export const ASKED_KINDS = ['sync', 'full', 'rescrape', 'check', 'verify'] as const satisfies (keyof typeof TASK_KINDS)[];
+export const ASKED_KINDS = [
+  'sync',
+  'full',
+  'rescrape',
+  'check',
+  'verify',
+] as const satisfies (keyof typeof TASK_KINDS)[];
 
 export type TaskKind = keyof typeof TASK_KINDS;
 

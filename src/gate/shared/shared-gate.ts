@@ -283,7 +283,7 @@ export class SharedGate implements Gate {
     return false;
   }
 
-  /** Decides what this process is, and does its part while it holds the row. */
+  /** Decides what this process is, and does its part while it holds the row: `attached` is there in all that this calls. */
   private async take(row: LockedRow): Promise<void> {
     const { store, member } = this.attached!;
     this.members = Math.max(1, row.members.size);

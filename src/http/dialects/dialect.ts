@@ -94,7 +94,7 @@ export function windowReading(response: DialectResponse, text: WindowText): Read
       kind: 'budget',
       quota,
       remaining: Math.min(remaining, quota),
-      windowMs: windowMs ?? Math.max(BUDGET_WINDOW_MS, left!),
+      windowMs: windowMs ?? Math.max(BUDGET_WINDOW_MS, left ?? 0),
       resetMs: reset?.resetMs,
     };
   }

@@ -123,8 +123,10 @@ function lookalikes(response: DialectResponse): Reading[] {
     const part = match['part']!;
     if (part.startsWith('reset')) group.reset = value;
     else if (/limit|max|quota/.test(part)) group.quota = value;
-    else if (part === 'interval-milliseconds') group.windowMs = count(value) || undefined!;
-    else group.remaining = value;
+    else if (part === 'interval-milliseconds') {
+      const ms = count(value);
+      if (ms) group.windowMs = ms;
+    } else group.remaining = value;
   }
   const found = [...groups].filter(([, group]) => group.quota !== undefined && group.remaining !== undefined);
   return readings(

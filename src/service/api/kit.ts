@@ -240,6 +240,7 @@ export function operation<R extends Described>({ role, ...route }: R): Omit<R, '
     if (type !== undefined && !/^application\/([a-z-.]+\+)?json(;|$)/i.test(type)) throw new HTTPException(415);
     return next();
   };
+  // `createRoute` keeps the type of what it is given; with what is added here, that is still R's.
   return createRoute({
     ...route,
     'x-role': role,

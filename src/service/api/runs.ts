@@ -152,6 +152,7 @@ function overTimeRoutes(api: Api, { runs, version }: ApiParts): void {
       const page = (await runReport(runs, id, version)) ?? '';
       secured(context, true);
       context.header('Content-Disposition', `attachment; filename="headrace-${id.replaceAll(/[^\w-]/g, '_')}.html"`);
+      // The types of an operation know answers of JSON alone.
       return context.html(page) as never;
     },
   );

@@ -164,6 +164,7 @@ function eventRoute(api: Api, { feed }: ApiParts): void {
           next: 'close some, or ask another server',
         });
       context.header('X-Accel-Buffering', 'no');
+      // As `never`: the types of an operation know answers of JSON alone.
       return streamSSE(context, async (stream) => {
         stream.onAbort(() => watcher.leave());
         try {

@@ -146,6 +146,7 @@ export function settingsOf(draft: Draft): ConnectionEdit {
       ? {}
       : { alerts: draft.alerts.map(({ url, format, on }) => ({ url: url.trim(), format, on })) }),
     ...(draft.freshWithin.trim() === '' ? {} : { fresh_within: draft.freshWithin.trim() }),
+    // What the fields hold is checked by the service.
   } as unknown as ConnectionEdit;
 }
 

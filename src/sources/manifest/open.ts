@@ -114,6 +114,7 @@ export async function loadTwins(file: string): Promise<Twins> {
       found: Object.keys(module).join(', ') || 'no exports',
       next: 'see docs/guides/twins.md',
     });
+  // Each twin is checked where a manifest names it.
   return twins as unknown as Twins;
 }
 

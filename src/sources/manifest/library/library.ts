@@ -56,6 +56,7 @@ function parsed(text: string): Index | undefined {
   try {
     const found: unknown = JSON.parse(text);
     if (!isObject(found) || found['format'] !== FORMAT || !Array.isArray(found['connectors'])) return undefined;
+    // Written by this file alone, under this format.
     return found as unknown as Index;
   } catch {
     return undefined;
@@ -102,6 +103,7 @@ function fetchedConnector(
   file: string,
   manifest: Connector<ManifestSourceConfig>,
 ): Connector {
+  // Checked by `schema`, which is the manifest's but for these two.
   const full = (settings: Record<string, unknown>) =>
     ({ ...settings, connector: manifest.name, manifest: file }) as unknown as ManifestSourceConfig;
   const schema = ownSchema.extend({
@@ -114,6 +116,7 @@ function fetchedConnector(
     title,
     about: `${title}, by Airbyte's manifest${version === undefined ? '' : ` ${version}`}.`,
     kind: 'manifest',
+    // Made of settings without the manifest's name: `full` adds it.
     schema: schema as unknown as Connector['schema'],
     secrets: [],
     environment: {},

@@ -226,5 +226,6 @@ function lastOf({ records, received }: Selected): DataRecord | undefined {
 }
 
 function scopeOf(slice: Dict, token: Json): Scope {
+  // A token is what the paginator made: a value of templates, which its type does not say.
   return { stream_slice: slice, next_page_token: token === null ? null : { next_page_token: token as never } };
 }

@@ -284,7 +284,7 @@ export function compileFilter({ name, args }: FilterCall, mode: Mode): (value: V
   if (mode.isSoft && !Object.hasOwn(FILTERS, name))
     return (_value, scope) => {
       given(scope);
-      return filterNamed(name) as never;
+      return filterNamed(name) as never; // throws
     };
   const filter = filterNamed(name);
   return (value, scope) => filter(value, ...given(scope));
@@ -297,7 +297,7 @@ function compileTest(node: Expression & { type: 'test' }, mode: Mode): Expr {
     return (scope) => {
       operand(scope);
       args(scope);
-      return testNamed(node.name) as never;
+      return testNamed(node.name) as never; // throws
     };
   const test = testNamed(node.name);
   const { negated } = node;

@@ -68,6 +68,7 @@ function padded(sign: string, body: string, { fill, align, width }: Spec, usual:
 
 function grouped(body: string, { grouping, width, align, fill }: Spec, sign: string, every = 3): string {
   if (grouping === '') return body;
+  // Matches every text.
   const [, digits, rest] = /^([\da-fA-F]*)(.*)$/.exec(body) as unknown as [string, string, string];
   const separated = (text: string) => text.replaceAll(new RegExp(`\\B(?=(?:[\\da-fA-F]{${every}})+$)`, 'g'), grouping);
   let whole = digits;
@@ -174,6 +175,7 @@ export function formatText(
   let next = 0;
   let isNumbered: boolean | undefined;
   const fieldOf = (name: string): Value => {
+    // Matches every text.
     const [, first, path] = /^([^.[]*)(.*)$/s.exec(name) as unknown as [string, string, string];
     let value: Value;
     if (first === '' || /^\d+$/.test(first)) {

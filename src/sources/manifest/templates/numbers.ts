@@ -20,6 +20,7 @@ export function floatFrom(text: string): number | undefined {
 export function integerFrom(text: string, base = 10): number | bigint | undefined {
   const match = /^([+-]?)(0[xXoObB])?(_?)([\da-zA-Z]+(?:_[\da-zA-Z]+)*)$/.exec(trimmed(text));
   if (!match) return undefined;
+  // Groups as in the expression above.
   const [, sign, prefix, underscore, body] = match as unknown as [string, string, string | undefined, string, string];
   let radix = base;
   let digits = body;

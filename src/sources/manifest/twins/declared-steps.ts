@@ -10,6 +10,7 @@ import type { Step } from './declared-schema.js';
 /** The name of the class that stands for a step of ours, once the list is made of standard components. */
 const STEP = 'HeadraceStep';
 
+/** A step is plain data, so it is JSON, which an interface does not say. */
 export function stepsOf(steps: Step[]): Twin {
   return {
     steps: (component) => {
