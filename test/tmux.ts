@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { patience } from './patience.js';
 
 export const HAS_TMUX = spawnSync('tmux', ['-V'], { encoding: 'utf8' }).stdout?.startsWith('tmux') === true;
 
@@ -11,6 +12,8 @@ export interface Screen {
   text(): string;
   /** With what scrolled away above. */
   history(): string;
+  /** How often it was drawn, as its title tells. */
+  drawn(): number;
   /** Resolves once the screen shows it. */
   shows(wanted: string | RegExp): Promise<string>;
   types(keys: string): void;
@@ -53,10 +56,12 @@ export function inTmux(
   return {
     text,
     history: () => tmux('capture-pane', '-p', '-S', '-', '-t', '0'),
+    drawn: () =>
+      Number(/^drawn (\d+)$/.exec(tmux('display-message', '-p', '-t', '0', '#{pane_title}').trim())?.[1] ?? 0),
     types: (keys) => void tmux('send-keys', '-t', '0', '-l', keys),
     resize: (width, height) => void tmux('resize-window', '-t', '0', '-x', String(width), '-y', String(height)),
     shows: async (wanted) => {
-      for (const until = performance.now() + 30_000; ;) {
+      for (const until = performance.now() + patience(30_000); ;) {
         const seen = text();
         if (typeof wanted === 'string' ? seen.includes(wanted) : wanted.test(seen)) return seen;
         if (performance.now() > until) throw new Error(`it never showed ${String(wanted)}:\n${seen}`);
