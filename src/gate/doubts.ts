@@ -74,7 +74,7 @@ export class Doubts {
     if (isMuch && !isSecond) return this.lowerStill(nowMs, plus(above, total));
     this.level.down = undefined;
     this.level.calm = { ...total };
-    if (isFewer) this.tookLess(nowMs, from, share);
+    if (isFewer) this.tookLess(nowMs, from, share, above);
     else if (excess(total, MOST_NOISE) > SURE_OF_MORE) this.level.cut(nowMs, total.bad / total.all);
     else {
       this.level.noise = Math.max(this.level.noise, Math.min(MOST_NOISE, total.bad / total.all));
@@ -149,8 +149,9 @@ export class Doubts {
   }
 
   /** It was a limit: it lies between. */
-  private tookLess(nowMs: number, from: number, share: number): void {
+  private tookLess(nowMs: number, from: number, share: number, above: Share): void {
     const { bad, all } = this.level.evidence.total;
+    this.level.above = { rate: from, ...above };
     this.level.noise = Math.max(LEAST_NOISE, Math.min(this.level.noise, bad / all));
     this.level.edge.at = Math.min(this.level.edge.at, from * (1 - Math.min(0.03, share)));
     this.level.edge.held = this.level.rate;

@@ -134,6 +134,11 @@ export interface LimitView {
   /** What its bad answers that named no cause are put down to, and for how long they have been. */
   explanation?: 'none' | 'rate' | 'requests at once' | 'quota' | 'noise' | 'outage' | undefined;
   explainedForMs?: number | undefined;
+  /** What that rests on: how requests ended at the rate that was cut last, and at the present one. */
+  above?: { rate: number; bad: number; all: number } | undefined;
+  below?: { rate: number; bad: number; all: number } | undefined;
+  /** What explained them before, the latest last. */
+  tried?: string[] | undefined;
   /** The share of answers that is bad for no reason, 0 to 1. */
   noise?: number | undefined;
   /** Why what its headers say is believed no more. */

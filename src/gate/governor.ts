@@ -10,7 +10,7 @@ import type { ClockOffset } from './clock-offset.js';
 import { Delivery } from './delivery.js';
 import { type Hold, type LedgerReading, Ledgers } from './ledgers.js';
 import { Learner } from './learner.js';
-import type { Explanation, RateMemory, RatePrior } from './level.js';
+import type { Grounds, RateMemory, RatePrior } from './level.js';
 import { Pacer } from './pacer.js';
 
 const TICK_MS = 500;
@@ -65,7 +65,7 @@ export interface GovernorMemory {
 /** How the limit of a governor is known. */
 export type Knowledge = 'headers' | 'body' | 'rejections' | 'prior' | 'memory' | 'searching';
 
-export interface GovernorView {
+export interface GovernorView extends Grounds {
   /** Requests or points a second that it aims at. */
   perSecond: number;
   /** The limit itself, where one is known. */
@@ -79,8 +79,6 @@ export interface GovernorView {
   usedPerSecond: number;
   rejections: number;
   overloads: number;
-  explanation: Explanation;
-  explainedForMs: number | undefined;
   /** The share of answers that is bad for no reason. */
   noise: number | undefined;
   /** What its headers say is believed no more, for this reason. */
@@ -308,7 +306,6 @@ export class Governor {
 
   view(nowMs: number): GovernorView {
     const { epoch, bucket, rolling, trust } = this.ledgers;
-    const { explanation, sinceMs, noise } = this.learner;
     const stated = epoch ?? rolling;
     return {
       perSecond: this.statedRate() ?? this.learner.rate,
@@ -321,9 +318,8 @@ export class Governor {
       usedPerSecond: this.delivery.rate(nowMs, USED_MS),
       rejections: this.rejections,
       overloads: this.overloads,
-      explanation,
-      explainedForMs: explanation === 'none' ? undefined : nowMs - sinceMs,
-      noise: this.taught ? noise : undefined,
+      ...this.learner.grounds(nowMs),
+      noise: this.taught ? this.learner.noise : undefined,
       doubted: trust.isLost
         ? `accepted ${trust.contradicted} times although its headers said that none was left`
         : undefined,

@@ -7,7 +7,7 @@ import type { AtOnce } from './at-once.js';
 import type { Delivery } from './delivery.js';
 import { Doubts } from './doubts.js';
 import { excess, plus, type Share } from './evidence.js';
-import { type Explanation, Level, MOST_NOISE, type RateMemory, type Start } from './level.js';
+import { type Explanation, type Grounds, Level, MOST_NOISE, type RateMemory, type Start } from './level.js';
 import type { Silence } from './silence.js';
 import { type Outcome, Stops } from './stops.js';
 
@@ -73,9 +73,18 @@ export class Learner {
     return this.level.explanation;
   }
 
-  /** Since when that explains it. */
-  get sinceMs(): number {
-    return this.level.sinceMs;
+  grounds(nowMs: number): Grounds {
+    const { explanation, sinceMs, above, present, tried } = this.level;
+    const before = tried.length > 0 ? [...tried] : undefined;
+    if (explanation === 'none')
+      return { explanation, explainedForMs: undefined, above: undefined, below: undefined, tried: before };
+    return {
+      explanation,
+      explainedForMs: nowMs - sinceMs,
+      above: above && { ...above },
+      below: present,
+      tried: before,
+    };
   }
 
   get atOnce(): AtOnce {

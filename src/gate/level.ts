@@ -24,11 +24,26 @@ export const SURE_OF_MORE = 1.5;
 const LEAST_DOUBTED_RATE = 1;
 const NO_CHANCE = 3;
 const UNDO_MS = 15_000;
+const MOST_TRIED = 5;
 /** Just below a level that held. */
 export const BELOW = 0.997;
 
 /** What the bad answers of late are put down to. */
 export type Explanation = 'none' | 'rate' | 'requests at once' | 'quota' | 'noise' | 'outage';
+
+/** How requests ended at one rate. */
+export type AtRate = Share & { rate: number };
+
+/** What bad answers are put down to, and what that rests on. */
+export interface Grounds {
+  explanation: Explanation;
+  explainedForMs: number | undefined;
+  /** How requests ended at the rate that was cut last, and at the present one. */
+  above: AtRate | undefined;
+  below: AtRate | undefined;
+  /** What explained them before, the latest last. */
+  tried: Explanation[] | undefined;
+}
 
 /** What is known before the first request. */
 export interface RatePrior {
@@ -105,6 +120,10 @@ export class Level {
   unsure = false;
   beforeCut: Former | undefined;
   undo: Undo | undefined;
+  /** How requests ended at the rate that was cut last. */
+  above: AtRate | undefined;
+  /** What explained bad answers before, the latest last. */
+  readonly tried: Explanation[] = [];
 
   constructor(
     readonly delivery: Delivery,
@@ -153,8 +172,16 @@ export class Level {
   }
 
   explain(nowMs: number, explanation: Explanation): void {
-    if (this.explanation !== explanation) this.sinceMs = nowMs;
+    if (this.explanation === explanation) return;
+    if (this.explanation !== 'none') this.tried.push(this.explanation);
+    if (this.tried.length > MOST_TRIED) this.tried.shift();
+    this.sinceMs = nowMs;
     this.explanation = explanation;
+  }
+
+  /** How requests ended at the present rate. */
+  get present(): AtRate {
+    return { rate: this.rate, ...this.evidence.total };
   }
 
   /** The rate is what holds requests back, and what it allows gets through. */
@@ -180,6 +207,7 @@ export class Level {
 
   cut(nowMs: number, share: number): void {
     const before = this.rate;
+    this.above = this.present;
     const { at: edgeAt, held, onTrial } = this.edge;
     this.beforeCut = { rate: before, startup: this.startup, at: edgeAt, held, onTrial };
     const over = Math.max(0, share - this.noise);

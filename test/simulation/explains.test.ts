@@ -111,3 +111,15 @@ test('a low rate that an earlier run was left with is kept to where it is the li
     expect(perSecond(series, 0, 1200), `seed ${seed}`).toBeGreaterThan(0.7 * 3 * LEFT);
   }
 });
+
+test('what is believed can be read: more bad answers above the edge than below it', () => {
+  for (const seed of SEEDS) {
+    const own = gate();
+    simulate([own], { model: bucket(50), dialect: DIALECTS['generic']!, seconds: 180, seed });
+    const view = own.gate.status(180_000).limits[0]!;
+    expect(view.explanation, `seed ${seed}`).toBe('rate');
+    const { above, below } = view;
+    expect(above!.rate, `seed ${seed}`).toBeGreaterThan(0.97 * below!.rate);
+    expect(above!.bad / above!.all, `seed ${seed}`).toBeGreaterThan(below!.bad / below!.all);
+  }
+});

@@ -191,15 +191,17 @@ describe('a limit that is known beforehand', () => {
         fc.integer({ min: 2, max: 300 }),
         fc.constantFrom(1000, 2000, 10_000),
         fc.integer({ min: 10, max: 400 }),
+        // Requests arrive late by up to three times this share of the window.
+        fc.double({ min: 0.001, max: 0.006, noNaN: true }),
         seed,
-        (limit, windowMs, serviceMs, run) => {
+        (limit, windowMs, serviceMs, late, run) => {
           const facts = [{ name: 'requests', scope: 'credential' as const, usual: { requests: limit, windowMs } }];
           const [result] = simulate([gate({ facts })], {
             model: kinds[kind]!(limit, windowMs),
             dialect: DIALECTS['generic']!,
             seconds: 10,
             seed: run,
-            network: { wayMs: 2, waySigma: 0.3, serviceMs, serviceSigma: 0.4 },
+            network: { wayMs: late * windowMs, waySigma: 0.3, serviceMs, serviceSigma: 0.4 },
           }) as [VirtualResult];
           expect(result.rejected).toBe(0);
           // A window that is stated may be used up where it ends, and the next where it begins.

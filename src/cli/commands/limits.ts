@@ -102,13 +102,22 @@ function row(view: LimitView): (string | number)[] {
 }
 
 /** What bad answers that named no cause are put down to; empty where there were none. */
-function explained({ explanation, explainedForMs, noise, doubted }: LimitView): string {
+function explained(view: LimitView): string {
+  const { explanation, explainedForMs, noise, doubted } = view;
   if (doubted !== undefined) return `not believed: ${doubted}`;
   if (explanation === undefined || explanation === 'none') return '';
   const since = explainedForMs === undefined ? '' : `, for ${Math.round(explainedForMs / 1000)} s`;
   const share =
     noise === undefined || noise < LEAST_NOISE ? '' : `; ${Number((100 * noise).toPrecision(2))}% bad for no reason`;
-  return `${explanation}${since}${share}`;
+  return `${explanation}${since}${share}${grounds(view)}`;
+}
+
+/** Good and bad on each side, and what was believed before. */
+function grounds({ above, below, tried }: LimitView): string {
+  const side = ({ rate, bad, all }: NonNullable<LimitView['above']>) =>
+    `${count(Math.round(bad))} of ${count(Math.round(all))} bad at ${rateText(rate)}`;
+  const sides = [above, below].filter((found) => found !== undefined && found.all >= 1).map((found) => side(found!));
+  return `${sides.length > 0 ? `; ${sides.join(', ')}` : ''}${tried ? `; before: ${tried.join(', ')}` : ''}`;
 }
 
 /** Undefined where the destination knows nothing of Headrace yet, or of this credential. */
