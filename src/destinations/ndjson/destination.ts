@@ -35,7 +35,7 @@ import {
 import { ConfigError, FatalError, LedgerConflictError } from '../../base/errors.js';
 import { makeFolder } from '../../base/folder.js';
 import type { DataRecord } from '../../base/catalog.js';
-import { fileError, noKeys } from './file-errors.js';
+import { fileError } from '../file-errors.js';
 import { type Lines, linesOf } from './lines.js';
 import { takeLock } from './lock.js';
 import { readState, saveState, type Stored } from './state-file.js';
@@ -316,4 +316,11 @@ function entryKey(write: { stream: string; key: string }): string {
 
 function fileOf(stream: string): string {
   return `${stream.replace(/[^A-Za-z0-9_.-]/g, '_')}.ndjson`;
+}
+
+function noKeys(): ConfigError {
+  return new ConfigError('NDJSON files cannot be looked up by key', {
+    code: 'no_keys',
+    next: 'use the embedded or a PostgreSQL destination to verify against the API',
+  });
 }

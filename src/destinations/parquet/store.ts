@@ -15,8 +15,9 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { LIMITS } from '../../base/bounds.js';
-import { codeOf, ConfigError, FatalError, messageOf, RetriableError } from '../../base/errors.js';
+import { codeOf, ConfigError, FatalError } from '../../base/errors.js';
 import { makeFolder } from '../../base/folder.js';
+import { fileError } from '../file-errors.js';
 
 export interface Store {
   /** Shown to people; no secret. */
@@ -135,7 +136,7 @@ export class FolderStore implements Store {
     try {
       return work();
     } catch (error) {
-      throw folderError(error, path.join(this.folder, name));
+      throw fileError(error, path.join(this.folder, name));
     }
   }
 }
@@ -179,31 +180,5 @@ function syncFolder(folder: string): void {
     }
   } catch {
     // Windows opens no folders.
-  }
-}
-
-function folderError(error: unknown, place: string): Error {
-  switch (codeOf(error)) {
-    case 'ENOSPC':
-      return new RetriableError('the disk is full', {
-        code: 'disk_full',
-        place,
-        next: 'free space, then run the same command; it continues where it stopped',
-        cause: error,
-      });
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-    case 'ENOTDIR':
-    case 'ENOENT':
-      return new ConfigError('the folder cannot be written to', {
-        code: 'folder_read_only',
-        place,
-        found: messageOf(error),
-        next: 'choose another folder, or change its permissions',
-        cause: error,
-      });
-    default:
-      return error instanceof Error ? error : new Error(String(error));
   }
 }

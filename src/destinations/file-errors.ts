@@ -1,12 +1,5 @@
-import { codeOf, ConfigError, messageOf, RetriableError } from '../../base/errors.js';
-
-/** Says that files know no keys. */
-export function noKeys(): ConfigError {
-  return new ConfigError('NDJSON files cannot be looked up by key', {
-    code: 'no_keys',
-    next: 'use the embedded or a PostgreSQL destination to verify against the API',
-  });
-}
+/** What failures of the file system mean, for destinations that write files. */
+import { codeOf, ConfigError, messageOf, RetriableError } from '../base/errors.js';
 
 /** What a failure of the file system means to whoever runs a sync. */
 export function fileError(error: unknown, place: string): Error {
