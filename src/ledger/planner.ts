@@ -9,7 +9,7 @@ import { LIMITS } from '../base/bounds.js';
 import { DensityModel, segmentCountFromDensity } from './density.js';
 import { HEDGE_PAGES, LEAST_PAGES_TO_STEAL, shareKept } from './division.js';
 import { liveOf, noteRows, ownRows, walkAgain, type LiveRange } from './live-range.js';
-import { STATED } from '../base/evidence.js';
+import { STATED, type Evidence } from '../base/evidence.js';
 import type { PageRead, PageVerdict, RangeRequest } from './page.js';
 import { newRange, reduce, type Ledger, type LedgerEvent, type Range, type Span } from './ledger.js';
 
@@ -229,7 +229,7 @@ export class Planner {
     if (rows === 0) {
       this.density.add((before + range.gte) / 2, EMPTY_PAGE_ROWS, Math.max(unit, before - range.gte));
       closes = !page.hasMore || (isSeekable && range.confirming && range.fresh === 0);
-      if (closes && range.confirming) evidence = { kind: 'confirmed' };
+      if (closes && range.confirming) evidence = confirmedOr(page.end);
       if (!closes) {
         // An opaque walk asks for the page again, and goes on where it says if it stays empty: who reads ends a
         // standstill.
@@ -245,7 +245,7 @@ export class Planner {
       const isEnd = !page.hasMore || page.nextCursor === null;
       const looksAgain = isEnd && !passed && last <= before && this.isDoubtful(range, page);
       closes = (isEnd || passed) && !looksAgain;
-      if (passed || range.confirming) evidence = { kind: 'confirmed' };
+      if (passed || range.confirming) evidence = confirmedOr(page.end);
       range.cursor = page.nextCursor;
       if (!this.orderBroken && Number.isFinite(last)) range.top = Math.min(range.top, Math.max(range.gte, last));
       if (looksAgain) {
@@ -378,6 +378,13 @@ export class Planner {
     victim.gte = at;
     return thief;
   }
+}
+
+/** One more request brought nothing new: that confirms an end, but no error, and nothing that is doubtful. */
+function confirmedOr(end: Evidence | undefined): Evidence {
+  return end === undefined || (end.kind !== 'ignored' && end.kind !== 'gone' && end.doubt === undefined)
+    ? { kind: 'confirmed' }
+    : end;
 }
 
 /** The first range with the most rows, if it has more than `least`. */

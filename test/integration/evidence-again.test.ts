@@ -1,7 +1,8 @@
 /** Parts of a stream whose end was doubtful: the next run reads them once more, and then takes them for what they are. */
 import { expect, test } from 'vitest';
+import type { Evidence } from '../../src/base/evidence.js';
 import type { Division, PageRequest } from '../../src/sources/contract.js';
-import { clock, T0, PAGE, rows, ids, sync, live, stream, inDestination } from '../evidence-support.js';
+import { CHAIN, clock, T0, PAGE, RANGE, rows, ids, sync, live, stream, inDestination } from '../evidence-support.js';
 
 inDestination();
 
@@ -71,3 +72,23 @@ test('rows that are only added are not read again', async () => {
   const second = await once({ mode: 'append' });
   expect(second.asked.filter((gte) => between(gte, 60_000, 50_000))).toEqual([]);
 });
+
+const ENDS: Evidence[] = [{ kind: 'ignored' }, { kind: 'stated', doubt: 'path' }, { kind: 'stated', doubt: 'refused' }];
+const DIVISIONS: [string, Division][] = [
+  ['newest first', RANGE],
+  ['oldest first', { ...RANGE, order: 'ascending' } as Division],
+  ['windows', WINDOWS],
+  ['a chain', CHAIN],
+];
+test.each(DIVISIONS.flatMap(([name, division]) => ENDS.map((end) => [name, end, division] as const)))(
+  '%s: an empty page that claims more, asked for again, and then %o, is no end that is proven',
+  async (_, end, division) => {
+    let asked = 0;
+    const page = () => {
+      const isFirst = asked++ === 0;
+      return { records: [], hasMore: isFirst, next: isFirst ? 'x' : null, ...(isFirst ? {} : { end }) };
+    };
+    const { outcome, proofs } = await sync(stream(division, page, { kind: division === CHAIN ? 'reread' : 'cursor' }));
+    expect(outcome !== 'complete' || proofs[0]!.doubt !== undefined).toBe(true);
+  },
+);

@@ -236,6 +236,7 @@ export class VirtualApi {
       },
       asked,
       collection,
+      from === 0,
     );
   }
 }

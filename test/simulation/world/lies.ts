@@ -49,7 +49,7 @@ export class Lies {
   /** Of these no row can be told from which the page past the last is asked for. */
   readonly withoutDoubt = new Set<string>();
 
-  /** Of these nobody reads whether more follows: an empty page is their end. */
+  /** Of these nobody reads whether more follows: an empty first page is all that there is. */
   readonly countedLists = new Set<string>();
 
   /** Pages by number: where one is shorter than asked, the next begins where it would without. */
@@ -77,7 +77,7 @@ export class Lies {
   }
 
   /** `asked`: rows that a full page has; of a shorter one nobody can tell that it is none. */
-  told(answer: ListAnswer, asked: number, collection: string): ListAnswer {
+  told(answer: ListAnswer, asked: number, collection: string, isFirst: boolean): ListAnswer {
     const place = String(answer.data[0]?.['id']);
     const mayDoubt = !this.withoutDoubt.has(collection);
     if (
@@ -87,8 +87,8 @@ export class Lies {
       this.happens(this.shares.falseEnd, `end ${place}`)
     )
       return { ...answer, has_more: false };
-    if (answer.has_more && !this.countedLists.has(collection) && this.happens(this.shares.emptyAmid, `empty ${place}`))
-      return { ...answer, data: [] };
+    const mayBeEmpty = answer.has_more && !(isFirst && this.countedLists.has(collection));
+    if (mayBeEmpty && this.happens(this.shares.emptyAmid, `empty ${place}`)) return { ...answer, data: [] };
     return answer;
   }
 

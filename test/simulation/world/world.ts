@@ -96,7 +96,7 @@ class World {
     for (const { name, shape, tokensByRow } of scenario.byManifest ? scenario.plans : []) {
       if (shape !== 'chain' || !tokensByRow) this.lies.withoutDoubt.add(name);
       if (shape === 'numbered') this.lies.steadyPages.add(name);
-      if (shape === 'offsets' || shape === 'numbered') this.lies.countedLists.add(name);
+      if (shape === 'offsets') this.lies.countedLists.add(name);
     }
     const createdMs = scenario.createdKnown ? startOf(scenario.historySeconds) * 1000 : undefined;
     this.network = new Network(this.agenda, this.api, scenario.limit, answering(this.api, scenario.plans, createdMs));
