@@ -34,6 +34,7 @@ const ONCE_FAILED: Record<number, string> = {
   778: 'the end of rows below their span was confirmed again and again',
   164: 'an ignored error after an empty page that claimed more was taken for a confirmed end',
   1480: 'an error past a full page that claimed the end was taken for the end',
+  100_492: 'a window without its list, after an empty page that claimed more, was taken for a confirmed end',
   995: 'slices of an earlier generation were taken for those of a part that was lent',
 };
 
