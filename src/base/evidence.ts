@@ -30,6 +30,13 @@ export interface Evidence {
 
 export const STATED: Evidence = { kind: 'stated' };
 
+/** One more request brought nothing new: that confirms an end, but no error, and nothing that is doubtful. */
+export function confirmedOr(end: Evidence | undefined): Evidence {
+  return end === undefined || (end.kind !== 'ignored' && end.kind !== 'gone' && end.doubt === undefined)
+    ? { kind: 'confirmed' }
+    : end;
+}
+
 const STRENGTH: EvidenceKind[] = ['ignored', 'gone', 'stated', 'counted', 'confirmed'];
 const LETTERS: Record<EvidenceKind, string> = {
   stated: 's',

@@ -9,7 +9,7 @@ import { LIMITS } from '../base/bounds.js';
 import { DensityModel, segmentCountFromDensity } from './density.js';
 import { HEDGE_PAGES, LEAST_PAGES_TO_STEAL, shareKept } from './division.js';
 import { liveOf, noteRows, ownRows, walkAgain, type LiveRange } from './live-range.js';
-import { STATED, type Evidence } from '../base/evidence.js';
+import { confirmedOr, STATED } from '../base/evidence.js';
 import type { PageRead, PageVerdict, RangeRequest } from './page.js';
 import { newRange, reduce, type Ledger, type LedgerEvent, type Range, type Span } from './ledger.js';
 
@@ -378,13 +378,6 @@ export class Planner {
     victim.gte = at;
     return thief;
   }
-}
-
-/** One more request brought nothing new: that confirms an end, but no error, and nothing that is doubtful. */
-function confirmedOr(end: Evidence | undefined): Evidence {
-  return end === undefined || (end.kind !== 'ignored' && end.kind !== 'gone' && end.doubt === undefined)
-    ? { kind: 'confirmed' }
-    : end;
 }
 
 /** The first range with the most rows, if it has more than `least`. */
