@@ -60,18 +60,17 @@ const service = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--json']
 });
 const url = await listening();
 
-async function listening(): Promise<string> {
-  let text = '';
-  for await (const chunk of service.stdout.setEncoding('utf8')) {
-    text += String(chunk);
-    const line = text.split('\n').find((each) => each.includes('"listening"'));
-    if (line !== undefined && text.includes('\n')) {
-      const { url: address } = JSON.parse(line) as { url: string };
-      service.stdout.resume();
-      return address;
-    }
-  }
-  throw new Error('the service ended');
+/** Its address, once it listens; what it prints is read to the end all the while. */
+function listening(): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    service.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      text = (text + chunk).slice(-10_000);
+      const line = text.split('\n').find((each) => each.includes('"listening"') && each.endsWith('}'));
+      if (line !== undefined) resolve((JSON.parse(line) as { url: string }).url);
+    });
+    service.once('exit', (code) => reject(new Error(`the service ended with ${code}`)));
+  });
 }
 
 /** Objects of the account, as events bring them. */
@@ -156,8 +155,11 @@ const rows = (await client.query('select count(*)::int as n from shop.charges').
   .rows[0].n as number;
 const stored = (await client.query('select count(*)::int as n from _headrace.webhook_event')).rows[0].n as number;
 await client.end();
-service.kill('SIGKILL');
-await new Promise((resolve) => service.once('close', resolve));
+const closed = new Promise((resolve) => service.once('close', resolve));
+if (service.exitCode === null) {
+  service.kill('SIGKILL');
+  await closed;
+}
 await database.close();
 testbed.stop();
 await agent.close();

@@ -1,6 +1,7 @@
 /**
  * Turns events that a webhook stored into reads of the objects that they name: what is stored is what the API says now.
  */
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../../base/clock.js';
 import type { Batch } from '../../destinations/contract.js';
 import { LIMITS } from '../../base/bounds.js';
@@ -26,6 +27,7 @@ export async function changesTask(
 ): Promise<Settlement> {
   if (task && (await inbox.isHandled(access.name, task.id)))
     return { state: 'again', runAt: new Date(clock.now() + AGAIN_MS) };
+  setMaxListeners(0, signal); // every request in flight listens
   return withOpened(access, undefined, async ({ source, shareBudget }, destination) => {
     await recallSource(source, destination, {
       connection: access.name,
