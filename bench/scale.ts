@@ -22,13 +22,13 @@ const CONNECTIONS = Number(values['connections'] ?? 1_000_000);
 const TASK_SECONDS = 30;
 /** As docs/scale.md has them. */
 const DOCUMENTED: Costs = {
-  tick: 0.67,
-  exchange: 0.35,
-  emptyClaim: 0.05,
-  heartbeat: 0.1,
-  turn: 0.03,
-  reap: 5,
-  progress: 0.3,
+  tick: 1.337,
+  exchange: 0.606,
+  emptyClaim: 0.033,
+  heartbeat: 0.051,
+  turn: 0.009,
+  reap: 1.255,
+  progress: 0.026,
 };
 const CLIENTS = 4;
 const DUE = 20_000;
