@@ -2,6 +2,7 @@
 import type { DestinationSession, StateEntry } from '../../destinations/contract.js';
 import type { Clock } from '../../base/clock.js';
 import { LedgerConflictError } from '../../base/errors.js';
+import { parseJson, stringifyJson } from '../../base/json.js';
 import type { LimitView } from '../../gate/gate.js';
 
 /** The stream name under which the entries lie; the key is the credential's fingerprint. */
@@ -75,7 +76,7 @@ export class LimitMemory {
             stream: LIMITS_STREAM,
             key: this.keeper.fingerprint,
             expect: this.version,
-            value: JSON.parse(JSON.stringify(value)),
+            value: parseJson(stringifyJson(value)),
           },
         ]);
         this.version++;

@@ -1,5 +1,6 @@
 /** What a source keeps from one run to the next, in the connection's state. */
 import { codeOf, LedgerConflictError } from '../../base/errors.js';
+import { parseJson, stringifyJson } from '../../base/json.js';
 import type { Destination, DestinationSession, OpenOptions, StateEntry } from '../../destinations/contract.js';
 import type { Source } from '../../sources/contract.js';
 import { LIMITS_STREAM } from './limit-memory.js';
@@ -58,16 +59,16 @@ export class SourceKeeper {
   ) {
     const kept = entries.find(({ stream, key }) => stream === SOURCE_STREAM && key === source.name);
     this.version = kept?.version ?? 0;
-    this.written = kept && JSON.stringify(kept.value);
+    this.written = kept && stringifyJson(kept.value);
   }
 
   async keep(): Promise<void> {
     const value = this.source.memory?.remember();
-    const text = value === undefined ? undefined : JSON.stringify(value);
+    const text = value === undefined ? undefined : stringifyJson(value);
     if (text === undefined || text === this.written) return;
     try {
       await this.session.writeState([
-        { stream: SOURCE_STREAM, key: this.source.name, expect: this.version, value: JSON.parse(text) },
+        { stream: SOURCE_STREAM, key: this.source.name, expect: this.version, value: parseJson(text) },
       ]);
       this.version++;
       this.written = text;
