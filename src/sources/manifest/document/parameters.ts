@@ -42,7 +42,7 @@ const DEFAULT_TYPES: Record<string, string> = {
   'RecordExpander.parent_fields': 'ParentFieldPath',
   'RecordSelector.extractor': 'DpathExtractor',
   'RecordSelector.record_filter': 'RecordFilter',
-  'SchemaTypeIdentifier.types_map': 'TypesMap',
+  'SchemaTypeIdentifier.types_mapping': 'TypesMap',
   'SimpleRetriever.paginator': 'NoPagination',
   'SimpleRetriever.record_selector': 'RecordSelector',
   'SimpleRetriever.requester': 'HttpRequester',

@@ -105,7 +105,10 @@ class Jobs {
       replaced(kit, own['download_extractor'])['type'] !== 'ResponseToFileExtractor'
         ? extractor(kit, own['download_extractor'])
         : undefined;
-    this.select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
+    // What a job made is taken apart by its download_extractor: the selector's own is not asked, as in Airbyte.
+    const whole = { type: 'DpathExtractor', field_path: [] };
+    const taken = { ...replaced(kit, own['record_selector'] as JsonObject), extractor: whole };
+    this.select = selector(kit, taken, stream, schema);
     this.statuses = statusMap(own['status_mapping'] as JsonObject);
     this.timeoutMs = Number(now(kit, own, own['polling_job_timeout'] ?? DEFAULT_TIMEOUT_MINUTES)) * 60_000;
   }

@@ -6,6 +6,7 @@ import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { parseDuration } from '../templates/date-text.js';
 import { oneLine, setHeader, type SendPlain } from './credential.js';
 import { Renewed } from './auth-renewed.js';
+import { decoder, type Decode } from './decoders.js';
 import { fields, template, text, valueAt, type Kit } from './kit.js';
 import { injection, type RequestParts } from './options.js';
 import { rebased } from './requester.js';
@@ -17,7 +18,7 @@ export class SessionToken extends Renewed {
   constructor(
     kit: Kit,
     private readonly own: JsonObject,
-    private readonly login: (requester: JsonObject) => Promise<unknown>,
+    private readonly login: (requester: JsonObject, decode?: Decode) => Promise<unknown>,
   ) {
     super(kit);
     const request = own['request_authentication'] as JsonObject;
@@ -36,7 +37,9 @@ export class SessionToken extends Renewed {
 
   protected async renew(): Promise<void> {
     const path = (this.own['session_token_path'] as Json[]).map(String);
-    const answer = await this.login(this.own['login_requester'] as JsonObject);
+    const own = fields(this.own, 'decoder');
+    const decode = own && decoder(this.kit, own);
+    const answer = await this.login(this.own['login_requester'] as JsonObject, decode);
     const found = valueAt(answer, path);
     if (found === undefined || found === null) {
       throw new ConfigError('the login brought no session token', {

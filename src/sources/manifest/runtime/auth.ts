@@ -48,7 +48,7 @@ export function authenticator(
     case 'OAuthAuthenticator':
       return new OAuth(kit, own, send);
     case 'JwtAuthenticator': {
-      const prefix = text(kit, own, own['header_prefix'] ?? '')({}) || (own['request_option'] ? '' : 'Bearer');
+      const prefix = text(kit, own, own['header_prefix'] ?? '')({});
       const inject = injection(kit, fields(own, 'request_option'));
       return {
         refresh: () => false,

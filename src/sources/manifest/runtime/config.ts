@@ -6,6 +6,7 @@ import { placeOf, type Manifest } from '../document/manifest.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { plainOf, Templates } from '../templates/template.js';
 import { numberOf, type Dict, type Value } from '../templates/values.js';
+import { assertValid } from './config-validations.js';
 import { setAt, valueAt } from './kit.js';
 
 export interface ConnectorConfig {
@@ -40,6 +41,7 @@ export function connectorConfig(manifest: Manifest, given: JsonObject, templates
   }
   for (const [, secret] of secretsIn(config, specification)) registerSecret(secret);
   check(manifest, config, specification);
+  assertValid(manifest, config, templates);
   for (const name of Object.keys(config)) {
     if (OLD_KNOB.test(name) && !Object.hasOwn(properties, name) && !knobs.includes(name))
       notes.push(

@@ -6,7 +6,7 @@ import { LIMITS } from '../../../base/bounds.js';
 import { isGzip, knownCharset, textOfBody } from '../../../http/bodies.js';
 import { placeOf } from '../document/manifest.js';
 import type { JsonObject } from '../document/read.js';
-import { fields, unsupported, type Kit } from './kit.js';
+import { fields, text, unsupported, valueAt, type Kit } from './kit.js';
 
 /** One document, or one for each line or row. `charset`: what the answer says that it is written in. */
 export type Decode = (body: Buffer, charset?: string) => unknown[];
@@ -37,6 +37,14 @@ export function decoder(kit: Kit, component: JsonObject | undefined): Decode {
       const inner = decoder(kit, fields(component, 'decoder'));
       return (body, charset) =>
         inner(isGzip(body) ? gunzipSync(body, { maxOutputLength: LIMITS.responseBytes * 4 }) : body, charset);
+    }
+    case 'JsonItemsDecoder': {
+      const path = text(kit, component, component['items_path'])({}).split('.');
+      return (body, charset) =>
+        json(body, charset).flatMap((document) => {
+          const found = valueAt(document, path);
+          return Array.isArray(found) ? (found as unknown[]) : [];
+        });
     }
     case 'ZipfileDecoder': {
       const inner = decoder(kit, fields(component, 'decoder'));

@@ -62,7 +62,7 @@ export async function dynamicSchema(
 }
 
 function typeOf(kit: Kit, identifier: JsonObject, raw: unknown, entry: JsonObject): JsonObject {
-  for (const map of list(identifier, 'types_map')) {
+  for (const map of list(identifier, 'types_mapping')) {
     if (
       map['current_type'] !== raw &&
       !(Array.isArray(map['current_type']) && JSON.stringify(map['current_type']) === JSON.stringify(raw))

@@ -12,6 +12,7 @@ import type { ApiResponse } from '../../../http/request.js';
 import { generic } from '../../../http/dialects/generic.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import type { Authenticator, SendPlain } from './credential.js';
+import type { Decode } from './decoders.js';
 import type { Kit } from './kit.js';
 import { emptyParts } from './options.js';
 import { requester } from './requester.js';
@@ -57,14 +58,16 @@ export class LoginClient {
   }
 
   /** One request of a login, with its answer whatever its status. */
-  readonly send: SendPlain = async (request) => {
+  readonly send: SendPlain = (request) => this.sent(request, parsedOrNothing);
+
+  private async sent(request: Parameters<SendPlain>[0], decode: typeof parsedOrNothing): ReturnType<SendPlain> {
     const response = await this.client.request({
       path: '',
       endpoint: 'login',
       interactive: true,
       signal: new AbortController().signal,
       outgoing: async () => ({ ...request, headers: { accept: '*/*', ...request.headers } }),
-      decode: parsedOrNothing,
+      decode,
       // A login has limits of its own, apart from the API's: it is tried again, a little later.
       dialect: () => ({ readings: [] }),
       judge: (answer) =>
@@ -73,10 +76,10 @@ export class LoginClient {
           : { kind: 'ok' },
     });
     return { status: response.status, body: response.body, serverTimeMs: response.serverTimeMs };
-  };
+  }
 
-  /** Logs in as the component says, and gives the body of the answer. */
-  readonly login = async (component: JsonObject): Promise<unknown> => {
+  /** Logs in as the component says, and gives what the answer holds: JSON, or as `decode` reads it. */
+  readonly login = async (component: JsonObject, decode?: Decode): Promise<unknown> => {
     const login = requester(this.kit, component);
     const own = this.authenticator(
       isObject(login.component['authenticator']) ? login.component['authenticator'] : undefined,
@@ -86,11 +89,10 @@ export class LoginClient {
     await own.apply(parts);
     const request = login.finish(parts, {}, undefined);
     // All of it serves to log in.
-    const { status, body } = await this.send({
-      ...request,
-      credentials: Object.keys(request.headers),
-      secretBody: true,
-    });
+    const { status, body } = await this.sent(
+      { ...request, credentials: Object.keys(request.headers), secretBody: true },
+      decode ? (bytes, headers) => decode(bytes, charsetOf(headers))[0] : parsedOrNothing,
+    );
     if (status >= 400)
       throw new ConfigError('the login was refused', {
         code: 'login_refused',

@@ -53,6 +53,7 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
     'a filter that says nothing is not meant to empty a stream',
   ],
   ['a broken line among lines of JSON', 'left out', 'an error', 'a row would be missing, and nobody would know'],
+  ['a refresh whose headers say JSON', 'a form all the same', 'JSON', 'no server reads the one as the other'],
   [
     'a session token of the configuration',
     'asked about before each request, twice',
