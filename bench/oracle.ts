@@ -2,7 +2,8 @@
  * Manifests read by Airbyte's own CDK and by Headrace, side by side, against one scripted server: what was asked for,
  * which records came, and whether it failed; where a scenario says so once more, from the state that the first run
  * brought, and from the state of the other side. Needs Python with airbyte-cdk; HEADRACE_PYTHON names the interpreter.
- * --only PART,PART chooses by name; --manifests FOLDER reads whole connectors of Airbyte's as well.
+ * --only PART,PART chooses by name; --manifests FOLDER (or HEADRACE_MANIFESTS) reads whole connectors of Airbyte's as
+ * well, --most N of them; --show prints what was asked for and what came.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,96 +11,77 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { redact } from '../src/base/log.js';
 import { DIFFERENCES } from '../src/sources/manifest/tools/differences.js';
+import { caseOf, type Case } from './lib/oracle-case.js';
 import { COMPONENT_SCENARIOS } from './lib/oracle-components.js';
+import { timeless, wholeManifests } from './lib/oracle-manifests.js';
 import { NEWER_SCENARIOS } from './lib/oracle-newer.js';
-import { SCENARIOS as BASIC, type Scenario } from './lib/oracle-scenarios.js';
-import { OracleServer, type Answerer } from './lib/oracle-server.js';
+import { OTHER_SCENARIOS } from './lib/oracle-rest.js';
+import { SCENARIOS as BASIC } from './lib/oracle-scenarios.js';
+import { OracleServer } from './lib/oracle-server.js';
 import { readByCdk, readByHeadrace, type Job, type Outcome } from './lib/oracle-sides.js';
 import { finish, printTable } from './lib/report.js';
 
 const { values } = parseArgs({
   strict: false,
-  options: { only: { type: 'string' }, show: { type: 'boolean' } },
+  options: {
+    only: { type: 'string' },
+    show: { type: 'boolean' },
+    manifests: { type: 'string' },
+    most: { type: 'string' },
+  },
 });
-const parts = typeof values['only'] === 'string' ? values['only'].split(',') : [''];
-const chosen = [...BASIC, ...COMPONENT_SCENARIOS, ...NEWER_SCENARIOS].filter(({ name }) =>
-  parts.some((part) => name.includes(part)),
-);
+const text = (name: 'only' | 'manifests' | 'most') => (typeof values[name] === 'string' ? values[name] : undefined);
+const place = text('manifests') ?? process.env['HEADRACE_MANIFESTS'];
+const wholes: Case[] = (place === undefined ? [] : wholeManifests(place, Number(text('most') ?? 120))).map((each) => ({
+  ...each,
+  turns: [1, 2, 'other', 'refused'],
+  state: undefined,
+  answererOf: (turn) => each.answererOf(turn === 1, turn === 'refused'),
+  isCounted: () => true,
+  written: timeless,
+}));
+if (place === undefined || wholes.length === 0)
+  console.log('whole connectors: skipped, since no folder of them is named (--manifests FOLDER, HEADRACE_MANIFESTS)');
+const parts = text('only')?.split(',') ?? [''];
+const chosen = [
+  ...[...BASIC, ...COMPONENT_SCENARIOS, ...NEWER_SCENARIOS, ...OTHER_SCENARIOS].map(caseOf),
+  ...wholes,
+].filter(({ name }) => parts.some((part) => name.includes(part)));
 const byName = new Map(chosen.map((each) => [each.name, each]));
-const CHECKED = '/v1/chk';
 
 type Side = 'cdk' | 'headrace';
-/** The first run, one from its state, and one from the state of the other side. */
-type Turn = 1 | 2 | 'other';
-const TURNS: readonly Turn[] = [1, 2, 'other'];
+const SIDES: readonly Side[] = ['cdk', 'headrace'];
+type Turn = Case['turns'][number];
+const TURNS: readonly Turn[] = [1, 2, 'other', 'refused'];
 const otherOf = (side: Side): Side => (side === 'cdk' ? 'headrace' : 'cdk');
 
 const server = new OracleServer(
-  (name, side) => {
-    const found = byName.get(name);
-    return found && answererOf(found, side.endsWith('.1'));
-  },
-  (asked) => asked !== CHECKED,
+  (name, side) => byName.get(name)?.answererOf(TURNS.find((turn) => side.endsWith(`.${turn}`))!),
+  (name, asked) => byName.get(name)!.isCounted(asked),
 );
 
-/** Answers of a path in their order; the last repeats. */
-function answererOf({ script, again, answer }: Scenario, isFirst: boolean): Answerer {
-  const counts = new Map<string, number>();
-  const scripted = isFirst || again === undefined || again === true ? script : again;
-  return (asked) => {
-    const { path: own } = asked;
-    const list = scripted[own] ?? scripted['*'] ?? [[200, { data: [] }]];
-    const at = counts.get(own) ?? 0;
-    counts.set(own, at + 1);
-    const [status, content, headers = {}] = answer?.(asked) ?? list[Math.min(at, list.length - 1)]!;
-    const isText = typeof content === 'string';
-    return {
-      status,
-      body: isText && headers['X-Base64'] ? Buffer.from(content, 'base64') : isText ? content : JSON.stringify(content),
-      headers: { 'content-type': isText ? 'text/plain' : 'application/json', ...headers },
-    };
-  };
-}
-
-function catalogOf({ manifest, streams = ['items'] }: Scenario) {
-  const declared = (manifest['streams'] ?? []) as Record<string, unknown>[];
-  return {
-    streams: streams.map((name) => {
-      const stream = declared.find((each) => each['name'] === name) ?? declared[0];
-      const isIncremental = JSON.stringify(stream?.['incremental_sync']) !== undefined;
-      return {
-        stream: {
-          name,
-          json_schema: {},
-          supported_sync_modes: isIncremental ? ['full_refresh', 'incremental'] : ['full_refresh'],
-        },
-        sync_mode: isIncremental ? 'incremental' : 'full_refresh',
-        destination_sync_mode: 'append',
-      };
-    }),
-  };
-}
-
-const statesOf = (state: unknown) => [
-  { type: 'STREAM', stream: { stream_descriptor: { name: 'items' }, stream_state: state } },
-];
-
 const found = new Map<string, Outcome>();
-const outcomes = (name: string, side: Side, turn: Turn): Outcome | undefined => found.get(`${name}.${side}.${turn}`);
+const outcome = (name: string, side: Side, turn: Turn): Outcome | undefined => found.get(`${name}.${side}.${turn}`);
+const requestsOf = ({ name, written }: Case, side: Side, turn: Turn): string[] =>
+  server.requestsOf(name, `${side}.${turn}`).map(written).toSorted();
+
+/** `__BASE__` in a manifest is where the side asks: a login is not moved to where a server stands in for the API. */
+const placed = (manifest: unknown, url: string): unknown =>
+  JSON.parse(JSON.stringify(manifest).replaceAll('__BASE__', url));
 
 /** What a side has to read in a turn. */
 function jobsOf(side: Side, turn: Turn): Job[] {
   return chosen
-    .filter(({ again }) => turn === 1 || again !== undefined)
-    .map((each) => {
-      const from = turn === 1 ? undefined : outcomes(each.name, turn === 'other' ? otherOf(side) : side, 1)?.state;
-      const state = turn === 1 ? (each.state === undefined ? undefined : statesOf(each.state)) : from;
+    .filter(({ turns }) => turns.includes(turn))
+    .map(({ name, manifest, config, catalog, state: given }) => {
+      const from = turn === 'other' ? otherOf(side) : side;
+      const state = turn === 2 || turn === 'other' ? outcome(name, from, 1)?.state : given;
       return {
-        id: `${each.name}.${side}.${turn}`,
-        url: server.urlOf(each.name, `${side}.${turn}`),
-        manifest: each.manifest,
-        config: each.config,
-        catalog: catalogOf(each),
+        id: `${name}.${side}.${turn}`,
+        url: server.urlOf(name, `${side}.${turn}`),
+        manifest: typeof manifest === 'string' ? manifest : placed(manifest, server.urlOf(name, `${side}.${turn}`)),
+        config,
+        catalog,
         ...(state === undefined || state.length === 0 ? {} : { state }),
       };
     });
@@ -113,22 +95,7 @@ for (const turn of TURNS) {
     rmSync(folder, { recursive: true });
     process.exit(2);
   }
-  const byHeadrace = await readByHeadrace(folder, jobsOf('headrace', turn));
-  for (const [id, outcome] of [...byCdk, ...byHeadrace]) found.set(id, outcome);
-}
-
-/**
- * Rows of a second run that the first had brought, as they were: Headrace does not append them again where it knows them,
- * and may not bring more of them than the CDK.
- */
-function withoutRepeated(name: string, turn: Turn, sides: Compared[]): Compared[] {
-  if (turn === 1) return sides;
-  const [cdk, headrace] = sides as [Compared, Compared];
-  const before = new Set(outcomes(name, 'cdk', 1)!.records);
-  const again = headrace.records.filter((record) => before.has(record));
-  const allowed = new Set(cdk.records);
-  if (again.some((record) => !allowed.has(record))) return sides;
-  return sides.map((each) => ({ ...each, records: each.records.filter((record) => !before.has(record)) }));
+  for (const [id, each] of [...byCdk, ...(await readByHeadrace(folder, jobsOf('headrace', turn)))]) found.set(id, each);
 }
 
 interface Compared {
@@ -137,26 +104,50 @@ interface Compared {
   failed: boolean;
 }
 
+/**
+ * Rows of a second run that the first had brought, as they were: Headrace does not append them again where it knows them,
+ * and may not bring more of them than the CDK.
+ */
+function withoutRepeated(name: string, turn: Turn, sides: Compared[]): Compared[] {
+  if (turn === 1 || turn === 'refused') return sides;
+  const [cdk, headrace] = sides as [Compared, Compared];
+  const before = new Set(outcome(name, 'cdk', 1)!.records);
+  const again = headrace.records.filter((record) => before.has(record));
+  const allowed = new Set(cdk.records);
+  if (again.some((record) => !allowed.has(record))) return sides;
+  return sides.map((each) => ({ ...each, records: each.records.filter((record) => !before.has(record)) }));
+}
+
 /** Where the sides differ, as text; what is redacted on one side is redacted on both. */
-function differencesOf(name: string): string[] {
+function differencesOf(each: Case): string[] {
+  const { name } = each;
   const out: string[] = [];
-  for (const turn of TURNS) {
-    if (!outcomes(name, 'cdk', turn)) continue;
-    const both = (['cdk', 'headrace'] as const).map((side): Compared => {
-      const { records, failed } = outcomes(name, side, turn)!;
-      return { records, failed, requests: server.requestsOf(name, `${side}.${turn}`) };
+  for (const turn of TURNS.filter((one) => outcome(name, 'cdk', one))) {
+    const both = SIDES.map((side): Compared => {
+      const { records, failed } = outcome(name, side, turn)!;
+      // How often a refused request is tried is no part of what is read.
+      return { records, failed, requests: turn === 'refused' ? [] : requestsOf(each, side, turn) };
     });
     const [cdk, headrace] = withoutRepeated(name, turn, both) as [Compared, Compared];
     for (const part of ['requests', 'records', 'failed'] as const) {
       const [a, b] = [cdk[part], headrace[part]].map((value) => redact(JSON.stringify(value)));
       if (a !== b) out.push(`${name}${turn === 1 ? '' : `, run ${turn}`}: ${part}\n  cdk      ${a}\n  headrace ${b}`);
     }
-    if (cdk.failed || headrace.failed)
-      out.push(
-        `  said: ${(['cdk', 'headrace'] as const).map((side) => outcomes(name, side, turn)!.message.slice(0, 160)).join(' | ')}`,
-      );
+    const said = SIDES.map((side) => outcome(name, side, turn)!.message.slice(0, 160)).join(' | ');
+    if (cdk.failed || headrace.failed) out.push(`  said: ${said}`);
   }
   return out.some((line) => !line.startsWith('  said')) ? out : [];
+}
+
+function show(each: Case): void {
+  for (const side of SIDES)
+    for (const turn of TURNS) {
+      const shown = outcome(each.name, side, turn);
+      if (shown)
+        console.log(
+          `${each.name} ${side} ${turn}\n  ${requestsOf(each, side, turn).join('\n  ')}\n  ${JSON.stringify(shown)}`,
+        );
+    }
 }
 
 const known = new Set(DIFFERENCES.map(([what]) => what));
@@ -164,19 +155,11 @@ let equal = 0;
 let explained = 0;
 const unexplained: string[] = [];
 for (const each of chosen) {
-  const differences = differencesOf(each.name);
+  const differences = differencesOf(each);
   const because = each.because !== undefined && known.has(each.because);
-  if (values['show'])
-    for (const side of ['cdk', 'headrace'] as const)
-      for (const turn of TURNS)
-        if (outcomes(each.name, side, turn))
-          console.log(
-            `${each.name} ${side} ${turn}\n  ${server.requestsOf(each.name, `${side}.${turn}`).join('\n  ')}\n  ${JSON.stringify(outcomes(each.name, side, turn))}`,
-          );
-  if (differences.length === 0) {
-    equal++;
-    if (because) console.log(`${each.name}: equal, yet a reason is given`);
-  } else if (because) explained++;
+  if (values['show']) show(each);
+  if (differences.length === 0) equal++;
+  else if (because) explained++;
   else {
     unexplained.push(each.name);
     console.log(differences.join('\n'));
@@ -184,7 +167,15 @@ for (const each of chosen) {
 }
 server.close();
 rmSync(folder, { recursive: true });
-const figures = { scenarios: chosen.length, equal, explained, unexplained: unexplained.length };
+const failing = wholes.filter(({ name }) => outcome(name, 'cdk', 1)?.failed).length;
+const figures = {
+  scenarios: chosen.length,
+  equal,
+  explained,
+  unexplained: unexplained.length,
+  connectors: wholes.filter(({ name }) => byName.has(name)).length,
+  connectors_that_fail: failing,
+};
 printTable(Object.keys(figures), [Object.values(figures)]);
 finish({
   bench: 'oracle',

@@ -30,7 +30,7 @@ def to_mock(self, request, **kwargs):
 requests.adapters.HTTPAdapter.send = to_mock
 sleep = time.sleep
 time.sleep = lambda seconds: sleep(min(seconds, 0.02))
-LIMIT = float(os.environ.get("HEADRACE_ORACLE_SECONDS", "20"))
+LIMIT = float(os.environ.get("HEADRACE_ORACLE_SECONDS", "60"))
 
 
 def read(job):

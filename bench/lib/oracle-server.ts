@@ -30,10 +30,10 @@ export class OracleServer {
     request.on('end', () => this.answer(request, Buffer.concat(chunks).toString(), response));
   });
 
-  /** `answererOf` is asked once for each name and side. `isCounted`: whether a path's requests are held against. */
+  /** `answererOf` is asked once for each name and side. `isCounted`: whether a path's requests are kept. */
   constructor(
     private readonly answererOf: (name: string, side: string) => Answerer | undefined,
-    private readonly isCounted: (path: string) => boolean,
+    private readonly isCounted: (name: string, path: string) => boolean,
   ) {}
 
   listen(): Promise<void> {
@@ -67,7 +67,7 @@ export class OracleServer {
     this.answerers.set(key, answerer);
     const path = `/${rest.join('/')}`;
     const { method = '', headers } = request;
-    if (this.isCounted(path))
+    if (this.isCounted(name, path))
       this.asked.set(key, [...(this.asked.get(key) ?? []), written(method, headers, path, url, body)]);
     const answer = answerer({ method, path, query: url.searchParams, headers, body });
     const base = this.urlOf(name, side);

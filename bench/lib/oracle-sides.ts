@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { systemClock } from '../../src/base/clock.js';
 import { sorted } from './oracle-server.js';
 
 export interface Job {
@@ -55,6 +56,7 @@ export function outcomeOf(messages: Message[], failed: boolean): Outcome {
 
 /** Undefined where there is no Python with airbyte-cdk, which is said. */
 export async function readByCdk(folder: string, jobs: Job[]): Promise<Map<string, Outcome> | undefined> {
+  if (jobs.length === 0) return new Map();
   const parts = Array.from({ length: PROCESSES }, (_, part) => jobs.filter((_, at) => at % PROCESSES === part));
   const ended = await Promise.all(parts.map((part, at) => cdkProcess(path.join(folder, `cdk-${at}`), part)));
   if (ended.includes(false)) return undefined;
@@ -100,6 +102,11 @@ process.stdout.write = ((text: string | Uint8Array, ...rest: unknown[]) => {
   if (done) queueMicrotask(done);
   return true;
 }) as typeof process.stdout.write;
+
+/** Waits between attempts tell nothing here, on neither side. */
+const LONGEST_WAIT_MS = 50;
+const { sleep } = systemClock;
+systemClock.sleep = (ms, signal) => sleep(Math.min(ms, LONGEST_WAIT_MS), signal);
 
 export async function readByHeadrace(folder: string, jobs: Job[]): Promise<Map<string, Outcome>> {
   process.setMaxListeners(0);
