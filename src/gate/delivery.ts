@@ -21,8 +21,6 @@ const LATENCY_RISE = 1.005;
 /** In flight before the latency is known. */
 const FIRST_IN_FLIGHT = 16;
 const SPARE_IN_FLIGHT = 8;
-/** Less than this share of the second after it: nobody wanted more. A search doubles. */
-const HARDLY = 0.25;
 
 export class Delivery {
   readonly kind = 'delivery';
@@ -67,15 +65,6 @@ export class Delivery {
         cost *
         Math.max(0, Math.min(1, (toMs - slot * SLOT_MS) / SLOT_MS) - Math.max(0, (fromMs - slot * SLOT_MS) / SLOT_MS));
     return ((sum + this.olderBetween(fromMs, toMs)) * 1000) / (toMs - fromMs);
-  }
-
-  /**
-   * Per second before a rejection: in two seconds, or in the last alone where there was hardly anything to send before
-   * it.
-   */
-  rateBefore(atMs: number): number {
-    const last = this.rateBetween(atMs - 1000, atMs);
-    return this.rateBetween(atMs - 2000, atMs - 1000) < HARDLY * last ? last : this.between(atMs - 2000, atMs) / 2;
   }
 
   private olderBetween(fromMs: number, toMs: number): number {

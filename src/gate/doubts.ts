@@ -14,10 +14,10 @@ const SURE_IF_NAMED = 2;
 const SURE_OF_WORSE = 2;
 /** Fewer answers at a lower rate tell nothing. */
 const ENOUGH_LOWER = 15;
-/** A lower level with less than this share of the bad answers shows what they came from. */
 /** So much noise is not believed before a second step down. */
 const MUCH_NOISE = 0.02;
 const LOWER_STILL = 0.84;
+/** A lower level with less than this share of the bad answers shows what they came from. */
 const HELPS = 0.35;
 /** Nats by which fewer bad ones a little lower down tell a limit from noise. */
 const SURE_OF_FEWER = 3;

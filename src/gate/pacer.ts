@@ -54,11 +54,6 @@ export class Pacer {
   empty(): void {
     this.tokens = 0;
   }
-
-  /** After a block nothing is made up for. */
-  drop(): void {
-    this.tokens = Math.min(this.tokens, 1);
-  }
 }
 
 function burstOf(rate: number, isEven: boolean): number {
