@@ -1,4 +1,5 @@
 /** Every command in the README and the guides is run, every configuration is read, every link points somewhere. */
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -155,6 +156,9 @@ test("the README's two commands are scripts of the package, and the invariants n
     scripts: Record<string, string>;
   };
   const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+  const { stdout } = spawnSync(process.execPath, [MAIN, 'connectors', '--json'], { encoding: 'utf8', cwd: ROOT });
+  const stripe = JSON.parse(stdout.split('\n')[0]!) as { streams: number };
+  expect(readme).toContain(`Stripe, ${stripe.streams} streams`);
   for (const command of ['npm ci && npm run demo', 'npm ci && npm test']) expect(readme).toContain(command);
   expect(scripts['demo'] && scripts['test']).toBeTruthy();
   expect(existsSync(MAIN)).toBe(true);

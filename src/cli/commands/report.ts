@@ -21,7 +21,7 @@ export async function command([run]: [string | undefined], flags: Flags): Promis
         expected: 'the id of a run of headrace serve or of a worker',
         found: id ?? 'none',
         candidates: (await runs.list({ limit: 20 })).map((each) => each.id),
-        next: 'the dashboard lists runs, as does GET /api/v1/runs',
+        next: 'runs of headrace sync by hand are not recorded; the dashboard lists those that are, as does GET /api/v1/runs',
       });
     if (flags.output === '-') {
       process.stdout.write(page);

@@ -47,9 +47,10 @@ export async function command(
         if (flags.api)
           out(
             `\n${table(
-              ['stream', 'listed', 'missing', 'altered', 'no longer listed'],
-              samples.map(({ stream: of, listed, missing, altered, extra }) => [
+              ['stream', 'compared part', 'listed', 'missing', 'altered', 'no longer listed'],
+              samples.map(({ stream: of, gte, lt, listed, missing, altered, extra }) => [
                 of,
+                partText(gte, lt),
                 listed,
                 missing.length,
                 altered.length,
@@ -81,4 +82,15 @@ export async function command(
     await destination.close();
     await source.close();
   }
+}
+
+/** Positions of most streams are seconds; those of others are numbers of pages. */
+const SECONDS = { from: Date.UTC(1990, 0) / 1000, before: Date.UTC(2100, 0) / 1000 };
+
+/** A part of a span, as people read it. */
+export function partText(gte: number, lt: number): string {
+  const isTime = lt > SECONDS.from && lt < SECONDS.before;
+  const text = (position: number) =>
+    isTime ? new Date(position * 1000).toISOString().replace('.000Z', 'Z') : String(position);
+  return `${gte <= (isTime ? 0 : -Infinity) ? 'the beginning' : text(gte)} to ${text(lt)}`;
 }

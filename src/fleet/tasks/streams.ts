@@ -105,7 +105,8 @@ export async function newestRows(
           throw new ConfigError('rows of this destination cannot be read back', {
             code: 'not_readable',
             place: 'destination',
-            next: 'look at its files',
+            expected: 'a database that Headrace reads rows of: embedded or a server of PostgreSQL',
+            next: 'ask it with headrace query --to …, or look at its files',
           });
         return session.newest(name, limit);
       },
