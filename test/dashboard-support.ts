@@ -31,7 +31,7 @@ export class Visitors {
     if (token !== '')
       await context.request.post(`${base}/api/v1/session`, { headers: { authorization: `Bearer ${token}` } });
     const page = await context.newPage();
-    page.setDefaultTimeout(patience(30_000));
+    page.setDefaultTimeout(patience(90_000));
     page.on('pageerror', (error) => this.faults.push(error.message));
     page.on(
       'console',

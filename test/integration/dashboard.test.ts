@@ -7,7 +7,7 @@ import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../
 import { axeFaults, Visitors } from '../dashboard-support.js';
 import { CHROMIUM } from '../browser.js';
 import { HoldingClock } from '../holding-clock.js';
-import { until } from '../patience.js';
+import { patience, until } from '../patience.js';
 import { startService, TEST_TOKEN, type TestService } from '../service-support.js';
 
 /** What runs in the page is text here: these tests are compiled without a DOM. */
@@ -94,6 +94,9 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
       hold.holdAfter(60);
     }
     hold.release();
+    // After so much silence its gate takes a while to trust the server again.
+    const complete = () => service.client.listRuns({ connection: 'acme', outcome: 'complete' });
+    await until(async () => (await complete()).items.length > 0, { withinMs: patience(200_000) });
     expect(use).toMatch(/^[\d.]+ of [\d.]+ requests\/s \(\d+%\)$/);
     await page.getByText('complete').first().waitFor();
     await page.getByText(/proven: 2 streams without a gap or an overlap, 30,000 rows stored/).waitFor();
