@@ -41,6 +41,8 @@ export interface SyncResult {
   seconds: number;
   /** Highest resident memory of the process, MiB. */
   rssMib: number;
+  /** Seconds that it worked on a core, of all its threads. */
+  cpuSeconds: number;
   events: Record<string, any>[];
   stderr: string;
 }
@@ -68,8 +70,10 @@ export function startSync(folder: string, args: string[], onEvent?: (event: Reco
   let rest = '';
   let stderr = '';
   let rssMib = 0;
+  let cpu = 0;
   const memory = setInterval(() => {
     rssMib = Math.max(rssMib, peakRssMib(child.pid!));
+    cpu = Math.max(cpu, cpuSecondsOr0(child.pid!));
   }, 50);
   child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n');
@@ -84,7 +88,7 @@ export function startSync(folder: string, args: string[], onEvent?: (event: Reco
   const done = new Promise<SyncResult>((resolve) => {
     child.once('close', (code) => {
       clearInterval(memory);
-      resolve({ code, seconds: (performance.now() - started) / 1000, rssMib, events, stderr });
+      resolve({ code, seconds: (performance.now() - started) / 1000, rssMib, cpuSeconds: cpu, events, stderr });
     });
   });
   return { child, done };
@@ -94,6 +98,14 @@ export function startSync(folder: string, args: string[], onEvent?: (event: Reco
 function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function cpuSecondsOr0(pid: number): number {
+  try {
+    return cpuSeconds(pid);
+  } catch {
+    return 0; // it has ended
+  }
 }
 
 export function peakRssMib(pid: number): number {

@@ -31,7 +31,7 @@ export const LIMITS = {
   openSliceBytes: 14 * 1024,
   /** Children of one stream read side by side when no limit is known. */
   unlimitedSlices: 32,
-  /** Keys remembered while one unit of granularity is walked again. */
+  /** Keys remembered while one unit of granularity is walked again, or a list that events told of. */
   unitKeys: 200_000,
   /** Times one position's unit is walked again before the range is given up: a server that never ends it is broken. */
   rewalks: 20,

@@ -99,6 +99,8 @@ export interface PageRequest {
    * opened by; whoever stores them takes the rest from there.
    */
   slices?: boolean;
+  /** Change streams: objects that events name and that were brought another way. Default: none. */
+  isBrought?: ((object: NamedObject) => boolean) | undefined;
   /**
    * Its answer cannot be had twice: pass it on to the client, which then tells of a lost one instead of asking again.
    */
@@ -187,12 +189,28 @@ export interface Account {
   serverTimeMs: number;
 }
 
+/** An object that an event tells of. */
+export interface NamedObject {
+  stream: string;
+  /** Its key, which is one field. */
+  id: string;
+  /** Where its row lies on its stream's axis, seconds, where the event tells. */
+  position: number | undefined;
+  /** When it happened, in seconds of the server's clock; NaN where the event does not tell. */
+  at: number;
+}
+
 /** A stream whose records tell what happened to others. */
 export interface ChangeStream extends Stream {
   /** How long the API keeps events. */
   keptSeconds: number;
   /** Events may be listed this late, seconds. */
   lookback: number;
+  /**
+   * What the events of a page name, nothing of which is asked for: how many changes there are decides how they are read.
+   * Left out: they are asked for one by one.
+   */
+  named?(request: PageRequest): Promise<{ objects: NamedObject[]; next: string | null; hasMore: boolean }>;
   /**
    * What the objects that events name are now, one or more groups an event: for events that came by another way, such
    * as a webhook.

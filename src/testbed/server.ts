@@ -145,7 +145,8 @@ async function serve(exchange: Exchange): Promise<void> {
   }
   if (answer.release) response.once('close', answer.release);
   const body = beside ? withBeside(String(answer.body), beside) : answer.body;
-  strikeBody(exchange, { ...answer, body, headers: { ...verdict.headers, ...answer.headers } });
+  const date = new Date(clock.now()).toUTCString();
+  strikeBody(exchange, { ...answer, body, headers: { date, ...verdict.headers, ...answer.headers } });
 }
 
 /** What the limit tells in the body goes into the answer's object. */

@@ -8,6 +8,7 @@ import type { DataRecord } from '../../base/catalog.js';
 import { SLICES_PREFIX } from '../../ledger/checkpoint.js';
 import type { Page, RecordGroup, Slice, Stream } from '../../sources/contract.js';
 import type { RunContext } from './context.js';
+import type { AwaitedRows } from './awaited-rows.js';
 import type { ChildLink, ChildOpening } from './child-link.js';
 import type { Pending, TakenBatch } from '../write/writer.js';
 
@@ -24,6 +25,8 @@ const TAKEN: DataRecord[] = [];
 export abstract class Reader implements Pending {
   /** Counts of this run, by stream: a change stream fills several. */
   readonly counts: Record<string, Counts> = {};
+  /** Rows that its pages are looked through for. */
+  awaited: AwaitedRows | undefined;
   rows = 0;
   pages = 0;
   protected inFlight = 0;
@@ -138,6 +141,7 @@ export abstract class Reader implements Pending {
 
   /** Rows of a page, encoded; groups go to their own streams. */
   protected prepare(page: Page, kept: DataRecord[], identity: string): { rows: PreparedRows[]; bytes: number } {
+    this.awaited?.note(kept);
     this.lastServerMs = Math.max(this.lastServerMs, page.serverTimeMs ?? 0);
     const version = page.serverTimeMs ?? (this.lastServerMs || this.context.clock.now());
     const groups: RecordGroup[] =

@@ -10,6 +10,7 @@ import type { Stream } from '../../sources/contract.js';
 import { decodeStream, META_KEY, type StreamMeta, type StreamState } from '../../ledger/checkpoint.js';
 import { axisOf, spanOnAxis } from '../read/axes.js';
 import { isOnlyAdded } from '../read/context.js';
+import type { BulkChange } from './bulk-changes.js';
 import { beginAs, openParts, reopen, resume, type OpenedStream, type Part } from './opening.js';
 
 export interface OpenInput {
@@ -22,6 +23,8 @@ export interface OpenInput {
   changesLost: boolean;
   /** It is read by the stream's `first`, which says nothing of where this one ends but when it was read. */
   isFirst?: boolean | undefined;
+  /** What is listed again since more changed in it than that takes requests. */
+  bulk?: BulkChange | undefined;
   /** A child stream needs every parent once more. */
   childrenMissing: boolean;
   /** Read it again, once for each such request. */
@@ -192,7 +195,7 @@ function slicesSince({ stream, mode, history, state }: Facts): OpenedStream {
 }
 
 /** What is new since the last run, by the ledger's own span; and what lies before it, where the start moved back. */
-function extend({ stream, mode, history, state }: Facts): OpenedStream {
+function extend({ stream, mode, history, state, bulk }: Facts): OpenedStream {
   const { division } = stream;
   if (division.kind !== 'range') return resume(state);
   const { unit } = division;
@@ -205,7 +208,8 @@ function extend({ stream, mode, history, state }: Facts): OpenedStream {
   const parts: Part[] = [isAscending ? { gte: now.gte, lt: -from + unit } : { gte: from, lt: now.lt }];
   const older = isAscending ? { gte: span.lt, lt: now.lt } : { gte: now.gte, lt: span.gte };
   if (older.gte < older.lt) parts.unshift(older);
-  if (!isOnlyAdded(stream, mode)) parts.push(...doubtfulParts(state, parts));
+  const all = bulk && !isAscending ? apart([...parts, bulk.part]) : parts;
+  if (!isOnlyAdded(stream, mode)) all.push(...doubtfulParts(state, all));
   const begun = isAscending ? -span.lt + unit : span.gte;
   const start = isAscending ? -now.lt + unit : now.gte;
   const known = state.meta.start ?? begun;
@@ -213,7 +217,7 @@ function extend({ stream, mode, history, state }: Facts): OpenedStream {
   const isMoved = start > known && start - known > history.lt - end + unit;
   const after = isOnlyAdded(stream, mode) && declaredOverlap(stream) === undefined ? newest : undefined;
   return {
-    ...openParts(stream, state, parts, unit, {
+    ...openParts(stream, state, all, unit, {
       start: start > begun ? start : undefined,
       endBefore: end,
       ...(after === undefined ? {} : { after }),
@@ -221,6 +225,7 @@ function extend({ stream, mode, history, state }: Facts): OpenedStream {
     note: isMoved
       ? `${stream.name}: the start moved from ${dayOf(known)} to ${dayOf(start)}; what was read before it stays`
       : undefined,
+    awaited: all === parts ? undefined : bulk?.ids,
   };
 }
 
@@ -230,6 +235,17 @@ function doubtfulParts({ ledger }: StreamState, read: Part[]): Part[] {
   return worthAgain(ledger)
     .map(({ gte, lt }): Part => ({ gte, lt, again: true }))
     .filter(isApart);
+}
+
+/** The same without an overlap: what overlaps, or meets, becomes one. */
+function apart(parts: Part[]): Part[] {
+  const made: Part[] = [];
+  for (const part of parts.toSorted((a, b) => a.gte - b.gte)) {
+    const last = made.at(-1);
+    if (last && part.gte <= last.lt) last.lt = Math.max(last.lt, part.lt);
+    else made.push({ ...part });
+  }
+  return made;
 }
 
 /**

@@ -8,6 +8,7 @@ import type { Account } from '../../sources/contract.js';
 import { targetsOf, type RunContext } from '../read/context.js';
 import { ByteBudget } from '../read/memory.js';
 import { Writer } from '../write/writer.js';
+import { bulkChanges, type BulkChanges } from './bulk-changes.js';
 import { openAllChanges, type AllChanges } from './changes.js';
 import { LimitMemory } from './limit-memory.js';
 import { recallSource, SourceKeeper } from './source-memory.js';
@@ -21,6 +22,7 @@ export interface OpenRun {
   /** State as it is stored, with what others had of it taken back. */
   entries: StateEntry[];
   changes: AllChanges;
+  bulk: BulkChanges;
   /** Writes what the source keeps for the next run. */
   keeper: SourceKeeper;
   /** For the summary. */
@@ -79,7 +81,8 @@ export async function openRun(options: SyncOptions, account: Account, closing: C
   for (const { notice } of changes.all) if (notice) note(notice);
   const before = changes.all.flatMap((each) => each.before);
   if (before.length > 0) await session.writeState(before);
-  return { session, context, memory, writer, entries, changes, keeper, notes };
+  const bulk = await bulkChanges(source, changes.all, entries, context);
+  return { session, context, memory, writer, entries, changes, bulk, keeper, notes };
 }
 
 function openSession(options: SyncOptions): Promise<DestinationSession> {

@@ -21,6 +21,8 @@ export interface OpenedStream {
   needsParents: boolean;
   /** For the user. */
   note?: string | undefined;
+  /** Ids that something told of, to be looked for among what is read; see `AwaitedRows`. */
+  awaited?: ReadonlySet<string> | 'all' | undefined;
 }
 
 /** A part of a span, in positions of the planner's axis. */

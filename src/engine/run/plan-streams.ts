@@ -4,6 +4,7 @@ import type { DestinationSession, StateEntry, StateWrite } from '../../destinati
 import type { Account, Source, Stream } from '../../sources/contract.js';
 import { parentOf, type RunContext } from '../read/context.js';
 import type { Writer } from '../write/writer.js';
+import type { BulkChanges } from './bulk-changes.js';
 import { openStream, readerOf, type OpenInput } from './follow.js';
 import { StreamRun } from './stream-run.js';
 
@@ -17,6 +18,8 @@ export interface PlanInput {
   account: Account;
   /** Whether the change stream no longer reaches back to where this stream was read. */
   changesLost: (stream: string) => boolean;
+  /** Streams in which more changed than can be asked for one by one. */
+  bulk: BulkChanges;
 }
 
 /** All streams, or one, or a part of one; asked once, done once: `request` tells. */
@@ -82,6 +85,7 @@ async function openRun(stream: Stream, plan: Plan, writes: StateWrite[]): Promis
     history,
     entries: own,
     changesLost: plan.changesLost(stream.name),
+    bulk: plan.bulk.get(stream.name),
     again: askedFor(stream.name, plan.again),
     isFirst: reader !== stream,
     childrenMissing: children.some((child) => child.pending && child.needsParents) && plan.entries.has(stream.name),

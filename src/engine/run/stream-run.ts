@@ -11,12 +11,14 @@ import { isOnlyAdded, type RunContext } from '../read/context.js';
 import type { StreamProgress, StreamStatus } from '../report/events.js';
 import { moreToRead, placesOf } from './more-to-read.js';
 import { beginAs, hasOpenEnd, type OpenedStream } from './opening.js';
+import { AwaitedRows } from '../read/awaited-rows.js';
 import { WalkLostError } from '../read/lost-place.js';
 import { OrderBrokenError, RangeReader } from '../read/range-reader.js';
 import type { Reader } from '../read/reader.js';
 import { SliceReader } from '../read/slice-reader.js';
 import type { Writer } from '../write/writer.js';
 
+const NONE: ReadonlySet<string> = new Set();
 /** Slices that a listed stream opens as one entry. */
 const LISTED_PER_ENTRY = 500;
 
@@ -26,6 +28,7 @@ export class StreamRun {
   meta: StreamMeta;
   reader: RangeReader | SliceReader;
   private metaVersion: number;
+  private readonly awaited: AwaitedRows | undefined;
   /** Rows and pages of readers that were replaced. */
   private earlier = { rows: 0, pages: 0 };
 
@@ -40,7 +43,13 @@ export class StreamRun {
   ) {
     this.meta = opened.meta;
     this.metaVersion = opened.metaVersion;
+    this.awaited = opened.awaited && new AwaitedRows(stream, opened.awaited);
     this.reader = this.newReader(opened);
+  }
+
+  /** Ids that something told of, and that it has read. */
+  get brought(): ReadonlySet<string> {
+    return this.awaited?.brought ?? NONE;
   }
 
   /** Slices of every parent are to be opened, also of those that were read before. */
@@ -339,7 +348,10 @@ export class StreamRun {
         opened.weak,
         this.onRoom,
       );
-    return new RangeReader(this.stream, this.context, this.childReaders(), opened.meta, opened.ledger, opened.versions);
+    const { meta, ledger, versions } = opened;
+    const reader = new RangeReader(this.stream, this.context, this.childReaders(), meta, ledger, versions);
+    reader.awaited = this.awaited;
+    return reader;
   }
 
   private childReaders(): SliceReader[] {

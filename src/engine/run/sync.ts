@@ -6,6 +6,7 @@ import type { Stream } from '../../sources/contract.js';
 import { parentOf } from '../read/context.js';
 import { ProgressMeter } from '../report/progress.js';
 import { Lender } from '../share/lender.js';
+import { withoutBrought } from './bulk-changes.js';
 import { conclude } from './conclusion.js';
 import { openRun, type Closing } from './open-run.js';
 import { planStreams } from './plan-streams.js';
@@ -40,8 +41,13 @@ async function planOnce(options: SyncOptions): Promise<PlannedPart[]> {
   const account = await (options.account ?? source.account?.(signal) ?? source.check(signal));
   const closing: Closing = [];
   try {
-    const { session, context, writer, entries, changes } = await openRun(options, account, closing);
-    const runs = await planStreams({ source, again, account, changesLost: changes.lost }, context, writer, entries);
+    const { session, context, writer, entries, changes, bulk } = await openRun(options, account, closing);
+    const runs = await planStreams(
+      { source, again, account, changesLost: changes.lost, bulk },
+      context,
+      writer,
+      entries,
+    );
     const familyOf = (stream: Stream): Stream[] => [
       stream,
       ...source.streams.filter((child) => parentOf(child) === stream.name).flatMap(familyOf),
@@ -78,13 +84,18 @@ async function runOnce(given: SyncOptions): Promise<RunSummary> {
   const account = await (options.account ?? source.account?.(signal) ?? source.check(signal));
   const closing: Closing = [];
   try {
-    const { session, context, memory, writer, entries, changes, keeper, notes } = await openRun(
+    const { session, context, memory, writer, entries, changes, bulk, keeper, notes } = await openRun(
       options,
       account,
       closing,
     );
     const { note } = context;
-    const runs = await planStreams({ source, again, account, changesLost: changes.lost }, context, writer, entries);
+    const runs = await planStreams(
+      { source, again, account, changesLost: changes.lost, bulk },
+      context,
+      writer,
+      entries,
+    );
     const { permits, gateStatus } = options;
     const meter = new ProgressMeter(options.runId, runs, permits, gateStatus, memory, clock, startedMs, session);
     options.onProgress?.(() => meter.snapshot());
@@ -101,7 +112,9 @@ async function runOnce(given: SyncOptions): Promise<RunSummary> {
         if (after.length > 0) await session.writeState(after);
         return;
       }
-      const run = new StreamRun(stream, [], context, writer, opened!, history, () => {});
+      const before = Math.floor(account.serverTimeMs / 1000);
+      const reader = withoutBrought(stream, runs, before);
+      const run = new StreamRun(reader, [], context, writer, opened!, history, () => {});
       runs.set(run.stream.name, run);
       await session.writeState(opened!.writes);
       await run.run();

@@ -6,7 +6,7 @@ import type { ChangeStream, Division, Page, PageRequest, RecordGroup, Stream } f
 import { isNamed, unchosenParents } from './chosen-streams.js';
 import type { StripeConfig } from './config.js';
 import type { StripeMemory } from './memory.js';
-import { changedBy } from './changes.js';
+import { changedBy, namedObject, toldBy, type Told } from './changes.js';
 import { endpointOf, isMissing, PAGE_ROWS, type StripeReader } from './reader.js';
 import { schemaOf } from './schemas.js';
 import { PRODUCT_OF_GROUP } from './facts.js';
@@ -140,8 +140,9 @@ export class AccountStreams {
     const events = STREAMS.find(({ name }) => name === 'events')!; // of the same table
     const stream = this.stream(events);
     const { account } = this.reader;
+    const objectOf = (event: DataRecord, told: Told) => namedObject(this.nameOf(told.definition), event, told);
     const changed = (rows: DataRecord[], request: PageRequest) =>
-      changedBy(rows, { reader: this.reader, followed, request }).then((groups) =>
+      changedBy(rows, { reader: this.reader, followed, request, objectOf }).then((groups) =>
         groups.map((group) => this.named(group)),
       );
     return {
@@ -153,6 +154,11 @@ export class AccountStreams {
         // What an event holds of its object tells what changed.
         const page: Page = await this.reader.page(events, { ...request, slices: false });
         return { ...page, groups: await changed(page.records, request) };
+      },
+      named: async (request) => {
+        const { records, next, hasMore }: Page = await this.reader.page(events, { ...request, slices: false });
+        const objects = records.flatMap((event) => toldBy(event).map((told) => objectOf(event, told)));
+        return { objects, next, hasMore };
       },
       changed: (rows, signal) => changed(rows, { gte: null, lt: null, cursor: null, signal, weight: () => Infinity }),
     };

@@ -1,6 +1,6 @@
 /** What events tell: the objects that changed, as they are now, and the children that changed with them. */
 import type { DataRecord } from '../../base/catalog.js';
-import type { PageRequest, RecordGroup } from '../contract.js';
+import type { NamedObject, PageRequest, RecordGroup } from '../contract.js';
 import { TELLS_OF_ACCOUNT, TOLD_BY } from './facts.js';
 import { earlier, type Retrieved, type StripeReader } from './reader.js';
 import { nameOf, STREAMS, type OfParent, type StreamDefinition } from './streams.js';
@@ -10,10 +10,11 @@ interface Parts {
   /** Streams that follow by events. */
   followed: readonly StreamDefinition[];
   request: PageRequest;
+  objectOf: (event: DataRecord, told: Told) => NamedObject;
 }
 
 /** An object that changed: of the list that has it. */
-interface Told {
+export interface Told {
   definition: StreamDefinition;
   id: string;
   object: DataRecord;
@@ -22,8 +23,10 @@ interface Told {
 /** Groups of rows, by the names of definitions; each object is read once, however many events name it. */
 export async function changedBy(events: DataRecord[], parts: Parts): Promise<RecordGroup[]> {
   const told = new Map<string, Told>();
+  const isBrought = (event: DataRecord, each: Told) => parts.request.isBrought?.(parts.objectOf(event, each)) === true;
   for (const event of events)
     for (const each of toldBy(event)) {
+      if (isBrought(event, each)) continue;
       const key = `${each.definition.name}\u0001${each.id}`;
       if (!told.has(key)) told.set(key, each);
     }
@@ -121,4 +124,16 @@ async function childrenOf(
     ? { records: [], serverTimeMs: undefined }
     : await reader.childrenOf(definition, parent, request);
   return { stream: definition.name, records, scope: { field, value: parent }, serverTimeMs };
+}
+
+/** What an event tells of an object, where nothing is asked for: the event's own copy has its date. */
+export function namedObject(stream: string, event: DataRecord, { definition, id, object }: Told): NamedObject {
+  const date = object[definition.position ?? 'created'];
+  const { created } = event;
+  return {
+    stream,
+    id,
+    position: object['id'] === id && typeof date === 'number' ? date : undefined,
+    at: typeof created === 'number' ? created : Number.NaN,
+  };
 }
