@@ -1,7 +1,8 @@
 /** Manifests over real HTTP: error actions, asynchronous jobs, classes of Python, settings. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../../src/base/clock.js';
 import { ConfigError } from '../../src/base/errors.js';
 import { type Answer, manifestOf, Reply, type Row, streamOf } from '../manifest-support.js';
 import { api, connection, data, ids, range, read } from '../manifest-reading.js';
@@ -129,6 +130,63 @@ describe('asynchronous jobs', () => {
     expect(summary.outcome).toBe('complete');
     expect(rows['report']!.map((row) => row['id']).toSorted()).toEqual(['1', '1', '2', '2']);
     expect(made).toBeGreaterThanOrEqual(3);
+  });
+
+  describe('with their waits cut short', () => {
+    beforeEach(() => void vi.spyOn(systemClock, 'sleep').mockImplementation(() => new Promise(setImmediate)));
+    afterEach(() => void vi.restoreAllMocks());
+
+    /** A server whose jobs are done when they were asked about so often. */
+    const slow = (polls: number, more: (at: string) => unknown = () => undefined) => {
+      const asked: string[] = [];
+      const counts = new Map<string, number>();
+      const answer: Answer = ({ path: at, method, json }) => {
+        asked.push(`${method} ${at}`);
+        const own = more(at);
+        if (own !== undefined) return own as Reply;
+        if (at === '/jobs') return { id: `j${json['day']}` };
+        if (!/^\/jobs\/j\d$/.test(at))
+          return new Reply(200, `id,day\n${at.slice(-1)},x\n`, { 'content-type': 'text/csv' });
+        const count = (counts.get(at) ?? 0) + 1;
+        counts.set(at, count);
+        return count <= polls ? { status: 'PENDING' } : { status: 'DONE', urls: [`files/${at.slice(-1)}`] };
+      };
+      return { answer, asked, made: () => asked.filter((each) => each === 'POST /jobs').length };
+    };
+    const deleting = `${JOB}    delete_requester: {type: HttpRequester, url_base: https://api.test, path: "gone/{{ creation_response['id'] }}", http_method: POST}\n`;
+
+    test.each([0, 1, 19, 20, 45])('each is created once, and asked about %d times and once more', async (polls) => {
+      const server = slow(polls);
+      const { rows, summary } = await read(server.answer, JOB);
+      expect(summary).toMatchObject({ outcome: 'complete', problems: [] });
+      expect(ids(rows['report']).map(Number)).toEqual([1, 2]);
+      expect(server.made()).toBe(2);
+      expect(server.asked.filter((each) => each.startsWith('GET /jobs/'))).toHaveLength(2 * (polls + 1));
+    });
+
+    test('one of a stream without partitions is created once as well', async () => {
+      const server = slow(3);
+      const whole = JOB.replace(/^ *partition_router:.*\n/m, '').replace('{{ stream_partition.day }}', '1');
+      const { rows, summary } = await read(server.answer, whole);
+      expect(summary).toMatchObject({ outcome: 'complete', problems: [] });
+      expect(ids(rows['report']).map(Number)).toEqual([1]);
+      expect(server.made()).toBe(1);
+    });
+
+    test.each([
+      ['taken', undefined],
+      ['gone already', new Reply(404, {})],
+      ['refused', new Reply(403, {})],
+    ])('what they made is deleted once it is read: %s', async (_, reply) => {
+      const server = slow(1, (at) => (at.startsWith('/gone/') ? (reply ?? {}) : undefined));
+      const { rows, summary } = await read(server.answer, deleting);
+      expect(summary).toMatchObject({ outcome: 'complete', problems: [] });
+      expect(ids(rows['report']).map(Number)).toEqual([1, 2]);
+      for (const day of ['1', '2']) {
+        const deleted = server.asked.indexOf(`POST /gone/j${day}`);
+        expect(deleted).toBeGreaterThan(server.asked.indexOf(`GET /files/${day}`));
+      }
+    });
   });
 
   test('a status that nobody mapped is an error that names it', async () => {

@@ -11,6 +11,8 @@ import { nameOf, partsOf } from './streams.js';
 export interface Checked {
   name: string;
   stream: Stream;
+  /** Its first page makes the server work on a job. */
+  makesJob: boolean;
 }
 
 /** The stream that the manifest names for its check, or what that stream's parents begin with. */
@@ -65,7 +67,7 @@ export async function check(kit: Kit, { name, stream }: Checked, signal: AbortSi
 
 /**
  * The same for a sync, which needs the server's clock and nothing else of it: a stream that the check names and the
- * credential may not read keeps no other from being read.
+ * credential may not read keeps no other from being read, and no job is made for it.
  */
 export async function account(
   kit: Kit,
@@ -73,12 +75,14 @@ export async function account(
   client: { serverTimeMs: number | undefined },
   signal: AbortSignal,
 ): Promise<Account> {
-  try {
-    return await check(kit, checked, signal);
-  } catch (error) {
-    const isRefused = error instanceof HeadraceError && ['api_refused', 'error_envelope'].includes(error.code);
-    if (!isRefused) throw error;
-    const { clock, manifest } = kit;
-    return { id: manifest.name, createdMs: undefined, serverTimeMs: client.serverTimeMs ?? clock.now() };
+  if (!checked.makesJob) {
+    try {
+      return await check(kit, checked, signal);
+    } catch (error) {
+      const isRefused = error instanceof HeadraceError && ['api_refused', 'error_envelope'].includes(error.code);
+      if (!isRefused) throw error;
+    }
   }
+  const { clock, manifest } = kit;
+  return { id: manifest.name, createdMs: undefined, serverTimeMs: client.serverTimeMs ?? clock.now() };
 }

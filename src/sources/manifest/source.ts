@@ -11,6 +11,7 @@ import type { Random } from '../../base/random.js';
 import type { Source, Stream } from '../contract.js';
 import { schemaOf } from './catalog.js';
 import { account, check, checkedDefinition, type Checked } from './check.js';
+import { isAsync } from './runtime/async-retriever.js';
 import { placeOf, type Manifest } from './document/manifest.js';
 import { isObject, type JsonObject } from './document/read.js';
 import { authenticator, chosenAuthenticator } from './runtime/auth.js';
@@ -174,7 +175,7 @@ class Builder {
         pages: this.pages,
         filesOf: () => undefined,
       });
-    return { name: nameOf(json), stream };
+    return { name: nameOf(json), stream, makesJob: isAsync((json['retriever'] ?? {}) as JsonObject) };
   }
 
   private open(definitions: JsonObject[]): void {

@@ -2,7 +2,7 @@
  * Asynchronous jobs: one is created, asked about until it is done, and what it made is downloaded. Each step is a page
  * of its own, so that a run that was stopped asks about the job that it had begun.
  */
-import { FatalError, RetriableError } from '../../../base/errors.js';
+import { FatalError, PausedError, RetriableError } from '../../../base/errors.js';
 import type { ApiResponse } from '../../../http/request.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
@@ -23,7 +23,7 @@ const MOST_ATTEMPTS = 3;
 const DEFAULT_TIMEOUT_MINUTES = 60;
 
 /** Where a job stands; kept in the ledger, so it holds what later requests need and no more. */
-type Step = Poll | Download;
+type Step = Poll | Download | Removal;
 
 interface Poll {
   step: 'poll';
@@ -43,6 +43,13 @@ interface Download {
   attempt: number;
 }
 
+/** What the job made was committed: it may go. */
+interface Removal {
+  step: 'remove';
+  creation: Dict;
+  polling: Dict;
+}
+
 type Status = 'running' | 'completed' | 'failed' | 'timeout' | 'skipped';
 
 export function asyncRetriever(
@@ -60,7 +67,8 @@ export function asyncRetriever(
       // The token is this retriever's own: it came from `step`, through the state.
       const at = input.token as unknown as Step | null;
       if (at === null) return jobs.create(input, 1);
-      return at.step === 'poll' ? jobs.poll(input, at) : jobs.download(input, at);
+      if (at.step === 'poll') return jobs.poll(input, at);
+      return at.step === 'download' ? jobs.download(input, at) : jobs.remove(input, at);
     },
   };
 }
@@ -72,6 +80,8 @@ class Jobs {
   private readonly polling: Exchanger;
   private readonly targets: Exchanger | undefined;
   private readonly downloads: Exchanger;
+  private readonly removals: Exchanger | undefined;
+  private readonly aborts: Exchanger | undefined;
   private readonly pages: Paginator;
   private readonly statusOf: Extract;
   private readonly targetsOf: Extract | undefined;
@@ -92,8 +102,13 @@ class Jobs {
     const sender = (requester: JsonObject, answers = decode) => exchanger(kit, this.name, requester, answers, parts);
     this.creation = sender(own['creation_requester'] as JsonObject);
     this.polling = sender(own['polling_requester'] as JsonObject);
-    const targets = fields(own, 'download_target_requester');
-    this.targets = targets && sender(targets);
+    const optional = (name: string) => {
+      const requester = fields(own, name);
+      return requester && sender(requester);
+    };
+    this.targets = optional('download_target_requester');
+    this.removals = optional('delete_requester');
+    this.aborts = optional('abort_requester');
     this.downloads = sender(own['download_requester'] as JsonObject, decoder(kit, fields(own, 'download_decoder')));
     this.pages = paginator(kit, fields(own, 'download_paginator'));
     this.statusOf = extractor(kit, own['status_extractor'] as JsonObject, 'values');
@@ -154,6 +169,7 @@ class Jobs {
     if (status === 'skipped') return end(response);
     if (status === 'running' && !isLate) return step(response, { ...at, polls: at.polls + 1 });
     if (status === 'completed') return this.completed(input, at, response, documents);
+    if (isLate) await this.ask(this.aborts, { ...input, ticket: undefined }, scope);
     if (at.attempt >= MOST_ATTEMPTS)
       throw new RetriableError('a job does not come to its end', {
         code: 'job_failed',
@@ -217,7 +233,7 @@ class Jobs {
         ? { ...at, token }
         : at.at + 1 < at.targets.length
           ? { ...at, at: at.at + 1, token: pages.first }
-          : undefined;
+          : this.removals && { step: 'remove', creation: at.creation, polling: at.polling };
     return {
       ...selected,
       next: (next ?? null) as Json,
@@ -226,7 +242,33 @@ class Jobs {
       document: documents[0],
     };
   }
+
+  /** Its rows are committed by now; a step that is repeated finds the job gone. */
+  async remove(input: PageInput, { creation, polling }: Removal): Promise<PageOutput> {
+    const scope = scopeOf(input.slice, { creation_response: creation, polling_response: polling });
+    const response = await this.ask(this.removals, input, scope);
+    return response ? end(response) : { ...NOTHING };
+  }
+
+  /** A request that is a courtesy to the server: no row hangs on its answer. */
+  private async ask(whom: Exchanger | undefined, input: PageInput, scope: Scope): Promise<ApiResponse | undefined> {
+    try {
+      return (await whom?.send({ ...input, scope, isFirst: true, fill: () => undefined }))?.response;
+    } catch (error) {
+      if (error instanceof PausedError) throw error;
+      return undefined;
+    }
+  }
 }
+
+const NOTHING: PageOutput = {
+  records: [],
+  received: [],
+  next: null,
+  serverTimeMs: undefined,
+  bytes: 0,
+  document: undefined,
+};
 
 function scopeOf(slice: Dict, more: Dict): Scope {
   return {
@@ -241,6 +283,7 @@ function step(response: ApiResponse, next: Step): PageOutput {
     received: [],
     // A step is JSON, which its interface does not say.
     next: next as unknown as Json,
+    isStep: true,
     serverTimeMs: response.serverTimeMs,
     bytes: response.bytes,
     document: undefined,

@@ -35,6 +35,8 @@ export interface PageOutput extends Selected {
   serverTimeMs: number | undefined;
   bytes: number;
   document: unknown;
+  /** A step on the way to rows: that it brings none tells nothing. */
+  isStep?: boolean | undefined;
   /** Why there is nothing after this page, where that is not just stated. */
   end?: Evidence | undefined;
   /** The token past this page, whether or not it claims to be the last; of walks by a cursor. */

@@ -320,7 +320,7 @@ export class StreamReader {
 
   /** An API that goes on for ever without a row. */
   private silence(output: PageOutput, walk: Walk): { z?: number } {
-    if (output.received.length > 0) return {};
+    if (output.received.length > 0 || output.isStep) return {};
     const z = (walk.z ?? 0) + 1;
     if (z < LIMITS.stalePages) return { z };
     throw new FatalError('the pages of the API do not come to an end', {
@@ -357,7 +357,7 @@ export class StreamReader {
     if (this.keyless && window !== undefined && !window.last)
       records = records.filter((record) => !(time!.position(record) >= window.to));
     // A window without rows is no end: the walk goes on in the next one. An empty page within one may be none.
-    const isOver = output.next === null && next !== null;
+    const isOver = (output.next === null && next !== null) || output.isStep;
     const received = isOver ? Math.max(1, output.received.length) : output.received.length;
     return { records, received, next, hasMore: next !== null, serverTimeMs: output.serverTimeMs, bytes: output.bytes };
   }
