@@ -15,7 +15,7 @@ export interface Screen {
   /** How often it was drawn, as its title tells. */
   drawn(): number;
   /** Resolves once the screen shows it. */
-  shows(wanted: string | RegExp): Promise<string>;
+  shows(wanted: string | RegExp, withinMs?: number): Promise<string>;
   types(keys: string): void;
   resize(columns: number, rows: number): void;
   close(): void;
@@ -60,8 +60,8 @@ export function inTmux(
       Number(/^drawn (\d+)$/.exec(tmux('display-message', '-p', '-t', '0', '#{pane_title}').trim())?.[1] ?? 0),
     types: (keys) => void tmux('send-keys', '-t', '0', '-l', keys),
     resize: (width, height) => void tmux('resize-window', '-t', '0', '-x', String(width), '-y', String(height)),
-    shows: async (wanted) => {
-      for (const until = performance.now() + patience(30_000); ;) {
+    shows: async (wanted, withinMs = patience(30_000)) => {
+      for (const until = performance.now() + withinMs; ;) {
         const seen = text();
         if (typeof wanted === 'string' ? seen.includes(wanted) : wanted.test(seen)) return seen;
         if (performance.now() > until) throw new Error(`it never showed ${String(wanted)}:\n${seen}`);

@@ -11,7 +11,7 @@ describe('what was expected and what was found, in words', () => {
     ['a number above the most', z.int().max(9), 10, 'at most 9', '10'],
     ['a fraction', z.int(), 1.5, 'a whole number', '1.5'],
     ['a short text', z.string().min(9), 'abc', 'at least 9 characters', '"abc"'],
-    ['a long list', z.array(z.int()).max(1), [1, 2], 'at most 1 items', 'a list of 2'],
+    ['a long list', z.array(z.int()).max(1), [1, 2], 'at most 1 item', 'a list of 2'],
     ['another type', z.object({}), 4, 'an object', '4'],
     ['nothing', z.object({}), undefined, 'an object', 'nothing'],
     ['none of the options', z.enum(['a', 'b']), 'c', 'one of a, b', '"c"'],

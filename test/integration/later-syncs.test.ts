@@ -40,6 +40,20 @@ describe('later syncs', () => {
     await expectSame('customers');
   });
 
+  test('the list of events may be a stream beside those that it tells of', async () => {
+    await start({ collections: { customers: { rows: 150 } }, now: Math.floor(Date.now() / 1000) - 5 });
+    const both = { streams: ['customers', 'events'] };
+    await syncStripe({ url: testbed.url, destination, connection: name, source: both });
+    testbed.api.churn('changed', 7);
+    await nextSecond();
+    for (let run = 0; run < 2; run++) {
+      const summary = await syncStripe({ url: testbed.url, destination, connection: name, source: both });
+      expect(summary).toMatchObject({ outcome: 'complete', problems: [] });
+      expect(summary.proofs.map(({ stream }) => stream).toSorted()).toEqual(['customers', 'events']);
+    }
+    await expectSame('customers');
+  });
+
   test('what is new is listed too, also where no event tells of it', async () => {
     await start({ collections: { refunds: { rows: 250 } }, now: Math.floor(Date.now() / 1000) - 5 });
     const refunds = { streams: ['refunds'] };

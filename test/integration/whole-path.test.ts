@@ -83,7 +83,7 @@ describe.skipIf(!HAS_TMUX || CHROMIUM === undefined || !NGINX)(
       await until(() => servers().length === 0);
       screen = terminal();
       screen.types(`export STRIPE_API_KEY=${TESTBED_LIVE_KEY}; npx headrace sync\r`);
-      await screen.shows(/Complete: \d+ streams, gaps 0, overlaps 0, every row accounted for/);
+      await screen.shows(/Complete: \d+ streams, gaps 0, overlaps 0, every row accounted for/, patience(180_000));
       expect(screen.history()).toMatch(/customers .* 600 .*proven/);
     });
 

@@ -205,6 +205,8 @@ export class StreamReader {
     const { paginator } = this.retrieve;
     const size = paginator.pageSize!;
     const ask = (number: number) => this.fetch(request, partition, paginator.tokenOf!(number), undefined);
+    // After a page that there is not, rows mean that it was lost, and not past the end.
+    const hasRows = async (number: number) => (await ask(number).catch(() => undefined))?.received.length;
     let output: PageOutput;
     try {
       output = await ask(request.number!);
@@ -213,7 +215,7 @@ export class StreamReader {
       // Perhaps there is no such page: the one before tells.
       const before = await ask(request.number! - 1).catch(() => undefined);
       const rows = before?.received.length ?? 0;
-      if (rows >= size && error.code !== NO_SUCH_PAGE) throw error;
+      if (rows >= size && (error.code !== NO_SUCH_PAGE || (await hasRows(request.number! + 1)))) throw refusalOf(error);
       // A page of a round size may be all that the API gives: then what follows it was refused, and is not known.
       const isRound = rows > 0 && rows < size && rows % ROUND === 0;
       const end: Evidence = rows >= size ? PAST : isRound ? { kind: 'stated', doubt: 'pages' } : STATED;
@@ -362,6 +364,9 @@ export class StreamReader {
     return { records, received, next, hasMore: next !== null, serverTimeMs: output.serverTimeMs, bytes: output.bytes };
   }
 }
+
+/** What the API said, where it is not taken for an end. */
+const refusalOf = (error: SkippableError): unknown => (error.cause instanceof SkippableError ? error.cause : error);
 
 const PAST: Evidence = { kind: 'stated', doubt: 'past' };
 
