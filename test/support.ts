@@ -76,12 +76,15 @@ export async function query(destination: PostgresDestination, sql: string): Prom
   }
 }
 
+/** What was cut off in the middle may still write a file or two. */
+const REMOVED = { recursive: true, force: true, maxRetries: 8, retryDelay: 100 };
+
 export function scratch(): { folder: string; drop: () => void } {
   // Named for its test file, so that it is known who left one behind.
   const owner = path.basename(expect.getState().testPath ?? 'x', '.test.ts');
   const folder = mkdtempSync(path.join(tmpdir(), `headrace-t-${owner}-`));
   chmodSync(folder, 0o755);
-  return { folder, drop: () => rmSync(folder, { recursive: true, force: true }) };
+  return { folder, drop: () => rmSync(folder, REMOVED) };
 }
 
 export interface SyncInput {

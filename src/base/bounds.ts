@@ -176,6 +176,8 @@ export const LIMITS = {
   metricsConnections: 2_000,
   /** A stopping worker gives its tasks this long to commit what they fetched; service managers kill after 30 s. */
   drainMs: 25_000,
+  /** What a stopping service answers already has this long to let go of what it uses; with the drain, below those 30 s. */
+  answeringMs: 3_000,
   /** Ids of ranges that come with each part that is lent: more splits than any part needs. */
   lentIds: 100_000,
   /** Expected pages that a part must have to be lent to another process. */

@@ -5,6 +5,7 @@ import { bodyLimit } from 'hono/body-limit';
 import type { Context, Hono } from 'hono';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
+import { systemClock, type Clock } from '../base/clock.js';
 import { ConfigError, codeOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { callerOf, isEncrypted, isForgeable, isFromElsewhere } from './access.js';
@@ -218,7 +219,35 @@ const isStartPage = (context: Context) => context.req.path === '/' && ['GET', 'H
 
 export interface Listening {
   url: string;
+  /** Takes nothing more, and gives what is being answered a while to let go of what it uses. */
   close(): Promise<void>;
+}
+
+/** Requests that are being answered. */
+class Answering {
+  private readonly all = new Set<Promise<unknown>>();
+
+  constructor(private readonly clock: Clock) {}
+
+  /** Counts what answers until it has. */
+  of(fetch: Hono['fetch']): Hono['fetch'] {
+    return (...request) => {
+      const answer = Promise.resolve(fetch(...request));
+      const done: Promise<unknown> = answer.catch(() => undefined).finally(() => this.all.delete(done));
+      this.all.add(done);
+      return answer;
+    };
+  }
+
+  /** Resolves once all have answered, or after `ms`. */
+  async ended(ms: number): Promise<void> {
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = this.clock.after(ms, resolve);
+    });
+    await Promise.race([Promise.all(this.all), late]);
+    cancel();
+  }
 }
 
 export function listen(app: Hono, host: string, port: number): Promise<Listening> {
@@ -231,7 +260,8 @@ export function listen(app: Hono, host: string, port: number): Promise<Listening
         found: String(port),
       }),
     );
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  const answering = new Answering(systemClock);
+  const server = createAdaptorServer({ fetch: answering.of(app.fetch) }) as Server;
   server.requestTimeout = 30_000;
   server.headersTimeout = 15_000;
   return new Promise((resolve, reject) => {
@@ -262,11 +292,13 @@ export function listen(app: Hono, host: string, port: number): Promise<Listening
       const { address, port: actual, family } = server.address() as AddressInfo;
       resolve({
         url: `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`,
-        close: () =>
-          new Promise((closed) => {
+        close: async () => {
+          await new Promise<void>((closed) => {
             server.close(() => closed());
             server.closeAllConnections();
-          }),
+          });
+          await answering.ended(LIMITS.answeringMs);
+        },
       });
     });
   });
