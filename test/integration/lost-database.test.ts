@@ -33,8 +33,8 @@ beforeEach(() => {
 });
 afterEach(() => testbed?.close());
 
-const start = async (rows: number, medianMs = 40) => {
-  testbed = await startStripeTestbed({ collections: { customers: { rows, shape: 'bulk' } }, latency: { medianMs } });
+const start = async (rows: number, medianMs = 40, shape: 'bulk' | 'uniform' = 'bulk') => {
+  testbed = await startStripeTestbed({ collections: { customers: { rows, shape } }, latency: { medianMs } });
 };
 const target = (waitMs?: number) => postgresDestination(urlOf(server.target), name, undefined, { waitMs });
 const sync = (destination: PostgresDestination, more: Partial<Parameters<typeof syncStripe>[0]> = {}) =>
@@ -152,7 +152,8 @@ describe('a database that is lost', () => {
   });
 
   test('a read that two share goes on after a restart', async () => {
-    await start(9000, 60);
+    // Rows that can be divided for long: there is something to lend whenever the second has joined.
+    await start(20_000, 150, 'uniform');
     const destination = target();
     const events: RunEvent[] = [];
     const config = stripeConfigSchema.parse({
@@ -200,7 +201,7 @@ describe('a database that is lost', () => {
     await restarted;
     expect(summary).toMatchObject({ outcome: 'complete', proofs: [{ faults: [] }] });
     expect((await part)!.rows).toBeGreaterThan(0);
-    await expectExact(destination, 9000);
+    await expectExact(destination, 20_000);
   });
 });
 
