@@ -207,8 +207,9 @@ function isSliceable(parsed: unknown, bytes: Buffer): boolean {
 /** Digits past a double's are compared by their texts elsewhere: here a page is what JSON.parse makes of it. */
 function expectSame({ rows, around }: SlicedPage, text: string, path: string[] = ['data']): void {
   let wanted = JSON.parse(text) as unknown;
-  let list = wanted as Record<string, unknown>[];
-  for (const key of path) list = (list as unknown as Record<string, never>)[key]!;
+  let found = wanted;
+  for (const key of path) found = (found as Record<string, unknown>)[key];
+  const list = found as Record<string, unknown>[];
   if (rows.count !== list.length) expect.fail(`${rows.count} rows instead of ${list.length}: ${text}`);
   for (let row = 0; row < rows.count; row++) {
     const record = JSON.parse(rows.text(rows.startOf(row), rows.endOf(row))) as Record<string, unknown>;

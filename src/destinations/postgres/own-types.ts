@@ -12,6 +12,7 @@ const OWN_NAMES = new Set(['boolean', 'bigint', 'numeric', 'timestamp with time 
 
 /** They stay so until the transaction ends. `relation`: as SQL has it. */
 export async function hasOwnTypes(client: pg.Client, relation: string, table: Table): Promise<boolean> {
+  // Two statements have a list of results, which the type of `query` does not know.
   const results = (await client.query(
     `lock table ${relation} in row exclusive mode;
      select attname as name, format_type(atttypid, atttypmod) as type from pg_attribute

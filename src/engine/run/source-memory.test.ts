@@ -14,11 +14,13 @@ function session() {
   const writeState = async (writes: StateWrite[]) => {
     for (const { value } of writes) written.push(stringifyJson(value));
   };
+  // All that the keeper asks of a session.
   return { written, session: { writeState } as unknown as DestinationSession };
 }
 
 test('what a source keeps has all its digits, and is written once', async () => {
   const { written, session: own } = session();
+  // All that the keeper asks of a source.
   const source = { name: 's', memory: { recall() {}, remember: () => parseJson(DIGITS) } } as unknown as Source;
   const keeper = new SourceKeeper(source, own, []);
   await keeper.keep();

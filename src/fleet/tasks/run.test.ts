@@ -3,6 +3,7 @@ import { systemClock, type Clock } from '../../base/clock.js';
 import type { Progress } from '../../engine/report/events.js';
 import { spreadRun } from './run.js';
 
+/** What spreadRun looks at of a run's progress, and no more. */
 const progress = (more: Partial<Progress>) => () =>
   ({ requestsPerSecond: 20, limitPerSecond: 100, leftMs: 600_000, waits: [], ...more }) as unknown as Progress;
 

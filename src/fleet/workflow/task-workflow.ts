@@ -65,6 +65,7 @@ export async function taskWorkflow(
     for (let n = 1; ; n++) {
       const answer = (await durable.step(again(name, n), async (signal) => {
         const held = await inSlot(id, task, signal, work);
+        // An Answer is JSON, which its union does not say; the journal gives back what it was given.
         return (held?.value ?? { is: 'full' }) as unknown as Json;
       })) as unknown as Answer;
       if (answer.is === 'full') {

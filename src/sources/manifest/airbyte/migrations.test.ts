@@ -15,6 +15,7 @@ function source(...classes: string[]) {
     manifest: { name: 'source-x', origins: new Map() },
   };
   return {
+    // Migrations ask a kit for no more.
     kit: kit as unknown as Kit,
     definitions: new Map([['rows', { state_migrations: classes.map(migration) }]]),
   };
