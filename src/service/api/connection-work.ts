@@ -44,6 +44,11 @@ export function given(settings: object): Settings {
 /** Proves what works, of settings before they are stored and of connections. */
 export function trialRoutes(api: Api, parts: ApiParts): void {
   const { connections, desk } = parts;
+  /** To what settings describe that are not stored. */
+  const accessBy = async ({ id, ...settings }: z.infer<typeof schemas.newConnection>): Promise<ConnectionAccess> => {
+    const { access } = await desk.storable(id, await connections.reveal(id, given(settings)));
+    return access;
+  };
   api.openapi(
     operation({
       method: 'post',
@@ -56,8 +61,7 @@ export function trialRoutes(api: Api, parts: ApiParts): void {
       responses: { 200: jsonOf(schemas.probeView, 'Whether credential and destination work.') },
     }),
     async (context) => {
-      const { id, ...settings } = context.req.valid('json');
-      const { access } = await desk.storable(id, await connections.reveal(id, given(settings)));
+      const access = await accessBy(context.req.valid('json'));
       return context.json(await probed(access), 200);
     },
   );
@@ -74,8 +78,7 @@ export function trialRoutes(api: Api, parts: ApiParts): void {
       responses: { 200: jsonOf(schemas.estimateView, 'As far as it could be told in time.') },
     }),
     async (context) => {
-      const { id, ...settings } = context.req.valid('json');
-      const { access } = await desk.storable(id, await connections.reveal(id, given(settings)));
+      const access = await accessBy(context.req.valid('json'));
       return context.json(schemas.wire(await estimate(access)), 200);
     },
   );
