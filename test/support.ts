@@ -180,6 +180,12 @@ export function headrace(
   );
 }
 
+/**
+ * The summary's line of one stream whose `rows` (as it is printed) were each inserted once, without a gap, and proven. Where a range ends,
+ * a boundary row may come with both sides: how many do depends on when a read was paused or divided.
+ */
+export const onceEach = (rows: string) => new RegExp(`${rows} +0 +\\d{1,2} +0 +0 +0 +0 +${rows} +(?:\\w+ +)?proven`);
+
 /** Throws where the program has no such command or option. */
 export function assertCommand(words: string[]): void {
   let command: Command = buildProgram();
