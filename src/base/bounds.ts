@@ -109,6 +109,8 @@ export const LIMITS = {
   /** Configuration and state files. */
   configBytes: 1024 * 1024,
   stateFileBytes: 64 * 1024 * 1024,
+  /** A pipe that is named as a file, and stays silent. */
+  inputFileMs: 10_000,
   /**
    * Rows of one stream in one run that may go to quarantine before the stream is stopped: more is a wrong schema, not a
    * bad row.

@@ -1,15 +1,15 @@
 /** The configuration of a connector in a file of its own, as Airbyte's tools take it. */
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
 import { ConfigError, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
+import { readInputFile } from '../base/input-file.js';
 
 /** From JSON or YAML. */
 export function readConfigFile(file: string): Record<string, unknown> {
   let found: unknown;
   try {
-    if (statSync(file).size > LIMITS.configBytes) throw new Error('it is too large');
-    found = parseYaml(readFileSync(file, 'utf8'));
+    found = parseYaml(readInputFile(file, LIMITS.configBytes).toString('utf8'));
   } catch (error) {
     throw new ConfigError('the configuration of the connector cannot be read', {
       code: 'config_unreadable',

@@ -1,11 +1,12 @@
 /** Reads headrace.yaml: `${ENV}` references, then the schemas; errors name the line. */
 import { isUtf8 } from 'node:buffer';
-import { lstatSync, readFileSync, statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { isMap, LineCounter, parseDocument, type Document, type YAMLError } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
+import { InputTooLarge, readInputFile } from '../base/input-file.js';
 import { systemFault } from '../base/system-error.js';
 import { registerSecret, SECRET_NAME } from '../base/log.js';
 import { schemaFault } from '../base/schema-fault.js';
@@ -42,21 +43,7 @@ function readText(file: string): string {
       found: 'none',
       next: 'run headrace init, or name a connector instead (headrace connectors lists them)',
     });
-  const { size } = statSync(file);
-  if (size > LIMITS.configBytes)
-    throw new ConfigError(`${file} is too large`, {
-      code: 'config_too_large',
-      place: file,
-      expected: `at most ${LIMITS.configBytes} bytes`,
-      found: `${size} bytes`,
-      next: 'name a configuration file, or split this one and run a service for each',
-    });
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw systemFault(error, file) ?? error;
-  }
+  const bytes = readBytes(file);
   const unfit = (found: string, expected: string) =>
     new ConfigError(`${file} is no configuration`, {
       code: 'config_no_text',
@@ -70,6 +57,31 @@ function readText(file: string): string {
   if (text.trim() === '') throw unfit('nothing', 'YAML with at least connections:');
   return text;
 }
+
+function readBytes(file: string): Buffer {
+  try {
+    return readInputFile(file, LIMITS.configBytes);
+  } catch (error) {
+    if (error instanceof InputTooLarge)
+      throw new ConfigError(`${file} is too large`, {
+        code: 'config_too_large',
+        place: file,
+        expected: `at most ${LIMITS.configBytes} bytes`,
+        found: 'more',
+        next: 'name a configuration file, or split this one and run a service for each',
+      });
+    throw systemFault(error, file) ?? unreadable(file, error);
+  }
+}
+
+const unreadable = (file: string, error: unknown) =>
+  new ConfigError(`${file} cannot be read`, {
+    code: 'config_unreadable',
+    place: file,
+    expected: 'a configuration file',
+    found: messageOf(error),
+    next: 'name a file, or write to the pipe before it is read',
+  });
 
 function parsed(file: string, text: string, lineCounter: LineCounter): Document {
   const document = parseDocument(text, { lineCounter, merge: true });

@@ -1,5 +1,5 @@
 /** Bad input of every kind: place, expectation, finding, next step and exit code; nothing half-written. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -203,6 +203,7 @@ describe.concurrent('flags, settings and names', () => {
     ['a folder for metrics', ['sync', 'stripe', '--metrics', '.'], ['cannot be written', 'at: .']],
     ['a configuration that is a folder', ['check', '--config', '.'], ['at: .', 'a folder (EISDIR', 'next: ']],
     ['a configuration without a name', ['check', '--config', ''], ['file without a name', 'next: ']],
+    ['a statement of nothing', ['query', '  '], ['there is no statement', 'expected: SQL', 'next: ']],
     ['a file of init in no folder', ['init', '--yes', '--file', 'no/x.yaml'], ['no such file or folder', 'next: ']],
     [
       'a role',
@@ -224,6 +225,22 @@ describe.concurrent('flags, settings and names', () => {
       stderr: expect.stringMatching(/at: headrace.yaml[\s\S]*ELOOP/),
     });
   });
+
+  test.skipIf(process.platform === 'win32')(
+    'a pipe that nobody writes to, a device without an end',
+    async ({ own }) => {
+      execFileSync('mkfifo', [path.join(own.folder, 'pipe')]);
+      const commands = ['sync', 'check', 'plan', 'serve', 'discover', 'state'];
+      for (const [file, says] of [
+        ['pipe', /pipe is no configuration[\s\S]*found: nothing/],
+        ['/dev/zero', /zero is too large[\s\S]*next: /],
+      ] as const)
+        for (const answer of await Promise.all(
+          commands.map((command) => own.run(command, ...(command === 'state' ? ['show'] : []), '--config', file)),
+        ))
+          expect(answer).toMatchObject({ code: 2, stderr: expect.stringMatching(says) });
+    },
+  );
 
   test('without a file, a name that is near a connector', async ({ own: { run } }) => {
     const { code, stderr } = await run('sync', 'strip');

@@ -16,7 +16,9 @@ import {
   streamsWithFiles,
   type OpenedConnector,
 } from '../../wiring/compose-manifest.js';
+import { LIMITS } from '../../base/bounds.js';
 import { ConfigError, describeError, EXIT, HeadraceError, messageOf } from '../../base/errors.js';
+import { readInputFile } from '../../base/input-file.js';
 import { redact } from '../../base/log.js';
 import type { Progress, RunEvent } from '../../engine/report/events.js';
 import { runSync } from '../../engine/run/sync.js';
@@ -299,7 +301,7 @@ function needed(value: string | undefined, flag: string): string {
 
 function readJson(file: string, flag: string): Record<string, unknown> | unknown[] {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    return JSON.parse(readInputFile(file, LIMITS.stateFileBytes).toString('utf8')) as Record<string, unknown>;
   } catch (error) {
     throw new ConfigError(`${flag} cannot be read`, {
       code: 'bad_file',

@@ -13,6 +13,14 @@ interface QueryFlags {
 }
 
 export async function command([sql]: string[], flags: QueryFlags): Promise<number> {
+  if (sql!.trim() === '')
+    throw new ConfigError('there is no statement', {
+      code: 'query_empty',
+      place: 'the first argument',
+      expected: 'SQL, such as "select count(*) from stripe.customers"',
+      found: 'nothing',
+      next: 'put the statement in quotes; "information_schema.tables" lists the tables',
+    });
   const { fields, rows } = await answerOf(sql!, flags);
   if (flags.json) for (const row of rows) json(row);
   else if (fields.length > 0)

@@ -1,8 +1,8 @@
 /** headrace singer: any connector as a Singer tap. Nothing but messages goes to stdout, one a line. */
-import { readFileSync, statSync } from 'node:fs';
 import { LIMITS } from '../../base/bounds.js';
 import { systemClock } from '../../base/clock.js';
 import { ConfigError, messageOf } from '../../base/errors.js';
+import { readInputFile } from '../../base/input-file.js';
 import type { RunEvent } from '../../engine/report/events.js';
 import { runSync } from '../../engine/run/sync.js';
 import type { Source } from '../../sources/contract.js';
@@ -162,8 +162,7 @@ function tell(event: RunEvent): void {
 
 function readJson(file: string, flag: string): unknown {
   try {
-    if (statSync(file).size > LIMITS.stateFileBytes) throw new Error('it is too large');
-    return JSON.parse(readFileSync(file, 'utf8'));
+    return JSON.parse(readInputFile(file, LIMITS.stateFileBytes).toString('utf8'));
   } catch (error) {
     throw new ConfigError(`${flag} cannot be read`, {
       code: 'bad_file',

@@ -1,5 +1,4 @@
 /** headrace state show | export | import | reset */
-import { readFileSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { systemClock } from '../../base/clock.js';
 import {
@@ -13,6 +12,7 @@ import { validate } from '../../config/load.js';
 import type { DestinationSession, StateWrite } from '../../destinations/contract.js';
 import { ConfigError, EXIT, messageOf } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
+import { readInputFile } from '../../base/input-file.js';
 import { resetStream } from '../../engine/run/reset.js';
 import type { Stream } from '../../sources/contract.js';
 import { totals } from '../../ledger/ledger.js';
@@ -114,8 +114,7 @@ export async function reset(
 function readStateFile(file: string): z.infer<typeof fileSchema> {
   let text: string;
   try {
-    if (statSync(file).size > LIMITS.stateFileBytes) throw new Error(`larger than ${LIMITS.stateFileBytes} bytes`);
-    text = readFileSync(file, 'utf8');
+    text = readInputFile(file, LIMITS.stateFileBytes).toString('utf8');
   } catch (cause) {
     throw new ConfigError('the state file cannot be read', {
       code: 'state_file',

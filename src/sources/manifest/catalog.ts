@@ -1,8 +1,9 @@
 /** What a stream of a manifest looks like in a catalog: its schema, key and cursor. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { ConfigError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
+import { readInputFile } from '../../base/input-file.js';
 import type { AirbyteStream } from './airbyte/messages.js';
 import { placeOf, type Manifest } from './document/manifest.js';
 import { isObject, type Json, type JsonObject } from './document/read.js';
@@ -122,20 +123,14 @@ function fromFile(file: string, { manifest }: CatalogInput): JsonObject | undefi
   for (const candidate of [parts, parts.slice(1)]) {
     const found = path.join(base, ...candidate);
     if (candidate.includes('..') || candidate.length === 0 || !existsSync(found)) continue;
-    if (statSync(found).size > LIMITS.configBytes)
-      throw new ConfigError('a schema file is too large', {
-        code: 'schema_too_large',
-        place: found,
-        expected: `at most ${LIMITS.configBytes} bytes`,
-      });
     try {
-      return withShared(JSON.parse(readFileSync(found, 'utf8')) as JsonObject, path.dirname(found), found);
+      return withShared(jsonIn(found), path.dirname(found), found);
     } catch (error) {
       if (error instanceof ConfigError) throw error;
       throw new ConfigError('a schema file is not valid JSON', {
         code: 'schema_invalid',
         place: found,
-        expected: 'a JSON schema',
+        expected: `a JSON schema of at most ${LIMITS.configBytes} bytes`,
         found: (error as Error).message,
         next: 'correct the file',
       });
@@ -143,6 +138,8 @@ function fromFile(file: string, { manifest }: CatalogInput): JsonObject | undefi
   }
   return undefined;
 }
+
+const jsonIn = (file: string) => JSON.parse(readInputFile(file, LIMITS.configBytes).toString('utf8')) as JsonObject;
 
 /** `$ref`s of schema files point into a folder `shared`, or to definitions of their own. */
 function withShared(schema: JsonObject, folder: string, file: string): JsonObject {
@@ -189,7 +186,7 @@ function sharedFile(target: string, folder: string, files: Map<string, JsonObjec
       place: from,
       found: target,
     });
-  const document = JSON.parse(readFileSync(found, 'utf8')) as JsonObject;
+  const document = jsonIn(found);
   files.set(target, document);
   return document;
 }

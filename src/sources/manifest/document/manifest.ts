@@ -1,7 +1,7 @@
 /** A manifest of Airbyte's declarative language, read: references resolved, types and parameters in place, checked. */
-import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { ConfigError } from '../../../base/errors.js';
+import { codeOf, ConfigError, messageOf } from '../../../base/errors.js';
+import { InputTooLarge, readInputFile } from '../../../base/input-file.js';
 import { LIMITS } from '../../../base/bounds.js';
 import { propagateParameters } from './parameters.js';
 import { isObject, readManifest, type Json, type JsonObject, type Origins } from './read.js';
@@ -22,21 +22,21 @@ export interface Manifest {
 export function loadManifest(file: string): Manifest {
   let text: string;
   try {
-    if (statSync(file).size > LIMITS.manifestBytes * 2)
+    text = readInputFile(file, LIMITS.manifestBytes * 2).toString('utf8');
+  } catch (error) {
+    if (error instanceof InputTooLarge)
       throw new ConfigError('the manifest is too large', {
         code: 'manifest_too_large',
         place: file,
         expected: `at most ${LIMITS.manifestBytes / 1e6} MB`,
-        found: `${(statSync(file).size / 1e6).toFixed(1)} MB`,
+        found: error.message,
+        next: 'name the manifest itself',
       });
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
     throw new ConfigError('the manifest cannot be read', {
       code: 'manifest_missing',
       place: file,
       expected: 'a manifest.yaml of a connector',
-      found: (error as NodeJS.ErrnoException).code ?? 'an error',
+      found: codeOf(error) ?? messageOf(error),
       next: 'check the path',
     });
   }

@@ -3,11 +3,12 @@
  * (`components.headrace.yaml`). It is data: nothing of it is run, and its templates reach what those of a manifest
  * reach.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
 import { ConfigError } from '../../../base/errors.js';
 import { LIMITS } from '../../../base/bounds.js';
+import { readInputFile } from '../../../base/input-file.js';
 import { schemaFault } from '../../../base/schema-fault.js';
 import { isObject, readManifest, type Json, type JsonObject, type Origins } from '../document/read.js';
 import { COMPONENTS } from '../document/vocabulary.js';
@@ -27,8 +28,7 @@ export function declaredBeside(manifestFile: string): Twins {
 export function declaredIn(file: string): Twins {
   let text: string;
   try {
-    if (statSync(file).size > LIMITS.configBytes) throw new Error(`more than ${LIMITS.configBytes} bytes`);
-    text = readFileSync(file, 'utf8');
+    text = readInputFile(file, LIMITS.configBytes).toString('utf8');
   } catch (error) {
     throw new ConfigError('the components cannot be read', {
       code: 'components_failed',
