@@ -109,6 +109,8 @@ export const LIMITS = {
   /** Configuration and state files. */
   configBytes: 1024 * 1024,
   stateFileBytes: 64 * 1024 * 1024,
+  /** What a run by hand writes down at its end, where the database does not answer. */
+  lastWordMs: 5_000,
   /** A pipe that is named as a file, and stays silent. */
   inputFileMs: 10_000,
   /**

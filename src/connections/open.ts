@@ -89,7 +89,7 @@ export async function openSource(
       remember: () => ({ memory: gates.remember(), views: gate.status(systemClock.monotonic()).limits }),
     },
     shareBudget: (destination, onError) =>
-      shareBudget(gates, targetOf(destination), onError, (own) =>
+      shareBudget(gates, databaseOf(destination), onError, (own) =>
         own === undefined ? fingerprint : fingerprintOf(settings.base_url, own),
       ),
   };
@@ -125,7 +125,7 @@ async function shareBudget(
 }
 
 /** The database of a destination that is one: processes meet there. */
-function targetOf(destination: Destination & { target?: PostgresTarget }): PostgresTarget | undefined {
+export function databaseOf(destination: Destination & { target?: PostgresTarget }): PostgresTarget | undefined {
   return destination.target;
 }
 

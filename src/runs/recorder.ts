@@ -4,6 +4,7 @@
  * holds the run up.
  */
 import type { Clock } from '../base/clock.js';
+import { HeadraceError, messageOf } from '../base/errors.js';
 import { redact } from '../base/log.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Progress, RunEvent, RunSummary } from '../engine/report/events.js';
@@ -15,6 +16,11 @@ export interface Reason {
   message: string;
   code?: string | undefined;
   next?: string | undefined;
+}
+
+export function reasonOf(error: unknown): Reason {
+  const { code, next } = error instanceof HeadraceError ? error : {};
+  return { message: messageOf(error), code, next };
 }
 
 export interface RunIdentity {

@@ -6,6 +6,7 @@ export {
   type ConnectionConfig,
   type ConnectionFlags,
 } from '../connections/resolve.js';
+export { historyOf, type RunHistory } from '../connections/history.js';
 export { newRunId, openDestination, openDestinationOf, openSource, type OpenedSource } from '../connections/open.js';
 export { CONNECTORS } from '../sources/registry.js';
 export { DESTINATIONS, destinationOfText, toHelp } from '../destinations/registry.js';

@@ -242,6 +242,14 @@ describe.concurrent('flags, settings and names', () => {
     },
   );
 
+  test('a stream whose deletions are to be accepted', async ({ own: { run } }) => {
+    const args = ['sync', 'stripe', '--base-url', testbed.url, '--streams', 'customers', '--to', 'ndjson:out'];
+    expect(await run(...args, '--accept-deletions', 'custmers')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/no stream custmers[\s\S]*at: --accept-deletions[\s\S]*did you mean customers\?/),
+    });
+  });
+
   test('without a file, a name that is near a connector', async ({ own: { run } }) => {
     const { code, stderr } = await run('sync', 'strip');
     expect(stderr).toMatch(/no connector strip[\s\S]*did you mean stripe\?/);

@@ -1,11 +1,11 @@
 /** headrace report: one file of a run that the service recorded. */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { until } from '../patience.js';
 import { startService, type TestService } from '../service-support.js';
-import { headrace } from '../support.js';
+import { headrace, scratch } from '../support.js';
 
 let testbed: StripeTestbed;
 let service: TestService;
@@ -58,4 +58,44 @@ test('of a run that is not there, or to a place that is not there, says so with 
   const nowhere = await report(run, '--output', '/nowhere/at/all.html');
   expect(nowhere.stderr).toMatch(/cannot be written[\s\S]*ENOENT[\s\S]*--output/);
   expect((await service.fetch('/api/v1/runs/none/report')).status).toBe(404);
+});
+
+describe('a run by hand', () => {
+  const sync = (...more: string[]) =>
+    headrace(['sync', 'stripe', '--base-url', testbed.url, '--streams', 'customers', ...more], {
+      cwd: work.folder,
+      env: { STRIPE_API_KEY: TESTBED_LIVE_KEY },
+    });
+  const reported = async (...args: string[]) =>
+    (await headrace(['report', '--output', '-', ...args], { cwd: work.folder })).stdout;
+  let work: ReturnType<typeof scratch>;
+  beforeEach(() => (work = scratch()));
+  afterEach(() => work.drop());
+
+  test('is kept where its rows went', async () => {
+    expect(await headrace(['report'], { cwd: work.folder })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/no run is recorded yet[\s\S]*next: /),
+    });
+    expect(await sync('-q')).toMatchObject({ code: 0 });
+    const page = await reported();
+    expect(page).toMatch(/<h1>stripe: sync<\/h1>/);
+    expect(page).toMatch(/customers[\s\S]*500[\s\S]*proven/);
+    expect(page).not.toContain(TESTBED_LIVE_KEY);
+  });
+
+  test('and the service that writes to the same database shows it', async () => {
+    const before = await service.client.listRuns({ connection: 'stripe' });
+    expect(before.items).toEqual([]);
+    expect(await sync('-q', '--to', service.databaseUrl)).toMatchObject({ code: 0 });
+    const { items } = await service.client.listRuns({ connection: 'stripe' });
+    expect(items).toMatchObject([{ connection: 'stripe', kind: 'sync', outcome: 'complete', rows: 500, task: null }]);
+    expect(await reported('--database', service.databaseUrl)).toMatch(/<h1>stripe: sync<\/h1>/);
+  });
+
+  test('into files alone is not, and says nothing of it', async () => {
+    const ran = await sync('--to', 'ndjson:out');
+    expect(ran).toMatchObject({ code: 0 });
+    expect(ran.stderr).not.toMatch(/record|history/);
+  });
 });

@@ -18,10 +18,10 @@ export async function command([run]: [string | undefined], flags: Flags): Promis
       throw new ConfigError(id === undefined ? 'no run is recorded yet' : `there is no run ${id}`, {
         code: 'unknown_run',
         place: 'RUN',
-        expected: 'the id of a run of headrace serve or of a worker',
+        expected: 'the id of a run',
         found: id ?? 'none',
         candidates: (await runs.list({ limit: 20 })).map((each) => each.id),
-        next: 'runs of headrace sync by hand are not recorded; the dashboard lists those that are, as does GET /api/v1/runs',
+        next: 'runs of headrace sync are recorded in the PostgreSQL that they write to (--data-dir, --database); the dashboard lists those of its own, as does GET /api/v1/runs',
       });
     if (flags.output === '-') {
       process.stdout.write(page);

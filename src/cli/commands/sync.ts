@@ -1,12 +1,14 @@
 /** headrace sync */
 import { systemClock } from '../../base/clock.js';
 import {
+  historyOf,
   newRunId,
   openDestination,
   openSource,
   resolveConnection,
   type ConnectionConfig,
   type ConnectionFlags,
+  type RunHistory,
 } from '../../wiring/compose.js';
 import { EXIT, messageOf, PausedError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
@@ -51,7 +53,9 @@ export async function syncConnection(
   const controller = new AbortController();
   const view = new ProgressView(!flags.quiet && !flags.json);
   const signals = pauseOnSignals(controller, view);
+  let history: RunHistory | undefined;
   const emit = (event: RunEvent) => {
+    history?.take(event);
     if (flags.json) json({ at: new Date(systemClock.now()).toISOString(), ...event });
     else if (event.type === 'note') view.say(`note: ${event.message}`);
   };
@@ -67,34 +71,36 @@ export async function syncConnection(
     // The API answers while the database starts.
     const account = opened.source.check(controller.signal);
     account.catch(() => {});
-    const destination = await openDestination(connection).catch((error: unknown) => {
-      // Ctrl-C reaches what makes the database as well.
-      if (controller.signal.aborted) throw new PausedError('stopped while the database was made', { code: 'paused' });
-      throw error;
-    });
+    const destination = await destinationOf(connection, controller.signal);
     try {
       if (destination.notice) note(`note: ${destination.notice}`);
-      const summary = await runSync({
-        source: opened.source,
-        destination,
-        permits: opened.permits,
-        gateStatus: opened.gateStatus,
-        limits: opened.limits,
-        shareBudget: () =>
-          opened.shareBudget(destination, (error) =>
-            emit({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` }),
-          ),
-        account,
-        connection: connection.name,
-        runId: newRunId(),
-        mode: connection.destination.mode,
-        clock: systemClock,
-        signal: controller.signal,
-        planner: flags.planner ?? 'adaptive',
-        acceptDeletions: flags.acceptDeletions,
-        emit,
-        onProgress: told.onProgress,
-      });
+      const record = (history = historyOf(destination, connection.name, systemClock));
+      const summary = await record.during(() =>
+        runSync({
+          source: opened.source,
+          destination,
+          permits: opened.permits,
+          gateStatus: opened.gateStatus,
+          limits: opened.limits,
+          shareBudget: () =>
+            opened.shareBudget(destination, (error) =>
+              emit({ type: 'note', message: `the shared budget is out of reach, on alone: ${messageOf(error)}` }),
+            ),
+          account,
+          connection: connection.name,
+          runId: newRunId(),
+          mode: connection.destination.mode,
+          clock: systemClock,
+          signal: controller.signal,
+          planner: flags.planner ?? 'adaptive',
+          acceptDeletions: flags.acceptDeletions,
+          emit,
+          onProgress: (snapshot) => {
+            told.onProgress(snapshot);
+            record.watch(snapshot);
+          },
+        }),
+      );
       told.end();
       return summary;
     } finally {
@@ -105,6 +111,16 @@ export async function syncConnection(
     view.stop();
     signals();
     await opened.source.close();
+  }
+}
+
+/** Ctrl-C reaches what makes the database as well. */
+async function destinationOf(connection: ConnectionConfig, signal: AbortSignal): ReturnType<typeof openDestination> {
+  try {
+    return await openDestination(connection);
+  } catch (error) {
+    if (signal.aborted) throw new PausedError('stopped while the database was made', { code: 'paused' });
+    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * What the parts of one run share, before it is known what there is to read: the destination's session, and its state.
  */
+import { ConfigError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { WriteMode } from '../../base/catalog.js';
 import type { DestinationSession, StateEntry } from '../../destinations/contract.js';
@@ -40,6 +41,7 @@ export async function openRun(options: SyncOptions, account: Account, closing: C
     startedMs: clock.now(),
     signal: options.signal,
   });
+  assertAccepted(options);
   const emit = options.emit ?? (() => {});
   const session = await openSession(options);
   closing.push(() => session.close());
@@ -83,6 +85,21 @@ export async function openRun(options: SyncOptions, account: Account, closing: C
   if (before.length > 0) await session.writeState(before);
   const bulk = await bulkChanges(source, changes.all, entries, context);
   return { session, context, memory, writer, entries, changes, bulk, keeper, notes };
+}
+
+/** What is accepted of a stream that there is not would be forgotten without a word. */
+function assertAccepted({ source, mode, acceptDeletions = [] }: SyncOptions): void {
+  const names = targetsOf(source.streams, mode).map(({ name }) => name);
+  const unknown = acceptDeletions.find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new ConfigError(`there is no stream ${unknown} whose deletions could be accepted`, {
+      code: 'unknown_stream',
+      place: '--accept-deletions',
+      expected: 'a stream that this run reads',
+      found: unknown,
+      candidates: names,
+      next: 'name one of them',
+    });
 }
 
 function openSession(options: SyncOptions): Promise<DestinationSession> {

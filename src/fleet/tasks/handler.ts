@@ -1,14 +1,14 @@
 /** What a worker does with a task: opens its connection, and hands it to the behaviour of its kind. */
 import { hostname } from 'node:os';
 import type { Clock } from '../../base/clock.js';
-import { HeadraceError, messageOf, unreachable } from '../../base/errors.js';
+import { unreachable } from '../../base/errors.js';
 import type { Random } from '../../base/random.js';
 import type { Progress, RunEvent } from '../../engine/report/events.js';
 import type { WebhookInbox } from '../scheduler/inbox.js';
 import type { Scheduler } from '../scheduler/scheduler.js';
 import type { ClaimedTask, Settlement } from '../scheduler/task.js';
 import type { TaskHandler } from '../scheduler/executor.js';
-import { RunRecorder, type Reason } from '../../runs/recorder.js';
+import { reasonOf, RunRecorder, type Reason } from '../../runs/recorder.js';
 import type { ConnectionAccess } from './access.js';
 import { changesTask } from './changes.js';
 import { checkTask, verifyTask } from './check.js';
@@ -93,10 +93,4 @@ async function recordedRun(
   } finally {
     await recorder.close(failure);
   }
-}
-
-/** Why a run ended, for who looks at it. */
-export function reasonOf(error: unknown): Reason {
-  const { code, next } = error instanceof HeadraceError ? error : {};
-  return { message: messageOf(error), code, next };
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../../base/clock.js';
 import type { Random } from '../../base/random.js';
 import type { Progress } from '../../engine/report/events.js';
 import { planSync } from '../../engine/run/sync.js';
-import { RunRecorder } from '../../runs/recorder.js';
+import { reasonOf, RunRecorder } from '../../runs/recorder.js';
 import type { WebhookInbox } from '../scheduler/inbox.js';
 import type { Scheduler } from '../scheduler/scheduler.js';
 import type { Settlement } from '../scheduler/task.js';
@@ -13,7 +13,6 @@ import type { Part, TaskSteps } from '../workflow/task-workflow.js';
 import { withOpened, type ConnectionAccess } from './access.js';
 import { changesTask } from './changes.js';
 import { checkTask, verifyTask } from './check.js';
-import { reasonOf } from './handler.js';
 import { payloadOf, type PayloadOf, type TaskKind } from './kinds.js';
 import { againOf, runTask } from './run.js';
 
