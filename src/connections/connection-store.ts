@@ -96,7 +96,9 @@ export class ConnectionStore {
       throw this.conflict(id, there, expect);
     const isMasked = JSON.stringify(settings).includes(SECRET_MASK);
     return {
-      settings: isMasked ? joinSecrets(settings, secrets ? this.sealed(id).open(secrets, id) : {}) : settings,
+      settings: isMasked
+        ? joinSecrets(settings, secrets ? this.sealed(id).open(secrets, id) : {}, there?.settings)
+        : settings,
       before: there,
     };
   }

@@ -3,6 +3,7 @@
  * where it is used.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { ConfigError } from '../base/errors.js';
 import { registerSecret } from '../base/log.js';
 
@@ -41,29 +42,73 @@ export function splitSecrets(settings: Settings, isSecret: IsSecret): Split {
   return { shown: walk(settings, []) as Settings, secrets };
 }
 
-/** The configuration with its secrets in place. Each is redacted from then on. */
-export function joinSecrets(shown: Settings, secrets: Record<string, string>): Settings {
-  const walk = (value: unknown, path: string[]): unknown => {
+/**
+ * The configuration with its secrets in place. Each is redacted from then on. `stored`: as it was shown when the secrets were
+ * taken out, where `shown` was edited since. Throws ConfigError for a mask that may stand for more than one secret, or for none.
+ */
+export function joinSecrets(shown: Settings, secrets: Record<string, string>, stored: unknown = shown): Settings {
+  /** `path` of what is shown, `from` where it was stored: undefined where that cannot be told. */
+  const walk = (value: unknown, path: string[], from: string[] | undefined, was: unknown): unknown => {
     if (value === SECRET_MASK) {
-      const secret = secrets[JSON.stringify(path)];
-      if (secret === undefined) {
-        throw new ConfigError(`there is no stored secret to keep for ${path.join('.')}`, {
-          code: 'secret_missing',
-          place: path.join('.'),
-          expected: 'the secret itself',
-          found: `${SECRET_MASK}, which stands for a stored one`,
-          next: 'write the secret',
-        });
-      }
+      const secret = from && secrets[JSON.stringify(from)];
+      if (secret === undefined) throw missing(path);
       registerSecret(secret);
       return secret;
     }
-    if (Array.isArray(value)) return value.map((inner, i) => walk(inner, [...path, String(i)]));
+    if (Array.isArray(value)) {
+      const list = Array.isArray(was) ? (was as unknown[]) : [];
+      const sources = sourcesOf(value, list);
+      return value.map((inner, i) => {
+        const at = sources[i];
+        return walk(
+          inner,
+          [...path, String(i)],
+          at === undefined ? undefined : from && [...from, String(at)],
+          list[at ?? -1],
+        );
+      });
+    }
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, walk(inner, [...path, key])]));
+    const fields = typeof was === 'object' && was !== null ? (was as Settings) : {};
+    return Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => [
+        key,
+        walk(inner, [...path, key], from && [...from, key], fields[key]),
+      ]),
+    );
   };
-  return walk(shown, []) as Settings;
+  return walk(shown, [], [], stored) as Settings;
 }
+
+/**
+ * Which entry of a stored list each entry of the edited one was: an equal one, or, in a list as long as before, what stood in its
+ * place and stands nowhere else. Undefined where that is open, such as one of two masks that is left: a secret must not go to
+ * another's place.
+ */
+function sourcesOf(list: unknown[], stored: unknown[]): (number | undefined)[] {
+  const same = list.findIndex((entry, i) => !isDeepStrictEqual(entry, stored[i]));
+  const untouched = list.length < stored.length ? 0 : same === -1 ? list.length : same;
+  const equalTo = (entry: unknown) => [...stored.keys()].filter((i) => isDeepStrictEqual(stored[i], entry));
+  const found = list.map((entry, i) => {
+    if (i < untouched || (list.length === stored.length && isDeepStrictEqual(entry, stored[i]))) return i;
+    const equal = equalTo(entry);
+    return equal.length === 1 ? equal[0] : undefined;
+  });
+  const taken = new Set(found);
+  return found.map((at, i) => {
+    if (at !== undefined) return at;
+    return list.length === stored.length && equalTo(list[i]).length === 0 && !taken.has(i) ? i : undefined;
+  });
+}
+
+const missing = (path: string[]) =>
+  new ConfigError(`there is no stored secret to keep for ${path.join('.')}`, {
+    code: 'secret_missing',
+    place: path.join('.'),
+    expected: 'the secret itself',
+    found: `${SECRET_MASK}, which stands for a stored one`,
+    next: 'write the secret',
+  });
 
 /** AES-256-GCM under the first key; every key opens what it sealed, so that keys can be changed. */
 export class SecretBox {
