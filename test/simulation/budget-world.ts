@@ -4,17 +4,11 @@
  */
 import { setMaxListeners } from 'node:events';
 import { SharedGate } from '../../src/gate/shared/shared-gate.js';
-import {
-  decode,
-  encode,
-  GONE_MS,
-  type BudgetRow,
-  type LockedRow,
-  type SharedState,
-} from '../../src/gate/shared/budget-store.js';
+import { GONE_MS, type BudgetRow, type LockedRow, type SharedState } from '../../src/gate/shared/budget-store.js';
 import type { Clock } from '../../src/base/clock.js';
 import { Admission } from '../../src/http/admission.js';
 import { seededRandom, type Random } from '../../src/base/random.js';
+import { StoredState } from './stored-state.js';
 
 /** What PostgreSQL does to a transaction that stands still, and to who waits for its row. */
 export const IDLE_IN_TRANSACTION_MS = 1000;
@@ -74,7 +68,7 @@ export class World {
 export interface Row {
   owner: string | null;
   ownerUntilMs: number;
-  state: Buffer | null;
+  state: (() => SharedState | undefined) | null;
   members: Map<string, number>;
 }
 
@@ -91,6 +85,8 @@ export class Database {
   aheadMs = 1_800_000_000_000;
   /** Share of the trips to it that take up to 300 ms. */
   slowTrips = 0;
+
+  readonly states = new StoredState();
 
   constructor(readonly world: World) {}
 
@@ -212,17 +208,17 @@ export class Connection implements BudgetRow {
       owner: row.owner,
       ownerUntilMs: row.ownerUntilMs,
       members,
-      read: () => decode(row.owner === member ? null : row.state),
+      read: () => (row.owner === member ? undefined : row.state?.()),
     };
   }
 
   async keep(owner: { untilMs: number } | null, state: SharedState, durable = false): Promise<void> {
-    const bytes = encode(state);
+    const kept = this.database.states.keep(state);
     await this.travel();
     this.turn++;
     this.database.commit(
       this,
-      { owner: owner && this.member, ownerUntilMs: owner?.untilMs ?? 0, state: bytes, ...this.beat() },
+      { owner: owner && this.member, ownerUntilMs: owner?.untilMs ?? 0, state: kept, ...this.beat() },
       durable,
     );
     await this.travel();

@@ -4,6 +4,7 @@
  * network and the clocks are simulated, so that hundreds of unlucky moments can be met (invariant 4).
  */
 import { describe, expect, test } from 'vitest';
+import { decode, encode } from '../../src/gate/shared/budget-store.js';
 import {
   SERVICE_MS,
   WAY_MS,
@@ -16,6 +17,7 @@ import {
   scene,
   kill,
 } from './budget-world.js';
+import { copyOf } from './stored-state.js';
 
 describe('a budget that processes share, in virtual time', () => {
   test('undisturbed, nine tenths of it are used, in equal parts', async () => {
@@ -69,6 +71,31 @@ describe('a budget that processes share, in virtual time', () => {
     expect(calm).toBeGreaterThan(0.8);
   });
 });
+
+test('a state that is copied has the classes and the shape of one that was encoded', async () => {
+  const { world, database } = scene(1, 3, 40);
+  const { states } = database;
+  const keep = states.keep.bind(states);
+  const pairs: [copied: unknown, decoded: unknown][] = [];
+  states.keep = (state) => {
+    pairs.push([copyOf(state), decode(encode(state))]);
+    return keep(state);
+  };
+  await world.run(2000);
+  expect(pairs.length).toBeGreaterThan(20);
+  for (const [copied, decoded] of pairs) {
+    expect(copied).toStrictEqual(decoded);
+    // What two places hold together is still one object.
+    expect(objectsIn(copied)).toBe(objectsIn(decoded));
+  }
+});
+
+function objectsIn(value: unknown, seen = new Set<unknown>()): number {
+  if (typeof value !== 'object' || value === null || seen.has(value)) return seen.size;
+  seen.add(value);
+  for (const inner of value instanceof Map ? value.values() : Object.values(value)) objectsIn(inner, seen);
+  return seen.size;
+}
 
 describe('whoever takes over', () => {
   test('does not wait for the requests of the dead, however often one was killed (lone successors)', async () => {

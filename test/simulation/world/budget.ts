@@ -1,7 +1,6 @@
 /** The row of a shared budget: its lock, what is written into it, and who is heard of. */
-import { deserialize, serialize } from 'node:v8';
 import { GONE_MS, type BudgetRow, type LockedRow, type SharedState } from '../../../src/gate/shared/budget-store.js';
-import { revive } from '../../../src/gate/revive.js';
+import { StoredState } from '../stored-state.js';
 import type { Agenda } from './agenda.js';
 import type { Process } from './process.js';
 import { EPOCH_MS } from './process.js';
@@ -14,7 +13,7 @@ const FORGETS_MS = 600;
 interface Row {
   owner: string | null;
   ownerUntilMs: number;
-  state: Buffer | null;
+  state: (() => SharedState | undefined) | null;
   members: Map<string, number>;
 }
 
@@ -29,6 +28,7 @@ export class BudgetRows {
   private readonly connections = new Set<BudgetConnection>();
   bootMs = EPOCH_MS;
   private upAtMs = 0;
+  readonly states = new StoredState();
 
   constructor(
     readonly agenda: Agenda,
@@ -148,19 +148,18 @@ class BudgetConnection implements BudgetRow {
       owner: row.owner,
       ownerUntilMs: row.ownerUntilMs,
       members,
-      read: () =>
-        row.owner === member || row.state === null ? undefined : revive(deserialize(row.state) as SharedState),
+      read: () => (row.owner === member ? undefined : row.state?.()),
     };
   }
 
   async keep(owner: { untilMs: number } | null, state: SharedState, durable = false): Promise<void> {
-    // Encoded at once, since the gate goes on; left as it is, since packing it costs more than all else here.
-    const bytes = serialize(state);
+    // At once, since the gate goes on.
+    const kept = this.rows.states.keep(state);
     await this.travel();
     this.turn++;
     this.rows.commit(
       this,
-      { owner: owner && this.member, ownerUntilMs: owner?.untilMs ?? 0, state: bytes, ...this.beat() },
+      { owner: owner && this.member, ownerUntilMs: owner?.untilMs ?? 0, state: kept, ...this.beat() },
       durable,
     );
     await this.travel();
