@@ -8,25 +8,33 @@ if (SLOWNESS > 1.5)
 
 /** The package's own names lead to its sources, as they lead to its build where it is installed. */
 const entry = (folder: string) => path.join(import.meta.dirname, 'src', folder, 'index.ts');
+const resolve = {
+  alias: {
+    'headrace/source': entry('sources'),
+    'headrace/destination': entry('destinations'),
+    'headrace/testbed': entry('testbed'),
+  },
+};
+
+/** A deadline ends a test that hangs; nothing is asserted about time. */
+const deadlines = {
+  testTimeout: patience(240_000),
+  hookTimeout: patience(120_000),
+  expect: { poll: { timeout: patience(60_000) } },
+};
 
 export default defineConfig({
-  resolve: {
-    alias: {
-      'headrace/source': entry('sources'),
-      'headrace/destination': entry('destinations'),
-      'headrace/testbed': entry('testbed'),
-    },
-  },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
+    // Once for all projects: a project that had it too would start a database of its own.
     globalSetup: ['test/global-setup.ts'],
     reporters: ['default', './test/slowest.ts'],
-    // A deadline ends a test that hangs; nothing is asserted about time.
-    testTimeout: patience(240_000),
-    hookTimeout: patience(120_000),
-    expect: { poll: { timeout: patience(60_000) } },
     // Most files wait, for processes, limits and databases: two cores were half idle with three of them side by side.
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
+    projects: [
+      // Tests beside their file are of that file alone: one process, and one copy of the modules, serves many of them.
+      { resolve, test: { name: 'unit', include: ['src/**/*.test.ts'], isolate: false, ...deadlines } },
+      { resolve, test: { name: 'whole', include: ['test/**/*.test.ts', 'examples/**/*.test.ts'], ...deadlines } },
+    ],
   },
 });
