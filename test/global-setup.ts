@@ -5,6 +5,7 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { connect, type PostgresTarget } from '../src/postgres/connect.js';
 import { EmbeddedServer } from '../src/postgres/embedded/server.js';
 import { watchLeftovers } from './leftovers.js';
 
@@ -27,9 +28,18 @@ async function startDatabase(): Promise<() => Promise<void>> {
   mkdirSync(folder);
   chmodSync(folder, 0o755);
   const server = await EmbeddedServer.open(folder);
+  await leaveToTheSystem(server.target);
   process.env['HEADRACE_TEST_EMBEDDED'] = folder;
   return async () => {
     await server.close();
     rmSync(folder, { recursive: true, force: true });
   };
+}
+
+/** Tests kill processes, not the machine: nothing has to reach the disk, which each dropped database would wait for. */
+async function leaveToTheSystem(target: PostgresTarget): Promise<void> {
+  const client = await connect(target, 'test setup');
+  for (const setting of ['fsync', 'full_page_writes']) await client.query(`alter system set ${setting} = off`);
+  await client.query('select pg_reload_conf()');
+  await client.end();
 }
