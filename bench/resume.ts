@@ -3,7 +3,7 @@
  * continued, cut off from the database, the database restarted and crashed, a second process beside it, one that comes
  * back as a zombie. Rows missing, rows double, pauses without a stated reason, and pages fetched again against those that
  * were requested and not yet committed at each disturbance. --kills N: disturbances (default 500), --rows N (default
- * 100,000 over all shapes), --seed N, --only BLOW.
+ * 100,000 over all shapes), --seed N, --only BLOW, --tell: what happens, on stderr.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -25,16 +25,26 @@ import {
   type Blow,
 } from './lib/resume-blows.js';
 import { RestartableServer } from './lib/restartable-server.js';
+import { urlOf } from './lib/target-url.js';
 
 const { values } = parseArgs({
   strict: false,
-  options: { kills: { type: 'string' }, rows: { type: 'string' }, seed: { type: 'string' }, only: { type: 'string' } },
+  options: {
+    kills: { type: 'string' },
+    rows: { type: 'string' },
+    seed: { type: 'string' },
+    only: { type: 'string' },
+    tell: { type: 'boolean' },
+  },
 });
 const wanted = Number(values['kills'] ?? 500);
 const rows = Number(values['rows'] ?? 100_000);
 const seed = Number(values['seed'] ?? 1);
 const only = values['only'] as Blow | undefined;
 const random = seededRandom(seed);
+const tell = (text: string) => {
+  if (values['tell']) console.error(`${process.uptime().toFixed(1)} s: ${text}`);
+};
 /** One account: each shape is a stream of it. */
 const STREAMS: Record<string, string> = {
   customers: 'uniform',
@@ -126,6 +136,8 @@ class Account {
     this.checks++;
     return startSync(this.folder.folder, ['stripe', '--to', urlOf(this.target)], (event) => {
       watch.note(event);
+      if (event['type'] === 'wait' || event['type'] === 'note' || event['type'] === 'finished')
+        tell(JSON.stringify(event).slice(0, 400));
       if (event['type'] === 'finished' && event['summary'].outcome === 'complete') this.complete = true;
     });
   }
@@ -137,6 +149,7 @@ class Account {
     let isOver = false;
     const ended = run.done.then((result) => {
       isOver = true;
+      watch.end();
       return result;
     });
     let others = false;
@@ -147,18 +160,22 @@ class Account {
       this.blows++;
       done[blow]++;
       others ||= blow !== 'kill' && blow !== 'stop';
+      tell(blow);
       await this.strike(blow, run, watch);
       if (blow === 'kill') break;
     }
     const result = await ended;
-    watch.end();
+    tell(`${this.name} ended with ${result.code}; longest pause ${Math.round(watch.longestMs)} ms`);
     pauses.unstated += watch.unstated;
     pauses.longestMs = Math.max(pauses.longestMs, watch.longestMs);
     await this.noteUncommitted();
     const problems = result.events.findLast(({ type }) => type === 'finished')?.['summary'].problems;
     const text = `ended with ${result.code}: ${result.stderr.slice(-400)}${JSON.stringify(problems ?? [])}`;
-    // A run whose connection another one took, and one that began while the database was away.
-    const isExplained = result.code === 75 || result.stderr.includes('the database cannot be reached');
+    // A run whose connection another one took; one that began while the database was away, or another was at work.
+    const hasBegun = result.events.some(({ type }) => type === 'started');
+    const isExplained =
+      result.code === 75 ||
+      (!hasBegun && /the database cannot be reached|is being synced by another run/.test(result.stderr));
     if (result.code !== null && !this.complete && !(others && isExplained)) oddEnds.push(`${this.name}: ${text}`);
     return { killed: result.code === null, text };
   }
@@ -253,11 +270,6 @@ class Account {
     sums.refetched += Math.max(0, this.testbed.stats().requests - this.faults() - pages - changes - this.checks);
     sums.pages += pages;
   }
-}
-
-function urlOf({ options }: PostgresTarget): string {
-  const password = encodeURIComponent(String(options.password));
-  return `postgres://${options.user}:${password}@localhost/${options.database}?host=${encodeURIComponent(options.host!)}`;
 }
 
 const database = scratch();

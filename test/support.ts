@@ -16,7 +16,7 @@ import {
 } from '../src/destinations/postgres/destination.js';
 import type { Destination } from '../src/destinations/contract.js';
 import type { RunEvent, RunSummary } from '../src/engine/report/events.js';
-import { runSync } from '../src/engine/run/sync.js';
+import { runSync, type SyncOptions } from '../src/engine/run/sync.js';
 import { connect, type PostgresTarget } from '../src/postgres/connect.js';
 import { TESTBED_LIVE_KEY } from '../src/testbed/index.js';
 
@@ -96,6 +96,7 @@ export interface SyncInput {
   signal?: AbortSignal;
   planner?: 'adaptive' | 'uniform';
   emit?: (event: RunEvent) => void;
+  onProgress?: SyncOptions['onProgress'];
   key?: string;
 }
 
@@ -128,6 +129,7 @@ export async function syncStripe(input: SyncInput): Promise<RunSummary> {
       signal: input.signal ?? new AbortController().signal,
       planner: input.planner ?? 'adaptive',
       ...(input.emit ? { emit: input.emit } : {}),
+      ...(input.onProgress ? { onProgress: input.onProgress } : {}),
     });
   } finally {
     await source.close();

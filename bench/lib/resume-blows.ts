@@ -30,7 +30,8 @@ export async function ask(target: PostgresTarget, text: string): Promise<Record<
         await client.end();
       }
     } catch (error) {
-      if (tries > 200) throw error;
+      // A table that is not there yet is no database that is away.
+      if (tries > 200 || String((error as { code?: unknown }).code).startsWith('42')) throw error;
       await sleep(100);
     }
   }

@@ -76,8 +76,13 @@ export class DatabaseLink<Stages> {
   static async open<Stages>(options: LinkOptions<Stages>): Promise<DatabaseLink<Stages>> {
     const main = await connect(options.target, `headrace ${options.name}`.slice(0, 63));
     const link = new DatabaseLink(options, main);
-    await link.endLost(main);
-    await link.identify(main);
+    try {
+      await link.endLost(main);
+      await link.identify(main);
+    } catch (error) {
+      await ended(main, options.clock);
+      throw describePostgresError(error, options.target.description);
+    }
     return link;
   }
 

@@ -1,7 +1,7 @@
 /** One run of one connection: plan -> read -> write -> commit -> checkpoint -> prove. */
 import { setMaxListeners } from 'node:events';
-import { codeOf, messageOf } from '../../base/errors.js';
-import type { RunSummary } from '../report/events.js';
+import { codeOf, messageOf, PausedError, type HeadraceError } from '../../base/errors.js';
+import type { Progress, RunSummary } from '../report/events.js';
 import type { Stream } from '../../sources/contract.js';
 import { parentOf } from '../read/context.js';
 import { ProgressMeter } from '../report/progress.js';
@@ -63,16 +63,49 @@ async function planOnce(options: SyncOptions): Promise<PlannedPart[]> {
   }
 }
 
-async function whateverCrashes<T>(options: SyncOptions, once: (options: SyncOptions) => Promise<T>): Promise<T> {
+async function whateverCrashes<T>(given: SyncOptions, once: (options: SyncOptions) => Promise<T>): Promise<T> {
+  let options = toldOnce(given);
   for (let crashes = 1; ; crashes++) {
     try {
-      return await once(crashes === 1 ? options : { ...options, account: undefined });
+      return await once(options);
     } catch (error) {
+      if (crashes > 1 && codeOf(error) === 'connection_locked') throw takenMeanwhile(error);
       // What this run knew of the ledger is not stored any more: it begins where the stored one stands.
       if (codeOf(error) !== 'commits_forgotten' || crashes >= MOST_CRASHES || options.signal.aborted) throw error;
       options.emit?.({ type: 'note', message: `${messageOf(error)}; it is read on from what is stored` });
+      options = { ...options, account: undefined };
     }
   }
+}
+
+/** To who watches it is one run, however often it begins anew. */
+function toldOnce(options: SyncOptions): SyncOptions {
+  let hasStarted = false;
+  let snapshot: (() => Progress) | undefined;
+  return {
+    ...options,
+    emit: (event) => {
+      if (event.type === 'started' && hasStarted) return;
+      hasStarted ||= event.type === 'started';
+      options.emit?.(event);
+    },
+    onProgress: (newest) => {
+      const isFirst = snapshot === undefined;
+      snapshot = newest;
+      if (isFirst) options.onProgress?.(() => snapshot!());
+    },
+  };
+}
+
+/** As where the lock is taken again after a session was lost: nothing is wrong, the other run goes on. */
+function takenMeanwhile(error: unknown): PausedError {
+  const { place, found } = error as HeadraceError;
+  return new PausedError('another run took the connection while the database was out of reach', {
+    code: 'connection_taken',
+    ...{ place, found },
+    next: 'nothing: the other run continues from what was committed',
+    cause: error,
+  });
 }
 
 async function runOnce(given: SyncOptions): Promise<RunSummary> {
