@@ -53,6 +53,12 @@ export function weakest(a: Evidence | undefined, b: Evidence | undefined): Evide
   return STRENGTH.indexOf(other.kind) < STRENGTH.indexOf(one.kind) ? other : one;
 }
 
+/** As it is shown: both null where there is none yet. */
+export function evidenceView(evidence: Evidence | undefined): { evidence: EvidenceKind | null; doubt: string | null } {
+  const { kind = null, doubt } = evidence ?? {};
+  return { evidence: kind, doubt: doubt === undefined ? null : DOUBTS[doubt] };
+}
+
 /** Short, since every range keeps one; undefined for what most have. */
 export function encodeEvidence(evidence: Evidence | undefined): string | undefined {
   if (!evidence || (evidence.kind === 'stated' && evidence.doubt === undefined)) return undefined;

@@ -3,7 +3,7 @@
  * alone: entries are computed from the committed ledger, never from what was fetched.
  */
 import { ConfigError } from '../base/errors.js';
-import { decodeEvidence, encodeEvidence, weakest, type Evidence } from '../base/evidence.js';
+import { decodeEvidence, encodeEvidence, STATED, weakest, type Evidence } from '../base/evidence.js';
 import type { Ledger, Range } from './ledger.js';
 
 /** Rows that seem gone, and were not marked. */
@@ -201,6 +201,11 @@ export function decodeStream(entries: StoredEntry[]): StreamState | undefined {
     }
   }
   return { meta, metaVersion: metaEntry.version, ledger: { span: meta.span, nextId, ranges }, versions, slices, weak };
+}
+
+/** Why the stream is believed to be read to its end; undefined where it is not. */
+export function endOf({ meta }: StreamState): Evidence | undefined {
+  return meta.complete ? (meta.evidence ?? STATED) : undefined;
 }
 
 function badState(key: string, expected: string, found: unknown): ConfigError {

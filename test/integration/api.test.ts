@@ -59,8 +59,8 @@ describe('the life of a connection', () => {
 
     const ledger = await client.getLedger('life');
     const charges = ledger.items.find(({ stream }) => stream === 'charges')!;
-    expect(charges).toMatchObject({ complete: true, rows: 6000 });
-    expect(charges.ranges.every(({ open }) => !open)).toBe(true);
+    expect(charges).toMatchObject({ complete: true, rows: 6000, evidence: 'stated', doubt: null });
+    expect(charges.ranges.every(({ open, evidence }) => !open && evidence !== null)).toBe(true);
     expect(await client.getRunLedger(run!.id)).toEqual({ connection: 'life', items: ledger.items });
     expect((await client.getLimits('life')).items.map(({ name }) => name)).toContain('global');
     expect(await client.getConnection('life')).toMatchObject({
@@ -73,7 +73,8 @@ describe('the life of a connection', () => {
     const middle = Math.floor((charges.span.gte + charges.span.lt) / 2);
     await client.resetStream('life', { stream: 'charges', from: middle });
     const open = (await client.getLedger('life')).items.find(({ stream }) => stream === 'charges')!;
-    expect(open.complete).toBe(false);
+    expect(open).toMatchObject({ complete: false, evidence: null, doubt: null });
+    expect(open.ranges.filter((range) => range.open).every(({ evidence }) => evidence === null)).toBe(true);
     expect(open.ranges.filter((range) => range.open).every(({ gte }) => gte >= middle)).toBe(true);
     expect(await refusal(client.resetStream('life', { stream: 'nothing' }))).toMatchObject({
       status: 422,

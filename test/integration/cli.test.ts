@@ -52,7 +52,7 @@ describe('headrace', () => {
       '{"n":400}',
     );
     expect((await run(['query', 'delete from stripe.customers'], {})).code).toBe(2);
-    expect((await run(['state', 'show', 'stripe', ...target()])).stdout).toMatch(/customers +yes/);
+    expect((await run(['state', 'show', 'stripe', ...target()])).stdout).toMatch(/customers +yes +stated/);
     await run(
       ['query', 'delete from stripe.customers where created = (select min(created) from stripe.customers)', '--write'],
       {},

@@ -17,7 +17,8 @@ import { resetStream } from '../../engine/run/reset.js';
 import type { Stream } from '../../sources/contract.js';
 import { totals } from '../../ledger/ledger.js';
 import { isStreamState } from '../../engine/run/source-memory.js';
-import { decodeStream } from '../../ledger/checkpoint.js';
+import { evidenceView } from '../../base/evidence.js';
+import { decodeStream, endOf } from '../../ledger/checkpoint.js';
 import { json, note, out, table } from '../terminal/output.js';
 
 const fileSchema = z.strictObject({
@@ -49,6 +50,7 @@ export async function show([name]: (string | undefined)[], flags: Flags): Promis
         rows: counts[stream]?.inserted ?? 0,
         from: state.meta.span.gte,
         before: state.meta.span.lt,
+        ...evidenceView(endOf(state)),
         bytes: JSON.stringify(own).length,
       };
     });
@@ -56,10 +58,16 @@ export async function show([name]: (string | undefined)[], flags: Flags): Promis
     else
       out(
         table(
-          ['stream', 'complete', 'ranges', 'open', 'rows', 'bytes of state'],
-          rows.map((row) => [row.stream, row.complete ? 'yes' : 'no', row.ranges, row.open, row.rows, row.bytes]),
+          ['stream', 'complete', 'evidence', 'ranges', 'open', 'rows', 'bytes of state'],
+          rows.map((row) => [
+            row.stream,
+            row.complete ? 'yes' : 'no',
+            `${row.evidence ?? ''}${row.doubt === null ? '' : ' (weak)'}`,
+            ...[row.ranges, row.open, row.rows, row.bytes],
+          ]),
         ),
       );
+    for (const { stream, doubt } of flags.json ? [] : rows) if (doubt !== null) out(`weak ${stream}: ${doubt}`);
     return EXIT.complete;
   });
 }

@@ -6,7 +6,8 @@ import type { LimitView } from '../../gate/gate.js';
 import { storedLimits } from '../../engine/run/limit-memory.js';
 import { isStreamState } from '../../engine/run/source-memory.js';
 import { resetStream } from '../../engine/run/reset.js';
-import { decodeStream, META_KEY } from '../../ledger/checkpoint.js';
+import { evidenceView, STATED } from '../../base/evidence.js';
+import { decodeStream, endOf, META_KEY } from '../../ledger/checkpoint.js';
 import type { ConnectionAccess } from './access.js';
 
 export interface StreamLedger {
@@ -19,7 +20,19 @@ export interface StreamLedger {
   span: { gte: number; lt: number };
   rows: number;
   pages: number;
-  ranges: { id: number; gte: number; lt: number; open: boolean; rows: number; pages: number }[];
+  /** Why it is believed to be read to its end, and what makes that weak; null while it is not. */
+  evidence: string | null;
+  doubt: string | null;
+  ranges: {
+    id: number;
+    gte: number;
+    lt: number;
+    open: boolean;
+    rows: number;
+    pages: number;
+    evidence: string | null;
+    doubt: string | null;
+  }[];
   /** Children that are still to be read. */
   openSlices: number;
 }
@@ -30,10 +43,14 @@ export async function readLedger(access: ConnectionAccess, clock: Clock): Promis
     (stream) => isStreamState(stream) && entries.some((entry) => entry.stream === stream && entry.key === META_KEY),
   );
   return streams.toSorted().map((stream) => {
-    const { meta, ledger, slices } = decodeStream(entries.filter((entry) => entry.stream === stream))!;
+    const state = decodeStream(entries.filter((entry) => entry.stream === stream))!;
+    const { meta, ledger, slices } = state;
     const ranges = [...ledger.ranges.values()]
       .toSorted((a, b) => a.gte - b.gte)
-      .map(({ id, gte, lt, open, rows, pages }) => ({ id, gte, lt, open, rows, pages }));
+      .map(({ id, gte, lt, open, rows, pages, evidence = STATED }) => ({
+        ...{ id, gte, lt, open, rows, pages },
+        ...evidenceView(open ? undefined : evidence),
+      }));
     const sum = (of: (range: (typeof ranges)[number]) => number) =>
       ranges.reduce((total, range) => total + of(range), 0);
     return {
@@ -42,6 +59,7 @@ export async function readLedger(access: ConnectionAccess, clock: Clock): Promis
       mode: meta.mode,
       complete: meta.complete,
       span: meta.span,
+      ...evidenceView(endOf(state)),
       rows: sum(({ rows }) => rows),
       pages: sum(({ pages }) => pages),
       ranges,

@@ -18,6 +18,9 @@ export interface StreamView {
   pages: number;
   /** Parts that are still to be read. */
   open: number;
+  /** Why it is believed to be read to its end, and what makes that weak. */
+  evidence: string | null;
+  doubt: string | null;
   key: string[];
   follows: string;
   fields: { name: string; type: string }[];
@@ -59,6 +62,8 @@ function viewOf(
     rows: ledger?.rows ?? 0,
     pages: ledger?.pages ?? 0,
     open,
+    evidence: ledger?.evidence ?? null,
+    doubt: ledger?.doubt ?? null,
     key: stream?.primaryKey ?? [],
     follows: stream?.follow.kind ?? '',
     fields: Object.entries(stream?.schema.properties ?? {}).map(([field, schema]) => ({

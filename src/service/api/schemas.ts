@@ -160,6 +160,9 @@ export const enqueued = z
   .openapi('Enqueued');
 export const concerned = z.object({ tasks: count.describe('Tasks that it concerned.') }).openapi('Concerned');
 
+const evidence = z.string().nullable().describe('Why it is believed to be read to its end; null: it is not yet.');
+const doubt = z.string().nullable().describe('What makes that weak: it is complete, and not proven.');
+
 export const streamView = z
   .object({
     stream: z.string(),
@@ -173,8 +176,8 @@ export const streamView = z
     fields: z.array(z.object({ name: z.string(), type: z.string() })).describe('As the connector describes them.'),
     changed_at: time.nullable().describe('When a run last committed rows of it.'),
     stored: count.nullable().describe('Rows that the newest proof counted.'),
-    evidence: z.string().nullable().describe('Why it is believed to be read to its end.'),
-    doubt: z.string().nullable().describe('What makes that weak.'),
+    evidence,
+    doubt,
     faults: z.array(z.string()),
   })
   .openapi('StreamView');
@@ -202,10 +205,16 @@ export const streamLedger = z
     mode: z.string(),
     complete: z.boolean(),
     span: z.object({ gte: z.number(), lt: z.number() }),
+    evidence,
+    doubt,
     rows: count,
     pages: count,
     ranges: z.array(
-      z.object({ id: count, gte: z.number(), lt: z.number(), open: z.boolean(), rows: count, pages: count }),
+      z.object({
+        ...{ id: count, gte: z.number(), lt: z.number(), open: z.boolean(), rows: count, pages: count },
+        evidence,
+        doubt,
+      }),
     ),
     open_slices: count,
   })

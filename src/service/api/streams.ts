@@ -26,8 +26,8 @@ export function streamRoutes(api: Api, { connections, runs, desk, clock }: ApiPa
       const history = new Map((await runs.streamsOf(connection)).map((each) => [each.stream, each]));
       const items = (await streamsOf(await desk.access(connection), clock)).map((view) => {
         const { changedAt = null, proof = null } = history.get(view.stream) ?? {};
-        const { stored = null, evidence = null, doubt = null, faults = [] } = proof ?? {};
-        return schemas.wire({ ...view, changedAt, stored, evidence, doubt, faults });
+        const { stored = null, faults = [] } = proof ?? {};
+        return schemas.wire({ ...view, changedAt, stored, faults });
       });
       return context.json({ items }, 200);
     },

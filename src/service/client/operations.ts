@@ -356,6 +356,10 @@ export interface StreamLedger {
     gte: number;
     lt: number;
   };
+  /** Why it is believed to be read to its end; null: it is not yet. */
+  evidence: string | null;
+  /** What makes that weak: it is complete, and not proven. */
+  doubt: string | null;
   rows: number;
   pages: number;
   ranges: {
@@ -365,6 +369,10 @@ export interface StreamLedger {
     open: boolean;
     rows: number;
     pages: number;
+    /** Why it is believed to be read to its end; null: it is not yet. */
+    evidence: string | null;
+    /** What makes that weak: it is complete, and not proven. */
+    doubt: string | null;
   }[];
   open_slices: number;
 }
@@ -471,9 +479,9 @@ export interface StreamView {
   changed_at: string | null;
   /** Rows that the newest proof counted. */
   stored: number | null;
-  /** Why it is believed to be read to its end. */
+  /** Why it is believed to be read to its end; null: it is not yet. */
   evidence: string | null;
-  /** What makes that weak. */
+  /** What makes that weak: it is complete, and not proven. */
   doubt: string | null;
   faults: string[];
 }

@@ -212,6 +212,17 @@ function Numbers({ run: { progress, finished_at: finished } }: { run: RunDetail 
   );
 }
 
+interface Proof {
+  stream: string;
+  faults: string[];
+  evidence?: string;
+  doubt?: string;
+  rows: number;
+  stored: number;
+}
+
+const proofsOf = (summary: RunDetail['summary']) => (summary?.['proofs'] ?? []) as Proof[];
+
 interface Problem {
   stream: string;
   status: string;
@@ -222,16 +233,7 @@ interface Problem {
 function Outcome({ run: { outcome, summary } }: { run: RunDetail }) {
   if (outcome === null || summary === null) return null;
   const problems = (summary['problems'] ?? []) as Problem[];
-  const proofs = (summary['proofs'] ?? []) as {
-    stream: string;
-    faults: string[];
-    evidence?: string;
-    doubt?: string;
-    rows: number;
-    stored: number;
-    gaps: number;
-    overlaps: number;
-  }[];
+  const proofs = proofsOf(summary);
   const doubted = proofs.filter(({ faults, doubt }) => faults.length === 0 && doubt !== undefined);
   const faulty = proofs.filter(({ faults }) => faults.length > 0);
   return (
@@ -270,14 +272,15 @@ function Outcome({ run: { outcome, summary } }: { run: RunDetail }) {
 
 type StreamState = NonNullable<RunDetail['progress']>['streams'][number];
 
-function Streams({ run: { progress, finished_at: finished } }: { run: RunDetail }) {
+function Streams({ run: { progress, finished_at: finished, summary } }: { run: RunDetail }) {
   const isOver = finished !== null;
+  const proofs = new Map(proofsOf(summary).map((proof) => [proof.stream, proof]));
   return (
     <>
       <h2>Streams</h2>
       <Table
         caption="Streams"
-        head={['Stream', 'State', 'Stored of its span', 'Rows', 'Pages', ...(isOver ? [] : ['Held by'])]}
+        head={['Stream', 'State', 'Stored of its span', 'Rows', 'Pages', isOver ? 'Evidence' : 'Held by']}
         empty="No streams."
         rows={progress!.streams.map((stream) => ({
           key: stream.name,
@@ -293,12 +296,18 @@ function Streams({ run: { progress, finished_at: finished } }: { run: RunDetail 
             ),
             count(stream.rows),
             `${count(stream.pages)}${!isOver && stream.expected_pages > 0 ? ` of about ${count(stream.pages + stream.expected_pages)}` : ''}${stream.error ? ` · ${stream.error}` : ''}`,
-            ...(isOver ? [] : [heldBy(stream, progress!.waits)]),
+            isOver ? evidenceText(proofs.get(stream.name)) : heldBy(stream, progress!.waits),
           ],
         }))}
       />
     </>
   );
+}
+
+/** Why it is believed to be read to its end. */
+function evidenceText(proof: Proof | undefined): string {
+  if (!proof || proof.faults.length > 0) return '';
+  return `${proof.evidence ?? ''}${proof.doubt === undefined ? '' : ', weak'}`;
 }
 
 /** What a stream waits for, or what holds it to its pace. */
