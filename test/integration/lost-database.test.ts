@@ -4,12 +4,14 @@
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RestartableServer } from '../../bench/lib/restartable-server.js';
-import { systemClock } from '../../src/base/clock.js';
+import { systemClock, type Clock } from '../../src/base/clock.js';
 import { postgresDestination, type PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { CONNECTION_LOCK } from '../../src/destinations/postgres/lock.js';
-import type { RunEvent, RunSummary } from '../../src/engine/report/events.js';
+import { RetriableError } from '../../src/base/errors.js';
+import type { Progress, RunEvent, RunSummary } from '../../src/engine/report/events.js';
 import { runPart } from '../../src/engine/share/part.js';
 import { connect } from '../../src/postgres/connect.js';
+import type { Source } from '../../src/sources/contract.js';
 import { startStripeTestbed, type StripeTestbed } from '../../src/testbed/index.js';
 import { openSource } from '../../src/wiring/compose.js';
 import { stripeConfigSchema, type StripeConfig } from '../../src/sources/stripe/config.js';
@@ -100,6 +102,38 @@ describe('a database that is lost', () => {
     }
   });
 
+  test('begun anew after a crash, it is one run to who watches, and where another took it, it ends as paused', async () => {
+    await start(3000);
+    const destination = target();
+    const told = { events: [] as RunEvent[], watched: 0, snapshot: undefined as (() => Progress) | undefined };
+    const watch: Parameters<typeof sync>[1] = {
+      emit: (event) => told.events.push(event),
+      onProgress: (snapshot) => {
+        told.watched++;
+        told.snapshot = snapshot;
+      },
+    };
+    expect((await sync(forgetful(destination), watch)).outcome).toBe('complete');
+    expect(told.events.filter(({ type }) => type === 'started')).toHaveLength(1);
+    expect(told.events).toContainEqual(
+      expect.objectContaining({ type: 'note', message: expect.stringContaining('read on from what is stored') }),
+    );
+    expect(told.watched).toBe(1);
+    expect(told.snapshot!().streams.filter(({ status }) => status !== 'complete')).toEqual([]);
+    await expectExact(destination, 3000);
+
+    name = uniqueName();
+    const taken = target();
+    const thief = await connect(server.target, 'thief');
+    const steal = async () =>
+      void thief.query(`select pg_advisory_lock(hashtextextended($1, ${CONNECTION_LOCK}))`, [name]);
+    const ended = await sync(forgetful(taken, steal)).catch((error: unknown) => error);
+    await thief.end();
+    expect(ended).toMatchObject({ code: 'connection_taken', exitCode: 75 });
+    expect((await sync(taken)).outcome).toBe('complete');
+    await expectExact(taken, 3000);
+  });
+
   test.each(['upsert', 'append'] as const)('cut off again and again, mode %s: every row once', async (mode) => {
     await start(4000);
     const proxy = await cuttingProxy(server);
@@ -109,6 +143,23 @@ describe('a database that is lost', () => {
     expect(proxy.cuts()).toBeGreaterThan(2);
     await proxy.close();
     await expectExact(target(), 4000);
+  });
+
+  test('cut off at any message, from the first on: the run waits, and goes on', async () => {
+    await start(150, 0);
+    const proxy = await cuttingProxy(server, () => false);
+    expect((await sync(postgresDestination(proxy.url, name))).outcome).toBe('complete');
+    await proxy.close();
+    const all = proxy.messages();
+    // All those while it opens, and some of the rest.
+    for (let at = 1; at <= all; at += at < 20 ? 1 : 17) {
+      name = uniqueName();
+      const cutting = await cuttingProxy(server, () => false, at);
+      const ended = await sync(postgresDestination(cutting.url, name)).catch((error: unknown) => error);
+      await cutting.close();
+      expect([at, ended]).toMatchObject([at, { outcome: 'complete', proofs: [{ faults: [] }] }]);
+      await expectExact(target(), 150);
+    }
   });
 
   test('a run whose connection was taken meanwhile ends as paused', async () => {
@@ -150,6 +201,62 @@ describe('a database that is lost', () => {
     expect((await sync(whole)).outcome).toBe('complete');
     await expectExact(whole, 3000);
   });
+
+  test('a borrower that stands still says so, gives its part back, and the run goes on', async () => {
+    await start(6000, 60, 'uniform');
+    const destination = target();
+    const told: RunEvent[] = [];
+    let part: Promise<unknown> | undefined;
+    const summary = await sync(destination, {
+      emit: (event) => {
+        if (event.type === 'started') part = borrow(event.runId, told);
+      },
+    });
+    expect(summary).toMatchObject({ outcome: 'complete', proofs: [{ faults: [] }] });
+    expect(await part).toMatchObject({ code: 'stalled', exitCode: 75 });
+    expect(told).toContainEqual(
+      expect.objectContaining({ type: 'note', message: expect.stringContaining('customers: 1 pages asked for') }),
+    );
+    await expectExact(destination, 6000);
+  });
+
+  /** A borrower none of whose pages comes, in a process whose minutes are seconds. */
+  async function borrow(run: string, told: RunEvent[]): Promise<unknown> {
+    const config = stripeConfigSchema.parse({
+      connector: 'stripe',
+      api_key: TESTBED_LIVE_KEY,
+      base_url: testbed.url,
+      streams: ['customers'],
+    }) as StripeConfig;
+    const { source, permits } = await openSource({
+      name,
+      source: config,
+      destination: { type: 'embedded', mode: 'upsert' },
+      dataDir: '',
+    });
+    const FASTER = 20;
+    const clock: Clock = {
+      now: () => systemClock.now(),
+      monotonic: () => systemClock.monotonic() * FASTER,
+      sleep: (ms, signal) => systemClock.sleep(ms / FASTER, signal),
+      after: (ms, act) => systemClock.after(ms / FASTER, act),
+    };
+    const streams = source.streams.map((stream) => ({ ...stream, page: () => new Promise<never>(() => {}) }));
+    return runPart({
+      source: Object.create(source, { streams: { value: streams } }) as Source,
+      permits,
+      destination: target(),
+      connection: name,
+      run,
+      borrower: 'helper',
+      mode: 'upsert',
+      clock,
+      signal: new AbortController().signal,
+      emit: (event) => told.push(event),
+    })
+      .catch((error: unknown) => error)
+      .finally(() => source.close());
+  }
 
   test('a read that two share goes on after a restart', async () => {
     // Rows that can be divided for long: there is something to lend whenever the second has joined.
@@ -205,19 +312,50 @@ describe('a database that is lost', () => {
   });
 });
 
-interface Proxy {
+/** Its third commit finds that the database crashed and forgot the ones before. */
+function forgetful(destination: PostgresDestination, meanwhile = async () => {}): PostgresDestination {
+  let commits = 0;
+  const forget = async () => {
+    await meanwhile();
+    throw new RetriableError('the database forgot the last commits when it crashed', { code: 'commits_forgotten' });
+  };
+  return {
+    ...destination,
+    open: async (options) => {
+      const session = await destination.open(options);
+      let forgot = false;
+      return new Proxy(session, {
+        get(of, key) {
+          const value: unknown = Reflect.get(of, key, of);
+          if (key === 'commit') forgot ||= ++commits === 3;
+          if (forgot && (key === 'commit' || key === 'finishRun' || key === 'counts')) return forget;
+          return typeof value === 'function' ? value.bind(of) : value;
+        },
+      });
+    },
+  };
+}
+
+interface CuttingProxy {
   url: string;
   cuts(): number;
+  /** What the client sent so far. */
+  messages(): number;
   close(): Promise<void>;
 }
 
-/** Passes everything on; some commits reach the server and their answers do not come back. */
+/**
+ * Passes everything on; some commits reach the server and their answers do not come back, nor does the one to the
+ * message `at`.
+ */
 async function cuttingProxy(
   to: RestartableServer,
   cut: (count: number) => boolean = (n) => n % 5 === 3,
-): Promise<Proxy> {
+  at = 0,
+): Promise<CuttingProxy> {
   let commits = 0;
   let cuts = 0;
+  let messages = 0;
   const sockets = new Set<Socket>();
   const proxy: Server = createServer((from) => {
     const there = dial(`${to.target.options.host}/.s.PGSQL.5432`);
@@ -234,7 +372,8 @@ async function cuttingProxy(
     let open = true;
     from.on('data', (data) => {
       there.write(data);
-      if (!data.includes('commit\0') || !cut(commits++)) return;
+      const isChosen = ++messages === at;
+      if (!isChosen && (!data.includes('commit\0') || !cut(commits++))) return;
       cuts++;
       open = false;
       from.destroy();
@@ -247,6 +386,7 @@ async function cuttingProxy(
   return {
     url: `postgres://${user}:${String(password)}@127.0.0.1:${port}/${database}`,
     cuts: () => cuts,
+    messages: () => messages,
     close: async () => {
       const closed = new Promise((resolve) => proxy.close(resolve));
       for (const socket of sockets) socket.destroy();

@@ -5,6 +5,7 @@ import type { Destination, DestinationSession, Loan, LoanBook } from '../../dest
 import { FatalError, LedgerConflictError, PausedError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { WriteMode } from '../../base/catalog.js';
+import type { GateStatus } from '../../gate/gate.js';
 import { mergesOf } from '../../ledger/ledger.js';
 import type { Source } from '../../sources/contract.js';
 import { decodeStream, WEAK_KEY } from '../../ledger/checkpoint.js';
@@ -16,11 +17,14 @@ import { ByteBudget } from '../read/memory.js';
 import { RangeReader } from '../read/range-reader.js';
 import { SliceReader } from '../read/slice-reader.js';
 import { Writer } from '../write/writer.js';
+import type { Watchdog } from '../run/watchdog.js';
+import { watchPart } from './watch-part.js';
 
 export interface PartOptions {
   source: Source;
   destination: Destination;
   permits: Permits;
+  gateStatus?: (() => GateStatus) | undefined;
   shareBudget?: (() => Promise<() => Promise<void>>) | undefined;
   connection: string;
   /** The run that is helped. */
@@ -130,15 +134,19 @@ async function readLoan(
   signal.addEventListener('abort', onAbort, { once: true });
   let recalled = false;
   const watching = watch();
+  let watchdog: Watchdog | undefined;
   try {
-    const [range, ...children] = await opened(loan, session, source, { ...options, signal: stop.signal });
+    const { readers, writer } = await opened(loan, session, source, { ...options, signal: stop.signal });
+    const [range, ...children] = readers;
+    const tell = (message: string) => options.emit?.({ type: 'note', message });
+    watchdog = watchPart(readers, writer, { ...options, session, tell }, onAbort);
     const reading = [
       range.run().finally(() => children.forEach((child) => child.parentEnded())),
       ...children.map((child) => child.run()),
     ];
     // One that fails stops the others: nobody commits any more when the part is given back.
     for (const each of reading) each.catch(() => stop.abort());
-    const ends = await Promise.allSettled(reading);
+    const ends = await Promise.race([Promise.allSettled(reading), watchdog.stalled]);
     const failure = ends
       .map((end) => (end.status === 'rejected' ? (end.reason as unknown) : undefined))
       .find((reason) => reason !== undefined && !(reason instanceof PausedError));
@@ -150,6 +158,7 @@ async function readLoan(
       { rows: 0, pages: 0 },
     );
   } finally {
+    watchdog?.close();
     stop.abort();
     signal.removeEventListener('abort', onAbort);
     await watching;
@@ -174,7 +183,7 @@ async function opened(
   session: DestinationSession,
   source: Source,
   options: PartOptions,
-): Promise<[RangeReader, ...SliceReader[]]> {
+): Promise<{ readers: [RangeReader, ...SliceReader[]]; writer: Writer }> {
   const { permits, clock, signal, mode } = options;
   const entries = await session.loadState();
   const stateOf = (stream: string) => decodeStream(entries.filter((entry) => entry.stream === stream));
@@ -231,5 +240,5 @@ async function opened(
     new Map([[range.id, state.versions.get(range.id)!]]),
   );
   for (const each of [reader.of, ...children]) writer.add(each);
-  return [reader.of, ...children];
+  return { readers: [reader.of, ...children], writer };
 }

@@ -27,11 +27,12 @@ export async function partTask(
   const stop = AbortSignal.any([signal, over.signal]);
   const watch = yieldTo(somethingWaits, clock, over);
   try {
-    return await withOpened(access, undefined, async ({ source, permits, shareBudget }, destination) => {
+    return await withOpened(access, undefined, async ({ source, permits, gateStatus, shareBudget }, destination) => {
       const { isOver, ...result } = await runPart({
         source,
         destination,
         permits,
+        gateStatus,
         connection: access.name,
         run,
         borrower: `task/${task.id}/${task.attempt}`,
