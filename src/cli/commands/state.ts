@@ -63,7 +63,10 @@ export async function show([name]: (string | undefined)[], flags: Flags): Promis
             row.stream,
             row.complete ? 'yes' : 'no',
             `${row.evidence ?? ''}${row.doubt === null ? '' : ' (weak)'}`,
-            ...[row.ranges, row.open, row.rows, row.bytes],
+            row.ranges,
+            row.open,
+            row.rows,
+            row.bytes,
           ]),
         ),
       );

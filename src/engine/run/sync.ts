@@ -102,7 +102,8 @@ function takenMeanwhile(error: unknown): PausedError {
   const { place, found } = error as HeadraceError;
   return new PausedError('another run took the connection while the database was out of reach', {
     code: 'connection_taken',
-    ...{ place, found },
+    place,
+    found,
     next: 'nothing: the other run continues from what was committed',
     cause: error,
   });

@@ -48,7 +48,12 @@ export async function readLedger(access: ConnectionAccess, clock: Clock): Promis
     const ranges = [...ledger.ranges.values()]
       .toSorted((a, b) => a.gte - b.gte)
       .map(({ id, gte, lt, open, rows, pages, evidence = STATED }) => ({
-        ...{ id, gte, lt, open, rows, pages },
+        id,
+        gte,
+        lt,
+        open,
+        rows,
+        pages,
         ...evidenceView(open ? undefined : evidence),
       }));
     const sum = (of: (range: (typeof ranges)[number]) => number) =>

@@ -211,7 +211,12 @@ export const streamLedger = z
     pages: count,
     ranges: z.array(
       z.object({
-        ...{ id: count, gte: z.number(), lt: z.number(), open: z.boolean(), rows: count, pages: count },
+        id: count,
+        gte: z.number(),
+        lt: z.number(),
+        open: z.boolean(),
+        rows: count,
+        pages: count,
         evidence,
         doubt,
       }),
