@@ -2,12 +2,14 @@
  * Configurations of connections in the coordination database: those made through the API whole, those of a file as they
  * may be shown.
  */
+import { systemClock } from '../base/clock.js';
 import { ConfigError } from '../base/errors.js';
 import type { Pool } from '../postgres/pool.js';
 import { timeText } from '../runs/run-store.js';
 import { findConnectionView, type ConnectionDetail } from './overview.js';
 import { CONNECTORS } from '../sources/registry.js';
 import { joinSecrets, SECRET_MASK, splitSecrets, type IsSecret, type SecretBox, type Settings } from './secrets.js';
+import { WebhookSignings } from './webhook-signings.js';
 import { webhookSigning, type WebhookSigning } from './webhooks.js';
 
 export interface StoredConnection {
@@ -34,6 +36,9 @@ export interface SealedSettings {
 }
 
 export class ConnectionStore {
+  /** Of those made through the API; undefined where one takes no webhooks. */
+  readonly signings = new WebhookSignings((id) => this.askSigning(id), systemClock);
+
   constructor(
     private readonly pool: Pool,
     private readonly box: SecretBox | undefined,
@@ -65,8 +70,7 @@ export class ConnectionStore {
     return row && joinSecrets(row.config, row.secrets === null ? {} : this.sealed(id).open(row.secrets, id));
   }
 
-  /** How its webhooks are signed; undefined where it takes none, or was not made through the API. */
-  async webhookOf(id: string): Promise<WebhookSigning | undefined> {
+  private async askSigning(id: string): Promise<WebhookSigning | undefined> {
     const settings = await this.open(id);
     const { connector } = (settings?.['source'] ?? {}) as { connector?: unknown };
     return webhookSigning(CONNECTORS.find(String(connector)), settings?.['webhook_secret']);
@@ -131,6 +135,7 @@ export class ConnectionStore {
         from _headrace.write_connection($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
       [id, JSON.stringify(shown), sealed, expect ?? null, everySeconds, cron, timeZone, priority, first ?? null],
     );
+    this.signings.forget(id);
     if (row) return row;
     throw this.conflict(id, await this.find(id), expect);
   }

@@ -82,7 +82,7 @@ export function serviceParts({
         definition: (name) => describeDefinition(definitionsFolder(readFile(flags, env)), name),
       },
       webhookOf: async (connection) =>
-        webhooks.has(connection) ? webhooks.get(connection) : connections.webhookOf(connection),
+        webhooks.has(connection) ? webhooks.get(connection) : connections.signings.of(connection),
       store: (connection, event) => inbox.store(connection, event, taskOf(connection, 'changes')),
     },
     close: () => feed.close(),

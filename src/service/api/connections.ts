@@ -152,6 +152,7 @@ function writeRoutes(api: Api, parts: ApiParts): void {
       const { connection } = context.req.valid('param');
       if ((await known(parts, connection)).managedBy === 'file') throw managedByFile(connection);
       await parts.scheduler.dropConnection(connection);
+      parts.connections.signings.forget(connection);
       return context.body(null, 204);
     },
   );
