@@ -166,6 +166,23 @@ describe('the life of a connection', () => {
     await client.deleteConnection('held');
   });
 
+  test('what steps of workflows hold is listed', async () => {
+    const { client } = service;
+    await client.createConnection({ id: 'slotted', ...settings() });
+    const { pool } = service.coordination.scheduler;
+    const { worker } = (await client.listWorkers()).items[0]!;
+    await pool.query(
+      `select _headrace.take_slot('slotted/sync/' || n, $1, 'slotted', false) from generate_series(1, 2) n`,
+      [worker],
+    );
+    const { items, next } = await client.listSlots({ connection: 'slotted', limit: 1 });
+    expect(items).toMatchObject([{ workflow: 'slotted/sync/1', connection: 'slotted', worker, exclusive: false }]);
+    expect((await client.listSlots({ connection: 'slotted', after: next! })).items).toHaveLength(1);
+    await pool.query('select _headrace.give_slot(holder, worker) from _headrace.slot');
+    expect((await client.listSlots()).items).toEqual([]);
+    await client.deleteConnection('slotted');
+  });
+
   test('lists come in pages, whole and without doubles', async () => {
     const { client } = service;
     const names = Array.from({ length: 7 }, (_, i) => `paged-${i}`);

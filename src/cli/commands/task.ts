@@ -12,7 +12,7 @@ import {
   type WorkflowTask,
 } from '../../wiring/compose-scheduler.js';
 import { ConfigError, EXIT } from '../../base/errors.js';
-import { listTasks, type TaskView } from '../../fleet/scheduler/overview.js';
+import { listTasks, pageSlots, type SlotView, type TaskView } from '../../fleet/scheduler/overview.js';
 import type { Control, Scope } from '../../fleet/scheduler/task.js';
 import { count } from '../../base/plural.js';
 import { duration, json, note, out, table } from '../terminal/output.js';
@@ -39,11 +39,26 @@ export async function list(
       states: flags.state,
       limit: flags.limit,
     });
-    if (flags.json) for (const task of tasks) json({ type: 'task', ...task });
-    else if (tasks.length === 0) note('No tasks.');
+    // What an engine keeps is no task, but runs.
+    const slots =
+      flags.state === undefined || flags.state.includes('running')
+        ? await pageSlots(scheduler.pool, { connection: flags.connection, limit: flags.limit })
+        : [];
+    if (flags.json) {
+      for (const task of tasks) json({ type: 'task', ...task });
+      for (const slot of slots) json({ type: 'slot', ...slot });
+      return EXIT.complete;
+    }
+    if (tasks.length === 0) note('No tasks.');
     else out(table(['task', 'connection', 'kind', 'state', 'attempt', 'when', ''], tasks.map(row)));
+    if (slots.length > 0)
+      out(table(['step of workflow', 'connection', 'worker', 'holds its slot'], slots.map(slotRow)));
     return EXIT.complete;
   });
+}
+
+function slotRow({ workflow, connection, worker, takenAt }: SlotView): string[] {
+  return [workflow, connection, worker, `for ${duration(Math.abs(systemClock.now() - Date.parse(takenAt)))}`];
 }
 
 function row(task: TaskView): (string | number)[] {

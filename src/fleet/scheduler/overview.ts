@@ -39,6 +39,19 @@ export interface TaskView {
   result: Record<string, unknown> | null;
 }
 
+/** Room in the caps that a step holds whose workflow another engine keeps: it is no task here. */
+export interface SlotView {
+  /** The workflow, as its engine knows it. */
+  workflow: string;
+  connection: string;
+  partition: string;
+  cap: number;
+  /** Under whose lease it is held. */
+  worker: string;
+  exclusive: boolean;
+  takenAt: string;
+}
+
 export interface WorkerView {
   worker: string;
   host: string;
@@ -115,6 +128,21 @@ export async function findTask(pool: Pool, id: number): Promise<TaskView | undef
   return (
     await pool.query<TaskView & Record<string, unknown>>(`select ${TASK} from _headrace.task where id = $1`, [id])
   )[0];
+}
+
+/** By workflow. `after`: the last one of the page before. */
+export async function pageSlots(
+  pool: Pool,
+  { connection, after, limit }: { connection?: string | undefined; after?: string | undefined; limit: number },
+): Promise<SlotView[]> {
+  return pool.query<SlotView & Record<string, unknown>>(
+    `select s.holder as workflow, s.connection_id as connection, s.partition_id as partition, p.cap, s.worker,
+       s.exclusive, ${time('s.taken_at')} as "takenAt"
+     from _headrace.slot s join _headrace.partition p on p.id = s.partition_id
+     where ($1::text is null or s.connection_id = $1) and ($2::text is null or s.holder > $2)
+     order by s.holder limit $3`,
+    [connection ?? null, after ?? null, limit],
+  );
 }
 
 /** By id. `after`: the last one of the page before. */

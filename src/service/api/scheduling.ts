@@ -1,7 +1,14 @@
 /** Apps and their limits, partitions, tasks, workers. */
 import { z } from '@hono/zod-openapi';
 import { ConfigError } from '../../base/errors.js';
-import { pageApps, findTask, listWorkers, pagePartitions, pageTasks } from '../../fleet/scheduler/overview.js';
+import {
+  pageApps,
+  findTask,
+  listWorkers,
+  pagePartitions,
+  pageSlots,
+  pageTasks,
+} from '../../fleet/scheduler/overview.js';
 import type { Pool } from '../../postgres/pool.js';
 import { lastHourOf } from '../../runs/samples.js';
 import { bodyOf, jsonOf, operation, page, type Api, type ApiParts } from './kit.js';
@@ -28,6 +35,7 @@ export function schedulingRoutes(api: Api, parts: ApiParts): void {
   appRoutes(api, parts);
   partitionRoutes(api, parts);
   taskRoutes(api, parts);
+  slotRoute(api, parts);
   for (const action of ACTIONS) controlRoutes(api, parts, action);
   workerRoute(api, parts);
 }
@@ -189,6 +197,31 @@ function taskRoutes(api: Api, { scheduler: { pool } }: ApiParts): void {
       responses: { 200: jsonOf(schemas.taskView, 'As it is now.') },
     }),
     async (context) => context.json(await foundTask(pool, context.req.valid('param').task), 200),
+  );
+}
+
+/** What an engine of one's own keeps is no task, and counts all the same. */
+function slotRoute(api: Api, { scheduler: { pool } }: ApiParts): void {
+  api.openapi(
+    operation({
+      method: 'get',
+      path: '/slots',
+      operationId: 'listSlots',
+      role: 'read',
+      tags: ['tasks'],
+      summary: 'Room in the caps that steps of workflows hold, which another engine keeps',
+      request: { query: schemas.pageQuery.extend({ after, connection: z.string().max(100).optional() }) },
+      responses: {
+        200: jsonOf(z.object({ items: z.array(schemas.slotView), next: z.string().nullable() }), 'A page of them.'),
+      },
+    }),
+    async (context) => {
+      const query = context.req.valid('query');
+      return context.json(
+        page(await pageSlots(pool, query), query.limit, ({ workflow }) => workflow),
+        200,
+      );
+    },
   );
 }
 

@@ -374,6 +374,18 @@ export const taskView = z
   })
   .openapi('Task');
 
+export const slotView = z
+  .object({
+    workflow: z.string().describe('As its engine knows it.'),
+    connection: z.string(),
+    partition: z.string(),
+    cap: count,
+    worker: z.string().describe('Under whose lease it is held.'),
+    exclusive: z.boolean(),
+    taken_at: time,
+  })
+  .openapi('Slot');
+
 export const partitionView = z
   .object({
     partition: z.string(),

@@ -731,6 +731,19 @@ export interface Task {
   result?: unknown | undefined;
 }
 
+/** Slot, as the API of the service has it. */
+export interface Slot {
+  /** As its engine knows it. */
+  workflow: string;
+  connection: string;
+  partition: string;
+  cap: number;
+  /** Under whose lease it is held. */
+  worker: string;
+  exclusive: boolean;
+  taken_at: string;
+}
+
 /** Worker, as the API of the service has it. */
 export interface Worker {
   worker: string;
@@ -1005,6 +1018,14 @@ export class HeadraceClient extends Caller {
   /** One task. Role: read. */
   getTask(task: number): Promise<Task> {
     return this.call('GET', `/api/v1/tasks/${encodeURIComponent(task)}`);
+  }
+
+  /** Room in the caps that steps of workflows hold, which another engine keeps. Role: read. */
+  listSlots(query: { limit?: number | undefined; after?: string | undefined; connection?: string | undefined } = {}): Promise<{
+    items: Slot[];
+    next: string | null;
+  }> {
+    return this.call('GET', '/api/v1/slots', { query });
   }
 
   /** A task: keep from running; what runs commits and stops. Role: operate. */

@@ -56,6 +56,32 @@ export function Workers() {
           }))}
         />
       )}
+      <WorkflowSteps />
+    </>
+  );
+}
+
+/** What engines of one's own keep is no task, and holds a slot all the same. */
+function WorkflowSteps() {
+  const slots = useLoaded(() => client.listSlots({ limit: 100 }), []);
+  if (slots.value === undefined || slots.value.items.length === 0) return null;
+  return (
+    <>
+      <h2>Steps of workflows</h2>
+      <Table
+        caption="Steps of workflows"
+        head={['Workflow', 'Connection', 'Worker', 'Since']}
+        empty=""
+        rows={slots.value.items.map((slot) => ({
+          key: slot.workflow,
+          cells: [
+            slot.workflow,
+            <a href={`#/connections/${encodeURIComponent(slot.connection)}`}>{slot.connection}</a>,
+            slot.worker,
+            ago(slot.taken_at),
+          ],
+        }))}
+      />
     </>
   );
 }
