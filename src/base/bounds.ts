@@ -143,6 +143,13 @@ export const LIMITS = {
   webhookBytes: 1024 * 1024,
   /** Objects within objects of it: real events have ten, and PostgreSQL's parser stops at some thousands. */
   webhookDepth: 200,
+  /**
+   * Events wait this long for an API or a database that is away before their task may become a dead letter: as long as
+   * senders such as Stripe repeat what was not taken. It is tried again after a part of the time that they waited.
+   */
+  webhookPatienceMs: 3 * 86_400_000,
+  webhookAgainFirstMs: 5_000,
+  webhookAgainLastMs: 900_000,
   /** Events that one task turns into reads at once. */
   webhookEvents: 100,
   /** Alerts that one look makes or delivers: the rest waits for the next. */

@@ -8,6 +8,7 @@ import { BUDGET_LAYOUT } from './layouts/budget.js';
 import { EXCHANGE_LAYOUT, EXCHANGE_ONE_LAYOUT } from './layouts/exchange.js';
 import { FLEET_LAYOUT } from './layouts/fleet.js';
 import { INBOX_LAYOUT } from './layouts/inbox.js';
+import { PATIENCE_LAYOUT } from './layouts/patience.js';
 import { SCHEDULER_LAYOUT } from './layouts/scheduler.js';
 import { SERVICE_LAYOUT } from './layouts/service.js';
 import { SESSION_LAYOUT } from './layouts/session.js';
@@ -88,6 +89,7 @@ const MIGRATIONS: string[] = [
   SLOTS_LAYOUT,
   TURNS_LAYOUT,
   EXCHANGE_ONE_LAYOUT,
+  PATIENCE_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

@@ -5,6 +5,7 @@ import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
 import type { NewTask } from '../../src/fleet/scheduler/task.js';
 import { Worker } from '../../src/fleet/scheduler/worker.js';
 import { taskOf } from '../../src/fleet/tasks/kinds.js';
+import { yieldTo } from '../../src/fleet/tasks/part.js';
 import { seededRandom } from '../../src/base/random.js';
 import { until } from '../patience.js';
 import { freshDatabase } from '../support.js';
@@ -224,6 +225,54 @@ describe('parts of a run', () => {
     expect(await scheduler.othersAreFree(Number(sync!.id))).toBe(true);
     await Promise.all([leader.drain(2_000), other.drain(2_000)]);
   });
+
+  test('that hold every slot there is give them back to what waits, in another partition and in their own', async () => {
+    await define('a', 'a', 8);
+    await define('b', 'b', 100);
+    const began: string[] = [];
+    const ended = new Map<string, number>();
+    const workerOf = (name: string, slots: number) =>
+      new Worker({
+        scheduler,
+        target: database.target,
+        info: { host: name, pid: 1, version: 'test', slots },
+        newId: () => name,
+        async handle(task, { signal }) {
+          began.push(`${name} ${task.kind} ${task.connection}`);
+          const over = new AbortController();
+          const stop = AbortSignal.any([signal, over.signal]);
+          const isPart = task.kind === 'part';
+          const watch = isPart
+            ? yieldTo(() => scheduler.somethingWaits(task.partition), systemClock, over)
+            : Promise.resolve();
+          if (isPart || task.kind === 'sync')
+            await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
+          over.abort();
+          await watch;
+          ended.set(task.kind, (ended.get(task.kind) ?? 0) + 1);
+          // The run has ended by then; else it would be asked for again.
+          return { state: isPart ? 'done' : signal.aborted ? 'again' : 'done' };
+        },
+        clock: systemClock,
+        random: seededRandom(1),
+        pollMs: 50,
+      });
+    const [leader, other] = [workerOf('leader', 1), workerOf('other', 3)];
+    const [sync] = await scheduler.enqueue([taskOf('a', 'sync')]);
+    leader.start();
+    await expect.poll(() => began).toEqual(['leader sync a']);
+    other.start();
+    await scheduler.enqueue(
+      [1, 2, 3].map((number) => ({ ...taskOf('a', 'part', { run: 'r', number }), parent: Number(sync!.id) })),
+    );
+    await expect.poll(() => began.filter((each) => each === 'other part a').length, { timeout: 20_000 }).toBe(3);
+    // The partition's cap is full too: four run.
+    await scheduler.enqueue([taskOf('b', 'check'), taskOf('a', 'check')]);
+    await expect.poll(() => began.slice(4).toSorted(), { timeout: 60_000 }).toEqual(['other check a', 'other check b']);
+    expect(ended.get('part')).toBeGreaterThan(0);
+    expect(ended.get('sync')).toBeUndefined();
+    await Promise.all([leader.drain(2_000), other.drain(2_000)]);
+  }, 120_000);
 
   test('something waits: a task that could begin, not a part, nor one whose partition has no room but its own', async () => {
     await define('a', 'a', 4);

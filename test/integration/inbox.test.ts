@@ -1,11 +1,17 @@
 /** Events of webhooks between their arrival and the task that reads what they name. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { LIMITS } from '../../src/base/bounds.js';
 import { systemClock } from '../../src/base/clock.js';
+import { ConfigError, FatalError, RetriableError } from '../../src/base/errors.js';
 import { seededRandom } from '../../src/base/random.js';
+import { failureOf } from '../../src/fleet/scheduler/ending.js';
 import { WebhookInbox } from '../../src/fleet/scheduler/inbox.js';
 import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
 import type { ClaimedTask } from '../../src/fleet/scheduler/task.js';
+import type { ConnectionAccess } from '../../src/fleet/tasks/access.js';
+import { changesTask, patientMs } from '../../src/fleet/tasks/changes.js';
 import { taskOf } from '../../src/fleet/tasks/kinds.js';
+import { failureOf as wayOf } from '../../src/http/failures.js';
 import { freshDatabase } from '../support.js';
 
 let database: Awaited<ReturnType<typeof freshDatabase>>;
@@ -198,4 +204,110 @@ test('a task that failed is not hurried by each event, and one that waits is not
   await store(inbox, 'a', 'three');
   expect(await due()).toBeLessThanOrEqual(first);
   expect(await scheduler.claim('w', 1)).toEqual([]);
+});
+
+const onTheWay = (code: string) => wayOf(Object.assign(new Error('x'), { code }), 'https://api.example.com')!.error;
+
+describe('what is away', () => {
+  const error = { code: 'attempts_exhausted', message: 'the API did not answer usefully' };
+  const due = async () =>
+    scheduler.pool.query<{ state: string; failures: number; s: number }>(
+      `select state, failures, extract(epoch from run_at - now())::float8 as s from _headrace.task order by id`,
+    );
+
+  test('makes no dead letter however often it is tried, and failures of another kind still do (12 histories)', async () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      await scheduler.pool.query('truncate _headrace.task');
+      await scheduler.pool.query('update _headrace.connection set running = 0, exclusive_running = 0, head = null');
+      await scheduler.pool.query('update _headrace.partition set running = 0, ready = false, delayed_at = null');
+      const random = seededRandom(seed);
+      const id = (await scheduler.enqueue([taskOf('a', 'changes')]))[0]!.id;
+      let expected = 0;
+      for (let step = 0; step < 30; step++) {
+        await itIsTime();
+        const [task] = await scheduler.claim('w', 1);
+        expect(task, `history ${seed}, step ${step}`).toMatchObject({ id, failures: expected });
+        const isPatient = random.next() < 0.8;
+        const runAt = new Date(Date.now() + 60_000);
+        const [ended] = await scheduler.settle([
+          { ...task!, settlement: { state: isPatient ? 'patient' : 'failed', error, runAt } },
+        ]);
+        // Eight make a dead letter; what passes by itself counts up to four.
+        if (isPatient) expected = Math.max(expected, Math.min(expected + 1, 4));
+        else expected++;
+        expect(ended!.state, `history ${seed}, step ${step}`).toBe(!isPatient && expected >= 8 ? 'dead' : 'delayed');
+        if (ended!.state === 'dead') break;
+      }
+      expect(await scheduler.upkeep.reconcile()).toBe(0);
+    }
+  });
+
+  test('is not asked more often for events that come meanwhile, one by one or beside its task', async () => {
+    const inbox = new WebhookInbox(scheduler);
+    await store(inbox, 'a', 'one');
+    let asked = 0;
+    for (let round = 0; round < 12; round++) {
+      const [task] = await scheduler.claim('w', 1);
+      if (!task) break;
+      asked++;
+      await store(inbox, 'a', `beside ${round}`);
+      // What waits beside it is due by now.
+      await itIsTime();
+      await scheduler.settle([
+        { ...task, settlement: { state: 'patient', error, runAt: new Date(Date.now() + 600_000) } },
+      ]);
+      await store(inbox, 'a', `after ${round}`);
+    }
+    expect(asked).toBe(1);
+    const [waits] = (await due()).filter(({ state }) => state === 'delayed');
+    expect(waits!.failures).toBe(1);
+    expect(waits!.s).toBeGreaterThan(20);
+    expect(waits!.s).toBeLessThanOrEqual(30);
+    expect(await scheduler.upkeep.reconcile()).toBe(0);
+  });
+
+  const away = (failure: Error): ConnectionAccess => ({
+    name: 'a',
+    mode: 'upsert',
+    newRunId: () => 'run',
+    openSource: () => Promise.reject(failure),
+    openDestination: () => Promise.reject(failure),
+  });
+  const outcome = async (failure: Error) => {
+    const handled = changesTask(undefined, away(failure), new WebhookInbox(scheduler), over.signal, systemClock);
+    return handled.then(
+      ({ state }) => state,
+      (thrown: unknown) => failureOf(thrown, over.signal, 0).state,
+    );
+  };
+  const over = new AbortController();
+  test.each([
+    ['an API that does not answer', new RetriableError('x', { code: 'attempts_exhausted' }), 'patient'],
+    ['one that asks for hours', new RetriableError('x', { code: 'retry_after_too_long' }), 'patient'],
+    ['a certificate that ran out', onTheWay('CERT_HAS_EXPIRED'), 'patient'],
+    ['a proxy without the API', onTheWay('HPE_INVALID_CONSTANT'), 'patient'],
+    ['a database that is away', new ConfigError('x', { code: 'database_unreachable' }), 'patient'],
+    ['a database that was lost', new RetriableError('x', { code: 'database_lost' }), 'patient'],
+    ['a key that the API refused', new ConfigError('x', { code: 'stripe_key_rejected' }), 'dead'],
+    ['a setting that is wrong', new ConfigError('x', { code: 'config_invalid' }), 'dead'],
+    ['a request that the API refused', new FatalError('x', { code: 'stripe_refused' }), 'failed'],
+    ['a fault of our own', new Error('undefined is not a function'), 'failed'],
+  ])('%s: %s is %s', async (_, failure, state) => {
+    await store(new WebhookInbox(scheduler), 'a', 'one');
+    expect(await outcome(failure)).toBe(state);
+  });
+
+  test('is waited for as long as events are worth it', async () => {
+    await store(new WebhookInbox(scheduler), 'a', 'one');
+    const failure = new RetriableError('x', { code: 'attempts_exhausted' });
+    const old = (ms: number) =>
+      scheduler.pool.query(`update _headrace.webhook_event set received_at = now() - make_interval(secs => $1)`, [
+        ms / 1000,
+      ]);
+    await old(LIMITS.webhookPatienceMs - 60_000);
+    expect(await outcome(failure)).toBe('patient');
+    await old(LIMITS.webhookPatienceMs + 60_000);
+    expect(await outcome(failure)).toBe('failed');
+    expect([0, 60_000, 86_400_000].map(patientMs)).toEqual([5_000, 15_000, 900_000]);
+  });
 });

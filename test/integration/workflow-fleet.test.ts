@@ -6,12 +6,14 @@ import { canRun, dbosFolder, runWorkflowFleet } from '../../bench/lib/workflow-f
 import { seededRandom } from '../../src/base/random.js';
 import { systemClock } from '../../src/base/clock.js';
 import { RetriableError } from '../../src/base/errors.js';
+import { pageSlots } from '../../src/fleet/scheduler/overview.js';
 import { Scheduler } from '../../src/fleet/scheduler/scheduler.js';
 import type { ClaimedTask } from '../../src/fleet/scheduler/task.js';
 import { workflowHandler } from '../../src/fleet/workflow/built-in.js';
-import type { TaskSteps } from '../../src/fleet/workflow/task-workflow.js';
+import type { Durable } from '../../src/fleet/workflow/durable.js';
+import { taskWorkflow, type InSlot, type TaskSteps } from '../../src/fleet/workflow/task-workflow.js';
 import { patience, until } from '../patience.js';
-import { freshDatabase, scratch, urlOf } from '../support.js';
+import { freshDatabase, headrace, scratch, urlOf } from '../support.js';
 
 let database: Awaited<ReturnType<typeof freshDatabase>>;
 let scheduler: Scheduler;
@@ -60,6 +62,29 @@ describe('a slot', () => {
     expect((await query('select holder from _headrace.slot')).map((row) => row['holder'])).toEqual(['y']);
     await expect(take('z', 'two', 'a')).rejects.toThrow('no lease');
     expect(await scheduler.upkeep.reconcile()).toBe(0);
+  });
+
+  test('is listed beside tasks, for people and for machines, page by page', async () => {
+    await define('a', 'p', 5, 5);
+    await define('b', 'p', 5, 5);
+    await join('w');
+    const list = async (...args: string[]) =>
+      (await headrace(['task', 'list', '--database', urlOf(database.target), ...args])).stdout;
+    expect(await list()).not.toContain('workflow');
+    for (const [n, id] of ['a', 'b', 'a'].entries()) await take(`${id}/sync/${n}`, 'w', id, false);
+    const { pool } = scheduler;
+    const first = await pageSlots(pool, { limit: 2 });
+    const second = await pageSlots(pool, { limit: 2, after: first.at(-1)!.workflow });
+    expect([...first, ...second].map(({ workflow }) => workflow)).toEqual(['a/sync/0', 'a/sync/2', 'b/sync/1']);
+    expect(first[0]).toMatchObject({ connection: 'a', partition: 'p', cap: 5, worker: 'w', exclusive: false });
+    expect(await pageSlots(pool, { connection: 'b', limit: 5 })).toHaveLength(1);
+    expect(await list()).toMatch(/step of workflow[^]*a\/sync\/0 +a +w +for /);
+    expect(await list('--connection', 'b')).not.toContain('a/sync');
+    expect(await list('--state', 'dead')).not.toContain('workflow');
+    expect(JSON.parse((await list('--connection', 'b', '--json')).trim())).toMatchObject({
+      type: 'slot',
+      workflow: 'b/sync/1',
+    });
   });
 
   test('counts as a running task does, whatever is done in whatever order (12 histories)', async () => {
@@ -111,6 +136,29 @@ describe('a slot', () => {
       await scheduler.reap();
     }
   });
+});
+
+test('what passes by itself is waited for, and counts for no dead letter', async () => {
+  let away = 30;
+  const waits: number[] = [];
+  const durable: Durable = {
+    id: 'w',
+    step: async (_, work) => work(new AbortController().signal),
+    sleep: async (_, ms) => void waits.push(ms),
+  };
+  const steps = {
+    plan: async () => undefined,
+    whole: async () =>
+      away-- > 0
+        ? { state: 'patient', error: { code: 'x', message: 'the API is away' }, runAt: new Date(0) }
+        : { state: 'done', result: {} },
+  } as unknown as TaskSteps;
+  const task = { connection: 'a', kind: 'changes', payload: {}, exclusive: false };
+  const held: InSlot = async (_, __, signal, work) => ({ value: await work(signal) });
+  expect(await taskWorkflow(task, durable, steps, held)).toMatchObject({ state: 'done' });
+  expect(waits).toHaveLength(30);
+  expect(waits[0]).toBe(1_000);
+  expect(Math.max(...waits)).toBe(900_000);
 });
 
 test('without an engine a step that ended is not done again, and what waits is no running task', async () => {

@@ -1,7 +1,7 @@
 /** How ends of tasks are told to the database. */
 import { codeOf, HeadraceError, messageOf } from '../../base/errors.js';
 import { redact } from '../../base/log.js';
-import type { ClaimedTask, Settlement, TaskRef, TaskState } from './task.js';
+import type { ClaimedTask, Settlement, TaskError, TaskRef, TaskState } from './task.js';
 
 /** Until it looks again whether a run outside the fleet has left a connection. */
 const LOCKED_MS = 10_000;
@@ -33,6 +33,9 @@ export interface Exchanged {
   ended: Map<number, TaskState>;
   taken: ClaimedTask[];
 }
+
+/** Whether the attempt counts as a failure; such ones are told apart from others. */
+export const isFailed = ({ settlement: { state } }: Ended): boolean => state === 'failed' || state === 'patient';
 
 export const SETTLE = 'select id, state from _headrace.settle($1, $2, $3, $4, $5, $6::jsonb[], $7::jsonb[])';
 export const EXCHANGE = `select state as became, ${CLAIMED}
@@ -74,13 +77,18 @@ export function failureOf(error: unknown, signal: AbortSignal, nowMs: number): S
   if (signal.aborted) return { state: 'again' };
   if (error instanceof HeadraceError && error.code === 'connection_locked')
     return { state: 'again', runAt: new Date(nowMs + LOCKED_MS) };
+  const detail = detailOf(error);
+  return error instanceof HeadraceError && error.exitCode === 2 && error.code !== 'database_unreachable'
+    ? { state: 'dead', error: detail }
+    : { state: 'failed', error: detail };
+}
+
+/** What failed, as a task keeps it. */
+export function detailOf(error: unknown): TaskError {
   const found = error instanceof HeadraceError && error.found !== undefined ? ` (found: ${error.found})` : '';
-  const detail = {
+  return {
     code: error instanceof HeadraceError ? error.code : (codeOf(error) ?? 'unexpected'),
     message: redact(messageOf(error) + found),
     next: error instanceof HeadraceError ? error.next : undefined,
   };
-  return error instanceof HeadraceError && error.exitCode === 2 && error.code !== 'database_unreachable'
-    ? { state: 'dead', error: detail }
-    : { state: 'failed', error: detail };
 }

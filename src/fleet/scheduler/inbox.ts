@@ -108,6 +108,16 @@ export class WebhookInbox {
     return row!.handled;
   }
 
+  /** How long the oldest that is not handled has waited, by the database's clock; 0 where none waits. */
+  async oldestMs(connection: string): Promise<number> {
+    const [row] = await this.scheduler.pool.query<{ ms: number | null }>(
+      `select (extract(epoch from now() - min(received_at)) * 1000)::float8 as ms from _headrace.webhook_event
+       where connection_id = $1 and handled_at is null`,
+      [connection],
+    );
+    return Math.max(0, row!.ms ?? 0);
+  }
+
   waiting(connection: string, count: number): Promise<StoredEvent[]> {
     return this.scheduler.pool.query<{ id: string; body: Record<string, unknown> }>(
       `select event_id as id, body from _headrace.webhook_event

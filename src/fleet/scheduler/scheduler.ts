@@ -11,7 +11,7 @@ import { assertOwnSession } from '../../postgres/own-session.js';
 import { Pool } from '../../postgres/pool.js';
 import { assertCadence, nextDue, type Cadence } from './cadence.js';
 import { maxConcurrentProcessesPerConcurrencyPartitionFromAppSchema, persistedCap, type AppSchema } from './cap.js';
-import { CLAIMED, columnsOf, EXCHANGE, exchangedOf, SETTLE } from './ending.js';
+import { CLAIMED, columnsOf, EXCHANGE, exchangedOf, isFailed, SETTLE } from './ending.js';
 import type { Ended, Exchanged, ExchangedRow } from './ending.js';
 import { describeRefusal } from './scheduler-errors.js';
 import type { ClaimedTask, ConnectionSetup, Control, NewTask, Scope } from './task.js';
@@ -106,7 +106,7 @@ export class Scheduler {
   async settle(tasks: Ended[], within?: pg.ClientBase): Promise<{ id: number; state: TaskState }[]> {
     const out: { id: number; state: TaskState }[] = [];
     for (const failed of [false, true]) {
-      const group = tasks.filter(({ settlement }) => (settlement.state === 'failed') === failed);
+      const group = tasks.filter((task) => isFailed(task) === failed);
       if (group.length === 0) continue;
       const [ids, attempts, states, runAt, errors, results] = columnsOf(group);
       const parameters = [ids, attempts, states, runAt, failed, errors, results];
@@ -120,8 +120,8 @@ export class Scheduler {
    * that were still theirs.
    */
   async exchange(worker: string, tasks: Ended[], count: number): Promise<Exchanged> {
-    const failed = tasks.filter(({ settlement }) => settlement.state === 'failed');
-    const others = tasks.filter(({ settlement }) => settlement.state !== 'failed');
+    const failed = tasks.filter(isFailed);
+    const others = tasks.filter((task) => !isFailed(task));
     const before = failed.length > 0 ? await this.settle(failed) : [];
     const parameters = [worker, count, ...columnsOf(others)];
     const rows = others.length > 0 ? await this.call<ExchangedRow>(EXCHANGE, parameters, undefined, 'exchange') : [];

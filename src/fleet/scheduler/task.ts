@@ -60,6 +60,8 @@ export type Settlement =
   /** Again, without counting a failure. */
   | { state: 'again'; runAt?: Date | undefined; result?: unknown }
   | { state: 'failed'; error: TaskError; runAt?: Date | undefined }
+  /** The same for a cause that passes by itself: never a dead letter, however often. */
+  | { state: 'patient'; error: TaskError; runAt: Date }
   /** No retry can help. */
   | { state: 'dead'; error: TaskError };
 

@@ -37,6 +37,8 @@ const ROOM_FIRST_MS = 250;
 const ROOM_LAST_MS = 15_000;
 const FAILED_FIRST_MS = 1_000;
 const FAILED_LAST_MS = 3_600_000;
+/** Of what passes by itself. */
+const PATIENT_LAST_MS = 900_000;
 /** Until it looks again for what stopped of itself: a run of somebody else's has the connection. */
 const AGAIN_MS = 10_000;
 
@@ -62,6 +64,7 @@ export async function taskWorkflow(
   async function done(name: string, work: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
     let failures = 0;
     let full = 0;
+    let passing = 0;
     for (let n = 1; ; n++) {
       const answer = (await durable.step(again(name, n), async (signal) => {
         const held = await inSlot(id, task, signal, work);
@@ -78,6 +81,10 @@ export async function taskWorkflow(
       if (settlement.state === 'done') return answer;
       if (settlement.state === 'again') {
         await durable.sleep(`${again(name, n)}: again`, AGAIN_MS);
+        continue;
+      }
+      if (settlement.state === 'patient') {
+        await durable.sleep(`${again(name, n)}: patient`, doubled(FAILED_FIRST_MS, passing++, PATIENT_LAST_MS));
         continue;
       }
       if (settlement.state === 'dead' || ++failures >= MOST_FAILURES)
