@@ -1,4 +1,5 @@
 /** One run of one connection: plan -> read -> write -> commit -> checkpoint -> prove. */
+import { eitherOf } from '../../base/either-signal.js';
 import { setMaxListeners } from 'node:events';
 import { codeOf, messageOf, PausedError, type HeadraceError } from '../../base/errors.js';
 import type { Progress, RunSummary } from '../report/events.js';
@@ -111,7 +112,11 @@ function takenMeanwhile(error: unknown): PausedError {
 
 async function runOnce(given: SyncOptions): Promise<RunSummary> {
   const halt = new AbortController();
-  const options = { ...given, signal: AbortSignal.any([given.signal, halt.signal]) };
+  const { signal, leave } = eitherOf(given.signal, halt.signal);
+  return runUntil({ ...given, signal }, () => halt.abort()).finally(leave);
+}
+
+async function runUntil(options: SyncOptions, halt: () => void): Promise<RunSummary> {
   const { source, again, signal, clock } = options;
   const startedMs = clock.monotonic();
   setMaxListeners(0, signal); // every request in flight and every reader listens
@@ -135,7 +140,7 @@ async function runOnce(given: SyncOptions): Promise<RunSummary> {
     options.onProgress?.(() => meter.snapshot());
     const lender = session.loans && new Lender(session, session.loans, options.runId, runs, clock, note);
     closing.push(() => lender?.close());
-    const watchdog = watchRun(options, runs, { meter, writer, memory, lender }, note, () => halt.abort());
+    const watchdog = watchRun(options, runs, { meter, writer, memory, lender }, note, halt);
     closing.push(() => watchdog.close());
 
     await Promise.race([Promise.all([...runs.values()].map((run) => run.run())), watchdog.stalled]);

@@ -1,4 +1,5 @@
 /** A worker that shares a run which another leads, as long as nothing else waits for its slot. */
+import { eitherOf } from '../../base/either-signal.js';
 import type { Clock } from '../../base/clock.js';
 import type { RunEvent } from '../../engine/report/events.js';
 import { runPart } from '../../engine/share/part.js';
@@ -24,7 +25,7 @@ export async function partTask(
 ): Promise<Settlement> {
   const { run } = task.payload as PayloadOf<'part'>;
   const over = new AbortController();
-  const stop = AbortSignal.any([signal, over.signal]);
+  const { signal: stop, leave } = eitherOf(signal, over.signal);
   const watch = yieldTo(somethingWaits, clock, over);
   try {
     return await withOpened(access, undefined, async ({ source, permits, gateStatus, shareBudget }, destination) => {
@@ -49,6 +50,7 @@ export async function partTask(
     throw error;
   } finally {
     over.abort();
+    leave();
     await watch;
   }
 }

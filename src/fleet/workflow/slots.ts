@@ -1,4 +1,5 @@
 /** Slots of the caps, for work whose steps an engine keeps: held under the lease of this process's worker. */
+import { eitherOf } from '../../base/either-signal.js';
 import type { Clock } from '../../base/clock.js';
 import { RetriableError } from '../../base/errors.js';
 import { describeRefusal } from '../scheduler/scheduler-errors.js';
@@ -47,7 +48,8 @@ export class Slots {
       // Where the answer is lost the slot may be ours: it is given back all the same.
       took = await this.take(holder, worker, task);
       if (!took) return undefined;
-      const value = await work(AbortSignal.any([signal, over.signal]));
+      const either = eitherOf(signal, over.signal);
+      const value = await work(either.signal).finally(either.leave);
       // Stopped on the way it has more to do; where the lease was lost, others may do the same by now.
       if (over.signal.aborted)
         throw new RetriableError('this process stopped on the way', {

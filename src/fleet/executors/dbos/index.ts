@@ -2,6 +2,7 @@
  * Public entry `headrace/dbos`: tasks as durable workflows of DBOS, a library that journals in PostgreSQL and needs no
  * server of its own. Wants `@dbos-inc/dbos-sdk` 5, which is handed in.
  */
+import { eitherOf } from '../../../base/either-signal.js';
 import type { Clock } from '../../../base/clock.js';
 import { FatalError } from '../../../base/errors.js';
 import type { Durable, Json, WorkflowEngine, WorkflowOutcome, WorkflowTask } from '../../workflow/durable.js';
@@ -76,10 +77,12 @@ function durableOf(library: DbosLibrary, id: string, { clock, signal }: DbosEngi
         async () => {
           const over = new AbortController();
           const cancelled = new AbortController();
+          const either = eitherOf(signal, cancelled.signal);
           const watching = watchCancel(library, id, clock, over.signal, () => cancelled.abort('cancel'));
           try {
-            return await work(AbortSignal.any([signal, cancelled.signal]));
+            return await work(either.signal);
           } finally {
+            either.leave();
             over.abort();
             await watching;
           }

@@ -1,4 +1,5 @@
 /** Hands admitted tasks to a Restate server, which keeps them and delivers them to endpoints (endpoint.ts). */
+import { eitherOf } from '../../../base/either-signal.js';
 import { request } from 'undici';
 import type { Clock } from '../../../base/clock.js';
 import { ConfigError, messageOf } from '../../../base/errors.js';
@@ -64,10 +65,14 @@ export function restateExecutor({ scheduler, clock, ingress, token, onTrouble }:
     handle: async (task, { signal }) => {
       const late = new AbortController();
       const cancel = clock.after(HANDOVER_MS, () => late.abort());
-      const either = AbortSignal.any([signal, late.signal]);
-      await submit(task, either);
-      await handovers.over(task, either);
-      cancel();
+      const { signal: either, leave } = eitherOf(signal, late.signal);
+      try {
+        await submit(task, either);
+        await handovers.over(task, either);
+      } finally {
+        cancel();
+        leave();
+      }
       // A delivery after this finds another attempt, and ends.
       return either.aborted ? { state: 'again' } : 'settled';
     },

@@ -1,4 +1,5 @@
 /** Tasks as durable workflows of a Restate server: its journal, its timers, its retries, its cancellation. */
+import { eitherOf } from '../../../base/either-signal.js';
 import { service, type Context } from '@restatedev/restate-sdk';
 import { request } from 'undici';
 import { FatalError, RetriableError } from '../../../base/errors.js';
@@ -43,7 +44,8 @@ function durableOf(context: Context, id: string): Durable {
           name,
           () => {
             // The server takes no answer any more of an attempt that it has given up.
-            const done = work(AbortSignal.any([stop.signal, context.request().attemptCompletedSignal]));
+            const either = eitherOf(stop.signal, context.request().attemptCompletedSignal);
+            const done = work(either.signal).finally(either.leave);
             working = done.catch(() => {});
             return done;
           },
