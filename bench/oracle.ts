@@ -3,7 +3,8 @@
  * which records came, and whether it failed; where a scenario says so once more, from the state that the first run
  * brought, and from the state of the other side. Needs Python with airbyte-cdk; HEADRACE_PYTHON names the interpreter.
  * --only PART,PART chooses by name; --manifests FOLDER (or HEADRACE_MANIFESTS) reads whole connectors of Airbyte's as
- * well, --most N of them; --show prints what was asked for and what came.
+ * well, --most N of them;
+ * --turns 1,2 leaves turns out; --show prints what was asked for and what came.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,13 +29,19 @@ const { values } = parseArgs({
     show: { type: 'boolean' },
     manifests: { type: 'string' },
     most: { type: 'string' },
+    turns: { type: 'string' },
   },
 });
-const text = (name: 'only' | 'manifests' | 'most') => (typeof values[name] === 'string' ? values[name] : undefined);
+const text = (name: 'only' | 'manifests' | 'most' | 'turns') =>
+  typeof values[name] === 'string' ? values[name] : undefined;
+type Turn = Case['turns'][number];
+const ALL: readonly Turn[] = [1, 2, 'other', 'refused'];
+const turns = text('turns')?.split(',');
+const TURNS = ALL.filter((turn) => turns?.includes(String(turn)) ?? true);
 const place = text('manifests') ?? process.env['HEADRACE_MANIFESTS'];
 const wholes: Case[] = (place === undefined ? [] : wholeManifests(place, Number(text('most') ?? 120))).map((each) => ({
   ...each,
-  turns: [1, 2, 'other', 'refused'],
+  turns: TURNS,
   state: undefined,
   answererOf: (turn) => each.answererOf(turn === 1, turn === 'refused'),
   isCounted: () => true,
@@ -51,8 +58,6 @@ const byName = new Map(chosen.map((each) => [each.name, each]));
 
 type Side = 'cdk' | 'headrace';
 const SIDES: readonly Side[] = ['cdk', 'headrace'];
-type Turn = Case['turns'][number];
-const TURNS: readonly Turn[] = [1, 2, 'other', 'refused'];
 const otherOf = (side: Side): Side => (side === 'cdk' ? 'headrace' : 'cdk');
 
 const server = new OracleServer(
@@ -62,12 +67,18 @@ const server = new OracleServer(
 
 const found = new Map<string, Outcome>();
 const outcome = (name: string, side: Side, turn: Turn): Outcome | undefined => found.get(`${name}.${side}.${turn}`);
-const requestsOf = ({ name, written }: Case, side: Side, turn: Turn): string[] =>
-  server.requestsOf(name, `${side}.${turn}`).map(written).toSorted();
+const requestsOf = ({ name, written, isLogin }: Case, side: Side, turn: Turn): string[] =>
+  server
+    .requestsOf(name, `${side}.${turn}`)
+    .map(written)
+    .toSorted()
+    .filter((request, at, all) => !isLogin(request) || all.indexOf(request) === at);
 
 /** `__BASE__` in a manifest is where the side asks: a login is not moved to where a server stands in for the API. */
 const placed = (manifest: unknown, url: string): unknown =>
-  JSON.parse(JSON.stringify(manifest).replaceAll('__BASE__', url));
+  typeof manifest === 'string'
+    ? manifest.replaceAll('__BASE__', url)
+    : JSON.parse(JSON.stringify(manifest).replaceAll('__BASE__', url));
 
 /** What a side has to read in a turn. */
 function jobsOf(side: Side, turn: Turn): Job[] {
@@ -79,7 +90,7 @@ function jobsOf(side: Side, turn: Turn): Job[] {
       return {
         id: `${name}.${side}.${turn}`,
         url: server.urlOf(name, `${side}.${turn}`),
-        manifest: typeof manifest === 'string' ? manifest : placed(manifest, server.urlOf(name, `${side}.${turn}`)),
+        manifest: placed(manifest, server.urlOf(name, `${side}.${turn}`)),
         config,
         catalog,
         ...(state === undefined || state.length === 0 ? {} : { state }),
@@ -108,10 +119,10 @@ interface Compared {
  * Rows of a second run that the first had brought, as they were: Headrace does not append them again where it knows them,
  * and may not bring more of them than the CDK.
  */
-function withoutRepeated(name: string, turn: Turn, sides: Compared[]): Compared[] {
+function withoutRepeated({ name, written }: Case, turn: Turn, sides: Compared[]): Compared[] {
   if (turn === 1 || turn === 'refused') return sides;
   const [cdk, headrace] = sides as [Compared, Compared];
-  const before = new Set(outcome(name, 'cdk', 1)!.records);
+  const before = new Set(outcome(name, 'cdk', 1)!.records.map(written));
   const again = headrace.records.filter((record) => before.has(record));
   const allowed = new Set(cdk.records);
   if (again.some((record) => !allowed.has(record))) return sides;
@@ -126,9 +137,13 @@ function differencesOf(each: Case): string[] {
     const both = SIDES.map((side): Compared => {
       const { records, failed } = outcome(name, side, turn)!;
       // How often a refused request is tried is no part of what is read.
-      return { records, failed, requests: turn === 'refused' ? [] : requestsOf(each, side, turn) };
+      return {
+        records: records.map(each.written).toSorted(),
+        failed,
+        requests: turn === 'refused' ? [] : requestsOf(each, side, turn),
+      };
     });
-    const [cdk, headrace] = withoutRepeated(name, turn, both) as [Compared, Compared];
+    const [cdk, headrace] = withoutRepeated(each, turn, both) as [Compared, Compared];
     for (const part of ['requests', 'records', 'failed'] as const) {
       const [a, b] = [cdk[part], headrace[part]].map((value) => redact(JSON.stringify(value)));
       if (a !== b) out.push(`${name}${turn === 1 ? '' : `, run ${turn}`}: ${part}\n  cdk      ${a}\n  headrace ${b}`);

@@ -17,6 +17,8 @@ export interface Case {
   isCounted(path: string): boolean;
   /** A request as it is compared. */
   written(request: string): string;
+  /** Whether a request, as it is compared, logs in: how often is no part of what is read. */
+  isLogin(request: string): boolean;
   /** The difference that explains why both sides do not do the same, as differences.ts names it. */
   because: string | undefined;
 }
@@ -35,6 +37,7 @@ export function caseOf(scenario: Scenario): Case {
     answererOf: (turn) => answererOf(scenario, turn === 1),
     isCounted: (path) => path !== CHECKED,
     written: withoutTimes,
+    isLogin: () => false,
     because,
   };
 }

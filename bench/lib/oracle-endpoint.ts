@@ -196,13 +196,23 @@ function hintsOf(
   const stops = namedIn(String(strategy['stop_condition'] ?? ''))
     .filter((path) => !value.some((own) => own.join('\0') === path.join('\0')))
     .slice(0, 3);
+  const isPath = fields(fields(retriever, 'paginator') ?? {}, 'page_token_option')?.['type'] === 'RequestPath';
   const known = new Map<string, Hint>();
   return (page, isLast, rows, path) => {
     const key = [page, isLast, rows.length, path].join('\0');
-    const found = known.get(key) ?? hint(pages, value, stops, whole, { page, isLast, rows, path });
+    const found = known.get(key) ?? hint(pages, value, stops, whole, { page, isLast, rows, path, isPath });
     known.set(key, found);
     return found;
   };
+}
+
+interface Asking {
+  page: number;
+  isLast: boolean;
+  rows: DataRecord[];
+  path: string;
+  /** The token is an address. */
+  isPath: boolean;
 }
 
 function hint(
@@ -210,10 +220,10 @@ function hint(
   value: string[][],
   stops: string[][],
   whole: (body: JsonObject, rows: DataRecord[]) => Json,
-  { page, isLast, rows, path }: { page: number; isLast: boolean; rows: DataRecord[]; path: string },
+  { page, isLast, rows, path, isPath }: Asking,
 ): Hint {
   const url = `__BASE__${path}?pgtok=tok${page + 2}`;
-  const good = [`tok${page + 2}`, url];
+  const good = isPath ? [url, `tok${page + 2}`] : [`tok${page + 2}`, url];
   const bad = [ABSENT, null, '', 0, false];
   const flags = [true, false, ABSENT, null, page + 1, 'tok', 0, ''];
   const choices = [...value.map(() => (isLast ? [...bad, ...good] : good)), ...stops.map(() => flags)];

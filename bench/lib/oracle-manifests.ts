@@ -16,7 +16,7 @@ import { nameOf, staticStreams } from '../../src/sources/manifest/streams.js';
 import { Templates } from '../../src/sources/manifest/templates/template.js';
 import { endpointOf, type Endpoint } from './oracle-endpoint.js';
 import { nearRows } from './oracle-rows.js';
-import type { Answerer, Asked } from './oracle-server.js';
+import { contentOf, type Answerer, type Asked } from './oracle-server.js';
 
 export interface WholeManifest {
   name: string;
@@ -25,6 +25,8 @@ export interface WholeManifest {
   config: JsonObject;
   catalog: { streams: unknown[] };
   answererOf(isFirst: boolean, isRefused: boolean): Answerer;
+  /** Whether a request, as it was kept, is for none of the endpoints that bring rows. */
+  isLogin(request: string): boolean;
   because: string | undefined;
 }
 
@@ -73,6 +75,7 @@ function wholeManifest(folder: string, name: string): WholeManifest | undefined 
     onConfigChange() {},
     notes: new Set(),
     propertyLists: new Map(),
+    proves: false,
   };
   const schemaIn = (stream: JsonObject) => schemaOf(stream, { manifest, config, templates });
   for (const stream of definitions.toSorted((a, b) => worthOf(b) - worthOf(a))) {
@@ -82,7 +85,9 @@ function wholeManifest(folder: string, name: string): WholeManifest | undefined 
     const isIncremental = declared.supported_sync_modes?.includes('incremental') ?? false;
     return {
       name,
-      manifest: readFileSync(file, 'utf8'),
+      manifest: readFileSync(file, 'utf8')
+        .replaceAll(LOGIN_PLACE, '$1__BASE__')
+        .replaceAll(LOGIN_TEMPLATE, '$1__BASE__/'),
       config: given,
       catalog: {
         streams: [
@@ -94,7 +99,11 @@ function wholeManifest(folder: string, name: string): WholeManifest | undefined 
         ],
       },
       answererOf: (isFirst, isRefused) => answererOf(endpoints, isFirst, isRefused),
-      because: JSON.stringify(stream).includes('"OffsetIncrement"') ? 'lists by offset' : undefined,
+      isLogin: (request) => {
+        const [method, asked] = JSON.parse(request) as [string, string];
+        return !endpoints.some((each) => answers(each, method, asked));
+      },
+      because: undefined,
     };
   }
   return undefined;
@@ -121,11 +130,22 @@ function endpointsOf(
   if (/"Custom[A-Z]|"JsonFileSchemaLoader"|"DynamicSchemaLoader"/.test(said)) return undefined;
   try {
     const found = [stream, ...parents].map((each, k) => endpointOf(kit, each, schemaIn(each), k > 0));
-    return found.every((each) => each !== undefined) ? found : undefined;
+    if (!found.every((each) => each !== undefined)) return undefined;
+    for (const each of found) for (const query of ['', 'pgtok=tok2', 'pgtok=tok3']) each.answer(trial(query), false);
+    return found;
   } catch {
     return undefined;
   }
 }
+
+/** Whether anything leads from page to page, and ends, is found before a connector is chosen. */
+const trial = (query: string): Asked => ({
+  method: 'GET',
+  path: '/trial',
+  query: new URLSearchParams(query),
+  headers: {},
+  body: '',
+});
 
 function parentsOf(stream: JsonObject): JsonObject[] {
   const routers = list(fields(stream, 'retriever') ?? {}, 'partition_router');
@@ -134,6 +154,10 @@ function parentsOf(stream: JsonObject): JsonObject[] {
     .flatMap((router) => list(router, 'parent_stream_configs'))
     .flatMap((config) => (isObject(config['stream']) ? [config['stream'], ...parentsOf(config['stream'])] : []));
 }
+
+/** A login is not moved to where a server stands in for the API, so it is written into the manifest. */
+const LOGIN_PLACE = /(token_refresh_endpoint:\s*["']?)https?:\/\/(?:\{\{.*?\}\}|[^/"'\s{])+/g;
+const LOGIN_TEMPLATE = /(token_refresh_endpoint:\s*["']?)\{\{.*?\}\}\/?/g;
 
 /** What logs in is content with any of these. */
 const LOGIN: JsonObject = {
@@ -151,7 +175,7 @@ function answererOf(endpoints: Endpoint[], isFirst: boolean, isRefused: boolean)
   const failed = new Set<string>();
   return (asked) => {
     const [endpoint] = endpoints
-      .filter(({ method, path: own }) => method === asked.method && own.test(decodeURIComponent(asked.path)))
+      .filter((each) => answers(each, asked.method, asked.path))
       .toSorted((a, b) => b.literal - a.literal);
     const json = { 'content-type': 'application/json' };
     if (!endpoint) return { status: 200, body: JSON.stringify(LOGIN), headers: json };
@@ -172,7 +196,12 @@ function answererOf(endpoints: Endpoint[], isFirst: boolean, isRefused: boolean)
   };
 }
 
-const keyOf = ({ method, path: own, query, body }: Asked) => `${method} ${own} ${[...query].toSorted().join()} ${body}`;
+const answers = ({ method, path: own }: Endpoint, asked: string, at: string) =>
+  method === asked && own.test(decodeURIComponent(at));
+
+/** A request by what it asks for, whoever asks and in which order. */
+const keyOf = ({ method, path: own, query, headers, body }: Asked) =>
+  `${method} ${own} ${[...query].toSorted().join()} ${JSON.stringify(contentOf(headers, body))}`;
 
 /** What tells of now is another text on each side. */
 export function timeless(text: string): string {

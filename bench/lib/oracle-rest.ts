@@ -218,9 +218,15 @@ const jobs = named('job', [
     'targets-requested',
     job(
       {
-        download_target_requester: asks("/jobs/{{ creation_response['id'] }}/urls"),
+        download_target_requester: asks("/jobs/{{ polling_response['id'] }}/urls"),
       },
-      { '/v1/jobs/j1/urls': [[200, { urls: ['http://mock.test/v1/file1'] }]] },
+      {
+        '/v1/jobs/j1': [
+          [200, { status: 'running' }],
+          [200, { status: 'done', id: 'j1' }],
+        ],
+        '/v1/jobs/j1/urls': [[200, { urls: ['http://mock.test/v1/file1'] }]],
+      },
     ),
   ],
 ]);

@@ -172,23 +172,21 @@ const byNumber =
   };
 const post = (target: string): Fields => (target.startsWith('body') ? { http_method: 'POST' } : {});
 const counters = TARGETS.flatMap((target) =>
-  // One reason explains all lists by offset: two places of them are enough.
-  COUNTERS.filter(([name]) => !name.startsWith('offset') || ['request_parameter', 'body_json'].includes(target)).map(
-    ([name, pagination_strategy]) =>
-      scenario(`pages-${name}-${target}`, {
-        requester: post(target),
-        ...(name.startsWith('offset')
-          ? { script: answers(TWO, ONE), because: 'lists by offset' }
-          : { answer: byNumber(Number(pagination_strategy['start_from_page'] ?? 0)) }),
-        retriever: {
-          paginator: {
-            type: 'DefaultPaginator',
-            pagination_strategy,
-            page_token_option: option(target, 'page'),
-            page_size_option: option(target, 'size'),
-          },
+  COUNTERS.map(([name, pagination_strategy]) =>
+    scenario(`pages-${name}-${target}`, {
+      requester: post(target),
+      ...(name.startsWith('offset')
+        ? { script: answers(TWO, ONE) }
+        : { answer: byNumber(Number(pagination_strategy['start_from_page'] ?? 0)) }),
+      retriever: {
+        paginator: {
+          type: 'DefaultPaginator',
+          pagination_strategy,
+          page_token_option: option(target, 'page'),
+          page_size_option: option(target, 'size'),
         },
-      }),
+      },
+    }),
   ),
 );
 

@@ -85,9 +85,13 @@ export class OracleServer {
 function written(method: string, headers: IncomingMessage['headers'], path: string, url: URL, body: string): string {
   const query = [...url.searchParams].map(([key, value]) => `${key}=${value}`).toSorted();
   const extra = Object.entries(headers).filter(([key]) => !COMMON.has(key));
+  return JSON.stringify([method, path, query, contentOf(headers, body), extra.toSorted()]);
+}
+
+/** A body without what its writer chose: the order of keys and fields. */
+export function contentOf(headers: IncomingMessage['headers'], body: string): unknown {
   const isForm = headers['content-type'] === 'application/x-www-form-urlencoded';
-  const content = isForm ? [...new URLSearchParams(body)].toSorted() : parsed(body);
-  return JSON.stringify([method, path, query, content, extra.toSorted()]);
+  return isForm ? [...new URLSearchParams(body)].toSorted() : parsed(body);
 }
 
 const COMMON = new Set(['host', 'user-agent', 'accept-encoding', 'connection', 'content-length', 'accept']);

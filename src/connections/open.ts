@@ -61,7 +61,7 @@ export async function openSource(
   connection: ConnectionConfig,
   observe?: (event: AttemptEvent) => void,
 ): Promise<OpenedSource> {
-  const { source: settings, sourceModule, fileStreams, onExchange, egress } = connection;
+  const { source: settings, sourceModule, fileStreams, proves, onExchange, egress } = connection;
   const connector = await CONNECTORS.get(settings.connector, sourceModule);
   const gates = new ConnectionGates(systemClock);
   const { source, client, credential, notes } = await connector.open(settings, {
@@ -74,6 +74,7 @@ export async function openSource(
     onConfigChange: (config) => configChanged(connection, config),
     onExchange,
     fileStreams,
+    proves,
   });
   gates.wake(() => client.admission.pump());
   const { gate } = client.admission;

@@ -26,6 +26,8 @@ export interface ConnectionConfig {
   sourceConfigFile?: string | undefined;
   /** Streams whose files are fetched; all that have files where it is left out. */
   fileStreams?: string[] | undefined;
+  /** False: whoever reads knows no proof, so nothing is asked for its sake alone. Default: true. */
+  proves?: boolean | undefined;
   /** Told of a renewed configuration as well. */
   onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;
   /** Sees each request of the connector and its answer, secrets and all. */

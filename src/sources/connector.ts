@@ -54,6 +54,8 @@ export interface ConnectorParts {
   onExchange?: ((exchange: Exchange) => void) | undefined;
   /** Streams whose files are fetched; all that have files where it is left out. */
   fileStreams?: string[] | undefined;
+  /** False: whoever reads knows no proof, so nothing is asked for its sake alone. Default: true. */
+  proves?: boolean | undefined;
 }
 
 /** One request of a connector and its answer, as its author debugs it. */

@@ -38,6 +38,8 @@ export interface ConnectorInput {
   onConfigChange?: ((config: Record<string, unknown>) => void) | undefined;
   observe?: ((event: AttemptEvent) => void) | undefined;
   onExchange?: ((exchange: Exchange) => void) | undefined;
+  /** False: whoever reads knows no proof, so nothing is asked for its sake alone. Default: true. */
+  proves?: boolean | undefined;
 }
 
 /** A manifest opened for its own sake, without a destination. */
@@ -59,6 +61,7 @@ export async function openConnector(input: ConnectorInput): Promise<OpenedConnec
       files: input.files?.folder,
     },
     fileStreams: input.files?.streams,
+    proves: input.proves,
   };
   return (await openSource(connection, input.observe)) as OpenedConnector;
 }

@@ -149,6 +149,12 @@ export function read(_: unknown, flags: Flags): Promise<number> {
         connection: 'airbyte',
         runId: newRunId(),
         mode: 'append',
+        // The platform has checked, and a stream that may not be read says so itself.
+        account: Promise.resolve({
+          id: opened.source.name,
+          createdMs: undefined,
+          serverTimeMs: systemClock.now(),
+        }),
         clock: systemClock,
         signal: controller.signal,
         emit: (event) => void tell(event, new Set(catalog.streams.map(({ stream }) => stream.name))),
@@ -276,6 +282,7 @@ async function open(
     baseUrl: flags.baseUrl,
     streams,
     files,
+    proves: false,
     onConfigChange: (config) =>
       void send(
         {

@@ -29,6 +29,8 @@ export interface ManifestParts {
   onExchange?: RetrieverParts['onExchange'];
   /** Streams whose files are fetched; all where it is left out. */
   fileStreams?: string[] | undefined;
+  /** False: whoever reads knows no proof, so nothing is asked for its sake alone. Default: true. */
+  proves?: boolean | undefined;
 }
 
 export interface OpenedManifest {

@@ -66,6 +66,8 @@ export interface DeclarativeInput {
   files?: { folder: string; streams?: string[] | undefined } | undefined;
   /** A source that changed its own configuration: a refresh token that is good for one use. */
   onConfigChange?: ((config: JsonObject) => void) | undefined;
+  /** False: whoever reads knows no proof, so nothing is asked for its sake alone. Default: true. */
+  proves?: boolean | undefined;
 }
 
 export interface DeclarativeSource extends Source {
@@ -91,6 +93,7 @@ export async function declarativeSource(input: DeclarativeInput): Promise<Declar
     onConfigChange: input.onConfigChange ?? (() => {}),
     notes: new Set(),
     propertyLists: new Map(),
+    proves: input.proves ?? true,
   };
   return new Builder(kit, input).build();
 }

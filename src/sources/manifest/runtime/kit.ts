@@ -23,6 +23,8 @@ export interface Kit {
   notes: Set<string>;
   /** Names of properties that the API was asked for, by the component that asks. */
   propertyLists: Map<JsonObject, string[]>;
+  /** Whether anything is asked for the sake of the proof alone. */
+  proves: boolean;
 }
 
 /**

@@ -47,6 +47,8 @@ export interface Paginator {
   apply(parts: RequestParts, token: Json, pageSize?: number): string | undefined;
 }
 
+type Steps = Omit<Paginator, 'apply'>;
+
 /** What such a cursor is called. */
 const SCROLL = /scroll/i;
 
@@ -67,7 +69,8 @@ export function paginator(kit: Kit, component: JsonObject | undefined): Paginato
   const raw = fields(own, 'pagination_strategy');
   if (!raw) return NONE;
   const strategy = replaced(kit, raw);
-  const steps = strategyOf(kit, strategy);
+  const told = strategyOf(kit, strategy);
+  const steps = kit.proves ? told : followed(told);
   const sizeOption = injection(kit, fields(own, 'page_size_option'));
   const tokenOption = fields(own, 'page_token_option');
   const isPath = tokenOption?.['type'] === 'RequestPath';
@@ -87,7 +90,12 @@ export function paginator(kit: Kit, component: JsonObject | undefined): Paginato
   };
 }
 
-function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
+/** Page after page, each asked for once, to where the answers say that the end is. */
+function followed({ tokenOf: _, past: __, claimsEnd: ___, moves, ...steps }: Steps): Steps {
+  return { ...steps, tokenOf: undefined, ...(moves === undefined ? {} : { moves: 'page' }) };
+}
+
+function strategyOf(kit: Kit, strategy: JsonObject): Steps {
   const size =
     strategy['page_size'] === undefined || strategy['page_size'] === null
       ? undefined
@@ -133,7 +141,7 @@ function strategyOf(kit: Kit, strategy: JsonObject): Omit<Paginator, 'apply'> {
 }
 
 /** Where the answer itself tells what comes next. */
-function byCursor(kit: Kit, strategy: JsonObject, size: number | undefined): Omit<Paginator, 'apply'> {
+function byCursor(kit: Kit, strategy: JsonObject, size: number | undefined): Steps {
   const value = template(kit, strategy, strategy['cursor_value']);
   const stop = condition(kit, strategy, strategy['stop_condition']);
   const scopeOf = ({ document, headers, size: got, lastRecord, slice, pageSize = size }: PageSeen): Scope => ({

@@ -21,6 +21,7 @@ const kit: Kit = {
   onConfigChange: () => {},
   notes: new Set(),
   propertyLists: new Map(),
+  proves: true,
 };
 
 function run(component: JsonObject, record: JsonObject): unknown {

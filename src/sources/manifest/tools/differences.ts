@@ -66,11 +66,17 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
     'nothing',
     'values that the API did not send',
   ],
+  [
+    'logins of a stream and of its parents',
+    'one for each',
+    'one for all that log in alike',
+    'requests that tell nothing new',
+  ],
   ['the same key of two parents', 'asks for the children twice', 'once', 'the same rows with fewer requests'],
   [
     'lists by offset',
     'each page from where the last one ended',
-    'from one row before; where that is another row, rows moved, and the list is walked once more',
+    'from one row before; where that is another row, rows moved, and the list is walked once more; `airbyte read`, which proves nothing, as Airbyte does',
     'rows that are taken away while a list is read would hide as many others',
   ],
   [
