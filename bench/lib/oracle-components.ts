@@ -708,6 +708,11 @@ const follow = (
     stream: { incremental_sync: cursor(incremental), ...parts.stream },
   });
 const DAYS = { step: 'P30D', cursor_granularity: 'P1D' };
+/** Requests name no time. */
+const untimed = (more: Fields): Fields => {
+  const { start_time_option: _, end_time_option: __, end_datetime: ___, ...rest } = cursor(more);
+  return { incremental_sync: rest };
+};
 const seconds = {
   datetime_format: '%Y-%m-%dT%H:%M:%SZ',
   start_datetime: '2026-01-01T00:00:00Z',
@@ -730,6 +735,27 @@ const again = [
     ...child,
     script: { ...rowsOf([1, '2026-01-11']), '/v1/parents': PARENT_ROWS['/v1/parents']! },
   }),
+  follow(
+    'untimed',
+    rowsOf([2, '2026-01-13'], [3, '2026-01-14']),
+    {},
+    {
+      stream: untimed({ is_client_side_incremental: true }),
+    },
+  ),
+  follow('untimed-feed', rowsOf([3, '2026-01-14'], [2, '2026-01-13']), {}, { stream: untimed({ is_data_feed: true }) }),
+  ...[{ is_client_side_incremental: true }, { is_data_feed: true, global_substream_cursor: true }].map((how, k) =>
+    follow(
+      `untimed-children-${k}`,
+      { ...rowsOf([3, '2026-01-14'], [1, '2026-01-11']), '/v1/parents': PARENT_ROWS['/v1/parents']! },
+      {},
+      {
+        ...child,
+        script: { ...rowsOf([1, '2026-01-11']), '/v1/parents': PARENT_ROWS['/v1/parents']! },
+        stream: { ...child.stream, ...untimed(how) },
+      },
+    ),
+  ),
   follow('seconds', rowsOf([2, '2026-01-13T00:00:00Z', 'new'], [3, '2026-01-14T00:00:00Z']), seconds, {
     script: rowsOf([1, '2026-01-11T00:00:00Z'], [2, '2026-01-13T00:00:00Z']),
   }),

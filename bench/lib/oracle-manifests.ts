@@ -156,7 +156,7 @@ function parentsOf(stream: JsonObject): JsonObject[] {
 }
 
 /** A login is not moved to where a server stands in for the API, so it is written into the manifest. */
-const LOGIN_PLACE = /(token_refresh_endpoint:\s*["']?)https?:\/\/(?:\{\{.*?\}\}|[^/"'\s{])+/g;
+const LOGIN_PLACE = /(token_refresh_endpoint:\s*(?:>-?\s+)?["']?)https?:\/\/(?:\{\{.*?\}\}|[^/"'\s{])+/g;
 const LOGIN_TEMPLATE = /(token_refresh_endpoint:\s*["']?)\{\{.*?\}\}\/?/g;
 
 /** What logs in is content with any of these. */
@@ -212,6 +212,9 @@ export function timeless(text: string): string {
       const day = Date.parse(found.replace(/^(\d{4})-?(\d\d)-?(\d\d).*/, '$1-$2-$3'));
       return near(day) || near(day + 86_400_000) ? 'NOW' : found;
     })
+    .replaceAll(/(\d{4}-\d\d-\d\d[T ])(\d\d:\d\d:\d\d)/g, (found, day: string, time: string) =>
+      Math.abs(Date.parse(`1970-01-01T${time}Z`) - (now % 86_400_000)) < 1_800_000 ? `${day}NOW` : found,
+    )
     .replaceAll(/\b\d{10}(?:\d{3})?\b/g, (found) =>
       near(Number(found.length === 10 ? `${found}000` : found)) ? 'NOW' : found,
     );

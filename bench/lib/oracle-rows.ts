@@ -5,7 +5,10 @@ import { isObject } from '../../src/sources/manifest/document/read.js';
 const DAY_MS = 86_400_000;
 
 /** The time that row `i` bears. The day lies a week back, so that windows up to now are few. */
-export const timeOf = (i: number): number => FIRST_DAY + i * 3_600_000;
+export const timeOf = (i: number): number =>
+  FIRST_DAY + Math.min(i, HOURLY) * 3_600_000 + Math.max(0, i - HOURLY) * 60_000;
+/** Rows after so many lie a minute apart: none is ahead of now. */
+const HOURLY = 72;
 export const FIRST_DAY = Math.floor(Date.now() / DAY_MS - 6) * DAY_MS;
 /** Where configurations begin. */
 const START = FIRST_DAY - DAY_MS;

@@ -47,6 +47,8 @@ export class AirbyteStates {
   private readonly given = new Map<string, JsonObject>();
   /** Rows before this are known, where the API cannot leave them out. */
   private readonly from = new Map<string, number>();
+  /** The newest rows of streams whose ledgers know none: their requests name no time. */
+  private readonly newest = new Map<string, number>();
 
   constructor(private readonly input: CodecInput) {
     this.streams = new Map(input.source.streams.map((stream) => [stream.name, stream]));
@@ -117,8 +119,14 @@ export class AirbyteStates {
   }
 
   wants(name: string, record: DataRecord): boolean {
+    const interval = this.input.intervalOf(name);
     const from = this.from.get(name);
-    return from === undefined || !(this.input.intervalOf(name)!.position(record) < from);
+    const isRange = this.streams.get(name)?.division.kind === 'range';
+    if (!interval || (isRange && from === undefined)) return true;
+    const position = interval.position(record);
+    const newest = newer(this.newest.get(name), Number.isFinite(position) ? position : undefined);
+    if (newest !== undefined && !isRange) this.newest.set(name, newest);
+    return from === undefined || !(position < from);
   }
 
   /** Up to where everything is committed, seconds; undefined where that is nothing yet. */
@@ -126,8 +134,8 @@ export class AirbyteStates {
     const state = decodeStream(entries);
     if (!state) return undefined;
     const { division } = stream;
-    const { newest = Infinity } = state.meta;
     const { readTo } = state.meta;
+    const newest = newer(state.meta.newest, this.newest.get(stream.name)) ?? Infinity;
     if (division.kind !== 'range')
       return state.meta.complete && readTo !== undefined ? Math.min(readTo, newest) : state.meta.since;
     const isAscending = division.order === 'ascending' && !state.meta.chain;
