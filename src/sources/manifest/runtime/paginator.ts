@@ -91,8 +91,9 @@ export function paginator(kit: Kit, component: JsonObject | undefined): Paginato
 }
 
 /** Page after page, each asked for once, to where the answers say that the end is. */
-function followed({ tokenOf: _, past: __, claimsEnd: ___, moves, ...steps }: Steps): Steps {
-  return { ...steps, tokenOf: undefined, ...(moves === undefined ? {} : { moves: 'page' }) };
+function followed(steps: Steps): Steps {
+  const moves = steps.moves && 'page';
+  return { ...steps, moves, tokenOf: undefined, past: undefined, claimsEnd: undefined };
 }
 
 function strategyOf(kit: Kit, strategy: JsonObject): Steps {
