@@ -283,3 +283,41 @@ describe('segmentCountFromDensity', () => {
     expect(segmentCountFromDensity(span, covered)).toBe(count);
   });
 });
+
+/** Drives a planner for so many steps; `asking`: what is expected is asked for before and after each of them. */
+function expectedAfter(steps: number, rows: number[], seed: number, asking: boolean): number {
+  const planner = new Planner(openLedger(SPAN, 1), { unit: 1, pageRows: PAGE, strategy: 'adaptive' });
+  const server = { rows, random: seededRandom(seed), lostCursors: 0.1, emptyPages: 0.1 };
+  const inFlight: RangeRequest[] = [];
+  const ask = () => void (asking && planner.expectedPages());
+  for (let step = 0; step < steps && !planner.done; step++) {
+    for (let request = planner.next(8); request; request = planner.next(8)) {
+      inFlight.push(request);
+      ask();
+    }
+    if (server.random.next() < 0.05) planner.lend(2);
+    ask();
+    const [request] = inFlight.splice(server.random.integer(Math.max(1, inFlight.length)), 1);
+    if (!request) break;
+    const page = answer(server, request);
+    if (page === 'gone') planner.cursorGone(request.range);
+    else planner.arrived(request.range, page);
+    ask();
+  }
+  return planner.expectedPages();
+}
+
+test('what is expected is the same, however often it was asked for', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: SPAN.lt - 1 }), { minLength: 50, maxLength: 600 }),
+      fc.integer({ min: 1, max: 60 }),
+      fc.integer({ min: 1, max: 2 ** 30 }),
+      (positions, steps, seed) => {
+        const rows = positions.toSorted((a, b) => a - b);
+        expect(expectedAfter(steps, rows, seed, true)).toBe(expectedAfter(steps, rows, seed, false));
+      },
+    ),
+    { numRuns: 200 },
+  );
+});

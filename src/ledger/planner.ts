@@ -59,6 +59,7 @@ export class Planner {
   private pages = 0;
   /** The most rows of a page that more followed. */
   private fullPage = Infinity;
+  private expected: number | undefined; // as asked for with every request of any stream, until something changes
   /** Set when a page came out of order: dividing a started range is no longer sound. */
   orderBroken = false;
 
@@ -99,6 +100,7 @@ export class Planner {
     }
     const part = strategy === 'adaptive' ? (this.divideFullest(2 * leastPages * pageRows) ?? whole) : whole;
     if (!part) return undefined;
+    this.expected = undefined;
     this.live.delete(part.id);
     this.lent.add(part.id);
     return part.id;
@@ -149,9 +151,10 @@ export class Planner {
 
   /** Pages expected to remain, at least one for each open range. */
   expectedPages(): number {
+    if (this.expected !== undefined) return this.expected;
     let pages = 0;
     for (const range of this.live.values()) pages += Math.max(1, this.expectedRows(range) / this.options.pageRows);
-    return pages;
+    return (this.expected = pages);
   }
 
   /** The same for people: steadier where a history has bursts, and of no use for dividing. */
@@ -285,12 +288,14 @@ export class Planner {
   }
 
   private enlist(range: Range): LiveRange {
+    this.expected = undefined;
     const live = liveOf(range);
     this.live.set(range.id, live);
     return live;
   }
 
   private liveRange(id: number): LiveRange {
+    this.expected = undefined;
     const range = this.live.get(id);
     if (!range) throw new FatalError(`page for range ${id}, which is not open`, { code: 'planner_misfit' });
     return range;
