@@ -99,12 +99,14 @@ export async function runPart(options: PartOptions): Promise<PartSummary> {
  */
 async function borrow(
   book: LoanBook,
-  { clock, signal }: PartOptions,
+  { clock, signal, emit }: PartOptions,
   run: string,
   borrower: string,
 ): Promise<Loan | undefined> {
   let id: number | undefined;
   let aloneSinceMs: number | undefined;
+  const sinceMs = clock.monotonic();
+  let isTold = false;
   while (!signal.aborted && !(await book.isRunOver(run))) {
     // A leader whose connection was cut takes its lock again within moments.
     if (await book.isLed(run)) aloneSinceMs = undefined;
@@ -113,6 +115,10 @@ async function borrow(
     const loan = await book.look(id);
     if (loan?.state === 'granted') return loan;
     if (!loan) id = undefined;
+    if (!isTold && clock.monotonic() - sinceMs >= LIMITS.quietMs) {
+      isTold = true;
+      emit?.({ type: 'wait', reason: "the run's leader, to lend a part", ms: 0 });
+    }
     await clock.sleep(POLL_MS, signal);
   }
   if (id !== undefined) await book.end(id);
