@@ -198,7 +198,11 @@ for (let n = 0; n < CONNECTIONS; n++) {
   const { rows: found } = await client.query(`select count(distinct id)::int as n from shop${n}.customers`);
   if (found[0].n !== ROWS) short++;
 }
-for (const { child } of living.values()) child.kill('SIGKILL');
+// The database stops with the last of those who use it.
+for (const { child } of living.values()) {
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  if (child.kill('SIGKILL')) await exited;
+}
 await client.end();
 await database.close();
 testbed.stop();
