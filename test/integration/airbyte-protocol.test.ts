@@ -144,10 +144,11 @@ describe('the Airbyte protocol', () => {
       writeFileSync(stateFile, JSON.stringify(given));
       const again = await headrace(['airbyte', 'read', ...base(), '--catalog', catalogFile, '--state', stateFile]);
       const more = messages(again.stdout);
-      expect([again.code, records(more, 'companies')]).toEqual([0, []]);
+      expect(again.code).toBe(0);
       // The newest row comes again, as with Airbyte's own connectors, since what is listed late lies after it.
       const newest = (ids: unknown[], all: unknown[]) => ids.every((id) => all.includes(id)) && ids.length <= 1;
-      expect(newest(records(more, 'contacts'), records(list, 'contacts'))).toBe(true);
+      for (const name of ['contacts', 'companies'])
+        expect(newest(records(more, name), records(list, name)), name).toBe(true);
       expect(records(more, 'conversation_parts').length).toBeLessThanOrEqual(1);
       expect(records(more, 'tags')).toHaveLength(40);
     }
