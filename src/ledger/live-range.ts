@@ -20,6 +20,8 @@ export interface LiveRange extends Range {
   /** An empty page claimed that more follows: closing needs a second walk that brings no new key. */
   confirming: boolean;
   fresh: number;
+  /** The request that was answered with an empty page which claims more; twice is enough. */
+  emptyAt: string | undefined;
   /** Rows per unit of position on the last page. */
   lastDensity: number;
   /** Was divided on a guess since its last page. */
@@ -37,9 +39,15 @@ export function liveOf(range: Range): LiveRange {
     rewalks: 0,
     confirming: false,
     fresh: 0,
+    emptyAt: undefined,
     lastDensity: 0,
     hedged: false,
   };
+}
+
+/** Tells one request of a range from another. */
+export function askedOf({ cursor, filter }: LiveRange): string {
+  return JSON.stringify([cursor, filter.gte, filter.lt]);
 }
 
 /** Which rows are the range's own (undefined: all of them), the last position, and whether they came in order. */

@@ -8,7 +8,7 @@ import { FatalError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { DensityModel, segmentCountFromDensity } from './density.js';
 import { HEDGE_PAGES, LEAST_PAGES_TO_STEAL, shareKept } from './division.js';
-import { liveOf, noteRows, ownRows, walkAgain, type LiveRange } from './live-range.js';
+import { askedOf, liveOf, noteRows, ownRows, walkAgain, type LiveRange } from './live-range.js';
 import { confirmedOr, STATED } from '../base/evidence.js';
 import type { PageRead, PageVerdict, RangeRequest } from './page.js';
 import { newRange, reduce, type Ledger, type LedgerEvent, type Range, type Span } from './ledger.js';
@@ -231,18 +231,23 @@ export class Planner {
     const isSeekable = this.options.seekable ?? true;
     if (rows === 0) {
       this.density.add((before + range.gte) / 2, EMPTY_PAGE_ROWS, Math.max(unit, before - range.gte));
-      closes = !page.hasMore || (isSeekable && range.confirming && range.fresh === 0);
+      const asked = askedOf(range);
+      const isAgain = range.emptyAt === asked;
+      const goesOn = page.nextCursor !== null && page.nextCursor !== range.cursor;
+      closes = !page.hasMore || (isSeekable && isAgain && !goesOn);
       if (closes && range.confirming) evidence = confirmedOr(page.end);
       if (!closes) {
-        // An opaque walk asks for the page again, and goes on where it says if it stays empty: who reads ends a
-        // standstill.
-        if (isSeekable) this.rewalk(range);
-        else if (range.confirming) range.cursor = page.nextCursor ?? range.cursor;
-        range.confirming = isSeekable || !range.confirming;
+        // What is below is asked for by the filter; then this very page once more, before the walk goes on where it
+        // says. Who reads ends a standstill.
+        if (isAgain) range.cursor = page.nextCursor ?? range.cursor;
+        else if (isSeekable && !(range.confirming && range.fresh === 0)) this.rewalk(range);
+        range.emptyAt = isAgain ? undefined : asked;
+        range.confirming = isSeekable || !isAgain;
         range.fresh = 0;
       }
     } else {
       this.remember(range, page, before, last);
+      range.emptyAt = undefined;
       // An opaque walk that was asked again and went on has confirmed nothing of the empty pages to come.
       if (!isSeekable) range.confirming = false;
       const isEnd = !page.hasMore || page.nextCursor === null;

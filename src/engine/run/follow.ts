@@ -208,7 +208,9 @@ function extend({ stream, mode, history, state, bulk }: Facts): OpenedStream {
   const parts: Part[] = [isAscending ? { gte: now.gte, lt: -from + unit } : { gte: from, lt: now.lt }];
   const older = isAscending ? { gte: span.lt, lt: now.lt } : { gte: now.gte, lt: span.gte };
   if (older.gte < older.lt) parts.unshift(older);
-  const all = bulk && !isAscending ? apart([...parts, bulk.part]) : parts;
+  const listed = isAscending ? undefined : bulk;
+  // A start that moved back meets what is read again where the whole history is shorter than the overlap.
+  const all = apart(listed ? [...parts, listed.part] : parts);
   if (!isOnlyAdded(stream, mode)) all.push(...doubtfulParts(state, all));
   const begun = isAscending ? -span.lt + unit : span.gte;
   const start = isAscending ? -now.lt + unit : now.gte;
@@ -225,7 +227,7 @@ function extend({ stream, mode, history, state, bulk }: Facts): OpenedStream {
     note: isMoved
       ? `${stream.name}: the start moved from ${dayOf(known)} to ${dayOf(start)}; what was read before it stays`
       : undefined,
-    awaited: all === parts ? undefined : bulk?.ids,
+    awaited: listed?.ids,
   };
 }
 
