@@ -120,6 +120,15 @@ export function spanOnAxis(
   return division.order === 'ascending' ? { gte: -span.lt + unit, lt: -span.gte + unit } : span;
 }
 
+/** What the source lists of a stream at all, on its axis: nothing before its start. */
+export function listedSpan(division: Division): Span {
+  const all = { gte: -Infinity, lt: Infinity };
+  if (division.kind !== 'range' || division.start === undefined) return all;
+  const { unit, order } = division;
+  const start = Math.floor(division.start / unit) * unit;
+  return order === 'ascending' ? { ...all, lt: -start + unit } : { ...all, gte: start };
+}
+
 function chainAxis(pageRows: number): Axis {
   return {
     unit: 1,

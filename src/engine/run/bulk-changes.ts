@@ -46,7 +46,7 @@ export async function bulkChanges(
   const found = new Map<string, BulkChange>();
   if (context.mode !== 'upsert') return found;
   for (const { stream, opened, history, lost } of changes) {
-    if (!stream?.named || !opened || opened.writes.length === 0) continue;
+    if (!stream?.named || !opened || opened.goesOn) continue;
     const counts = await context.session.counts();
     const candidates = candidatesOf(source, stream, entries, counts).filter(({ stream: { name } }) => !lost(name));
     if (candidates.length === 0) continue;

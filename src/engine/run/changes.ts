@@ -3,7 +3,7 @@ import type { StateEntry, StateWrite } from '../../destinations/contract.js';
 import { isClosed, newer, newestOf } from '../../ledger/ledger.js';
 import type { Account, ChangeStream, Source } from '../../sources/contract.js';
 import { decodeStream, META_KEY, type StreamMeta } from '../../ledger/checkpoint.js';
-import { beginAs, type OpenedStream } from './opening.js';
+import { beginAs, resume, type OpenedStream } from './opening.js';
 
 export interface OpenedChanges {
   stream: Source['changes'];
@@ -94,7 +94,7 @@ function openChanges(source: Source, stream: ChangeStream, entries: StateEntry[]
     return {
       ...nothing,
       stream,
-      opened: { ...state, writes: [], restart: false, needsParents: false },
+      opened: resume(state),
       history: state.meta.span,
     };
   }

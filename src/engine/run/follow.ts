@@ -5,13 +5,14 @@
 import type { StateEntry, StateWrite } from '../../destinations/contract.js';
 import { LIMITS } from '../../base/bounds.js';
 import type { WriteMode } from '../../base/catalog.js';
-import { isClosed, newer, newestOf, worthAgain } from '../../ledger/ledger.js';
+import { isClosed, newer, newestOf, worthAgain, type Range } from '../../ledger/ledger.js';
 import type { Stream } from '../../sources/contract.js';
 import { decodeStream, META_KEY, type StreamMeta, type StreamState } from '../../ledger/checkpoint.js';
-import { axisOf, spanOnAxis } from '../read/axes.js';
+import { axisOf, listedSpan, spanOnAxis } from '../read/axes.js';
 import { isOnlyAdded } from '../read/context.js';
 import type { BulkChange } from './bulk-changes.js';
-import { beginAs, openParts, reopen, resume, type OpenedStream, type Part } from './opening.js';
+import { narrowed } from '../../ledger/narrow.js';
+import { beginAs, changed, openParts, reopen, resume, type OpenedStream, type Part } from './opening.js';
 
 export interface OpenInput {
   stream: Stream;
@@ -87,7 +88,7 @@ const RULES: [Action, (facts: Facts) => boolean][] = [
 const ACTIONS: Record<Action, (facts: Facts) => OpenedStream> = {
   load: (facts) => begin(facts, facts.state, 'load'),
   reread: (facts) => begin(facts, facts.state, 'reread'),
-  resume: ({ state }) => resume(state),
+  resume: goOn,
   readAgain,
   replace: (facts) => ({ ...begin(facts, facts.state, 'load'), restart: true }),
   leaveFirst,
@@ -129,6 +130,26 @@ function begin(input: OpenInput, state: StreamState | undefined, mode: StreamMet
   if (input.mode === 'replace') opened.meta.replacing = true;
   if (input.isFirst) Object.assign(opened.meta, { first: true, readTo: history.lt });
   return opened;
+}
+
+/**
+ * A start that moved on is nothing to read before: its source does not list what lies there, so that a range which
+ * reaches there would seem to be read. It is left out of the span, and opened if the start moves back.
+ */
+function goOn(facts: Facts): OpenedStream {
+  const { stream, state } = facts;
+  const { meta, ledger } = state;
+  const { division } = stream;
+  if (meta.complete) return resume(state);
+  if (division.kind === 'slices' && division.start !== undefined && division.start > (meta.start ?? -Infinity))
+    return changed(stream, state, { ...meta, start: division.start }, ledger);
+  if (division.kind !== 'range' || meta.chain) return resume(state);
+  const listed = listedSpan(division);
+  const isOut = ({ open, gte, lt }: Range) => open && (gte < listed.gte || lt > listed.lt);
+  if (![...ledger.ranges.values()].some(isOut)) return resume(state);
+  const left = narrowed(ledger, listed, division.unit);
+  if (!left) return begin(facts, state, meta.mode === 'reread' ? 'reread' : 'load');
+  return changed(stream, state, { ...meta, span: left.span }, left);
 }
 
 /** Everything, compared with what is stored; or, of a stream that is divided by time, a part. */
@@ -189,6 +210,7 @@ function slicesSince({ stream, mode, history, state }: Facts): OpenedStream {
     metaVersion: state.metaVersion + 1,
     slices: new Map(),
     writes: [write],
+    goesOn: false,
     restart: false,
     needsParents: follow.kind === 'cursor' && follow.parents !== 'changed',
   };

@@ -13,8 +13,10 @@ export interface OpenedStream {
   versions: Map<number, number>;
   slices: StreamState['slices'];
   weak: StreamState['weak'];
-  /** What must be written before the first page; empty where a run goes on. */
+  /** What must be written before the first page. */
   writes: StateWrite[];
+  /** It goes on with what an earlier run began. */
+  goesOn: boolean;
   /** The table of a stream in mode `replace` begins empty. */
   restart: boolean;
   /** Slices of every parent are to be opened, also of those that were read before. */
@@ -34,7 +36,7 @@ export interface Part {
 }
 
 export function resume(state: StreamState): OpenedStream {
-  return { ...state, writes: [], restart: false, needsParents: false };
+  return { ...state, writes: [], goesOn: true, restart: false, needsParents: false };
 }
 
 /** Whether the newest part of a stream is asked for without an upper bound. */
@@ -96,6 +98,7 @@ export function beginAs(
     slices: new Map(),
     weak: undefined,
     writes,
+    goesOn: false,
     restart: false,
     needsParents: stream.division.kind === 'slices',
   };
@@ -171,6 +174,11 @@ export function openParts(
     ...(newest === undefined ? {} : { newest }),
     ...more,
   };
+  return { ...changed(stream, state, meta, ledger), goesOn: false };
+}
+
+/** The state with another ledger, and what has to be written of it. */
+export function changed(stream: Stream, state: StreamState, meta: StreamMeta, ledger: Ledger): OpenedStream {
   const writes: StateWrite[] = [{ stream: stream.name, key: META_KEY, expect: state.metaVersion, value: meta }];
   const versions = new Map(state.versions);
   for (const id of new Set([...state.ledger.ranges.keys(), ...ledger.ranges.keys()])) {
@@ -182,13 +190,13 @@ export function openParts(
     else versions.delete(id);
   }
   return {
+    ...state,
     meta,
     metaVersion: state.metaVersion + 1,
     ledger,
     versions,
-    slices: state.slices,
-    weak: state.weak,
     writes,
+    goesOn: true,
     restart: false,
     needsParents: false,
   };

@@ -92,7 +92,7 @@ async function openRun(stream: Stream, plan: Plan, writes: StateWrite[]): Promis
   });
   if (opened.note) context.note(opened.note);
   if (stream.stored && opened.restart) await session.restart(stream.name);
-  else if (stream.stored && opened.meta.mode !== 'extend' && opened.writes.length > 0)
+  else if (stream.stored && opened.meta.mode !== 'extend' && !opened.goesOn)
     await beginAccount(session, stream.name, opened.meta);
   for (const write of opened.writes) writes.push(write);
   const parent = parentOf(stream);

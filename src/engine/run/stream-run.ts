@@ -210,7 +210,7 @@ export class StreamRun {
 
   /** Every page of this generation was read by this run. */
   private get isWhole(): boolean {
-    return this.opened.writes.length > 0;
+    return !this.opened.goesOn;
   }
 
   private async runReader(reader: Reader): Promise<void> {
