@@ -127,3 +127,21 @@ export function walkAgain(range: LiveRange, unit: number, seekable: boolean): vo
   if (range.filter.lt === Infinity && range.reached >= range.lt - unit) return;
   range.filter = { gte: range.filter.gte, lt: Math.min(range.filter.lt, range.reached + unit) };
 }
+
+/** The first range with the most rows, if it has more than `least`. */
+export function fullest(
+  ranges: LiveRange[],
+  least: number,
+  rowsOf: (range: LiveRange) => number,
+): LiveRange | undefined {
+  let found: LiveRange | undefined;
+  let most = least;
+  for (const range of ranges) {
+    const rows = rowsOf(range);
+    if (rows > most) {
+      most = rows;
+      found = range;
+    }
+  }
+  return found;
+}

@@ -8,7 +8,7 @@ import { FatalError } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { DensityModel, segmentCountFromDensity } from './density.js';
 import { HEDGE_PAGES, LEAST_PAGES_TO_STEAL, shareKept } from './division.js';
-import { askedOf, liveOf, noteRows, ownRows, walkAgain, type LiveRange } from './live-range.js';
+import { askedOf, fullest, liveOf, noteRows, ownRows, walkAgain, type LiveRange } from './live-range.js';
 import { confirmedOr, STATED } from '../base/evidence.js';
 import type { PageRead, PageVerdict, RangeRequest } from './page.js';
 import { newRange, reduce, type Ledger, type LedgerEvent, type Range, type Span } from './ledger.js';
@@ -388,18 +388,4 @@ export class Planner {
     victim.gte = at;
     return thief;
   }
-}
-
-/** The first range with the most rows, if it has more than `least`. */
-function fullest(ranges: LiveRange[], least: number, rowsOf: (range: LiveRange) => number): LiveRange | undefined {
-  let found: LiveRange | undefined;
-  let most = least;
-  for (const range of ranges) {
-    const rows = rowsOf(range);
-    if (rows > most) {
-      most = rows;
-      found = range;
-    }
-  }
-  return found;
 }
