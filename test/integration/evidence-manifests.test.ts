@@ -175,6 +175,8 @@ describe.concurrent('manifests', () => {
   test.each([
     ['ok: false', { ok: false, message: 'later', data: [] }],
     ['success: false', { success: false, data: [] }],
+    ['success: "false"', { success: 'false', data: [] }],
+    ['ok: 0', { ok: 0, data: [] }],
     ['a status in words', { status: 'error', data: [] }],
     ['errors beside an empty list', { errors: [{ message: 'throttled' }], data: [] }],
     ['a status as a number', { status: 503, data: [] }],
@@ -188,6 +190,21 @@ describe.concurrent('manifests', () => {
     const amid = await run(cursors, ({ cursor }) => (cursor ? body : { data: list(10), next: 'b' }));
     expect(amid.summary.outcome).not.toBe('complete');
     expect(amid.summary.problems[0]).toMatchObject({ code: 'error_envelope' });
+  });
+
+  test.each([
+    ['messages', { errorMessages: ['try later'], data: [] }, true],
+    ['a flag', { has_error: true, data: [] }, true],
+    ['another flag', { isError: true, data: [] }, true],
+    ['a code of its own', { error_code: 'E17', data: [] }, true],
+    ['no message', { errorMessage: '', error_code: 0, hasErrors: false, data: [] }, false],
+    ['a message that all is well', { error_message: 'OK', errorCode: '200', errorMessages: [], data: [] }, false],
+  ])('an empty list beside what hints at a failure is unproven: %s', async (_, body, isWeak) => {
+    const { summary, proof } = await run('', () => body);
+    expect(summary.outcome).toBe('complete');
+    expect(proof.doubt !== undefined).toBe(isWeak);
+    const ending = await run(numbers(10), ({ page }) => (Number(page ?? 0) > 1 ? body : { data: list(20).slice(-10) }));
+    expect(ending.summary.problems).toEqual([]);
   });
 
   test.each([

@@ -33,7 +33,10 @@ export function endOf(
   }
   const [document] = documents;
   const isFailed = selected.received.length === 0 && saysFailure(document);
-  if (!selected.isMissing && !isFailed) return undefined;
+  if (!selected.isMissing && !isFailed)
+    return selected.received.length === 0 && hintsAtFailure(document)
+      ? { kind: 'stated', doubt: 'refused' }
+      : undefined;
   // No content: past the last page of a list by numbers or offsets that is its end.
   if (response.status === 204 && !isFirst) return isCounted ? undefined : { kind: 'stated', doubt: 'empty' };
   // Some write null for a list that has nothing: past the last page it may be that.
@@ -82,8 +85,8 @@ const FAILED =
 function saysFailure(document: unknown): boolean {
   if (!isObject(document)) return false;
   const failed = (part: Record<string, unknown>) =>
-    part['success'] === false ||
-    part['ok'] === false ||
+    NOT.test(textOf(part['success'])) ||
+    NOT.test(textOf(part['ok'])) ||
     OUTCOMES.some((field) => FAILED.test(textOf(part[field])) || FAILURES.test(textOf(part[field])));
   return (
     saysError(document) ||
@@ -92,7 +95,23 @@ function saysFailure(document: unknown): boolean {
   );
 }
 
-const textOf = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value) : '');
+/** Fields that hold something where an answer failed; some tell with them that there is nothing more. */
+const TROUBLE = /^(?:has|is)_?errors?$|^failed$|^error_?(?:messages?|codes?|descriptions?|texts?)$/i;
+const NOT = /^(?:false|0|no)$/i;
+const NO_TROUBLE = /^(?:|0+|200|false|no|none|null|ok|success|no[ _]?errors?)$/i;
+
+function hintsAtFailure(document: unknown): boolean {
+  if (!isObject(document)) return false;
+  return Object.entries(document).some(([field, value]) => TROUBLE.test(field) && isTrouble(value));
+}
+
+function isTrouble(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
+  return !NO_TROUBLE.test(textOf(value));
+}
+
+const textOf = (value: unknown) =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value).trim() : '';
 
 function saysError(document: unknown): boolean {
   if (typeof document !== 'object' || document === null) return false;
