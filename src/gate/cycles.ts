@@ -9,14 +9,14 @@
 const AGAIN = 0.85;
 /** The same was accepted, give or take this share. */
 const SAME = 0.1;
+const SAME_FEW = 2.5;
 const TIMES_MORE = 2;
 /** A lower rate that lets this many times as many through may be right. */
 const FEW_MORE = 1.3;
 /** More than so many times a supposed quota shows that it is none. */
 const BEYOND = 1.3;
-const BEYOND_HASTY = 1.15;
-const HASTY_MS = 3000;
-const FEW = 3;
+/** Of the rate before a block: a quota is spent in another time, and a rate that was exceeded is not. */
+const APART = 0.5;
 /** So many in a row are no bans of a rate that is lowered each time. */
 const ENOUGH_UNSURE = 3;
 const PART = 0.6;
@@ -36,8 +36,6 @@ export interface Spent {
   cycleMs: number;
   /** The rate before the first block. */
   before: number;
-  /** It was spent in so short a time that a ban for exceeding a rate would have looked alike; at this rate. */
-  hasty?: number | undefined;
 }
 
 export interface LongBlock {
@@ -58,8 +56,8 @@ export type Verdict =
   | { what: 'quota'; perSecond: number }
   /** A step above what a quota allows. */
   | { what: 'step' }
-  /** The rate was too high, by more than a block tells. */
-  | { what: 'edge' }
+  /** The rate was too high, by more than a block tells. `apart`: at this rate a quota would be spent in another time. */
+  | { what: 'edge'; apart?: number }
   /** Perhaps it was: a lower one will tell. */
   | { what: 'doubt'; isBan?: boolean };
 
@@ -77,8 +75,6 @@ export class Cycles {
   private first: Found | undefined;
   /** It was an outage: another one after the same time is one as well. */
   private outages = 0;
-  /** What may have been banned, while that is tried. */
-  banned: number | undefined;
   /** Blocks in a row that came at rates which had not held yet. */
   private unsure = 0;
   private distrust = 0;
@@ -90,7 +86,6 @@ export class Cycles {
 
   ended(block: LongBlock): Verdict {
     const { nowMs, rate } = block;
-    this.banned = undefined;
     const found = {
       accepted: this.accepted,
       cycleMs: nowMs - block.lateMs - this.startMs,
@@ -108,24 +103,9 @@ export class Cycles {
     return this.unknown(block, found);
   }
 
-  /** A supposed quota that may have been a ban is passed by far, once: whether it was shows by what gets through. */
-  get isHasty(): boolean {
-    return this.quota?.hasty !== undefined;
-  }
-
-  tryOnce(): void {
-    this.banned = this.quota?.hasty;
-    if (this.quota) this.quota.hasty = undefined;
-  }
-
-  /** So many a second get through for longer than the supposed quota allows. Returns the rate that was banned instead. */
-  passed(perSecond: number): number | undefined {
-    const { quota, banned } = this;
-    if (!quota) return undefined;
-    this.banned = undefined;
-    if ((perSecond * quota.cycleMs) / 1000 < (banned ? BEYOND_HASTY : BEYOND) * quota.accepted) return undefined;
-    this.quota = undefined;
-    return banned;
+  /** So many a second get through for longer than the supposed quota allows. */
+  passed(perSecond: number): void {
+    if (this.quota && (perSecond * this.quota.cycleMs) / 1000 > BEYOND * this.quota.accepted) this.quota = undefined;
   }
 
   /** More got through since the last block than before it, or all went well for long. */
@@ -137,7 +117,7 @@ export class Cycles {
     const { first, last } = this;
     const calmMs = found.cycleMs + block.lateMs - block.blockMs;
     const before = last && block.isUnsure ? Math.max(found.before, last.before) : found.before;
-    this.last = { ...found, before, calmMs, hasty: calmMs < HASTY_MS && found.accepted > FEW ? block.rate : undefined };
+    this.last = { ...found, before, calmMs };
     if (!block.isUnsure) this.first = this.last;
     const known = (first && this.compared(block, this.last, first)) ?? (last && this.compared(block, this.last, last));
     if (known) return known;
@@ -146,12 +126,14 @@ export class Cycles {
     const isFar = calmMs < block.blockMs && this.unsure >= ENOUGH_UNSURE;
     if (last && isFar && !block.isStep && found.accepted < FEW_MORE * last.accepted)
       return this.spent({ ...this.last, accepted: likelier(found.accepted, last.accepted) });
+    const isMore = last !== undefined && found.accepted > FEW_MORE * last.accepted;
+    if (block.isUnsure && !isMore) return { what: 'edge', apart: (APART * found.accepted * 1000) / calmMs };
     if (block.isStep || block.isUnsure) return { what: 'edge' };
     return calmMs < block.blockMs ? { what: 'doubt' } : { what: 'outage', isGuess: true };
   }
 
   private compared(block: LongBlock, found: Found, other: Found): Verdict | undefined {
-    const isSame = Math.abs(found.accepted / other.accepted - 1) < SAME;
+    const isSame = Math.abs(found.accepted - other.accepted) < Math.max(SAME_FEW, SAME * other.accepted);
     const isSameTime = Math.abs(found.calmMs / other.calmMs - 1) < SAME_TIME;
     if (isSame && isSameTime && this.outages > 0) return this.wasOutage(undefined);
     if (isSame && !isSameTime && !block.isStep && this.skip-- <= 0)

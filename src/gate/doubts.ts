@@ -138,7 +138,7 @@ export class Doubts {
     const isWorse =
       total.bad * this.level.calm.all > this.level.calm.bad * total.all && gain(total, this.level.calm) > SURE_OF_WORSE;
     if (isWorse || this.level.calm.bad < 0.4 * seen * this.level.calm.all) {
-      this.level.cut(nowMs, seen);
+      this.level.cut(nowMs, total.bad / total.all);
       return true;
     }
     this.level.noise = Math.max(this.level.noise, this.level.calm.bad / this.level.calm.all);

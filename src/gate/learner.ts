@@ -32,9 +32,6 @@ const SETTLED_MS = 500;
 const FEW = 50;
 /** Of a rate that is remembered. */
 const CLEAR = 0.97;
-/** Of a rate that was banned, and above a quota that may have been such a ban. */
-const CLEAR_OF_BAN = 0.8;
-const BEYOND_QUOTA = 1.25;
 const RESTORE_MS = 30_000;
 
 export class Learner {
@@ -190,53 +187,39 @@ export class Learner {
   }
 
   private hasLasted(nowMs: number): boolean {
-    const { cycles } = this.stops;
-    const cycleMs = cycles.quota?.cycleMs ?? 0;
-    const gapMs = cycles.isHasty || cycles.banned ? 1.1 * cycleMs : this.level.edge.gapMs(this.level.rate, cycleMs);
-    return nowMs - this.level.levelMs >= gapMs && this.level.isBound(nowMs);
+    const { level, stops } = this;
+    const gapMs = level.hoped === undefined ? level.edge.gapMs(level.rate, stops.cycles.quota?.cycleMs ?? 0) : 0;
+    return nowMs - level.levelMs >= gapMs && level.isBound(nowMs);
   }
 
   /** The level passes, and a higher one is tried; or it is bad by so little that only many requests tell. */
   private look(nowMs: number, ceiling: number): void {
     const { total } = this.level.evidence;
+    if (this.level.hoped !== undefined) {
+      if (this.stops.cycles.hasOutlasted(nowMs)) this.level.goToHoped(nowMs);
+      return;
+    }
     const isAlone = total.bad === 1 && nowMs - this.level.levelMs >= ALONE_MS;
     const nats = isAlone ? 0 : excess(total, this.level.noise);
     if (nats > PASSES && total.all <= MANY) return;
     if (nats > SURE_OF_MANY) return void this.doubts.doubt(nowMs, total);
     if (this.level.unsure && !this.stops.cycles.hasOutlasted(nowMs)) return;
-    const banned = this.levelPassed();
-    if (banned !== undefined) return this.keepClear(nowMs, banned);
-    const next = this.level.rate < ceiling ? this.nextRate(nowMs) : undefined;
+    this.levelPassed();
+    const next = this.level.rate < ceiling ? this.level.edge.next(nowMs, this.level.rate) : undefined;
     if (next === undefined) return;
     this.level.edge.held = this.level.rate;
     this.level.edge.onTrial = true;
     this.level.setRate(nowMs, Math.min(ceiling, next));
   }
 
-  /** A rate that is answered with a ban is kept clear of. */
-  private keepClear(nowMs: number, banned: number): void {
+  private levelPassed(): void {
     const { level } = this;
-    level.startAt(nowMs, Math.max(level.rate, CLEAR_OF_BAN * banned), false);
-    level.edge.at = banned;
-    level.edge.silenced(nowMs, level.edge.silentMs, false);
-    level.explain(nowMs, 'rate');
-  }
-
-  private nextRate(nowMs: number): number | undefined {
-    const { cycles } = this.stops;
-    if (!cycles.isHasty) return this.level.edge.next(nowMs, this.level.rate);
-    cycles.tryOnce();
-    return BEYOND_QUOTA * this.level.rate;
-  }
-
-  /** Returns a rate that seems to have been answered with a ban. */
-  private levelPassed(): number | undefined {
-    const { level } = this;
-    const { onTrial } = level.edge;
     this.doubts.aftershocks = 0;
     level.unsure = level.isFresh = false;
-    if (onTrial) level.passed(level.evidence.total);
+    if (level.edge.onTrial) {
+      level.passed(level.evidence.total);
+      this.stops.cycles.passed(level.rate);
+    }
     level.edge.passed(level.rate);
-    return onTrial ? this.stops.cycles.passed(level.rate) : undefined;
   }
 }

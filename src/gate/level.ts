@@ -118,6 +118,8 @@ export class Level {
   wasExcused = false;
   /** The rate was taken from what came before a long block, and has not held yet. */
   unsure = false;
+  /** Where to go on once it shows that no quota was spent. */
+  hoped: number | undefined;
   beforeCut: Former | undefined;
   undo: Undo | undefined;
   /** How requests ended at the rate that was cut last. */
@@ -145,6 +147,7 @@ export class Level {
   startAt(nowMs: number, rate: number, startup: boolean): void {
     this.startup = startup;
     this.unsure = this.isFresh = false;
+    this.hoped = undefined;
     this.edge.forget(rate);
     this.setRate(nowMs, rate);
   }
@@ -163,6 +166,12 @@ export class Level {
   setRate(nowMs: number, rate: number): void {
     this.rate = Math.max(LEAST_RATE, rate);
     this.changed(nowMs);
+  }
+
+  /** More got through than before the block: it was no quota. */
+  goToHoped(nowMs: number): void {
+    this.setRate(nowMs, this.hoped ?? this.rate);
+    this.hoped = undefined;
   }
 
   changed(nowMs: number): void {
@@ -229,7 +238,7 @@ export class Level {
     this.cutMs = nowMs;
     this.isFresh = true;
     this.wasExcused = false;
-    this.down = undefined;
+    this.down = this.hoped = undefined;
   }
 
   fewerAtOnce(nowMs: number): void {

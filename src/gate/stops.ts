@@ -149,10 +149,8 @@ export class Stops {
     this.level.explain(nowMs, verdict.what === 'step' || verdict.what === 'quota' ? 'quota' : 'rate');
     if (verdict.what === 'quota') return this.keepTo(nowMs, verdict.perSecond);
     if (verdict.what === 'doubt' && verdict.isBan) return this.keepClear(nowMs);
-    this.stepBack(
-      nowMs,
-      verdict.what === 'doubt' || (verdict.what === 'edge' && (this.level.startup || this.level.isFresh)),
-    );
+    const isUnsure = verdict.what === 'doubt' || (verdict.what === 'edge' && (this.level.startup || this.level.isFresh));
+    this.stepBack(nowMs, isUnsure, verdict.what === 'edge' ? verdict.apart : undefined);
   }
 
   /** A quota: a little less than it allows. */
@@ -171,8 +169,11 @@ export class Stops {
     level.edge.cut(nowMs, level.rate);
   }
 
-  /** To what held before the step; where nothing did, to a second's worth of what was accepted. */
-  private stepBack(nowMs: number, isUnsure: boolean): void {
+  /**
+   * To what held before the step; where nothing did, to a second's worth of what was accepted, after a while at a rate
+   * that tells a quota from it.
+   */
+  private stepBack(nowMs: number, isUnsure: boolean, apart = Infinity): void {
     const spreadMs = this.level.delivery.spreadMs ?? FIRST_SPREAD_MS;
     const worth = this.accepts.before(this.refusedSentMs, SECOND_MS) / (1 + Math.min(1, spreadMs / SECOND_MS));
     const least = this.level.startup ? 0 : LESS * this.level.rate;
@@ -180,10 +181,11 @@ export class Stops {
     this.level.unsure ||= isUnsure;
     this.level.edge.at = this.level.startup ? this.level.rate : Math.min(this.level.edge.at, this.level.rate);
     this.level.startup = false;
-    this.level.setRate(nowMs, next);
-    this.level.edge.cut(nowMs, this.level.rate);
+    this.level.hoped = apart < next ? next : undefined;
+    this.level.setRate(nowMs, Math.min(next, apart));
+    this.level.edge.cut(nowMs, next);
     if (!this.level.unsure) return;
     this.level.edge.onTrial = true;
-    this.level.edge.held = LESS * this.level.rate;
+    this.level.edge.held = LESS * next;
   }
 }
