@@ -3,7 +3,7 @@
  * experiment: where as many are bad below it, they were noise, and the former rate comes back. Invariant: nothing is
  * cut before bad answers are more than noise explains.
  */
-import { excess, gain, likelihood, plus, type Share } from './evidence.js';
+import { atMost, excess, gain, likelihood, plus, type Share } from './evidence.js';
 import { LEAST_NOISE, type Doubt, type Level, MOST_NOISE, SURE_OF_MORE } from './level.js';
 
 /** Nats by which an explanation must beat chance. */
@@ -79,7 +79,7 @@ export class Doubts {
     else {
       this.level.noise = Math.max(this.level.noise, Math.min(MOST_NOISE, total.bad / total.all));
       this.level.explain(nowMs, 'noise');
-      this.level.startAt(nowMs, from, startup);
+      this.level.backTo(nowMs, from, startup);
     }
   }
 
@@ -150,13 +150,13 @@ export class Doubts {
 
   /** It was a limit: it lies between. */
   private tookLess(nowMs: number, from: number, share: number, above: Share): void {
-    const { bad, all } = this.level.evidence.total;
+    const { total } = this.level.evidence;
     this.level.above = { rate: from, ...above };
-    this.level.noise = Math.max(LEAST_NOISE, Math.min(this.level.noise, bad / all));
+    this.level.noise = Math.max(LEAST_NOISE, Math.min(this.level.noise, atMost(total)));
     this.level.edge.at = Math.min(this.level.edge.at, from * (1 - Math.min(0.03, share)));
     this.level.edge.held = this.level.rate;
     this.level.edge.onTrial = false;
-    this.level.edge.countFrom(bad === 0 ? this.level.levelMs : nowMs);
+    this.level.edge.countFrom(total.bad === 0 ? this.level.levelMs : nowMs);
     this.level.explain(nowMs, 'rate');
     this.level.changed(nowMs);
   }

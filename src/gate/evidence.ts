@@ -11,6 +11,8 @@ const KEPT = 4000;
 const MOST_IN_FLIGHT = 256;
 /** The share above the number that parts good from bad must be so many times the share below. */
 const PARTED = 3;
+/** Where none was bad, so many may be by chance. */
+const UNSEEN = 2;
 
 export interface Share {
   bad: number;
@@ -37,6 +39,11 @@ export function excess(found: Share, expected: number): number {
   const { bad, all } = found;
   if (bad <= expected * all) return 0;
   return own(found) - likelihood(found, expected);
+}
+
+/** The share that so few answers do not rule out. */
+export function atMost({ bad, all }: Share): number {
+  return (bad + 2 * Math.sqrt(bad) + UNSEEN) / all;
 }
 
 export class Evidence {

@@ -5,7 +5,7 @@
 import { AtOnce } from './at-once.js';
 import type { Delivery } from './delivery.js';
 import { Edge } from './edge.js';
-import { Evidence, excess, plus, type Share } from './evidence.js';
+import { atMost, Evidence, excess, plus, type Share } from './evidence.js';
 
 const FIRST_RATE = 5;
 const LEAST_RATE = 0.005;
@@ -152,6 +152,15 @@ export class Level {
     this.setRate(nowMs, rate);
   }
 
+  /** What was bad here was no limit. */
+  backTo(nowMs: number, rate: number, startup: boolean): void {
+    const { at, held } = this.edge;
+    this.startAt(nowMs, rate, startup);
+    if (rate >= at) return;
+    this.edge.at = at;
+    this.edge.held = Math.min(held, rate);
+  }
+
   isCalm(): boolean {
     return !this.startup && !this.edge.onTrial && this.down === undefined;
   }
@@ -257,9 +266,4 @@ export class Level {
   private delivered(nowMs: number, spanMs: number): number {
     return this.delivery.rateBetween(nowMs - spanMs, nowMs);
   }
-}
-
-/** The share that so few answers do not rule out. */
-function atMost({ bad, all }: Share): number {
-  return (bad + 2 * Math.sqrt(bad)) / all;
 }
