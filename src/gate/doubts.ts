@@ -118,6 +118,8 @@ export class Doubts {
 
   /** Just below an edge that was found a moment ago: it lies a little lower, or the server has yet to recover. */
   private isAftershock(nowMs: number): boolean {
+    const { bad, all } = this.level.evidence.total;
+    if (bad < MUCH_NOISE * all) return false;
     const isFresh = this.aftershocks < MOST_AFTERSHOCKS && nowMs - this.level.cutMs < AFTERSHOCK_MS;
     return isFresh && this.level.explanation === 'rate' && !this.level.edge.onTrial;
   }

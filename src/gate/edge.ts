@@ -17,6 +17,8 @@ const CAREFUL = 1.03;
 const FAR = 0.6;
 /** And so far past it it is tried whether it still holds. */
 const PAST = 1.005;
+/** Then so far, until what may have been saved up is spent. */
+const PAST_SAVED = 1.06;
 const GAP_MS = 2000;
 const PAST_GAP_MS = 3000;
 /** Where a step too far is silence, each one has to hold for about as long. */
@@ -38,8 +40,12 @@ const SEARCH_PATIENCE = 3;
 const PATIENCE_GROWTH = 2.5;
 const MOST_PATIENCE = 40;
 const MOST_PATIENCE_MS = 1_800_000;
+/** A server may have saved up so many seconds' worth: what passes before that is spent tells nothing. */
+const SAVED_SECONDS = 1;
 const FIRST_STEP = 0.02;
 const STEP_GROWTH = 1.7;
+/** The first step past an edge that has moved. */
+const MOVED_STEP = 2;
 /** Steps from far below what the vendor usually allows: a bad hour is not remembered for ever. */
 const BOLD_STEP = 5;
 /** So many times the rate that was left: a few refusals show that it is right. */
@@ -54,6 +60,8 @@ export class Edge {
   onTrial = false;
   /** What had held for long before the edge was last passed. */
   private base = 0;
+  /** The edge was passed, by no more than what may have been saved up. */
+  isBeyond = false;
   holdMs = FIRST_HOLD_MS;
   private cutMs = 0;
   private step = 0;
@@ -93,19 +101,20 @@ export class Edge {
   forget(rate: number): void {
     this.at = Infinity;
     this.step = 0;
-    this.onTrial = false;
+    this.onTrial = this.isBeyond = false;
     this.held = rate;
   }
 
   /** Where a step that did not hold goes back to: a little past the edge each step seems to hold for a while. */
   get back(): number {
-    return this.held < MOVED * this.base ? Math.min(this.base, this.held) : BELOW * this.held;
+    return this.isBeyond || this.held < MOVED * this.base ? Math.min(this.base, this.held) : BELOW * this.held;
   }
 
   /** The rate was lowered: the next look is counted from now. */
   cut(nowMs: number, rate: number): void {
     this.held = Math.min(this.held, rate);
     this.onTrial = false;
+    this.isBeyond = false;
     this.step = 0;
     this.cutMs = nowMs;
   }
@@ -161,17 +170,23 @@ export class Edge {
     return Math.max(leastMs, (GAP_REQUESTS * 1000) / rate, 1.1 * cycleMs, Math.min(MOST_SILENT_GAP_MS, this.silentMs));
   }
 
-  /** The rate held for a gap. */
-  passed(rate: number): void {
+  /** The rate held for so long. */
+  passed(rate: number, heldMs: number): void {
     if (!this.onTrial) this.best = Math.max(this.best, rate);
     else if (rate > this.at) {
-      // It has moved: what it cost to find it before is of no account.
-      this.at = Infinity;
-      this.step = 0;
-      this.paidMs = -Infinity;
+      this.isBeyond = ((rate - this.at) * heldMs) / 1000 < SAVED_SECONDS * this.at;
+      if (this.isBeyond) return;
+      this.hasMoved();
     }
     this.onTrial = false;
     this.held = Math.max(this.held, rate);
+  }
+
+  /** What it cost to find it before is of no account. */
+  private hasMoved(): void {
+    this.at = Infinity;
+    this.step = MOVED_STEP;
+    this.paidMs = -Infinity;
   }
 
   /** The rate to try next; undefined: none yet. */
@@ -185,6 +200,7 @@ export class Edge {
       const half = Math.min(most * rate, Math.max(rate * 1.002, (rate + near) / 2));
       return half > near * 0.997 ? near : half;
     }
+    if (this.isBeyond) return rate < 0.999 * PAST_SAVED * this.at ? PAST_SAVED * this.at : undefined;
     if (this.at === Infinity) return rate * (1 + Math.min(1, FIRST_STEP * STEP_GROWTH ** this.step++));
     const holdMs = isFallen ? Math.min(this.holdMs, FALLEN_HOLD_MS) : this.holdMs;
     if (nowMs - this.cutMs < holdMs) return undefined;

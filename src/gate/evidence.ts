@@ -80,11 +80,16 @@ export class Evidence {
     return { bad: newest.reduce((sum, bad) => sum + bad, 0), all: newest.length };
   }
 
-  /** The stretch that a share of `expected` explains worst: the last few, the last many, or all. */
+  /**
+   * The stretch that a share of `expected` explains worst: the last few, the last many, or all. Of so many stretches
+   * some are bad by chance, at the share of all.
+   */
   worst(expected: number): Share & { nats: number } {
     let worst = { ...this.total, nats: excess(this.total, expected) };
     for (const stretch of STRETCHES.map((count) => this.last(count))) {
-      const nats = stretch.bad < 2 ? 0 : excess(stretch, expected);
+      const before = { bad: this.total.bad - stretch.bad, all: this.total.all - stretch.all };
+      const usual = before.all > 0 ? Math.min(0.5, before.bad / before.all) : 0;
+      const nats = stretch.bad < 2 ? 0 : excess(stretch, Math.max(expected, usual));
       if (nats > worst.nats) worst = { ...stretch, nats };
     }
     return worst;

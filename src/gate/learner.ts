@@ -204,7 +204,7 @@ export class Learner {
     if (nats > PASSES && total.all <= MANY) return;
     if (nats > SURE_OF_MANY) return void this.doubts.doubt(nowMs, total);
     if (this.level.unsure && !this.stops.cycles.hasOutlasted(nowMs)) return;
-    this.levelPassed();
+    this.levelPassed(nowMs);
     const next = this.level.rate < ceiling ? this.level.edge.next(nowMs, this.level.rate) : undefined;
     if (next === undefined) return;
     this.level.edge.held = this.level.rate;
@@ -212,14 +212,15 @@ export class Learner {
     this.level.setRate(nowMs, Math.min(ceiling, next));
   }
 
-  private levelPassed(): void {
+  private levelPassed(nowMs: number): void {
     const { level } = this;
     this.doubts.aftershocks = 0;
     level.unsure = level.isFresh = false;
-    if (level.edge.onTrial) {
-      level.passed(level.evidence.total);
-      this.stops.cycles.passed(level.rate);
-    }
-    level.edge.passed(level.rate);
+    const { total } = level.evidence;
+    const { onTrial } = level.edge;
+    level.edge.passed(level.rate, nowMs - level.levelMs);
+    if (!onTrial || level.edge.onTrial) return;
+    level.passed(total);
+    this.stops.cycles.passed(level.rate);
   }
 }

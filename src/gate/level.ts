@@ -229,7 +229,7 @@ export class Level {
     const { at: edgeAt, held, onTrial } = this.edge;
     this.beforeCut = { rate: before, startup: this.startup, at: edgeAt, held, onTrial };
     const over = Math.max(0, share - this.noise);
-    const inTrial = this.edge.onTrial && over < 0.3;
+    const inTrial = this.edge.onTrial && (over < 0.3 || this.edge.isBeyond);
     // Where the limit lies, as far as the share tells.
     const at = before * (1 - Math.min(0.03, over));
     this.edge.at = inTrial ? Math.min(this.edge.at, Math.max(at, 1.003 * this.edge.held)) : at;
