@@ -17,8 +17,6 @@ const FEW_MORE = 1.3;
 const BEYOND = 1.3;
 /** Of the rate before a block: a quota is spent in another time, and a rate that was exceeded is not. */
 const APART = 0.5;
-/** So many in a row are no bans of a rate that is lowered each time. */
-const ENOUGH_UNSURE = 3;
 const PART = 0.6;
 /** After a quota that was none, so many blocks of the same kind are outages; twice as many after each. */
 const FIRST_DISTRUST = 2;
@@ -75,8 +73,6 @@ export class Cycles {
   private first: Found | undefined;
   /** It was an outage: another one after the same time is one as well. */
   private outages = 0;
-  /** Blocks in a row that came at rates which had not held yet. */
-  private unsure = 0;
   private distrust = 0;
   private skip = 0;
 
@@ -121,11 +117,6 @@ export class Cycles {
     if (!block.isUnsure) this.first = this.last;
     const known = (first && this.compared(block, this.last, first)) ?? (last && this.compared(block, this.last, last));
     if (known) return known;
-    // A lower rate let no more through: it is the number that counts.
-    this.unsure = block.isUnsure ? this.unsure + 1 : 0;
-    const isFar = calmMs < block.blockMs && this.unsure >= ENOUGH_UNSURE;
-    if (last && isFar && !block.isStep && found.accepted < FEW_MORE * last.accepted)
-      return this.spent({ ...this.last, accepted: likelier(found.accepted, last.accepted) });
     const isMore = last !== undefined && found.accepted > FEW_MORE * last.accepted;
     if (block.isUnsure && !isMore) return { what: 'edge', apart: (APART * found.accepted * 1000) / calmMs };
     if (block.isStep || block.isUnsure) return { what: 'edge' };

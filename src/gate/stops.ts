@@ -14,8 +14,9 @@ const SLOW_RUN = 2;
 const SLOW_RATE = 2;
 /** While a search is slow a pause costs less than a refusal. */
 const SLOW_SEARCH = 15;
-/** A block that is over sooner is a step too far, no quota. */
+/** A block that is over sooner, or after so few requests, is a step too far, no quota. */
 const QUICK_MS = 1200;
+const QUICK_REQUESTS = 2;
 /** What was cut so shortly before everything was refused was cut for the same reason. */
 const CUT_BY_BLOCK_MS = 1000;
 const BELOW_QUOTA = 0.97;
@@ -95,7 +96,7 @@ export class Stops {
     const blockMs = this.silence.end(nowMs);
     this.unblockedMs = nowMs;
     this.run = 0;
-    if (blockMs < QUICK_MS) return this.afterShort(nowMs);
+    if (blockMs < Math.max(QUICK_MS, (QUICK_REQUESTS * 1000) / this.level.rate)) return this.afterShort(nowMs);
     this.forgetDoubt(nowMs - blockMs);
     const isUnsure = this.level.startup || this.level.isFresh || this.level.unsure;
     const isStep = this.level.edge.onTrial && !isUnsure;
