@@ -10,7 +10,7 @@ const AGAIN = 0.85;
 /** The same was accepted, give or take this share. */
 const SAME = 0.1;
 const SAME_FEW = 2.5;
-const TIMES_MORE = 2;
+const TIMES_MORE = 2.5;
 /** A lower rate that lets this many times as many through may be right. */
 const FEW_MORE = 1.3;
 /** More than so many times a supposed quota shows that it is none. */
@@ -94,7 +94,11 @@ export class Cycles {
     if (found.accepted === 0) return { what: 'outage', isGuess: true };
     if (quota && found.accepted < AGAIN * quota.accepted) return this.refuted(quota.before);
     if (quota && block.isStep) return { what: 'step' };
-    if (quota && found.accepted < TIMES_MORE * quota.accepted) return this.spent(found);
+    if (quota && found.accepted < TIMES_MORE * quota.accepted) {
+      // It was spent once, or nearly held and was spent in the next window.
+      const windows = Math.round(Math.max(1, found.accepted / quota.accepted));
+      return this.spent({ ...found, accepted: found.accepted / windows, cycleMs: found.cycleMs / windows });
+    }
     this.quota = undefined;
     return this.unknown(block, found);
   }
