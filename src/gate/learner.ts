@@ -7,7 +7,7 @@ import type { AtOnce } from './at-once.js';
 import type { Delivery } from './delivery.js';
 import { Doubts } from './doubts.js';
 import { excess, plus, type Share } from './evidence.js';
-import { type Explanation, type Grounds, Level, MOST_NOISE, type RateMemory, type Start } from './level.js';
+import { type Explanation, type Grounds, Level, MOST_NOISE, type RateMemory, type RatePrior, type Start } from './level.js';
 import type { Silence } from './silence.js';
 import { type Outcome, Stops } from './stops.js';
 
@@ -42,6 +42,7 @@ export class Learner {
   /** The first look upwards waits for so long. */
   private readonly firstLookMs: number;
   private readonly silentMs: number;
+  private readonly usual: RatePrior | undefined;
   /** How requests ended at the last step of the search. */
   private stepBefore: Share = { bad: 0, all: 0 };
 
@@ -50,6 +51,7 @@ export class Learner {
     this.level = new Level(delivery, start);
     this.doubts = new Doubts(this.level);
     this.stops = new Stops(this.level, this.doubts);
+    this.usual = prior;
     this.silentMs = memory?.silentMs ?? prior?.banMs ?? 0;
     this.firstLookMs = memory?.probeEveryMs ?? BANS_BETWEEN_LOOKS * (prior?.banMs ?? 0);
   }
@@ -188,8 +190,15 @@ export class Learner {
 
   private hasLasted(nowMs: number): boolean {
     const { level, stops } = this;
-    const gapMs = level.hoped === undefined ? level.edge.gapMs(level.rate, stops.cycles.quota?.cycleMs ?? 0) : 0;
+    const cycleMs = stops.cycles.quota?.cycleMs ?? this.usualCycleMs();
+    const gapMs = level.hoped === undefined ? level.edge.gapMs(level.rate, cycleMs) : 0;
     return nowMs - level.levelMs >= gapMs && level.isBound(nowMs);
+  }
+
+  /** Above what is usual a level holds only if it holds for a window. */
+  private usualCycleMs(): number {
+    const { usual } = this;
+    return usual && this.level.rate > usual.perSecond ? usual.windowMs : 0;
   }
 
   /** The level passes, and a higher one is tried; or it is bad by so little that only many requests tell. */
