@@ -96,7 +96,7 @@ export class Stops {
     const blockMs = this.silence.end(nowMs);
     this.unblockedMs = nowMs;
     this.run = 0;
-    if (blockMs < Math.max(QUICK_MS, (QUICK_REQUESTS * 1000) / this.level.rate)) return this.afterShort(nowMs);
+    if (blockMs < Math.max(QUICK_MS, (QUICK_REQUESTS * 1000) / this.level.rate)) return this.afterShort(nowMs, nowMs - blockMs);
     this.forgetDoubt(nowMs - blockMs);
     const isUnsure = this.level.startup || this.level.isFresh || this.level.unsure;
     const isStep = this.level.edge.onTrial && !isUnsure;
@@ -125,12 +125,13 @@ export class Stops {
     }
   }
 
-  private afterShort(nowMs: number): void {
+  private afterShort(nowMs: number, blockedMs: number): void {
     const wasNamed = this.isNamed;
     this.isNamed = false;
     const { bad, all } = this.level.evidence.total;
     // What is spent is refused at any rate: the first moment after a cut tells nothing.
-    const isExcused = this.level.isFresh && !this.level.wasExcused && bad >= all - 1;
+    const isFirst = bad >= all - 1 || blockedMs - this.level.cutMs < CUT_BY_BLOCK_MS;
+    const isExcused = this.level.isFresh && !this.level.wasExcused && isFirst;
     this.level.wasExcused = isExcused;
     if (isExcused) return this.level.evidence.clear();
     if (this.level.edge.onTrial && !this.level.down)
