@@ -25,6 +25,8 @@ const SECOND_MS = 1000;
 /** Of a rate that was answered with silence after all. */
 const CLEAR = 0.95;
 const LESS = 0.8;
+/** And of one that was tried. */
+const CLEAR_STEP = 0.93;
 /** Where the spread of the way is not known yet. */
 const FIRST_SPREAD_MS = 200;
 
@@ -152,7 +154,8 @@ export class Stops {
     if (verdict.what === 'quota') return this.keepTo(nowMs, verdict.perSecond);
     if (verdict.what === 'doubt' && verdict.isBan) return this.keepClear(nowMs);
     const isUnsure = verdict.what === 'doubt' || (verdict.what === 'edge' && (this.level.startup || this.level.isFresh));
-    this.stepBack(nowMs, isUnsure, verdict.what === 'edge' ? verdict.apart : undefined);
+    const apart = verdict.what === 'edge' ? verdict.apart : undefined;
+    this.stepBack(nowMs, isUnsure, apart, verdict.what === 'edge' ? CLEAR_STEP * this.level.rate : Infinity);
   }
 
   /** A quota: a little less than it allows. */
@@ -175,11 +178,11 @@ export class Stops {
    * To what held before the step; where nothing did, to a second's worth of what was accepted, after a while at a rate
    * that tells a quota from it.
    */
-  private stepBack(nowMs: number, isUnsure: boolean, apart = Infinity): void {
+  private stepBack(nowMs: number, isUnsure: boolean, apart = Infinity, most = Infinity): void {
     const spreadMs = this.level.delivery.spreadMs ?? FIRST_SPREAD_MS;
     const worth = this.accepts.before(this.refusedSentMs, SECOND_MS) / (1 + Math.min(1, spreadMs / SECOND_MS));
     const least = this.level.startup ? 0 : LESS * this.level.rate;
-    const next = isUnsure ? Math.max(least, Math.min(BELOW * this.level.rate, worth)) : this.level.edge.back;
+    const next = isUnsure ? Math.max(least, Math.min(BELOW * this.level.rate, worth)) : Math.min(most, this.level.edge.back);
     this.level.unsure ||= isUnsure;
     this.level.edge.at = this.level.startup ? this.level.rate : Math.min(this.level.edge.at, this.level.rate);
     this.level.startup = false;
