@@ -18,7 +18,7 @@ const FAR = 0.6;
 /** And so far past it it is tried whether it still holds. */
 const PAST = 1.005;
 /** Then so far, until what may have been saved up is spent. */
-const PAST_SAVED = 1.06;
+const PAST_SAVED = 1.12;
 const GAP_MS = 2000;
 const PAST_GAP_MS = 3000;
 /** Where a step too far is silence, each one has to hold for about as long. */
@@ -45,7 +45,7 @@ const SAVED_SECONDS = 1;
 const FIRST_STEP = 0.02;
 const STEP_GROWTH = 1.7;
 /** The first step past an edge that has moved. */
-const MOVED_STEP = 2;
+const MOVED_STEP = 3;
 /** Steps from far below what the vendor usually allows: a bad hour is not remembered for ever. */
 const BOLD_STEP = 5;
 /** So many times the rate that was left: a few refusals show that it is right. */
