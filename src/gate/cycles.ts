@@ -122,7 +122,8 @@ export class Cycles {
     const known = (first && this.compared(block, this.last, first)) ?? (last && this.compared(block, this.last, last));
     if (known) return known;
     const isMore = last !== undefined && found.accepted > FEW_MORE * last.accepted;
-    if (block.isUnsure && !isMore) return { what: 'edge', apart: (APART * found.accepted * 1000) / calmMs };
+    if (block.isUnsure && !isMore && calmMs < block.blockMs)
+      return { what: 'edge', apart: (APART * found.accepted * 1000) / calmMs };
     if (block.isStep || block.isUnsure) return { what: 'edge' };
     return calmMs < block.blockMs ? { what: 'doubt' } : { what: 'outage', isGuess: true };
   }

@@ -7,7 +7,15 @@ import type { AtOnce } from './at-once.js';
 import type { Delivery } from './delivery.js';
 import { Doubts } from './doubts.js';
 import { excess, plus, type Share } from './evidence.js';
-import { type Explanation, type Grounds, Level, MOST_NOISE, type RateMemory, type RatePrior, type Start } from './level.js';
+import {
+  type Explanation,
+  type Grounds,
+  Level,
+  MOST_NOISE,
+  type RateMemory,
+  type RatePrior,
+  type Start,
+} from './level.js';
 import type { Silence } from './silence.js';
 import { type Outcome, Stops } from './stops.js';
 

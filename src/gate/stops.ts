@@ -98,7 +98,8 @@ export class Stops {
     const blockMs = this.silence.end(nowMs);
     this.unblockedMs = nowMs;
     this.run = 0;
-    if (blockMs < Math.max(QUICK_MS, (QUICK_REQUESTS * 1000) / this.level.rate)) return this.afterShort(nowMs, nowMs - blockMs);
+    if (blockMs < Math.max(QUICK_MS, (QUICK_REQUESTS * 1000) / this.level.rate))
+      return this.afterShort(nowMs, nowMs - blockMs);
     this.forgetDoubt(nowMs - blockMs);
     const isUnsure = this.level.startup || this.level.isFresh || this.level.unsure;
     const isStep = this.level.edge.onTrial && !isUnsure;
@@ -153,7 +154,8 @@ export class Stops {
     this.level.explain(nowMs, verdict.what === 'step' || verdict.what === 'quota' ? 'quota' : 'rate');
     if (verdict.what === 'quota') return this.keepTo(nowMs, verdict.perSecond);
     if (verdict.what === 'doubt' && verdict.isBan) return this.keepClear(nowMs);
-    const isUnsure = verdict.what === 'doubt' || (verdict.what === 'edge' && (this.level.startup || this.level.isFresh));
+    const isUnsure =
+      verdict.what === 'doubt' || (verdict.what === 'edge' && (this.level.startup || this.level.isFresh));
     const apart = verdict.what === 'edge' ? verdict.apart : undefined;
     this.stepBack(nowMs, isUnsure, apart, verdict.what === 'edge' ? CLEAR_STEP * this.level.rate : Infinity);
   }
@@ -182,7 +184,9 @@ export class Stops {
     const spreadMs = this.level.delivery.spreadMs ?? FIRST_SPREAD_MS;
     const worth = this.accepts.before(this.refusedSentMs, SECOND_MS) / (1 + Math.min(1, spreadMs / SECOND_MS));
     const least = this.level.startup ? 0 : LESS * this.level.rate;
-    const next = isUnsure ? Math.max(least, Math.min(BELOW * this.level.rate, worth)) : Math.min(most, this.level.edge.back);
+    const next = isUnsure
+      ? Math.max(least, Math.min(BELOW * this.level.rate, worth))
+      : Math.min(most, this.level.edge.back);
     this.level.unsure ||= isUnsure;
     this.level.edge.at = this.level.startup ? this.level.rate : Math.min(this.level.edge.at, this.level.rate);
     this.level.startup = false;
