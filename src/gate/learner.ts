@@ -38,6 +38,8 @@ const SURE_OF_MANY = 3;
 const SETTLED_MS = 500;
 /** So few requests tell little of noise. */
 const FEW = 50;
+/** A window that no step is as long as. */
+const LONG_MS = 60_000;
 /** Of a rate that is remembered. */
 const CLEAR = 0.97;
 const RESTORE_MS = 30_000;
@@ -203,10 +205,10 @@ export class Learner {
     return nowMs - level.levelMs >= gapMs && level.isBound(nowMs);
   }
 
-  /** Above what is usual a level holds only if it holds for a window. */
+  /** Above what is usual in a long window a level holds only if it holds for one. */
   private usualCycleMs(): number {
     const { usual } = this;
-    return usual && this.level.rate > usual.perSecond ? usual.windowMs : 0;
+    return usual && usual.windowMs >= LONG_MS && this.level.rate > usual.perSecond ? usual.windowMs : 0;
   }
 
   /** The level passes, and a higher one is tried; or it is bad by so little that only many requests tell. */

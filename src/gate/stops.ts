@@ -103,6 +103,7 @@ export class Stops {
     this.forgetDoubt(nowMs - blockMs);
     const isUnsure = this.level.startup || this.level.isFresh || this.level.unsure;
     const isStep = this.level.edge.onTrial && !isUnsure;
+    if (isStep) this.level.edge.refused(nowMs, this.level.rate, this.level.unexpected());
     const lateMs = this.silence.lateMs(nowMs);
     let verdict = this.cycles.ended({ nowMs, blockMs, lateMs, rate: this.level.rate, isStep, isUnsure });
     if (verdict.what === 'outage' && verdict.isGuess && this.level.edge.doubts())
