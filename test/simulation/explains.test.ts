@@ -4,7 +4,7 @@ import { gate } from '../../bench/lib/contenders.js';
 import type { LimitFact } from '../../src/gate/gate.js';
 import { DIALECTS } from '../../src/http/dialects/vendors.js';
 import { bucketOverTime, type LimitModel } from '../../src/testbed/limit-kinds.js';
-import { bucket, byEndpoint, noise } from '../../src/testbed/odd-limits.js';
+import { anyWindow, bucket, byEndpoint, noise } from '../../src/testbed/odd-limits.js';
 import { simulate, type VirtualResult } from './virtual-api.js';
 
 const SEEDS = [1, 2, 3];
@@ -122,4 +122,35 @@ test('what is believed can be read: more bad answers above the edge than below i
     expect(above!.rate, `seed ${seed}`).toBeGreaterThan(0.97 * below!.rate);
     expect(above!.bad / above!.all, `seed ${seed}`).toBeGreaterThan(below!.bad / below!.all);
   }
+});
+
+/** One trial in another time tells: neither is taken for the other, whatever its numbers. */
+test.for([
+  [20, 10_000],
+  [40, 20_000],
+  [12, 4000],
+])('a number that is spent in a window is found, though refused requests count: %d in %d ms', ([limit, windowMs]) => {
+  for (const seed of SEEDS) {
+    const own = gate();
+    const options = { model: anyWindow(limit!, windowMs!, true), dialect: DIALECTS['generic']!, seconds: 600, seed };
+    const [result] = simulate([own], options);
+    expect(perSecond(result!.series, 120, 600), `seed ${seed}`).toBeGreaterThan((0.7 * limit! * 1000) / windowMs!);
+    expect(result!.rejected / result!.sent, `seed ${seed}`).toBeLessThan(0.05);
+  }
+});
+
+test.for([
+  [0.02, 60],
+  [0.005, 150],
+])('noise, of a share of %d, makes nobody forget an edge: few seconds pass it by far at %d/s', ([share, rate]) => {
+  let far = 0;
+  for (const seed of SEEDS) {
+    const perSecondReceived: number[] = [];
+    for (const atMs of run(noise(share!, bucket(rate!)), rate!, 400, seed).received) {
+      const second = Math.floor(atMs / 1000);
+      perSecondReceived[second] = (perSecondReceived[second] ?? 0) + 1;
+    }
+    far += perSecondReceived.slice(60).filter((count) => count > 1.2 * rate!).length;
+  }
+  expect(far).toBeLessThan(12);
 });
