@@ -26,6 +26,7 @@ const LEAST_OF_FEWER = 1;
 const AFTERSHOCK_MS = 10_000;
 const AFTERSHOCK = 0.97;
 const MOST_AFTERSHOCKS = 2;
+const FEW_A_SECOND = 2;
 
 export class Doubts {
   readonly kind = 'doubts';
@@ -127,10 +128,12 @@ export class Doubts {
   private aftershock(nowMs: number, seen: number): void {
     this.aftershocks++;
     const most = AFTERSHOCK * this.level.rate;
+    // So few answers tell no share.
+    const least = this.level.rate < FEW_A_SECOND ? LOWER_STILL * this.level.rate : 0;
     const { holdMs } = this.level.edge;
     this.level.cut(nowMs, seen);
     this.level.edge.holdMs = holdMs;
-    if (this.level.rate > most) this.level.setRate(nowMs, most);
+    this.level.setRate(nowMs, Math.max(least, Math.min(most, this.level.rate)));
     this.level.edge.held = this.level.rate;
   }
 

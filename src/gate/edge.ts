@@ -18,7 +18,7 @@ const FAR = 0.6;
 /** And so far past it it is tried whether it still holds. */
 const PAST = 1.005;
 /** Then so far, until what may have been saved up is spent. */
-const PAST_SAVED = 1.12;
+const PAST_SAVED = 1.06;
 const GAP_MS = 2000;
 const PAST_GAP_MS = 3000;
 /** Where a step too far is silence, each one has to hold for about as long. */
