@@ -74,6 +74,24 @@ describe('page numbers without a total', () => {
     expect(summary.proofs[0]!.doubt).toContain('empty');
   });
 
+  test.each([1, 2, 3, 5])('page %i that comes back empty once is no end, whatever stands before it', async (at) => {
+    const all = rows(60);
+    let lies = 1;
+    const answer: Answer = ({ number }) => ({
+      records: number === at && lies-- > 0 ? [] : all.slice(number! * PAGE, (number! + 1) * PAGE),
+    });
+    const { proofs, outcome } = await sync(stream(NUMBERED, answer));
+    expect(outcome).toBe('complete');
+    expect(lies).toBeLessThan(0);
+    expect({ missing: 60 - (await live()).length, doubt: proofs[0]!.doubt }).toEqual({ missing: 0, doubt: undefined });
+  });
+
+  test('one full page, and nothing after it: asked for twice, and proven', async () => {
+    const { proof, asked, stored } = await readNumbered(PAGE, (all) => all);
+    expect(proof).toMatchObject({ evidence: 'confirmed', faults: [] });
+    expect([stored.size, asked]).toEqual([PAGE, 4]);
+  });
+
   test('rows that are only added are read once', async () => {
     const { summary, stored } = await readNumbered(45, (all) => all, { mode: 'append' });
     expect([summary.proofs[0]!.counts.read, stored.size]).toEqual([45, 45]);

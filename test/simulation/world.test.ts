@@ -20,6 +20,7 @@ const ONCE_FAILED: Record<number, string> = {
   44: 'rows that went while a numbered list was read were counted as those that are there',
   48: 'a gate that was closed and attached again never asked for grants',
   51: 'an empty page amid numbered pages was taken for their end',
+  500112: 'one full page was all of a numbered list, since the next came back empty once',
   60: 'the second empty page amid a chain was passed, since the first one had been asked for again',
   138: 'what the dead had in flight was never dropped from the shared row',
   1: 'parents waited for ever for children that failed while the database was lost',

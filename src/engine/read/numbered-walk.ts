@@ -104,10 +104,16 @@ export class NumberedWalk {
     return this.heldBefore !== undefined && this.heldBefore === this.heldNow() && !this.hasHole;
   }
 
-  /** No total tells, and a second walk may: there is more than one page, and not too many of them. */
+  /** No total tells, and a second walk may: there is more than one page, or a full one, and not too many of them. */
   get isWorthAnother(): boolean {
     const pages = this.held.size;
-    return this.total === undefined && pages > 1 && pages <= LIMITS.pagesWalkedTwice && !this.isStable;
+    const isWorth = pages > 1 || this.restsOnEmpty;
+    return this.total === undefined && isWorth && pages <= LIMITS.pagesWalkedTwice && !this.isStable;
+  }
+
+  /** One page, as long as was asked for or longer: that nothing follows, an empty answer alone says. */
+  private get restsOnEmpty(): boolean {
+    return this.held.size === 1 && this.most >= this.pageRows;
   }
 
   private heldNow(): string {
@@ -137,7 +143,7 @@ export class NumberedWalk {
     if (total !== undefined && distinct !== undefined && isWhole)
       return this.agrees ? { kind: 'counted' } : { kind: 'stated', doubt: 'uncounted' };
     const pages = [...this.rows.values()].filter((rows) => rows > 0).length;
-    if (pages <= 1 && isWhole) return STATED;
+    if (pages <= 1 && isWhole && !this.restsOnEmpty) return STATED;
     return { kind: 'stated', doubt: this.heldBefore === undefined ? 'pages' : 'shifted' };
   }
 }
