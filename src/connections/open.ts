@@ -102,6 +102,7 @@ function permitsOf({ admission, meter }: OpenedConnector['client'], gates: Conne
     admit: (endpoint, weight, signal) => admission.admit({ endpoint, weight, signal }),
     giveBack: (ticket) => admission.giveBack(ticket),
     rateOf: (endpoint) => gate.rateOf(endpoint),
+    wholeRate: () => gate.status(systemClock.monotonic()).limitPerSecond,
     latencyMs: () => (meter.latencyMs === undefined ? undefined : meter.latencyMs + gates.grantMs()),
     inFlightBound: () => Math.min(meter.inFlightBound(), gate.concurrency()),
     waits: () => meter.waits(),

@@ -7,6 +7,7 @@ import { LIMITS } from '../../base/bounds.js';
 import type { WriteMode } from '../../base/catalog.js';
 import type { Stream } from '../../sources/contract.js';
 import type { RunEvent } from '../report/events.js';
+import type { Demand } from './demand.js';
 import type { ByteBudget } from './memory.js';
 
 /** The way to the rate limit: the engine takes its permits before it chooses which page to ask for. */
@@ -17,6 +18,8 @@ export interface Permits {
   giveBack?(ticket: Ticket): void;
   /** Requests a second that the endpoint may take; Infinity where nothing is known. */
   rateOf(endpoint: string): number;
+  /** The same over all endpoints. */
+  wholeRate?(): number;
   /** Milliseconds of a request, once one was answered. */
   latencyMs(): number | undefined;
   /** More requests in flight than this would only queue at the server, or here. */
@@ -36,6 +39,8 @@ export interface RunContext {
   /** Something can be committed: the writer looks again. */
   kick: () => void;
   planner: 'adaptive' | 'uniform';
+  /** What the readers of the run have left; undefined: this one reads alone. */
+  demand?: Demand | undefined;
   /** Streams whose missing rows are deleted, however many they are. */
   acceptDeletions: string[];
   /** Rows that are appended are there twice if they are read twice. */
@@ -49,12 +54,22 @@ export interface RunContext {
  */
 const CHAIN_MARGIN = 1.25;
 
-/** Little's law: as many chains as keep the endpoint's limit busy, no more. */
-export function chainsFor(stream: Stream, context: RunContext, unlimited: number, most: number): number {
+/**
+ * Little's law: as many chains as keep the endpoint's limit busy, no more. `pace`: requests a second that are enough,
+ * where others have their part of the limit.
+ */
+export function chainsFor(
+  stream: Stream,
+  context: RunContext,
+  unlimited: number,
+  most: number,
+  pace = Infinity,
+): number {
   const rate = context.permits.rateOf(stream.endpoint);
   if (!Number.isFinite(rate)) return unlimited;
   const latencyMs = context.permits.latencyMs() ?? LIMITS.firstLatencyMs;
-  return Math.min(most, context.permits.inFlightBound(), Math.ceil((rate * latencyMs * CHAIN_MARGIN) / 1000) + 1);
+  const chains = (perSecond: number) => Math.ceil((perSecond * latencyMs * CHAIN_MARGIN) / 1000);
+  return Math.min(most, context.permits.inFlightBound(), chains(rate) + 1, Math.max(1, chains(pace)));
 }
 
 /** What the destination is told of the streams that are stored. */

@@ -72,7 +72,7 @@ export class RangeReader extends Reader {
   private bytesWaiting = 0;
   private merging = false;
   /** One for all requests, which tell by it that they are of one stream. */
-  private readonly weight = () => this.planner.expectedPages();
+  readonly expectedRequests = () => this.planner.expectedPages();
   /** Parts that are to be lent once their split is committed. */
   private readonly lending = new Map<number, () => void>();
 
@@ -107,7 +107,8 @@ export class RangeReader extends Reader {
 
   pump(): void {
     if (this.error !== undefined) return;
-    const chains = chainsFor(this.stream, this.context, LIMITS.unlimitedChains, LIMITS.openRanges);
+    const pace = this.context.demand?.paceOf(this.expectedRequests());
+    const chains = chainsFor(this.stream, this.context, LIMITS.unlimitedChains, LIMITS.openRanges, pace);
     while (this.inFlight < chains && !this.childrenFull(this.inFlight)) {
       const request = this.planner.next(chains);
       this.noteSplits();
@@ -179,8 +180,7 @@ export class RangeReader extends Reader {
     let ticket: Ticket | undefined;
     await this.context.memory.reserve(reserved, this.context.signal);
     try {
-      const { weight } = this;
-      ticket = await this.ticket(weight);
+      ticket = await this.ticket(this.expectedRequests);
       request = this.takeMostUrgent();
       assertOurs(this.stream, request, this.walked);
       const page = await this.stream.page({
@@ -188,7 +188,7 @@ export class RangeReader extends Reader {
         ...(isConsumed(this.stream) ? { once: request.cursor !== null } : {}),
         slices: this.context.session.capabilities.slices === true,
         signal: this.context.signal,
-        weight,
+        weight: this.expectedRequests,
         ticket,
       });
       const asked = request;

@@ -55,12 +55,14 @@ export abstract class Reader implements Pending {
         once: true,
       });
       if (this.context.signal.aborted) this.fail(new PausedError('paused', { code: 'paused' }));
+      this.context.demand?.add(this);
       this.pump();
       this.settle();
     });
   }
 
   abstract pump(): void;
+  abstract readonly expectedRequests: () => number;
   abstract pendingBytes(): number;
   abstract oldestMs(): number | undefined;
   abstract take(maxBytes: number): TakenBatch | undefined;
@@ -114,6 +116,7 @@ export abstract class Reader implements Pending {
     if (this.error === undefined && !this.exhausted()) return;
     const { resolve, reject } = this.finish;
     this.finish = undefined;
+    this.context.demand?.remove(this);
     if (this.error === undefined) resolve();
     else reject(this.error);
   }

@@ -59,6 +59,7 @@ export class SliceReader extends Reader implements ChildLink {
   private readonly locked = new Set<string>();
   private bytesWaiting = 0;
   private openBytes = 0;
+  readonly expectedRequests = () => this.openSlices;
   /** The weakest evidence of the slices that were closed. */
   evidence: Evidence | undefined;
   /** Weak evidence is being written, or is stored. */

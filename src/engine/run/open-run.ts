@@ -7,6 +7,7 @@ import type { WriteMode } from '../../base/catalog.js';
 import type { DestinationSession, StateEntry } from '../../destinations/contract.js';
 import type { Account } from '../../sources/contract.js';
 import { targetsOf, type RunContext } from '../read/context.js';
+import { Demand } from '../read/demand.js';
 import { ByteBudget } from '../read/memory.js';
 import { Writer } from '../write/writer.js';
 import { bulkChanges, type BulkChanges } from './bulk-changes.js';
@@ -61,6 +62,7 @@ export async function openRun(options: SyncOptions, account: Account, closing: C
     emit,
     kick: () => writer.kick(),
     planner: options.planner ?? 'adaptive',
+    demand: new Demand(options.permits, clock),
     mode: followed(options),
     acceptDeletions: options.acceptDeletions ?? [],
     note,

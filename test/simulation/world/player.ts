@@ -149,6 +149,7 @@ export class Player {
       admit: (endpoint, weight, signal) => client.admission.admit({ endpoint, weight, signal }),
       giveBack: (ticket) => client.admission.giveBack(ticket),
       rateOf: (endpoint) => gate.rateOf(endpoint),
+      wholeRate: () => gate.status(this.process.clock.monotonic()).limitPerSecond,
       latencyMs: () => {
         const { latencyMs } = client.meter;
         return latencyMs === undefined ? undefined : latencyMs + gate.grantMs;
