@@ -17,7 +17,7 @@ export async function command([sql]: string[], flags: QueryFlags): Promise<numbe
     throw new ConfigError('there is no statement', {
       code: 'query_empty',
       place: 'the first argument',
-      expected: 'SQL, such as "select count(*) from stripe.customers"',
+      expected: 'SQL, such as "select count(*) from acme.orders"',
       found: 'nothing',
       next: 'put the statement in quotes; "information_schema.tables" lists the tables',
     });
