@@ -3,12 +3,17 @@
  * it: each division costs a request, and where the limit is what binds, it brings none earlier.
  */
 import type { Clock } from '../../base/clock.js';
-import type { Permits } from './context.js';
 
 /** How old the sum over all readers may be. */
 const FRESH_MS = 50;
 /** What is left may be more than is expected: a stream is read so many times as fast as it has to be. */
 const AHEAD = 2;
+
+/** What may be asked for, in requests a second: of one endpoint, and of all together. */
+interface Rates {
+  rateOf(endpoint: string): number;
+  wholeRate?(): number;
+}
 
 /** A reader, as far as its requests go. */
 export interface Asking {
@@ -23,7 +28,7 @@ export class Demand {
   private knownAtMs = -Infinity;
 
   constructor(
-    private readonly permits: Pick<Permits, 'rateOf' | 'wholeRate'>,
+    private readonly permits: Rates,
     private readonly clock: Pick<Clock, 'monotonic'>,
   ) {}
 
