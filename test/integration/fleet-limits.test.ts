@@ -309,6 +309,37 @@ describe('a worker', () => {
     expect(await scheduler.pool.query('select id from _headrace.worker')).toEqual([]);
   });
 
+  test('whose claim comes after it was told to stop leaves as well', async () => {
+    let asks = () => {};
+    let isTold = () => {};
+    const asked = new Promise<void>((resolve) => (asks = resolve));
+    const told = new Promise<void>((resolve) => (isTold = resolve));
+    const port: Partial<Scheduler> = {
+      claim: async (id, count) => {
+        asks();
+        await told;
+        return scheduler.claim(id, count);
+      },
+      drain: async (id) => {
+        await scheduler.drain(id);
+        isTold();
+      },
+    };
+    const worker = new Worker({
+      scheduler: Object.assign(Object.create(scheduler) as Scheduler, port),
+      target: database.target,
+      info: { host: 'here', pid: 1, version: 'test', slots: 1 },
+      newId: () => 'late',
+      handle: async () => ({ state: 'done' }),
+      clock: systemClock,
+      random: seededRandom(2),
+    });
+    worker.start();
+    await asked;
+    await worker.drain(2_000);
+    expect(await scheduler.pool.query('select id from _headrace.worker')).toEqual([]);
+  });
+
   /** One whose calls pass through `port`, which may lose answers. */
   async function working(port: Partial<Scheduler>, work: (done: number[]) => Promise<void>): Promise<void> {
     const done: number[] = [];

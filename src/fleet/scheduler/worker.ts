@@ -165,9 +165,10 @@ export class Worker {
       clock.sleep(withinMs, waited.signal),
     ]);
     this.over.abort();
-    // It may have joined while it was told to stop.
-    if (this.id !== undefined)
-      await Promise.race([scheduler.leave(this.id).catch(() => {}), clock.sleep(RETRY_MS, waited.signal)]);
+    // It may have joined while it was told to stop; and a claim that came after that was refused as one without a lease.
+    const last = this.id ?? id;
+    if (last !== undefined)
+      await Promise.race([scheduler.leave(last).catch(() => {}), clock.sleep(RETRY_MS, waited.signal)]);
     waited.abort();
     await this.loops;
   }
