@@ -4,18 +4,18 @@
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RestartableServer } from '../../bench/lib/restartable-server.js';
-import { systemClock, type Clock } from '../../src/base/clock.js';
+import { systemClock } from '../../src/base/clock.js';
 import { postgresDestination, type PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { CONNECTION_LOCK } from '../../src/destinations/postgres/lock.js';
 import { RetriableError } from '../../src/base/errors.js';
 import type { Progress, RunEvent, RunSummary } from '../../src/engine/report/events.js';
 import { runPart } from '../../src/engine/share/part.js';
 import { connect } from '../../src/postgres/connect.js';
-import type { Source } from '../../src/sources/contract.js';
 import { startStripeTestbed, type StripeTestbed } from '../../src/testbed/index.js';
 import { openSource } from '../../src/wiring/compose.js';
 import { stripeConfigSchema, type StripeConfig } from '../../src/sources/stripe/config.js';
 import { TESTBED_LIVE_KEY } from '../../src/testbed/index.js';
+import { borrow } from '../borrower-support.js';
 import { query, scratch, syncStripe, uniqueName, urlOf } from '../support.js';
 
 const work = scratch();
@@ -209,7 +209,15 @@ describe('a database that is lost', () => {
     let part: Promise<unknown> | undefined;
     const summary = await sync(destination, {
       emit: (event) => {
-        if (event.type === 'started') part = borrow(event.runId, told);
+        if (event.type === 'started')
+          part = borrow({
+            url: testbed.url,
+            connection: name,
+            destination: target(),
+            run: event.runId,
+            told,
+            page: () => new Promise<never>(() => {}),
+          });
       },
     });
     expect(summary).toMatchObject({ outcome: 'complete', proofs: [{ faults: [] }] });
@@ -219,44 +227,6 @@ describe('a database that is lost', () => {
     );
     await expectExact(destination, 6000);
   });
-
-  /** A borrower none of whose pages comes, in a process whose minutes are seconds. */
-  async function borrow(run: string, told: RunEvent[]): Promise<unknown> {
-    const config = stripeConfigSchema.parse({
-      connector: 'stripe',
-      api_key: TESTBED_LIVE_KEY,
-      base_url: testbed.url,
-      streams: ['customers'],
-    }) as StripeConfig;
-    const { source, permits } = await openSource({
-      name,
-      source: config,
-      destination: { type: 'embedded', mode: 'upsert' },
-      dataDir: '',
-    });
-    const FASTER = 20;
-    const clock: Clock = {
-      now: () => systemClock.now(),
-      monotonic: () => systemClock.monotonic() * FASTER,
-      sleep: (ms, signal) => systemClock.sleep(ms / FASTER, signal),
-      after: (ms, act) => systemClock.after(ms / FASTER, act),
-    };
-    const streams = source.streams.map((stream) => ({ ...stream, page: () => new Promise<never>(() => {}) }));
-    return runPart({
-      source: Object.create(source, { streams: { value: streams } }) as Source,
-      permits,
-      destination: target(),
-      connection: name,
-      run,
-      borrower: 'helper',
-      mode: 'upsert',
-      clock,
-      signal: new AbortController().signal,
-      emit: (event) => told.push(event),
-    })
-      .catch((error: unknown) => error)
-      .finally(() => source.close());
-  }
 
   test('a read that two share goes on after a restart', async () => {
     // Rows that can be divided for long: there is something to lend whenever the second has joined.
