@@ -10,7 +10,7 @@ import { decoder } from './decoders.js';
 import { exchanger, type Exchanger, type RetrieverParts } from './exchange.js';
 import { fields, now, type Kit, type Scope } from './kit.js';
 import { emptyParts, type RequestParts } from './options.js';
-import { headerDict } from './answer-headers.js';
+import { onwards, throwFailure } from './onwards.js';
 import { paginator, type Paginator } from './paginator.js';
 import { extractor, selector, type Extract, type Select } from './records.js';
 import type { Requester } from './requester.js';
@@ -118,7 +118,7 @@ class Jobs {
     this.extract =
       isObject(own['download_extractor']) &&
       replaced(kit, own['download_extractor'])['type'] !== 'ResponseToFileExtractor'
-        ? extractor(kit, own['download_extractor'])
+        ? extractor(kit, own['download_extractor'], 'parts')
         : undefined;
     // What a job made is taken apart by its download_extractor: the selector's own is not asked, as in Airbyte.
     const whole = { type: 'DpathExtractor', field_path: [] };
@@ -209,25 +209,25 @@ class Jobs {
       polling_response: at.polling,
       download_target: at.targets[at.at] as Dict,
     });
-    const { response, documents } = await this.downloads.send({
+    const {
+      response,
+      documents,
+      failure: broken,
+    } = await this.downloads.send({
       ...input,
       scope,
+      half: input.takesHalf,
       isFirst: true,
       fill: (filled) => pages.apply(filled, at.token),
     });
     const raw = extract ? documents.flatMap((document) => extract(document, scope)) : documents;
     const selected = this.select(raw.length > 0 ? [raw] : [], scope);
-    const token =
+    selected.failure ??= broken;
+    const { next: token, failure } =
       documents.length === 0
-        ? null
-        : pages.next({
-            document: documents[0],
-            headers: headerDict(response.headers),
-            size: selected.received.length,
-            lastRecord: selected.received.at(-1),
-            token: at.token,
-            slice: input.slice,
-          });
+        ? { next: null, failure: undefined }
+        : onwards(pages, documents[0], response.headers, selected, at.token, input.slice);
+    if (!input.takesHalf || selected.records.length === 0) throwFailure({ failure });
     const next: Step | undefined =
       token !== null
         ? { ...at, token }
@@ -236,6 +236,7 @@ class Jobs {
           : this.removals && { step: 'remove', creation: at.creation, polling: at.polling };
     return {
       ...selected,
+      failure,
       next: (next ?? null) as Json,
       serverTimeMs: response.serverTimeMs,
       bytes: response.bytes,

@@ -14,6 +14,16 @@ export type Decode = (body: Buffer, charset?: string) => unknown[];
 /** A body of something else than JSON, such as a page for people. */
 export class NotJsonError extends RetriableError {}
 
+/** A line that is broken, after others that are not. */
+export class HalfDecodedError extends RetriableError {
+  constructor(
+    readonly documents: unknown[],
+    { message, code, cause }: RetriableError,
+  ) {
+    super(message, { code, cause });
+  }
+}
+
 export function decoder(kit: Kit, component: JsonObject | undefined): Decode {
   switch (component?.['type']) {
     case undefined:
@@ -21,7 +31,7 @@ export function decoder(kit: Kit, component: JsonObject | undefined): Decode {
     case 'JsonParser':
       return json;
     case 'JsonlDecoder':
-      return (body, charset) => lines(body, charset).map((line) => parsed(line));
+      return (body, charset) => parsedLines(lines(body, charset));
     case 'IterableDecoder':
       return (body, charset) => lines(body, charset).map((record) => ({ record }));
     case 'CsvDecoder': {
@@ -76,6 +86,18 @@ function parsed(source: string): unknown {
       cause: error,
     });
   }
+}
+
+function parsedLines(all: string[]): unknown[] {
+  const documents: unknown[] = [];
+  for (const line of all) {
+    try {
+      documents.push(parsed(line));
+    } catch (error) {
+      throw new HalfDecodedError(documents, error as RetriableError);
+    }
+  }
+  return documents;
 }
 
 /** Throws where nobody knows the encoding: guessing would spoil values without a word. */

@@ -7,7 +7,7 @@ import type { Dialect } from '../../../http/dialects/dialect.js';
 import type { Ticket } from '../../../gate/gate.js';
 import type { JsonObject } from '../document/read.js';
 import type { Authenticator } from './credential.js';
-import { NotJsonError, type Decode } from './decoders.js';
+import { HalfDecodedError, NotJsonError, type Decode } from './decoders.js';
 import { errorHandler, verdictOf, type Action, type Resolution } from './error-handler.js';
 import { fields, type Kit, type Scope } from './kit.js';
 import type { RequestParts } from './options.js';
@@ -47,6 +47,8 @@ export interface Sent {
   isIgnored: boolean;
   /** An attempt before it may have been answered as well. */
   wasLost: boolean;
+  /** Why the documents are not all of the answer. */
+  failure?: unknown;
 }
 
 export interface SendInput {
@@ -64,6 +66,8 @@ export interface SendInput {
   goesOnBy?: 'cursor' | 'number' | undefined;
   /** At most so many attempts. Default: as the manifest says. */
   attempts?: number | undefined;
+  /** Documents before a broken one are wanted, with the failure. Default: it is thrown. */
+  half?: boolean | undefined;
 }
 
 /** Answers of a gateway, and of who failed midway: the API may have answered all the same. */
@@ -89,19 +93,23 @@ export function exchanger(
 
   return {
     requests,
-    async send({ scope, fill, isFirst, isWhole = false, goesOnBy, signal, weight, ticket, attempts }) {
+    async send(input) {
+      const { scope, fill, isFirst, isWhole = false, goesOnBy, signal, weight, ticket, attempts } = input;
       let sent: BuiltRequest | undefined;
       let action: Action | undefined;
       let wasLost = false;
       const renewal = new Renewal(auth);
-      const response = await parts.client.request({
+      const halves = halvesOf(decode);
+      const asking = parts.client.request({
         path: '',
         endpoint: requests.endpoint,
         signal,
         weight,
         ticket,
         decode: (body, headers) =>
-          isFirst && isWhole ? decodedOrEmpty(kit, stream, decode, body, headers) : decode(body, charsetOf(headers)),
+          isFirst && isWhole
+            ? decodedOrEmpty(kit, stream, halves.decode, body, headers)
+            : halves.decode(body, charsetOf(headers)),
         cookies,
         attempts: attempts ?? handle.attempts,
         withinMs: handle.withinMs,
@@ -129,11 +137,38 @@ export function exchanger(
           return (sent = { ...requests.finish(filled, scope, path), ...without(filled) });
         },
       });
+      const response = input.half && !signal.aborted ? await asking.catch(halves.instead) : await asking;
+      if ('failure' in response)
+        return { response, wasLost, isIgnored: false, documents: halves.documents, failure: response.failure };
       // An answer that an error handler ignores has no records, and nothing follows it.
       const isIgnored = action === 'IGNORE';
       return { response, wasLost, isIgnored, documents: isIgnored ? [] : documentsOf(response) };
     },
   };
+}
+
+/** In place of an answer that was broken each time. */
+const HALF: ApiResponse = { status: 200, headers: {}, body: undefined, serverTimeMs: undefined, bytes: 0 };
+
+/** Keeps what was decoded of the last answer before it broke off. */
+function halvesOf(decode: Decode) {
+  const halves = {
+    documents: [] as unknown[],
+    decode: ((body, charset) => {
+      halves.documents = [];
+      try {
+        return decode(body, charset);
+      } catch (error) {
+        if (error instanceof HalfDecodedError) halves.documents = error.documents;
+        throw error;
+      }
+    }) as Decode,
+    instead(failure: unknown): ApiResponse & { failure: unknown } {
+      if (halves.documents.length === 0) throw failure;
+      return { ...HALF, failure };
+    },
+  };
+  return halves;
 }
 
 function documentsOf({ status, body }: ApiResponse): unknown[] {

@@ -29,7 +29,12 @@ export interface FileReference {
   file_size_bytes: number;
 }
 
-export type FetchFiles = (records: DataRecord[], slice: Dict, signal: AbortSignal) => Promise<DataRecord[]>;
+/** Records with their files, up to the first whose file did not come, and why it did not. */
+export type FetchFiles = (
+  records: DataRecord[],
+  slice: Dict,
+  signal: AbortSignal,
+) => Promise<{ records: DataRecord[]; failure?: unknown }>;
 
 export function fileFetcher(
   kit: Kit,
@@ -95,7 +100,17 @@ export function fileFetcher(
       } satisfies FileReference,
     };
   };
-  return (records, slice, signal) => Promise.all(records.map((record) => fetchOne(record, slice, signal)));
+  return async (records, slice, signal) =>
+    untilFailure(await Promise.allSettled(records.map((record) => fetchOne(record, slice, signal))));
+}
+
+function untilFailure(all: PromiseSettledResult<DataRecord>[]): { records: DataRecord[]; failure?: unknown } {
+  const records: DataRecord[] = [];
+  for (const each of all) {
+    if (each.status === 'rejected') return { records, failure: each.reason };
+    records.push(each.value);
+  }
+  return { records };
 }
 
 /**

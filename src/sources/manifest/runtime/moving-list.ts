@@ -57,6 +57,11 @@ export class MovingList {
     return this.paginator.moves === 'offset' && k !== undefined && typeof t === 'number' && t > 0 ? t - 1 : t;
   }
 
+  /** Takes the row out of half a page that came before it. Changes `output`. */
+  seenHalf(walk: ListWalk, output: PageOutput): void {
+    if (this.askedFor(walk) !== walk.t) this.takeKnown(output, walk.k);
+  }
+
   /** Looks at a page, takes the row out that came before, and says how the walk goes on. Changes `output`. */
   seen(walk: ListWalk, output: PageOutput): ListSeen {
     const { moves, first, past } = this.paginator;
@@ -116,8 +121,7 @@ export class MovingList {
     const [known] = output.received;
     if (!known || this.markOf(known) !== mark) return false;
     output.received = output.received.slice(1);
-    const [record] = output.records;
-    if (record && this.markOf(record) === mark) output.records = output.records.slice(1);
+    if (output.isFirstKept) output.records = output.records.slice(1);
     return true;
   }
 

@@ -20,6 +20,10 @@ export interface Selected {
   isMissing?: boolean | undefined;
   /** It is missing since it is null. */
   isNull?: boolean | undefined;
+  /** The first row that was sent made the first record. */
+  isFirstKept?: boolean | undefined;
+  /** What the row after the last of these failed with: the rest of the answer is not among them. */
+  failure?: unknown;
 }
 
 export type Select = ((documents: unknown[], scope: Scope) => Selected) & { lists?: CutOffLists | undefined };
@@ -35,27 +39,42 @@ export interface CutOffLists {
 
 export function selector(kit: Kit, component: JsonObject, stream: JsonObject, schema: () => JsonObject): Select {
   const own = replaced(kit, component);
-  const extract = extractor(kit, fields(own, 'extractor') ?? { type: 'DpathExtractor', field_path: [] });
+  const rows = fields(own, 'extractor') ?? { type: 'DpathExtractor', field_path: [] };
+  const extract = extractor(kit, rows, 'parts');
   const isMissing = listMissing(kit, fields(own, 'extractor'));
   const keep = recordFilter(kit, fields(own, 'record_filter'));
   const steps = list(stream, 'transformations').map((each) => transformation(kit, each));
   const normalise = normaliser(kit, own, schema);
   const transformFirst = own['transform_before_filtering'] === true;
-  const select: Select = (documents, scope) => {
-    const received = documents.flatMap((document) => extract(document, scope));
-    const records: DataRecord[] = [];
-    for (const raw of received) {
-      let record = raw;
-      if (!transformFirst && keep && !keep({ ...scope, record: record as Dict })) continue;
-      if (steps.length > 0) {
-        record = { ...record };
-        for (const step of steps) record = step(record, scope);
-      }
-      if (transformFirst && keep && !keep({ ...scope, record: record as Dict })) continue;
-      records.push(normalise ? normalise(record) : record);
+  /** Undefined: the row is none of the stream's. */
+  const selected = (raw: DataRecord, scope: Scope): DataRecord | undefined => {
+    let record = raw;
+    if (!transformFirst && keep && !keep({ ...scope, record: record as Dict })) return undefined;
+    if (steps.length > 0) {
+      record = { ...record };
+      for (const step of steps) record = step(record, scope);
     }
+    if (transformFirst && keep && !keep({ ...scope, record: record as Dict })) return undefined;
+    return normalise ? normalise(record) : record;
+  };
+  const select: Select = (documents, scope) => {
+    const received: DataRecord[] = [];
+    const records: DataRecord[] = [];
     const missing = new Set(documents.map((each) => isMissing(each, scope)));
-    return { records, received, isMissing: missing.size > 0 && !missing.has(undefined), isNull: missing.has('null') };
+    const told = { isMissing: missing.size > 0 && !missing.has(undefined), isNull: missing.has('null') };
+    let isFirstKept = false;
+    try {
+      for (const raw of documents.flatMap((document) => extract(document, scope))) {
+        if (!isRecord(kit, rows, raw)) continue;
+        received.push(raw);
+        const record = selected(raw, scope);
+        if (record !== undefined) records.push(record);
+        isFirstKept ||= received.length === 1 && records.length === 1;
+      }
+    } catch (failure) {
+      return { records, received, isFirstKept, ...told, failure };
+    }
+    return { records, received, isFirstKept, ...told };
   };
   return Object.assign(select, { lists: extract.lists });
 }
@@ -135,7 +154,7 @@ function byPath(kit: Kit, own: JsonObject, as: As): Extract {
         ? [found]
         : [];
     if (as !== 'rows') return records as DataRecord[];
-    return records.filter((record) => isRecord(kit, own, keys, record));
+    return records.filter((record) => isRecord(kit, own, record));
   };
   if (!expand || as === 'values') return extracted;
   const lists: CutOffLists | undefined = expand.whole && {
@@ -162,7 +181,7 @@ function combined(kit: Kit, own: JsonObject, as: As): Extract {
       out.push(...found);
       if (isFirst && found.length > 0) break;
     }
-    return as === 'rows' ? out.filter((record) => isRecord(kit, own, [], record)) : out;
+    return as === 'rows' ? out.filter((record) => isRecord(kit, own, record)) : out;
   };
   return Object.assign(extract, { lists: extractors.map(({ lists }) => lists).find(Boolean) });
 }
@@ -170,13 +189,14 @@ function combined(kit: Kit, own: JsonObject, as: As): Extract {
 /**
  * Nothing is not a record; a value that is not an object is not one either, and shows that the path leads elsewhere.
  */
-function isRecord(kit: Kit, own: JsonObject, path: string[], record: unknown): record is DataRecord {
+function isRecord(kit: Kit, own: JsonObject, record: unknown): record is DataRecord {
   if (record === null) return false;
   if (isObject(record)) return true;
+  const path = Array.isArray(own['field_path']) ? own['field_path'].join('.') : '';
   throw new SkippableError('the API sent something else where records should be', {
     code: 'no_records',
     place: placeOf(kit.manifest, own),
-    expected: `objects at ${path.join('.') || 'the top of the answer'}`,
+    expected: `objects at ${path || 'the top of the answer'}`,
     found: Array.isArray(record)
       ? 'a list in the list'
       : `${typeof record} ${record === undefined ? '' : stringifyJson(record).slice(0, 60)}`,

@@ -2,20 +2,19 @@
  * One page of a stream, as a function: the request is made from partition, window and token; the answer becomes records
  * and the next token. Nothing is kept between pages: where a walk goes on is in its cursor.
  */
-import type { ApiResponse } from '../../../http/request.js';
 import type { Evidence } from '../../../base/evidence.js';
 import type { DataRecord } from '../../../base/catalog.js';
 import { FatalError } from '../../../base/errors.js';
 import { ExactNumber, stringifyJson } from '../../../base/json.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
-import { headerDict } from './answer-headers.js';
 import { decoder } from './decoders.js';
 import { exchanger, type RetrieverParts, type SendInput, type Sent } from './exchange.js';
 import { define, fields, type Kit, type Scope } from './kit.js';
 import { assertNarrows, pageSizes, TooMuchError, type PageSizes } from './narrowing.js';
 import type { RequestParts } from './options.js';
 import { endOf } from './page-end.js';
+import { onwards, throwFailure, type Onwards } from './onwards.js';
 import { paginator, type Paginator } from './paginator.js';
 import { selector, type CutOffLists, type Select, type Selected } from './records.js';
 import { propertyChunks, type PropertyChunks, type Requester } from './requester.js';
@@ -27,6 +26,8 @@ export interface PageInput extends Pick<SendInput, 'signal' | 'weight' | 'ticket
   token: Json;
   /** Partition and cursor add their own. */
   fill: (parts: RequestParts) => void;
+  /** Rows that came before something failed are wanted without the rest; default: the page fails. */
+  takesHalf?: boolean | undefined;
 }
 
 export interface PageOutput extends Selected {
@@ -89,6 +90,7 @@ export function retriever(
           ticket,
           scope: properties === undefined ? scope : { ...scope, query_properties: properties },
           isFirst: input.token === pages.first,
+          half: input.takesHalf && !chunked,
           goesOnBy: input.token === pages.first ? undefined : pages.after ? 'cursor' : numberOf(pages),
           isWhole: Object.keys(input.slice).every((name) => name === 'extra_fields'),
           fill: (filled) => {
@@ -101,15 +103,21 @@ export function retriever(
       const pageSize = sizes?.of(input.slice);
       const { response, documents } = sent;
       if (lists) await lists(documents, scope, input);
-      const selected = documents.length > 0 ? select(documents, scope) : { records: [], received: [] };
-      for (const properties of documents.length > 0 ? others : [])
-        mergeInto(selected.records, select((await ask(properties, undefined)).documents, scope).records, chunked!);
+      const selected: Selected = documents.length > 0 ? select(documents, scope) : { records: [], received: [] };
+      selected.failure ??= sent.failure;
+      if (!input.takesHalf || selected.records.length === 0 || chunked) throwFailure(selected);
+      for (const properties of documents.length > 0 ? others : []) {
+        const more = select((await ask(properties, undefined)).documents, scope);
+        throwFailure(more);
+        mergeInto(selected.records, more.records, chunked!);
+      }
       const [document] = documents;
       const end = endOf(sent, selected, input.token === pages.first, pages.moves !== undefined, requests.endpoint);
-      const on =
+      const on: Onwards =
         documents.length === 0
           ? { next: null }
           : onwards(pages, document, response.headers, selected, input.token, input.slice, pageSize);
+      if (!input.takesHalf || selected.records.length === 0) throwFailure(on);
       sizes?.came(input.slice, on.next === null);
       const { serverTimeMs, bytes } = response;
       return { ...selected, ...on, serverTimeMs, bytes, document, end, pageSize, wasLost: sent.wasLost };
@@ -171,29 +179,6 @@ async function asked(
   }
 }
 
-/** Where the walk goes on after an answer, as the paginator sees it. */
-function onwards(
-  pages: Paginator,
-  document: unknown,
-  headers: ApiResponse['headers'],
-  selected: Selected,
-  token: Json,
-  slice: Dict,
-  pageSize?: number,
-): Pick<PageOutput, 'next' | 'after'> {
-  const seen = {
-    document,
-    headers: headerDict(headers),
-    size: selected.received.length,
-    lastRecord: lastOf(selected),
-    token,
-    slice,
-    pageSize,
-  };
-  const next = pages.next(seen);
-  return pages.after ? { next, after: next ?? pages.after(seen) } : { next };
-}
-
 /** Pages by number may be asked for past the last one. */
 function numberOf({ moves }: Paginator): 'number' | undefined {
   return moves === 'page' ? 'number' : undefined;
@@ -221,11 +206,6 @@ function merged(base: DataRecord, more: DataRecord): DataRecord {
 }
 
 const isPlain = (value: unknown): value is DataRecord => isObject(value) && !(value instanceof ExactNumber);
-
-/** The last record as the stream stores it, or as the server sent it where a filter dropped it. */
-function lastOf({ records, received }: Selected): DataRecord | undefined {
-  return records.at(-1) ?? received.at(-1);
-}
 
 function scopeOf(slice: Dict, token: Json): Scope {
   // A token is what the paginator made: a value of templates, which its type does not say.

@@ -4,12 +4,13 @@
  */
 import { LIMITS } from '../../../base/bounds.js';
 import { CursorGoneError, FatalError, PausedError, RetriableError, SkippableError } from '../../../base/errors.js';
-import { STATED, type Doubt, type Evidence } from '../../../base/evidence.js';
+import { STATED, type Evidence } from '../../../base/evidence.js';
 import { parseJson, stringifyJson } from '../../../base/json.js';
 import { hashString } from '../../../base/random.js';
 import type { Page, PageRequest, Slice } from '../../contract.js';
 import type { Json } from '../document/read.js';
 import type { FetchFiles } from './files.js';
+import { HalfPages } from './half-pages.js';
 import type { Interval, Window } from './interval.js';
 import type { CursorMarks, CursorWalks } from './cursor-walk.js';
 import { ROUND, type MovingList } from './moving-list.js';
@@ -18,6 +19,7 @@ import { TooMuchError } from './narrowing.js';
 import { IGNORED_MIDWAY } from './page-end.js';
 import { CURSOR_REFUSED, NO_SUCH_PAGE } from './refused-place.js';
 import type { PageOutput, Retriever } from './retriever.js';
+import { carried, type Walk } from './walk.js';
 
 /** Answers that parents brought and whose slices are not read yet. */
 const KEPT_BYTES = 8 * 1024 * 1024;
@@ -26,42 +28,13 @@ const ATTEMPTS_PAST_THE_END = 2;
 /** Statuses that some APIs answer a page number with that lies past the end. */
 const PAST_THE_END = new Set(['api_refused', IGNORED_MIDWAY, CURSOR_REFUSED, NO_SUCH_PAGE]);
 
-/** Where a walk goes on: the window and its end, and the page token in it. Kept in state, so short. */
-interface Walk {
-  t: Json;
-  w?: number;
-  e?: number;
-  /**
-   * What the page before held, where its token is the next one's as well: a scroll's is, and that of a pager that
-   * stands still.
-   */
-  h?: number;
-  /** Lists whose rows may move: the last row, whether they moved, walks so far, the fullest page, a short one. */
-  k?: number | undefined;
-  m?: 1 | undefined;
-  n?: number | undefined;
-  c?: number | undefined;
-  s?: 1 | 2 | undefined;
-  l?: number | undefined;
-  /** Where the parts end of a window that was too long for its API, the next one first. */
-  b?: number[] | undefined;
-  /** Why what was walked is doubtful. */
-  d?: Doubt | undefined;
-  /** Pages in a row without a row. */
-  z?: number;
-  /**
-   * Walks by a cursor: pages with this token, and the row that the page before began with, where it claimed the end.
-   */
-  p?: number | undefined;
-  x?: number | undefined;
-}
-
 export class StreamReader {
   /** A chain walks the manifest's own windows one after the other. */
   walksWindows = false;
   /** Answers that came with parents, by slice, as JSON. What does not fit is asked for. */
   private readonly kept = new Map<Slice, { json: string; serverTimeMs: number | undefined }>();
   private keptBytes = 0;
+  private readonly halves = new HalfPages();
 
   constructor(
     private readonly retrieve: Retriever,
@@ -100,18 +73,27 @@ export class StreamReader {
   async page(request: PageRequest): Promise<Page> {
     const partition = partitionOf(request.slice);
     if (request.number !== undefined) return this.numbered(request, partition);
+    this.halves.rethrow(request);
     const { paginator } = this.retrieve;
     const asked: Walk = request.cursor === null ? { t: paginator.first } : (parseJson(request.cursor) as Walk);
-    const { walk, window, output } = await this.inShorterWindows(request, partition, asked);
+    const { walk, window, output: whole } = await this.inShorterWindows(request, partition, asked);
+    const output = await this.withFiles(whole, partition, request.signal);
+    if (output.failure !== undefined) return this.halfOf(output, walk, window, request);
     const seen = this.lists.seen(walk, output);
     const next = this.advance(output, { ...walk, ...seen.walk, ...output.marks }, window, request);
     const doubt = seen.walk.d ?? walk.d;
-    const page: Page = {
-      ...this.result(output, next === null ? null : stringifyJson(next), window),
+    return {
+      ...this.result(this.halves.unstored(output, walk), next === null ? null : stringifyJson(next), window),
       ...(next === null ? { end: doubt === undefined ? seen.end : { kind: 'stated', doubt } } : {}),
       ...(seen.isAnew ? { anew: true } : {}),
     };
-    return this.withFiles(page, partition, request.signal);
+  }
+
+  /** What came of a page before it failed; the same page is asked for next. */
+  private halfOf(output: PageOutput, walk: Walk, window: Window | undefined, request: PageRequest): Page {
+    this.lists.seenHalf(walk, output);
+    const next = this.halves.standing(output, { ...walk, ...this.placeOf(walk, window, request) }, request);
+    return this.result(this.halves.unstored(output, walk), next, window);
   }
 
   /** The page, or that of a shorter window as often as the API says that one was too long. */
@@ -153,7 +135,7 @@ export class StreamReader {
     const at = `${request.slice ?? ''}\u0001${window?.from ?? ''}`;
     const isOurs = this.cursors.asks(at, walk);
     const output = this.keptFor(request, partition) ?? (await this.fetchPast(request, partition, walk, window));
-    const marks = this.cursors.seen(at, walk, isOurs, output);
+    const marks = output.failure === undefined ? this.cursors.seen(at, walk, isOurs, output) : {};
     return { ...output, marks };
   }
 
@@ -221,8 +203,10 @@ export class StreamReader {
       const end: Evidence = rows >= size ? PAST : isRound ? { kind: 'stated', doubt: 'pages' } : STATED;
       return { records: [], next: null, hasMore: false, end, serverTimeMs: before?.serverTimeMs, bytes: 0 };
     }
-    const page = {
-      records: output.records,
+    const { records, failure } = await this.withFiles(output, partition, request.signal);
+    if (failure !== undefined) throw failure;
+    return {
+      records,
       received: output.received.length,
       end: output.end,
       next: null,
@@ -230,18 +214,13 @@ export class StreamReader {
       serverTimeMs: output.serverTimeMs,
       bytes: output.bytes,
     };
-    return this.withFiles(page, partition, request.signal);
   }
 
   /** Records are taken with their files, or not at all. */
-  private async withFiles(page: Page, partition: Partition, signal: AbortSignal): Promise<Page> {
-    return this.files
-      ? {
-          ...page,
-          received: page.received ?? page.records.length,
-          records: await this.files(page.records, scopeOf(partition), signal),
-        }
-      : page;
+  private async withFiles<O extends PageOutput>(output: O, partition: Partition, signal: AbortSignal): Promise<O> {
+    if (!this.files) return output;
+    const { records, failure = output.failure } = await this.files(output.records, scopeOf(partition), signal);
+    return { ...output, records, failure };
   }
 
   private fetch(
@@ -260,6 +239,7 @@ export class StreamReader {
       weight: request.weight,
       ticket: request.ticket,
       attempts,
+      takesHalf: request.number === undefined,
       fill: (parts) => {
         if (window) this.time?.apply(parts, window);
         if (this.routing.kind !== 'none') this.routing.apply(parts, partition);
@@ -288,13 +268,26 @@ export class StreamReader {
     return this.time!.limit(this.serverSeconds());
   }
 
-  private advance(output: PageOutput, walk: Walk, window: Window | undefined, request: PageRequest): Walk | null {
-    const { time } = this;
-    const isWalking =
+  /** Whether a walk goes from window to window by itself. */
+  private isWalking(window: Window | undefined, request: PageRequest): window is Window {
+    return (
       window !== undefined &&
       request.lt === null &&
-      (request.slice !== undefined || this.walksWindows || request.gte === null);
-    const place = isWalking ? { w: window.from, e: walk.e ?? (window.last ? window.to : this.now()) } : {};
+      (request.slice !== undefined || this.walksWindows || request.gte === null)
+    );
+  }
+
+  /** The window that a walk stands in, and where the last one ends. */
+  private placeOf(walk: Walk, window: Window | undefined, request: PageRequest): Pick<Walk, 'w' | 'e'> {
+    return this.isWalking(window, request)
+      ? { w: window.from, e: walk.e ?? (window.last ? window.to : this.now()) }
+      : {};
+  }
+
+  private advance(output: PageOutput, walk: Walk, window: Window | undefined, request: PageRequest): Walk | null {
+    const { time } = this;
+    const isWalking = this.isWalking(window, request);
+    const place = this.placeOf(walk, window, request);
     const isOver =
       time?.isFeed &&
       window !== undefined &&
@@ -373,9 +366,4 @@ const PAST: Evidence = { kind: 'stated', doubt: 'past' };
 /** In place of a page that did not come. */
 function nothing(end: Evidence): PageOutput {
   return { records: [], received: [], next: null, serverTimeMs: undefined, bytes: 0, document: null, end };
-}
-
-/** What the walk over a list keeps from page to page. */
-function carried({ k, m, n, c, s, l, d, p, x }: Walk): Partial<Walk> {
-  return { k, m, n, c, s, l, d, p, x };
 }

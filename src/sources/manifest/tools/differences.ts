@@ -52,6 +52,12 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
     'keeps every record',
     'a filter that says nothing is not meant to empty a stream',
   ],
+  [
+    'nothing among the rows of an answer',
+    'fails after the rows before it',
+    'left out',
+    'there is nothing to store, and the rows after it count',
+  ],
   ['a broken line among lines of JSON', 'left out', 'an error', 'a row would be missing, and nobody would know'],
   ['a refresh whose headers say JSON', 'a form all the same', 'JSON', 'no server reads the one as the other'],
   [
