@@ -138,11 +138,7 @@ export function exchanger(
         },
       });
       const response = input.half && !signal.aborted ? await asking.catch(halves.instead) : await asking;
-      if ('failure' in response)
-        return { response, wasLost, isIgnored: false, documents: halves.documents, failure: response.failure };
-      // An answer that an error handler ignores has no records, and nothing follows it.
-      const isIgnored = action === 'IGNORE';
-      return { response, wasLost, isIgnored, documents: isIgnored ? [] : documentsOf(response) };
+      return sentOf(response, action, wasLost);
     },
   };
 }
@@ -165,10 +161,17 @@ function halvesOf(decode: Decode) {
     }) as Decode,
     instead(failure: unknown): ApiResponse & { failure: unknown } {
       if (halves.documents.length === 0) throw failure;
-      return { ...HALF, failure };
+      return { ...HALF, body: halves.documents, failure };
     },
   };
   return halves;
+}
+
+function sentOf(response: ApiResponse & { failure?: unknown }, action: Action | undefined, wasLost: boolean): Sent {
+  const { failure } = response;
+  // An answer that an error handler ignores has no records, and nothing follows it.
+  const isIgnored = failure === undefined && action === 'IGNORE';
+  return { response, wasLost, isIgnored, documents: isIgnored ? [] : documentsOf(response), failure };
 }
 
 function documentsOf({ status, body }: ApiResponse): unknown[] {

@@ -6,14 +6,19 @@ import type { Dict } from '../templates/values.js';
 import { headerDict } from './answer-headers.js';
 import type { Paginator } from './paginator.js';
 import type { Selected } from './records.js';
-import type { PageOutput } from './retriever.js';
 
 /** Half of what was asked for is not taken for all of it. */
 export function throwFailure({ failure }: Pick<Selected, 'failure'>): void {
   if (failure !== undefined) throw failure;
 }
 
-export type Onwards = Pick<PageOutput, 'next' | 'after' | 'failure'>;
+export interface Onwards {
+  /** Null: no more pages. */
+  next: Json;
+  /** The token past this page, whether or not it claims to be the last; of walks by a cursor. */
+  after?: Json | undefined;
+  failure?: unknown;
+}
 
 /** Where the walk goes on after an answer, or what a row or the next page's template failed with. */
 export function onwards(...[pages, document, headers, selected, ...rest]: Parameters<typeof nextOf>): Onwards {

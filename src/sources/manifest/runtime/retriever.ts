@@ -30,9 +30,7 @@ export interface PageInput extends Pick<SendInput, 'signal' | 'weight' | 'ticket
   takesHalf?: boolean | undefined;
 }
 
-export interface PageOutput extends Selected {
-  /** Null: no more pages. */
-  next: Json;
+export interface PageOutput extends Selected, Onwards {
   serverTimeMs: number | undefined;
   bytes: number;
   document: unknown;
@@ -40,8 +38,6 @@ export interface PageOutput extends Selected {
   isStep?: boolean | undefined;
   /** Why there is nothing after this page, where that is not just stated. */
   end?: Evidence | undefined;
-  /** The token past this page, whether or not it claims to be the last; of walks by a cursor. */
-  after?: Json | undefined;
   /** Rows that were asked for, where they are not as many as declared. */
   pageSize?: number | undefined;
   /** An attempt before the one that brought it may have been answered as well. */
