@@ -50,6 +50,10 @@ export const LIMITS = {
   buriedMs: 10_000,
   /** Parts of a stream whose end was doubtful that the next run reads again; where there are more, that is how the API is. */
   rangesReadAgain: 20,
+  /** Slices of a list that are kept in its stream's state, a number each, to tell when one is not listed any more. */
+  knownSlices: 500,
+  /** Settings by which stored rows were read, a number each. */
+  knownSettings: 20,
   /** Pages by number, without a total: of at most so many a second walk tells whether rows moved during the first. */
   pagesWalkedTwice: 10,
   /** Walks over a list whose rows move while it is read, before its end is taken as weak. */

@@ -19,6 +19,7 @@ export const DOUBTS = {
   parents: 'its parents are not proven to be all: children of those that are missing may be missing too',
   past: 'the page past a full one, which may be the last, was answered with an error',
   uncounted: 'the API says that there are more rows than came',
+  narrower: 'less is asked for than when they were read, as a later start does: they may still be there',
 } as const;
 export type Doubt = keyof typeof DOUBTS;
 

@@ -12,6 +12,21 @@ export interface HeldDeletions {
   digest: string;
 }
 
+/**
+ * What stored rows were asked for by, all readings together: a reading that asks for less does not tell what became of
+ * the others.
+ */
+export interface Reach {
+  /** The earliest start, seconds; null: everything. */
+  from: number | null;
+  /** The latest end, seconds; null: the present. */
+  to: number | null;
+  /** Digests of what else decides which rows come: settings, filters. */
+  what: number[];
+  /** Digests of the slices, where they are listed. */
+  slices?: number[];
+}
+
 /** What the entry `stream` holds. */
 export interface StreamMeta {
   /** Counts how often the stream was begun anew. */
@@ -46,6 +61,9 @@ export interface StreamMeta {
   evidence?: Evidence;
   /** Rows that a re-read did not find and that were too many to believe: how many, and a digest of their keys. */
   held?: HeldDeletions;
+  reach?: Reach | undefined;
+  /** This reading asks for less than `reach`. */
+  narrower?: true | undefined;
   /** Numbered streams: rows the API says there are. */
   total?: number;
   /** It failed while its parents were read on without it: the next run begins it anew, parents and all. */

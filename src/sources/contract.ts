@@ -159,6 +159,11 @@ export interface Stream {
    */
   part?: { of: string; field: string; value: string } | undefined;
   division: Division;
+  /**
+   * Whatever decides which rows come, beside the division's own start and end: settings, filters. Where it is another
+   * than before, rows that do not come again are not taken for deleted.
+   */
+  asked?: string | undefined;
   follow: Follow;
   /** False: it is read for the sake of its children alone. */
   stored: boolean;

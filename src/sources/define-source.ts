@@ -1,5 +1,6 @@
 /** How the author of a connector writes one: its settings, its limits, and what opens its streams. */
 import { z } from 'zod';
+import { stringifyJson } from '../base/json.js';
 import { SECRET_NAME, registerSecret } from '../base/log.js';
 import { ConfigError, RetriableError } from '../base/errors.js';
 import type { Clock } from '../base/clock.js';
@@ -145,8 +146,9 @@ async function opened<Shape extends z.ZodRawShape>(
     () => definition.open(settings, { clock: parts.clock, client }),
     shared,
   );
+  const asked = askedBy(settings, secrets);
   const streams = chosenStreams(
-    body.streams.map((stream) => complete(stream, shared)),
+    body.streams.map((stream) => complete(stream, asked, shared)),
     settings,
   );
   return {
@@ -169,9 +171,20 @@ async function opened<Shape extends z.ZodRawShape>(
   };
 }
 
-function complete(definition: StreamDefinition, shared: ClientParts): Stream {
+/** Settings of its own may decide which rows come. */
+function askedBy(settings: SourceSettings, secrets: readonly string[]): string {
+  const common = new Set(['connector', ...Object.keys(commonFields), ...secrets]);
+  return stringifyJson(
+    Object.entries(settings)
+      .filter(([name, value]) => !common.has(name) && value !== undefined)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+function complete(definition: StreamDefinition, asked: string, shared: ClientParts): Stream {
   return {
     stored: true,
+    asked,
     endpoint: definition.name,
     ...definition,
     page: async (request) => {

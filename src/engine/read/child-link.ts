@@ -14,6 +14,8 @@ export interface ChildLink {
   announced: number;
   /** The slices that these parents open; `from` is the parents' own slice. */
   slicesOf(parents: DataRecord[], from: Slice | undefined): Slice[];
+  /** A key for an entry of slices that no open one has: a parent may come twice, and be begun anew. */
+  keyFor(key: string): string;
   /** Slices were opened by the commit that wrote entry `key` at `version`. */
   opened(key: string, version: number, open: OpenSlices): void;
   /** Whether parents must wait, given that `coming` of their pages are already asked for. */

@@ -169,7 +169,7 @@ export abstract class Reader implements Pending {
       const slices = [...new Set(child.slicesOf(records, from))];
       if (slices.length === 0) continue;
       child.announced++;
-      out.push({ child, key: SLICES_PREFIX + identity, open: slices.map((slice) => [slice, null]) });
+      out.push({ child, key: child.keyFor(SLICES_PREFIX + identity), open: slices.map((slice) => [slice, null]) });
     }
     return out;
   }

@@ -6,6 +6,7 @@
 import type { StateWrite } from '../../destinations/contract.js';
 import { CursorGoneError, SliceGoneError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
+import { hashString } from '../../base/random.js';
 import type { Ticket } from '../../gate/gate.js';
 import type { DataRecord } from '../../base/catalog.js';
 import { STATED, encodeEvidence, weakest, type Evidence } from '../../base/evidence.js';
@@ -54,6 +55,8 @@ export class SliceReader extends Reader implements ChildLink {
   /** Set when no more slices will be opened. */
   private complete = false;
   private readonly entries = new Map<string, Entry>();
+  /** Keys of entries that are not committed yet. */
+  private readonly promised = new Set<string>();
   private readonly ready: Work[] = [];
   private queue: SlicePage[] = [];
   private readonly locked = new Set<string>();
@@ -127,8 +130,16 @@ export class SliceReader extends Reader implements ChildLink {
     return count;
   }
 
+  keyFor(key: string): string {
+    let free = key;
+    for (let n = 2; this.promised.has(free) || this.entries.has(free); n++) free = `${key}~${n}`;
+    this.promised.add(free);
+    return free;
+  }
+
   /** A parent's page was committed, and with it these slices. */
   opened(key: string, version: number, open: OpenSlices): void {
+    this.promised.delete(key);
     this.entries.set(key, { version, open: new Map(open) });
     for (const [slice, cursor] of open) {
       this.ready.push({ key, slice, cursor, empty: 0, restarts: 0, walk: new WalkMemory(this.stream) });
@@ -253,7 +264,9 @@ export class SliceReader extends Reader implements ChildLink {
     next: string | null | undefined,
     evidence: Evidence,
   ): void {
-    const children = this.openings(records, `${work.slice}.${work.cursor ?? ''}`, work.slice);
+    // The same slice may be open in several entries.
+    const from = hashString(work.key).toString(36);
+    const children = this.openings(records, `${from}/${work.slice}.${work.cursor ?? ''}`, work.slice);
     this.queue.push({
       newest: this.newestIn(records),
       evidence,

@@ -10,39 +10,57 @@ import type { RunContext } from '../read/context.js';
 /** Keys that are named. */
 const SAMPLE = 5;
 
+/** What became of the rows that did not come again. */
+export interface Settled {
+  held?: HeldDeletions;
+  /** They may still be there: less is asked for than before. */
+  doubt?: Doubt;
+  /** What is stored and live is what came. */
+  isSettled?: true;
+}
+
 /** Marks what is gone from a stream that was read again; returns what was held back. */
 export async function settleDeletions(
   context: RunContext,
   stream: Stream,
   meta: StreamMeta,
   evidence: Evidence,
-): Promise<HeldDeletions | undefined> {
+): Promise<Settled> {
   const { session } = context;
-  if (meta.mode !== 'reread' || !stream.stored || !session.capabilities.keys) return undefined;
+  if (meta.mode !== 'reread' || !stream.stored || !session.capabilities.keys) return {};
   const unseen = await session.unseen(stream.name, meta.generation, SAMPLE);
   const isKeyless = stream.primaryKey.length === 0;
   // Without keys the new rows take the place of the old ones, or the old ones stay: never both.
   const keepEarlier = async () => {
     if (isKeyless && unseen.earlier !== undefined) await session.forgetUnseen(stream.name, unseen.earlier, undefined);
   };
-  if (unseen.rows > 0 && evidence.doubt !== undefined && !(isKeyless && isOfOrder(evidence.doubt))) {
+  if (unseen.rows > 0 && meta.narrower && !context.acceptDeletions.includes(stream.name)) {
     await keepEarlier();
     context.note(
-      `${stream.name}: ${countOf(unseen.rows, 'row')} did not come again and ${unseen.rows === 1 ? 'was' : 'were'} not marked deleted: ${DOUBTS[evidence.doubt]}`,
+      `${notMarked(stream, unseen)}: ${DOUBTS.narrower}. To mark them, run with --accept-deletions ${stream.name}`,
     );
-    return undefined;
+    return { doubt: 'narrower' };
+  }
+  if (unseen.rows > 0 && evidence.doubt !== undefined && !(isKeyless && isOfOrder(evidence.doubt))) {
+    await keepEarlier();
+    context.note(`${notMarked(stream, unseen)}: ${DOUBTS[evidence.doubt]}`);
+    return {};
   }
   if (isCollapse(unseen) && !isAccepted(context, stream, meta, unseen)) {
     await keepEarlier();
     context.note(heldText(stream, unseen));
-    return { rows: unseen.rows, digest: unseen.digest };
+    return { held: { rows: unseen.rows, digest: unseen.digest } };
   }
   const gone = await session.forgetUnseen(stream.name, meta.generation, undefined);
   if (gone > 0)
     context.note(
       `${stream.name}: ${countOf(gone, 'row is', 'rows are')} gone from the source and ${gone === 1 ? 'was' : 'were'} marked deleted`,
     );
-  return undefined;
+  return { isSettled: true };
+}
+
+function notMarked({ name }: Stream, { rows }: Unseen): string {
+  return `${name}: ${countOf(rows, 'row')} did not come again and ${rows === 1 ? 'was' : 'were'} not marked deleted`;
 }
 
 /** A few rows may be missing; it is no answer of another kind. */

@@ -4,15 +4,17 @@
  */
 import type { StateEntry, StateWrite } from '../../destinations/contract.js';
 import { LIMITS } from '../../base/bounds.js';
+import { stringifyJson } from '../../base/json.js';
 import type { WriteMode } from '../../base/catalog.js';
 import { isClosed, newer, newestOf, worthAgain, type Range } from '../../ledger/ledger.js';
 import type { Stream } from '../../sources/contract.js';
-import { decodeStream, META_KEY, type StreamMeta, type StreamState } from '../../ledger/checkpoint.js';
+import { decodeStream, META_KEY, type Reach, type StreamMeta, type StreamState } from '../../ledger/checkpoint.js';
 import { axisOf, listedSpan, spanOnAxis } from '../read/axes.js';
 import { isOnlyAdded } from '../read/context.js';
 import type { BulkChange } from './bulk-changes.js';
 import { narrowed } from '../../ledger/narrow.js';
 import { beginAs, changed, openParts, reopen, resume, type OpenedStream, type Part } from './opening.js';
+import { covers, joined } from './reach.js';
 
 export interface OpenInput {
   stream: Stream;
@@ -28,6 +30,8 @@ export interface OpenInput {
   bulk?: BulkChange | undefined;
   /** A child stream needs every parent once more. */
   childrenMissing: boolean;
+  /** What it asks for now. */
+  reach?: Reach | undefined;
   /** Read it again, once for each such request. */
   again?: { request: string; part: { gte: number | undefined; lt: number | undefined } | undefined } | undefined;
 }
@@ -99,9 +103,36 @@ const ACTIONS: Record<Action, (facts: Facts) => OpenedStream> = {
 
 export function openStream(input: OpenInput): OpenedStream {
   const state = decodeStream(input.entries);
-  if (!state) return begin(input, undefined, 'load');
+  if (!state) return withReach(input, undefined, begin(input, undefined, 'load'), true);
   const facts = factsOf(input, state);
-  return ACTIONS[actionFor(facts)](facts);
+  const action = actionFor(facts);
+  const isAll = READS_ALL.has(action) && !(action === 'readAgain' && input.again?.part !== undefined);
+  return withReach(input, state, ACTIONS[action](facts), isAll);
+}
+
+/** Actions that bring every row which the stream asks for. */
+const READS_ALL = new Set<Action>(['load', 'reread', 'replace', 'widen', 'readAgain']);
+
+/** Notes what is asked for with what is read. */
+function withReach(
+  { stream, reach }: OpenInput,
+  state: StreamState | undefined,
+  opened: OpenedStream,
+  isAll: boolean,
+): OpenedStream {
+  if (!reach || (opened.meta.complete && opened.goesOn)) return { ...opened, reach, isPart: !isAll };
+  const before = opened.restart ? undefined : state?.meta.reach;
+  const isNarrower = !covers(reach, before) || (opened.goesOn && state?.meta.narrower === true);
+  const noted = { reach: joined(reach, before), narrower: isNarrower || undefined };
+  const isPart = !isAll;
+  if (opened.writes.length === 0 && state) {
+    if (stringifyJson(noted) === stringifyJson({ reach: before, narrower: state.meta.narrower }))
+      return { ...opened, reach, isPart };
+    return { ...changed(stream, state, { ...opened.meta, ...noted }, state.ledger), reach, isPart };
+  }
+  // The entry is part of the writes: what it holds is what is stored.
+  Object.assign(opened.meta, noted);
+  return { ...opened, reach, isPart };
 }
 
 /** What a run does with a stream whose state is this. */

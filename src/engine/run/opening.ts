@@ -3,7 +3,14 @@ import type { StateWrite } from '../../destinations/contract.js';
 import { ConfigError } from '../../base/errors.js';
 import { cutIntoWindows, isClosed, newer, newestOf, openLedger, reduce, type Ledger } from '../../ledger/ledger.js';
 import type { Division, Stream } from '../../sources/contract.js';
-import { encodeRange, META_KEY, rangeKey, type StreamMeta, type StreamState } from '../../ledger/checkpoint.js';
+import {
+  encodeRange,
+  META_KEY,
+  rangeKey,
+  type Reach,
+  type StreamMeta,
+  type StreamState,
+} from '../../ledger/checkpoint.js';
 import { axisOf, isOneWay, spanOnAxis } from '../read/axes.js';
 
 export interface OpenedStream {
@@ -21,6 +28,10 @@ export interface OpenedStream {
   restart: boolean;
   /** Slices of every parent are to be opened, also of those that were read before. */
   needsParents: boolean;
+  /** It does not bring all rows that are asked for: children of the others do not come. */
+  isPart?: boolean | undefined;
+  /** What is asked for now. */
+  reach?: Reach | undefined;
   /** For the user. */
   note?: string | undefined;
   /** Ids that something told of, to be looked for among what is read; see `AwaitedRows`. */
@@ -73,6 +84,7 @@ export function beginAs(
     complete: false,
     ...(chain ? { chain } : {}),
     ...(state?.meta.before === undefined ? {} : { before: state.meta.before }),
+    ...(state?.meta.reach === undefined ? {} : { reach: state.meta.reach }),
     ...(stream.division.kind === 'range' ? {} : { readTo: history.lt }),
     ...(start === undefined ? {} : { start }),
   };

@@ -6,6 +6,7 @@ import { parentOf, type RunContext } from '../read/context.js';
 import type { Writer } from '../write/writer.js';
 import type { BulkChanges } from './bulk-changes.js';
 import { openStream, readerOf, type OpenInput } from './follow.js';
+import { reachOf } from './reach.js';
 import { StreamRun } from './stream-run.js';
 
 /** Positions before this are no unix seconds of any API: the default start of a history, 2008-01-01. */
@@ -88,8 +89,10 @@ async function openRun(stream: Stream, plan: Plan, writes: StateWrite[]): Promis
     bulk: plan.bulk.get(stream.name),
     again: askedFor(stream.name, plan.again),
     isFirst: reader !== stream,
+    reach: reachOf(reader, source.streams, plan.history.lt),
     childrenMissing: children.some((child) => child.pending && child.needsParents) && plan.entries.has(stream.name),
   });
+  if (opened.isPart) for (const child of children) withoutSome(child);
   if (opened.note) context.note(opened.note);
   if (stream.stored && opened.restart) await session.restart(stream.name);
   else if (stream.stored && opened.meta.mode !== 'extend' && !opened.goesOn)
@@ -100,6 +103,13 @@ async function openRun(stream: Stream, plan: Plan, writes: StateWrite[]): Promis
   const fed = children.filter((child) => child.pending);
   const onRoom = () => (parent === undefined ? undefined : runs.get(parent)?.reader.pump());
   runs.set(stream.name, new StreamRun(reader, fed, context, writer, opened, history, onRoom));
+}
+
+/** Not all of its parents come: what it does not bring may be theirs. Its entry is not written yet. */
+function withoutSome(run: StreamRun): void {
+  if (!run.pending || !run.needsParents) return;
+  run.meta.narrower = true;
+  for (const child of run.children) withoutSome(child);
 }
 
 /** A stream may end before the present, or after it, by its own account. */

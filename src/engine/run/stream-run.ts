@@ -2,14 +2,15 @@
 import type { StateWrite } from '../../destinations/contract.js';
 import { PausedError, SkippableError } from '../../base/errors.js';
 import { mergesOf, newer, newestOf, reduce, totals, type LedgerEvent } from '../../ledger/ledger.js';
-import type { Stream } from '../../sources/contract.js';
+import type { Slice, Stream } from '../../sources/contract.js';
 import { LIMITS } from '../../base/bounds.js';
 import { STATED, weakest, type Evidence } from '../../base/evidence.js';
 import { settleDeletions } from './deletions.js';
-import { decodeStream, META_KEY, type OpenSlices, type StreamMeta } from '../../ledger/checkpoint.js';
+import { decodeStream, META_KEY, type OpenSlices, type Reach, type StreamMeta } from '../../ledger/checkpoint.js';
 import { isOnlyAdded, type RunContext } from '../read/context.js';
 import type { StreamProgress, StreamStatus } from '../report/events.js';
 import { moreToRead, placesOf } from './more-to-read.js';
+import { covers, digestsOf, joined } from './reach.js';
 import { beginAs, hasOpenEnd, type OpenedStream } from './opening.js';
 import { AwaitedRows } from '../read/awaited-rows.js';
 import { WalkLostError } from '../read/lost-place.js';
@@ -29,6 +30,8 @@ export class StreamRun {
   reader: RangeReader | SliceReader;
   private metaVersion: number;
   private readonly awaited: AwaitedRows | undefined;
+  /** What is asked for now. */
+  private reach: Reach | undefined;
   /** Rows and pages of readers that were replaced. */
   private earlier = { rows: 0, pages: 0 };
 
@@ -43,6 +46,7 @@ export class StreamRun {
   ) {
     this.meta = opened.meta;
     this.metaVersion = opened.metaVersion;
+    this.reach = opened.reach;
     this.awaited = opened.awaited && new AwaitedRows(stream, opened.awaited);
     this.reader = this.newReader(opened);
   }
@@ -230,13 +234,14 @@ export class StreamRun {
         place: stream.name,
         next: 'run again when the parent can be read',
       });
-    const evidence = await this.evidence();
-    const held = await settleDeletions(context, stream, this.meta, evidence);
+    const found = await this.evidence();
+    const { held, doubt, isSettled } = await settleDeletions(context, stream, this.meta, found);
+    const evidence = doubt === undefined || found.doubt !== undefined ? found : { ...found, doubt };
     const newest = reader instanceof RangeReader ? newestOf(reader.ledger) : reader.newest;
     const total = reader instanceof RangeReader ? reader.numbers.total : undefined;
     const isAdded = isOnlyAdded(stream, context.mode) && reader instanceof RangeReader;
     const edge = isAdded ? reader.newRows.edge : undefined;
-    const { held: _, replacing: __, edge: ___, ...meta } = withNewest(this.meta, newest);
+    const { held: _, replacing: __, edge: ___, narrower: ____, ...meta } = withNewest(this.meta, newest);
     this.meta = {
       ...meta,
       complete: true,
@@ -244,6 +249,7 @@ export class StreamRun {
       ...(total === undefined ? {} : { total }),
       ...(edge === undefined ? {} : { edge }),
       ...(held === undefined ? {} : { held }),
+      ...(isSettled && this.reach ? { reach: this.reach } : {}),
     };
     if (reader instanceof RangeReader) await reader.apply(mergesOf(reader.ledger), this.metaWrite());
     else await context.session.writeState([this.metaWrite()]);
@@ -256,6 +262,7 @@ export class StreamRun {
   private async lookAgain(): Promise<void> {
     const { reader, stream, context } = this;
     if (this.meta.mode !== 'reread' || !(reader instanceof RangeReader) || !stream.stored) return;
+    if (this.meta.narrower) return; // where they lay may not be listed any more
     if (!context.session.capabilities.keys || stream.primaryKey.length === 0 || reader.isShared) return;
     const evidence = await this.evidence();
     const unseen = await context.session.unseen(stream.name, this.meta.generation, LIMITS.goneLookedAt);
@@ -287,6 +294,7 @@ export class StreamRun {
     if (division.kind !== 'slices' || !('list' in division.of)) return;
     if (this.opened.slices.size === 0) {
       const slices = await division.of.list();
+      await this.noteListed(slices);
       for (let at = 0; at < slices.length; at += LISTED_PER_ENTRY) {
         const open: OpenSlices = slices.slice(at, at + LISTED_PER_ENTRY).map((slice) => [slice, null]);
         const key = `slices/list.${at}`;
@@ -295,6 +303,17 @@ export class StreamRun {
       }
     }
     reader.parentEnded();
+  }
+
+  /** Rows of a slice that is not listed any more do not come: whether they are gone it does not tell. */
+  private async noteListed(slices: readonly Slice[]): Promise<void> {
+    if (!this.reach) return;
+    const before = this.meta.reach;
+    this.reach = { ...this.reach, slices: digestsOf(slices) };
+    const isNarrower = this.meta.narrower || !covers(this.reach, before);
+    this.meta = { ...this.meta, reach: joined(this.reach, before), narrower: isNarrower || undefined };
+    await this.context.session.writeState([this.metaWrite()]);
+    for (const child of this.children) if (child.pending && child.needsParents) await child.noteListed(slices);
   }
 
   private async replaceLedger(mode: StreamMeta['mode'], chain: boolean): Promise<void> {
@@ -312,6 +331,8 @@ export class StreamRun {
       mode,
       chain,
     );
+    // The entry is part of the writes: what it holds is what is stored.
+    if (this.meta.narrower) fresh.meta.narrower = true;
     await this.context.session.writeState(fresh.writes);
     this.meta = fresh.meta;
     this.metaVersion = fresh.metaVersion;

@@ -1,7 +1,7 @@
 /** Reads lists and objects of one account: pages, lists inside objects that come short, and single objects. */
 import { LIMITS } from '../../base/bounds.js';
 import type { DataRecord } from '../../base/catalog.js';
-import { CursorGoneError, SkippableError } from '../../base/errors.js';
+import { CursorGoneError, RetriableError, SkippableError } from '../../base/errors.js';
 import type { ApiClient } from '../../http/client.js';
 import type { ApiResponse } from '../../http/request.js';
 import type { Page, PageRequest } from '../contract.js';
@@ -12,6 +12,9 @@ import type { StreamDefinition } from './streams.js';
 
 /** Rows of a page, by API: the most that it gives. */
 export const PAGE_ROWS = { 1: 100, 2: 20 } as const;
+
+/** Times that a page without a row, which says that more follow, is asked for. */
+const EMPTY_TRIES = 3;
 
 export interface ReaderParts {
   client: ApiClient;
@@ -64,7 +67,7 @@ export class StripeReader {
     return { records, next: list.next, hasMore: list.hasMore, serverTimeMs, bytes };
   }
 
-  /** All rows of one parent. */
+  /** All rows of one parent: whatever is stored and not among them is taken for deleted. */
   async childrenOf(
     definition: StreamDefinition,
     slice: string,
@@ -75,16 +78,33 @@ export class StripeReader {
     try {
       for (let cursor: string | null = null, more = true; more;) {
         const asked = { ...request, gte: null, lt: null, cursor, slice, slices: false, ticket: undefined };
-        const page: Page = await this.page(definition, asked);
+        const page = await this.pageWithRows(definition, asked);
         records.push(...page.records);
         serverTimeMs = earlier(serverTimeMs, page.serverTimeMs);
+        // A full page that claims to be the last one is looked past.
+        more = page.next !== null && page.next !== cursor && (page.hasMore || isFull(definition, page));
         cursor = page.next;
-        more = page.hasMore && page.records.length > 0;
       }
     } catch (error) {
       if (!isMissing(error)) throw error; // the parent is gone, and its children with it
     }
     return { records, serverTimeMs };
+  }
+
+  /** A page without a row that says that more follow is no end: it is asked for again, and is an error then. */
+  private async pageWithRows(definition: StreamDefinition, request: PageRequest): Promise<Page> {
+    for (let tries = 1; ; tries++) {
+      const page = await this.page(definition, request);
+      if (page.records.length > 0 || !page.hasMore) return page;
+      if (tries === EMPTY_TRIES)
+        throw new RetriableError('a page of Stripe holds no row and says that more follow', {
+          code: 'empty_page',
+          place: `/${pathOf(definition, request.slice)}`,
+          expected: 'rows, or the end',
+          found: `none, ${EMPTY_TRIES} times`,
+          next: 'run again',
+        });
+    }
   }
 
   /** An object by its own address, which begins with the API's version. */
@@ -187,6 +207,8 @@ export class StripeReader {
     }
   }
 }
+
+const isFull = ({ api }: StreamDefinition, { records }: Page) => records.length >= PAGE_ROWS[api];
 
 /** What was read with several answers is as old as the first of them. */
 export function earlier(a: number | undefined, b: number | undefined): number | undefined {

@@ -26,6 +26,7 @@ import {
   type Router,
 } from './partitions.js';
 import { retriever, type Retriever } from './retriever.js';
+import { askedBy } from './asked.js';
 import { StreamReader } from './stream-reader.js';
 
 const PAGE_ROWS = 100;
@@ -98,6 +99,7 @@ export function declarativeStream(
     schemaIsHint: true,
     primaryKey: columns,
     division,
+    asked: askedBy(kit, json, time?.hasStart === true),
     follow: followOf(division, time, routing),
     stored,
     endpoint: retrieve.requester.endpoint,
