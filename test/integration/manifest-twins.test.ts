@@ -8,37 +8,8 @@ import { expect, describe, test } from 'vitest';
 import { parseDeclared } from '../../src/sources/manifest/twins/declared.js';
 import { ConfigError } from '../../src/base/errors.js';
 import { api, connection } from '../manifest-reading.js';
-import { manifestOf, Reply, streamOf, type Answer, type Row } from '../manifest-support.js';
-
-const custom = (kind: string, name: string, fields = '') =>
-  `{type: Custom${kind}, class_name: source_x.components.${name}${fields && `, ${fields}`}}`;
-
-interface Vendor {
-  /** Of the connector, where its twins go by it. */
-  name?: string;
-  streams: string;
-  config?: Row;
-  answer: Answer;
-  described?: string;
-  spec?: string;
-}
-
-async function rowsOf({
-  answer,
-  streams,
-  spec,
-  ...input
-}: Vendor): Promise<{ rows: Record<string, Row[]>; asked: string[] }> {
-  const server = await api(answer);
-  const manifest = manifestOf(streams, spec).replaceAll('https://api.test', server.url);
-  const { sync } = connection({ manifest, ...input });
-  const { rows, summary } = await sync();
-  expect(summary.problems).toEqual([]);
-  return { rows, asked: server.asked };
-}
-
-const replaceExtractor = (stream: string, extractor: string) =>
-  stream.replace('extractor: {field_path: [data]}', `extractor: ${extractor}`);
+import { manifestOf, Reply, streamOf, type Answer } from '../manifest-support.js';
+import { custom, replaceExtractor, rowsOf } from '../twin-reading.js';
 
 describe('twins that come with Headrace', () => {
   test('Zoom: a token of an hour by the credentials of the account', async () => {

@@ -1,10 +1,9 @@
 /** The streams of a manifest for one configuration: conditional ones chosen, templates of dynamic ones filled in. */
-import { parse as parseYaml } from 'yaml';
 import { ConfigError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { placeOf, type Manifest } from './document/manifest.js';
 import { propagateParameters } from './document/parameters.js';
-import { isObject, set, type Json, type JsonObject } from './document/read.js';
+import { isObject, readYaml, set, type Json, type JsonObject } from './document/read.js';
 import { plainOf, Templates } from './templates/template.js';
 import type { Dict, Value } from './templates/values.js';
 import { listed } from '../../base/nearest.js';
@@ -179,17 +178,19 @@ function fillIn(
 /** A text may itself be YAML: a list, a number, a whole component. */
 function asYaml(value: Value): Json {
   if (typeof value !== 'string') return plainOf(value) as Json;
-  try {
-    return parseYaml(value, { version: '1.1', logLevel: 'silent' }) as Json;
-  } catch {
-    return value;
-  }
+  const found = readYaml(value);
+  return found === undefined ? value : found;
 }
 
-/** `*` stands for every key or index. */
+/** `*` stands for every key or index, `**` for any way down to what follows. */
 function assign(target: Json, path: string[], value: Json, create: boolean): void {
   const [head, ...rest] = path;
   if (head === undefined || target === null || typeof target !== 'object') return;
+  if (head === '**') {
+    for (const inner of Object.values(target)) assign(inner, path, value, create);
+    assign(target, rest, value, create);
+    return;
+  }
   const keys = head === '*' ? Object.keys(target) : [head];
   for (const key of keys) {
     const at = target as JsonObject;

@@ -45,14 +45,7 @@ export function readManifest(text: string, file: string): ManifestText {
     });
   }
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    version: '1.1',
-    // Words are told apart in scalars.ts.
-    schema: 'failsafe',
-    uniqueKeys: false,
-    lineCounter: lines,
-    logLevel: 'error',
-  });
+  const document = parsed(text, lines);
   const [problem] = document.errors;
   if (problem) {
     const { line, col } = lines.linePos(problem.pos[0]);
@@ -76,6 +69,30 @@ export function readManifest(text: string, file: string): ManifestText {
     });
   }
   return { root, origins, file };
+}
+
+/** What a text stands for in YAML, as Python reads it; undefined where it is none. */
+export function readYaml(text: string): Json | undefined {
+  const lines = new LineCounter();
+  const document = parsed(text, lines);
+  if (document.errors.length > 0) return undefined;
+  try {
+    return new Converter(document, new WeakMap(), lines, '').value(document.contents, '', 0);
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}
+
+function parsed(text: string, lineCounter: LineCounter): Document {
+  return parseDocument(text, {
+    version: '1.1',
+    // Words are told apart in scalars.ts.
+    schema: 'failsafe',
+    uniqueKeys: false,
+    lineCounter,
+    logLevel: 'error',
+  });
 }
 
 const MOST_DEPTH = 200;

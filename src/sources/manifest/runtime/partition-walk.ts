@@ -84,6 +84,8 @@ function walkOf(routing: Router, parts: WalkParts): Walk {
       return routing.routers
         .map((each) => walkOf(each, parts))
         .reduce((outer, inner) => nested(outer, (partition) => mapped(inner, (other) => merged(partition, other))));
+    case 'narrowed':
+      return narrowed(walkOf(routing.of, parts), routing);
     case 'grouped': {
       const walk = walkOf(routing.of, parts);
       return inGroups(routing.unique ? distinct(walk) : walk, routing.size);
@@ -191,6 +193,19 @@ function distinct(walk: Walk): Walk {
     const taken = await step(at, signal);
     reached = taken.next;
     return taken;
+  };
+}
+
+/** Those that are kept; where there was none to choose from, the list that stands for them. */
+function narrowed(walk: Walk, { keep, otherwise }: Extract<Router, { kind: 'narrowed' }>): Walk {
+  return async (at, signal) => {
+    const { w = null, any = false } = isObject(at) ? at : {};
+    const { partitions, next } = await walk(w, signal);
+    const hasAny = any === true || partitions.length > 0;
+    return {
+      partitions: next === null && !hasAny ? otherwise() : partitions.filter(keep),
+      next: next === null ? null : { w: next, any: hasAny },
+    };
   };
 }
 

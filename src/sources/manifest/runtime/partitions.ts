@@ -6,7 +6,7 @@ import { placeOf } from '../document/manifest.js';
 import type { Json, JsonObject } from '../document/read.js';
 import { plainOf } from '../templates/template.js';
 import { isTrue, type Dict, type Value } from '../templates/values.js';
-import { fields, list, template, text, unsupported, valueAt, type Kit } from './kit.js';
+import { condition, fields, list, template, text, unsupported, valueAt, valuesAt, type Kit } from './kit.js';
 import { injection, type Inject, type RequestParts } from './options.js';
 import { replaced } from './twins.js';
 
@@ -37,7 +37,15 @@ export type Router =
   | { kind: 'product'; routers: Router[]; apply: Apply }
   /** One after the other. */
   | { kind: 'union'; routers: Router[]; field: string; apply: Apply }
-  | { kind: 'grouped'; of: Router; size: number; unique: boolean; apply: Apply };
+  | { kind: 'grouped'; of: Router; size: number; unique: boolean; apply: Apply }
+  /** Some of another's; a list where that has none. */
+  | {
+      kind: 'narrowed';
+      of: Router;
+      keep: (partition: Partition) => boolean;
+      otherwise: () => Partition[];
+      apply: Apply;
+    };
 
 type Apply = (parts: RequestParts, partition: Partition) => void;
 
@@ -64,21 +72,7 @@ function single(kit: Kit, component: JsonObject): Router {
       return {
         kind: 'list',
         apply: (parts, partition) => injectFilled(inject, parts, partition.fields[field]),
-        partitions: () => {
-          // Values that are written out stay as they are; only a template as a whole is evaluated.
-          const values: unknown = Array.isArray(own['values'])
-            ? own['values']
-            : plainOf(template(kit, own, own['values'])({}));
-          if (!Array.isArray(values))
-            throw new ConfigError('the values of a list partition are no list', {
-              code: 'bad_partition',
-              place: placeOf(kit.manifest, own),
-              expected: 'a list',
-              found: values === undefined ? 'nothing' : stringifyJson(values).slice(0, 80),
-              next: 'check the configuration that it is made from',
-            });
-          return values.map((value) => ({ fields: { [field]: value }, extra: {} }));
-        },
+        partitions: () => listedIn(kit, own, own['values'], field),
       };
     }
     case 'SubstreamPartitionRouter': {
@@ -104,6 +98,19 @@ function single(kit: Kit, component: JsonObject): Router {
         apply: (parts, partition) => of.kind !== 'none' && of.apply(parts, partition),
       };
     }
+    case 'NarrowedPartitionRouter': {
+      const of = single(kit, own['underlying_partition_router'] as JsonObject);
+      const kept = condition(kit, own, own['keep']);
+      const field = String(own['partition_field']);
+      return {
+        kind: 'narrowed',
+        of,
+        keep: (partition) =>
+          kept?.({ stream_partition: partition.fields as Dict, stream_slice: partition.fields as Dict }) ?? true,
+        otherwise: () => (own['otherwise'] === undefined ? [] : listedIn(kit, own, own['otherwise'], field)),
+        apply: (parts, partition) => of.kind !== 'none' && of.apply(parts, partition),
+      };
+    }
     default:
       throw unsupported(
         kit,
@@ -112,6 +119,19 @@ function single(kit: Kit, component: JsonObject): Router {
         'use a list or a substream, or a twin that replaces it',
       );
   }
+}
+
+/** Values that are written out stay as they are; only a template as a whole is evaluated. */
+function listedIn(kit: Kit, own: JsonObject, given: Json | undefined, field: string): Partition[] {
+  const values: unknown = Array.isArray(given) ? given : plainOf(template(kit, own, given)({}));
+  if (Array.isArray(values)) return values.map((value) => ({ fields: { [field]: value }, extra: {} }));
+  throw new ConfigError('the values of a list partition are no list', {
+    code: 'bad_partition',
+    place: placeOf(kit.manifest, own),
+    expected: 'a list',
+    found: values === undefined ? 'nothing' : stringifyJson(values).slice(0, 80),
+    next: 'check the configuration that it is made from',
+  });
 }
 
 /** A value that is empty or nothing sends no option, as in Airbyte. */
@@ -127,6 +147,7 @@ function parentConfig(kit: Kit, own: JsonObject): ParentConfig & { apply: Apply 
     (path as Json[]).map((part) => text(kit, own, part)({})),
   );
   const path = key.split('/');
+  const valuesIn = itemsOf(kit, own);
   const pointer = Array.isArray(own['lazy_read_pointer'])
     ? own['lazy_read_pointer'].map((part) => text(kit, own, part)({}))
     : [];
@@ -137,12 +158,24 @@ function parentConfig(kit: Kit, own: JsonObject): ParentConfig & { apply: Apply 
     apply: (parts, partition) => injectFilled(inject, parts, partition.fields[field]),
     partitionsOf(record, parent) {
       const value = Object.hasOwn(record, key) ? record[key] : valueAt(record, path);
-      if (value === undefined || value === null) return [];
+      const values = (valuesIn?.(record) ?? [value]).filter((each) => each !== undefined && each !== null);
+      if (values.length === 0) return [];
       const extra = Object.fromEntries(
         extraPaths.map((extraPath) => [extraPath.join('.'), valueAt(record, extraPath) ?? null]),
       );
-      return [{ fields: { [field]: value, parent_slice: parent.fields }, extra }];
+      return values.map((each) => ({ fields: { [field]: each, parent_slice: parent.fields }, extra }));
     },
+  };
+}
+
+/** Of a described router: the items of a list in a record, or what a template makes of each. */
+function itemsOf(kit: Kit, own: JsonObject): ((record: DataRecord) => unknown[]) | undefined {
+  if (own['each'] === undefined && own['each_value'] === undefined) return undefined;
+  const path = Array.isArray(own['each']) ? own['each'].map(String) : undefined;
+  const made = own['each_value'] === undefined ? undefined : template(kit, own, own['each_value']);
+  return (record) => {
+    const items = path === undefined ? [record] : valuesAt(record, path).flat();
+    return made ? items.map((item) => plainOf(made({ item: item as Value, record: record as Dict }))) : items;
   };
 }
 

@@ -6,7 +6,7 @@ import { placeOf } from '../document/manifest.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import { isTrue, type Dict, type Value } from '../templates/values.js';
 import { expander } from './expander.js';
-import { condition, fields, list, text, unsupported, valueAt, valuesAt, type Kit, type Scope } from './kit.js';
+import { condition, define, fields, list, text, unsupported, valueAt, valuesAt, type Kit, type Scope } from './kit.js';
 import { normaliser } from './normalise.js';
 import { transformation } from './transformations.js';
 import { replaced, twinInput, twinOf } from './twins.js';
@@ -43,7 +43,7 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
   const extract = extractor(kit, rows, 'parts');
   const isMissing = listMissing(kit, fields(own, 'extractor'));
   const keep = recordFilter(kit, fields(own, 'record_filter'));
-  const steps = list(stream, 'transformations').map((each) => transformation(kit, each));
+  const steps = list(stream, 'transformations').map((each) => transformation(kit, each, schema));
   const normalise = normaliser(kit, own, schema);
   const transformFirst = own['transform_before_filtering'] === true;
   /** Undefined: the row is none of the stream's. */
@@ -112,18 +112,8 @@ export function extractor(kit: Kit, component: JsonObject, as: As = 'rows'): Ext
       return combined(kit, own, as);
     case 'ResponseToFileExtractor':
       return (document) => (isObject(document) ? [document] : []);
-    case 'KeyValueExtractor': {
-      const keys = extractor(kit, own['keys_extractor'] as JsonObject);
-      const values = extractor(kit, own['values_extractor'] as JsonObject);
-      return (document, scope) => {
-        const names = keys(document, scope).map(String);
-        const cells = values(document, scope);
-        const out: DataRecord[] = [];
-        for (let i = 0; i < cells.length; i += Math.max(1, names.length))
-          out.push(Object.fromEntries(names.map((name, k) => [name, cells[i + k]])));
-        return out;
-      };
-    }
+    case 'KeyValueExtractor':
+      return byNames(kit, own);
     case 'CustomRecordExtractor': {
       const { extract } = twinOf(kit, own);
       if (!extract) throw unsupported(kit, own, 'a twin without extract', 'give the twin an extract function');
@@ -133,6 +123,25 @@ export function extractor(kit: Kit, component: JsonObject, as: As = 'rows'): Ext
     default:
       throw unsupported(kit, own, `the extractor ${String(own['type'])}`, 'use DpathExtractor');
   }
+}
+
+/** Values in the order of their names, as many to a record as there are names; a record that is not whole is the end. */
+function byNames(kit: Kit, own: JsonObject): Extract {
+  const keys = extractor(kit, own['keys_extractor'] as JsonObject, 'values');
+  const values = extractor(kit, own['values_extractor'] as JsonObject, 'values');
+  return (document, scope) => {
+    const names = keys(document, scope).map(String);
+    const cells: unknown[] = values(document, scope);
+    const out: DataRecord[] = [];
+    for (let at = 0; names.length > 0 && at + names.length <= cells.length; at += names.length) {
+      const chunk = cells.slice(at, at + names.length);
+      if (chunk.some((cell) => cell === null || cell === undefined)) break;
+      const made: DataRecord = {};
+      for (const [k, name] of names.entries()) define(made, name, chunk[k]);
+      out.push(made);
+    }
+    return out;
+  };
 }
 
 function byPath(kit: Kit, own: JsonObject, as: As): Extract {
@@ -173,8 +182,10 @@ function byPath(kit: Kit, own: JsonObject, as: As): Extract {
 function combined(kit: Kit, own: JsonObject, as: As): Extract {
   const extractors = list(own, 'extractors').map((each) => extractor(kit, each, as === 'values' ? 'values' : 'parts'));
   const isFirst = own['mode'] === 'first_match';
+  const isJoined = own['mode'] === 'side_by_side';
   const skips = own['skip_empty_records'] === true;
   const extract = (document: unknown, scope: Scope) => {
+    if (isJoined) return sideBySide(extractors.map((each) => each(document, scope)));
     const out: DataRecord[] = [];
     for (const each of extractors) {
       const found = each(document, scope).filter((record) => !skips || isTrue(record as Value));
@@ -184,6 +195,17 @@ function combined(kit: Kit, own: JsonObject, as: As): Extract {
     return as === 'rows' ? out.filter((record) => isRecord(kit, own, record)) : out;
   };
   return Object.assign(extract, { lists: extractors.map(({ lists }) => lists).find(Boolean) });
+}
+
+/** Records that lists hold at the same place as one; a list without any, of columns that were not asked for, adds none. */
+function sideBySide(lists: DataRecord[][]): DataRecord[] {
+  const filled = lists.filter(({ length }) => length > 0);
+  const rows = filled.length === 0 ? 0 : Math.min(...filled.map(({ length }) => length));
+  return Array.from({ length: rows }, (_, row) => {
+    const made: DataRecord = {};
+    for (const list of filled) for (const [name, value] of Object.entries(list[row]!)) define(made, name, value);
+    return made;
+  });
 }
 
 /**

@@ -23,7 +23,7 @@ import { replaced, twinInput, twinOf } from './twins.js';
 /** Changes its argument, a copy of the record's first level, or returns another. */
 export type Transform = (record: DataRecord, scope: Scope) => DataRecord;
 
-export function transformation(kit: Kit, component: JsonObject): Transform {
+export function transformation(kit: Kit, component: JsonObject, schema?: () => JsonObject): Transform {
   const own = replaced(kit, component);
   switch (own['type']) {
     case 'AddFields':
@@ -51,13 +51,13 @@ export function transformation(kit: Kit, component: JsonObject): Transform {
     case 'CustomTransformation': {
       const { transform, steps } = twinOf(kit, own);
       if (steps) {
-        const made = steps(own).map((step) => transformation(kit, step));
+        const made = steps(own).map((step) => transformation(kit, step, schema));
         return (record, scope) => made.reduce((changed, step) => step(changed, scope), record);
       }
       if (!transform) throw unsupported(kit, own, 'a twin without transform', 'give the twin a transform function');
       const input = twinInput(kit, own);
       return (record, scope) =>
-        transform(record, { ...input, slice: (scope['stream_slice'] ?? {}) as Record<string, unknown> });
+        transform(record, { ...input, schema, slice: (scope['stream_slice'] ?? {}) as Record<string, unknown> });
     }
     default:
       throw unsupported(kit, own, `the transformation ${String(own['type'])}`, 'use a transformation of the language');
@@ -69,9 +69,11 @@ function addFields(kit: Kit, component: JsonObject): Transform {
   const fields = list(component, 'fields').map((field) => {
     const owner = { ...field, $parameters: { ...parametersOf(component), ...parametersOf(field) } as JsonObject };
     const accepts = TYPES[String(field['value_type'])];
+    // A number that is written out is the text of a template like any other: a declared type decides what it is.
+    const written = typeof field['value'] === 'number' ? String(field['value']) : field['value'];
     return {
       path: (field['path'] as Json[]).map(String),
-      value: accepts ? parameter(kit, owner, field['value'], accepts) : template(kit, owner, field['value']),
+      value: accepts ? parameter(kit, owner, written, accepts) : template(kit, owner, field['value']),
     };
   });
   return (record, scope) => {

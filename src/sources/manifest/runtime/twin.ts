@@ -16,6 +16,8 @@ export interface TwinInput {
 /** The same, with the part of the stream that is read. */
 export interface TwinSliceInput extends TwinInput {
   slice: Record<string, unknown>;
+  /** The schema of the stream that a transformation is of. */
+  schema?: (() => JsonObject) | undefined;
 }
 
 /** What a replacement may be made from. */

@@ -39,10 +39,22 @@ export function recordsOf(known: Records): (body: unknown, input: TwinSliceInput
       const scope = { record: whole as JsonObject, response: body, key: key ?? null, stream_slice: slice };
       return nested([base], known.inside ?? [], evaluate).map((made) => {
         for (const [name, template] of Object.entries(known.add ?? {})) define(made, name, evaluate(template, scope));
+        for (const [name, ids] of relationsIn(whole, known.relations)) define(made, name, ids);
         return known.dates ? dated(made, known.dates) : made;
       });
     });
   };
+}
+
+/** What a record of JSON:API is related to: the ids, by the name of the relation. */
+function relationsIn(record: Record<string, unknown>, field: string | undefined): [string, unknown[]][] {
+  const relations = field === undefined ? undefined : record[field];
+  if (!isObject(relations)) return [];
+  return Object.entries(relations).flatMap(([name, relation]): [string, unknown[]][] => {
+    const found: unknown = isObject(relation) ? relation['data'] : undefined;
+    const related = Array.isArray(found) ? found : isObject(found) && Object.keys(found).length > 0 ? [found] : [];
+    return related.length === 0 ? [] : [[name, related.map((each) => (isObject(each) ? (each['id'] ?? null) : null))]];
+  });
 }
 
 /** The records of lists within records, each with what it is given of its parents. */

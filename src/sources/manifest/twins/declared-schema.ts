@@ -72,6 +72,7 @@ const records = z.strictObject({
       .optional()
       .describe('Records lie in lists of records, one level after the other; `add` sees `parent`.'),
     dates: dateFields.optional().describe('Dates in a form of their own, as RFC 3339.'),
+    relations: name.optional().describe('Of JSON:API: the ids of what is related come as fields, by their names.'),
     add: z
       .record(name, text)
       .optional()
@@ -91,7 +92,7 @@ const collect = z.strictObject({
 });
 const move = z.strictObject({ move: z.strictObject({ from: path.min(1), to: path.min(1), if: text.optional() }) });
 const dates = z.strictObject({ dates: dateFields });
-const drop = z.strictObject({ drop: z.enum(['null', 'empty']) });
+const drop = z.strictObject({ drop: z.enum(['null', 'empty', 'bad_dates']) });
 const standard = z.looseObject({ type: name });
 
 const steps = z.strictObject({
@@ -102,17 +103,34 @@ const steps = z.strictObject({
 });
 const keep = z.strictObject({ keep: text.min(1) });
 
-const plain = [replacement, login, records, steps, keep] as const;
+const parents = z.strictObject({
+  parents: z.strictObject({
+    from: z
+      .array(
+        z.strictObject({
+          of: name.optional().describe('Name of the parent stream. Default: all that the class has.'),
+          each: path.min(1).optional().describe('A list in its record, of which each item opens a part.'),
+          value: text.optional().describe('The value of the part: a template with item and record.'),
+        }),
+      )
+      .min(1)
+      .max(20),
+    keep: text.optional().describe('Which parts are read: a template with stream_partition.'),
+    otherwise: text.optional().describe('Values that are read where the parents have none at all: a template.'),
+  }),
+});
+
+const plain = [replacement, login, records, steps, keep, parents] as const;
 /** A component that stands in a field of the class's own. */
 const inner = z.strictObject({ component: name });
 const choose = z.strictObject({
   choose: z
-    .array(z.strictObject({ when: text.optional(), use: z.union([replacement, login, inner]) }))
+    .array(z.strictObject({ when: text.optional(), use: z.union([replacement, login, parents, inner]) }))
     .min(1)
     .max(20),
 });
 
-export const KINDS = { is: replacement, login, records, steps, keep, choose } as const;
+export const KINDS = { is: replacement, login, records, steps, keep, parents, choose } as const;
 
 export const fileSchema = z.strictObject({
   version: z.literal(1),
@@ -124,6 +142,7 @@ export const fileSchema = z.strictObject({
 export type Replacement = z.infer<typeof replacement>;
 export type Login = z.input<typeof login>['login'];
 export type Records = z.input<typeof records>['records'];
+export type Parents = z.input<typeof parents>['parents'];
 export type Step = z.input<typeof steps>['steps'][number];
 export type Choose = z.input<typeof choose>['choose'];
 export type DeclaredClass = z.input<(typeof plain)[number]> | z.input<typeof choose>;

@@ -5,6 +5,7 @@ import { define, setAt, valueAt } from '../runtime/kit.js';
 import type { Twin, TwinSliceInput } from '../runtime/twin.js';
 import { parseWith } from '../templates/date-text.js';
 import { DateTextError } from '../templates/datetime.js';
+import { isTrue, type Value } from '../templates/values.js';
 import type { Step } from './declared-schema.js';
 
 /** The name of the class that stands for a step of ours, once the list is made of standard components. */
@@ -31,13 +32,16 @@ export const STEP_TWIN: Record<string, Twin> = {
   },
 };
 
-function stepped(record: DataRecord, step: Step, { evaluate, slice }: TwinSliceInput): DataRecord {
+function stepped(record: DataRecord, step: Step, { evaluate, slice, schema }: TwinSliceInput): DataRecord {
   if ('collect' in step) return collected(record, step.collect as Collect);
   if ('dates' in step) return dated(record, step.dates as Dates);
-  if ('drop' in step) return dropped(record, step.drop === 'empty') as DataRecord;
+  if ('drop' in step)
+    return step.drop === 'bad_dates'
+      ? withoutBadDates(record, schema?.() ?? {})
+      : (dropped(record, step.drop === 'empty') as DataRecord);
   const { from, to, if: when } = (step as { move: Move }).move;
   const found = valueAt(record, from);
-  if (found === undefined || (when !== undefined && !isTrue(evaluate(when, { record, stream_slice: slice }))))
+  if (found === undefined || (when !== undefined && !holds(evaluate(when, { record, stream_slice: slice }))))
     return record;
   const made = structuredClone(record);
   const holder = from.length === 1 ? made : (valueAt(made, from.slice(0, -1)) as Record<string, unknown>);
@@ -46,7 +50,8 @@ function stepped(record: DataRecord, step: Step, { evaluate, slice }: TwinSliceI
   return made;
 }
 
-const isTrue = (found: unknown): boolean => Boolean(found) && found !== 'False' && found !== 'None';
+/** What comes out of a template where a condition is asked for: true as Python sees it, so an empty list is not. */
+export const holds = (found: unknown): boolean => isTrue(found as Value) && found !== 'False' && found !== 'None';
 
 interface Collect {
   field?: string;
@@ -126,6 +131,31 @@ function isoOf(ms: number): string | undefined {
     .toISOString()
     .replace(/\.000Z$/, 'Z')
     .replace(/Z$/, '+00:00');
+}
+
+/** A date, with a time and a zone or without. */
+const DATE = /^(?:(\d{4})[-/](\d{1,2})[-/](\d{1,2})|(\d{1,2})[-/](\d{1,2})[-/](\d{4}))/;
+const TIME = /^(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?$/;
+
+/** Fields that the schema calls dates and that hold none, such as 0000-00-00, become null. */
+function withoutBadDates(record: DataRecord, schema: JsonObject): DataRecord {
+  const properties = isObject(schema['properties']) ? schema['properties'] : {};
+  const made = { ...record };
+  for (const [name, property] of Object.entries(properties)) {
+    const value = Object.hasOwn(made, name) ? made[name] : undefined;
+    const isDate = isObject(property) && (property['format'] === 'date' || property['format'] === 'date-time');
+    if (isDate && typeof value === 'string' && value !== '' && !holdsDate(value)) define(made, name, null);
+  }
+  return made;
+}
+
+function holdsDate(text: string): boolean {
+  const found = DATE.exec(text);
+  if (!found || !TIME.test(text.slice(found[0].length))) return false;
+  const [year, month, day] = (found[1] === undefined ? [found[6], found[5], found[4]] : found.slice(1, 4)).map(Number);
+  const date = new Date(0);
+  date.setUTCFullYear(year!, month! - 1, day!);
+  return year! > 0 && date.getUTCMonth() === month! - 1 && date.getUTCDate() === day;
 }
 
 function dropped(value: unknown, empty: boolean): unknown {

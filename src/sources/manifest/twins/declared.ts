@@ -14,8 +14,9 @@ import { isObject, readManifest, type Json, type JsonObject, type Origins } from
 import { COMPONENTS } from '../document/vocabulary.js';
 import type { ReplaceInput, Twin, Twins } from '../runtime/twin.js';
 import { fileSchema, KINDS, type Choose, type DeclaredClass, type Login, type Replacement } from './declared-schema.js';
+import { partsOfParents } from './declared-parents.js';
 import { recordsOf } from './declared-records.js';
-import { stepsOf } from './declared-steps.js';
+import { holds, stepsOf } from './declared-steps.js';
 
 export const COMPONENTS_FILE = 'components.headrace.yaml';
 
@@ -123,16 +124,14 @@ export function declared(known: DeclaredClass): Twin {
   if ('login' in known) return { replace: (component) => loginOf(known.login, component) };
   if ('records' in known) return { extract: recordsOf(known.records) };
   if ('steps' in known) return stepsOf(known.steps);
+  if ('parents' in known) return { replace: (component) => partsOfParents(known.parents, component) };
   if ('keep' in known)
-    return { keep: (record, { evaluate, slice }) => isTruthy(evaluate(known.keep, { record, stream_slice: slice })) };
+    return { keep: (record, { evaluate, slice }) => holds(evaluate(known.keep, { record, stream_slice: slice })) };
   return { replace: (component, _, input) => chosen(known.choose, component, input) };
 }
 
-/** What comes out of a template where a condition is asked for. */
-export const isTruthy = (found: unknown): boolean => Boolean(found) && found !== 'False' && found !== 'None';
-
 function chosen(ways: Choose, component: JsonObject, input: ReplaceInput): JsonObject | undefined {
-  const way = ways.find(({ when }) => when === undefined || isTruthy(input.evaluate(when)));
+  const way = ways.find(({ when }) => when === undefined || holds(input.evaluate(when)));
   if (!way)
     throw new ConfigError('no way of a described class fits the configuration', {
       code: 'components_no_way',
@@ -142,6 +141,7 @@ function chosen(ways: Choose, component: JsonObject, input: ReplaceInput): JsonO
       next: 'correct the configuration, or add a last way without when to the components',
     });
   if ('login' in way.use) return loginOf(way.use.login, component);
+  if ('parents' in way.use) return partsOfParents(way.use.parents, component);
   if ('is' in way.use) return replacedBy(way.use, component, input);
   const inner = fieldOf(way.use.component, undefined, component);
   if (isObject(inner)) return inner;

@@ -183,6 +183,70 @@ export const DESCRIBED: Record<string, DeclaredClass> = {
   },
   // apidocs.fastbill.com: e-mail and API key as a Basic header.
   'source-fastbill/CustomAuthenticator': { is: 'BasicHttpAuthenticator' },
+  // docs.cloud.google.com/looker, API 4.0, login: a token of an hour for the client's own credentials.
+  LookerAuthenticator: {
+    login: {
+      url: "https://{{ config['domain'] }}/api/4.0/login",
+      form: { client_id: "{{ config['client_id'] }}", client_secret: "{{ config['client_secret'] }}" },
+      token: ['access_token'],
+      expires_in: ['expires_in'],
+      send: { header: 'Authorization', value: 'token {{ session_token }}' },
+    },
+  },
+  // developers.outreach.io, JSON:API: attributes, and the ids of what is related.
+  'source-outreach/CustomExtractor': {
+    records: { paths: [['data']], unwrap: 'attributes', add: { id: '{{ record.id }}' }, relations: 'relationships' },
+  },
+  // developers.salesloft.com, OAuth: a refresh token is good for one use.
+  SingleUseOauth2Authenticator: {
+    is: 'OAuthAuthenticator',
+    with: {
+      refresh_token_updater: {
+        refresh_token_config_path: ['credentials', 'refresh_token'],
+        access_token_config_path: ['credentials', 'access_token'],
+        token_expiry_date_config_path: ['credentials', 'token_expiry_date'],
+      },
+    },
+  },
+  // devdocs.prestashop-project.org: a date that is not set is written 0000-00-00.
+  'source-prestashop/CustomFieldTransformation': { steps: [{ drop: 'bad_dates' }] },
+  // developers.google.com/analytics, runReport: names of columns in headers, their values in rows.
+  'source-google-analytics-data-api/CombinedExtractor': { is: 'CombinedExtractor', with: { mode: 'side_by_side' } },
+  'source-google-analytics-data-api/KeyValueExtractor': { is: 'KeyValueExtractor' },
+  // developer.atlassian.com/cloud/trello: the boards of a member, and those of its organizations.
+  OrderIdsPartitionRouter: {
+    choose: [
+      {
+        when: "{{ config.get('board_ids') }}",
+        use: {
+          is: 'ListPartitionRouter',
+          without: PARENTS,
+          with: { cursor_field: 'id', values: "{{ config['board_ids'] | unique | list }}" },
+        },
+      },
+      { use: { parents: { from: [{ of: 'boards' }, { of: 'organizations', each: ['idBoards'] }] } } },
+    ],
+  },
+  // docs.gitlab.com/api/groups: groups that are listed with those below them, else all that the token sees.
+  'source-gitlab/GroupStreamsPartitionRouter': {
+    choose: [
+      {
+        when: "{{ config.get('groups_list') }}",
+        use: { parents: { from: [{ of: 'include_descendant_groups' }] } },
+      },
+      { use: { parents: { from: [{ of: 'groups_list' }] } } },
+    ],
+  },
+  // docs.gitlab.com/api/projects: a project goes by its path, encoded; of groups, those that are listed.
+  'source-gitlab/ProjectStreamsPartitionRouter': {
+    parents: {
+      from: [{ each: ['projects', '*', 'path_with_namespace'], value: "{{ item | replace('/', '%2F') }}" }],
+      keep: "{{ not config.get('projects_list') or stream_partition['id'] | replace('%2F', '/') in config['projects_list'] }}",
+      otherwise: "{{ (config.get('projects_list') or []) | map('replace', '/', '%2F') | list }}",
+    },
+  },
+  // docs.slack.dev, conversations.members: names of members alone.
+  'source-slack/ChannelMembersExtractor': { records: { as: 'member_id' } },
   'source-gong/IncrementalSingleBodyFilterCursor': { is: 'DatetimeBasedCursor' },
   KlaviyoErrorHandler: { is: 'DefaultErrorHandler' },
 };

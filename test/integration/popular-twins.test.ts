@@ -1,0 +1,256 @@
+/**
+ * Twins of connectors that many people use, each against a server that answers as the vendor documents it. Long because
+ * each vendor's answers stand beside what is expected of them.
+ */
+import { describe, expect, test } from 'vitest';
+import { api, connection } from '../manifest-reading.js';
+import { manifestOf, Reply, streamOf, type Answer, type Row } from '../manifest-support.js';
+import { custom, parentNamed, replaceExtractor, rowsOf } from '../twin-reading.js';
+
+test('Looker: a token by the credentials of the client, which is sent under a word of its own', async () => {
+  const { rows, asked } = await rowsOf({
+    standsIn: true,
+    config: { domain: 'looker.test', client_id: 'me', client_secret: 'hush & co' },
+    streams: streamOf('users', {
+      path: 'api/4.0/users',
+      requester: `authenticator: ${custom('Authenticator', 'LookerAuthenticator')}`,
+    }).replace('https://api.test', 'https://looker.test'),
+    answer: ({ path, headers, body, method }) => {
+      if (path === '/api/4.0/login')
+        return method === 'POST' && body === 'client_id=me&client_secret=hush+%26+co'
+          ? { access_token: 'tok', token_type: 'Bearer', expires_in: 3600 }
+          : new Reply(404);
+      return headers['authorization'] === 'token tok' ? { data: [{ id: 1 }] } : new Reply(401);
+    },
+  });
+  expect(rows['users']).toEqual([{ id: 1 }]);
+  expect(asked.filter((each) => each.includes('/login'))).toEqual(['POST /api/4.0/login']);
+});
+
+test('Salesloft: a refresh token is good for one use, and the next one is kept', async () => {
+  const given = { client_id: 'me', client_secret: 'hush', refresh_token: 'r1', access_token: 'old' };
+  let good = 'r1';
+  const server = await api(({ path, headers, body }) => {
+    if (path === '/oauth/token') {
+      if (new URLSearchParams(body).get('refresh_token') !== good) return new Reply(400, { error: 'invalid_grant' });
+      good = `r${Number(good.slice(1)) + 1}`;
+      return { access_token: `tok-${good}`, refresh_token: good, expires_in: 7200 };
+    }
+    return headers['authorization'] === `Bearer tok-${good}` ? { data: [{ id: 1 }] } : new Reply(401);
+  });
+  const credentials = (name: string) => `"{{ config['credentials']['${name}'] }}"`;
+  const auth = custom(
+    'Authenticator',
+    'SingleUseOauth2Authenticator',
+    `client_id: ${credentials('client_id')}, client_secret: ${credentials('client_secret')}, refresh_token: ${credentials('refresh_token')}, token_refresh_endpoint: ${server.url}/oauth/token, grant_type: refresh_token, refresh_request_body: {}`,
+  );
+  const { sync } = connection({
+    url: server.url,
+    config: { credentials: { ...given, token_expiry_date: '2020-01-01T00:00:00Z' } },
+    manifest: manifestOf(streamOf('users', { requester: `authenticator: ${auth}` })),
+  });
+  const first = await sync();
+  expect(first.rows['users']).toEqual([{ id: 1 }]);
+  expect(first.config['credentials']).toMatchObject({ refresh_token: 'r2', access_token: 'tok-r2' });
+  const { summary } = await sync();
+  expect(summary.problems).toEqual([]);
+});
+
+test('Outreach: attributes, and the ids of what is related', async () => {
+  const { rows } = await rowsOf({
+    name: 'outreach',
+    streams: replaceExtractor(streamOf('accounts'), custom('RecordExtractor', 'CustomExtractor')),
+    answer: () => ({
+      data: [
+        {
+          type: 'account',
+          id: 1,
+          attributes: { name: 'Acme', id: 77 },
+          relationships: {
+            owner: { data: { type: 'user', id: 5 } },
+            tags: { data: [{ id: 1 }, { id: 2 }] },
+            creator: { data: null },
+            tasks: { data: [] },
+            batches: { links: { related: 'https://x' } },
+          },
+        },
+        { type: 'account', id: 2, attributes: { name: 'Zeta' } },
+      ],
+    }),
+  });
+  expect(rows['accounts']).toEqual([
+    { id: 1, name: 'Acme', owner: [5], tags: [1, 2] },
+    { id: 2, name: 'Zeta' },
+  ]);
+});
+
+test('PrestaShop: a date that is not set is none', async () => {
+  const { rows } = await rowsOf({
+    name: 'prestashop',
+    streams: streamOf('orders', {
+      rest: `transformations: [${custom('Transformation', 'CustomFieldTransformation')}]`,
+    }).replace(
+      'properties: {id:',
+      'properties: {date_add: {type: [string, "null"], format: date-time}, birthday: {type: [string, "null"], format: date}, note: {type: [string, "null"]}, id:',
+    ),
+    answer: () => ({
+      data: [
+        { id: 1, date_add: '0000-00-00 00:00:00', birthday: '0000-00-00', note: '0000-00-00' },
+        { id: 2, date_add: '2024-02-29 10:00:00', birthday: '1990-01-31', note: '' },
+        { id: 3, date_add: '2023-02-29 10:00:00', birthday: '', note: null },
+      ],
+    }),
+  });
+  expect(rows['orders']).toEqual([
+    { id: 1, date_add: null, birthday: null, note: '0000-00-00' },
+    { id: 2, date_add: '2024-02-29 10:00:00', birthday: '1990-01-31', note: '' },
+    { id: 3, date_add: null, birthday: '', note: null },
+  ]);
+});
+
+describe('Google Analytics: names of columns in headers, and their values in rows', () => {
+  const extractor = (kind: string) =>
+    `{type: CustomRecordExtractor, class_name: x.KeyValueExtractor, keys_extractor: {type: DpathExtractor, field_path: [${kind}Headers, "*", name]}, values_extractor: {type: DpathExtractor, field_path: [rows, "*", ${kind}Values, "*", value]}}`;
+  const both = `{type: CustomRecordExtractor, class_name: x.CombinedExtractor, extractors: [${extractor('metric')}, ${extractor('dimension')}]}`;
+  const report = replaceExtractor(streamOf('report'), both).replace('  primary_key: id\n', '');
+  const cells = (values: string[]) => values.map((value) => ({ value }));
+  const answer = (dimensions: string[], rows: [string[], string[]][]) => ({
+    dimensionHeaders: dimensions.map((name) => ({ name })),
+    metricHeaders: [{ name: 'users' }, { name: 'sessions' }],
+    ...(rows.length === 0
+      ? {}
+      : { rows: rows.map(([d, m]) => ({ dimensionValues: cells(d), metricValues: cells(m) })) }),
+  });
+
+  test.each<[string, unknown, Row[]]>([
+    [
+      'each row with all of its columns',
+      answer(
+        ['date', 'city'],
+        [
+          [
+            ['20240101', 'Rome'],
+            ['1', '2'],
+          ],
+          [
+            ['20240102', ''],
+            ['0', '4'],
+          ],
+        ],
+      ),
+      [
+        { date: '20240101', city: 'Rome', users: '1', sessions: '2' },
+        { date: '20240102', city: '', users: '0', sessions: '4' },
+      ],
+    ],
+    ['a report without dimensions', answer([], [[[], ['1', '2']]]), [{ users: '1', sessions: '2' }]],
+    ['no rows', answer(['date'], []), []],
+  ])('%s', async (_, body, expected) => {
+    const { rows } = await rowsOf({ name: 'google-analytics-data-api', streams: report, answer: () => body });
+    expect(rows['report'] ?? []).toEqual(expected);
+  });
+
+  test('streams of a configuration get their name wherever the template has one', async () => {
+    const { rows } = await rowsOf({
+      config: { reports: [{ name: 'a' }, { name: 'b' }] },
+      streams: streamOf('plain'),
+      spec: `dynamic_streams:
+  - type: DynamicDeclarativeStream
+    stream_template:
+${streamOf('placeholder').replace('- type', '  type').replaceAll(/^/gm, '    ')}
+    components_resolver:
+      type: ConfigComponentsResolver
+      stream_config: {type: StreamConfig, configs_pointer: [reports]}
+      components_mapping:
+        - {type: ComponentMappingDefinition, field_path: ["**", name], value: "{{ components_values['name'] }}"}
+        - {type: ComponentMappingDefinition, field_path: [retriever, requester, path], value: "{{ components_values['name'] }}"}
+        - type: ComponentMappingDefinition
+          field_path: [retriever, record_selector, record_filter]
+          create_or_update: true
+          value: "{{ '{condition: \\"{{ record.id > 1 }}\\"}' }}"
+`,
+      answer: ({ path }) => ({ data: [{ id: 1 }, { id: path === '/a' ? 2 : 3 }] }),
+    });
+    expect(rows).toEqual({ a: [{ id: 2 }], b: [{ id: 3 }], plain: [{ id: 1 }, { id: 3 }] });
+  });
+});
+
+/** A child whose parts a class of Python makes from these parents. */
+const childOf = (router: string, parents: string[], path: string) =>
+  streamOf('children', {
+    path,
+    retriever: `partition_router:\n  type: CustomPartitionRouter\n  class_name: x.${router}\n  parent_stream_configs:\n${parents.map((parent) => `    - ${parent}\n`).join('')}`,
+  });
+
+describe('Trello', () => {
+  const streams = childOf(
+    'OrderIdsPartitionRouter',
+    [parentNamed('boards', 'members/me/boards'), parentNamed('organizations', 'members/me/organizations')],
+    'boards/{{ stream_partition.id }}/cards',
+  );
+  const answer: Answer = ({ path }) => {
+    if (path === '/members/me/boards') return [{ id: 'b1' }, { id: 'b2' }];
+    if (path === '/members/me/organizations')
+      return [{ id: 'o1', idBoards: ['b2', 'b3'] }, { id: 'o2', idBoards: [] }, { id: 'o3' }];
+    return { data: [{ id: Number(path.split('/')[2]!.slice(1)) }] };
+  };
+  test.each<[string, Row, string[]]>([
+    ['boards of the member and of organizations, each once', {}, ['b1', 'b2', 'b3']],
+    ['the same where the list is empty', { board_ids: [] }, ['b1', 'b2', 'b3']],
+    ['those that are listed, each once', { board_ids: ['b9', 'b1', 'b9'] }, ['b1', 'b9']],
+  ])('%s', async (_, config, boards) => {
+    const { rows, asked } = await rowsOf({ name: 'trello', streams, config, answer });
+    const read = asked.filter((each) => each.endsWith('/cards')).map((each) => each.split('/')[2]);
+    expect(read.toSorted()).toEqual(boards);
+    expect(rows['children']).toHaveLength(boards.length);
+  });
+});
+
+describe('GitLab', () => {
+  const answer: Answer = ({ path }) => {
+    if (path === '/groups') return [{ id: 1 }, { id: 3 }];
+    if (path === '/descendants') return [{ id: 7 }];
+    return { data: [{ id: path.length * 100 + path.charCodeAt(path.length - 1) }] };
+  };
+  const partsRead = (asked: string[]) =>
+    asked.flatMap((each) => (each.includes('/parts/') ? [each.split('/parts/')[1]!] : [])).toSorted();
+
+  test.each<[string, Row, string[]]>([
+    ['all groups that the token sees', {}, ['1', '3']],
+    ['the same where the list is empty', { groups_list: [] }, ['1', '3']],
+    ['listed ones, with those below them', { groups_list: ['g'] }, ['7']],
+  ])('%s', async (_, config, groups) => {
+    const { asked } = await rowsOf({
+      name: 'gitlab',
+      config,
+      streams: childOf(
+        'GroupStreamsPartitionRouter',
+        [parentNamed('groups_list', 'groups'), parentNamed('include_descendant_groups', 'descendants')],
+        'parts/{{ stream_partition.id }}',
+      ),
+      answer,
+    });
+    expect(partsRead(asked)).toEqual(groups);
+  });
+
+  const projects = (names: string[]) => names.map((path_with_namespace) => ({ path_with_namespace }));
+  test.each<[string, Row, Row[], string[]]>([
+    ['projects of the groups, each once', {}, [{ id: 1, projects: projects(['g/a', 'g/b']) }, { id: 2, projects: projects(['g/b']) }], ['g%2Fa', 'g%2Fb']], // prettier-ignore
+    ['those of them that are listed', { projects_list: ['g/b', 'z/q'] }, [{ id: 1, projects: projects(['g/a', 'g/b']) }], ['g%2Fb']], // prettier-ignore
+    ['what is listed where groups have no projects', { projects_list: ['z/q'] }, [{ id: 1, projects: [] }], ['z%2Fq']],
+    ['nothing where what is listed is of none', { projects_list: ['z/q'] }, [{ id: 1, projects: projects(['g/a']) }], []], // prettier-ignore
+    ['nothing where there is none', {}, [{ id: 1, projects: [] }], []],
+  ])('%s', async (_, config, groups, expected) => {
+    const { asked } = await rowsOf({
+      name: 'gitlab',
+      config,
+      streams: childOf(
+        'ProjectStreamsPartitionRouter',
+        [parentNamed('groups', 'with_projects')],
+        'parts/{{ stream_partition.id }}',
+      ),
+      answer: (request) => (request.path === '/with_projects' ? groups : answer(request)),
+    });
+    expect(partsRead(asked)).toEqual(expected);
+  });
+});
