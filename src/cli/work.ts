@@ -1,8 +1,10 @@
 /** What `serve` and `worker` share: the database, the log, and a worker that ends well on a signal. */
 import { countOf } from '../base/plural.js';
 import {
+  assertWhole,
   newWorker,
   openCoordination,
+  readFile,
   type Coordination,
   type CoordinationFlags,
   type WorkerSetup,
@@ -30,6 +32,8 @@ export async function withCoordination(
       expected: '1 or more',
       found: String(flags.slots),
     });
+  const loaded = readFile(flags, process.env);
+  if (loaded) assertWhole(loaded);
   const tracing = await openTracing(process.env);
   const log = new ServiceLog(flags.json === true, process.env, tracing);
   const coordination = await openCoordination(flags, process.env);

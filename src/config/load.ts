@@ -1,4 +1,4 @@
-/** Reads headrace.yaml: `${ENV}` references, then the schemas; errors name the line. */
+/** Reads headrace.yaml: references to the environment, then the schemas; errors name the line. */
 import { isUtf8 } from 'node:buffer';
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
@@ -8,9 +8,9 @@ import { ConfigError, messageOf } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import { InputTooLarge, readInputFile } from '../base/input-file.js';
 import { systemFault } from '../base/system-error.js';
-import { registerSecret, SECRET_NAME } from '../base/log.js';
 import { schemaFault } from '../base/schema-fault.js';
 import { DESTINATIONS } from '../destinations/registry.js';
+import { resolveReferences, UnsetReferences, withoutUnset } from './references.js';
 import { fileSchema, type FileConfig } from './schema.js';
 
 export const DEFAULT_FILE = 'headrace.yaml';
@@ -20,17 +20,29 @@ export interface LoadedConfig {
   config: FileConfig;
   /** Turns the path of a schema issue into a place in the file. */
   placeOf: (at: PropertyKey[]) => string;
+  /** Settings whose variable is not set: ask before one of them, or its default, is used. */
+  unset: UnsetReferences;
 }
 
+/** All of the file. Throws where one of its variables is not set. */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadedConfig {
+  const loaded = readConfig(file, env);
+  loaded.unset.assertNone([]);
+  return loaded;
+}
+
+/** The file, for whoever needs a part of it: what needs a variable that is not set is in `unset`. */
+export function readConfig(file: string, env: NodeJS.ProcessEnv): LoadedConfig {
   const text = readText(file);
   const counter = new LineCounter();
   const document = parsed(file, text, counter);
   const placeOf = (path: PropertyKey[]) => place(file, document, counter, path);
-  const raw = resolveEnv(plainOf(file, document), env, [], placeOf);
+  const unset = new UnsetReferences(placeOf);
+  const raw = resolveReferences(plainOf(file, document), env, unset);
+  withoutUnset(raw, unset);
   const config = validate(fileSchema, raw, [], placeOf);
   assertDestinations(config, path.dirname(path.resolve(file)), placeOf);
-  return { file, config, placeOf };
+  return { file, config, placeOf, unset };
 }
 
 /** At most so large, and text: what is no text would be read as one long word. */
@@ -164,38 +176,6 @@ export function validate<S extends z.ZodType>(
     found: fault.found,
     next: 'see docs/reference/configuration.md',
   });
-}
-
-function resolveEnv(
-  value: unknown,
-  env: NodeJS.ProcessEnv,
-  path: PropertyKey[],
-  placeOf: (at: PropertyKey[]) => string,
-): unknown {
-  if (typeof value === 'string') {
-    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g, (_, name: string, fallback?: string) => {
-      const found = env[name] || fallback;
-      if (found === undefined)
-        throw new ConfigError(`environment variable ${name} is not set`, {
-          code: 'env_missing',
-          place: placeOf(path),
-          expected: `a value for ${name}`,
-          found: 'none',
-          next: `export ${name}=… and run again`,
-        });
-      if (!SECRET_NAME.test(name) && !SECRET_NAME.test(String(path.at(-1)))) return found;
-      // Read from a file, a key ends with the file's last line end, which no header carries.
-      const secret = found.replace(/[\r\n]+$/, '');
-      registerSecret(secret);
-      return secret;
-    });
-  }
-  if (Array.isArray(value)) return value.map((inner, i) => resolveEnv(inner, env, [...path, i], placeOf));
-  if (value !== null && typeof value === 'object')
-    return Object.fromEntries(
-      Object.entries(value).map(([key, inner]) => [key, resolveEnv(inner, env, [...path, key], placeOf)]),
-    );
-  return value;
 }
 
 function place(file: string, document: Document, counter: LineCounter, path: PropertyKey[]): string {

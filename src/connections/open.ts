@@ -16,7 +16,7 @@ import { BudgetStore } from '../gate/shared/budget-store.js';
 import { ConnectionGates } from '../gate/shared/connection-gates.js';
 import type { AttemptEvent } from '../http/client.js';
 import { connect, type PostgresTarget } from '../postgres/connect.js';
-import type { OpenedConnector } from '../sources/connector.js';
+import type { Connector, ConnectorParts, OpenedConnector, SourceSettings } from '../sources/connector.js';
 import type { Source } from '../sources/contract.js';
 import { CONNECTORS } from '../sources/registry.js';
 import type { ConnectionConfig } from './resolve.js';
@@ -61,10 +61,10 @@ export async function openSource(
   connection: ConnectionConfig,
   observe?: (event: AttemptEvent) => void,
 ): Promise<OpenedSource> {
-  const { source: settings, sourceModule, fileStreams, proves, onExchange, egress } = connection;
+  const { source: settings, sourceModule, fileStreams, proves, onExchange, egress, incomplete } = connection;
   const connector = await CONNECTORS.get(settings.connector, sourceModule);
   const gates = new ConnectionGates(systemClock);
-  const { source, client, credential, notes } = await connector.open(settings, {
+  const parts: ConnectorParts = {
     gateFor: (limits) => gates.one(limits),
     gatesFor: (limits, credentials, quotas) => gates.several(limits, credentials, quotas),
     clock: systemClock,
@@ -75,6 +75,9 @@ export async function openSource(
     onExchange,
     fileStreams,
     proves,
+  };
+  const { source, client, credential, notes } = await openedWith(connector, settings, parts).catch((error: unknown) => {
+    throw incomplete ?? error;
   });
   gates.wake(() => client.admission.pump());
   const { gate } = client.admission;
@@ -95,6 +98,10 @@ export async function openSource(
       ),
   };
 }
+
+/** What is thrown at once is a rejection as well. */
+const openedWith = async (connector: Connector, settings: SourceSettings, parts: ConnectorParts) =>
+  connector.open(settings, parts);
 
 function permitsOf({ admission, meter }: OpenedConnector['client'], gates: ConnectionGates): Permits {
   const { gate } = admission;

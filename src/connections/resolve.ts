@@ -4,7 +4,7 @@ import type { WriteMode } from '../base/catalog.js';
 import type { Egress } from '../base/egress.js';
 import { ConfigError } from '../base/errors.js';
 import { isModulePath, type OwnModule } from '../base/registry.js';
-import { DEFAULT_FILE, loadConfig, validate, type LoadedConfig } from '../config/load.js';
+import { DEFAULT_FILE, readConfig, validate, type LoadedConfig } from '../config/load.js';
 import { readConfigFile } from '../config/connector-file.js';
 import { DEFAULT_DESTINATION } from '../config/schema.js';
 import type { DestinationSettings } from '../destinations/kind.js';
@@ -36,7 +36,15 @@ export interface ConnectionConfig {
   dataDir: string;
   /** Where it may lead, where somebody else wrote it; everywhere where it is left out. */
   egress?: Egress | undefined;
+  /** Settings of the source are not there, for its streams alone are asked for: what to tell where that is not enough. */
+  incomplete?: ConfigError | undefined;
 }
+
+/**
+ * What of a connection is used, and therefore which secrets have to be there: `all`, its `streams` without a request to
+ * the API, or where it `lands` alone.
+ */
+export type Need = 'all' | 'streams' | 'lands';
 
 /** Flags of the command line that choose a connection, or take the place of its settings. */
 export interface ConnectionFlags {
@@ -72,6 +80,9 @@ interface Written {
   placeOf: PlaceOf;
   folder: string;
   dataDir: string;
+  need: Need;
+  /** The first setting of the source that is not there, where none but its streams are needed. */
+  incomplete?: ConfigError | undefined;
 }
 
 /**
@@ -82,16 +93,17 @@ export async function resolveConnection(
   name: string | undefined,
   flags: ConnectionFlags,
   env: Env,
+  need: Need = 'all',
 ): Promise<ConnectionConfig> {
   knowFetched(flags, env);
-  if (flags.manifest !== undefined) return fromDefinition(name, flags.manifest, flags, env);
+  if (flags.manifest !== undefined) return fromDefinition(name, flags.manifest, flags, env, need);
   const connector = name !== undefined && leadsToConnector(name) ? name : undefined;
   const loaded = fileOf(flags, env, connector === undefined ? (name ?? '') : undefined);
   if (loaded) {
     const names = Object.keys(loaded.config.connections);
     const chosen = name ?? (names.length === 1 ? names[0] : undefined);
     if (chosen !== undefined && Object.hasOwn(loaded.config.connections, chosen))
-      return fromFile(chosen, loaded, flags, env);
+      return fromFile(chosen, loaded, flags, env, need);
     if (connector === undefined) {
       throw new ConfigError(name === undefined ? 'which connection?' : `there is no connection ${name}`, {
         code: 'unknown_connection',
@@ -103,7 +115,7 @@ export async function resolveConnection(
       });
     }
   }
-  return fromEnvironment(connector!, flags, env, dataDirOf(flags, env, loaded));
+  return fromEnvironment(connector!, flags, env, dataDirOf(flags, env, loaded), need);
 }
 
 /**
@@ -113,7 +125,7 @@ export async function resolveConnection(
 export function knowFetched(flags: Pick<ConnectionFlags, 'config' | 'dataDir'>, env: Env): { dataDir: string } {
   let loaded: LoadedConfig | undefined;
   try {
-    loaded = loadConfig(flags.config ?? env['HEADRACE_CONFIG'] ?? DEFAULT_FILE, env);
+    loaded = readConfig(flags.config ?? env['HEADRACE_CONFIG'] ?? DEFAULT_FILE, env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
   }
@@ -131,7 +143,7 @@ function leadsToConnector(name: string): boolean {
 function fileOf(flags: ConnectionFlags, env: Env, wanted: string | undefined): LoadedConfig | undefined {
   const file = flags.config ?? env['HEADRACE_CONFIG'];
   try {
-    return loadConfig(file ?? DEFAULT_FILE, env);
+    return readConfig(file ?? DEFAULT_FILE, env);
   } catch (error) {
     const missing = file === undefined && error instanceof ConfigError && error.code === 'config_missing';
     if (!missing || wanted === '') throw error;
@@ -149,12 +161,23 @@ function fileOf(flags: ConnectionFlags, env: Env, wanted: string | undefined): L
 
 const connectorNames = () => [...CONNECTORS.list(), ...CONNECTORS.added()].map(({ name }) => name);
 
-function fromFile(chosen: string, loaded: LoadedConfig, flags: ConnectionFlags, env: Env): Promise<ConnectionConfig> {
+async function fromFile(
+  chosen: string,
+  loaded: LoadedConfig,
+  flags: ConnectionFlags,
+  env: Env,
+  need: Need,
+): Promise<ConnectionConfig> {
   const { source, destination } = loaded.config.connections[chosen]!;
+  const { unset } = loaded;
+  if (need === 'all') unset.assertNone(['connections', chosen, 'source']);
+  if (flags.to === undefined) unset.assertNone(['connections', chosen, 'destination']);
   return finish(
     {
       name: chosen,
-      source,
+      source: await withStandIns(source, chosen, loaded),
+      need,
+      incomplete: unset.faultOf(['connections', chosen, 'source']),
       destination,
       base: ['connections', chosen],
       placeOf: loaded.placeOf,
@@ -171,6 +194,7 @@ async function fromEnvironment(
   flags: ConnectionFlags,
   env: Env,
   dataDir: string,
+  need: Need,
 ): Promise<ConnectionConfig> {
   const folder = process.cwd();
   const known = await CONNECTORS.get(connector, CONNECTORS.locate(connector, folder));
@@ -180,11 +204,15 @@ async function fromEnvironment(
     ...(known.configIn === undefined ? given : { [known.configIn]: given }),
     ...definitionFlags(flags, known),
   };
+  let incomplete: ConfigError | undefined;
   for (const [setting, variable] of Object.entries(known.environment)) {
     if (env[variable]) source[setting] = env[variable];
-    else if (source[setting] === undefined && known.schema.shape[setting]?.safeParse(undefined).success === false)
-      throw variableMissing(known, setting, variable);
+    else if (source[setting] === undefined && known.schema.shape[setting]?.safeParse(undefined).success === false) {
+      incomplete ??= variableMissing(known, setting, variable);
+      source[setting] = standIn(known, setting) ?? variable;
+    }
   }
+  if (incomplete && need === 'all') throw incomplete;
   const connection = await finish(
     {
       name: nameOf(connector, known),
@@ -194,6 +222,8 @@ async function fromEnvironment(
       placeOf: (at) => `${at.join('.')} (from flags and environment)`,
       folder,
       dataDir,
+      need,
+      incomplete,
     },
     flags,
   );
@@ -232,6 +262,7 @@ async function fromDefinition(
   file: string,
   flags: ConnectionFlags,
   env: Env,
+  need: Need,
 ): Promise<ConnectionConfig> {
   // One of those that come with Headrace reads definitions.
   const known = CONNECTORS.list().find(({ definition }) => definition !== undefined)!;
@@ -251,6 +282,7 @@ async function fromDefinition(
       placeOf: (at) => `${at.join('.')} (from flags)`,
       folder: process.cwd(),
       dataDir: dataDirOf(flags, env, undefined),
+      need,
     },
     flags,
   );
@@ -259,11 +291,9 @@ async function fromDefinition(
 
 /** Folder of the embedded database, absolute. */
 export function dataDirOf(flags: ConnectionFlags, env: Env, loaded: LoadedConfig | undefined): string {
-  return path.resolve(
-    flags.dataDir ??
-      env['HEADRACE_DATA_DIR'] ??
-      (loaded ? path.join(path.dirname(loaded.file), loaded.config.data_dir) : '.headrace'),
-  );
+  const given = flags.dataDir ?? env['HEADRACE_DATA_DIR'];
+  if (given === undefined) loaded?.unset.assertNone(['data_dir']);
+  return path.resolve(given ?? (loaded ? path.join(path.dirname(loaded.file), loaded.config.data_dir) : '.headrace'));
 }
 
 /**
@@ -300,12 +330,54 @@ async function finish(written: Written, flags: ConnectionFlags): Promise<Connect
     const value = raw[setting];
     if (typeof value === 'string') raw[setting] = path.resolve(folder, value);
   }
-  const source = validate(known.schema, raw, [...base, 'source'], placeOf);
+  const source = checkedSource(written, raw, known, placeOf);
   const wanted = await destinationWith(written.destination, flags, folder);
   const destinationModule = DESTINATIONS.locate(wanted.type, folder);
   const kind = await DESTINATIONS.get(wanted.type, destinationModule);
   const destination = validate(kind.schema, fitting(wanted, kind.schema.shape), [...base, 'destination'], placeOf);
-  return { name: written.name ?? known.name, source, destination, sourceModule, destinationModule, dataDir };
+  const { name = known.name, incomplete } = written;
+  return { name, source, destination, sourceModule, destinationModule, dataDir, incomplete };
+}
+
+/** Where the rows land is known without the source; where a secret is not set, that is what is wrong with it. */
+function checkedSource(
+  { base, need, incomplete }: Written,
+  raw: Record<string, unknown>,
+  { schema }: Connector,
+  placeOf: PlaceOf,
+): SourceSettings {
+  if (need === 'lands') return raw as SourceSettings;
+  try {
+    return validate(schema, raw, [...base, 'source'], placeOf);
+  } catch (error) {
+    throw incomplete ?? error;
+  }
+}
+
+/** Of what is not set, something of the right form, so that a source tells its streams. It is never sent anywhere. */
+async function withStandIns(
+  source: Record<string, unknown>,
+  name: string,
+  { unset, file }: LoadedConfig,
+): Promise<Record<string, unknown>> {
+  const missing = unset.below(['connections', name, 'source']);
+  if (missing.length === 0) return source;
+  const folder = path.dirname(path.resolve(file));
+  const connector = String(source['connector']);
+  const own = CONNECTORS.locate(connector, folder);
+  const known = own || CONNECTORS.find(connector) ? await CONNECTORS.get(connector, own) : undefined;
+  const given = { ...source };
+  for (const { at } of missing) {
+    const setting = String(at[3]);
+    const example = at.length === 4 && known ? standIn(known, setting) : undefined;
+    if (example !== undefined) given[setting] = example;
+  }
+  return given;
+}
+
+function standIn({ example, schema }: Connector, setting: string): unknown {
+  const { examples } = (schema.shape[setting]?.meta() ?? {}) as { examples?: unknown[] };
+  return example?.[setting] ?? examples?.[0];
 }
 
 /** Settings of a source that flags give, by their names. */

@@ -97,6 +97,9 @@ export function definitionsFolder(loaded: LoadedConfig | undefined): string {
   return loaded ? path.resolve(path.dirname(loaded.file), loaded.config.manifests_dir) : path.resolve('manifests');
 }
 
+/** Names below one another, none of which begins with a dot. */
+const BELOW = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/;
+
 function confinedDestination(destination: DestinationSettings, dataDir: string): DestinationSettings {
   const kind = DESTINATIONS.find(destination.type);
   if (!kind) throw DESTINATIONS.unknown(destination.type, 'destination.type', true);
@@ -104,10 +107,10 @@ function confinedDestination(destination: DestinationSettings, dataDir: string):
   for (const setting of kind.paths) {
     const value = confined[setting];
     if (value === undefined) continue;
-    if (typeof value !== 'string' || !/^[\w-]+(?:\/[\w-]+)*$/.test(value))
+    if (typeof value !== 'string' || !BELOW.test(value))
       throw refuse(
         `destination.${setting}`,
-        'a folder below the data folder, such as exports/acme',
+        'a path below the data folder, such as exports/acme or acme.duckdb',
         String(value).slice(0, 80),
       );
     confined[setting] = path.join(dataDir, FILES, value);

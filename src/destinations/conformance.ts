@@ -355,6 +355,24 @@ export function destinationConformance(make: () => Promise<Destination>): Confor
       schema,
     );
 
+  define('the rows that were written last are shown, as they are now', async ({ session, prepare, commit }) => {
+    if (!session.newest) return;
+    assert.deepEqual(await session.newest('things', 5), []);
+    const [rest, digits] = [{ nested: { a: [1, null] } }, { note: 'ö\u{1f600}' }];
+    await commit([prepare([row('old', rest), row('gone'), row('changed')], VERSION)], [], true);
+    await commit([prepare([row('changed', { amount: 7 }), row('new', digits)], VERSION + 1)]);
+    const gone = { stream: 'things', page: 'x', records: [], deleted: [{ id: 'gone' }], version: VERSION + 2 };
+    await commit([session.prepare(gone)]);
+    const ids = async (limit: number) => (await session.newest!('things', limit)).map(({ id }) => id);
+    assert.deepEqual((await ids(9)).toSorted(), ['changed', 'new', 'old']);
+    assert.equal((await ids(9)).at(-1), 'old');
+    assert.ok(!(await ids(2)).includes('old'));
+    const rows = new Map((await session.newest('things', 9)).map((each) => [each['id'], each]));
+    assert.equal(rows.get('changed')?.['amount'], 7);
+    assert.deepEqual(rows.get('old')?.['nested'], rest.nested);
+    assert.equal(rows.get('new')?.['note'], digits.note);
+  });
+
   define('whatever is wrong with a row concerns that row alone', async ({ session, prepare, commit }) => {
     const deep = Array.from({ length: 8000 }).reduce<unknown>((inner) => [inner], 1);
     const bad = [

@@ -1,7 +1,6 @@
 /** The database where workers and servers meet: the scheduler's, with what else is kept beside it. */
-import { loadConfig, type LoadedConfig } from '../config/load.js';
+import { readConfig, type LoadedConfig } from '../config/load.js';
 import { DEFAULT_FILE } from '../config/load.js';
-import type { FileConfig } from '../config/schema.js';
 import { ConnectionStore } from '../connections/connection-store.js';
 import { dataDirOf, knowFetched, type ConnectionFlags } from '../connections/resolve.js';
 import { SecretBox } from '../connections/secrets.js';
@@ -38,7 +37,7 @@ const SESSIONS = 10;
 export function readFile(flags: CoordinationFlags, env: NodeJS.ProcessEnv): LoadedConfig | undefined {
   const file = flags.config ?? env['HEADRACE_CONFIG'];
   try {
-    return loadConfig(file ?? DEFAULT_FILE, env);
+    return readConfig(file ?? DEFAULT_FILE, env);
   } catch (error) {
     if (file === undefined && error instanceof ConfigError && error.code === 'config_missing') return undefined;
     throw error;
@@ -49,12 +48,14 @@ export function readFile(flags: CoordinationFlags, env: NodeJS.ProcessEnv): Load
 function databaseOf(
   flags: CoordinationFlags,
   env: NodeJS.ProcessEnv,
-  file: FileConfig | undefined,
+  loaded: LoadedConfig | undefined,
 ): { url: string | undefined; directUrl: string | undefined } {
+  const elsewhere = flags.database !== undefined || Boolean(env['DATABASE_URL']);
+  for (const setting of elsewhere ? [] : ['database', 'direct_url']) loaded?.unset.assertNone([setting]);
   const places = [
     { url: flags.database, directUrl: flags.directUrl },
     { url: env['DATABASE_URL'] || undefined, directUrl: env['DATABASE_DIRECT_URL'] || undefined },
-    { url: file?.database, directUrl: file?.direct_url },
+    { url: loaded?.config.database, directUrl: loaded?.config.direct_url },
   ];
   const from = places.findIndex(({ url }) => url !== undefined);
   const directUrl = places.slice(0, from + 1).find((place) => place.directUrl !== undefined)?.directUrl;
@@ -73,7 +74,7 @@ function databaseOf(
 export async function openCoordination(flags: CoordinationFlags, env: NodeJS.ProcessEnv): Promise<Coordination> {
   const loaded = readFile(flags, env);
   knowFetched(flags, env);
-  const { url, directUrl } = databaseOf(flags, env, loaded?.config);
+  const { url, directUrl } = databaseOf(flags, env, loaded);
   const box = SecretBox.from(env['HEADRACE_SECRET_KEY']);
   const server = url === undefined ? await EmbeddedServer.open(dataDirOf(flags, env, loaded)) : undefined;
   const target = server ? server.target : targetFromUrl(url!, undefined, directUrl);

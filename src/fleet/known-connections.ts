@@ -4,7 +4,7 @@ import path from 'node:path';
 import { ConfigError, messageOf } from '../base/errors.js';
 import { redact, registerSecret } from '../base/log.js';
 import { validate, type LoadedConfig } from '../config/load.js';
-import { connectionSchema, type ConnectionSettings, type FileConfig } from '../config/schema.js';
+import { connectionSchema, fileSchema, type ConnectionSettings, type FileConfig } from '../config/schema.js';
 import type { ConnectionStore } from '../connections/connection-store.js';
 import { fingerprintOf } from '../connections/open.js';
 import { resolveConnection, type ConnectionConfig } from '../connections/resolve.js';
@@ -45,6 +45,7 @@ export async function knownConnections(
   const known: KnownConnection[] = [];
   for (const [name, settings] of Object.entries(loaded.config.connections)) {
     try {
+      loaded.unset.assertNone(['connections', name]);
       const connection = await resolveConnection(name, { ...flags, config: loaded.file }, env);
       known.push(await knownOf(connection, settings, loaded.config.apps, schedulePlace(loaded, name)));
     } catch (error) {
@@ -61,7 +62,16 @@ const schedulePlace = (loaded: LoadedConfig, name: string) => loaded.placeOf(['c
 export function assertSchedule(name: string, flags: CoordinationFlags, env: NodeJS.ProcessEnv): void {
   const loaded = readFile(flags, env);
   const settings = loaded?.config.connections[name];
-  if (loaded && settings) cadenceOf(settings.schedule, schedulePlace(loaded, name));
+  if (!loaded || !settings) return;
+  loaded.unset.assertNone(['connections', name]);
+  cadenceOf(settings.schedule, schedulePlace(loaded, name));
+}
+
+/** What `serve` and `worker` need of the file beside its connections. Throws ConfigError where a variable is not set. */
+export function assertWhole({ unset, config }: LoadedConfig): void {
+  for (const setting of Object.keys(fileSchema.shape)) if (setting !== 'connections') unset.assertNone([setting]);
+  // Who is told of a connection's alerts is asked by every worker, whatever it runs.
+  for (const name of Object.keys(config.connections)) unset.assertNone(['connections', name, 'alerts']);
 }
 
 async function knownOf(

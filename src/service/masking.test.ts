@@ -30,5 +30,9 @@ test.each(['id', 'created', 'amount', 'currency', 'status', 'zipped', 'shipped',
 test('values are texts, cut where they are long; nothing is null', () => {
   expect([shownValue(null), shownValue(undefined)]).toEqual([null, null]);
   expect([shownValue(0), shownValue(false), shownValue({ a: [1] })]).toEqual(['0', 'false', '{"a":[1]}']);
+  expect([shownValue(2n ** 60n), shownValue({ a: [2n ** 60n + 1n] })]).toEqual([
+    '1152921504606846976',
+    '{"a":[1152921504606846977]}',
+  ]);
   expect(shownValue('x'.repeat(1000))).toHaveLength(201);
 });

@@ -2,6 +2,7 @@
  * Which fields of rows are shown: what looks like it belongs to a person, or opens something, is masked until asked
  * for.
  */
+import { stringifyJson } from '../base/json.js';
 
 /** Parts of names, as they stand between underscores, dots or capitals. */
 const PERSONAL =
@@ -17,6 +18,6 @@ export const MASKED = '•••';
 /** A value as text, cut where it is long. */
 export function shownValue(value: unknown): string | null {
   if (value === null || value === undefined) return null;
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'object' ? stringifyJson(value) : String(value);
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }

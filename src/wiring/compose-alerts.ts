@@ -7,6 +7,7 @@ import { Egress } from '../base/egress.js';
 import { registerSecret } from '../base/log.js';
 import { alertSchema } from '../config/schema.js';
 import { readFile, type Coordination, type CoordinationFlags } from '../fleet/coordination.js';
+import { assertWhole } from '../fleet/known-connections.js';
 
 /** Whoever writes the file may lead anywhere but to link-local addresses, which nobody may. */
 const OF_THE_FILE = new Egress({ privateTargets: true, localFiles: false });
@@ -24,7 +25,10 @@ export function alertsOf(
     new AlertStore(scheduler.pool),
     async () => {
       const targets: AlertTarget[] = [];
-      const config = readFile(flags, env)?.config;
+      const loaded = readFile(flags, env);
+      // Where a target is not known, a change would count as told to everybody.
+      if (loaded) assertWhole(loaded);
+      const config = loaded?.config;
       for (const alert of config?.alerts ?? []) targets.push({ ...alert, connection: undefined, egress: OF_THE_FILE });
       for (const [connection, { alerts = [] }] of Object.entries(config?.connections ?? {}))
         for (const alert of alerts) targets.push({ ...alert, connection, egress: OF_THE_FILE });

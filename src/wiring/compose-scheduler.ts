@@ -27,6 +27,7 @@ export {
   announce,
   findConnection,
   assertSchedule,
+  assertWhole,
   knownConnections,
   storable,
   type KnownConnection,

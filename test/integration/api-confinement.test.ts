@@ -31,7 +31,8 @@ describe('what a connection of the API cannot do', () => {
     expect(await place({ destination: { type: 'ndjson', path: '../../etc', mode: 'upsert' } })).toBe(
       'destination.path',
     );
-    expect(await place({ destination: { type: 'ndjson', path: '/tmp/out', mode: 'upsert' } })).toBe('destination.path');
+    for (const where of ['/tmp/out', '..', 'a/../../b', '.ssh', 'a/.ssh/x', './a', 'a//b', 'a\\b', 'a/', 'a\n'])
+      expect(await place({ destination: { type: 'ndjson', path: where, mode: 'upsert' } })).toBe('destination.path');
     // Not resolved: the text stays as it is, and is no key.
     expect(
       (

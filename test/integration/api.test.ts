@@ -239,6 +239,26 @@ test('a webhook of a connection that was made through the API is taken with its 
   await client.deleteConnection('hooked');
 });
 
+test.each(['duckdb', 'parquet'])('the newest rows of %s are shown as well', async (type) => {
+  const { client } = service;
+  const id = `rows-of-${type}`;
+  await client.createConnection({
+    id,
+    ...settings({ source: source({ streams: ['customers'] }), destination: { type, path: `${id}.d` } }),
+  });
+  await client.runConnection(id, {});
+  await until(async () => (await client.listRuns({ connection: id })).items[0]?.outcome === 'complete');
+  const { rows, fields, masked } = await client.listNewestRows(id, 'customers', { limit: 5, mask: '' });
+  expect([rows.length, masked]).toEqual([5, []]);
+  const told = (field: string) => rows.map((row) => row[fields.indexOf(field)]);
+  expect(told('email').every((email) => email?.includes('@'))).toBe(true);
+  expect(told('metadata')[0]).toMatch(/^\{"/);
+  expect(new Set(told('id')).size).toBe(5);
+  expect((await client.listNewestRows(id, 'customers', { limit: 1 })).masked).toContain('email');
+  await until(async () => (await client.getConnection(id)).running === 0);
+  await client.deleteConnection(id);
+});
+
 test('streams are told with rows, last change and evidence; their newest rows with what looks personal masked', async () => {
   const { client } = service;
   await client.createConnection({ id: 'looked', ...settings({ source: source({ streams: ['customers'] }) }) });

@@ -10,7 +10,7 @@ export async function command(
   [name]: (string | undefined)[],
   flags: ConnectionFlags & { json?: boolean },
 ): Promise<number> {
-  const connection = await resolveConnection(name, flags, process.env);
+  const connection = await resolveConnection(name, flags, process.env, 'lands');
   const destination = await openDestination(connection);
   try {
     if (!destination.compact)

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { ConfigError, EXIT, HeadraceError, messageOf } from '../../base/errors.js';
 import type { QueryResult } from '../../destinations/contract.js';
 import { DESTINATIONS, openDestinationOf, toHelp } from '../../wiring/compose.js';
+import { stringifyJson } from '../../base/json.js';
 import { json, out, table } from '../terminal/output.js';
 
 interface QueryFlags {
@@ -65,5 +66,5 @@ function failed(cause: unknown): ConfigError {
 function cell(value: unknown): string {
   if (value === null || value === undefined) return '';
   if (value instanceof Date) return value.toISOString();
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'object' ? stringifyJson(value) : String(value);
 }

@@ -9,14 +9,14 @@ export async function command(
   [name]: (string | undefined)[],
   flags: ConnectionFlags & { format: 'sql' | 'dbt' | 'mermaid' },
 ): Promise<number> {
-  const connection = await resolveConnection(name, flags, process.env);
+  const connection = await resolveConnection(name, flags, process.env, 'streams');
   const { destination } = connection;
   const kind = await DESTINATIONS.get(destination.type, connection.destinationModule);
   if (flags.format === 'sql' && !kind.ddl)
-    throw new ConfigError(`${kind.title} has no tables`, {
+    throw new ConfigError(`there are no statements for ${kind.title}`, {
       code: 'no_tables',
       place: '--format',
-      expected: 'dbt or mermaid, or a destination that has tables',
+      expected: 'dbt or mermaid, or a PostgreSQL as destination',
       found: 'sql',
     });
   const { source } = await openSource(connection);

@@ -31,8 +31,17 @@ const fileSchema = z.strictObject({
 
 type Flags = ConnectionFlags & { json?: boolean };
 
+/** None of them asks the API, so none needs its secret. */
+interface Use {
+  readOnly: boolean;
+  need: 'streams' | 'lands';
+}
+const READING: Use = { readOnly: true, need: 'lands' };
+const REPLACING: Use = { readOnly: false, need: 'lands' };
+const RESETTING: Use = { readOnly: false, need: 'streams' };
+
 export async function show([name]: (string | undefined)[], flags: Flags): Promise<number> {
-  return withSession(name, flags, true, async (session) => {
+  return withSession(name, flags, READING, async (session) => {
     const entries = await session.loadState();
     const counts = await session.counts();
     const streams = [...new Set(entries.map((entry) => entry.stream))].filter(isStreamState);
@@ -76,7 +85,7 @@ export async function show([name]: (string | undefined)[], flags: Flags): Promis
 }
 
 export async function exportState([name]: (string | undefined)[], flags: Flags): Promise<number> {
-  return withSession(name, flags, true, async (session, connection) => {
+  return withSession(name, flags, READING, async (session, connection) => {
     const entries = (await session.loadState()).map(({ stream, key, value }) => ({ stream, key, value }));
     out(JSON.stringify({ headrace_state: 1, connection, entries }, null, 1));
     return EXIT.complete;
@@ -90,7 +99,7 @@ export async function importState([file, name]: (string | undefined)[], flags: F
       state.entries.filter((entry) => entry.stream === stream).map(({ key, value }) => ({ key, version: 1, value })),
     );
   }
-  return withSession(name, flags, false, async (session, connection) => {
+  return withSession(name, flags, REPLACING, async (session, connection) => {
     if (state.connection !== connection) note(`note: the state was exported from connection ${state.connection}`);
     const there = new Map((await session.loadState()).map((entry) => [`${entry.stream}\u0001${entry.key}`, entry]));
     const writes: StateWrite[] = state.entries.map(({ stream, key, value }) => {
@@ -111,7 +120,7 @@ export async function reset(
   [name]: (string | undefined)[],
   flags: Flags & { stream: string; from?: number; before?: number },
 ): Promise<number> {
-  return withSession(name, flags, false, async (session, _connection, streams) => {
+  return withSession(name, flags, RESETTING, async (session, _connection, streams) => {
     await resetStream(session, streams, flags.stream, flags.from, flags.before);
     note(
       flags.from === undefined && flags.before === undefined
@@ -154,11 +163,11 @@ function readStateFile(file: string): z.infer<typeof fileSchema> {
 async function withSession(
   name: string | undefined,
   flags: Flags,
-  readOnly: boolean,
+  { readOnly, need }: Use,
   work: (session: DestinationSession, connection: string, streams: Stream[]) => Promise<number>,
 ): Promise<number> {
-  const connection = await resolveConnection(name, flags, process.env);
-  const { source } = await openSource(connection);
+  const connection = await resolveConnection(name, flags, process.env, need);
+  const source = need === 'streams' ? (await openSource(connection)).source : undefined;
   const destination = await openDestination(connection);
   try {
     const session = await destination.open({
@@ -169,7 +178,7 @@ async function withSession(
       startedMs: systemClock.now(),
     });
     try {
-      const code = await work(session, connection.name, source.streams);
+      const code = await work(session, connection.name, source?.streams ?? []);
       if (!readOnly) await session.finishRun('state', {});
       return code;
     } finally {
@@ -177,6 +186,6 @@ async function withSession(
     }
   } finally {
     await destination.close();
-    await source.close();
+    await source?.close();
   }
 }

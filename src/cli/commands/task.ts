@@ -162,7 +162,11 @@ async function introduce(coordination: Coordination, connection: string, flags: 
   ]);
   if (known) return;
   const loaded = readFile(flags, process.env);
-  const setup = loaded && (await knownConnections(loaded, flags, process.env));
+  const faults = new Map<string, ConfigError>();
+  const setup =
+    loaded && (await knownConnections(loaded, flags, process.env, (name, error) => faults.set(name, error)));
+  const fault = faults.get(connection);
+  if (fault) throw fault;
   if (!setup?.some(({ id }) => id === connection)) {
     throw new ConfigError(`there is no connection ${connection}`, {
       code: 'unknown_connection',

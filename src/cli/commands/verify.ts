@@ -21,7 +21,7 @@ export async function command(
   [name]: (string | undefined)[],
   flags: ConnectionFlags & { json?: boolean; api?: boolean; samples?: number; strict?: boolean },
 ): Promise<number> {
-  const connection = await resolveConnection(name, flags, process.env);
+  const connection = await resolveConnection(name, flags, process.env, flags.api ? 'all' : 'streams');
   const { source } = await openSource(connection);
   const destination = await openDestination(connection);
   try {

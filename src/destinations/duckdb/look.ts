@@ -6,6 +6,7 @@ import type { Column } from '../../duckdb/columns.js';
 import { rowsOf, type Row } from '../../duckdb/engine.js';
 import { quoteIdentifier } from '../../postgres/identifiers.js';
 import { texts } from './commit.js';
+import type { Shape } from './shape.js';
 import type { Table } from './table.js';
 
 const LIVE = '"_headrace_deleted_at" is null';
@@ -31,7 +32,7 @@ export function fieldsSql(columns: readonly Column[]): string {
 }
 
 /** A row as it was read, or those of its columns. */
-export function rowOf(table: Table, row: Row, columns: readonly Column[] = table.columns): DataRecord {
+export function rowOf(table: Shape, row: Row, columns: readonly Column[] = table.columns): DataRecord {
   const values = columns.map(({ name, type }, at) => {
     const value = row[`c${at}`];
     if (type === 'json' && typeof value === 'string') return [name, parseJson(value)];
@@ -76,4 +77,16 @@ export async function strangers(db: DuckDBConnection, table: Table, limit: numbe
     [limit],
   );
   return rows.map((row) => rowOf(table, row, table.keyColumns));
+}
+
+/** Live rows that were written last. */
+export async function newest(db: DuckDBConnection, table: Table, limit: number): Promise<DataRecord[]> {
+  if (table.isMissing) return [];
+  const rows = await rowsOf(
+    db,
+    `select ${fieldsSql(table.columns)} from ${table.sqlName} t where ${LIVE}
+     order by "_headrace_version" desc nulls last limit $1`,
+    [limit],
+  );
+  return rows.map((row) => rowOf(table, row));
 }

@@ -24,7 +24,7 @@ import { beginAccount, publish, quarantined, recallQuarantine, restart } from '.
 import { withoutRefused } from './careful.js';
 import { commitBatch, QUARANTINE_TABLE, writeState } from './commit.js';
 import { beginRun, isLaidOut, layOut, refuseNewer } from './layout.js';
-import { keysWithin, lookup, strangers } from './look.js';
+import { keysWithin, lookup, newest, strangers } from './look.js';
 import { forgetUnseen, unseen } from './reread.js';
 import { Table, type TableRows } from './table.js';
 
@@ -170,6 +170,10 @@ export class DuckdbSession implements DestinationSession {
 
   keysWithin(stream: string, field: string, gte: number, lt: number, limit: number): Promise<DataRecord[]> {
     return this.engine.inTurn((db) => keysWithin(db, this.table(stream), { field, gte, lt }, limit));
+  }
+
+  newest(stream: string, limit: number): Promise<DataRecord[]> {
+    return this.engine.inTurn((db) => newest(db, this.table(stream), limit));
   }
 
   async finishRun(outcome: string, summary: unknown): Promise<void> {

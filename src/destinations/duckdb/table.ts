@@ -28,6 +28,8 @@ export interface TableRows extends ShapedRows {
 
 export class Table extends Shape {
   readonly physicalName: string;
+  /** Only looked for, and not there yet. */
+  isMissing = false;
   /** Its columns in their order: ours, Headrace's own by name, and undefined for those of the user's. */
   private order: (Column | string | undefined)[] = [];
   /** Names and types of the columns as they were seen last. */
@@ -77,6 +79,7 @@ export class Table extends Shape {
   async open(connection: DuckDBConnection, readOnly: boolean): Promise<void> {
     const there = await this.columnsThere(connection);
     if (there.length === 0) {
+      this.isMissing = readOnly;
       if (readOnly) return;
       this.declare();
       this.changes = [];

@@ -6,7 +6,8 @@ import type { Compacted, Destination, OpenOptions, QueryResult } from '../contra
 import { ParquetFiles } from './files.js';
 import { CommitLog } from './log.js';
 import { folderName, type DataFile } from './manifest.js';
-import { ParquetSession, shapeOf } from './session.js';
+import { ParquetSession } from './session.js';
+import { shapeOf } from './shape-of.js';
 import type { Store } from './store.js';
 
 const QUERY_ATTEMPTS = 3;

@@ -8,6 +8,7 @@ import { Engine, resultOf, type Row } from '../../duckdb/engine.js';
 import { refitSql, SQL_TYPES, type Column, type ColumnType } from '../../duckdb/columns.js';
 import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { appendRows } from '../duckdb/append.js';
+import { fieldsSql } from '../duckdb/look.js';
 import { DAY_COLUMN, META_COLUMNS, type Shape, type ShapedRows } from '../duckdb/shape.js';
 import type { QuarantinedRow } from '../set-aside.js';
 import type { DataFile } from './manifest.js';
@@ -206,6 +207,16 @@ export class ParquetFiles {
     }
     rmSync(out, { recursive: true, force: true });
     return files;
+  }
+
+  /** Live rows as they are now, the last read first; columns as `rowOf` of DuckDB's tables wants them. */
+  async newest(shape: Shape, files: DataFile[], deletions: DataFile[], limit: number): Promise<Row[]> {
+    const now = await this.mergedSql(shape, files, deletions);
+    return this.engine.rows(
+      `select ${fieldsSql(shape.columns)} from (${now}) t where "_headrace_deleted_at" is null
+       order by "_headrace_version" desc limit $1`,
+      [limit],
+    );
   }
 
   /** A statement over streams as views: each under its schema and name. */

@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { ConfigError, FatalError, LedgerConflictError } from '../../base/errors.js';
 import type { DataRecord } from '../../base/catalog.js';
 import type { Clock } from '../../base/clock.js';
-import { Shape, type ShapedRows } from '../duckdb/shape.js';
+import type { Shape, ShapedRows } from '../duckdb/shape.js';
 import {
   addCounts,
   noCounts,
@@ -19,14 +19,15 @@ import {
   type PrepareInput,
   type StateEntry,
   type StateWrite,
-  type StreamTarget,
   type Unseen,
 } from '../contract.js';
 import { apply, byStream, receiptOf, streamIn } from './changes.js';
 import { FILE_BYTES, ParquetFiles } from './files.js';
 import { GONE_MS, isAlive } from './holder.js';
 import type { CommitLog } from './log.js';
-import { filesOf, folderName, type DataFile, type Manifest, type StoredStream } from './manifest.js';
+import { filesOf, folderName, type DataFile, type Manifest } from './manifest.js';
+import { shapeOf } from './shape-of.js';
+import { newestRows } from './newest.js';
 import type { Store } from './store.js';
 
 /** Small files of one stream before they are joined, or their bytes. */
@@ -174,6 +175,10 @@ export class ParquetSession implements DestinationSession {
 
   async keysWithin(): Promise<DataRecord[]> {
     throw noKeys(this.parts.store.description);
+  }
+
+  newest(stream: string, limit: number): Promise<DataRecord[]> {
+    return newestRows(this.parts.log, this.files, this.shape(stream).target, limit);
   }
 
   async finishRun(): Promise<void> {
@@ -367,16 +372,6 @@ export class ParquetSession implements DestinationSession {
       });
     return shape;
   }
-}
-
-/** The shape of a stream: what its files have, and what its schema declares beyond. */
-export function shapeOf(target: StreamTarget, stored: StoredStream | undefined): Shape {
-  const shape = new Shape(target);
-  for (const { field, name, type, large } of stored?.columns ?? []) shape.adopt(field, name, type, large);
-  shape.declare();
-  // Each file has the columns that there are when it is written.
-  shape.changes = [];
-  return shape;
 }
 
 const sum = (files: DataFile[]): number => files.reduce((total, { rows }) => total + rows, 0);

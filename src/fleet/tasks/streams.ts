@@ -110,8 +110,8 @@ export async function newestRows(
           throw new ConfigError('rows of this destination cannot be read back', {
             code: 'not_readable',
             place: 'destination',
-            expected: 'a database that Headrace reads rows of: embedded or a server of PostgreSQL',
-            next: 'ask it with headrace query --to …, or look at its files',
+            expected: 'a database or Parquet files: embedded, postgres, duckdb, parquet or s3',
+            next: 'look at its files',
           });
         return session.newest(name, limit);
       },
