@@ -1,6 +1,5 @@
 /** Finds what a command or a task works on: one connection, from flags, environment and file. */
 import path from 'node:path';
-import type { WriteMode } from '../base/catalog.js';
 import type { Egress } from '../base/egress.js';
 import { ConfigError } from '../base/errors.js';
 import { isModulePath, type OwnModule } from '../base/registry.js';
@@ -8,10 +7,12 @@ import { DEFAULT_FILE, readConfig, validate, type LoadedConfig } from '../config
 import { readConfigFile } from '../config/connector-file.js';
 import { DEFAULT_DESTINATION } from '../config/schema.js';
 import type { DestinationSettings } from '../destinations/kind.js';
-import { DESTINATIONS, destinationOfText } from '../destinations/registry.js';
+import { DESTINATIONS } from '../destinations/registry.js';
 import type { Connector, Exchange, SourceSettings } from '../sources/connector.js';
 import { CONNECTORS } from '../sources/registry.js';
 import { listed } from '../base/nearest.js';
+import { standIn, withStandIns } from './stand-ins.js';
+import { destinationWith, fitting, placeWithFlags, withFlags, type ConnectionFlags } from './with-flags.js';
 
 /** What a command works on: one connection, checked. */
 export interface ConnectionConfig {
@@ -45,27 +46,6 @@ export interface ConnectionConfig {
  * the API, or where it `lands` alone.
  */
 export type Need = 'all' | 'streams' | 'lands';
-
-/** Flags of the command line that choose a connection, or take the place of its settings. */
-export interface ConnectionFlags {
-  config?: string | undefined;
-  to?: string | undefined;
-  schema?: string | undefined;
-  mode?: WriteMode | undefined;
-  streams?: string[] | undefined;
-  exclude?: string[] | undefined;
-  startDate?: string | undefined;
-  baseUrl?: string | undefined;
-  dataDir?: string | undefined;
-  maxRate?: number | undefined;
-  maxEndpointRate?: number | undefined;
-  maxConcurrency?: number | undefined;
-  share?: string | undefined;
-  manifest?: string | undefined;
-  sourceConfig?: string | undefined;
-  components?: string | undefined;
-  files?: string | undefined;
-}
 
 type Env = NodeJS.ProcessEnv;
 type PlaceOf = LoadedConfig['placeOf'];
@@ -352,93 +332,4 @@ function checkedSource(
   } catch (error) {
     throw incomplete ?? error;
   }
-}
-
-/** Of what is not set, something of the right form, so that a source tells its streams. It is never sent anywhere. */
-async function withStandIns(
-  source: Record<string, unknown>,
-  name: string,
-  { unset, file }: LoadedConfig,
-): Promise<Record<string, unknown>> {
-  const missing = unset.below(['connections', name, 'source']);
-  if (missing.length === 0) return source;
-  const folder = path.dirname(path.resolve(file));
-  const connector = String(source['connector']);
-  const own = CONNECTORS.locate(connector, folder);
-  const known = own || CONNECTORS.find(connector) ? await CONNECTORS.get(connector, own) : undefined;
-  const given = { ...source };
-  for (const { at } of missing) {
-    const setting = String(at[3]);
-    const example = at.length === 4 && known ? standIn(known, setting) : undefined;
-    if (example !== undefined) given[setting] = example;
-  }
-  return given;
-}
-
-function standIn({ example, schema }: Connector, setting: string): unknown {
-  const { examples } = (schema.shape[setting]?.meta() ?? {}) as { examples?: unknown[] };
-  return example?.[setting] ?? examples?.[0];
-}
-
-/** Settings of a source that flags give, by their names. */
-const FLAGS: Partial<Record<keyof ConnectionFlags, string>> = {
-  baseUrl: 'base_url',
-  streams: 'streams',
-  exclude: 'exclude',
-  startDate: 'start_date',
-  maxRate: 'max_rate',
-  maxEndpointRate: 'max_endpoint_rate',
-  maxConcurrency: 'max_concurrency',
-  share: 'share',
-};
-
-/** What a flag gave is the flag's fault, not that of a line of the file. */
-function placeWithFlags({ base, placeOf }: Written, flags: ConnectionFlags): PlaceOf {
-  const given = new Map(
-    [...Object.entries(FLAGS).map(([flag, setting]) => [flag, `source.${setting}`]), ...DESTINATION_FLAGS].flatMap(
-      ([flag, setting]) =>
-        flags[flag as keyof ConnectionFlags] === undefined
-          ? []
-          : [[setting!, `--${flag!.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`]],
-    ) as [string, string][],
-  );
-  return (at) => {
-    const [part, setting] = at.slice(base.length);
-    return (
-      given.get(`${String(part)}.${String(setting)}`) ??
-      (part === 'destination' ? given.get('destination') : undefined) ??
-      placeOf(at)
-    );
-  };
-}
-
-const DESTINATION_FLAGS = [
-  ['schema', 'destination.schema'],
-  ['mode', 'destination.mode'],
-  ['to', 'destination'],
-];
-
-function withFlags(source: Record<string, unknown>, flags: ConnectionFlags): Record<string, unknown> {
-  const raw = { ...source };
-  for (const [flag, setting] of Object.entries(FLAGS) as [keyof ConnectionFlags, string][])
-    if (flags[flag] !== undefined) raw[setting] = flags[flag];
-  return raw;
-}
-
-/** Flags before what is configured. `--schema` and `--mode` count for the destination that `--to` names as well. */
-async function destinationWith(
-  configured: DestinationSettings,
-  flags: ConnectionFlags,
-  folder: string,
-): Promise<DestinationSettings> {
-  const mode = flags.mode ?? configured.mode;
-  const schema = flags.schema ?? configured.schema;
-  const base = flags.to === undefined ? configured : await destinationOfText(flags.to, folder);
-  return { ...base, mode, ...(schema === undefined ? {} : { schema }) } as DestinationSettings;
-}
-
-/** A kind without schemas is not told of one. */
-function fitting(settings: DestinationSettings, shape: Record<string, unknown>): DestinationSettings {
-  const { schema: _, ...rest } = settings;
-  return 'schema' in shape ? settings : (rest as DestinationSettings);
 }

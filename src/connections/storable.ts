@@ -11,7 +11,8 @@ import type { ConnectionSettings } from '../config/schema.js';
 import type { DestinationSettings } from '../destinations/kind.js';
 import { DESTINATIONS } from '../destinations/registry.js';
 import { CONNECTORS } from '../sources/registry.js';
-import { connectionOf, dataDirOf, type ConnectionConfig, type ConnectionFlags } from './resolve.js';
+import { connectionOf, dataDirOf, type ConnectionConfig } from './resolve.js';
+import type { ConnectionFlags } from './with-flags.js';
 import type { IsSecret } from './secrets.js';
 
 /** Folder below the data folder for destinations that write files. */

@@ -2,7 +2,8 @@
 import { readConfig, type LoadedConfig } from '../config/load.js';
 import { DEFAULT_FILE } from '../config/load.js';
 import { ConnectionStore } from '../connections/connection-store.js';
-import { dataDirOf, knowFetched, type ConnectionFlags } from '../connections/resolve.js';
+import { dataDirOf, knowFetched } from '../connections/resolve.js';
+import type { ConnectionFlags } from '../connections/with-flags.js';
 import { SecretBox } from '../connections/secrets.js';
 import { ConfigError } from '../base/errors.js';
 import { targetFromUrl, type PostgresTarget } from '../postgres/connect.js';
