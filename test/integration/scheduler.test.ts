@@ -350,9 +350,12 @@ describe('repeated tasks', () => {
   test('each is due once, however many times were missed, and not beside one that waits', async () => {
     await connection('a', 10);
     await worker();
+    expect(await scheduler.upkeep.dueInMs()).toBeUndefined();
     await scheduler.repeat('a', 'sync', { everySeconds: 60 });
+    expect(await scheduler.upkeep.dueInMs()).toBe(0);
     expect(await scheduler.tick()).toBe(1);
     expect(await scheduler.tick()).toBe(0);
+    expect(await scheduler.upkeep.dueInMs()).toSatisfy((ms: number) => ms > 0 && ms <= 60_000);
     await scheduler.pool.query(`update _headrace.schedule set next_at = now() - interval '10 hours'`);
     expect(await scheduler.tick()).toBe(1);
     expect(await scheduler.pool.query('select kind, key, exclusive from _headrace.task')).toEqual([

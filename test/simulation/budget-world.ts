@@ -21,9 +21,15 @@ export const WAY_VARIES_MS = 15;
 export const REQUESTS_AT_ONCE = 8;
 export const RUNS = 40;
 
+/** What can die, or stand still. */
+export interface Mortal {
+  dead: boolean;
+  stillUntilMs: number;
+}
+
 export class World {
   nowMs = 0;
-  private readonly agenda: { atMs: number; seq: number; act: () => void; of: Process | undefined }[] = [];
+  private readonly agenda: { atMs: number; seq: number; act: () => void; of: Mortal | undefined }[] = [];
   private seq = 0;
   readonly random: Random;
 
@@ -32,7 +38,7 @@ export class World {
   }
 
   /** Of a process: not once it is dead, and not while it stands still. */
-  in(ms: number, act: () => void, of?: Process): () => void {
+  in(ms: number, act: () => void, of?: Mortal): () => void {
     const entry = { atMs: this.nowMs + Math.max(0, ms), seq: this.seq++, act, of };
     this.agenda.push(entry);
     return () => {
@@ -261,7 +267,7 @@ export class Connection implements BudgetRow {
   }
 }
 
-export class Process {
+export class Process implements Mortal {
   dead = false;
   stillUntilMs = 0;
   private gate: SharedGate;

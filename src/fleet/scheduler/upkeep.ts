@@ -38,6 +38,14 @@ export class Upkeep {
     if (row!.mine) await work();
   }
 
+  /** Milliseconds until the next repeated task is due; undefined: there is none. */
+  async dueInMs(): Promise<number | undefined> {
+    const [row] = await this.call<{ ms: number | null }>(
+      'select (extract(epoch from min(next_at) - _headrace.now()) * 1000)::float8 as ms from _headrace.schedule',
+    );
+    return row!.ms === null ? undefined : Math.max(0, row!.ms);
+  }
+
   /** What takes its time, apart from what must not wait: once a minute in each process, and old rows once an hour. */
   async loop(clock: Clock, random: Random, over: AbortSignal, housekeeping?: () => Promise<void>): Promise<void> {
     let pruneMs = clock.monotonic() + PRUNE_MS * random.next();
