@@ -34,7 +34,10 @@ export default defineConfig({
     projects: [
       // Tests beside their file are of that file alone: one process, and one copy of the modules, serves many of them.
       { resolve, test: { name: 'unit', include: ['src/**/*.test.ts'], isolate: false, ...deadlines } },
-      { resolve, test: { name: 'whole', include: ['test/**/*.test.ts', 'examples/**/*.test.ts'], ...deadlines } },
+      {
+        resolve,
+        test: { name: 'whole', include: ['test/**/*.test.ts', 'examples/**/*.test.ts'], isolate: false, ...deadlines },
+      },
     ],
   },
 });

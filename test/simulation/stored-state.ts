@@ -28,26 +28,33 @@ export function copyOf<T>(value: T, seen = new Map<object, object>()): T {
   if (typeof value !== 'object' || value === null) return value;
   const known = seen.get(value);
   if (known !== undefined) return known as T;
-  if (ArrayBuffer.isView(value)) return remember(value, (value as unknown as Uint8Array).slice());
+  if (ArrayBuffer.isView(value)) return remember((value as unknown as Uint8Array).slice());
   if (Array.isArray(value)) {
     // As where it is revived: of objects or of none.
-    if (typeof value[0] !== 'object') return remember(value, [...value]);
-    const made = remember(value, [] as unknown[]) as unknown[];
+    if (typeof value[0] !== 'object') return remember([...value]);
+    const made = remember([] as unknown[]) as unknown[];
     for (const inner of value) made.push(copyOf(inner, seen));
     return made as T;
   }
   if (value instanceof Map) {
-    const made = remember(value, new Map()) as Map<unknown, unknown>;
-    for (const [key, inner] of value) made.set(key, copyOf(inner, seen));
+    const made = remember(new Map()) as Map<unknown, unknown>;
+    for (const [key, inner] of value) made.set(key, isPlain(inner) ? inner : copyOf(inner, seen));
     return made as T;
   }
-  if (value instanceof Set) return remember(value, new Set(value));
-  const made = remember(value, Object.create(Object.getPrototypeOf(value) as object)) as Record<string, unknown>;
-  for (const key of Object.keys(value)) made[key] = copyOf((value as Record<string, unknown>)[key], seen);
+  if (value instanceof Set) return remember(new Set(value));
+  const made = remember(Object.create(Object.getPrototypeOf(value) as object)) as Record<string, unknown>;
+  for (const key of Object.keys(value)) {
+    const inner = (value as Record<string, unknown>)[key];
+    made[key] = isPlain(inner) ? inner : copyOf(inner, seen);
+  }
   return made as T;
 
-  function remember(from: object, made: object): T {
-    seen.set(from, made);
+  function remember(made: object): T {
+    seen.set(value as object, made);
     return made as T;
   }
 }
+
+/** Asked before each call: most of what a state holds are numbers. */
+const isPlain = (value: unknown) =>
+  typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean' || value === undefined;
