@@ -32,7 +32,7 @@ export default defineConfig({
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
-      // Tests beside their file are of that file alone: one process, and one copy of the modules, serves many of them.
+      // One process, and one copy of the modules, serves many files: hooks of what they share stand in functions.
       { resolve, test: { name: 'unit', include: ['src/**/*.test.ts'], isolate: false, ...deadlines } },
       {
         resolve,

@@ -1,5 +1,5 @@
 /** Manifests read over real HTTP; what a test starts is closed after it. */
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import {
   type Answer,
   type ManifestInput,
@@ -11,22 +11,17 @@ import {
   scripted,
 } from './manifest-support.js';
 
-const ends: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0)) await end();
-});
-
 /** A server that is closed after the test. */
 export async function api(answer: Answer): Promise<Scripted> {
   const started = await scripted(answer);
-  ends.push(() => started.close());
+  onTestFinished(() => started.close());
   return started;
 }
 
 /** A connection that is dropped after the test. */
 export function connection(input: ManifestInput) {
   const made = manifestConnection(input);
-  ends.push(made.drop);
+  onTestFinished(made.drop);
   return made;
 }
 
