@@ -14,6 +14,7 @@ import { SERVICE_LAYOUT } from './layouts/service.js';
 import { SESSION_LAYOUT } from './layouts/session.js';
 import { SINGLY_LAYOUT } from './layouts/singly.js';
 import { SLOTS_LAYOUT } from './layouts/slots.js';
+import { TAKEABLE_LAYOUT } from './layouts/takeable.js';
 import { TURNS_LAYOUT } from './layouts/turns.js';
 import { WATCHING_LAYOUT } from './layouts/watching.js';
 
@@ -90,6 +91,7 @@ const MIGRATIONS: string[] = [
   TURNS_LAYOUT,
   EXCHANGE_ONE_LAYOUT,
   PATIENCE_LAYOUT,
+  TAKEABLE_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

@@ -96,6 +96,8 @@ async function audit(where: string): Promise<void> {
 }
 
 const TABLES = ['app', 'partition', 'connection', 'worker', 'task'];
+/** Those that are not made of others. */
+const columnsOf = new Map<string, string>();
 
 /** Queued, running, delayed and orphaned tasks, two connections in one partition. */
 async function prepare(): Promise<void> {
@@ -119,6 +121,11 @@ async function prepare(): Promise<void> {
   await watcher.query(`update _headrace.worker set lease_until = now() - interval '1 second' where id = 'dead'`);
   await scheduler.enqueue([{ connection: 'b', kind: 'k', runAt: new Date(Date.now() - 1000) }]);
   for (const name of TABLES) await watcher.query(`create table kept_${name} as table _headrace.${name}`);
+  const { rows } = await watcher.query(
+    `select table_name as table, string_agg(quote_ident(column_name), ', ') as columns from information_schema.columns
+      where table_schema = '_headrace' and is_generated = 'NEVER' group by table_name`,
+  );
+  for (const { table, columns } of rows) columnsOf.set(table, columns);
 }
 
 /** As it was prepared: row by row and without triggers, since to prepare it anew takes longer than what is tried. */
@@ -127,7 +134,10 @@ async function restore(): Promise<void> {
     ${TABLES.toReversed()
       .map((name) => `delete from _headrace.${name};`)
       .join(' ')} delete from oracle;
-    ${TABLES.map((name) => `insert into _headrace.${name} overriding system value table kept_${name};`).join(' ')} commit`);
+    ${TABLES.map((name) => {
+      const columns = columnsOf.get(name)!;
+      return `insert into _headrace.${name} (${columns}) overriding system value select ${columns} from kept_${name};`;
+    }).join(' ')} commit`);
 }
 
 /** All orders of so many `begin and do`, `commit` pairs. */
