@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ExactNumber, hasUnstorableNumber, parseJson, stringifyJson } from './json.js';
+import { ExactNumber, hasUnstorableNumber, identityText, parseJson, stringifyJson } from './json.js';
 
 test('integers past 2^53 keep every digit, wherever they stand', () => {
   expect(parseJson('{"a":9007199254740993,"b":[-12345678901234567890],"c":{"d": 123456789012345678}}')).toEqual({
@@ -67,4 +67,51 @@ test('any large integer is found at any offset', () => {
 test('broken JSON is an error', () => {
   expect(() => parseJson('{"a":')).toThrow();
   expect(() => parseJson('{"a":12345678901234567890')).toThrow();
+});
+
+/** JSON with `depth` levels around a value, as lists and objects in turns. */
+function nested(depth: number, inner: string): string {
+  const opening = (at: number) => (at % 2 === 0 ? '[' : '{"a":');
+  const levels = Array.from({ length: depth }, (_, at) => at);
+  return (
+    levels.map(opening).join('') +
+    inner +
+    levels
+      .toReversed()
+      .map((at) => (at % 2 === 0 ? ']' : '}'))
+      .join('')
+  );
+}
+
+test.each([10, 3_000, 20_000])(
+  'a value nested %i levels deep is read, and written to tell it from others',
+  (depth) => {
+    for (const inner of [
+      '1',
+      '12345678901234567890',
+      '0.12345678901234567890',
+      '"s\\"x: 5, n\\\\"',
+      '{"__proto__":[9007199254740993]}',
+    ]) {
+      const text = nested(depth, inner);
+      expect(identityText(parseJson(text)) === text, inner).toBe(true);
+    }
+  },
+);
+
+test('a text that looks like a number between marks stays a text, whatever stands beside it', () => {
+  const digits = fc.constantFrom('1', '-1.5e3', '9007199254740993');
+  fc.assert(
+    fc.property(digits, digits, fc.nat(2), (text, number, marks) => {
+      const mark = '\\u0001'.repeat(marks);
+      const json = `{"a":"${mark}${text}${mark}","b":[${number === '-1.5e3' ? '-1500' : number}]}`;
+      expect(stringifyJson(parseJson(json))).toBe(json);
+    }),
+  );
+});
+
+test('a number that JSON cannot hold is named where the row is shown', () => {
+  expect(identityText(parseJson('{"a":1e400,"b":null,"c":[12345678901234567890]}'), 'none')).toBe(
+    '{"a":"none","b":null,"c":[12345678901234567890]}',
+  );
 });

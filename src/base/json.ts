@@ -2,6 +2,7 @@
  * JSON as APIs send it: numbers that a double cannot hold keep every digit, integers as bigint, others as ExactNumber.
  */
 import { isSafeNumber, parse as parseLossless } from 'lossless-json';
+import { parseDeep, stringifyDeep } from './deep-json.js';
 
 /** Numbers that a double cannot hold have at least this many digits. */
 const LONG_DIGITS = 16;
@@ -10,6 +11,8 @@ const MARK = '\u0001';
 const MARKED = /"\\u0001(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\\u0001"/g;
 
 let marking = false;
+/** How many numbers were marked: a text that looks like one is told by there being more. */
+let marked = 0;
 
 /** A decimal with more digits than a double keeps. */
 export class ExactNumber {
@@ -26,7 +29,7 @@ export class ExactNumber {
   /** Only `stringifyJson` can write it: anything else would lose its digits, or make it text. */
   toJSON(): string {
     if (!marking) throw new TypeError('a number with more digits than a double keeps: use stringifyJson');
-    return MARK + this.digits + MARK;
+    return markedText(this.digits);
   }
 }
 
@@ -44,11 +47,17 @@ export function parseJson(text: string): unknown {
       return JSON.parse(mended);
     }
   }
-  return parseLossless(withoutNaN(text), undefined, {
-    parseNumber: exactly,
-    // As JSON.parse has it, and Python.
-    onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue,
-  });
+  const clean = withoutNaN(text);
+  try {
+    return parseLossless(clean, undefined, {
+      parseNumber: exactly,
+      // As JSON.parse has it, and Python.
+      onDuplicateKey: ({ newValue }: { newValue: unknown }) => newValue,
+    });
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return parseDeep(clean, exactly);
+  }
 }
 
 function exactly(digits: string): unknown {
@@ -64,14 +73,53 @@ export function stringifyJson(value: unknown): string {
     return JSON.stringify(value);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    marking = true;
-    try {
-      const marked = JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? MARK + String(v) + MARK : v));
-      return marked.replace(MARKED, '$1');
-    } finally {
-      marking = false;
-    }
+    const text = withDigits(value);
+    return text ?? stringifyDeep(value, leafText);
   }
+}
+
+/** JSON in which numbers that a double cannot hold are texts between marks at first. Undefined: a text looks like one. */
+function withDigits(value: unknown): string | undefined {
+  marking = true;
+  marked = 0;
+  try {
+    const text = JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? markedText(String(v)) : v));
+    let found = 0;
+    const out = text.replace(MARKED, (_, digits: string) => {
+      found++;
+      return digits;
+    });
+    return found === marked ? out : undefined;
+  } finally {
+    marking = false;
+  }
+}
+
+function markedText(digits: string): string {
+  marked++;
+  return MARK + digits + MARK;
+}
+
+/** What is no list and no plain object. */
+function leafText(value: unknown): string | undefined {
+  return typeof value === 'bigint' || value instanceof ExactNumber ? String(value) : JSON.stringify(value);
+}
+
+/**
+ * What tells one value from another, also to people: its JSON, however deep it is nested. `notFinite` stands for numbers
+ * that JSON cannot hold, which are null otherwise. What is stored has bounds of its own.
+ */
+export function identityText(value: unknown, notFinite?: string): string {
+  try {
+    const text = stringifyJson(value) ?? 'undefined';
+    if (notFinite === undefined || !text.includes('null')) return text;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  return stringifyDeep(value, (leaf) => {
+    const isNone = typeof leaf === 'number' && !Number.isFinite(leaf);
+    return leafText(isNone ? (notFinite ?? null) : leaf);
+  });
 }
 
 /** Whether a number within the value cannot be stored: NaN, Infinity, or past what a double reaches. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { PrepareInput, StreamTarget } from './contract.js';
 import { fieldOf, type DataRecord } from '../base/catalog.js';
 import { LIMITS } from '../base/bounds.js';
-import { ExactNumber, stringifyJson } from '../base/json.js';
+import { identityText } from '../base/json.js';
 import { redact } from '../base/log.js';
 
 /** What tells rows of a table apart. */
@@ -35,24 +35,16 @@ function hasKey({ target: { primaryKey } }: Keyed, record: unknown): record is D
   return primaryKey.every((field) => (fieldOf(record as DataRecord, field) ?? null) !== null);
 }
 
-/** A record as text for the quarantine: something of it, whatever it is. */
+/** What stands in the quarantine for a number that JSON cannot hold. */
+const NO_NUMBER = '(NaN, infinite or beyond 1e308)';
+
+/** A record as text for the quarantine: all of it, whatever it is. */
 function writtenOut(record: unknown): string {
-  try {
-    return stringifyJson(record) ?? 'undefined';
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    const flat = Object.entries(record as object).map(([field, value]) => [
-      field,
-      value !== null && typeof value === 'object' && !(value instanceof ExactNumber)
-        ? '(left out: nested too deep)'
-        : value,
-    ]);
-    return stringifyJson(Object.fromEntries(flat));
-  }
+  return identityText(record, NO_NUMBER);
 }
 
 /** A value, short, as it is shown to people. */
 export function describe(value: unknown): string {
-  const text = redact(stringifyJson(value) ?? String(value));
+  const text = redact(identityText(value));
   return `${typeof value} ${text.length > 60 ? `${text.slice(0, 60)}…` : text}`;
 }

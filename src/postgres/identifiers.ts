@@ -34,10 +34,22 @@ export function qualified(schema: string, name: string): string {
  * taken before.
  */
 export function fitIdentifier(name: string, taken: ReadonlySet<string>): string {
-  const clean = name.replaceAll('\0', '') || '_';
+  const clean = name.replaceAll('\0', '').toWellFormed() || '_';
   if (Buffer.byteLength(clean) <= LIMITS.identifierBytes && !taken.has(clean.toLowerCase())) return clean;
-  const suffix = `_${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
-  let stem = clean;
+  const digest = createHash('sha256')
+    .update(name.isWellFormed() ? name : JSON.stringify(name))
+    .digest('hex');
+  // What is taken may look like a name with a suffix.
+  let fitted = clean;
+  for (let digits = 8; digits < LIMITS.identifierBytes; digits += 8) {
+    fitted = withSuffix(clean, `_${digest.slice(0, digits)}`);
+    if (!taken.has(fitted.toLowerCase())) break;
+  }
+  return fitted;
+}
+
+function withSuffix(name: string, suffix: string): string {
+  let stem = name.slice(0, LIMITS.identifierBytes);
   while (Buffer.byteLength(stem) + suffix.length > LIMITS.identifierBytes) stem = stem.slice(0, -1);
   return stem.toWellFormed().replaceAll('\ufffd', '') + suffix;
 }

@@ -127,7 +127,7 @@ export class Table extends Shape {
       'select name, field from _headrace.field where schema_name = $1 and relation = $2',
       this.place,
     );
-    return new Map(rows.map(({ name, field }) => [name as string, field as string]));
+    return new Map(rows.map(({ name, field }) => [name as string, registeredField(field as string)]));
   }
 
   /** Makes the changes that rows wait for, in the table as it is now: others of this process may have changed it. */
@@ -261,7 +261,7 @@ export class Table extends Shape {
     await connection.run(
       `insert into _headrace.field (schema_name, relation, name, field) values ($1, $2, $3, $4)
        on conflict (schema_name, relation, name) do update set field = excluded.field`,
-      [...this.place, name, field],
+      [...this.place, name, registeredText(field)],
     );
   }
 
@@ -273,4 +273,17 @@ export class Table extends Shape {
     const key = this.isKeyed ? [`primary key (${this.keyNames.join(', ')})`] : [];
     return `create table if not exists ${this.sqlName} (${[...columns, ...meta, ...key].join(', ')})`;
   }
+}
+
+/** What comes before a field's name that is no text for DuckDB: it is kept as JSON. */
+const AS_JSON = 'json:';
+
+function registeredText(field: string): string {
+  const isStorable = field.isWellFormed() && !field.includes('\0') && !field.startsWith(AS_JSON);
+  return isStorable ? field : AS_JSON + JSON.stringify(field);
+}
+
+function registeredField(text: string): string {
+  if (!text.startsWith(`${AS_JSON}"`)) return text;
+  return JSON.parse(text.slice(AS_JSON.length)) as string;
 }

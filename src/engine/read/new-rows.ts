@@ -1,6 +1,6 @@
 /** Which rows of a divided stream are new, by their positions: those past what an earlier run added, and the newest. */
 import type { DataRecord } from '../../base/catalog.js';
-import { stringifyJson } from '../../base/json.js';
+import { identityText } from '../../base/json.js';
 import { hashString } from '../../base/random.js';
 import type { Edge } from '../../ledger/checkpoint.js';
 import { newer } from '../../ledger/ledger.js';
@@ -71,4 +71,4 @@ export class NewRows {
   }
 }
 
-const markOf = (record: DataRecord): number => hashString(stringifyJson(record));
+const markOf = (record: DataRecord): number => hashString(identityText(record));

@@ -1,7 +1,7 @@
 /** Tells a walk over pages that goes in a circle, or stands still: its pages bring nothing new. */
 import { FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
-import { stringifyJson } from '../../base/json.js';
+import { identityText } from '../../base/json.js';
 import { hashString } from '../../base/random.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import { keyOf } from './context.js';
@@ -49,7 +49,7 @@ export class WalkMemory {
     const last = records.at(-1);
     // Rows came that are none of the stream's: the token is all that tells.
     if (!first || !last) return received && next !== null ? hashString(next) : undefined;
-    const text = (record: typeof first) => keyOf(this.stream, record) ?? stringifyJson(record);
+    const text = (record: typeof first) => keyOf(this.stream, record) ?? identityText(record);
     return hashString(`${records.length}\u0002${text(first)}\u0002${text(last)}`);
   }
 }

@@ -5,7 +5,7 @@
  */
 import { CursorGoneError } from '../../../base/errors.js';
 import type { Evidence } from '../../../base/evidence.js';
-import { stringifyJson } from '../../../base/json.js';
+import { identityText, stringifyJson } from '../../../base/json.js';
 import { hashString } from '../../../base/random.js';
 import type { Json } from '../document/read.js';
 import type { Paginator } from './paginator.js';
@@ -62,7 +62,7 @@ export class CursorWalks {
     const stands = !isFirst && output.after !== undefined && stringifyJson(output.after) === stringifyJson(t);
     if (!isFirst && (stands || this.isServers(p)) && (!isOurs || output.wasLost === true)) throw this.moved();
     const [row] = output.received;
-    const mark = row === undefined ? undefined : hashString(stringifyJson(row));
+    const mark = row === undefined ? undefined : hashString(identityText(row));
     const first = isFirst ? mark : this.places.get(at)?.first;
     if (x !== undefined && (mark === undefined || mark === x || mark === first))
       this.end(output, output.end?.doubt === undefined ? { kind: 'confirmed' } : output.end);

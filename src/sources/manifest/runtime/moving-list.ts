@@ -7,7 +7,7 @@
 import { LIMITS } from '../../../base/bounds.js';
 import type { DataRecord } from '../../../base/catalog.js';
 import type { Doubt, Evidence } from '../../../base/evidence.js';
-import { stringifyJson } from '../../../base/json.js';
+import { identityText } from '../../../base/json.js';
 import { hashString } from '../../../base/random.js';
 import type { Json } from '../document/read.js';
 import type { Paginator } from './paginator.js';
@@ -128,6 +128,6 @@ export class MovingList {
   private markOf(record: DataRecord): number {
     const values = this.key.map((field) => record[field]);
     const known = values.length > 0 && values.every((value) => value !== undefined && value !== null);
-    return hashString(known ? values.map(String).join('\u0001') : stringifyJson(record));
+    return hashString(known ? values.map(String).join('\u0001') : identityText(record));
   }
 }

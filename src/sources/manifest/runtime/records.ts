@@ -1,7 +1,7 @@
 /** From a decoded response to records: extracted, expanded, filtered, transformed, normalised. */
 import type { DataRecord } from '../../../base/catalog.js';
 import { SkippableError } from '../../../base/errors.js';
-import { stringifyJson } from '../../../base/json.js';
+import { identityText } from '../../../base/json.js';
 import { placeOf } from '../document/manifest.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import { isTrue, type Dict, type Value } from '../templates/values.js';
@@ -221,7 +221,7 @@ function isRecord(kit: Kit, own: JsonObject, record: unknown): record is DataRec
     expected: `objects at ${path || 'the top of the answer'}`,
     found: Array.isArray(record)
       ? 'a list in the list'
-      : `${typeof record} ${record === undefined ? '' : stringifyJson(record).slice(0, 60)}`,
+      : `${typeof record} ${record === undefined ? '' : identityText(record).slice(0, 60)}`,
     next: 'correct the field_path of the extractor',
   });
 }

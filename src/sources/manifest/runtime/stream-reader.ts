@@ -5,7 +5,7 @@
 import { LIMITS } from '../../../base/bounds.js';
 import { CursorGoneError, FatalError, PausedError, RetriableError, SkippableError } from '../../../base/errors.js';
 import { STATED, type Evidence } from '../../../base/evidence.js';
-import { parseJson, stringifyJson } from '../../../base/json.js';
+import { identityText, parseJson, stringifyJson } from '../../../base/json.js';
 import { hashString } from '../../../base/random.js';
 import type { Page, PageRequest, Slice } from '../../contract.js';
 import type { Json } from '../document/read.js';
@@ -54,7 +54,7 @@ export class StreamReader {
   keep(slice: Slice, answer: unknown, serverTimeMs: number | undefined): void {
     // A first page with a filter of time would be another one.
     if (answer === undefined || answer === null || this.time?.stepSeconds !== undefined) return;
-    const json = stringifyJson(answer);
+    const json = identityText(answer);
     if (this.keptBytes + json.length > KEPT_BYTES || this.kept.has(slice)) return;
     this.kept.set(slice, { json, serverTimeMs });
     this.keptBytes += json.length;
@@ -329,7 +329,7 @@ export class StreamReader {
 
   private standing(output: PageOutput, walk: Walk): { h?: number } {
     if (walk.t === null || stringifyJson(output.next) !== stringifyJson(walk.t)) return {};
-    const held = hashString(stringifyJson([output.received.length, output.received[0]]));
+    const held = hashString(identityText([output.received.length, output.received[0]]));
     if (held === walk.h) {
       throw new FatalError('the pages of the API do not go on', {
         code: 'pages_stand_still',
