@@ -5,8 +5,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.js';
+import { ExactNumber } from '../../src/base/json.js';
 import type { DestinationSession, OpenOptions } from '../../src/destinations/contract.js';
 import { parquetDestination } from '../../src/destinations/parquet/destination.js';
 import { CommitLog } from '../../src/destinations/parquet/log.js';
@@ -229,6 +231,49 @@ describe.each([
       );
   });
 });
+
+test('whatever comes for a key, and however its column widens, the last read of it is what is left', async () => {
+  const values = [1, 2.5, 'x', true, null, { a: [1.0] }, 2n ** 60n + 1n, new ExactNumber('0.12345678901234567890')];
+  const keys = [1, 2, 1.5, 1_000, '1', '2', 'a', 'true', true, 2n ** 60n + 1n];
+  const record = fc.record({ id: fc.constantFrom(...keys), v: fc.constantFrom(...values), n: fc.nat() });
+  const commits = fc.array(fc.tuple(fc.array(record, { maxLength: 5 }), fc.integer({ min: 1, max: 3 })), {
+    minLength: 1,
+    maxLength: 8,
+  });
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(commits, fc.nat(2), async (all, joins) => {
+      const store = new FolderStore(path.join(folder, `lake${run++}`));
+      const last = new Map<string, { version: number; n: number }>();
+      const streams = [{ ...options().streams[0]!, schema: {}, mode: 'append' as const }];
+      await within(
+        store,
+        async (session) => {
+          for (const [at, [records, version]] of all.entries()) {
+            await page(session, records, version);
+            if (at % 3 === joins) await session.finishRun('complete', {});
+            for (const { id, n } of records)
+              if (version >= (last.get(String(id))?.version ?? 0)) last.set(String(id), { version, n });
+          }
+        },
+        { streams },
+      );
+      if (last.size === 0) return;
+      const ask = async () =>
+        (await parquetDestination(store).query!('select id::varchar as id, n from shop.things', { write: false })).rows;
+      const expected = [...last].map(([id, { n }]) => ({ id, n })).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+      const sorted = (rows: Record<string, unknown>[]) =>
+        rows.toSorted((a, b) => (String(a['id']) < String(b['id']) ? -1 : 1));
+      expect(sorted(await ask()).map(({ id, n }) => ({ id: plainKey(id), n: Number(n) }))).toEqual(expected);
+      await parquetDestination(store).compact!({ connection: 'shop', runId: 'run2', startedMs: 1 });
+      expect(sorted(await ask()).map(({ id, n }) => ({ id: plainKey(id), n: Number(n) }))).toEqual(expected);
+    }),
+    { numRuns: 12, endOnFailure: true },
+  );
+});
+
+/** A key as `String` writes it, whatever the type of its column. */
+const plainKey = (id: unknown) => String(id).replace(/\.0$/, '').replaceAll('"', '');
 
 test('small files are joined, with every row and digit', async () => {
   const store = inFolder();

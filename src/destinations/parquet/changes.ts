@@ -52,3 +52,12 @@ export function byStream(parts: ShapedRows[]): Map<string, ShapedRows[]> {
   }
   return groups;
 }
+
+/** Runs of items that follow each other and are meant. */
+export function neighbours<T>(items: readonly T[], isMeant: (item: T) => boolean): T[][] {
+  const runs: T[][] = [[]];
+  for (const item of items)
+    if (isMeant(item)) runs.at(-1)!.push(item);
+    else runs.push([]);
+  return runs.filter((run) => run.length > 0);
+}

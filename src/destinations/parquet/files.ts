@@ -5,18 +5,18 @@ import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { codeOf } from '../../base/errors.js';
 import { Engine, resultOf, type Row } from '../../duckdb/engine.js';
-import { refitSql, SQL_TYPES, type Column, type ColumnType } from '../../duckdb/columns.js';
+import { refitSql, SQL_TYPES, type Column } from '../../duckdb/columns.js';
 import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { appendRows } from '../duckdb/append.js';
 import { fieldsSql } from '../duckdb/look.js';
 import { DAY_COLUMN, META_COLUMNS, type Shape, type ShapedRows } from '../duckdb/shape.js';
+import { filesSql, literal, META, plainSql, rowsOfFiles, unusedName } from './file-rows.js';
 import type { QuarantinedRow } from '../set-aside.js';
 import type { DataFile } from './manifest.js';
 import type { Store } from './store.js';
 
 /** Files are merged up to this size, and a merged one is cut about there. */
 export const FILE_BYTES = 128 * 1024 * 1024;
-const META = META_COLUMNS.map(([name]) => name);
 const OPTIONS = 'format parquet, compression zstd';
 /** Folders below the system's for temporary files, each with the process that made it. */
 const SPOOL = 'headrace-parquet-';
@@ -113,11 +113,25 @@ export class ParquetFiles {
     return { name, rows, bytes: size, deleted };
   }
 
-  /** Files one after the other as larger ones; nothing else changes. */
-  async join(folder: string, shape: Shape, files: DataFile[]): Promise<DataFile[]> {
-    const from = await this.source(files);
+  /**
+   * Files one after the other as one; nothing else changes, nor does the order of rows: of one key and version the last
+   * counts. (A copy that is cut by size does not keep the order.)
+   */
+  async join(folder: string, shape: Shape, files: DataFile[]): Promise<DataFile> {
+    const { sql } = await rowsOfFiles(this.engine, await this.source(files), shape);
     const select = [...shape.columns.map(({ name }) => quoteIdentifier(name)), ...META.map(quoteIdentifier)].join(', ');
-    return this.split(folder, `select ${select} from ${await this.rowsSql(from, shape)}`, undefined);
+    const file = path.join(this.spool, `${newName()}.parquet`);
+    await this.engine.rows(`copy (select ${select} from ${sql}) to ${literal(file)} (${OPTIONS})`);
+    const { n, gone } = await this.count(file);
+    return this.take(folder, file, n, gone);
+  }
+
+  private async count(file: string): Promise<{ n: number; gone: number }> {
+    const [counted] = await this.engine.rows(
+      `select count(*)::integer as n, count("_headrace_deleted_at")::integer as gone
+        from read_parquet(${literal(file)}, hive_partitioning = false)`,
+    );
+    return counted as { n: number; gone: number };
   }
 
   /** One row a key: the last read of it, with its deletion where that came later. `day`: parted by this field's day. */
@@ -134,50 +148,24 @@ export class ParquetFiles {
 
   /** SQL for the rows of a stream as they are now. */
   private async mergedSql(shape: Shape, files: DataFile[], deletions: DataFile[]): Promise<string> {
-    const rows = await this.rowsSql(await this.source(files), shape);
+    const { sql: rows, place } = await rowsOfFiles(this.engine, await this.source(files), shape);
     const names = [...shape.columns.map(({ name }) => name), ...META].map(quoteIdentifier);
     if (shape.target.primaryKey.length === 0) return `select ${names.join(', ')} from ${rows}`;
-    const [key, at] = [unusedName('headrace_key', shape), unusedName('headrace_at', shape)];
+    const key = unusedName('headrace_key', shape);
+    const latest = ['"_headrace_version"', ...place].map((name) => `${name} desc`).join(', ');
     const last = `select *, ${keySql(shape)} as ${key} from ${rows}
-      qualify row_number() over (partition by ${key} order by "_headrace_version" desc, ${at} desc) = 1`;
+      qualify row_number() over (partition by ${key} order by ${latest}) = 1`;
     const gone =
       deletions.length === 0
         ? `select null::varchar as k, null::timestamptz as at_time, null::bigint as v where false`
         : `select _headrace_key as k, max(_headrace_deleted_at) as at_time, max(_headrace_version) as v
-           from read_parquet(${list(await this.source(deletions))}, hive_partitioning = false) group by 1`;
+           from read_parquet(${filesSql(await this.source(deletions))}, hive_partitioning = false) group by 1`;
     const select = names.map((name) =>
       name === '"_headrace_deleted_at"'
         ? `case when g.v >= l."_headrace_version" then g.at_time else l."_headrace_deleted_at" end as ${name}`
         : `l.${name}`,
     );
     return `with l as (${last}), g as (${gone}) select ${select.join(', ')} from l left join g on g.k = l.${key}`;
-  }
-
-  /**
-   * Columns of all the files under the types that they have now: earlier files may have narrower ones, or lack some.
-   */
-  private async rowsSql(files: string[], shape: Shape): Promise<string> {
-    const there = new Map(
-      (
-        await this.engine.rows(
-          `select column_name, column_type
-            from (describe select *
-            from read_parquet(${list(files)}, union_by_name = true, hive_partitioning = false))`,
-        )
-      ).map(({ column_name, column_type }) => [column_name as string, column_type as string]),
-    );
-    const columns = shape.columns.map((column) => {
-      const name = quoteIdentifier(column.name);
-      const type = there.get(column.name);
-      if (type === undefined) return `null::${plainType(column.type)} as ${name}`;
-      const from = typeOf(type);
-      const to = column.type === 'json' ? 'text' : column.type;
-      return from === to ? name : `${refitSql(name, from, to)} as ${name}`;
-    });
-    const [file, at] = [unusedName('headrace_file', shape), unusedName('headrace_at', shape)];
-    const places = files.map((name, place) => `when ${literal(name)} then ${place}`).join(' ');
-    return `(select ${[...columns, ...META.map(quoteIdentifier)].join(', ')}, case ${file} ${places} end as ${at}
-      from read_parquet(${list(files)}, union_by_name = true, filename = '${file}', hive_partitioning = false))`;
   }
 
   private async source(files: DataFile[]): Promise<string[]> {
@@ -196,11 +184,7 @@ export class ParquetFiles {
     const files: DataFile[] = [];
     for (const { parentPath, name } of made.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       const file = path.join(parentPath, name);
-      const [counted] = await this.engine.rows(
-        `select count(*)::integer as n, count("_headrace_deleted_at")::integer as gone
-          from read_parquet(${literal(file)}, hive_partitioning = false)`,
-      );
-      const { n, gone } = counted as { n: number; gone: number };
+      const { n, gone } = await this.count(file);
       if (n === 0) continue;
       const below = path.relative(out, parentPath).split(path.sep).join('/');
       files.push(await this.take(below ? `${folder}/${below}` : folder, file, n, gone));
@@ -254,27 +238,6 @@ function isRunning(pid: number): boolean {
 
 function newName(): string {
   return randomBytes(12).toString('hex');
-}
-
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
-const list = (files: string[]): string => `[${files.map(literal).join(', ')}]`;
-
-/** A column's name for a statement alone, which no field has. */
-function unusedName(name: string, { taken }: Pick<Shape, 'taken'>): string {
-  return taken.has(name) ? unusedName(`${name}_`, { taken }) : name;
-}
-
-/** JSON goes as text, which every reader of Parquet takes. */
-function plainSql({ name, type }: Column): string {
-  const quoted = quoteIdentifier(name);
-  return type === 'json' ? `${quoted}::varchar as ${quoted}` : quoted;
-}
-
-const plainType = (type: ColumnType): string => (type === 'json' ? SQL_TYPES.text : SQL_TYPES[type]);
-
-function typeOf(sql: string): ColumnType {
-  const found = (Object.keys(SQL_TYPES) as ColumnType[]).find((type) => SQL_TYPES[type] === sql.toLowerCase());
-  return found ?? 'text';
 }
 
 function keySql(shape: Shape): string {

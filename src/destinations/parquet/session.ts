@@ -21,7 +21,7 @@ import {
   type StateWrite,
   type Unseen,
 } from '../contract.js';
-import { apply, byStream, receiptOf, streamIn } from './changes.js';
+import { apply, byStream, neighbours, receiptOf, streamIn } from './changes.js';
 import { FILE_BYTES, ParquetFiles } from './files.js';
 import { GONE_MS, isAlive } from './holder.js';
 import type { CommitLog } from './log.js';
@@ -311,21 +311,29 @@ export class ParquetSession implements DestinationSession {
     const found = this.head.streams[stream];
     if (!found) return;
     const which = this.isReplaced(stream) && found.next ? 'next' : 'files';
-    const small = found[which]!.filter(({ bytes }) => bytes < LARGE);
-    const bytes = small.reduce((total, file) => total + file.bytes, 0);
-    if (small.length < 2 || (small.length < many && bytes < FILE_BYTES)) return;
+    for (const small of neighbours(found[which]!, ({ bytes }) => bytes < LARGE)) {
+      const bytes = small.reduce((total, file) => total + file.bytes, 0);
+      if (small.length >= 2 && (small.length >= many || bytes >= FILE_BYTES))
+        await this.joinFiles(stream, which, small);
+    }
+  }
+
+  /** Joins files that follow each other. The joined one stands where they did: of one key and version, the last counts. */
+  private async joinFiles(stream: string, which: 'files' | 'next', small: DataFile[]): Promise<void> {
     const joined = await this.files.join(this.folderOf(stream), this.shape(stream), small);
-    if (sum(joined) !== sum(small))
+    if (joined.rows !== sum(small))
       throw new FatalError('joined files have other rows than their parts', {
         code: 'rows_differ',
         place: this.folderOf(stream),
         expected: `${sum(small)} rows`,
-        found: `${sum(joined)}`,
+        found: `${joined.rows}`,
       });
     await this.change((next) => {
       const gone = new Set(small.map(({ name }) => name));
       const list = next.streams[stream]![which]!;
-      next.streams[stream]![which] = [...joined, ...list.filter(({ name }) => !gone.has(name))];
+      const place = list.findIndex(({ name }) => gone.has(name));
+      const others = list.filter(({ name }) => !gone.has(name));
+      next.streams[stream]![which] = others.toSpliced(place, 0, joined);
     });
     for (const { name } of small) await this.parts.store.remove(name);
   }
