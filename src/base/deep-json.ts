@@ -58,7 +58,7 @@ export function stringifyDeep(root: unknown, leafText: (value: unknown) => strin
 /** What comes next stands last. */
 function schedule(todo: Part[], open: string, parts: Part[], close: string): void {
   todo.push(close);
-  for (const part of parts.reverse()) todo.push(part);
+  for (const part of parts.toReversed()) todo.push(part);
   todo.push(open);
 }
 
