@@ -131,8 +131,11 @@ describe('the Airbyte protocol', () => {
     expect(
       last.find((state) => state.stream.stream_descriptor.name === 'conversation_parts')!.stream.stream_state,
     ).toMatchObject({
-      use_global_cursor: true,
+      use_global_cursor: false,
       state: { updated_at: expect.any(String) },
+      states: expect.arrayContaining([
+        { partition: expect.any(Object), cursor: { updated_at: expect.stringMatching(/^\d{10}$/) } },
+      ]),
       parent_state: { conversations: { updated_at: expect.any(String) } },
     });
     expect(last.find((state) => state.stream.stream_descriptor.name === 'tags')!.stream.stream_state).toMatchObject({

@@ -256,7 +256,9 @@ function extend({ stream, mode, history, state, bulk }: Facts): OpenedStream {
   const { span } = state.meta;
   const end = isAscending ? -span.gte + unit : span.lt;
   const newest = newer(state.meta.newest, newestOf(state.ledger));
-  const from = nextStart(stream, mode, end, newest);
+  const begun = isAscending ? -span.lt + unit : span.gte;
+  const rows = [...state.ledger.ranges.values()].reduce((sum, range) => sum + range.rows, 0);
+  const from = nextStart(stream, mode, end, newest, rows === 0 ? begun : end);
   const now = spanOnAxis(division, history, false);
   const parts: Part[] = [isAscending ? { gte: now.gte, lt: -from + unit } : { gte: from, lt: now.lt }];
   const older = isAscending ? { gte: span.lt, lt: now.lt } : { gte: now.gte, lt: span.gte };
@@ -265,7 +267,6 @@ function extend({ stream, mode, history, state, bulk }: Facts): OpenedStream {
   // A start that moved back meets what is read again where the whole history is shorter than the overlap.
   const all = apart(listed ? [...parts, listed.part] : parts);
   if (!isOnlyAdded(stream, mode)) all.push(...doubtfulParts(state, all));
-  const begun = isAscending ? -span.lt + unit : span.gte;
   const start = isAscending ? -now.lt + unit : now.gte;
   const known = state.meta.start ?? begun;
   // A start that keeps its distance to now moves with the clock, and nobody moved it.
@@ -304,16 +305,22 @@ function apart(parts: Part[]): Part[] {
 }
 
 /**
- * Where the next run begins: at the end of what was read or at the newest row, whichever is earlier, less the overlap.
- * Rows that an API lists some time after the time that they bear are found that way, and no clock but the API's counts.
+ * Where the next run begins: at the end of what was read or at the newest row, whichever is earlier, less the overlap;
+ * where no row has a time, at `otherwise`. Rows that an API lists some time after the time that they bear are found that way, and no clock but the API's counts.
  */
-function nextStart(stream: Stream, mode: WriteMode, end: number, newest: number | undefined): number {
+function nextStart(
+  stream: Stream,
+  mode: WriteMode,
+  end: number,
+  newest: number | undefined,
+  otherwise: number,
+): number {
   const { division } = stream;
   const unit = division.kind === 'range' ? division.unit : 1;
   const overlap = overlapOf(stream, mode);
   // What is only added is not read twice: it goes on at the newest row, whose own unit may be asked for again.
   const known = newest !== undefined && isOnlyAdded(stream, mode) ? newest + unit : newest;
-  let from = earliest(end, known) - overlap;
+  let from = Math.min(end, known ?? otherwise) - overlap;
   // Each window is a request at least: a stream that is mostly silent must not ask for all of its silence every time.
   if (division.kind === 'range' && division.window !== undefined)
     from = Math.max(from, end - overlap - LIMITS.silentWindows * division.window);

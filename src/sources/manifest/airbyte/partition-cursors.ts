@@ -16,7 +16,8 @@ function canonical(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, inner]) => [key, canonical(inner)]));
 }
 
-const keyOf = (partition: unknown) => JSON.stringify(canonical(partition));
+/** The same for the same fields, in whatever order. */
+export const keyOf = (partition: unknown) => JSON.stringify(canonical(partition));
 
 /**
  * From `{states: [{partition, cursor}]}`, or the oldest form, `{VALUE: {FIELD: cursor}}`; undefined where the state has

@@ -3,6 +3,7 @@
  * the ledger lies beside it under a key of its own, so that Headrace goes on exactly and Airbyte goes on from the
  * cursor.
  */
+import { systemClock } from '../../../base/clock.js';
 import { ConfigError } from '../../../base/errors.js';
 import type { AirbyteStreamState, ConfiguredCatalog } from './messages.js';
 import { newer, newestOf } from '../../../ledger/ledger.js';
@@ -19,6 +20,7 @@ import {
 import { isObject, type JsonObject } from '../document/read.js';
 import type { Interval } from '../runtime/interval.js';
 import { partitionCursors } from './partition-cursors.js';
+import { PartitionStates } from './partition-states.js';
 
 const OWN = '__headrace';
 const NO_CURSOR = { __ab_no_cursor_state_message: true };
@@ -49,10 +51,17 @@ export class AirbyteStates {
   private readonly from = new Map<string, number>();
   /** The newest rows of streams whose ledgers know none: their requests name no time. */
   private readonly newest = new Map<string, number>();
+  private readonly partitions = new Map<string, PartitionStates>();
+  private readonly begunMs = systemClock.monotonic();
 
   constructor(private readonly input: CodecInput) {
     this.streams = new Map(input.source.streams.map((stream) => [stream.name, stream]));
     this.modes = new Map(input.catalog.streams.map(({ stream, sync_mode }) => [stream.name, sync_mode]));
+    for (const [name, { division }] of this.streams) {
+      const interval = input.intervalOf(name);
+      if (division.kind === 'slices' && interval && !interval.isGlobal && this.modes.get(name) === 'incremental')
+        this.partitions.set(name, new PartitionStates(interval));
+    }
     for (const { stream_descriptor, stream_state } of input.states) {
       if (isObject(stream_state) && this.streams.has(stream_descriptor.name))
         this.given.set(
@@ -89,6 +98,7 @@ export class AirbyteStates {
     const value = cursor === undefined ? undefined : interval.format(cursor);
     if (stream.division.kind !== 'slices')
       return { ...(value === undefined ? {} : { [interval.field]: value }), ...own };
+    const parts = this.partitions.get(name)?.states(state.meta.complete);
     const parentState: Record<string, unknown> = {};
     for (const parent of parents.slice(0, 1)) {
       const parentInterval = this.input.intervalOf(parent.name);
@@ -96,12 +106,15 @@ export class AirbyteStates {
       if (parentInterval && at !== undefined)
         parentState[parent.name.replace(/^_/, '')] = { [parentInterval.field]: parentInterval.format(at) };
     }
+    // Without a row there is no cursor for all: new partitions begin at the start.
+    const isKnown = value !== undefined && (!parts || parts.hasRows);
     return {
-      use_global_cursor: true,
-      ...(value === undefined ? {} : { state: { [interval.field]: value } }),
-      states: [],
+      use_global_cursor: !parts,
+      ...(isKnown ? { state: { [interval.field]: value } } : {}),
+      states: parts?.states ?? [],
       parent_state: parentState,
-      lookback_window: Math.ceil(interval.lookbackSeconds),
+      // Partitions that are new begin that much earlier: rows may have come while others were read.
+      lookback_window: Math.ceil(interval.lookbackSeconds + this.tookSeconds()),
       ...own,
     };
   }
@@ -129,6 +142,10 @@ export class AirbyteStates {
     return from === undefined || !(position < from);
   }
 
+  private tookSeconds(): number {
+    return (systemClock.monotonic() - this.begunMs) / 1000;
+  }
+
   /** Up to where everything is committed, seconds; undefined where that is nothing yet. */
   private cursorOf(stream: Stream, entries: Entry[]): number | undefined {
     const state = decodeStream(entries);
@@ -142,8 +159,10 @@ export class AirbyteStates {
     const open = [...state.ledger.ranges.values()].filter((range) => range.open);
     if (open.length === 0) {
       const end = isAscending ? -state.meta.span.gte + division.unit : state.meta.span.lt;
-      // Airbyte goes on from the newest record, and so finds what is listed late.
-      return Math.min(end, newer(state.meta.newest, newestOf(state.ledger)) ?? end);
+      // Airbyte goes on from the newest record, and so finds what is listed late; from the start, where none came.
+      const rows = [...state.ledger.ranges.values()].reduce((sum, range) => sum + range.rows, 0);
+      const otherwise = rows === 0 ? this.input.intervalOf(stream.name)?.start() : undefined;
+      return Math.min(end, newer(state.meta.newest, newestOf(state.ledger)) ?? otherwise ?? end);
     }
     // Read from the newest down: nothing above the lowest open part counts for somebody who only knows a cursor.
     const from = isAscending
@@ -168,13 +187,18 @@ export class AirbyteStates {
     }
     const interval = this.input.intervalOf(name);
     const cursor = interval && globalCursor(state, interval);
-    const isSliced = this.streams.get(name)!.division.kind === 'slices';
+    const { kind } = this.streams.get(name)!.division;
     const known =
-      interval && isSliced ? partitionCursors(state, interval.field, (value) => read(value, interval)) : undefined;
-    if (interval && cursor !== undefined && !isFull && interval.clientSide)
+      interval && kind === 'slices'
+        ? partitionCursors(state, interval.field, (value) => read(value, interval))
+        : undefined;
+    if (interval && cursor !== undefined && !isFull && (interval.clientSide || interval.isFeed))
       this.from.set(name, cursor - interval.lookbackSeconds);
-    if (out.size > 0 || isFull || !interval) return out;
-    if (known) interval.known = known;
+    if (isFull || !interval) return out;
+    if (kind === 'slices') this.partitions.get(name)?.goOn(state, known, cursor);
+    // Pages are asked for in any case: where they end is known.
+    else if (kind === 'chain' && cursor !== undefined) interval.known = () => cursor;
+    if (out.size > 0) return out;
     if (cursor === undefined) {
       if (
         Object.keys(state).length === 0 ||

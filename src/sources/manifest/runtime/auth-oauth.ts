@@ -129,7 +129,7 @@ export class OAuth extends Renewed {
       if (own['client_id'] !== undefined) args[names.clientId] = this.value('client_id');
       if (own['client_secret'] !== undefined) args[names.clientSecret] = this.value('client_secret');
     }
-    if (this.refreshToken !== '') args[names.refreshToken] = this.refreshToken;
+    if (this.refreshToken !== '' || own['refresh_token'] !== undefined) args[names.refreshToken] = this.refreshToken;
     if (Array.isArray(own['scopes']) && own['scopes'].length > 0) args['scopes'] = own['scopes'];
     for (const [key, value] of Object.entries((own['refresh_request_body'] as JsonObject | undefined) ?? {})) {
       const name = text(kit, own, key)({});

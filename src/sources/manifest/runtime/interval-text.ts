@@ -36,6 +36,10 @@ export function writerOf(format: string): (seconds: number) => string {
   return (seconds) => formatWith(PyDate.ofEpoch(Math.floor(seconds * 1000 + 1e-6)), format);
 }
 
+/** What looks like a date: JavaScript finds one in nearly any text that ends with a number. */
+const DATE =
+  /^\s*(?:\d{4}[-/]\d\d?[-/]\d\d?|(?:[A-Z][a-z]{2,8},? )?(?:\d\d? [A-Z][a-z]{2}|[A-Z][a-z]{2,8} \d\d?))(?!\d)/;
+
 /** Reads what is written in one of the formats, or in any that JavaScript knows; NaN where that is no date. */
 export function readerOf(formats: string[]): (value: unknown) => number {
   return (value) => {
@@ -47,7 +51,7 @@ export function readerOf(formats: string[]): (value: unknown) => number {
         if (!(error instanceof DateTextError)) throw error;
       }
     }
-    const parsed = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+    const parsed = typeof value === 'string' && DATE.test(value) ? Date.parse(value) : Number.NaN;
     return Math.floor(parsed / 1000);
   };
 }

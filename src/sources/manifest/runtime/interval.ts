@@ -19,9 +19,13 @@ export interface Interval {
   /** Longest window that the manifest asks for at once. */
   stepSeconds: number | undefined;
   lookbackSeconds: number;
-  /** The API can be asked for what lies at or after a time, and for what lies before one. */
+  /** One cursor counts for all partitions. */
+  isGlobal: boolean;
   /** Where a partition goes on that a state knows, whatever holds for the others. */
   known?: ((fields: Record<string, unknown>) => number | undefined) | undefined;
+  /** Told of each page of a partition: its newest row's time, and whether it was the last. */
+  noted?: ((fields: Record<string, unknown>, newest: number | undefined, isLast: boolean) => void) | undefined;
+  /** The API can be asked for what lies at or after a time, and for what lies before one. */
   hasStart: boolean;
   hasEnd: boolean;
   /** Rows are filtered here, since the API cannot. */
@@ -98,6 +102,7 @@ export function interval(
     hasEnd: endOption !== undefined || used.includes(endName),
     clientSide: own['is_client_side_incremental'] === true,
     isFeed: own['is_data_feed'] === true,
+    isGlobal: own['global_substream_cursor'] === true,
     ...wholeOf(kit, own, format, clamping, gap),
     nextBound(from, to) {
       if (!step) return to;

@@ -79,18 +79,29 @@ function walkOf(routing: Router, parts: WalkParts): Walk {
         sequence(
           routing.routers.map((each) => mapped(walkOf(each, parts), (partition) => unified(partition, routing.field))),
         ),
+        ANY_PARENT,
       );
-    case 'product':
-      return routing.routers
+    case 'product': {
+      const walk = routing.routers
         .map((each) => walkOf(each, parts))
         .reduce((outer, inner) => nested(outer, (partition) => mapped(inner, (other) => merged(partition, other))));
+      // What tells a grandchild's parents apart is the first router's alone: of the others, combinations come again.
+      return mayRepeat(routing.routers, parts) ? distinct(walk) : walk;
+    }
     case 'narrowed':
       return narrowed(walkOf(routing.of, parts), routing);
     case 'grouped': {
       const walk = walkOf(routing.of, parts);
-      return inGroups(routing.unique ? distinct(walk) : walk, routing.size);
+      return inGroups(routing.unique ? distinct(walk, ANY_PARENT) : walk, routing.size);
     }
   }
+}
+
+/** Whether a router after the first has parents that are read by parts themselves. */
+function mayRepeat([, ...others]: Router[], { routerOf }: WalkParts): boolean {
+  return others.some(
+    (each) => each.kind === 'parents' && each.parents.some(({ stream }) => routerOf(stream).kind !== 'none'),
+  );
 }
 
 /** What the parent's records open; the parent may itself be read by parts. */
@@ -165,13 +176,16 @@ function nested(outer: Walk, of: (partition: Partition) => Walk): Walk {
   };
 }
 
+/** Partitions of other parents are the same. */
+const ANY_PARENT = { parent_slice: undefined };
+
 /** Each partition once. Who goes on from a cursor walks up to it again, to know what came before. */
-function distinct(walk: Walk): Walk {
+function distinct(walk: Walk, without: Partition['fields'] = {}): Walk {
   let seen = new Set<string>();
   let reached: Json = null;
   const keep = (partitions: Partition[]) =>
     partitions.filter((partition) => {
-      const id = sliceText({ fields: { ...partition.fields, parent_slice: undefined }, extra: {} });
+      const id = sliceText({ fields: { ...partition.fields, ...without }, extra: {} });
       if (seen.has(id)) return false;
       if (seen.size < LIMITS.unitKeys) seen.add(id);
       return true;

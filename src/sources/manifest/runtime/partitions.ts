@@ -3,7 +3,7 @@ import { ConfigError } from '../../../base/errors.js';
 import type { DataRecord } from '../../../base/catalog.js';
 import { parseJson, stringifyJson } from '../../../base/json.js';
 import { placeOf } from '../document/manifest.js';
-import type { Json, JsonObject } from '../document/read.js';
+import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { plainOf } from '../templates/template.js';
 import { isTrue, type Dict, type Value } from '../templates/values.js';
 import { condition, fields, list, template, text, unsupported, valueAt, valuesAt, type Kit } from './kit.js';
@@ -123,7 +123,7 @@ function single(kit: Kit, component: JsonObject): Router {
 
 /** Values that are written out stay as they are; only a template as a whole is evaluated. */
 function listedIn(kit: Kit, own: JsonObject, given: Json | undefined, field: string): Partition[] {
-  const values: unknown = Array.isArray(given) ? given : plainOf(template(kit, own, given)({}));
+  const values: unknown = Array.isArray(given) ? given : listed(plainOf(template(kit, own, given)({})));
   if (Array.isArray(values)) return values.map((value) => ({ fields: { [field]: value }, extra: {} }));
   throw new ConfigError('the values of a list partition are no list', {
     code: 'bad_partition',
@@ -132,6 +132,12 @@ function listedIn(kit: Kit, own: JsonObject, given: Json | undefined, field: str
     found: values === undefined ? 'nothing' : stringifyJson(values).slice(0, 80),
     next: 'check the configuration that it is made from',
   });
+}
+
+/** What Python walks over: the characters of a text, the keys of an object. */
+function listed(value: unknown): unknown {
+  if (typeof value === 'string') return [...value];
+  return isObject(value) ? Object.keys(value) : value;
 }
 
 /** A value that is empty or nothing sends no option, as in Airbyte. */
@@ -201,8 +207,9 @@ export function scopeOf(partition: Partition): Dict {
   return withExtras({ ...(partition.fields as Dict) }, partition.extra as Value);
 }
 
+/** A field that both have is the first one's, as in Airbyte. */
 export function merged(a: Partition, b: Partition): Partition {
-  return { fields: { ...a.fields, ...b.fields }, extra: { ...a.extra, ...b.extra } };
+  return { fields: { ...b.fields, ...a.fields }, extra: { ...b.extra, ...a.extra } };
 }
 
 /** The same partition under one name, whichever router it came from; of the rest of its fields, extras. */

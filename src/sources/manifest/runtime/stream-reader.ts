@@ -82,8 +82,9 @@ export class StreamReader {
     const seen = this.lists.seen(walk, output);
     const next = this.advance(output, { ...walk, ...seen.walk, ...output.marks }, window, request);
     const doubt = seen.walk.d ?? walk.d;
+    this.note(output.records, request.slice, next === null);
     return {
-      ...this.result(this.halves.unstored(output, walk), next === null ? null : stringifyJson(next), window),
+      ...this.result(this.halves.unstored(output, walk), next === null ? null : stringifyJson(next), window, request),
       ...(next === null ? { end: doubt === undefined ? seen.end : { kind: 'stated', doubt } } : {}),
       ...(seen.isAnew ? { anew: true } : {}),
     };
@@ -93,7 +94,8 @@ export class StreamReader {
   private halfOf(output: PageOutput, walk: Walk, window: Window | undefined, request: PageRequest): Page {
     this.lists.seenHalf(walk, output);
     const next = this.halves.standing(output, { ...walk, ...this.placeOf(walk, window, request) }, request);
-    return this.result(this.halves.unstored(output, walk), next, window);
+    this.note(output.records, request.slice, false);
+    return this.result(this.halves.unstored(output, walk), next, window, request);
   }
 
   /** The page, or that of a shorter window as often as the API says that one was too long. */
@@ -252,8 +254,7 @@ export class StreamReader {
     const { time } = this;
     if (!time) return undefined;
     const start = Math.floor(time.begin());
-    const known = time.known?.(partitionOf(request.slice).fields);
-    const since = known === undefined ? request.gte : Math.floor(known - time.lookbackSeconds);
+    const since = this.knownFrom(request.slice) ?? request.gte;
     const from = walk.w ?? Math.max(since ?? start, start);
     const [cut, ...after] = walk.b ?? [];
     if (cut !== undefined) return { from, to: cut, last: after.length === 0 && request.lt === null && cut === walk.e };
@@ -261,6 +262,23 @@ export class StreamReader {
     const end = walk.e ?? this.now();
     const to = time.hasEnd ? Math.min(end, time.nextBound(from, end)) : end;
     return { from: Math.min(from, to), to, last: to === end };
+  }
+
+  /** From where a state wants a partition, whatever holds for the others. */
+  private knownFrom(slice: Slice | undefined): number | undefined {
+    const known = this.time?.known?.(partitionOf(slice).fields);
+    return known === undefined ? undefined : Math.floor(known - this.time!.lookbackSeconds);
+  }
+
+  private note(records: PageOutput['records'], slice: Slice | undefined, isLast: boolean): void {
+    const { time } = this;
+    if (!time?.noted || slice === undefined) return;
+    let newest: number | undefined;
+    for (const record of records) {
+      const at = time.position(record);
+      if (Number.isFinite(at) && !(at <= (newest ?? -Infinity))) newest = at;
+    }
+    time.noted(partitionOf(slice).fields, newest, isLast);
   }
 
   /** Where a walk over all that there is ends: by the server's clock, since the machine's may be behind it. */
@@ -342,10 +360,11 @@ export class StreamReader {
     return { h: held };
   }
 
-  private result(output: PageOutput, next: string | null, window: Window | undefined): Page {
+  private result(output: PageOutput, next: string | null, window: Window | undefined, { slice }: PageRequest): Page {
     const { time } = this;
-    // What the user wants from is all that the manifest's own filter must keep.
-    const start = time?.clientSide && window !== undefined ? time.start() : undefined;
+    // What the user wants from is all that the manifest's own filter must keep, unless a state says more.
+    const known = time?.clientSide || time?.isFeed ? this.knownFrom(slice) : undefined;
+    const start = time?.clientSide && window !== undefined ? Math.max(time.start(), known ?? -Infinity) : known;
     let records =
       start === undefined ? output.records : output.records.filter((record) => !(time!.position(record) < start));
     // What lies on the bound comes with the next window as well, and without a key it would be there twice.

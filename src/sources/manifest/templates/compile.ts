@@ -1,5 +1,5 @@
 /** Turns the statements of a template into closures. */
-import { compileArguments, compileExpression, compileFilter, invoke } from './expressions.js';
+import { compileArguments, compileExpression, compileOutput, compileFilter, invoke } from './expressions.js';
 import { bounded } from './limits.js';
 import { compileLoop } from './loop.js';
 import { freeNames } from './names.js';
@@ -34,7 +34,7 @@ export function compileTemplate(text: string, globals: Record<string, Callable>)
   const free = [...freeNames(body)].filter((name) => !Object.hasOwn(globals, name));
   const [only] = body;
   if (body.length === 1 && only!.type === 'output' && only.expressions.length === 1) {
-    const single = compileExpression(only.expressions[0]!);
+    const single = compileOutput(only.expressions[0]!);
     return { free, single, render: (scope) => textOf(single(scope)) };
   }
   return { free, single: undefined, render: compileBody(body, false) };

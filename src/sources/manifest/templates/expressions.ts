@@ -91,6 +91,20 @@ export function compileExpression(node: Expression, mode: Mode = { isSoft: false
   return compileNode(node, mode);
 }
 
+/** What a template puts out: where it is constant, it is evaluated as such, whatever it comes to. */
+export function compileOutput(node: Expression): Expr {
+  if (!LEAVES.has(node.type) && isConstant(node)) {
+    try {
+      const folded = compileNode(node, { isSoft: false, isFolding: true });
+      folded(NOWHERE);
+      return folded;
+    } catch (error) {
+      if (!isOurs(error)) throw error;
+    }
+  }
+  return compileExpression(node);
+}
+
 const LEAVES = new Set(['constant', 'float', 'name', 'call']);
 const NOWHERE: Scope = { context: {}, frame: new Frame(), globals: {} };
 const isOurs = (error: unknown) =>

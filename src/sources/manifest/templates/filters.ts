@@ -318,7 +318,7 @@ const TEXT_FILTERS: Record<string, Filter> = {
 };
 
 function absolute(value: Value): Value {
-  if (value instanceof PyDelta) return value.micros < 0 ? new PyDelta(-value.micros) : value;
+  if (value instanceof PyDelta && value.months === 0) return value.micros < 0 ? new PyDelta(-value.micros) : value;
   const integer = integerOf(value);
   if (integer !== undefined) return intOf(integer < 0n ? -integer : integer);
   const number = numberOf(value) ?? (mismatch(`bad operand type for abs(): '${typeName(value)}'`) as number);

@@ -80,6 +80,25 @@ export const DIFFERENCES: readonly (readonly [string, string, string, string])[]
   ],
   ['the same key of two parents', 'asks for the children twice', 'once', 'the same rows with fewer requests'],
   [
+    'the same request for several parents',
+    'answered from a cache, where others are children of the stream',
+    'asked each time',
+    'the answer may be another by then',
+  ],
+  [
+    'rows without a time, and a state',
+    'the next run begins at the start again',
+    'it begins where the last one ended',
+    'the same rows would come with each run',
+  ],
+  [
+    'partitions that are new',
+    'begin before the others by what the last run took',
+    'the same, whose runs take less',
+    'rows may have come while others were read',
+  ],
+  ['a history', 'its windows one after the other', 'divided, so that parts of it are read side by side', 'time'],
+  [
     'lists by offset',
     'each page from where the last one ended',
     'from one row before; where that is another row, rows moved, and the list is walked once more; `airbyte read`, which proves nothing, as Airbyte does',
