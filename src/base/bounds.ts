@@ -106,6 +106,10 @@ export const LIMITS = {
   fetchMs: 1_800_000,
   /** Components of a manifest once its references are resolved: ten times what the largest of Airbyte's has. */
   manifestNodes: 300_000,
+  /** Requests that the transformations of a stream may make for one record, one after the other. */
+  asksOfRecord: 50,
+  /** Such requests of one page that wait for their permit at once. */
+  asksAtOnce: 8,
   /** Streams that a configuration or an API may make of one template. */
   dynamicStreams: 5_000,
   /** Sockets to one API host. */

@@ -3,6 +3,7 @@
  * each vendor's answers stand beside what is expected of them.
  */
 import { describe, expect, test } from 'vitest';
+import { TWINS } from '../../src/sources/manifest/twins/registry.js';
 import { api, connection } from '../manifest-reading.js';
 import { manifestOf, Reply, streamOf, type Answer, type Row } from '../manifest-support.js';
 import { custom, parentNamed, replaceExtractor, rowsOf } from '../twin-reading.js';
@@ -252,5 +253,323 @@ describe('GitLab', () => {
       answer: (request) => (request.path === '/with_projects' ? groups : answer(request)),
     });
     expect(partsRead(asked)).toEqual(expected);
+  });
+});
+
+const klaviyoEvents = {
+  data: [
+    {
+      id: 1,
+      relationships: {
+        metric: { data: { type: 'metric', id: 'M' } },
+        attributions: {
+          data: [
+            { type: 'attribution', id: 'A' },
+            { type: 'attribution', id: 'B' },
+          ],
+        },
+      },
+    },
+    { id: 2, relationships: { metric: { data: null } } },
+  ],
+  included: [
+    { type: 'metric', id: 'M', attributes: { name: 'Placed' }, relationships: { flow: 1 } },
+    { type: 'attribution', id: 'A', attributes: { share: 0.5 } },
+    { type: 'profile', id: 'M', attributes: { name: 'wrong' } },
+  ],
+};
+
+describe('requests for a record', () => {
+  test('Slack: a channel is joined before its messages are read, where that is asked for', async () => {
+    const channels = `{type: ParentStreamConfig, parent_key: id, partition_field: channel, request_option: {type: RequestOption, field_name: channel, inject_into: request_parameter}, stream: {type: DeclarativeStream, name: channels, primary_key: id, schema_loader: {type: InlineSchemaLoader, schema: {type: object, properties: {}}}, retriever: {type: CustomRetriever, class_name: source_slack.components.join_channels.ChannelsRetriever, partition_router: [], record_selector: {type: RecordSelector, extractor: {type: DpathExtractor, field_path: [channels]}, record_filter: {type: RecordFilter, condition: "{{ record.name != 'skip' }}"}}, requester: {type: HttpRequester, url_base: https://slack.com/api/, path: conversations.list}}}}`;
+    const streams =
+      replaceExtractor(
+        streamOf('members', {
+          path: 'api/conversations.members',
+          retriever: `partition_router: {type: SubstreamPartitionRouter, parent_stream_configs: [${channels}]}`,
+          rest: `transformations: [{type: AddFields, fields: [{path: [channel], value: "{{ stream_partition.channel }}"}]}]`,
+        }).replace('primary_key: id', 'primary_key: [channel, member_id]'),
+        custom('RecordExtractor', 'ChannelMembersExtractor', 'field_path: [members]'),
+      ) +
+      streamOf('messages', {
+        path: 'api/conversations.history',
+        retriever: `partition_router: {type: SubstreamPartitionRouter, parent_stream_configs: [${channels}]}`,
+      });
+    for (const isAsked of [true, false]) {
+      const joined = new Set(['C1']);
+      const { rows, asked } = await rowsOf({
+        name: 'slack',
+        standsIn: true,
+        streams,
+        config: { join_channels: isAsked, credentials: { api_token: 'xoxb' } },
+        answer: ({ path, query, json, headers, method }) => {
+          const channel = query['channel'] ?? '';
+          if (path.endsWith('conversations.list'))
+            return {
+              channels: [
+                { id: 'C1', is_member: true },
+                { id: 'C2', is_member: false },
+                { id: 'C3', name: 'skip' },
+              ],
+            };
+          if (path.endsWith('conversations.join')) {
+            if (method !== 'POST' || headers['authorization'] !== 'Bearer xoxb') return new Reply(403);
+            joined.add(String(json['channel']));
+            return { ok: true };
+          }
+          if (path.endsWith('conversations.members')) return { members: ['U1'] };
+          return { data: joined.has(channel) ? [{ id: Number(channel.slice(1)) }] : [] };
+        },
+      });
+      expect(rows['messages']!.map(({ id }) => id).toSorted()).toEqual(isAsked ? [1, 2] : [1]);
+      expect(rows['members']).toHaveLength(2);
+      expect(new Set(asked.filter((each) => each.includes('join'))).size).toBe(isAsked ? 1 : 0);
+    }
+  });
+
+  test('Klaviyo: what is related is filled in; campaigns with their recipients and messages', async () => {
+    let refused = 0;
+    const { rows } = await rowsOf({
+      name: 'klaviyo',
+      standsIn: true,
+      config: { api_key: 'key' },
+      streams:
+        replaceExtractor(
+          streamOf('events', { path: 'api/events' }),
+          custom('RecordExtractor', 'KlaviyoIncludedFieldExtractor', 'field_path: [data]'),
+        ) +
+        streamOf('campaigns', {
+          path: 'api/campaigns',
+          rest: `transformations: [{type: AddFields, fields: [{path: [first], value: a}]}, ${custom('Transformation', 'CampaignsDetailedTransformation')}, {type: AddFields, fields: [{path: [twice], value: "{{ record.estimated_recipient_count * 2 }}"}]}]`,
+        }),
+      answer: ({ path, headers }) => {
+        if (path === '/api/events') return klaviyoEvents;
+        if (path === '/api/campaigns') {
+          const related = 'https://a.klaviyo.com/api/campaigns/1/campaign-messages/';
+          return { data: [{ id: 1, relationships: { 'campaign-messages': { links: { related } } } }, { id: 2 }] };
+        }
+        if (headers['authorization'] !== 'Klaviyo-API-Key key' || headers['revision'] !== '2024-10-15')
+          return new Reply(401);
+        if (path === '/api/campaigns/1/campaign-messages/') return { data: [{ id: 'm1' }] };
+        if (path.endsWith('/2')) return new Reply(404, { errors: [{ code: 'not_found' }] });
+        if (refused++ === 0) return new Reply(429, {}, { 'retry-after': '0' });
+        return { data: { attributes: { estimated_recipient_count: 21 } } };
+      },
+    });
+    expect(rows['events']).toEqual([
+      {
+        id: 1,
+        relationships: {
+          metric: { data: { type: 'metric', id: 'M', name: 'Placed', relationships: { flow: 1 } } },
+          attributions: {
+            data: [
+              { type: 'attribution', id: 'A', share: 0.5 },
+              { type: 'attribution', id: 'B' },
+            ],
+          },
+        },
+      },
+      { id: 2, relationships: { metric: { data: null } } },
+    ]);
+    expect(rows['campaigns']).toMatchObject([
+      { id: 1, first: 'a', estimated_recipient_count: 21, campaign_messages: [{ id: 'm1' }], twice: 42 },
+      { id: 2, first: 'a', estimated_recipient_count: 0, twice: 0 },
+    ]);
+    expect(rows['campaigns']![1]).not.toHaveProperty('campaign_messages');
+  });
+
+  test('a request for a record that fails costs its stream alone, and is named', async () => {
+    const server = await api(({ path }) => (path.startsWith('/more') ? new Reply(403) : { data: [{ id: 1 }] }));
+    const { sync } = connection({
+      url: server.url,
+      described: `version: 1
+classes:
+  More:
+    steps:
+      - ask:
+          requester: {url_base: https://api.test, path: "more/{{ record.id }}"}
+          merge: []
+`,
+      manifest: manifestOf(
+        streamOf('plain') + streamOf('asking', { rest: `transformations: [${custom('Transformation', 'More')}]` }),
+      ),
+    });
+    const { rows, summary } = await sync();
+    expect(rows['plain']).toEqual([{ id: 1 }]);
+    expect(rows['asking'] ?? []).toEqual([]);
+    expect(summary.problems.map(({ stream }) => stream)).toEqual(['asking']);
+  });
+});
+
+const linkedinCampaigns = {
+  elements: [
+    {
+      id: 1,
+      changeAuditStamps: { created: { time: 1629581275999 }, lastModified: { time: 1629664544760 } },
+      targetingCriteria: {
+        include: { and: [{ or: { 'urn:titles': ['a', 'b'] } }, { or: { 'urn:locations': [] } }] },
+        exclude: { or: { 'urn:skills': ['c'], 'urn:one': { k: 1 } } },
+      },
+    },
+    {
+      id: 2,
+      dateRange: { start: { year: 2021, month: 8, day: 3 }, end: { year: 2021, month: 12, day: 31 } },
+      pivotValues: ['urn:li:a', 'urn:li:b'],
+      pivot: 'CAMPAIGN',
+      created: '2021-08-21 21:27:55',
+    },
+    { id: 3, variables: { data: { 'com.x.Ads': { share: 'urn', direct: 0, deep: { a: 'é' } } } } },
+  ],
+};
+
+test('LinkedIn Ads: lists in parameters keep their brackets; stamps, ranges and facets become fields', async () => {
+  const { rows, asked } = await rowsOf({
+    streams: replaceExtractor(
+      streamOf('campaigns', {
+        requester: 'request_parameters: {search: "(status:(values:List(ACTIVE,PAUSED)))", q: "urn%3Ali a&b"}',
+      }).replace(
+        'requester:\n',
+        'requester:\n      type: CustomRequester\n      class_name: x.SafeEncodeHttpRequester\n',
+      ),
+      custom('RecordExtractor', 'LinkedInAdsRecordExtractor'),
+    ),
+    answer: () => linkedinCampaigns,
+  });
+  expect(asked.at(-1)).toBe('GET /campaigns?search=(status:(values:List(ACTIVE,PAUSED)))&q=urn%3Ali+a%26b');
+  expect(rows['campaigns']).toEqual([
+    {
+      id: 1,
+      created: '2021-08-21T21:27:55+00:00',
+      lastModified: '2021-08-22T20:35:44+00:00',
+      targetingCriteria: {
+        include: {
+          and: [
+            { type: 'urn:titles', values: ['a', 'b'] },
+            { type: 'urn:locations', values: [] },
+          ],
+        },
+        exclude: {
+          or: [
+            { type: 'urn:skills', values: ['c'] },
+            { type: 'urn:one', values: [{ k: 1 }] },
+          ],
+        },
+      },
+    },
+    {
+      id: 2,
+      start_date: '2021-08-03',
+      end_date: '2021-12-31',
+      pivotValues: ['urn:li:a', 'urn:li:b'],
+      string_of_pivot_values: 'urn:li:a,urn:li:b',
+      _pivot: 'CAMPAIGN',
+      created: '2021-08-21T21:27:55+00:00',
+    },
+    {
+      id: 3,
+      variables: {
+        type: 'com.x.Ads',
+        values: [
+          { key: 'share', value: '"urn"' },
+          { key: 'direct', value: '0' },
+          { key: 'deep', value: '{"a": "\\u00e9"}' },
+        ],
+      },
+    },
+  ]);
+});
+
+describe('rows within rows', () => {
+  const of = (name: string, twin: string, fields = '') =>
+    replaceExtractor(streamOf(name), custom('RecordExtractor', twin, fields)).replace('  primary_key: id\n', '');
+
+  test('Mailchimp: what a member did, with the member', async () => {
+    const { rows } = await rowsOf({
+      streams: of('activity', 'MailChimpRecordExtractorEmailActivity', 'field_path: [emails]'),
+      answer: () => ({
+        emails: [
+          { email_id: 'a', list_id: 'l', activity: [{ action: 'open' }, { action: 'click', list_id: 'own' }] },
+          { email_id: 'b', activity: [] },
+          { email_id: 'c' },
+        ],
+      }),
+    });
+    expect(rows['activity']).toEqual([
+      { email_id: 'a', list_id: 'l', action: 'open' },
+      { email_id: 'a', list_id: 'own', action: 'click' },
+    ]);
+  });
+
+  test('Zendesk Support: comments know their ticket; conditions of two lists', async () => {
+    const { rows } = await rowsOf({
+      streams:
+        of('comments', 'ZendeskSupportExtractorEvents') +
+        of('definitions', 'ZendeskSupportAttributeDefinitionsExtractor'),
+      answer: ({ path }) =>
+        path === '/definitions'
+          ? { definitions: { conditions_all: [{ subject: 'a' }], conditions_any: [{ subject: 'b' }] } }
+          : {
+              ticket_events: [
+                {
+                  ticket_id: 7,
+                  timestamp: 100,
+                  via_reference_id: null,
+                  child_events: [
+                    { id: 1, event_type: 'Comment', via: { channel: 'web' }, timestamp: 1 },
+                    { id: 2, event_type: 'Change' },
+                    { id: 3, event_type: 'Comment', via: 'Web form' },
+                  ],
+                },
+                { ticket_id: 8 },
+              ],
+            },
+    });
+    expect(rows['comments']).toEqual([
+      { id: 1, event_type: 'Comment', via: { channel: 'web' }, ticket_id: 7, timestamp: 100, via_reference_id: null },
+      { id: 3, event_type: 'Comment', via: null, ticket_id: 7, timestamp: 100, via_reference_id: null },
+    ]);
+    expect(rows['definitions']).toEqual([
+      { subject: 'a', condition: 'all' },
+      { subject: 'b', condition: 'any' },
+    ]);
+  });
+
+  test('Iterable: what is of the kind of an event lies apart', async () => {
+    const { rows } = await rowsOf({
+      name: 'iterable',
+      streams: of('events', 'EventsRecordExtractor', 'field_path: []').replace(
+        'retriever:\n',
+        'retriever:\n    decoder: {type: JsonlDecoder}\n',
+      ),
+      answer: () =>
+        new Reply(
+          200,
+          '{"_type":"open","createdAt":"x","email":"a@b.c","itblInternal":{"k":1},"campaignId":5}\n{"_type":"click"}',
+        ),
+    });
+    expect(rows['events']).toEqual([
+      { _type: 'open', createdAt: 'x', email: 'a@b.c', itblInternal: { k: 1 }, data: { campaignId: 5 } },
+      { _type: 'click', createdAt: null, email: null, itblInternal: null, data: {} },
+    ]);
+  });
+
+  test('Google Search Console: keys by their dimensions, and the schema of a report', async () => {
+    const { rows } = await rowsOf({
+      name: 'google-search-console',
+      streams: streamOf('report', {
+        rest: `transformations: [${custom('Transformation', 'CustomReportExtractDimensionsFromKeys', 'dimensions: [date, country]')}]`,
+      })
+        .replace('  primary_key: id\n', '')
+        .replace(
+          /schema_loader: .*/,
+          `schema_loader: ${custom('SchemaLoader', 'CustomReportSchemaLoader', 'dimensions: [date, country]')}`,
+        ),
+      answer: () => ({ data: [{ keys: ['2024-01-01', 'ita'], clicks: 3, ctr: 0.5 }] }),
+    });
+    expect(rows['report']).toEqual([{ date: '2024-01-01', country: 'ita', clicks: 3, ctr: 0.5 }]);
+    const { schema } = TWINS['source-google-search-console/CustomReportSchemaLoader']!;
+    const properties = schema!({ dimensions: ['date', 'page'] }, {})['properties'] as Record<string, Row>;
+    expect(properties['date']).toEqual({ type: ['null', 'string'], format: 'date' });
+    expect(Object.keys(properties)).toEqual(['clicks', 'ctr', 'impressions', 'position', 'search_type', 'site_url', 'date', 'page']); // prettier-ignore
   });
 });

@@ -8,6 +8,8 @@ import type { AirbyteStream } from './airbyte/messages.js';
 import { placeOf, type Manifest } from './document/manifest.js';
 import { isObject, type Json, type JsonObject } from './document/read.js';
 import { nameOf, parametersOf, partsOf } from './streams.js';
+import type { Twins } from './runtime/twin.js';
+import { foundTwin } from './runtime/twins.js';
 import type { Templates } from './templates/template.js';
 import type { Dict } from './templates/values.js';
 
@@ -15,6 +17,8 @@ export interface CatalogInput {
   manifest: Manifest;
   config: JsonObject;
   templates: Templates;
+  /** What stands for a class that loads a schema; without it, any fields are taken. */
+  twins?: Twins;
   /** Schemas that have to be asked for. */
   dynamicSchema?: (stream: JsonObject, loader: JsonObject) => JsonObject | undefined;
 }
@@ -73,6 +77,8 @@ export function schemaOf(stream: JsonObject, input: CatalogInput): JsonObject {
   return isObject(loader) ? loaded(stream, loader, input) : (fromFile(`./schemas/${nameOf(stream)}.json`, input) ?? {});
 }
 
+const ANY_FIELDS: JsonObject = { type: 'object', additionalProperties: true, properties: {} };
+
 function loaded(stream: JsonObject, loader: JsonObject, input: CatalogInput): JsonObject {
   switch (loader['type']) {
     case 'InlineSchemaLoader':
@@ -108,8 +114,12 @@ function loaded(stream: JsonObject, loader: JsonObject, input: CatalogInput): Js
           properties: {},
         }
       );
+    case 'CustomSchemaLoader': {
+      const { manifest, config, twins = {} } = input;
+      return foundTwin({ manifest, twins }, loader)?.schema?.(loader, config) ?? ANY_FIELDS;
+    }
     default:
-      return { type: 'object', additionalProperties: true, properties: {} };
+      return ANY_FIELDS;
   }
 }
 

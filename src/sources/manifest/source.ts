@@ -294,9 +294,7 @@ class Builder {
     const streamParts: StreamParts = {
       kit,
       retrieverParts: this.parts,
-      schemaOf: (stream) =>
-        schemas.get(stream) ??
-        schemaOf(stream, { manifest: kit.manifest, config: kit.config, templates: kit.templates }),
+      schemaOf: (stream) => schemas.get(stream) ?? schemaOf(stream, kit),
       parentName: (parent, child) => this.parentName(parent, child),
       lockOf: (stream) => this.locks.get(stream),
       addWalk: (make) => this.streams.push(make()),
@@ -339,7 +337,7 @@ class Builder {
     const loader = json['schema_loader'];
     if (isObject(loader) && loader['type'] === 'DynamicSchemaLoader')
       return dynamicSchema(kit, loader, () => this.fetchAll(loader['retriever'] as JsonObject));
-    return schemaOf(json, { manifest: kit.manifest, config: kit.config, templates: kit.templates });
+    return schemaOf(json, kit);
   }
 
   /** A list of properties that the API itself tells, asked for once. */

@@ -17,6 +17,7 @@ export function airbyteCatalog({ source }: { source: DeclarativeSource }): Airby
       manifest: kit.manifest,
       config: kit.config,
       templates: kit.templates,
+      twins: kit.twins,
       dynamicSchema: () => source.streams.find(({ name }) => name === stream['name'])?.schema as JsonObject | undefined,
     }),
   );

@@ -5,10 +5,11 @@ import { identityText } from '../../../base/json.js';
 import { placeOf } from '../document/manifest.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import { isTrue, type Dict, type Value } from '../templates/values.js';
+import { Asks } from './asks.js';
 import { expander } from './expander.js';
 import { condition, define, fields, list, text, unsupported, valueAt, valuesAt, type Kit, type Scope } from './kit.js';
 import { normaliser } from './normalise.js';
-import { transformation } from './transformations.js';
+import { chained, transformation } from './transformations.js';
 import { replaced, twinInput, twinOf } from './twins.js';
 
 export interface Selected {
@@ -26,7 +27,11 @@ export interface Selected {
   failure?: unknown;
 }
 
-export type Select = ((documents: unknown[], scope: Scope) => Selected) & { lists?: CutOffLists | undefined };
+export type Select = ((documents: unknown[], scope: Scope) => Selected) & {
+  lists?: CutOffLists | undefined;
+  /** Its transformations make requests, and want a scope of Asks. */
+  asks?: boolean | undefined;
+};
 
 /** Lists within records that an answer holds a part of alone. */
 export interface CutOffLists {
@@ -43,17 +48,15 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
   const extract = extractor(kit, rows, 'parts');
   const isMissing = listMissing(kit, fields(own, 'extractor'));
   const keep = recordFilter(kit, fields(own, 'record_filter'));
-  const steps = list(stream, 'transformations').map((each) => transformation(kit, each, schema));
+  const steps = [...list(own, 'twin_steps'), ...list(stream, 'transformations')];
+  const change = chained(steps.map((each) => transformation(kit, each, schema)));
   const normalise = normaliser(kit, own, schema);
   const transformFirst = own['transform_before_filtering'] === true;
   /** Undefined: the row is none of the stream's. */
   const selected = (raw: DataRecord, scope: Scope): DataRecord | undefined => {
     let record = raw;
     if (!transformFirst && keep && !keep({ ...scope, record: record as Dict })) return undefined;
-    if (steps.length > 0) {
-      record = { ...record };
-      for (const step of steps) record = step(record, scope);
-    }
+    if (steps.length > 0) record = change({ ...record }, scope);
     if (transformFirst && keep && !keep({ ...scope, record: record as Dict })) return undefined;
     return normalise ? normalise(record) : record;
   };
@@ -66,6 +69,7 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
     try {
       for (const raw of documents.flatMap((document) => extract(document, scope))) {
         if (!isRecord(kit, rows, raw)) continue;
+        Asks.of(scope)?.begin(received.length);
         received.push(raw);
         const record = selected(raw, scope);
         if (record !== undefined) records.push(record);
@@ -76,7 +80,7 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
     }
     return { records, received, isFirstKept, ...told };
   };
-  return Object.assign(select, { lists: extract.lists });
+  return Object.assign(select, { lists: extract.lists, asks: change.asks });
 }
 
 /** Whether an answer lacks the field that records are taken from, or holds null there. */

@@ -52,6 +52,7 @@ export function requester(kit: Kit, component: JsonObject): Requester {
   const plainForm = typeof data === 'string' ? parameter(kit, own, data) : undefined;
   // An address that is written out in the manifest is its author's choice, wherever it leads.
   const isLiteral = /^https?:\/\/[^/{}]+(\/|$)/i.test(String(own['path'] ?? ''));
+  const unescaped = typeof own['unescaped'] === 'string' ? own['unescaped'] : '';
   const method = String(own['http_method'] ?? 'GET').toUpperCase();
   return {
     component: own,
@@ -75,7 +76,7 @@ export function requester(kit: Kit, component: JsonObject): Requester {
       const target = isOwn ? rebased(joined, kit.baseUrl) : joined;
       const address = followable(target, kit.baseUrl ?? from, isGiven, placeOf(kit.manifest, own));
       const [place = '', fragment] = address.split('#');
-      const query = queryOf(parts.params, new URL(address).searchParams);
+      const query = queryOf(parts.params, new URL(address).searchParams, unescaped);
       const asked = query === '' ? place : place + (place.includes('?') ? '&' : '?') + query;
       const url = fragment === undefined ? asked : `${asked}#${fragment}`;
       const plain = plainForm?.(scope);
@@ -121,7 +122,7 @@ export function rebased(address: string, baseUrl: string | undefined): string {
 }
 
 /** As Python's requests encodes: lists repeat, null is left out, what the address already says is not said twice. */
-function queryOf(params: Record<string, unknown>, known?: URLSearchParams): string {
+function queryOf(params: Record<string, unknown>, known?: URLSearchParams, unescaped = ''): string {
   const pairs: string[] = [];
   for (const [key, value] of Object.entries(params)) {
     const said = known?.get(key) ?? '';
@@ -129,11 +130,15 @@ function queryOf(params: Record<string, unknown>, known?: URLSearchParams): stri
     for (const item of Array.isArray(value) ? value : [value]) {
       if (item === null || item === undefined) continue;
       const asText = typeof item === 'object' ? stringifyJson(item) : textOf(item as Value);
-      pairs.push(`${quotePlus(key)}=${quotePlus(asText)}`);
+      pairs.push(`${quotedBut(key, unescaped)}=${quotedBut(asText, unescaped)}`);
     }
   }
   return pairs.join('&');
 }
+
+/** Characters that a described requester leaves as they are. */
+const quotedBut = (text: string, unescaped: string) =>
+  unescaped === '' ? quotePlus(text) : [...text].map((c) => (unescaped.includes(c) ? c : quotePlus(c))).join('');
 
 function mapping(kit: Kit, own: JsonObject, value: Json | undefined): (scope: Scope) => Record<string, unknown> {
   if (typeof value === 'string') {

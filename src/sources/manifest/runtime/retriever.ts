@@ -8,6 +8,7 @@ import { FatalError } from '../../../base/errors.js';
 import { ExactNumber, stringifyJson } from '../../../base/json.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
+import { asker, Asks } from './asks.js';
 import { decoder } from './decoders.js';
 import { exchanger, type RetrieverParts, type SendInput, type Sent } from './exchange.js';
 import { define, fields, type Kit, type Scope } from './kit.js';
@@ -63,6 +64,7 @@ export function retriever(
   const pages = paginator(kit, fields(own, 'paginator'));
   const select = selector(kit, own['record_selector'] as JsonObject, stream, schema);
   const asking = replaced(kit, own['requester'] as JsonObject, schema);
+  const chosen = chooser(kit, stream, select, parts);
   const lists = select.lists && wholeLists(kit, stream, select.lists, parts);
   const chunked = propertyChunks(kit, asking);
   assertNarrows(kit, own, asking);
@@ -77,7 +79,7 @@ export function retriever(
   return {
     requester: requests,
     paginator: pages,
-    pageOf: chunked ? undefined : (document, slice) => firstOf(pages, select, document, slice),
+    pageOf: chunked || select.asks ? undefined : (document, slice) => firstOf(pages, select, document, slice),
     async page(input) {
       const scope = scopeOf(input.slice, input.token);
       const ask = (properties: string | undefined, ticket: PageInput['ticket']) =>
@@ -99,11 +101,12 @@ export function retriever(
       const pageSize = sizes?.of(input.slice);
       const { response, documents } = sent;
       if (lists) await lists(documents, scope, input);
-      const selected: Selected = documents.length > 0 ? select(documents, scope) : { records: [], received: [] };
+      const selected: Selected =
+        documents.length > 0 ? await chosen(documents, scope, input) : { records: [], received: [] };
       selected.failure ??= sent.failure;
       if (!input.takesHalf || selected.records.length === 0 || chunked) throwFailure(selected);
       for (const properties of documents.length > 0 ? others : []) {
-        const more = select((await ask(properties, undefined)).documents, scope);
+        const more = await chosen((await ask(properties, undefined)).documents, scope, input);
         throwFailure(more);
         mergeInto(selected.records, more.records, chunked!);
       }
@@ -118,6 +121,19 @@ export function retriever(
       const { serverTimeMs, bytes } = response;
       return { ...selected, ...on, serverTimeMs, bytes, document, end, pageSize, wasLost: sent.wasLost };
     },
+  };
+}
+
+/** Records of an answer, once what their transformations ask for is known. */
+function chooser(kit: Kit, { name }: JsonObject, select: Select, parts: RetrieverParts) {
+  const askFor = select.asks ? asker(kit, String(name ?? ''), parts) : undefined;
+  return async (documents: unknown[], scope: Scope, input: PageInput): Promise<Selected> => {
+    if (!askFor) return select(documents, scope);
+    const asks = new Asks();
+    return asks.settle(
+      () => select(documents, asks.in(scope)),
+      (ask, seen) => askFor(ask, seen, input),
+    );
   };
 }
 

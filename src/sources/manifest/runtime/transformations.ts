@@ -4,9 +4,11 @@ import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { parametersOf } from '../streams.js';
 import { plainOf } from '../templates/template.js';
 import { numberOf, type Dict, type Value } from '../templates/values.js';
+import { Asks, type Ask } from './asks.js';
 import {
   condition,
   define,
+  fields,
   list,
   parameter,
   setAt,
@@ -20,8 +22,24 @@ import {
 } from './kit.js';
 import { replaced, twinInput, twinOf } from './twins.js';
 
-/** Changes its argument, a copy of the record's first level, or returns another. */
-export type Transform = (record: DataRecord, scope: Scope) => DataRecord;
+/**
+ * Changes its argument, a copy of the record's first level, or returns another. `asks`: it makes requests for a record,
+ * and may have to wait for an answer.
+ */
+export type Transform = ((record: DataRecord, scope: Scope) => DataRecord) & { asks?: boolean };
+
+/** One step after the other, up to one that waits for an answer. */
+export function chained(steps: Transform[]): Transform {
+  const change = (record: DataRecord, scope: Scope) => {
+    let changed = record;
+    for (const step of steps) {
+      changed = step(changed, scope);
+      if (step.asks && Asks.of(scope)?.waits) break;
+    }
+    return changed;
+  };
+  return Object.assign(change, { asks: steps.some(({ asks }) => asks) });
+}
 
 export function transformation(kit: Kit, component: JsonObject, schema?: () => JsonObject): Transform {
   const own = replaced(kit, component);
@@ -48,11 +66,12 @@ export function transformation(kit: Kit, component: JsonObject, schema?: () => J
       return (record) => flattened(record, own['flatten_lists'] !== false);
     case 'DpathFlattenFields':
       return dpathFlatten(kit, own);
+    case 'AskTransformation':
+      return asking(kit, own);
     case 'CustomTransformation': {
       const { transform, steps } = twinOf(kit, own);
       if (steps) {
-        const made = steps(own).map((step) => transformation(kit, step, schema));
-        return (record, scope) => made.reduce((changed, step) => step(changed, scope), record);
+        return chained(steps(own).map((step) => transformation(kit, step, schema)));
       }
       if (!transform) throw unsupported(kit, own, 'a twin without transform', 'give the twin a transform function');
       const input = twinInput(kit, own);
@@ -64,9 +83,37 @@ export function transformation(kit: Kit, component: JsonObject, schema?: () => J
   }
 }
 
+/** A request for the record, of which the answer brings fields. */
+function asking(kit: Kit, own: JsonObject): Transform {
+  const ask: Ask = { requester: own['requester'] as JsonObject };
+  const when = condition(kit, own, own['if']);
+  const renders = (name: string) =>
+    Object.entries(fields(own, name) ?? {}).map(([key, value]) => [key, template(kit, own, value)] as const);
+  const [add, slice] = [renders('add'), renders('slice')];
+  const merge = Array.isArray(own['merge']) ? own['merge'].map(String) : undefined;
+  const change = (record: DataRecord, scope: Scope): DataRecord => {
+    const seen: Scope = { ...scope, record: record as Dict };
+    if (when && !when(seen)) return record;
+    const asks = Asks.of(scope);
+    if (!asks) throw unsupported(kit, own, 'a request for each record here', 'use it in a SimpleRetriever');
+    const part = {
+      ...(scope['stream_slice'] as Dict),
+      ...Object.fromEntries(slice.map(([key, of]) => [key, of(seen)])),
+    };
+    const found = asks.answer(ask, { ...seen, stream_slice: part });
+    if (!found) return record;
+    const answered = { ...seen, response: found.answer as Value };
+    for (const [name, value] of add) define(record, name, plainOf(value(answered)));
+    for (const more of merge ? valuesAt(found.answer, merge).flat() : [])
+      if (isObject(more)) for (const [name, value] of Object.entries(more)) define(record, name, value);
+    return record;
+  };
+  return Object.assign(change, { asks: true });
+}
+
 function addFields(kit: Kit, component: JsonObject): Transform {
   const when = condition(kit, component, component['condition']);
-  const fields = list(component, 'fields').map((field) => {
+  const added = list(component, 'fields').map((field) => {
     const owner = { ...field, $parameters: { ...parametersOf(component), ...parametersOf(field) } as JsonObject };
     const accepts = TYPES[String(field['value_type'])];
     // A number that is written out is the text of a template like any other: a declared type decides what it is.
@@ -77,7 +124,7 @@ function addFields(kit: Kit, component: JsonObject): Transform {
     };
   });
   return (record, scope) => {
-    for (const { path, value } of fields) {
+    for (const { path, value } of added) {
       const seen = { ...scope, record: record as Dict };
       const found = plainOf(value(seen));
       if (when && !when({ ...seen, value: found as Value, path })) continue;

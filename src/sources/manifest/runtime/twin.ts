@@ -39,6 +39,8 @@ export interface Twin {
   keep?: (record: DataRecord, input: TwinSliceInput) => boolean;
   /** Any component that a standard one can replace, as `{type: DefaultErrorHandler, …}`. */
   replace?: (component: JsonObject, config: JsonObject, input: ReplaceInput) => JsonObject | undefined;
+  /** CustomSchemaLoader: the schema of the stream, told before anything is read. */
+  schema?: (component: JsonObject, config: JsonObject) => JsonObject;
   /** CustomAuthenticator: headers for a request. */
   authenticate?: (input: TwinInput) => Record<string, string>;
   /** CustomStateMigration: undefined where it does not apply. */

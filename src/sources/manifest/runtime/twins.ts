@@ -15,12 +15,7 @@ export function twinOf(kit: Kit, component: JsonObject): Twin {
   const className = String(component['class_name'] ?? '');
   const name = className.split('.').at(-1)!;
   const { twins } = kit;
-  const qualified = `${connectorName(kit.manifest.name)}/${name}`;
-  const found = Object.hasOwn(twins, qualified)
-    ? twins[qualified]
-    : Object.hasOwn(twins, name)
-      ? twins[name]
-      : undefined;
+  const found = foundTwin(kit, component);
   if (found) return found;
   throw new ConfigError(`the class ${name} has no twin`, {
     code: 'twin_missing',
@@ -29,6 +24,18 @@ export function twinOf(kit: Kit, component: JsonObject): Twin {
     found: Object.keys(twins).length === 0 ? 'no twins at all' : `twins of ${Object.keys(twins).join(', ')}`,
     next: `describe it in components.headrace.yaml beside the manifest, or write one and name its file with --components (docs/guides/twins.md); streams that do not use ${name} run without it`,
   });
+}
+
+/** The twin of a component's class, where there is one. */
+export function foundTwin(
+  { manifest, twins }: Pick<Kit, 'manifest' | 'twins'>,
+  component: JsonObject,
+): Twin | undefined {
+  const name = String(component['class_name'] ?? '')
+    .split('.')
+    .at(-1)!;
+  const qualified = `${connectorName(manifest.name)}/${name}`;
+  return [qualified, name].map((each) => (Object.hasOwn(twins, each) ? twins[each] : undefined)).find(Boolean);
 }
 
 /** `source-zoom`, however the file or its folder writes it. */

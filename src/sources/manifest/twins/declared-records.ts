@@ -21,6 +21,7 @@ export function recordsOf(known: Records): (body: unknown, input: TwinSliceInput
     const found = (known.all ? leading.flat() : (leading[0] ?? []))
       .filter(isThere)
       .flatMap((value) => partsOf(value, known));
+    const along = known.included === undefined ? [] : valuesAt(body, [known.included]).flat().filter(isObject);
     const field = (value: Records['unwrap'] | Records['key']) =>
       typeof value === 'object'
         ? String(component[value.from] ?? value.otherwise ?? '')
@@ -34,7 +35,7 @@ export function recordsOf(known: Records): (body: unknown, input: TwinSliceInput
       const inner = unwrap === '' ? whole : whole[unwrap];
       const record = isObject(inner) ? inner : unwrap !== '' && known.if_null === 'parent' ? whole : undefined;
       if (record === undefined) return [];
-      const base: DataRecord = { ...record };
+      const base: DataRecord = known.included === undefined ? { ...record } : filled(record, along);
       if (keyField !== '' && key !== undefined) define(base, keyField, key);
       const scope = { record: whole as JsonObject, response: body, key: key ?? null, stream_slice: slice };
       return nested([base], known.inside ?? [], evaluate).map((made) => {
@@ -44,6 +45,20 @@ export function recordsOf(known: Records): (body: unknown, input: TwinSliceInput
       });
     });
   };
+}
+
+/** A record of JSON:API with what it is related to, where that came along: its attributes and its own relations. */
+function filled(record: DataRecord, along: JsonObject[]): DataRecord {
+  const made = structuredClone(record);
+  const relations = made['relationships'];
+  for (const relation of isObject(relations) ? Object.values(relations) : [])
+    for (const related of isObject(relation) ? [relation['data']].flat().filter(isObject) : [])
+      for (const { type, id, attributes, relationships } of along) {
+        if (type !== related['type'] || id !== related['id']) continue;
+        if (isObject(attributes)) for (const [name, value] of Object.entries(attributes)) define(related, name, value);
+        if (relationships !== undefined) related['relationships'] = relationships;
+      }
+  return made;
 }
 
 /** What a record of JSON:API is related to: the ids, by the name of the relation. */
@@ -68,12 +83,13 @@ function nested(
   if (!level) return records.map((record) => ({ ...given, ...record }));
   return records.flatMap((parent) => {
     const list = parent[level.field];
+    const { [level.field]: _, ...others } = parent;
     const added = Object.entries(level.add ?? {}).map(([name, template]) => [name, evaluate(template, { parent })]);
     return nested(
       (Array.isArray(list) ? list : []).filter((each): each is DataRecord => isObject(each)),
       rest,
       evaluate,
-      { ...given, ...(Object.fromEntries(added) as Record<string, unknown>) },
+      { ...given, ...(level.whole ? others : {}), ...(Object.fromEntries(added) as Record<string, unknown>) },
     );
   });
 }

@@ -18,6 +18,12 @@ const replacement = z.strictObject({
   with: z.record(name, z.unknown()).optional().describe('Fields that are set, over those that it has.'),
   defaults: z.record(name, z.unknown()).optional().describe('Fields that are set where it has none.'),
   without: z.array(name).max(50).optional().describe('Fields that are left out.'),
+  prepare: z
+    .array(z.looseObject({}))
+    .min(1)
+    .max(MOST_STEPS)
+    .optional()
+    .describe('Of a retriever: steps that its records take first.'),
   raw_query: z.literal(true).optional().describe('Of a requester: its parameters go into the address as they are.'),
 });
 
@@ -67,11 +73,18 @@ const records = z.strictObject({
     unwrap: value.optional().describe('The record lies in this field.'),
     if_null: z.enum(['parent', 'skip']).default('skip').describe('What comes where that field is null.'),
     inside: z
-      .array(z.strictObject({ field: name, add: z.record(name, text).optional() }))
+      .array(
+        z.strictObject({
+          field: name,
+          add: z.record(name, text).optional(),
+          whole: z.literal(true).optional().describe('All other fields of the parent are added.'),
+        }),
+      )
       .max(10)
       .optional()
       .describe('Records lie in lists of records, one level after the other; `add` sees `parent`.'),
     dates: dateFields.optional().describe('Dates in a form of their own, as RFC 3339.'),
+    included: name.optional().describe('Of JSON:API: the list of what is related, which is filled in.'),
     relations: name.optional().describe('Of JSON:API: the ids of what is related come as fields, by their names.'),
     add: z
       .record(name, text)
@@ -93,13 +106,21 @@ const collect = z.strictObject({
 const move = z.strictObject({ move: z.strictObject({ from: path.min(1), to: path.min(1), if: text.optional() }) });
 const dates = z.strictObject({ dates: dateFields });
 const drop = z.strictObject({ drop: z.enum(['null', 'empty', 'bad_dates']) });
+const ask = z.strictObject({
+  ask: z.strictObject({
+    requester: z.union([from, z.looseObject({})]).describe('An HttpRequester, whose templates see the record.'),
+    if: text.optional().describe('Whether a record asks: a template.'),
+    slice: z.record(name, text).optional().describe('What the requester sees as stream_slice, by names.'),
+    add: z.record(name, text).optional().describe('Fields that are added: templates with record and response.'),
+    merge: path.optional().describe('Where in the answer the fields lie that are added.'),
+  }),
+});
 const standard = z.looseObject({ type: name });
 
+const step = z.union([collect, move, dates, drop, ask, standard]);
+
 const steps = z.strictObject({
-  steps: z
-    .array(z.union([collect, move, dates, drop, standard]))
-    .min(1)
-    .max(MOST_STEPS),
+  steps: z.array(step).min(1).max(MOST_STEPS),
 });
 const keep = z.strictObject({ keep: text.min(1) });
 

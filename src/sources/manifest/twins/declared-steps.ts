@@ -1,11 +1,12 @@
 /** What a described class does to a record: standard transformations, and a few that the language has not. */
 import type { DataRecord } from '../../../base/catalog.js';
-import { isObject, type JsonObject } from '../document/read.js';
+import { isObject, type Json, type JsonObject } from '../document/read.js';
 import { define, setAt, valueAt } from '../runtime/kit.js';
 import type { Twin, TwinSliceInput } from '../runtime/twin.js';
 import { parseWith } from '../templates/date-text.js';
 import { DateTextError } from '../templates/datetime.js';
 import { isTrue, type Value } from '../templates/values.js';
+import { filledIn } from './declared-fields.js';
 import type { Step } from './declared-schema.js';
 
 /** The name of the class that stands for a step of ours, once the list is made of standard components. */
@@ -13,16 +14,23 @@ const STEP = 'HeadraceStep';
 
 /** A step is plain data, so it is JSON, which an interface does not say. */
 export function stepsOf(steps: Step[]): Twin {
-  return {
-    steps: (component) => {
-      const $parameters = component['$parameters'] ?? {};
-      return steps.map((step) =>
-        'type' in step
-          ? ({ $parameters, ...step } as unknown as JsonObject)
-          : { type: 'CustomTransformation', class_name: STEP, $parameters, step: step as unknown as JsonObject },
-      );
-    },
-  };
+  return { steps: (component) => stepComponents(steps, component) };
+}
+
+export function stepComponents(steps: Step[], component: JsonObject): JsonObject[] {
+  const $parameters = component['$parameters'] ?? {};
+  return steps.map((step): JsonObject => {
+    if ('type' in step) return { $parameters, ...step } as unknown as JsonObject;
+    if (!('ask' in step))
+      return { type: 'CustomTransformation', class_name: STEP, $parameters, step: step as unknown as JsonObject };
+    const requester = filledIn((step.ask as { requester: Json }).requester, component) as JsonObject;
+    return {
+      ...(step.ask as JsonObject),
+      type: 'AskTransformation',
+      $parameters,
+      requester: { $parameters, ...requester, type: requester['type'] ?? 'HttpRequester' },
+    };
+  });
 }
 
 /** Runs a step of ours. */

@@ -13,10 +13,19 @@ import { schemaFault } from '../../../base/schema-fault.js';
 import { isObject, readManifest, type Json, type JsonObject, type Origins } from '../document/read.js';
 import { COMPONENTS } from '../document/vocabulary.js';
 import type { ReplaceInput, Twin, Twins } from '../runtime/twin.js';
-import { fileSchema, KINDS, type Choose, type DeclaredClass, type Login, type Replacement } from './declared-schema.js';
+import {
+  fileSchema,
+  KINDS,
+  type Choose,
+  type DeclaredClass,
+  type Login,
+  type Replacement,
+  type Step,
+} from './declared-schema.js';
+import { fieldOf, filledIn } from './declared-fields.js';
 import { partsOfParents } from './declared-parents.js';
 import { recordsOf } from './declared-records.js';
-import { holds, stepsOf } from './declared-steps.js';
+import { holds, stepComponents, stepsOf } from './declared-steps.js';
 
 export const COMPONENTS_FILE = 'components.headrace.yaml';
 
@@ -161,6 +170,11 @@ function replacedBy(known: Replacement, component: JsonObject, { schema }: Repla
   for (const [name, value] of Object.entries(known.defaults ?? {})) made[name] ??= filled(value);
   for (const [name, value] of Object.entries(known.with ?? {})) made[name] = merged(made[name], filled(value));
   made['type'] = known.is;
+  if (known.prepare && isObject(made['record_selector']))
+    made['record_selector'] = {
+      ...made['record_selector'],
+      twin_steps: stepComponents(known.prepare as Step[], component),
+    };
   return known.raw_query ? withRawQuery(made) : made;
 }
 
@@ -168,47 +182,6 @@ function replacedBy(known: Replacement, component: JsonObject, { schema }: Repla
 function merged(old: Json | undefined, next: Json): Json {
   const isPlain = (value: Json | undefined): value is JsonObject => isObject(value) && value['type'] === undefined;
   return isPlain(old) && isPlain(next) ? { ...old, ...next } : next;
-}
-
-/** `{from: NAME}` is the component's own field; `{schema_fields: SEPARATOR}` the names of the fields of its stream. */
-function filledIn(value: Json, component: JsonObject, schema?: () => JsonObject): Json {
-  if (Array.isArray(value)) return value.map((inner) => filledIn(inner, component, schema));
-  if (!isObject(value)) return value;
-  if (typeof value['from'] === 'string' && Object.keys(value).every((key) => key === 'from' || key === 'otherwise'))
-    return fieldOf(value['from'], value['otherwise'], component);
-  if (typeof value['schema_fields'] === 'string' && Object.keys(value).length === 1)
-    return fieldNames(schema?.() ?? {}).join(value['schema_fields']);
-  const made: JsonObject = Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, filledIn(inner, component, schema)]),
-  );
-  // Templates in it name the component's parameters.
-  if (typeof made['type'] === 'string' && component['$parameters'] !== undefined)
-    made['$parameters'] ??= component['$parameters'];
-  return made;
-}
-
-function fieldOf(name: string, otherwise: Json | undefined, component: JsonObject): Json {
-  const found = component[name] ?? otherwise;
-  if (found !== undefined && found !== null) return found;
-  throw new ConfigError('a described class needs a field that its component lacks', {
-    code: 'components_field',
-    place: String(component['class_name']),
-    expected: name,
-    found: Object.keys(component)
-      .filter((key) => !['type', 'class_name', '$parameters'].includes(key))
-      .join(', '),
-    next: `add otherwise beside from: ${name}, or correct the name`,
-  });
-}
-
-/** Fields of a schema; of an object those in it, with dots. */
-function fieldNames(schema: JsonObject, prefix = ''): string[] {
-  const properties = isObject(schema['properties']) ? schema['properties'] : {};
-  return Object.entries(properties).flatMap(([name, property]) => {
-    const inner = isObject(property) && isObject(property['items']) ? property['items'] : property;
-    const nested = isObject(inner) ? fieldNames(inner, `${prefix}${name}.`) : [];
-    return nested.length > 0 ? nested : [`${prefix}${name}`];
-  });
 }
 
 /** Parameters as they are written, in the path: some servers want brackets and colons unescaped. */

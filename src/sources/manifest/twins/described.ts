@@ -24,6 +24,23 @@ const listedOrAll = (setting: string, field: string): DeclaredClass => ({
   ],
 });
 
+/** Requests for one object: what is not there tells nothing. */
+const KLAVIYO = {
+  type: 'HttpRequester',
+  url_base: 'https://a.klaviyo.com/api/',
+  request_headers: { Accept: 'application/json', Revision: '2024-10-15' },
+  authenticator: {
+    type: 'ApiKeyAuthenticator',
+    api_token: "Klaviyo-API-Key {{ config['api_key'] }}",
+    inject_into: { type: 'RequestOption', inject_into: 'header', field_name: 'Authorization' },
+  },
+  error_handler: {
+    type: 'DefaultErrorHandler',
+    backoff_strategies: [{ type: 'WaitTimeFromHeader', header: 'Retry-After', max_waiting_time_in_seconds: 600 }],
+    response_filters: [{ type: 'HttpResponseFilter', http_codes: [404], action: 'IGNORE' }],
+  },
+};
+
 export const DESCRIBED: Record<string, DeclaredClass> = {
   // developers.zoom.us, server-to-server OAuth: a token of an hour for the account's own credentials.
   ServerToServerOauthAuthenticator: {
@@ -247,6 +264,57 @@ export const DESCRIBED: Record<string, DeclaredClass> = {
   },
   // docs.slack.dev, conversations.members: names of members alone.
   'source-slack/ChannelMembersExtractor': { records: { as: 'member_id' } },
+  // The same, conversations.join: messages are told only to who is in a channel, so the app joins it where that is asked.
+  'source-slack/ChannelsRetriever': {
+    is: 'SimpleRetriever',
+    without: ['partition_router'],
+    prepare: [
+      {
+        ask: {
+          if: "{{ config.get('join_channels') and not record.get('is_member') }}",
+          requester: {
+            type: 'HttpRequester',
+            url_base: 'https://slack.com/api/',
+            path: 'conversations.join',
+            http_method: 'POST',
+            request_body_json: { channel: '{{ record.id }}' },
+            authenticator: {
+              type: 'BearerAuthenticator',
+              api_token: "{{ config['credentials'].get('api_token') or config['credentials'].get('access_token') }}",
+            },
+          },
+        },
+      },
+    ],
+  },
+  // developers.klaviyo.com, JSON:API: what is related comes along in included.
+  KlaviyoIncludedFieldExtractor: { records: { included: 'included' } },
+  // The same, campaigns: an estimate of recipients and the messages, each by a request for a campaign.
+  'source-klaviyo/CampaignsDetailedTransformation': {
+    steps: [
+      {
+        ask: {
+          requester: { ...KLAVIYO, path: 'campaign-recipient-estimations/{{ record.id }}' },
+          add: {
+            estimated_recipient_count:
+              "{{ response.get('data', {}).get('attributes', {}).get('estimated_recipient_count', 0) }}",
+          },
+        },
+      },
+      {
+        ask: {
+          if: "{{ record.get('relationships', {}).get('campaign-messages', {}).get('links', {}).get('related') }}",
+          requester: { ...KLAVIYO, path: "{{ record['relationships']['campaign-messages']['links']['related'] }}" },
+          add: { campaign_messages: "{{ response.get('data') }}" },
+        },
+      },
+    ],
+  },
+  // learn.microsoft.com/linkedin, protocol 2.0: lists and records in parameters keep their brackets and commas.
+  SafeEncodeHttpRequester: { is: 'HttpRequester', with: { unescaped: '():,%' } },
+  LinkedInAdsErrorHandler: { is: 'DefaultErrorHandler' },
+  // mailchimp.com/developer, email activity: what a member did lies in a list in the member.
+  MailChimpRecordExtractorEmailActivity: { records: { inside: [{ field: 'activity', whole: true }] } },
   'source-gong/IncrementalSingleBodyFilterCursor': { is: 'DatetimeBasedCursor' },
   KlaviyoErrorHandler: { is: 'DefaultErrorHandler' },
 };
