@@ -50,9 +50,8 @@ async function textsFor(argv: string[]): Promise<HelpTexts> {
 }
 
 export async function helpTexts(): Promise<HelpTexts> {
-  const { toHelp } = await import('../wiring/compose.js');
-  const { ASKED_KINDS } = await import('../wiring/compose-scheduler.js');
-  const { SIMULATED_APIS } = await import('../testbed/index.js');
+  const { ASKED_KINDS, toHelp } = await import('../wiring/known.js');
+  const { SIMULATED_APIS } = await import('../testbed/apis.js');
   return {
     destinations: toHelp(),
     queried: toHelp('query'),

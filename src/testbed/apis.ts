@@ -1,9 +1,8 @@
 /** The APIs that `headrace testbed` simulates. A new one is a folder with its server, and its entry here. */
-import { startIntercomTestbed, TESTBED_INTERCOM_TOKEN } from './intercom/server.js';
-import { LIMIT_MODELS } from './limit-models.js';
+import { TESTBED_INTERCOM_TOKEN, TESTBED_KEY, TESTBED_LIVE_KEY } from './keys.js';
+import type { LIMIT_MODELS } from './limit-models.js';
 import type { Testbed, TestbedOptions } from './server.js';
 import type { Shape } from './shapes.js';
-import { startStripeTestbed, TESTBED_KEY, TESTBED_LIVE_KEY } from './stripe/server.js';
 
 /** How much it holds, and how it behaves. */
 export interface SimulatedOptions extends TestbedOptions {
@@ -25,12 +24,12 @@ export interface SimulatedApi {
   usage(url: string): string[];
 }
 
-/** By name. */
+/** By name. Their servers are loaded when they start: help tells of the names. */
 export const SIMULATED_APIS: Readonly<Record<string, SimulatedApi>> = {
   stripe: {
     about: (rows) => `Stripe account with ${rows.toLocaleString('en-US')} customers`,
     limit: 'stripe-live',
-    start: startStripeTestbed,
+    start: async (options) => (await import('./stripe/server.js')).startStripeTestbed(options),
     usage: (url) => [
       `Use it with: STRIPE_API_KEY=${TESTBED_LIVE_KEY} headrace sync stripe --base-url ${url}`,
       `Keys: ${TESTBED_LIVE_KEY} (100/s), ${TESTBED_KEY} (25/s).`,
@@ -39,7 +38,7 @@ export const SIMULATED_APIS: Readonly<Record<string, SimulatedApi>> = {
   intercom: {
     about: (rows) => `Intercom workspace with ${rows.toLocaleString('en-US')} conversations`,
     limit: 'intercom',
-    start: startIntercomTestbed,
+    start: async (options) => (await import('./intercom/server.js')).startIntercomTestbed(options),
     usage: (url) => [
       `Use it with: headrace sync --manifest source-intercom.yaml --source-config config.json --base-url ${url}`,
       `Access token: ${TESTBED_INTERCOM_TOKEN}.`,

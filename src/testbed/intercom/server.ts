@@ -1,4 +1,5 @@
 /** A simulated Intercom workspace on real HTTP. */
+import { TESTBED_INTERCOM_TOKEN } from '../keys.js';
 import { systemClock, type Clock } from '../../base/clock.js';
 import { startTestbed, type Testbed, type TestbedOptions } from '../server.js';
 import type { Shape } from '../shapes.js';
@@ -21,9 +22,6 @@ export interface IntercomTestbedOptions extends TestbedOptions {
 export interface IntercomTestbed extends Testbed {
   api: IntercomApi;
 }
-
-/** The access token that a testbed accepts where none is given. */
-export const TESTBED_INTERCOM_TOKEN = 'intercom_headracetestbed';
 
 /** Starts a simulated Intercom workspace. */
 export async function startIntercomTestbed(

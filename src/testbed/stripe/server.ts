@@ -1,4 +1,5 @@
 /** A simulated Stripe account on real HTTP. */
+import { TESTBED_KEY, TESTBED_LIVE_KEY } from '../keys.js';
 import { collectionsOf } from './versions.js';
 import { systemClock, type Clock } from '../../base/clock.js';
 import { ConfigError } from '../../base/errors.js';
@@ -27,11 +28,6 @@ export interface StripeTestbedOptions extends TestbedOptions {
 export interface StripeTestbed extends Testbed {
   api: StripeApi;
 }
-
-/** The key that a testbed accepts where none is given. */
-export const TESTBED_KEY = 'sk_test_headracetestbed';
-/** The live key that the simulated account takes. */
-export const TESTBED_LIVE_KEY = 'sk_live_headracetestbed';
 
 const DEFAULT_ROWS = 1_000;
 
