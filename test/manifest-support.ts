@@ -2,6 +2,7 @@
 import { readFileSync, existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.js';
+import type { Destination } from '../src/destinations/contract.js';
 import { newRunId, openDestination, openSource, type ConnectionConfig } from '../src/wiring/compose.js';
 import type { RunSummary } from '../src/engine/report/events.js';
 import { runSync } from '../src/engine/run/sync.js';
@@ -64,6 +65,8 @@ export interface ManifestInput {
   url?: string;
   streams?: string[];
   components?: string;
+  /** Where rows go instead of files, and the connection's name there. */
+  into?: { destination: Destination; connection: string };
   /** Folder for files, in the connection's own. */
   files?: string;
 }
@@ -106,14 +109,14 @@ export function manifestConnection(input: ManifestInput): {
       },
     };
     const opened = await openSource(connection);
-    const destination = await openDestination(connection);
+    const destination = input.into?.destination ?? (await openDestination(connection));
     try {
       const summary = await runSync({
         source: opened.source,
         destination,
         permits: opened.permits,
         gateStatus: opened.gateStatus,
-        connection: 'test',
+        connection: input.into?.connection ?? 'test',
         runId: newRunId(),
         mode: 'upsert',
         clock: systemClock,
@@ -135,7 +138,7 @@ export function manifestConnection(input: ManifestInput): {
       }
       return { summary, rows, config: JSON.parse(readFileSync(configFile, 'utf8')) as Row, notes: opened.notes };
     } finally {
-      await destination.close();
+      if (!input.into) await destination.close();
       await opened.source.close();
     }
   };

@@ -26,8 +26,9 @@ export function lastId(list: List): string | null {
 
 /** The list that an answer of the first API must be. */
 export function asList(body: unknown, path: string): List {
-  const list = body as List | null;
-  if (list === null || typeof list !== 'object' || !Array.isArray(list.data) || typeof list.has_more !== 'boolean')
+  const list = body as (List & { error?: unknown }) | null;
+  const isList = Array.isArray(list?.data) && typeof list.has_more === 'boolean';
+  if (list === null || typeof list !== 'object' || !isList || (list.error ?? null) !== null)
     throw notAList(body, path, '{"object":"list","data":[…],"has_more":…}');
   return list;
 }
@@ -38,8 +39,9 @@ export function asPage(body: unknown, path: string, api: 1 | 2): ListPage {
     const list = asList(body, path);
     return { data: list.data, next: lastId(list), hasMore: list.has_more };
   }
-  const list = body as { data?: unknown; next_page_url?: unknown } | null;
-  if (list === null || typeof list !== 'object' || !Array.isArray(list.data) || list.next_page_url === undefined)
+  const list = body as { data?: unknown; next_page_url?: unknown; error?: unknown } | null;
+  const isList = Array.isArray(list?.data) && list.next_page_url !== undefined;
+  if (list === null || typeof list !== 'object' || !isList || (list.error ?? null) !== null)
     throw notAList(body, path, '{"data":[…],"next_page_url":…}');
   const url = list.next_page_url;
   const next = typeof url === 'string' ? (url.split('?')[1] ?? null) : null;

@@ -11,6 +11,10 @@ import { fields, text, unsupported, valueAt, type Kit } from './kit.js';
 /** One document, or one for each line or row. `charset`: what the answer says that it is written in. */
 export type Decode = (body: Buffer, charset?: string) => unknown[];
 
+/** Of an answer that does not hold the list which its documents are taken from. */
+const LISTLESS: unknown[] = [];
+export const isListless = (documents: readonly unknown[]): boolean => documents === LISTLESS;
+
 /** A body of something else than JSON, such as a page for people. */
 export class NotJsonError extends RetriableError {}
 
@@ -50,11 +54,10 @@ export function decoder(kit: Kit, component: JsonObject | undefined): Decode {
     }
     case 'JsonItemsDecoder': {
       const path = text(kit, component, component['items_path'])({}).split('.');
-      return (body, charset) =>
-        json(body, charset).flatMap((document) => {
-          const found = valueAt(document, path);
-          return Array.isArray(found) ? (found as unknown[]) : [];
-        });
+      return (body, charset) => {
+        const found = valueAt(json(body, charset)[0], path);
+        return Array.isArray(found) ? (found as unknown[]) : LISTLESS;
+      };
     }
     case 'ZipfileDecoder': {
       const inner = decoder(kit, fields(component, 'decoder'));

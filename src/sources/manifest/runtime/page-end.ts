@@ -2,7 +2,8 @@
 import { CursorGoneError, FatalError } from '../../../base/errors.js';
 import { stringifyJson } from '../../../base/json.js';
 import { isObject } from '../document/read.js';
-import type { Evidence } from '../../../base/evidence.js';
+import type { Doubt, Evidence } from '../../../base/evidence.js';
+import { isListless } from './decoders.js';
 import type { Sent } from './exchange.js';
 import type { Selected } from './records.js';
 import { CURSOR_REFUSED, UNKNOWN_PLACE } from './refused-place.js';
@@ -32,15 +33,17 @@ export function endOf(
     });
   }
   const [document] = documents;
+  if (isListless(documents)) return { kind: 'stated', doubt: 'path' };
+  if (documents.length === 0 && response.bytes === 0 && isFirst) return { kind: 'stated', doubt: 'empty' };
   const isFailed = selected.received.length === 0 && saysFailure(document);
-  if (!selected.isMissing && !isFailed)
-    return selected.received.length === 0 && hintsAtFailure(document)
-      ? { kind: 'stated', doubt: 'refused' }
-      : undefined;
+  if (!selected.isMissing && !isFailed) {
+    const doubt = selected.received.length === 0 ? doubtOf(document, isFirst) : undefined;
+    return doubt && { kind: 'stated', doubt };
+  }
   // No content: past the last page of a list by numbers or offsets that is its end.
   if (response.status === 204 && !isFirst) return isCounted ? undefined : { kind: 'stated', doubt: 'empty' };
-  // Some write null for a list that has nothing: past the last page it may be that.
-  if (selected.isNull && isCounted && !isFirst && !isFailed) return { kind: 'stated', doubt: 'path' };
+  // Some write null, or an empty object, for a list that has nothing: past the last page it may be that.
+  if (selected.isBlank && isCounted && !isFirst && !isFailed) return { kind: 'stated', doubt: 'path' };
   const detail = {
     place,
     expected: 'the list of records that the connector reads',
@@ -100,9 +103,35 @@ const TROUBLE = /^(?:has|is)_?errors?$|^failed$|^error_?(?:messages?|codes?|desc
 const NOT = /^(?:false|0|no)$/i;
 const NO_TROUBLE = /^(?:|0+|200|false|no|none|null|ok|success|no[ _]?errors?)$/i;
 
-function hintsAtFailure(document: unknown): boolean {
-  if (!isObject(document)) return false;
-  return Object.entries(document).some(([field, value]) => TROUBLE.test(field) && isTrouble(value));
+/** What is said in words or numbers of an answer's own, of which most tell that all is well. */
+const WORDS = /^(?:message|msg|detail|reason|description|status_?text|warnings?|notice)$/i;
+const TROUBLE_WORDS =
+  /(?<!\bno )\b(?:errors?|fail\w*|denied|unauthori[sz]ed|forbidden|too many|limit\w*|timed? ?out|unavailable|exceeded|expired|maintenance|overload\w*|busy|try again|retry)\b/i;
+const NUMBERS = /^(?:code|err_?(?:code|no|num)|ret(?:_?code)?|(?:return|result|response)_?code)$/i;
+/** Among them those that mean "not here". */
+const FINE_NUMBERS = /^(?:0+|1|2\d\d|404|410|416|1000|10000|100000|20000|200000)$/;
+/** What says that there are rows, whereas none came. */
+const MORE = /^(?:has_?(?:more|next)\w*|more|incomplete\w*|(?:is_?)?partial)$/i;
+const TOTAL = /^total(?:_?(?:count|results?|records?|items?|rows?|elements|hits|entries|size))?$|^record_?count$/i;
+const AROUND = ['paging', 'pagination', 'page', 'pages', 'page_info', 'pageInfo', 'cursor', 'links'];
+
+/** Why an answer whose list is empty may not hold all there is. */
+function doubtOf(document: unknown, isFirst: boolean): Doubt | undefined {
+  if (!isObject(document)) return undefined;
+  const around = [...ABOUT, ...AROUND].map((field) => document[field]);
+  const parts = [document, ...around.filter((part) => isObject(part))];
+  const fields = parts.flatMap((part) => Object.entries(part));
+  const says = (name: RegExp, means: (value: unknown) => boolean) =>
+    fields.some(([field, value]) => name.test(field) && means(value));
+  if (says(TROUBLE, isTrouble) || says(WORDS, isTroubleInWords)) return 'refused';
+  if (says(NUMBERS, (value) => /^-?\d+$/.test(textOf(value)) && !FINE_NUMBERS.test(textOf(value)))) return 'refused';
+  if (isFirst && says(MORE, (value) => /^(?:true|yes|1)$/i.test(textOf(value)))) return 'empty';
+  return isFirst && says(TOTAL, (value) => Number(textOf(value)) > 0) ? 'uncounted' : undefined;
+}
+
+function isTroubleInWords(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(isTroubleInWords);
+  return TROUBLE_WORDS.test(textOf(value));
 }
 
 function isTrouble(value: unknown): boolean {

@@ -19,8 +19,8 @@ export interface Selected {
   received: DataRecord[];
   /** No answer held the list that records are taken from: `data` that is absent is not `data: []`. */
   isMissing?: boolean | undefined;
-  /** It is missing since it is null. */
-  isNull?: boolean | undefined;
+  /** In its place is null, or another value that holds nothing: `{}`, an empty text, false. */
+  isBlank?: boolean | undefined;
   /** The first row that was sent made the first record. */
   isFirstKept?: boolean | undefined;
   /** What the row after the last of these failed with: the rest of the answer is not among them. */
@@ -64,7 +64,7 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
     const received: DataRecord[] = [];
     const records: DataRecord[] = [];
     const missing = new Set(documents.map((each) => isMissing(each, scope)));
-    const told = { isMissing: missing.size > 0 && !missing.has(undefined), isNull: missing.has('null') };
+    const told = { isMissing: missing.size > 0 && !missing.has(undefined), isBlank: missing.has('blank') };
     let isFirstKept = false;
     try {
       for (const raw of documents.flatMap((document) => extract(document, scope))) {
@@ -83,21 +83,34 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
   return Object.assign(select, { lists: extract.lists, asks: change.asks });
 }
 
-/** Whether an answer lacks the field that records are taken from, or holds null there. */
+/** Whether an answer lacks the field that records are taken from, or holds nothing there that is no list. */
 function listMissing(
   kit: Kit,
   component: JsonObject | undefined,
-): (document: unknown, scope: Scope) => 'absent' | 'null' | undefined {
+): (document: unknown, scope: Scope) => 'absent' | 'blank' | undefined {
   const own = replaced(kit, component ?? {});
   const raw = own['type'] === 'DpathExtractor' && Array.isArray(own['field_path']) ? own['field_path'] : [];
   const path = raw.map((part) => text(kit, own, typeof part === 'number' ? String(part) : part));
   return (document, scope) => {
     const keys = path.map((part) => part(scope));
-    if (keys.length === 0 || keys.some((key) => key === '*' || key === '**')) return undefined;
-    const found = valueAt(document, keys);
-    return found === undefined ? 'absent' : found === null ? 'null' : undefined;
+    const any = keys.findIndex((key) => key === '*' || key === '**');
+    // What an empty body is decoded to.
+    if (isEmptyObject(document)) return 'absent';
+    const found = valueAt(document, any < 0 ? keys : keys.slice(0, any));
+    if (found === undefined) return 'absent';
+    return isBlank(found, any >= 0) ? 'blank' : undefined;
   };
 }
+
+const isEmptyObject = (value: unknown) => isObject(value) && Object.keys(value).length === 0;
+
+/** Neither a list, nor a record; `isMap`: nor an object whose values are records. */
+function isBlank(found: unknown, isMap: boolean): boolean {
+  if (Array.isArray(found)) return found.length > 0 && found.every((each) => each === null);
+  return typeof found === 'object' && found !== null ? isEmptyObject(found) && !isMap : isEmptyValue(found);
+}
+
+const isEmptyValue = (found: unknown) => found === null || found === '' || found === false || found === 0;
 
 export type Extract = ((document: unknown, scope: Scope) => DataRecord[]) & { lists?: CutOffLists | undefined };
 
@@ -158,12 +171,7 @@ function byPath(kit: Kit, own: JsonObject, as: As): Extract {
     const found = keys.some((key) => key === '*' || key === '**') ? valuesAt(document, keys) : valueAt(document, keys);
     const records = Array.isArray(found)
       ? found
-      : found !== undefined &&
-          found !== null &&
-          found !== '' &&
-          found !== false &&
-          found !== 0 &&
-          !(isObject(found) && Object.keys(found).length === 0)
+      : found !== undefined && !isEmptyValue(found) && !isEmptyObject(found)
         ? [found]
         : [];
     if (as !== 'rows') return records as DataRecord[];

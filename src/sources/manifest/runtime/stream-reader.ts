@@ -67,7 +67,8 @@ export class StreamReader {
     this.kept.delete(request.slice!);
     this.keptBytes -= found.json.length;
     const page = request.gte === null ? this.retrieve.pageOf?.(parseJson(found.json), scopeOf(partition)) : undefined;
-    return page && { ...page, serverTimeMs: found.serverTimeMs };
+    // What holds no list there is asked for.
+    return page && !page.isMissing ? { ...page, serverTimeMs: found.serverTimeMs } : undefined;
   }
 
   async page(request: PageRequest): Promise<Page> {
