@@ -5,8 +5,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, describe, test } from 'vitest';
-import { parseDeclared } from '../../src/sources/manifest/twins/declared.js';
-import { ConfigError } from '../../src/base/errors.js';
 import { api, connection } from '../manifest-reading.js';
 import { manifestOf, Reply, streamOf, type Answer } from '../manifest-support.js';
 import { custom, replaceExtractor, rowsOf } from '../twin-reading.js';
@@ -545,31 +543,25 @@ classes:
   });
 
   test.each([
-    ['no version', 'classes: {}', 'x.yaml:1 (version)', /version|1/],
-    [
-      'two shapes',
-      'version: 1\nclasses:\n  A:\n    keep: x\n    is: HttpRequester',
-      'x.yaml:4 (classes.A)',
-      /is and keep/,
-    ],
-    ['none', 'version: 1\nclasses:\n  A: {}', 'x.yaml:3 (classes.A)', /none of them/],
-    ['an unknown word', 'version: 1\nclasses:\n  A:\n    records: {pahts: [[a]]}', 'classes.A.records', /pahts/],
-    ['an unknown component', 'version: 1\nclasses:\n  A: {is: HttpReqester}', 'classes.A.is', /HttpReqester/],
-    ['a custom component', 'version: 1\nclasses:\n  A: {is: CustomRequester}', 'classes.A.is', /CustomRequester/],
-    ['a login without a token', 'version: 1\nclasses:\n  A:\n    login: {url: x}', 'classes.A.login.token', /./],
-    ['a step that is none', 'version: 1\nclasses:\n  A:\n    steps: [{foo: 1}]', 'classes.A.steps', /./],
-    ['no YAML', 'version: [', 'x.yaml:1', /./],
-  ])('%s is an error that names the place', (_, text, place, found) => {
-    let error: unknown;
-    try {
-      parseDeclared(text, 'x.yaml');
-    } catch (thrown) {
-      error = thrown;
-    }
-    expect(error).toBeInstanceOf(ConfigError);
-    const { place: where, found: what, expected } = error as ConfigError;
-    expect(where).toContain(place);
-    expect(`${what} ${expected}`).toMatch(found);
+    ['what no mapping holds', "{{ ''.__class__.__mro__ }}"],
+    ['a list without end', '{{ range(10 ** 12) | list | length }}'],
+    ['a text without end', "{{ 'x' * 10 ** 10 }}"],
+    ['a module', "{{ self._TemplateReference__context }}{{ cycler.__init__.__globals__.os.popen('id').read() }}"],
+  ])('a template that asks for %s reaches nothing, and costs its stream alone', async (_, template) => {
+    const server = await api(() => ({ data: [{ id: 1 }] }));
+    const { sync } = connection({
+      url: server.url,
+      described: `version: 1\nclasses:\n  Odd: {records: {paths: [[data]], add: {x: ${JSON.stringify(template)}}}}`,
+      manifest: manifestOf(
+        streamOf('b') + replaceExtractor(streamOf('a'), custom('RecordExtractor', 'Odd', 'field_path: [data]')),
+      ),
+    });
+    const { rows, summary } = await sync();
+    expect(rows['b']).toEqual([{ id: 1 }]);
+    const told = JSON.stringify([rows['a'] ?? [], summary.problems]);
+    expect(told).not.toMatch(/uid=|<class|function|TypeError|at .*\.ts/);
+    for (const row of rows['a'] ?? []) expect([undefined, null, '']).toContain(row['x']);
+    if (!rows['a']?.length) expect(summary.problems.map(({ stream }) => stream)).toEqual(['a']);
   });
 
   test('a field that the component lacks is named, and costs its stream alone', async () => {

@@ -64,7 +64,7 @@ export function readManifest(text: string, file: string): ManifestText {
       code: 'manifest_shape',
       place: file,
       expected: 'version, check, streams …',
-      found: Array.isArray(root) ? 'a list' : typeof root,
+      found: Array.isArray(root) ? 'a list' : root === null ? 'nothing' : typeof root,
       next: 'check that this is the manifest.yaml of a connector',
     });
   }

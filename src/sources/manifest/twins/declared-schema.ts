@@ -5,6 +5,8 @@ const LONGEST_TEXT = 10_000;
 const MOST_CLASSES = 500;
 const MOST_STEPS = 100;
 
+const DURATION = /^P(?=.)(\d+[YMWD])*(T(?=\d)(\d+[HMS])+)?$/;
+
 const text = z.string().max(LONGEST_TEXT);
 const path = z.array(text).max(50);
 const name = text.min(1);
@@ -38,7 +40,7 @@ const login = z.strictObject({
     json: z.record(name, z.unknown()).optional(),
     token: z.array(text).min(1).max(50),
     expires_in: z.array(text).min(1).max(50).optional(),
-    lasts: text.optional(),
+    lasts: text.refine((given) => given.includes('{{') || DURATION.test(given), 'a duration such as PT1H').optional(),
     send: z
       .strictObject({
         header: name.optional(),
@@ -151,6 +153,9 @@ const choose = z.strictObject({
     .max(20),
 });
 
+/** Schemas by the word that tells them apart, so that a fault is told of the one that was meant. */
+export const STEPS = { collect, move, dates, drop, ask, type: standard } as const;
+export const USES = { is: replacement, login, parents, component: inner } as const;
 export const KINDS = { is: replacement, login, records, steps, keep, parents, choose } as const;
 
 export const fileSchema = z.strictObject({

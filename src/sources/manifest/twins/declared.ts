@@ -13,9 +13,13 @@ import { schemaFault } from '../../../base/schema-fault.js';
 import { isObject, readManifest, type Json, type JsonObject, type Origins } from '../document/read.js';
 import { COMPONENTS } from '../document/vocabulary.js';
 import type { ReplaceInput, Twin, Twins } from '../runtime/twin.js';
+import { Templates } from '../templates/template.js';
+import { TemplateError } from '../templates/values.js';
 import {
   fileSchema,
   KINDS,
+  STEPS,
+  USES,
   type Choose,
   type DeclaredClass,
   type Login,
@@ -52,20 +56,55 @@ export function declaredIn(file: string): Twins {
 }
 
 export function parseDeclared(text: string, file: string): Twins {
-  const { root, origins } = readManifest(text, file);
+  const { root, origins } = readFile(text, file);
   const place = placer(root, origins, file);
   const { classes } = checked(fileSchema, root, [], place);
   const twins: Record<string, Twin> = {};
-  for (const [name, raw] of Object.entries(classes)) {
+  for (const [name, raw] of Object.entries(classes) as [string, Json][]) {
     const at = ['classes', name];
-    const kinds = isObject(raw) ? Object.keys(KINDS).filter((kind) => raw[kind] !== undefined) : [];
-    if (kinds.length !== 1)
-      throw fault(place(at), `exactly one of ${Object.keys(KINDS).join(', ')}`, kinds.join(' and ') || 'none of them');
-    const known = checked(KINDS[kinds[0] as keyof typeof KINDS] as z.ZodType<DeclaredClass>, raw, at, place);
+    assertParts(raw, at, place);
+    const known = worded<DeclaredClass>(KINDS, raw, at, place);
     assertComponents(known, at, place);
+    assertTemplates(raw, at, place);
     twins[name] = declared(known);
   }
   return twins;
+}
+
+function readFile(text: string, file: string): { root: JsonObject; origins: Origins } {
+  try {
+    return readManifest(text, file);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const isShape = error.code === 'manifest_shape';
+    throw fault(error.place ?? file, isShape ? 'a mapping with version and classes' : error.expected, error.found);
+  }
+}
+
+/** Steps and ways, each by itself: of all schemas at once, none would say what is wrong. */
+function assertParts(raw: Json, at: (string | number)[], place: PlaceOf): void {
+  if (!isObject(raw)) return;
+  for (const name of ['steps', 'prepare'])
+    if (Array.isArray(raw[name]))
+      for (const [i, step] of raw[name].entries()) worded(STEPS, step, [...at, name, i], place);
+  if (!Array.isArray(raw['choose'])) return;
+  for (const [i, way] of raw['choose'].entries())
+    if (isObject(way) && isObject(way['use'])) {
+      assertParts(way['use'], [...at, 'choose', i, 'use'], place);
+      worded(USES, way['use'], [...at, 'choose', i, 'use'], place);
+    }
+}
+
+/** Checked by the schema whose word it has; exactly one. */
+function worded<T>(schemas: Record<string, z.ZodType>, raw: Json, at: (string | number)[], place: PlaceOf): T {
+  const words = isObject(raw) ? Object.keys(schemas).filter((word) => raw[word] !== undefined) : [];
+  if (words.length !== 1)
+    throw fault(
+      place(at),
+      `exactly one of ${Object.keys(schemas).join(', ')}`,
+      words.join(' and ') || (isObject(raw) ? Object.keys(raw).join(', ') : '') || 'none of them',
+    );
+  return checked(schemas[words[0]!] as z.ZodType<T>, raw, at, place);
 }
 
 type PlaceOf = (at: readonly (string | number)[]) => string;
@@ -109,22 +148,41 @@ function fault(place: string, expected: string | undefined, found: string | unde
 }
 
 /** A class can only stand for a component of the language. */
-function assertComponents(known: DeclaredClass, at: string[], place: PlaceOf): void {
-  const types: [string, string[]][] =
+function assertComponents(known: DeclaredClass, at: (string | number)[], place: PlaceOf): void {
+  const stepsIn = (steps: readonly unknown[], from: (string | number)[]): [string, (string | number)[]][] =>
+    steps.flatMap((step, i): [string, (string | number)[]][] =>
+      isObject(step) && 'type' in step ? [[String(step['type']), [...from, i, 'type']]] : [],
+    );
+  const replacing = ({ is, prepare = [] }: Replacement, from: (string | number)[]): [string, (string | number)[]][] => [
+    [is, [...from, 'is']],
+    ...stepsIn(prepare, [...from, 'prepare']),
+  ];
+  const types =
     'is' in known
-      ? [[known.is, [...at, 'is']]]
+      ? replacing(known, at)
       : 'choose' in known
-        ? known.choose.flatMap(({ use }, i): [string, string[]][] =>
-            'is' in use ? [[use.is, [...at, 'choose', String(i), 'use', 'is']]] : [],
-          )
+        ? known.choose.flatMap(({ use }, i) => ('is' in use ? replacing(use, [...at, 'choose', i, 'use']) : []))
         : 'steps' in known
-          ? known.steps.flatMap((step, i): [string, string[]][] =>
-              'type' in step ? [[String(step.type), [...at, 'steps', String(i), 'type']]] : [],
-            )
+          ? stepsIn(known.steps, [...at, 'steps'])
           : [];
   for (const [type, where] of types)
     if (!COMPONENTS.has(type) || type.startsWith('Custom'))
       throw fault(place(where), 'a component of the language that is not custom', type);
+}
+
+const templates = new Templates(() => 0);
+
+/** A template that cannot be read is named where it stands, before anything is asked for. */
+function assertTemplates(value: Json, at: (string | number)[], place: PlaceOf): void {
+  if (typeof value === 'string') {
+    try {
+      templates.compile(value);
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      throw fault(place(at), 'a template that can be read', `${value.slice(0, 120)}: ${error.message}`);
+    }
+  } else if (typeof value === 'object' && value !== null)
+    for (const [key, inner] of Object.entries(value)) assertTemplates(inner, [...at, key], place);
 }
 
 /** The twin of one class. */
