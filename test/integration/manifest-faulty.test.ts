@@ -61,6 +61,13 @@ test.each<[string, string]>([
     }),
   ],
   [
+    'pages that begin anew after a number of records',
+    streamOf('bad', {
+      retriever:
+        'pagination_reset: {type: PaginationReset, action: RESET, limits: {type: PaginationResetLimits, number_of_records: 9}}',
+    }),
+  ],
+  [
     'a class without a twin',
     streamOf('bad', { requester: 'authenticator: {type: CustomAuthenticator, class_name: source_x.components.Mine}' }),
   ],
@@ -77,6 +84,14 @@ test.each<[string, string]>([
 ])('%s is no reason not to read', async (_, bad) => {
   const { rows } = await readBoth(bad);
   expect(rows).toEqual({ good: [{ id: 1 }], bad: [{ id: 1 }] });
+});
+
+test('properties that a catalog would choose are all asked for, which is told', async () => {
+  const chosen = `request_parameters:
+  fields: {type: QueryProperties, property_list: [id, name], property_selector: {type: JsonSchemaPropertySelector}}`;
+  const { summary, asked } = await read(() => ({ data: [{ id: 1 }] }), streamOf('things', { requester: chosen }));
+  expect(asked).toContain('GET /things?fields=id%2Cname');
+  expect(summary.notes.join()).toContain('JsonSchemaPropertySelector is not looked at');
 });
 
 test('where no stream is left, the manifest is at fault', async () => {

@@ -3,9 +3,9 @@ import type { Clock } from '../../../base/clock.js';
 import { ConfigError, SkippableError, type ErrorDetail } from '../../../base/errors.js';
 import { stringifyJson } from '../../../base/json.js';
 import { placeOf } from '../document/manifest.js';
-import type { JsonObject } from '../document/read.js';
+import { isObject, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
-import { fields, type Kit } from './kit.js';
+import { fields, unsupported, type Kit } from './kit.js';
 
 /** An answer that asks for less. */
 export class TooMuchError extends SkippableError {
@@ -101,8 +101,16 @@ export class PageSizes {
   }
 }
 
-/** A requester that may ask for less needs a retriever that knows how. */
+/** A requester that may ask for less needs a retriever that knows how; where pages end early, rows would be missing. */
 export function assertNarrows(kit: Kit, retriever: JsonObject, requester: JsonObject): void {
+  const reset = fields(retriever, 'pagination_reset');
+  if (reset && isObject(reset['limits']) && reset['limits']['number_of_records'] !== undefined)
+    throw unsupported(
+      kit,
+      reset,
+      'PaginationResetLimits: pages that begin anew after a number of records',
+      'read shorter windows (step), so that none has as many records, and leave limits out',
+    );
   const said = JSON.stringify(requester['error_handler'] ?? null);
   for (const [action, name] of [
     ['REDUCE_PAGE_SIZE', 'page_size_reduction'],

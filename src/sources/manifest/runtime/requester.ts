@@ -228,6 +228,10 @@ function propertyNames(kit: Kit, component: JsonObject): { names: string[]; alwa
       'a list of properties that was not asked for',
       'write the properties into property_list',
     );
+  if (component['property_selector'] !== undefined)
+    kit.notes.add(
+      `${placeOf(kit.manifest, component)}: JsonSchemaPropertySelector is not looked at: all properties are asked for`,
+    );
   const always = Array.isArray(component['always_include_properties'])
     ? component['always_include_properties'].map(String)
     : [];
