@@ -122,7 +122,10 @@ describe.each([
       streams: 1,
       reason: '1 of 2 streams: class Odd has no twin',
     });
-    expect(of('faulty')).toMatchObject({ status: 'not', reason: expect.stringContaining('not valid YAML') });
+    expect(of('faulty')).toMatchObject({
+      status: 'not',
+      reason: expect.stringMatching(/not valid YAML \(.*connectors\/source-faulty\/manifest\.yaml:/),
+    });
     expect(of('stripe')).toMatchObject({ status: 'whole' });
     const shown = await headrace(['connectors'], { cwd });
     expect(shown.stdout).toMatch(/old-shop +manifest +whole +1/);

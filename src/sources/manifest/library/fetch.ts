@@ -267,7 +267,6 @@ function adopt(staging: Staging, dataDir: string): FetchResult['stored'] {
   const stored: FetchResult['stored'] = [];
   for (const folderName of new Set(staging.staged)) {
     const at = path.join(staging.folder, folderName);
-    const entry = entryOf(at, folderName);
     const to = path.join(libraryFolder(dataDir), folderName);
     // What the user wrote beside it stays.
     const own = path.join(to, 'components.headrace.yaml');
@@ -275,6 +274,8 @@ function adopt(staging: Staging, dataDir: string): FetchResult['stored'] {
       copyFileSync(own, path.join(at, path.basename(own)));
     rmSync(to, { recursive: true, force: true });
     renameSync(at, to);
+    // What is wrong with it is told by the place where it stays.
+    const entry = entryOf(to, folderName);
     entries.set(entry.name, entry);
     stored.push(entry.survey);
   }
