@@ -172,6 +172,8 @@ export const LIMITS = {
   sessionMs: 7 * 86_400_000,
   /** Days that a token of the API may be good for, where it expires at all. */
   tokenDays: 3650,
+  /** Characters of the name that such a token is given. */
+  tokenNameLength: 100,
   /** One request to the API. */
   apiBodyBytes: 1024 * 1024,
   /** Testing a credential and a destination for who waits for it. */

@@ -1,6 +1,6 @@
 /** The CLI: parse, dispatch, exit code. What commands there are stands in program/, what they do in commands/. */
 import { Command, CommanderError } from 'commander';
-import { describeError, EXIT, HeadraceError } from '../base/errors.js';
+import { ConfigError, describeError, EXIT, HeadraceError } from '../base/errors.js';
 import { systemFault } from '../base/system-error.js';
 import { VERSION } from '../base/version.js';
 import type { HelpTexts } from './flags.js';
@@ -41,7 +41,21 @@ export function buildProgram(texts: HelpTexts = NONE): Command {
   accessCommands(program);
   dataCommands(program, texts);
   machineCommands(program, texts);
+  program.hook('preAction', (_, command) => assertFilled(command));
   return program;
+}
+
+/** An empty text is what a variable that is not set leaves of a flag: never its default, nor this folder. */
+function assertFilled(command: Command): void {
+  for (const option of command.options)
+    if (option.required && command.getOptionValue(option.attributeName()) === '')
+      throw new ConfigError(`${option.long} has no value`, {
+        code: 'flag_empty',
+        place: option.long,
+        expected: /<.*>/.exec(option.flags)?.[0] ?? 'a value',
+        found: 'an empty text',
+        next: 'look whether a variable in it is set, or leave the flag out',
+      });
 }
 
 /** Registries are loaded where a help text tells of them: that takes longer than all other help. */

@@ -101,10 +101,11 @@ function parsed(file: string, text: string, lineCounter: LineCounter): Document 
   const fault = document.errors[0] ?? document.warnings[0];
   if (!fault) return document;
   const at = fault.linePos?.[0];
-  throw notYaml(file, at && `${file}:${at.line}:${at.col}`, wordsOf(fault), fault);
+  throw notYaml(file, at && `${file}:${at.line}:${at.col}`, wordsOf(fault, text), fault);
 }
 
-const wordsOf = ({ code, message }: YAMLError) => {
+const wordsOf = ({ code, message, pos: [from, to] }: YAMLError, text: string) => {
+  if (code === 'DUPLICATE_KEY') return `${/^[^\s:,{}]{1,60}/.exec(text.slice(from, to + 60))?.[0] ?? 'a name'} twice`;
   if (code === 'MULTIPLE_DOCS') return 'a second document (---): a configuration is one';
   if (/call stack/.test(message)) return 'values inside values, too deep to read';
   return message.split('\n')[0]!.replace(/ at line \d+, column \d+:$/, '');
@@ -149,6 +150,7 @@ function assertDestinations({ connections }: FileConfig, folder: string, placeOf
       place: placeOf(at),
       expected: DESTINATIONS.expectation(),
       found: JSON.stringify(type).slice(0, 80),
+      candidates: DESTINATIONS.list().map(({ name: known }) => known),
       next: 'see docs/reference/configuration.md',
     });
   }

@@ -105,7 +105,7 @@ export async function resolveConnection(
 export function knowFetched(flags: Pick<ConnectionFlags, 'config' | 'dataDir'>, env: Env): { dataDir: string } {
   let loaded: LoadedConfig | undefined;
   try {
-    loaded = readConfig(flags.config ?? env['HEADRACE_CONFIG'] ?? DEFAULT_FILE, env);
+    loaded = readConfig(flags.config ?? (env['HEADRACE_CONFIG'] || DEFAULT_FILE), env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
   }
@@ -121,7 +121,7 @@ function leadsToConnector(name: string): boolean {
 
 /** `wanted`: the name of a connection that only a file can have. */
 function fileOf(flags: ConnectionFlags, env: Env, wanted: string | undefined): LoadedConfig | undefined {
-  const file = flags.config ?? env['HEADRACE_CONFIG'];
+  const file = flags.config ?? (env['HEADRACE_CONFIG'] || undefined);
   try {
     return readConfig(file ?? DEFAULT_FILE, env);
   } catch (error) {
@@ -271,7 +271,7 @@ async function fromDefinition(
 
 /** Folder of the embedded database, absolute. */
 export function dataDirOf(flags: ConnectionFlags, env: Env, loaded: LoadedConfig | undefined): string {
-  const given = flags.dataDir ?? env['HEADRACE_DATA_DIR'];
+  const given = flags.dataDir ?? (env['HEADRACE_DATA_DIR'] || undefined);
   if (given === undefined) loaded?.unset.assertNone(['data_dir']);
   return path.resolve(given ?? (loaded ? path.join(path.dirname(loaded.file), loaded.config.data_dir) : '.headrace'));
 }

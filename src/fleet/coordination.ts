@@ -36,7 +36,7 @@ const SESSIONS = 10;
 
 /** The file that names the connections; undefined where there is none and none was asked for. */
 export function readFile(flags: CoordinationFlags, env: NodeJS.ProcessEnv): LoadedConfig | undefined {
-  const file = flags.config ?? env['HEADRACE_CONFIG'];
+  const file = flags.config ?? (env['HEADRACE_CONFIG'] || undefined);
   try {
     return readConfig(file ?? DEFAULT_FILE, env);
   } catch (error) {

@@ -1,6 +1,6 @@
 import dns from 'node:dns';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createSocketServer, type AddressInfo, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { Egress } from '../base/egress.js';
 import { assertTarget, newDispatcher } from './dispatcher.js';
@@ -72,4 +72,58 @@ test('behind a proxy, a name is judged by what it resolves to here', async () =>
   await assertTarget(wide, 'https://inside.example/x', env);
   await assertTarget(strict, 'https://inside.example/x', {});
   await expect(assertTarget(wide, 'https://169.254.169.254/x', {})).rejects.toMatchObject({ code: 'target_refused' });
+});
+
+/** What it does with a connection, and how it ends for who asked. */
+const BAD_PROXIES: [what: string, act: (socket: Socket) => void, ends: object][] = [
+  ['hangs up at once', (socket) => socket.destroy(), { code: expect.stringMatching(/PROXY_HUNG_UP|ECONNRESET/) }],
+  ['ends without an answer', (socket) => socket.once('data', () => socket.end()), { code: 'PROXY_HUNG_UP' }],
+  ['cuts it off', (socket) => socket.once('data', () => socket.resetAndDestroy()), { code: expect.any(String) }],
+  ['answers nonsense', (socket) => socket.once('data', () => socket.end('nonsense\r\n\r\n')), {}],
+  [
+    'refuses',
+    (socket) => socket.once('data', () => socket.end('HTTP/1.1 403 No\r\ncontent-length: 0\r\n\r\n')),
+    { message: expect.stringContaining('403') },
+  ],
+  [
+    'lets through, and hangs up then',
+    (socket) =>
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        socket.once('data', () => socket.destroy());
+      }),
+    {},
+  ],
+];
+
+test.each(BAD_PROXIES)('a proxy that %s is an attempt that failed', async (_, act, ends) => {
+  let connections = 0;
+  const proxy = createSocketServer((socket) => {
+    connections++;
+    socket.on('error', () => {});
+    act(socket);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  for (const name of ['HTTPS_PROXY', 'HTTP_PROXY', 'https_proxy', 'http_proxy']) vi.stubEnv(name, address);
+  for (const name of ['NO_PROXY', 'no_proxy']) vi.stubEnv(name, '');
+  try {
+    for (const egress of [undefined, wide]) {
+      const dispatcher = newDispatcher(egress);
+      for (const origin of ['https://api.example.com', 'http://api.example.com'])
+        await expect(dispatcher.request({ origin, path: '/', method: 'GET' }), origin).rejects.toMatchObject(ends);
+      await dispatcher.destroy();
+    }
+    expect(connections).toBeLessThanOrEqual(8);
+  } finally {
+    vi.unstubAllEnvs();
+    proxy.close();
+  }
+});
+
+test('a proxy without a proper address is named', () => {
+  for (const value of ['nonsense', 'proxy:3128', 'ftp://proxy', '//proxy', 'http://', ' '])
+    expect(() => newDispatcher(undefined, { HTTPS_PROXY: value }), value).toThrow(
+      expect.objectContaining({ code: 'bad_proxy', place: 'HTTPS_PROXY' }),
+    );
 });

@@ -78,6 +78,14 @@ const FAILURES: Words[] = [
     next: 'let it through, or name the host in NO_PROXY',
   },
   {
+    when: (code) => code === 'PROXY_HUNG_UP',
+    passes: true,
+    code: 'proxy_hung_up',
+    message: 'the proxy closed the connection without an answer',
+    expected: 'a proxy that takes CONNECT',
+    next: 'check HTTPS_PROXY and HTTP_PROXY, or name the host in NO_PROXY',
+  },
+  {
     when: (code, message) => code === 'UND_ERR_INVALID_ARG' && /header/.test(message),
     config: true,
     code: 'bad_header',

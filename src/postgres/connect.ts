@@ -1,7 +1,7 @@
 /** Connections to PostgreSQL. */
 import pg from 'pg';
 import type { Egress } from '../base/egress.js';
-import { ConfigError } from '../base/errors.js';
+import { ConfigError, messageOf, RetriableError } from '../base/errors.js';
 import { registerSecret } from '../base/log.js';
 import { describePostgresError } from './database-errors.js';
 
@@ -43,6 +43,7 @@ function targetOf(url: string, egress?: Egress): PostgresTarget {
       found: `${parsed.protocol}//…`,
     });
   }
+  assertTls(parsed);
   if (parsed.password) registerSecret(decodeURIComponent(parsed.password));
   const description = `postgres://${parsed.username ? `${parsed.username}@` : ''}${parsed.host}${parsed.pathname}`;
   if (egress) assertPlain(parsed, egress);
@@ -51,6 +52,25 @@ function targetOf(url: string, egress?: Egress): PostgresTarget {
     description,
     options: { connectionString: url, ...(egress ? { stream: () => egress.socket() } : {}) },
   };
+}
+
+const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'];
+const SSL_FILES = ['sslcert', 'sslkey', 'sslrootcert', 'sslpassword', 'sslcrl', 'sslcrldir'];
+const SSL_VERSIONS = ['sslnegotiation', 'ssl_min_protocol_version', 'ssl_max_protocol_version'];
+const SSL_SETTINGS = ['ssl', 'sslmode', 'sslsni', 'sslcertmode', 'sslcompression', ...SSL_FILES, ...SSL_VERSIONS];
+
+/** A mode that nobody knows, or a setting's name with a letter too few, would mean a connection without TLS. */
+function assertTls({ searchParams }: URL): void {
+  const mode = searchParams.get('sslmode');
+  const name = [...searchParams.keys()].find((key) => /^ssl/i.test(key) && !SSL_SETTINGS.includes(key));
+  if (name === undefined && (mode === null || SSL_MODES.includes(mode))) return;
+  throw new ConfigError('what the PostgreSQL URL says of TLS is not known', {
+    code: 'bad_sslmode',
+    expected: name === undefined ? `sslmode=${SSL_MODES.join(', ')}` : SSL_SETTINGS.join(', '),
+    found: JSON.stringify(name ?? `sslmode=${mode}`.slice(0, 60)),
+    candidates: name === undefined ? SSL_MODES.map((each) => `sslmode=${each}`) : SSL_SETTINGS,
+    next: 'correct it in the URL',
+  });
 }
 
 /** Settings of a URL that name neither a file nor another place. */
@@ -95,7 +115,20 @@ export async function connect(
   try {
     await client.connect();
   } catch (error) {
-    throw describePostgresError(error, target.description);
+    throw describeRefusal(error, target.description);
   }
   return client;
+}
+
+/** It may be a server that starts or stops just now, or none of PostgreSQL's at all. */
+function describeRefusal(error: unknown, place: string): unknown {
+  if (!messageOf(error).startsWith('Connection terminated')) return describePostgresError(error, place);
+  return new RetriableError('what listens there closed the connection before it answered', {
+    code: 'database_lost',
+    place,
+    expected: 'a PostgreSQL server that is ready',
+    found: messageOf(error),
+    next: 'check host and port; where the server was being restarted, run the same command again',
+    cause: error,
+  });
 }

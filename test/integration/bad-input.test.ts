@@ -86,6 +86,10 @@ describe.concurrent('flags, settings and names', () => {
       ['check', 'acme', '--base-url', 'ftp://nowhere'],
       ['--base-url is wrong', 'such as https://'],
     ],
+    ['an empty folder', '', ['sync', 'acme', '--data-dir', ''], ['--data-dir has no value', '<folder>']],
+    ['an empty destination', '', ['sync', 'acme', '--to', ''], ['--to has no value', '<destination>']],
+    ['an empty database', '', ['task', 'list', '--database', ''], ['--database has no value', '<url>']],
+    ['a token without a name', '', ['token', 'create', ' ', '--role', 'read'], ['has no name', 'at: NAME']],
     ['a schema of PostgreSQL', '', ['sync', 'acme', '--schema', '_headrace'], ['--schema is wrong', 'not reserved']],
     [
       'a wrong date',
@@ -132,7 +136,7 @@ describe.concurrent('flags, settings and names', () => {
       'a kind of destination',
       'connections:\n  a: {source: {connector: stripe, api_key: sk_test_x}, destination: {type: postgre}}\n',
       ['check'],
-      ['postgres'],
+      ['did you mean postgres?'],
     ],
     [
       'a setting of a destination',
@@ -160,7 +164,7 @@ describe.concurrent('flags, settings and names', () => {
     ['two documents', `${GOOD}---\n${GOOD}`, ['not valid YAML', 'headrace.yaml:4:1', 'a second document']],
     ['values inside values', `connections: ${'['.repeat(5000)}`, ['not valid YAML', 'too deep']],
     ['a name that objects have', 'connections:\n  __proto__: {source: {connector: stripe}}\n', ['__proto__']],
-    ['a name twice', `${GOOD}  acme: {}\n`, ['not valid YAML', 'headrace.yaml:4:3', 'unique']],
+    ['a name twice', `${GOOD}  acme: {}\n`, ['not valid YAML', 'headrace.yaml:4:3', 'found: acme twice']],
     [
       'an interval without a unit',
       `${GOOD}    schedule: {every: 15}\n`,
@@ -202,7 +206,7 @@ describe.concurrent('flags, settings and names', () => {
     ['a file of metrics in no folder', ['sync', 'stripe', '--metrics', 'no/where'], ['cannot be written', 'no/where']],
     ['a folder for metrics', ['sync', 'stripe', '--metrics', '.'], ['cannot be written', 'at: .']],
     ['a configuration that is a folder', ['check', '--config', '.'], ['at: .', 'a folder (EISDIR', 'next: ']],
-    ['a configuration without a name', ['check', '--config', ''], ['file without a name', 'next: ']],
+    ['a configuration without a name', ['check', '--config', ''], ['--config has no value', 'next: ']],
     ['a statement of nothing', ['query', '  '], ['there is no statement', 'expected: SQL', 'next: ']],
     ['a file of init in no folder', ['init', '--yes', '--file', 'no/x.yaml'], ['no such file or folder', 'next: ']],
     [

@@ -1,13 +1,12 @@
 /** headrace query: SQL on a destination that answers it, the embedded database unless said. */
-import path from 'node:path';
 import { ConfigError, EXIT, HeadraceError, messageOf } from '../../base/errors.js';
 import type { QueryResult } from '../../destinations/contract.js';
-import { DESTINATIONS, openDestinationOf, toHelp } from '../../wiring/compose.js';
+import { DESTINATIONS, knowFetched, openDestinationOf, toHelp } from '../../wiring/compose.js';
 import { stringifyJson } from '../../base/json.js';
 import { json, out, table } from '../terminal/output.js';
 
 interface QueryFlags {
-  dataDir: string;
+  dataDir?: string;
   to?: string;
   json?: boolean;
   write?: boolean;
@@ -34,8 +33,9 @@ export async function command([sql]: string[], flags: QueryFlags): Promise<numbe
   return EXIT.complete;
 }
 
-async function answerOf(sql: string, { to, dataDir, write = false }: QueryFlags): Promise<QueryResult> {
-  const destination = await openDestinationOf(to ?? DESTINATIONS.list()[0]!.start, path.resolve(dataDir));
+async function answerOf(sql: string, { to, write = false, ...flags }: QueryFlags): Promise<QueryResult> {
+  const { dataDir } = knowFetched(flags, process.env);
+  const destination = await openDestinationOf(to ?? DESTINATIONS.list()[0]!.start, dataDir);
   try {
     if (!destination.query)
       throw new ConfigError('this destination answers no SQL', {

@@ -14,7 +14,7 @@ import {
 import { ConfigError, EXIT } from '../../base/errors.js';
 import { listTasks, pageSlots, type SlotView, type TaskView } from '../../fleet/scheduler/overview.js';
 import type { Control, Scope } from '../../fleet/scheduler/task.js';
-import { count } from '../../base/plural.js';
+import { countOf } from '../../base/plural.js';
 import { duration, json, note, out, table } from '../terminal/output.js';
 
 type Flags = CoordinationFlags & { json?: boolean };
@@ -82,7 +82,7 @@ function row(task: TaskView): (string | number)[] {
     ? `${task.error.message}${task.error.next === undefined ? '' : `; next: ${task.error.next}`}`
     : result?.outcome === undefined
       ? ''
-      : `${result.outcome}, ${count(result.rows ?? 0)} rows`;
+      : `${result.outcome}, ${countOf(result.rows ?? 0, 'row')}`;
   return [
     String(task.id),
     task.connection,

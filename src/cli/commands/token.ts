@@ -20,6 +20,14 @@ export async function create([name]: [string], flags: Flags & { role: string; ex
       expected: ROLES.join(', '),
       found: flags.role,
     });
+  if (name.trim() === '' || name.length > LIMITS.tokenNameLength)
+    throw new ConfigError('the token has no name', {
+      code: 'bad_token_name',
+      place: 'NAME',
+      expected: `who it is for, in 1 to ${LIMITS.tokenNameLength} characters`,
+      found: `${name.length} characters`,
+      next: 'give it a name that tells who has it',
+    });
   const { expiresIn } = flags;
   if (expiresIn !== undefined && (expiresIn < 1 || expiresIn > LIMITS.tokenDays))
     throw new ConfigError('a token cannot expire then', {

@@ -14,7 +14,7 @@ export function dataCommands(program: Command, texts: HelpTexts): void {
     .argument('<sql>', 'a statement')
     .description('SQL on the embedded database, or on another destination that answers it')
     .option('--to <destination>', `the destination to ask: ${texts.queried} (default: embedded)`)
-    .option('--data-dir <folder>', 'folder of the embedded database', '.headrace')
+    .option('--data-dir <folder>', 'folder of the embedded database (default: .headrace)')
     .option('--json', 'one row a line')
     .option('--write', 'allow changes')
     .action(run(() => import('../commands/query.js')));

@@ -2,7 +2,7 @@
 import pc from 'picocolors';
 import stringWidth from 'string-width';
 import type { RunSummary, StreamProof } from '../../engine/report/events.js';
-import { count } from '../../base/plural.js';
+import { count, countOf } from '../../base/plural.js';
 import { wrap } from './fit.js';
 import { duration, table } from './output.js';
 import { rejectionText } from './progress-view.js';
@@ -76,7 +76,7 @@ export function summaryText(summary: RunSummary, resume: string, width?: number)
   for (const text of summary.notes) lines.push(`note: ${text}`);
   const rate = summary.seconds > 0 ? `, ${count(summary.rows / summary.seconds)} rows/s` : '';
   lines.push(
-    `${outcome(summary)} in ${duration(summary.seconds * 1000)}: ${count(summary.rows)} rows, ${count(summary.requests)} requests, ${summary.rejections} rejected${rejectionText(summary.rejectedFor)}${rate}`,
+    `${outcome(summary)} in ${duration(summary.seconds * 1000)}: ${countOf(summary.rows, 'row')}, ${countOf(summary.requests, 'request')}, ${summary.rejections} rejected${rejectionText(summary.rejectedFor)}${rate}`,
   );
   if (summary.outcome === 'paused') lines.push(`Everything that was fetched is committed. Continue with: ${resume}`);
   if (summary.outcome === 'partial') lines.push(`Run it again to go on where it stopped: ${resume}`);

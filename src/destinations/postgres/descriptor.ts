@@ -7,17 +7,16 @@ const embeddedSchema = z
   .strictObject({ type: z.literal('embedded'), schema: schemaName, mode })
   .describe('PostgreSQL that Headrace starts below its data folder.');
 
+const URL_LOOKS = 'a URL such as postgres://user:password@host:5432/database';
+const databaseUrl = z.string(URL_LOOKS).regex(/^postgres(?:ql)?:\/\//, URL_LOOKS);
+
 const postgresSchema = z
   .strictObject({
     type: z.literal('postgres'),
-    url: z
-      .string()
-      .min(1)
+    url: databaseUrl
       .describe('postgres://user:password@host:5432/database; write the password as ${ENV}.')
       .meta({ title: 'URL', examples: ['postgres://user:${PGPASSWORD}@host:5432/database'] }),
-    direct_url: z
-      .string()
-      .min(1)
+    direct_url: databaseUrl
       .optional()
       .describe('The same database past a pool in transaction mode that the URL leads to, such as PgBouncer.')
       .meta({ title: 'Direct URL', examples: ['postgres://user:${PGPASSWORD}@host:5432/database'] }),

@@ -538,7 +538,7 @@ export const tokenView = z
   .openapi('Token');
 export const newToken = z
   .strictObject({
-    name: z.string().min(1).max(100),
+    name: z.string().min(1).max(LIMITS.tokenNameLength),
     role: z.enum(ROLES),
     expires_in_days: z.int().min(1).max(LIMITS.tokenDays).optional().describe('Default: it does not expire.'),
   })
