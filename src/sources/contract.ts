@@ -132,6 +132,8 @@ export interface Page {
   /** Token of the next page; null: none. */
   next: string | null;
   hasMore: boolean;
+  /** It was asked for by its number or offset, so that rows may move from page to page while the list is read. */
+  counted?: boolean | undefined;
   /** The walk begins anew with the next page, and brings again what it brought. */
   anew?: boolean | undefined;
   /** Of the last page: why it is believed to be the last. Default: the API stated it. */

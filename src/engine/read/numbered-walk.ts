@@ -8,7 +8,9 @@ import { keyOf } from './context.js';
 export class NumberedWalk {
   /** Rows that the API says there are. */
   total: number | undefined;
-  private readonly keys = new Set<string | number>();
+  private keys = new Set<string | number>();
+  /** Pages brought nothing new: keys that came, while its first pages are looked at once more. */
+  private stale: ReadonlySet<string | number> | undefined;
   private readonly rows = new Map<number, number>();
   /** Of each page the keys that it held, as one number. */
   private readonly held = new Map<number, number>();
@@ -82,6 +84,22 @@ export class NumberedWalk {
     const stands = this.keys.size > 0 && this.keys.size < LIMITS.unitKeys && this.keys.size === this.keysBefore;
     this.keysBefore = this.keys.size;
     return stands;
+  }
+
+  /** Its first pages are to be looked at again: those of a list that grows as fast as it is read are others by then. */
+  lookAtFront(): void {
+    this.stale = this.keys;
+    this.keys = new Set();
+    this.restart();
+  }
+
+  /** Undefined: nobody looked. A list that grows has no end that could be told. */
+  frontIsOther(): boolean | undefined {
+    const { stale } = this;
+    if (!stale) return undefined;
+    const isOther = [...this.keys].some((key) => !stale.has(key));
+    if (isOther) this.doubt = 'shifted';
+    return isOther;
   }
 
   /** As many distinct keys as the API says there are rows, all the while. */

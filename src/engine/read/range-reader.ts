@@ -23,7 +23,7 @@ import { NumberedWalk } from './numbered-walk.js';
 import { chooseBatch } from './batch-choice.js';
 import { NewRows } from './new-rows.js';
 import { StoredLedger } from './stored-ledger.js';
-import { WalkMemory } from './walk-memory.js';
+import { Walks } from './settled-page.js';
 import { axisOf, silenceOf, type Axis } from './axes.js';
 import { chainsFor, isGivenUp, isOnlyAdded, keyOf, type RunContext } from './context.js';
 import { assertOurs, isConsumed, WalkLostError, wouldDouble } from './lost-place.js';
@@ -64,7 +64,7 @@ export class RangeReader extends Reader {
   /** Ranges whose entries a commit under way is writing. */
   private readonly locked = new Set<number>();
   private readonly restarts = new Map<number, number>();
-  private readonly walks = new Map<number, WalkMemory>();
+  private readonly walks: Walks;
   /** Ranges of which this reader had a page. */
   private readonly walked = new Set<number>();
   readonly newRows: NewRows;
@@ -94,6 +94,7 @@ export class RangeReader extends Reader {
     this.axis = axisOf(stream.division, meta.chain ?? false);
     this.stored = new StoredLedger(stream.name, this.axis.unit, ledger, versions);
     this.numbers = new NumberedWalk(stream);
+    this.walks = new Walks(stream);
     this.newRows = new NewRows(stream.division, meta.after, newer(meta.newest, newestOf(ledger)), meta.edge);
     this.planner = new Planner(ledger, {
       unit: this.axis.unit,
@@ -183,15 +184,8 @@ export class RangeReader extends Reader {
       ticket = await this.ticket(this.expectedRequests);
       request = this.takeMostUrgent();
       assertOurs(this.stream, request, this.walked);
-      const page = await this.stream.page({
-        ...this.axis.request(request),
-        ...(isConsumed(this.stream) ? { once: request.cursor !== null } : {}),
-        slices: this.context.session.capabilities.slices === true,
-        signal: this.context.signal,
-        weight: this.expectedRequests,
-        ticket,
-      });
       const asked = request;
+      const page = await this.settledPage(request, await this.ask(request, ticket));
       this.walked.add(request.range);
       const bytes = this.consume(page, () => {
         isTaken = true;
@@ -208,6 +202,17 @@ export class RangeReader extends Reader {
     }
   }
 
+  private ask(request: RangeRequest, ticket?: Ticket): Promise<Page> {
+    return this.stream.page({
+      ...this.axis.request(request),
+      ...(isConsumed(this.stream) ? { once: request.cursor !== null } : {}),
+      slices: this.context.session.capabilities.slices === true,
+      signal: this.context.signal,
+      weight: this.expectedRequests,
+      ticket,
+    });
+  }
+
   private takeMostUrgent(): RangeRequest {
     let best = 0;
     for (let i = 1; i < this.waiting.length; i++) {
@@ -220,7 +225,6 @@ export class RangeReader extends Reader {
   private arrived(request: RangeRequest, page: Page): number {
     if (this.broken) return 0;
     this.serverTimeMs = Math.max(this.serverTimeMs ?? 0, page.serverTimeMs ?? 0) || this.serverTimeMs;
-    this.noteWalk(request, page);
     const read = this.axis.read(page, request, (record) => keyOf(this.stream, record));
     const verdict = this.planner.arrived(request.range, read);
     if (this.planner.orderBroken && !this.meta.chain) {
@@ -249,15 +253,11 @@ export class RangeReader extends Reader {
   }
 
   /** A walk that goes in a circle ends with an error; one that begins anew may bring what it brought before. */
-  private noteWalk(request: RangeRequest, page: Page): void {
-    const { range, cursor } = request;
-    if (this.stream.division.kind === 'numbered')
-      return this.numbers.note(this.axis.request(request).number ?? 0, page);
-    const walk = cursor === null && page.records.length > 0 ? undefined : this.walks.get(range);
-    const memory = walk ?? new WalkMemory(this.stream);
-    memory.note(page);
-    if (page.hasMore) this.walks.set(range, memory);
-    else this.walks.delete(range);
+  private async settledPage(request: RangeRequest, came: Page): Promise<Page> {
+    if (this.stream.division.kind !== 'numbered')
+      return this.walks.settled(request, came, () => this.ask({ ...request, cursor: null }));
+    this.numbers.note(this.axis.request(request).number ?? 0, came);
+    return came;
   }
 
   private stumble(request: RangeRequest, error: unknown, isTaken: boolean): void {

@@ -20,6 +20,7 @@ import {
   type WeakSlices,
 } from '../../ledger/checkpoint.js';
 import { chainsFor, isGivenUp, type RunContext } from './context.js';
+import { settled } from './settled-page.js';
 import { WalkMemory } from './walk-memory.js';
 import type { ChildLink } from './child-link.js';
 import { Reader, type QueuedPage } from './reader.js';
@@ -192,16 +193,18 @@ export class SliceReader extends Reader implements ChildLink {
     try {
       const weight = () => Infinity;
       ticket = await this.ticket(weight);
-      const page = await this.stream.page({
-        gte: this.meta.since ?? null,
-        lt: null,
-        cursor: work.cursor,
-        slice: work.slice,
-        slices: this.context.session.capabilities.slices === true,
-        signal: this.context.signal,
-        weight,
-        ticket,
-      });
+      const ask = (cursor: string | null, own?: Ticket) =>
+        this.stream.page({
+          gte: this.meta.since ?? null,
+          lt: null,
+          cursor,
+          slice: work.slice,
+          slices: this.context.session.capabilities.slices === true,
+          signal: this.context.signal,
+          weight,
+          ticket: own,
+        });
+      const page = await settled(work.walk, await ask(work.cursor, ticket), () => ask(null));
       const bytes = this.consume(page, () => this.arrived(work, page));
       this.context.memory.release(reserved - bytes);
       held = 0;
@@ -244,11 +247,9 @@ export class SliceReader extends Reader implements ChildLink {
     if (received === 0 && page.hasMore && (page.next === null || work.empty % 2 === 0)) {
       // No end: the page is asked for again before the walk goes on where it says. One that stands still ends with an
       // error.
-      work.walk.note(page);
       this.ready.unshift({ ...work, empty: work.empty + 1 });
       return 0;
     }
-    work.walk.note(page);
     const identity = `${this.meta.generation}.${work.slice}.${work.cursor ?? ''}`;
     const { rows, bytes } = this.prepare(page, page.records, identity);
     const next = page.hasMore && page.next !== null ? page.next : undefined;

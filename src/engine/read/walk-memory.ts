@@ -35,6 +35,12 @@ export class WalkMemory {
     });
   }
 
+  /** Whether a page like this one came; one without a row tells nothing. */
+  knows(page: Page): boolean {
+    const mark = this.markOf(page);
+    return mark === undefined || this.seen.has(mark);
+  }
+
   /** An empty page is asked for twice, which counts once. */
   private isAskedAgain({ records, received, next }: Page): boolean {
     const isEmpty = (received ?? records.length) === 0;

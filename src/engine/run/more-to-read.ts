@@ -54,18 +54,19 @@ function morePages(
   const { span } = reader.ledger;
   const place = reader.stream.name;
   const { total, distinct } = numbers;
+  if (numbers.frontIsOther() === true) return undefined;
+  if (numbers.frontIsOther() === false) throw repeating(place, span);
   const pages = total === undefined ? undefined : Math.ceil(total / pageRows);
   const isShort = numbers.endsBefore(span.lt);
+  // What a total promises may move away as fast as it is read.
+  const stands = reader.pages > 0 && numbers.standsStill();
+  if (stands && (pages === undefined ? !isShort : pages > span.lt)) {
+    numbers.lookAtFront();
+    return { gte: 0, lt: Math.min(FRONT_PAGES, span.lt), why: 'shift' };
+  }
   if (pages !== undefined && pages > span.lt) return { gte: span.lt, lt: pages, why: 'window' };
   if (!isShort && (pages === undefined || (distinct ?? 0) < (total ?? 0)) && reader.pages > 0) {
-    if (numbers.standsStill())
-      throw new FatalError('the pages of the API do not come to an end', {
-        code: 'pages_repeat',
-        place,
-        expected: 'other rows on another page, or the end',
-        found: `no new row on pages up to ${span.lt}`,
-        next: 'check how the connector asks for a page',
-      });
+    if (stands) throw repeating(place, span);
     return { gte: span.lt, lt: span.lt * 2, why: 'window' };
   }
   if (!soFar.isWhole || soFar.walks >= LIMITS.listWalks) return undefined;
@@ -79,6 +80,19 @@ function morePages(
   context.note(`${place}: pages shifted while they were read (${distinct} of ${total} rows); read once more`);
   numbers.restart();
   return { gte: 0, lt: span.lt, why: 'shift' };
+}
+
+/** Pages that are looked at again where all others bring the same rows. */
+const FRONT_PAGES = 2;
+
+function repeating(place: string, span: Span): FatalError {
+  return new FatalError('the pages of the API do not come to an end', {
+    code: 'pages_repeat',
+    place,
+    expected: 'other rows on another page, or the end',
+    found: `no new row on pages up to ${span.lt}`,
+    next: 'check how the connector asks for a page',
+  });
 }
 
 /**

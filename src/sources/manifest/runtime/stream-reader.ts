@@ -88,6 +88,7 @@ export class StreamReader {
       ...this.result(this.halves.unstored(output, walk), next === null ? null : stringifyJson(next), window, request),
       ...(next === null ? { end: doubt === undefined ? seen.end : { kind: 'stated', doubt } } : {}),
       ...(seen.isAnew ? { anew: true } : {}),
+      ...(paginator.moves ? { counted: true } : {}),
     };
   }
 
