@@ -40,6 +40,8 @@ export class Delivery {
   /** Of the latest requests, in tenths of a millisecond, so that they are written as short numbers. */
   private recent: number[] = [];
   private capacity: number[] = [];
+  /** The best of them. */
+  private most = 0;
 
   accepted(nowMs: number, cost: number, latencyMs: number): void {
     const slot = Math.floor(nowMs / SLOT_MS);
@@ -91,6 +93,7 @@ export class Delivery {
     this.forget(Math.floor(nowMs / SLOT_MS));
     this.capacity.push(this.rate(nowMs, SLOT_MS));
     if (this.capacity.length > CAPACITY_SLOTS) this.capacity.shift();
+    this.most = Math.max(0, ...this.capacity);
     if (
       this.fresh >= LATENCY_SAMPLES &&
       (this.latencyMs === undefined || nowMs - this.sampledAtMs >= LATENCY_EVERY_MS)
@@ -126,6 +129,6 @@ export class Delivery {
   mostInFlight(eager: boolean, knownRate: number): number {
     if (this.latencyMs === undefined)
       return Math.max(FIRST_IN_FLIGHT, Math.ceil((knownRate * LIMITS.firstLatencyMs) / 1000));
-    return Math.ceil(((eager ? 4 : 2) * Math.max(0, ...this.capacity) * this.latencyMs) / 1000) + SPARE_IN_FLIGHT;
+    return Math.ceil(((eager ? 4 : 2) * this.most * this.latencyMs) / 1000) + SPARE_IN_FLIGHT;
   }
 }
