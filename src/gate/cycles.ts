@@ -10,6 +10,15 @@ const AGAIN = 0.85;
 /** The same was accepted, give or take this share. */
 const SAME = 0.1;
 const SAME_FEW = 2.5;
+/** The number differs by so much less than the time does. */
+const QUOTA_SAMER = 0.5;
+/** And the time so much less than the number, where it comes by time. */
+const TIMED_SAMER = 0.35;
+const SAME_PERIOD = 0.03;
+/** By less a number may be another by chance. */
+const LEAST_OTHER = 0.04;
+const LEAST_OTHERS = 5;
+const MOST_BLOCKS = 6;
 const TIMES_MORE = 2.5;
 /** A lower rate that lets this many times as many through may be right. */
 const FEW_MORE = 1.3;
@@ -29,9 +38,13 @@ const OUTLASTS = 1.3;
 const OUTLASTS_MS = 60_000;
 
 /** What was accepted in one block, and its length with the time before it. */
-export interface Spent {
+interface Found {
   accepted: number;
   cycleMs: number;
+  /** From the end of the last block to the beginning of this one. */
+  calmMs: number;
+  /** From the beginning of the last block to the beginning of this one. */
+  periodMs: number;
   /** The rate before the first block. */
   before: number;
 }
@@ -59,18 +72,15 @@ export type Verdict =
   /** Perhaps it was: a lower one will tell. */
   | { what: 'doubt'; isBan?: boolean };
 
-/** `calmMs`: from the end of the last block to the beginning of this one. */
-type Found = Spent & { calmMs: number };
-
 export class Cycles {
   readonly kind = 'cycles';
   /** Since the last block was over. */
   private accepted = 0;
   startMs = 0;
-  quota: Spent | undefined;
-  private last: Found | undefined;
-  /** The first of those that followed each other at ever lower rates. */
-  private first: Found | undefined;
+  private blockedMs = 0;
+  quota: Found | undefined;
+  /** The latest blocks, the newest first. */
+  private blocks: Found[] = [];
   /** It was an outage: another one after the same time is one as well. */
   private outages = 0;
   private distrust = 0;
@@ -86,18 +96,27 @@ export class Cycles {
       accepted: this.accepted,
       cycleMs: nowMs - block.lateMs - this.startMs,
       before: this.quota?.before ?? rate,
+      calmMs: nowMs - this.startMs - block.blockMs,
+      periodMs: nowMs - block.blockMs - this.blockedMs,
     };
+    this.blockedMs = nowMs - block.blockMs;
     this.startMs = nowMs;
     this.accepted = 1;
     const { quota } = this;
     // It began before anything of ours was accepted: nothing of ours was spent.
     if (found.accepted === 0) return { what: 'outage', isGuess: true };
-    if (quota && found.accepted < AGAIN * quota.accepted) return this.refuted(quota.before);
+    if (quota && (found.accepted < AGAIN * quota.accepted || isTimed(found, quota))) return this.refuted(quota.before);
     if (quota && block.isStep) return { what: 'step' };
     if (quota && found.accepted < TIMES_MORE * quota.accepted) {
       // It was spent once, or nearly held and was spent in the next window.
       const windows = Math.round(Math.max(1, found.accepted / quota.accepted));
-      return this.spent({ ...found, accepted: found.accepted / windows, cycleMs: found.cycleMs / windows });
+      return this.spent({
+        ...found,
+        accepted: found.accepted / windows,
+        cycleMs: found.cycleMs / windows,
+        calmMs: found.calmMs / windows,
+        periodMs: found.periodMs / windows,
+      });
     }
     this.quota = undefined;
     return this.unknown(block, found);
@@ -110,37 +129,48 @@ export class Cycles {
 
   /** More got through since the last block than before it, or all went well for long. */
   hasOutlasted(nowMs: number): boolean {
-    return this.accepted > OUTLASTS * (this.last?.accepted ?? 0) || nowMs - this.startMs > OUTLASTS_MS;
+    return this.accepted > OUTLASTS * (this.blocks[0]?.accepted ?? 0) || nowMs - this.startMs > OUTLASTS_MS;
   }
 
-  private unknown(block: LongBlock, found: Spent): Verdict {
-    const { first, last } = this;
-    const calmMs = found.cycleMs + block.lateMs - block.blockMs;
+  private unknown(block: LongBlock, found: Found): Verdict {
+    const [last] = this.blocks;
     const before = last && block.isUnsure ? Math.max(found.before, last.before) : found.before;
-    this.last = { ...found, before, calmMs };
-    if (!block.isUnsure) this.first = this.last;
-    const known = (first && this.compared(block, this.last, first)) ?? (last && this.compared(block, this.last, last));
-    if (known) return known;
+    const own = { ...found, before };
+    const verdicts = this.blocks.map((other) => this.compared(block, own, other));
+    this.blocks = [own, ...this.blocks.slice(0, MOST_BLOCKS - 1)];
+    const known = verdicts.find((verdict) => verdict?.isSure) ?? verdicts.find((verdict) => verdict !== undefined);
+    if (known) return known.found();
     const isMore = last !== undefined && found.accepted > FEW_MORE * last.accepted;
-    if (block.isUnsure && !isMore && calmMs < block.blockMs)
-      return { what: 'edge', apart: (APART * found.accepted * 1000) / calmMs };
+    if (block.isUnsure && !isMore && found.calmMs < block.blockMs)
+      return { what: 'edge', apart: (APART * found.accepted * 1000) / found.calmMs };
     if (block.isStep || block.isUnsure) return { what: 'edge' };
-    return calmMs < block.blockMs ? { what: 'doubt' } : { what: 'outage', isGuess: true };
+    return found.calmMs < block.blockMs ? { what: 'doubt' } : { what: 'outage', isGuess: true };
   }
 
-  private compared(block: LongBlock, found: Found, other: Found): Verdict | undefined {
+  /** What two blocks tell together. */
+  private compared(
+    block: LongBlock,
+    found: Found,
+    other: Found,
+  ): { isSure: boolean; found: () => Verdict } | undefined {
     const isSame = Math.abs(found.accepted - other.accepted) < Math.max(SAME_FEW, SAME * other.accepted);
     const isSameTime = Math.abs(found.calmMs / other.calmMs - 1) < SAME_TIME;
-    if (isSame && isSameTime && this.outages > 0) return this.wasOutage(undefined);
-    if (isSame && !isSameTime && !block.isStep && this.skip-- <= 0)
-      return this.spent({ ...found, accepted: likelier(found.accepted, other.accepted) });
     const isNoLater = found.calmMs < (1 + SAME_TIME) * other.calmMs && found.calmMs > block.blockMs / 2;
     const isSlower = found.accepted * other.calmMs < SLOWER * other.accepted * found.calmMs;
-    if (isNoLater && isSlower) return this.wasOutage(found.before);
-    return isSame && isSameTime && !block.isStep ? { what: 'doubt' } : undefined;
+    // Of times that are far apart some agree by chance.
+    const isRegular = other === this.blocks[0] && isTimed(found, other);
+    if (isRegular || (isNoLater && isSlower))
+      return { isSure: true, found: () => this.wasOutage(Math.max(found.before, other.before)) };
+    if (isSame && isSameTime && this.outages > 0) return { isSure: true, found: () => this.wasOutage(undefined) };
+    const isSamer = apart(found.accepted, other.accepted) < QUOTA_SAMER * apart(found.calmMs, other.calmMs);
+    if (isSame && isSamer && !isSameTime && !block.isStep && this.skip-- <= 0) {
+      const quota = { ...found, accepted: likelier(found.accepted, other.accepted) };
+      return { isSure: true, found: () => this.spent(quota) };
+    }
+    return isSame && isSameTime && !block.isStep ? { isSure: false, found: () => ({ what: 'doubt' }) } : undefined;
   }
 
-  private spent(found: Spent): Verdict {
+  private spent(found: Found): Verdict {
     this.quota = found;
     this.outages = 0;
     return { what: 'quota', perSecond: (found.accepted * 1000) / found.cycleMs };
@@ -154,10 +184,23 @@ export class Cycles {
   }
 
   private wasOutage(former: number | undefined): Verdict {
-    this.quota = this.first = undefined;
+    this.quota = undefined;
     this.outages++;
     return former === undefined ? { what: 'outage' } : { what: 'outage', former };
   }
+}
+
+/** It came after the same time, whatever was accepted in it. */
+function isTimed(found: Found, other: Found): boolean {
+  const byTime = Math.min(apart(found.calmMs, other.calmMs), apart(found.periodMs, other.periodMs));
+  const byNumber = apart(found.accepted, other.accepted);
+  const isOther = byNumber > LEAST_OTHER && Math.abs(found.accepted - other.accepted) > LEAST_OTHERS;
+  return isOther && byTime < SAME_PERIOD && byTime < TIMED_SAMER * byNumber;
+}
+
+/** By what share two numbers differ. */
+function apart(one: number, other: number): number {
+  return Math.abs(Math.log(Math.max(1, one) / Math.max(1, other)));
 }
 
 /** What was spent before may have counted as well; far more than now was accepted in several windows. */

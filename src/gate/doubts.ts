@@ -3,8 +3,18 @@
  * experiment: where as many are bad below it, they were noise, and the former rate comes back. Invariant: nothing is
  * cut before bad answers are more than noise explains.
  */
-import { atMost, excess, gain, likelihood, plus, type Share } from './evidence.js';
-import { LEAST_NOISE, type Doubt, type Level, MOST_NOISE, SURE_OF_MORE } from './level.js';
+import { atMost, excess, gain, plus, type Share } from './evidence.js';
+import { fit, type Fit } from './fit.js';
+import {
+  type AtRate,
+  type Doubt,
+  FAR_NOISE,
+  LEAST_DOUBTED_RATE,
+  LEAST_NOISE,
+  type Level,
+  MOST_NOISE,
+  SURE_OF_MORE,
+} from './level.js';
 
 /** Nats by which an explanation must beat chance. */
 const SURE = 6;
@@ -17,16 +27,20 @@ const ENOUGH_LOWER = 15;
 /** So much noise is not believed before a second step down. */
 const MUCH_NOISE = 0.02;
 const LOWER_STILL = 0.84;
-/** A lower level with less than this share of the bad answers shows what they came from. */
-const HELPS = 0.35;
 /** Nats by which fewer bad ones a little lower down tell a limit from noise. */
 const SURE_OF_FEWER = 3;
+/** And by which they tell of more noise than is known. */
+const SURE_OF_NOISE = 3;
 /** By less they may be fewer by chance, however long one waits. */
 const LEAST_OF_FEWER = 1;
 const AFTERSHOCK_MS = 10_000;
 const AFTERSHOCK = 0.97;
 const MOST_AFTERSHOCKS = 2;
 const FEW_A_SECOND = 2;
+/** Fewer bad ones tell nothing of a level. */
+const LEAST_BAD = 4;
+/** Of what got through: a limit lets all of it through. */
+const CLEAR_OF_LIMIT = 0.93;
 
 export class Doubts {
   readonly kind = 'doubts';
@@ -42,11 +56,23 @@ export class Doubts {
     const { share, isFar } = this.level.shareOfLate();
     const isAtOnce = isNamed ? undefined : this.judgeAtOnce(nowMs, isFar);
     if (isAtOnce !== undefined) return isAtOnce;
-    if (isFar || isNamed) this.level.cut(nowMs, share);
+    if (isNamed || (isFar && this.isLimit(share, worst))) this.level.cut(nowMs, share);
     // While the rate is sought, the next step tells: noise stays as it is, a limit refuses far more.
-    else if (this.level.startup) return false;
-    else return this.doubt(nowMs, worst);
+    else if (this.level.startup && !isFar) return false;
+    else return this.doubt(nowMs, worst, isFar);
     return true;
+  }
+
+  /** Without a test: so many are never noise, or the level below was the test. */
+  private isLimit(share: number, worst: Share): boolean {
+    return share > MOST_NOISE || this.level.rate < LEAST_DOUBTED_RATE || this.isWorse(worst);
+  }
+
+  /** Than what the rate was raised from. A small step above a limit may hold until what was saved up is spent. */
+  private isWorse({ bad, all }: Share): boolean {
+    const { rate, lower, startup } = this.level;
+    if (lower === undefined || bad * lower.all <= lower.bad * all) return false;
+    return (startup ? fit([{ rate, bad, all }, lower]).nats : gain({ bad, all }, lower)) > SURE_OF_WORSE;
   }
 
   settleAtOnce(nowMs: number): void {
@@ -61,33 +87,33 @@ export class Doubts {
 
   /** A little lower down: fewer bad ones mean a limit, as many mean noise. */
   settle(nowMs: number, { from, above, startup, isSecond }: Doubt): void {
-    const { total } = this.level.evidence;
-    const share = Math.min(0.9, above.bad / above.all);
-    // A limit lets as many through as before; noise refuses the same share.
-    const underLimit = Math.max(this.level.noise, 1 - (from * (1 - share)) / this.level.rate);
-    const isLimit = likelihood(total, underLimit) > likelihood(total, share);
-    const nats = gain(above, total);
-    const isFewer = (isLimit || total.bad < HELPS * share * total.all) && nats > LEAST_OF_FEWER;
-    const isClear = isFewer && above.bad > 1 && nats > SURE_OF_FEWER;
-    const isMuch = !isFewer && total.bad > MUCH_NOISE * total.all;
-    const enough = Math.max(ENOUGH_LOWER, Math.min(200, 15 * from), Math.min(1000, 6 / Math.min(MOST_NOISE, share)));
+    const { level } = this;
+    const { total } = level.evidence;
+    const levels = [...above, level.present];
+    const found = fit(levels);
+    const share = Math.max(found.pooled, above[0]!.bad / above[0]!.all);
+    const ofMany = Math.min(1, FAR_NOISE / found.pooled);
+    const enough = Math.max(ENOUGH_LOWER, ofMany * Math.min(200, 15 * from), Math.min(1000, 6 / share));
+    const isClear = above[0]!.bad > 1 && found.nats > SURE_OF_FEWER;
     if (total.all < (isClear ? ENOUGH_LOWER : enough)) return;
-    if (isMuch && !isSecond) return this.lowerStill(nowMs, plus(above, total));
-    this.level.down = undefined;
-    this.level.calm = { ...total };
-    if (isFewer) this.tookLess(nowMs, from, share, above);
-    else if (excess(total, MOST_NOISE) > SURE_OF_MORE) this.level.cut(nowMs, total.bad / total.all);
+    const isLimit = found.nats > LEAST_OF_FEWER;
+    if (!isLimit && !isSecond && total.bad > MUCH_NOISE * total.all) return this.lowerStill(nowMs, levels);
+    level.down = undefined;
+    level.calm = { ...total };
+    if (isLimit) this.tookLess(nowMs, from, found, above[0]!);
+    else if (excess(total, MOST_NOISE) > SURE_OF_MORE) level.cut(nowMs, total.bad / total.all);
     else {
-      this.level.noise = Math.max(this.level.noise, Math.min(MOST_NOISE, total.bad / total.all));
-      this.level.explain(nowMs, 'noise');
-      this.level.backTo(nowMs, from, startup);
+      level.noise = found.pooled;
+      level.explain(nowMs, 'noise');
+      level.backTo(nowMs, from, startup);
     }
   }
 
   /** Only while a lower rate is tried: `down` is there. */
-  private lowerStill(nowMs: number, above: Share): void {
+  private lowerStill(nowMs: number, above: AtRate[]): void {
     this.level.down = { ...this.level.down!, above, isSecond: true };
-    this.level.rate *= LOWER_STILL;
+    const { bad, all } = this.level.evidence.total;
+    this.level.rate *= Math.min(LOWER_STILL, CLEAR_OF_LIMIT * (1 - bad / all));
     this.level.changed(nowMs);
   }
 
@@ -102,16 +128,19 @@ export class Doubts {
   }
 
   /** A limit or noise? Returns whether something changed. */
-  doubt(nowMs: number, worst: Share): boolean {
+  doubt(nowMs: number, worst: Share, isFar = false): boolean {
     if (this.level.down) return false;
     const seen = worst.bad / worst.all;
+    const { edge, calm } = this.level;
     if (this.isAftershock(nowMs)) this.aftershock(nowMs, seen);
-    else if (this.level.edge.onTrial && this.level.calm.all * seen >= 4) return this.compare(nowMs, seen);
+    else if (edge.onTrial && calm.all * seen >= LEAST_BAD && this.isWorse(worst)) this.cutTrial(nowMs);
+    else if (edge.onTrial && this.isAsBelow(seen)) return this.wasAsBelow(nowMs);
     else {
-      const above = { bad: Math.max(1, worst.bad - 1), all: worst.all };
-      this.level.down = { from: this.level.rate, above, startup: this.level.startup };
+      const { rate, startup, lower } = this.level;
+      const above = [{ rate, bad: Math.max(1, worst.bad - 1), all: worst.all }, ...(lower ? [lower] : [])];
+      this.level.down = { from: rate, above, startup };
       this.level.startup = false;
-      this.level.rate *= Math.max(0.84, 0.95 - 2 * seen);
+      this.level.rate *= isFar ? CLEAR_OF_LIMIT * (1 - seen) : Math.max(0.84, 0.95 - 2 * seen);
       this.level.changed(nowMs);
     }
     return true;
@@ -120,7 +149,7 @@ export class Doubts {
   /** Just below an edge that was found a moment ago: it lies a little lower, or the server has yet to recover. */
   private isAftershock(nowMs: number): boolean {
     const { bad, all } = this.level.evidence.total;
-    if (bad < MUCH_NOISE * all) return false;
+    if (bad < (this.level.noise + MUCH_NOISE) * all) return false;
     const isFresh = this.aftershocks < MOST_AFTERSHOCKS && nowMs - this.level.cutMs < AFTERSHOCK_MS;
     return isFresh && this.level.explanation === 'rate' && !this.level.edge.onTrial;
   }
@@ -137,32 +166,42 @@ export class Doubts {
     this.level.edge.held = this.level.rate;
   }
 
-  /** On trial, the level below tells noise from a limit. */
-  private compare(nowMs: number, seen: number): boolean {
-    const { total } = this.level.evidence;
-    const isWorse =
-      total.bad * this.level.calm.all > this.level.calm.bad * total.all && gain(total, this.level.calm) > SURE_OF_WORSE;
-    if (isWorse || this.level.calm.bad < 0.4 * seen * this.level.calm.all) {
-      this.level.cut(nowMs, total.bad / total.all);
-      return true;
-    }
-    this.level.noise = Math.max(this.level.noise, this.level.calm.bad / this.level.calm.all);
-    this.level.explain(nowMs, 'noise');
-    this.level.evidence.clear();
-    this.level.levelMs = nowMs;
+  private cutTrial(nowMs: number): void {
+    const { bad, all } = this.level.evidence.total;
+    this.level.cut(nowMs, bad / all);
+  }
+
+  /** The level below, from which this one was tried, had as many. By many more than noise both may be too high. */
+  private isAsBelow(seen: number): boolean {
+    const { calm, noise, evidence } = this.level;
+    const both = plus(calm, evidence.total);
+    if (both.bad > (noise + MUCH_NOISE) * both.all) return false;
+    return calm.bad >= Math.max(LEAST_BAD, 0.4 * seen * calm.all);
+  }
+
+  private wasAsBelow(nowMs: number): boolean {
+    const { level } = this;
+    const both = plus(level.calm, level.evidence.total);
+    level.noise = Math.max(level.noise, both.bad / both.all);
+    level.explain(nowMs, 'noise');
+    level.evidence.clear();
+    level.levelMs = nowMs;
     return false;
   }
 
-  /** It was a limit: it lies between. */
-  private tookLess(nowMs: number, from: number, share: number, above: Share): void {
-    const { total } = this.level.evidence;
-    this.level.above = { rate: from, ...above };
-    this.level.noise = Math.max(LEAST_NOISE, Math.min(this.level.noise, atMost(total)));
-    this.level.edge.at = Math.min(this.level.edge.at, from * (1 - Math.min(0.03, share)));
-    this.level.edge.held = this.level.rate;
-    this.level.edge.onTrial = false;
-    this.level.edge.countFrom(total.bad === 0 ? this.level.levelMs : nowMs);
-    this.level.explain(nowMs, 'rate');
-    this.level.changed(nowMs);
+  /** It was a limit: it lies between, and what is bad below it is noise. */
+  private tookLess(nowMs: number, from: number, { noise }: Fit, above: AtRate): void {
+    const { level } = this;
+    const { total } = level.evidence;
+    level.above = above;
+    const isNoisy = excess(total, level.noise) > SURE_OF_NOISE;
+    level.noise = Math.max(LEAST_NOISE, Math.min(isNoisy ? noise : level.noise, atMost(total)));
+    level.edge.at = Math.min(level.edge.at, from * (1 - Math.min(0.03, above.bad / above.all)));
+    level.cutAt = level.edge.at;
+    level.edge.held = level.rate;
+    level.edge.onTrial = false;
+    level.edge.countFrom(total.bad === 0 ? level.levelMs : nowMs);
+    level.explain(nowMs, 'rate');
+    level.changed(nowMs);
   }
 }

@@ -42,6 +42,7 @@ const MOST_PATIENCE = 40;
 const MOST_PATIENCE_MS = 1_800_000;
 /** A server may have saved up so many seconds' worth: what passes before that is spent tells nothing. */
 const SAVED_SECONDS = 1;
+const PROVEN_MS = 20_000;
 const FIRST_STEP = 0.02;
 const STEP_GROWTH = 1.7;
 /** The first step past an edge that has moved. */
@@ -67,6 +68,8 @@ export class Edge {
   private step = 0;
   /** The highest rate that held for longer than a trial. */
   private best = 0;
+  /** The highest that held for so long that a block at it is no step too far. */
+  proven = 0;
   private patience = FIRST_PATIENCE;
   /** How long the last step was answered with silence; 0: none was. */
   silentMs = 0;
@@ -172,6 +175,7 @@ export class Edge {
 
   /** The rate held for so long. */
   passed(rate: number, heldMs: number): void {
+    if (heldMs >= PROVEN_MS) this.proven = Math.max(this.proven, rate);
     if (!this.onTrial) this.best = Math.max(this.best, rate);
     else if (rate > this.at) {
       this.isBeyond = ((rate - this.at) * heldMs) / 1000 < SAVED_SECONDS * this.at;

@@ -11,6 +11,8 @@ const KEPT = 4000;
 const MOST_IN_FLIGHT = 256;
 /** The share above the number that parts good from bad must be so many times the share below. */
 const PARTED = 3;
+/** Bad answers among so many: as often one looks whether a stretch stands out, and some do by chance. */
+const LOOKS_AMONG = 2000;
 /** Where none was bad, so many may be by chance. */
 const UNSEEN = 2;
 
@@ -51,13 +53,19 @@ export class Evidence {
   /** The latest outcomes: 1 is bad. */
   private readonly ring: number[] = [];
   total: Share = { bad: 0, all: 0 };
+  private overtaken = 0;
   /** Outcomes by requests in flight, of requests that left once the rate had settled. */
   private byInFlight = new Map<number, Share>();
 
   clear(): void {
-    this.ring.length = 0;
+    this.ring.length = this.overtaken = 0;
     this.total = { bad: 0, all: 0 };
     this.byInFlight.clear();
+  }
+
+  /** Of so many that were sent, those that are not answered yet are taken for good ones. */
+  set unanswered(sent: number) {
+    this.overtaken = Math.max(0, sent - this.total.all);
   }
 
   /** `settled`: the rate had not changed for a while when the request left. */
@@ -77,7 +85,7 @@ export class Evidence {
 
   last(count: number): Share {
     const newest = this.ring.slice(-count);
-    return { bad: newest.reduce((sum, bad) => sum + bad, 0), all: newest.length };
+    return { bad: newest.reduce((sum, bad) => sum + bad, 0), all: newest.length + this.overtaken };
   }
 
   /**
@@ -85,11 +93,13 @@ export class Evidence {
    * some are bad by chance, at the share of all.
    */
   worst(expected: number): Share & { nats: number } {
-    let worst = { ...this.total, nats: excess(this.total, expected) };
+    const byChance = Math.log(1 + LOOKS_AMONG * expected);
+    const total = { bad: this.total.bad, all: this.total.all + this.overtaken };
+    let worst = { ...total, nats: excess(total, expected) };
     for (const stretch of STRETCHES.map((count) => this.last(count))) {
-      const before = { bad: this.total.bad - stretch.bad, all: this.total.all - stretch.all };
+      const before = { bad: total.bad - stretch.bad, all: total.all - stretch.all };
       const usual = before.all > 0 ? Math.min(0.5, before.bad / before.all) : 0;
-      const nats = stretch.bad < 2 ? 0 : excess(stretch, Math.max(expected, usual));
+      const nats = stretch.bad < 2 ? 0 : excess(stretch, Math.max(expected, usual)) - byChance;
       if (nats > worst.nats) worst = { ...stretch, nats };
     }
     return worst;

@@ -12,6 +12,7 @@ import { type Hold, type LedgerReading, Ledgers } from './ledgers.js';
 import { Learner } from './learner.js';
 import type { Grounds, RateMemory, RatePrior } from './level.js';
 import { Pacer } from './pacer.js';
+import type { Outcome } from './stops.js';
 
 const TICK_MS = 500;
 /** How far back `usedPerSecond` looks. */
@@ -34,6 +35,8 @@ export interface GovernorTicket {
   /** Everything sent until then, with its own. */
   sentBefore: number;
   probe: boolean;
+  /** The how many-th request it is. */
+  order: number;
   /** It counted as bad before its answer came. */
   overdue?: boolean;
 }
@@ -164,6 +167,7 @@ export class Governor {
       costBefore: this.inFlightCost - cost,
       sentBefore: this.sentCost,
       probe,
+      order: this.learner.sent(),
     };
   }
 
@@ -203,15 +207,16 @@ export class Governor {
 
   /** Those that are overdue hold back few of the others: the server may have forgotten them. */
   private overdue(): number {
-    return Math.min(this.overdueCount, this.mostInFlight() / 2);
+    return this.overdueCount === 0 ? 0 : Math.min(this.overdueCount, this.mostInFlight() / 2);
   }
 
-  private tellBad(nowMs: number, ticket: GovernorTicket, { retryAfterMs, reason }: GovernorAnswer): void {
+  private tellBad(nowMs: number, ticket: GovernorTicket, { kind, retryAfterMs, reason }: GovernorAnswer): void {
     if (ticket.overdue) ticket.probe = false;
     else
       this.tell(nowMs, ticket, ticket.cost, {
         bad: true,
         named: reason === 'rate',
+        isOverload: kind === 'overloaded',
         floorMs: retryAfterMs || undefined,
       });
   }
@@ -220,11 +225,11 @@ export class Governor {
     nowMs: number,
     ticket: GovernorTicket,
     cost: number,
-    how: { bad: boolean; named?: boolean; floorMs?: number | undefined },
+    how: Pick<Outcome, 'bad' | 'named' | 'isOverload' | 'floorMs'>,
   ): void {
-    const { sentMs, inFlight, probe } = ticket;
+    const { sentMs, inFlight, probe, order } = ticket;
     ticket.probe = false;
-    this.learner.outcome({ nowMs, sentMs, cost, inFlight, probe, ...how });
+    this.learner.outcome({ nowMs, sentMs, cost, inFlight, probe, order, ...how });
   }
 
   /** It was one endpoint alone that was bad. */

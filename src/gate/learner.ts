@@ -11,7 +11,7 @@ import {
   type Explanation,
   type Grounds,
   Level,
-  MOST_NOISE,
+  FAR_NOISE,
   type RateMemory,
   type RatePrior,
   type Start,
@@ -38,6 +38,8 @@ const SURE_OF_MANY = 3;
 const SETTLED_MS = 500;
 /** So few requests tell little of noise. */
 const FEW = 50;
+/** The search waits no longer for a share that is neither noise nor a limit for sure. */
+const MANY_SOUGHT = 40;
 /** A window that no step is as long as. */
 const LONG_MS = 60_000;
 /** Of a rate that is remembered. */
@@ -120,6 +122,11 @@ export class Learner {
     if (this.level.explanation === 'none') this.level.startup = true;
   }
 
+  /** Returns the how many-th request it is. */
+  sent(): number {
+    return ++this.level.sent;
+  }
+
   outcome(found: Outcome): void {
     const { level, stops } = this;
     const { bad, nowMs, sentMs } = found;
@@ -128,6 +135,7 @@ export class Learner {
     if (stops.silence.sinceMs !== undefined) return stops.whileBlocked(found);
     if (sentMs < level.levelMs) return;
     level.evidence.add(bad, found.inFlight, sentMs > Math.max(level.levelMs, stops.unblockedMs) + SETTLED_MS);
+    if (bad) level.evidence.unanswered = level.sentSoon(nowMs, found.order);
     level.atOnce.saw(bad, found.inFlight);
     const wasNamed = stops.isNamed;
     // What belongs to a run that stops everything is no noise.
@@ -189,12 +197,16 @@ export class Learner {
     const { level } = this;
     const { total } = level.evidence;
     if (nowMs - level.levelMs < Math.max(SEARCH_MS, 4000 / level.rate) || !level.isBound(nowMs)) return;
-    if (total.bad > MOST_NOISE * total.all) return;
+    if (total.bad > (level.noise + FAR_NOISE) * total.all) {
+      if (total.all >= MANY_SOUGHT) this.doubts.doubt(nowMs, total, true);
+      return;
+    }
     // Half of what held is under any limit: its bad answers are noise.
     level.calm = plus(level.calm, this.stepBefore);
     const { bad, all } = level.calm;
-    if (bad > 1) level.noise = Math.max(level.noise, Math.min(MOST_NOISE, bad / (all + FEW)));
+    if (bad > 1) level.noise = Math.max(level.noise, Math.min(FAR_NOISE, bad / (all + FEW)));
     this.stepBefore = total;
+    level.searched = { rate: level.rate, ...plus(level.calm, total) };
     level.setRate(nowMs, Math.min(ceiling, level.rate * (level.rate < FAST_UNTIL ? FAST_GROWTH : GROWTH)));
   }
 
@@ -238,6 +250,7 @@ export class Learner {
     const { total } = level.evidence;
     const { onTrial } = level.edge;
     level.edge.passed(level.rate, nowMs - level.levelMs);
+    if (level.rate > level.cutAt) level.cutAt = Infinity;
     if (!onTrial || level.edge.onTrial) return;
     level.passed(total);
     this.stops.cycles.passed(level.rate);

@@ -14,15 +14,19 @@ const FIRST_SHARE = 0.95;
 /** The same where whoever exceeds it is shut out. */
 const FIRST_SHARE_UNDER_BAN = 0.84;
 export const LEAST_NOISE = 0.0005;
-/** More is a limit. */
-export const MOST_NOISE = 0.1;
-const NOISE_MEMORY = 3000;
-/** So many answers tell a share of more than the most noise. */
+/** More is no noise, whatever it does at another rate. */
+export const MOST_NOISE = 0.4;
+/** So much more than is known of is rarely noise: it is tested by a step that a limit would let through. */
+export const FAR_NOISE = 0.1;
+const NOISE_MEMORY = 4000;
+const SMALL_NOISE = 0.0015;
+/** So many answers tell a share that is far. */
 const ENOUGH = 20;
 export const SURE_OF_MORE = 1.5;
 /** Below one request a second nobody waits until noise is told from a limit: so many bad ones are no chance. */
-const LEAST_DOUBTED_RATE = 1;
+export const LEAST_DOUBTED_RATE = 1;
 const NO_CHANCE = 3;
+const UNKNOWN_LATENCY_MS = 500;
 const UNDO_MS = 15_000;
 const MOST_TRIED = 5;
 /** Just below a level that held. */
@@ -74,8 +78,8 @@ export interface Start {
 /** A little less is tried, to tell a limit from noise. */
 export interface Doubt {
   from: number;
-  /** How the requests ended at the rate before; the bad one that raised the doubt is left out. */
-  above: Share;
+  /** How requests ended at the rates before; the bad one that raised the doubt is left out. */
+  above: AtRate[];
   startup: boolean;
   /** It was lowered again, since much noise is rarer than a limit that lies lower still. */
   isSecond?: boolean;
@@ -88,6 +92,7 @@ interface Former {
   at: number;
   held: number;
   onTrial: boolean;
+  cutAt: number;
 }
 
 interface Undo {
@@ -109,10 +114,15 @@ export class Level {
   readonly evidence = new Evidence();
   /** Outcomes at levels that passed: what a worse level is compared with. */
   calm: Share = { bad: 0, all: 0 };
+  /** While the rate is sought: how requests ended at all that was tried before. */
+  searched: AtRate | undefined;
   /** When the rate was last changed, and last cut. */
   levelMs = 0;
   cutMs = 0;
   down: Doubt | undefined;
+  /** Requests, and those before the rate was last changed. */
+  sent = 0;
+  private sentBefore = 0;
   /** The rate was cut, and has not held yet. */
   isFresh = false;
   wasExcused = false;
@@ -165,11 +175,13 @@ export class Level {
     return !this.startup && !this.edge.onTrial && this.down === undefined;
   }
 
-  /** Of itself it can only show that there is less noise than was thought. */
+  /** Of itself it shows that there is less noise than was thought, or a little: a limit is not exceeded for so long. */
   passed(found: Share): void {
     this.calm = plus(this.calm, found);
     if (this.calm.all > NOISE_MEMORY) this.calm = { bad: this.calm.bad / 2, all: this.calm.all / 2 };
     if (this.calm.all > 500) this.noise = Math.max(LEAST_NOISE, Math.min(this.noise, atMost(this.calm)));
+    if (this.calm.all > NOISE_MEMORY / 2)
+      this.noise = Math.max(this.noise, Math.min(SMALL_NOISE, this.calm.bad / this.calm.all));
   }
 
   setRate(nowMs: number, rate: number): void {
@@ -185,8 +197,18 @@ export class Level {
 
   changed(nowMs: number): void {
     this.levelMs = nowMs;
+    this.sentBefore = this.sent;
     this.evidence.clear();
     this.atOnce.count();
+  }
+
+  /**
+   * A refusal comes sooner than what it overtakes is answered: so many left at this rate until the one that came now,
+   * as long as that matters.
+   */
+  sentSoon(nowMs: number, order: number): number {
+    const latencyMs = this.delivery.latencyMs ?? UNKNOWN_LATENCY_MS;
+    return nowMs - this.levelMs < 2 * latencyMs ? order - this.sentBefore : 0;
   }
 
   explain(nowMs: number, explanation: Explanation): void {
@@ -208,10 +230,20 @@ export class Level {
     return this.atOnce.isRateBound && this.delivered(nowMs, spanMs) > 0.8 * this.rate * (1 - this.noise);
   }
 
+  /** Where a limit was found, other than by a block; Infinity: it was passed since. */
+  cutAt = Infinity;
+
+  /** What the present rate was raised from. */
+  get lower(): AtRate | undefined {
+    if (this.startup) return this.searched;
+    return this.edge.onTrial && this.calm.all > 0 ? { rate: this.edge.held, ...this.calm } : undefined;
+  }
+
   /** How many were bad at this level that noise does not explain. */
   unexpected(): number {
     const { bad, all } = this.evidence.total;
-    return Math.max(0, bad - this.noise * all);
+    const expected = this.noise * all;
+    return Math.max(0, bad - expected - Math.sqrt(expected));
   }
 
   /** More bad than noise ever is, or too few a second to doubt it. */
@@ -219,7 +251,7 @@ export class Level {
     const { bad, all } = this.evidence.last(64);
     const { total } = this.evidence;
     const share = Math.max(bad / (all + (all < 64 ? 2 : 0)), all < 64 ? 0 : total.bad / total.all);
-    const isSure = all >= ENOUGH && excess({ bad: share * all, all }, MOST_NOISE) > SURE_OF_MORE;
+    const isSure = all >= ENOUGH && excess({ bad: share * all, all }, this.noise + FAR_NOISE) > SURE_OF_MORE;
     return { share, isFar: isSure || (this.rate < LEAST_DOUBTED_RATE && bad >= NO_CHANCE) };
   }
 
@@ -227,12 +259,14 @@ export class Level {
     const before = this.rate;
     this.above = this.present;
     const { at: edgeAt, held, onTrial } = this.edge;
-    this.beforeCut = { rate: before, startup: this.startup, at: edgeAt, held, onTrial };
+    this.beforeCut = { rate: before, startup: this.startup, at: edgeAt, held, onTrial, cutAt: this.cutAt };
     const over = Math.max(0, share - this.noise);
     const inTrial = this.edge.onTrial && (over < 0.3 || this.edge.isBeyond);
     // Where the limit lies, as far as the share tells.
     const at = before * (1 - Math.min(0.03, over));
     this.edge.at = inTrial ? Math.min(this.edge.at, Math.max(at, 1.003 * this.edge.held)) : at;
+    this.edge.proven = Math.min(this.edge.proven, at);
+    this.cutAt = at;
     if (!this.undo || nowMs - this.undo.atMs > UNDO_MS)
       this.undo = { rate: before, startup: this.startup, atMs: nowMs };
     // What a limit still refuses when it is met first, it may refuse for what was sent before.

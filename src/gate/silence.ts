@@ -9,6 +9,7 @@ const MOST_PROBE_MS = 60_000;
 /** A probe waits for its turn at the rate before, but not for longer. */
 const MOST_SPACING_MS = 1000;
 const PROBE_SHARE = 0.5;
+const OVERLOAD_SHARE = 0.15;
 /** Before this share of the last block's length, each probe waits as long as the block has lasted. */
 const USUAL = 0.85;
 /** From there on, this share of its length. */
@@ -27,17 +28,20 @@ export class Silence {
   endMs = 0;
   /** Its end is the server's own word. */
   stated = false;
+  private isOverload = false;
   private probeOut = false;
   private failed = 0;
   private leastMs = FIRST_PROBE_MS;
   private failedMs = 0;
-  /** How long the last one was, where the server did not say; 0: none yet. */
+  /** How long the last one was, where the server did not say, and at least was; 0: none yet. */
   private usualMs = 0;
+  private leastUsualMs = 0;
   /** Without a probe before its end: so long is enough, where each prolongs it. */
   private quietMs = 0;
 
-  /** `spacingMs`: between two requests at the rate before. */
-  begin(nowMs: number, floorMs: number | undefined, spacingMs: number): void {
+  /** `spacingMs`: between two requests at the rate before. `isOverload`: no ban, which probes might prolong. */
+  begin(nowMs: number, floorMs: number | undefined, spacingMs: number, isOverload = false): void {
+    this.isOverload = isOverload;
     this.sinceMs = nowMs;
     this.leastMs = Math.max(FIRST_PROBE_MS, Math.min(MOST_SPACING_MS, spacingMs));
     this.probeOut = false;
@@ -78,6 +82,7 @@ export class Silence {
   end(nowMs: number): number {
     const lengthMs = nowMs - (this.sinceMs ?? nowMs);
     if (!this.stated) this.usualMs = lengthMs;
+    if (!this.stated) this.leastUsualMs = this.failed > 0 ? this.failedMs - (nowMs - lengthMs) : lengthMs;
     if (!this.stated && this.failed > 0) this.quietMs = nowMs - this.failedMs;
     this.sinceMs = undefined;
     this.probeOut = false;
@@ -96,10 +101,11 @@ export class Silence {
   }
 
   private pauseMs(ageMs: number): number {
-    const usualMs = USUAL * this.usualMs;
+    const usualMs = this.isOverload ? Math.min(USUAL * this.usualMs, this.leastUsualMs) : USUAL * this.usualMs;
+    const share = this.isOverload ? OVERLOAD_SHARE : PROBE_SHARE;
     const quietMs = ageMs > FEELER_MS ? QUIETER * this.quietMs : 0;
     if (ageMs < usualMs) return Math.min(MOST_USUAL_PROBE_MS, Math.max(2 * ageMs, quietMs), usualMs - ageMs);
     if (ageMs > Math.max(LONG_MS, 2 * this.usualMs) && this.failed % LONG_EVERY === 0) return LONG_SHARE * ageMs;
-    return Math.min(MOST_PROBE_MS, Math.max(NEAR_USUAL * this.usualMs, PROBE_SHARE * (ageMs - usualMs)));
+    return Math.min(MOST_PROBE_MS, Math.max(NEAR_USUAL * this.usualMs, share * (ageMs - usualMs)));
   }
 }

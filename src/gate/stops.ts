@@ -5,7 +5,7 @@
 import { AcceptedSends } from './accepted-sends.js';
 import { Cycles, type Verdict } from './cycles.js';
 import type { Doubts } from './doubts.js';
-import { BELOW, type Level } from './level.js';
+import { BELOW, type Level, MOST_NOISE } from './level.js';
 import { Silence } from './silence.js';
 
 /** Bad ones in a row that stop everything; of few a second, fewer. */
@@ -14,6 +14,12 @@ const SLOW_RUN = 2;
 const SLOW_RATE = 2;
 /** While a search is slow a pause costs less than a refusal. */
 const SLOW_SEARCH = 15;
+/** How often noise alone may look like that. */
+const BLOCK_CHANCE = 0.0005;
+const SLOW_CHANCE = 0.01;
+const PAUSE_CHANCE = 0.05;
+/** So few answers tell little of noise. */
+const FEW = 20;
 /** A block that is over sooner, or after so few requests, is a step too far, no quota. */
 const QUICK_MS = 1200;
 const QUICK_REQUESTS = 2;
@@ -37,6 +43,10 @@ export interface Outcome {
   inFlight: number;
   bad: boolean;
   probe: boolean;
+  /** The how many-th request it is. */
+  order: number;
+  /** It is no refusal for a limit: the server is not there, or not able to. */
+  isOverload?: boolean;
   /** The server named the rate. */
   named?: boolean;
   /** What the server asks for. */
@@ -57,6 +67,7 @@ export class Stops {
   unblockedMs = -Infinity;
   /** When the first of them left. */
   private refusedSentMs = 0;
+  private firstOrder = 0;
 
   constructor(
     private readonly level: Level,
@@ -64,24 +75,38 @@ export class Stops {
   ) {}
 
   /** Counts bad ones in a row. Returns how many a good answer ends. */
-  count({ bad, sentMs, named }: Outcome): number {
+  count({ bad, sentMs, order, named }: Outcome): number {
     const ended = bad ? 0 : this.run;
     this.run = bad ? this.run + 1 : 0;
     if (this.run === 1) this.refusedSentMs = sentMs;
+    if (this.run === 1) this.firstOrder = order;
     this.isNamed = bad && (this.isNamed || named === true);
     return ended;
   }
 
-  isEnough({ floorMs, bad }: Outcome): boolean {
+  isEnough({ nowMs, floorMs, bad, order }: Outcome): boolean {
     if (!bad) return false;
-    if (floorMs !== undefined || this.isNamed || this.run >= BLOCK_RUN) return true;
-    return this.level.startup ? this.level.rate < SLOW_SEARCH : this.run >= SLOW_RUN && this.level.rate < SLOW_RATE;
+    if (floorMs !== undefined || this.isNamed) return true;
+    // Those that these have overtaken may be good.
+    if (this.level.sentSoon(nowMs, order) > 0 && 2 * this.run <= order - this.firstOrder) return false;
+    if (this.run >= this.unlikely(BLOCK_RUN, BLOCK_CHANCE)) return true;
+    if (this.level.startup) return this.level.rate < SLOW_SEARCH && this.run >= this.unlikely(1, PAUSE_CHANCE);
+    return this.level.rate < SLOW_RATE && this.run >= this.unlikely(SLOW_RUN, SLOW_CHANCE);
   }
 
-  stop({ nowMs, floorMs }: Outcome): void {
+  /** So many in a row are rarely noise. */
+  private unlikely(least: number, chance: number): number {
+    const { down, noise } = this.level;
+    const [above] = down?.above ?? [];
+    const doubted = above ? above.bad / (above.all + FEW) : 0;
+    const share = Math.min(MOST_NOISE, Math.max(noise, doubted));
+    return Math.max(least, Math.ceil(Math.log(chance) / Math.log(share)));
+  }
+
+  stop({ nowMs, floorMs, isOverload }: Outcome): void {
     this.stoppedBy = this.run;
     this.run = 0;
-    this.silence.begin(nowMs, floorMs, 1000 / this.level.rate);
+    this.silence.begin(nowMs, floorMs, 1000 / this.level.rate, isOverload);
   }
 
   whileBlocked({ nowMs, sentMs, inFlight, bad, probe, floorMs }: Outcome): void {
@@ -101,8 +126,9 @@ export class Stops {
     if (blockMs < Math.max(QUICK_MS, (QUICK_REQUESTS * 1000) / this.level.rate))
       return this.afterShort(nowMs, nowMs - blockMs);
     this.forgetDoubt(nowMs - blockMs);
-    const isUnsure = this.level.startup || this.level.isFresh || this.level.unsure;
-    const isStep = this.level.edge.onTrial && !isUnsure;
+    const isProven = this.level.rate <= this.level.edge.proven;
+    const isUnsure = !isProven && (this.level.startup || this.level.isFresh || this.level.unsure);
+    const isStep = !isProven && this.level.edge.onTrial && !isUnsure;
     if (isStep) this.level.edge.refused(nowMs, this.level.rate, this.level.unexpected());
     const lateMs = this.silence.lateMs(nowMs);
     let verdict = this.cycles.ended({ nowMs, blockMs, lateMs, rate: this.level.rate, isStep, isUnsure });
@@ -121,7 +147,8 @@ export class Stops {
       this.level.startup = this.level.down.startup;
       this.level.down = undefined;
     } else if (this.level.isFresh && this.level.beforeCut && blockedMs - this.level.cutMs < CUT_BY_BLOCK_MS) {
-      const { rate, startup, at, held, onTrial } = this.level.beforeCut;
+      const { rate, startup, at, held, onTrial, cutAt } = this.level.beforeCut;
+      this.level.cutAt = cutAt;
       this.level.rate = rate;
       this.level.startup = startup;
       this.level.isFresh = false;
@@ -141,16 +168,18 @@ export class Stops {
     if (this.level.edge.onTrial && !this.level.down)
       this.level.edge.refused(nowMs, this.level.rate, this.level.unexpected());
     // Blocked again a little lower down, or by a run on the way up: that is no noise.
-    if (this.level.down || (this.level.startup && this.stoppedBy >= BLOCK_RUN))
+    if (this.level.down || (this.level.startup && this.stoppedBy >= this.unlikely(BLOCK_RUN, BLOCK_CHANCE)))
       this.level.cut(nowMs, this.level.shareOfLate().share);
-    else if (!this.doubts.judge(nowMs, wasNamed) && this.stoppedBy >= BLOCK_RUN) this.level.evidence.clear();
+    else if (!this.doubts.judge(nowMs, wasNamed) && this.stoppedBy >= this.unlikely(BLOCK_RUN, BLOCK_CHANCE))
+      this.level.evidence.clear();
   }
 
   private afterBlock(nowMs: number, verdict: Verdict): void {
     if (verdict.what === 'outage') {
       this.level.explain(nowMs, 'outage');
       if (verdict.former === undefined) return this.level.changed(nowMs);
-      return this.level.startAt(nowMs, verdict.former, false);
+      const former = Math.min(this.level.cutAt, Math.max(verdict.former, this.level.edge.proven));
+      return this.level.startAt(nowMs, Math.max(this.level.rate, former), false);
     }
     this.level.explain(nowMs, verdict.what === 'step' || verdict.what === 'quota' ? 'quota' : 'rate');
     if (verdict.what === 'quota') return this.keepTo(nowMs, verdict.perSecond);
@@ -164,6 +193,7 @@ export class Stops {
   /** A quota: a little less than it allows. */
   private keepTo(nowMs: number, perSecond: number): void {
     this.level.startAt(nowMs, Math.min(this.level.rate, BELOW_QUOTA * perSecond), false);
+    this.level.edge.proven = Math.min(this.level.edge.proven, perSecond);
     this.level.edge.at = perSecond;
     this.level.edge.cut(nowMs, this.level.rate);
     this.level.unsure = false;
