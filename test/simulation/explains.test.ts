@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { gate } from '../../bench/lib/contenders.js';
 import type { LimitFact } from '../../src/gate/gate.js';
 import { DIALECTS } from '../../src/http/dialects/vendors.js';
-import { bucketOverTime, type LimitModel } from '../../src/testbed/limit-kinds.js';
-import { anyWindow, bucket, byEndpoint, noise } from '../../src/testbed/odd-limits.js';
+import { bucketOverTime, slidingLog, type LimitModel } from '../../src/testbed/limit-kinds.js';
+import { anyWindow, bucket, byEndpoint, noise, outage, toldWindows } from '../../src/testbed/odd-limits.js';
 import { simulate, type VirtualResult } from './virtual-api.js';
 
 const SEEDS = [1, 2, 3];
@@ -154,3 +154,56 @@ test.for([
   }
   expect(far).toBeLessThan(12);
 });
+
+/** Used in the same time by a gate that knows nothing. */
+function blind(model: LimitModel, seconds: number, seed: number): VirtualResult {
+  const [result] = simulate([gate()], { model, dialect: DIALECTS['generic']!, seconds, seed });
+  return result!;
+}
+
+const LIMITS: Record<string, [rate: number, make: () => LimitModel]> = {
+  'a bucket of 100/s': [100, () => bucket(100)],
+  'a bucket of 20/s': [20, () => bucket(20)],
+  'any 50 in a second': [50, () => slidingLog(50, 1000)],
+  '400 in windows of 10 s': [40, () => toldWindows(400, 10_000, () => ({}))],
+};
+const SHARES = [0.05, 0.1, 0.15, 0.25];
+const BESIDE_NOISE = 0.08;
+/** Of what is left beside the noise; much of it takes longer to tell from a limit. */
+const usedBeside = (share: number): number => (share > 0.1 ? 0.5 : 0.85);
+
+test.for(Object.keys(LIMITS).flatMap((name) => SHARES.map((share) => [name, share] as const)))(
+  'what is refused at any rate is no limit, and the limit beside it is found: %s, a share of %d',
+  ([name, share]) => {
+    const [rate, make] = LIMITS[name]!;
+    const used: number[] = [];
+    for (const seed of SEEDS) {
+      const { series, rejectedIn } = blind(noise(share, make(), seed), 300, seed);
+      used.push(perSecond(series, 60, 300));
+      const refused = perSecond(rejectedIn, 60, 300);
+      expect(refused / (refused + used.at(-1)!), `refused, seed ${seed}`).toBeLessThan(share + BESIDE_NOISE);
+    }
+    expect(used.reduce((a, b) => a + b) / used.length).toBeGreaterThan(usedBeside(share) * rate * (1 - share));
+  },
+);
+
+const DARK = [
+  [20_000, 60_000],
+  [15_000, 45_000],
+  [10_000, 60_000],
+  [2000, 20_000],
+] as const;
+
+test.for(DARK.flatMap((dark) => [429, 503].flatMap((status) => [20, 100].map((rate) => [...dark, status, rate]))))(
+  'after an outage the former rate comes back, however often: %d ms in %d ms, %d, at %d/s',
+  ([lengthMs, everyMs, status, rate]) => {
+    const used: number[] = [];
+    for (const seed of SEEDS) {
+      const { series } = blind(outage(20_000, lengthMs!, everyMs!, bucket(rate!), status), 600, seed);
+      used.push(perSecond(series, 0, 600));
+    }
+    const dark = Math.floor((580_000 - lengthMs!) / everyMs!) + 1;
+    const possible = rate! * (1 - (dark * lengthMs!) / 600_000);
+    expect(used.reduce((a, b) => a + b) / used.length).toBeGreaterThan(0.8 * possible);
+  },
+);
