@@ -1,14 +1,17 @@
 /** From JSON schema to DuckDB's columns, and from values to cells. */
 import type { JsonSchema, JsonType } from '../base/catalog.js';
+import { isDate, parseInstant } from '../base/instant.js';
 import { ExactNumber, hasUnstorableNumber, stringifyJson } from '../base/json.js';
 
 /** `json` holds what is nested, and numbers with more digits than a double keeps. */
-export type ColumnType = 'boolean' | 'bigint' | 'double' | 'text' | 'json';
+export type ColumnType = 'boolean' | 'bigint' | 'double' | 'timestamptz' | 'date' | 'text' | 'json';
 
 export const SQL_TYPES: Record<ColumnType, string> = {
   boolean: 'boolean',
   bigint: 'bigint',
   double: 'double',
+  timestamptz: 'timestamp with time zone',
+  date: 'date',
   text: 'varchar',
   json: 'json',
 };
@@ -16,7 +19,7 @@ export const SQL_TYPES: Record<ColumnType, string> = {
 /** What a value asks of its column: `large` is an integer past 2^53, `exact` a number that only its digits tell. */
 export type Asked = ColumnType | 'large' | 'exact';
 
-/** A value as it is appended: JSON as its text. */
+/** A value as it is appended: JSON as its text, moments and dates as they came. */
 export type Cell = string | number | bigint | boolean | null;
 
 export interface Column {
@@ -37,12 +40,14 @@ export const MISFIT = Symbol('misfit');
 /** Marks a number that no column can store, or an object that holds one. */
 export const UNSTORABLE_NUMBER = Symbol('unstorable number');
 
-export function columnTypeOf(schema: JsonSchema): ColumnType {
+/** `isKey`: keys are compared as the text that they are. */
+export function columnTypeOf(schema: JsonSchema, isKey: boolean): ColumnType {
   const types = ([] as JsonType[]).concat(schema.type ?? []).filter((type) => type !== 'null');
   if (types.length !== 1) return 'json';
   switch (types[0]!) {
     case 'string':
-      return 'text';
+      if (isKey) return 'text';
+      return schema.format === 'date-time' ? 'timestamptz' : schema.format === 'date' ? 'date' : 'text';
     case 'integer':
       return 'bigint';
     case 'number':
@@ -61,11 +66,11 @@ export function knownType(sql: string): ColumnType {
   return found ?? 'text';
 }
 
-/** What a value asks for; undefined for null, which fits anywhere. */
-export function askedBy(value: unknown): Asked | undefined {
+/** What a value asks for in a column; undefined for null, which fits anywhere. */
+export function askedBy(value: unknown, column?: ColumnType): Asked | undefined {
   switch (typeof value) {
     case 'string':
-      return 'text';
+      return column !== undefined && isTimeOf(value, column) ? column : 'text';
     case 'boolean':
       return 'boolean';
     case 'bigint':
@@ -80,6 +85,12 @@ export function askedBy(value: unknown): Asked | undefined {
   }
 }
 
+function isTimeOf(value: string, type: ColumnType): boolean {
+  return type === 'timestamptz' ? parseInstant(value) !== undefined : type === 'date' && isDate(value);
+}
+
+export const isTime = (type: ColumnType): boolean => type === 'timestamptz' || type === 'date';
+
 /** The type of a new column for what a value asks. */
 export function typeFor(asked: Asked): ColumnType {
   if (asked === 'large') return 'bigint';
@@ -93,7 +104,7 @@ export function isNumber(asked: Asked): boolean {
 /** The narrowest type that holds what a column has and what a value asks, without the loss of a digit. */
 export function widened({ type, large }: Pick<Column, 'type' | 'large'>, asked: Asked): ColumnType {
   if (type === 'json' || type === 'text' || type === asked) return type;
-  if (type === 'boolean' || !isNumber(asked)) return 'text';
+  if (type === 'boolean' || isTime(type) || !isNumber(asked)) return 'text';
   if (asked === 'exact') return 'json';
   if (type === 'bigint') return asked === 'double' ? (large ? 'json' : 'double') : 'bigint';
   return asked === 'large' ? 'json' : 'double';
@@ -106,6 +117,9 @@ export function encode(value: unknown, type: ColumnType): Cell | typeof MISFIT |
   switch (type) {
     case 'text':
       return typeof value === 'string' ? storableText(value) : MISFIT;
+    case 'timestamptz':
+    case 'date':
+      return typeof value === 'string' && isTimeOf(value, type) ? value : MISFIT;
     case 'bigint':
       if (typeof value === 'number' ? Number.isSafeInteger(value) : typeof value === 'bigint' && fitsBigint(value))
         return value as number | bigint;
@@ -137,8 +151,13 @@ export function refitSql(name: string, from: ColumnType, to: ColumnType): string
   return to === 'text' ? textSql(name, from) : `${name}::${SQL_TYPES[to]}`;
 }
 
-/** SQL for a value's text as `String(value)` writes it: a whole double has no point. */
+/** SQL for a value's text as `String(value)` writes it: a whole double has no point. Moments are written in UTC, as APIs do. */
 export function textSql(name: string, type: ColumnType): string {
+  if (type === 'timestamptz') {
+    const at = `make_timestamp(epoch_us(${name}))`;
+    const fraction = `case when epoch_us(${name}) % 1000000 = 0 then '' else strftime(${at}, '.%f') end`;
+    return `strftime(${at}, '%Y-%m-%dT%H:%M:%S') || ${fraction} || 'Z'`;
+  }
   if (type !== 'double') return `${name}::varchar`;
   return `case when ${name} = trunc(${name}) and abs(${name}) < 1e15 then ${name}::bigint::varchar else ${name}::varchar end`;
 }

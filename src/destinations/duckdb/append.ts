@@ -1,5 +1,6 @@
 /** Rows into a table of DuckDB, by its appender: cell by cell costs less than chunks or statements do. */
 import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api';
+import { dayOf, parseInstant } from '../../base/instant.js';
 import { refit, type Cell, type Column } from '../../duckdb/columns.js';
 import type { Library } from '../../duckdb/engine.js';
 import type { Shape, ShapedRows } from './shape.js';
@@ -24,11 +25,12 @@ export interface Append {
  * Appends rows. Rows that were made before a column came have none of it; cells are fitted to what their column is now.
  */
 export async function appendRows(
-  { DuckDBTimestampTZValue }: Library,
+  library: Library,
   connection: DuckDBConnection,
   into: Into,
   { shape, order, parts, runId }: Append,
 ): Promise<void> {
+  const { DuckDBTimestampTZValue } = library;
   const { columns } = shape;
   const places = new Map(columns.map((column, at) => [column, at]));
   const cells = order.map((one) => (typeof one === 'object' ? places.get(one)! : one));
@@ -42,7 +44,12 @@ export async function appendRows(
         for (const at of cells) {
           if (typeof at === 'number') {
             const { type } = columns[at]!;
-            appendCell(appender, at < width ? refit(part.cells[start + at]!, part.types[at]!, type) : null, type);
+            appendCell(
+              appender,
+              at < width ? refit(part.cells[start + at]!, part.types[at]!, type) : null,
+              type,
+              library,
+            );
           } else if (at === '_headrace_run_id') appender.appendVarchar(runId);
           else if (at === '_headrace_extracted_at') appender.appendTimestampTZ(extracted);
           else if (at === '_headrace_page') appender.appendVarchar(part.page);
@@ -62,8 +69,11 @@ export async function appendRows(
   }
 }
 
-function appendCell(appender: DuckDBAppender, cell: Cell, type: Column['type']): void {
+function appendCell(appender: DuckDBAppender, cell: Cell, type: Column['type'], library: Library): void {
   if (cell === null) appender.appendNull();
+  else if (type === 'timestamptz')
+    appender.appendTimestampTZ(new library.DuckDBTimestampTZValue(parseInstant(String(cell))!));
+  else if (type === 'date') appender.appendDate(new library.DuckDBDateValue(dayOf(String(cell))!));
   else if (typeof cell === 'string') appender.appendVarchar(cell);
   else if (type === 'bigint') appender.appendBigInt(BigInt(cell));
   else if (typeof cell === 'boolean') appender.appendBoolean(cell);

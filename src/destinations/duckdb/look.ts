@@ -2,7 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { DataRecord } from '../../base/catalog.js';
 import { parseJson, stringifyJson } from '../../base/json.js';
-import type { Column } from '../../duckdb/columns.js';
+import { isTime, textSql, type Column } from '../../duckdb/columns.js';
 import { rowsOf, type Row } from '../../duckdb/engine.js';
 import { quoteIdentifier } from '../../postgres/identifiers.js';
 import { texts } from './commit.js';
@@ -24,10 +24,13 @@ export async function lookup(db: DuckDBConnection, table: Table, keys: DataRecor
   return wanted.map((key) => found.get(key) ?? null);
 }
 
-/** The columns of a row for `rowOf`: JSON as its text, which alone has every digit. */
+/** The columns of a row for `rowOf`: JSON as its text, which alone has every digit, and moments as theirs. */
 export function fieldsSql(columns: readonly Column[]): string {
   return columns
-    .map(({ name, type }, at) => `t.${quoteIdentifier(name)}${type === 'json' ? '::varchar' : ''} as c${at}`)
+    .map(({ name, type }, at) => {
+      const column = `t.${quoteIdentifier(name)}`;
+      return `${type === 'json' || isTime(type) ? textSql(column, type) : column} as c${at}`;
+    })
     .join(', ');
 }
 

@@ -207,6 +207,10 @@ export class DuckdbSession implements DestinationSession {
     this.engine.notes.set(connection, this.options);
   }
 
+  notes(): string[] {
+    return [...this.tables.values()].flatMap((table) => table.notes);
+  }
+
   private async openTables(db: DuckDBConnection): Promise<void> {
     const { readOnly, beside, streams } = this.options;
     if (readOnly) {

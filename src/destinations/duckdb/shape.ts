@@ -1,7 +1,7 @@
 /**
  * The columns of one stream: how they grow, and rows made ready for them. Holds no SQL: what changed is told as data.
  */
-import { fieldOf, propertyOf, setField, type DataRecord } from '../../base/catalog.js';
+import { fieldOf, propertyOf, setField, type DataRecord, type JsonSchema } from '../../base/catalog.js';
 import { LIMITS } from '../../base/bounds.js';
 import { FatalError } from '../../base/errors.js';
 import {
@@ -10,6 +10,7 @@ import {
   columnTypeOf,
   encode,
   isNumber,
+  isTime,
   MISFIT,
   typeFor,
   UNSTORABLE_NUMBER,
@@ -22,6 +23,7 @@ import {
 import { fitIdentifier } from '../../postgres/identifiers.js';
 import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
 import { keyText } from '../key-text.js';
+import { widenedNote } from '../widened-note.js';
 import { describe, setAside, type QuarantinedRow } from '../set-aside.js';
 
 /** Columns that every table has, with their types in SQL. */
@@ -64,6 +66,8 @@ export class Shape {
   readonly columns: Column[] = [];
   /** Keys in quarantine, with the version of the row that did not fit. */
   readonly quarantined = new Map<string, number>();
+  /** What the user should know of it. */
+  readonly notes: string[] = [];
   /** In the order in which they are to be made. */
   changes: Change[] = [];
   readonly taken: Set<string>;
@@ -95,7 +99,9 @@ export class Shape {
 
   /** A column that is there. */
   adopt(field: string, name: string, type: ColumnType, large = false): void {
-    const declared = propertyOf(this.target.schema, field) !== undefined && this.target.schemaIsHint !== true;
+    const schema = this.target.schemaIsHint === true ? undefined : propertyOf(this.target.schema, field);
+    // What is promised now as something else is written as text into a column that is text: no fault of the row's.
+    const declared = schema !== undefined && (type !== 'text' || this.typeOf(field, schema) === 'text');
     const column = { field, name, type, declared, large, key: this.target.primaryKey.includes(field) };
     this.columns.push(column);
     this.taken.add(name.toLowerCase());
@@ -103,11 +109,15 @@ export class Shape {
     else this.byField.set(field, column);
   }
 
+  private typeOf(field: string, schema: JsonSchema): ColumnType {
+    return columnTypeOf(schema, this.target.primaryKey.includes(field));
+  }
+
   /** What the schema declares and the columns lack. */
   declare(): void {
     const declared = Object.entries(this.target.schema.properties ?? {});
     for (const [field, schema] of declared) {
-      const type = columnTypeOf(schema);
+      const type = this.typeOf(field, schema);
       const column = this.byField.get(field);
       if (!column) this.grow(field, type, LIMITS.declaredColumns);
       else if (isNumber(type) && isNumber(column.type)) this.widen(column, type);
@@ -220,13 +230,19 @@ export class Shape {
       for (const field in record) {
         const column = this.byField.get(field);
         if (column && (column.type === 'json' || column.type === 'text')) continue;
-        const asked = askedBy(record[field]);
+        const asked = askedBy(record[field], column?.type);
         if (asked === undefined) continue;
         if (!column) this.grow(field, asked);
-        else if (column.type !== asked && (!column.declared || (isNumber(asked) && isNumber(column.type))))
-          this.widen(column, asked);
+        else if (column.type !== asked) this.meetValue(column, asked, record[field]);
       }
     }
+  }
+
+  private meetValue(column: Column, asked: Asked, value: unknown): void {
+    // A format says less than a type: APIs write moments in many ways.
+    const isMoment = isTime(column.type) && asked === 'text';
+    if (isMoment) this.notes.push(widenedNote(this.target.name, column, String(value)));
+    if (isMoment || !column.declared || (isNumber(asked) && isNumber(column.type))) this.widen(column, asked);
   }
 
   /** Past the bound, a field goes to the column of the rest. */

@@ -249,12 +249,12 @@ function keySql(shape: Shape): string {
     .join(` || chr(1) || `);
 }
 
-/** The day of a field that holds seconds since 1970, or a date as text. */
+/** The day, in UTC, of a field that holds seconds since 1970, a moment, a date, or one of these as text. */
 function daySql({ name, type }: Column): string {
-  const column = quoteIdentifier(name);
-  const time =
-    type === 'bigint' || type === 'double'
-      ? `make_timestamp((${column} * ${MICROS_A_SECOND})::bigint)`
-      : `try_cast(${column} as timestamp)`;
-  return `strftime(${time}, '%Y-%m-%d')`;
+  return `strftime(${timeSql(quoteIdentifier(name), type)}, '%Y-%m-%d')`;
+}
+
+function timeSql(column: string, type: Column['type']): string {
+  if (type === 'bigint' || type === 'double') return `make_timestamp((${column} * ${MICROS_A_SECOND})::bigint)`;
+  return type === 'timestamptz' ? `make_timestamp(epoch_us(${column}))` : `try_cast(${column} as timestamp)`;
 }

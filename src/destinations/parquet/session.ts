@@ -201,6 +201,10 @@ export class ParquetSession implements DestinationSession {
     }
   }
 
+  notes(): string[] {
+    return [...this.shapes.values()].flatMap((shape) => shape.notes);
+  }
+
   /** Merges each stream to one row a key. Returns what there was and is. */
   async compact(day: string | undefined): Promise<{ stream: string; before: DataFile[]; after: DataFile[] }[]> {
     const out = [];

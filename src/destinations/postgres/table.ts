@@ -1,6 +1,7 @@
 /** One stream's table: its columns, how it grows, and rows made ready for it. */
 import type pg from 'pg';
-import { widened, widenedNote, widenOrKeep, type Widening } from './views.js';
+import { widened, widenOrKeep, type Widening } from './views.js';
+import { widenedNote } from '../widened-note.js';
 import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
 import { ConfigError, FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
@@ -249,8 +250,8 @@ export class Table {
     const { copy, count, types, good, bad } = this.encode(records, meta);
     const quarantine = bad.map(({ record, fault }) => setAside(this, record, fault, input));
     const keyed = this.target.primaryKey.length > 0;
-    const isAsked = input.remember !== undefined || input.scope !== undefined;
-    const keys = keyed && isAsked ? good.map((record) => this.keyText(record)) : undefined;
+    const keys =
+      keyed && (input.remember !== undefined || input.scope) ? good.map((record) => this.keyText(record)) : undefined;
     const fits = this.leaving([...good, ...(input.deleted ?? [])], input.version);
     for (const { key } of quarantine) {
       if (key === null) continue;

@@ -21,15 +21,6 @@ export function widened(table: string, column: Column, to: ColumnType): Widening
   return { column, from, sql: `alter table ${table} alter column ${name} type ${column.type} using ${cast}` };
 }
 
-/** Characters of a value that are shown. */
-const SHOWN = 40;
-
-/** What is said of a column of moments that becomes text for a value that is none. */
-export function widenedNote(stream: string, { field, type }: Column, value: string): string {
-  const shown = value.length > SHOWN ? `${value.slice(0, SHOWN)}…` : value;
-  return `${stream}: column ${field} is text now: ${JSON.stringify(shown)} is no ${type === 'date' ? 'date' : 'date with a time and a zone'}`;
-}
-
 type Query = (sql: string, values: unknown[]) => Promise<{ rows: Record<string, unknown>[] }>;
 
 /** The names of the views that read a table. `table`: as SQL has it. */
