@@ -1,5 +1,5 @@
 /** headrace singer: what a target is told, and that a run which is cut anywhere goes on where the target stands. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
@@ -14,7 +14,7 @@ import {
 } from '../../src/testbed/index.js';
 import { SingerTarget } from '../singer-target.js';
 import { connect } from '../../src/postgres/connect.js';
-import { freshDatabase, headrace, scratch } from '../support.js';
+import { freshDatabase, headrace, MAIN, scratch } from '../support.js';
 
 let work: { folder: string; drop: () => void };
 let opened: { close(): Promise<void> }[] = [];
@@ -188,6 +188,23 @@ describe('rows that the schema does not tell of', () => {
     target.take(ran.stdout);
     expect(target.rowsOf('things').map(({ id }) => id)).toEqual([1, 2, 3, 'four', '12345678901234567890']);
     expect(target.rowsOf('things')[1]).toMatchObject({ made: 'last week', extra: { deep: [1, 'two', null] } });
+  });
+
+  test('whose target ends are not handed over, and that is said', async () => {
+    const { config, manifest } = await list(Array.from({ length: 400 }, (_, id) => ({ id, text: 'x'.repeat(1_000) })));
+    const piped = `'${process.execPath}' '${MAIN}' singer --manifest '${manifest}' --config '${config}'`;
+    const { status, stderr } = await new Promise<{ status: number | null; stderr: string }>((resolve) => {
+      const child = spawn('bash', ['-c', `set -o pipefail; ${piped} | head -c 1`], {
+        env: { ...process.env, NO_COLOR: '1' },
+      });
+      let stderr = '';
+      child.stdout.resume();
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      child.once('close', (code) => resolve({ status: code, stderr }));
+    });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/the target ended before everything was handed over/);
+    expect(stderr).not.toMatch(/EPIPE|unexpected/);
   });
 
   test('or have no key are left out and said, and stop no other', async () => {

@@ -22,6 +22,7 @@ import {
   type CatalogInput,
 } from '../../wiring/compose-singer.js';
 import { EXIT_OF } from '../exit-codes.js';
+import { pipeTo } from '../pipe-out.js';
 import { onStop } from '../signals.js';
 import { note, out } from '../terminal/output.js';
 import { summaryText } from '../terminal/summary.js';
@@ -88,7 +89,7 @@ async function read(given: ConnectionConfig, flags: Flags): Promise<number> {
     const summary = await runSync({
       source: opened.source,
       destination: singerDestination({
-        write,
+        write: (text) => target.write(text),
         state,
         without,
         acceptDeletions: flags.acceptDeletions ?? [],
@@ -105,6 +106,7 @@ async function read(given: ConnectionConfig, flags: Flags): Promise<number> {
       signal: controller.signal,
       emit: tell,
     });
+    target.check();
     note(summaryText(summary, 'the same command with the last STATE as --state'));
     return EXIT_OF[summary.outcome];
   } finally {
@@ -147,12 +149,7 @@ function inputsOf(source: Source): CatalogInput[] {
     }));
 }
 
-/** Resolves once the pipe has taken it: a target that reads slowly holds the sync back. */
-function write(text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
-  });
-}
+const target = pipeTo('target', 'see what it says; then run again with the last state that it handed back');
 
 /** What a person who looks at the log should know. */
 function tell(event: RunEvent): void {

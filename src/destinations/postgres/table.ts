@@ -148,7 +148,6 @@ export class Table {
          and a.attgenerated = '' order by a.attnum`,
       [this.sqlName],
     );
-    const declared = Object.entries(this.target.schema.properties ?? {});
     const { isPromise } = this;
     if (rows.length === 0) {
       this.declare();
@@ -192,7 +191,7 @@ export class Table {
       this.adopt(field, name, stored, wanted !== undefined && isPromise && (next !== 'text' || wanted === 'text'));
       if (wanted && next !== stored) this.widenColumn(this.column(field), wanted);
     }
-    for (const [field, schema] of declared)
+    for (const [field, schema] of Object.entries(this.target.schema.properties ?? {}))
       if (!this.shape.byField.has(field))
         this.grow(field, this.typeOf(field, schema), isPromise, LIMITS.declaredColumns);
     await this.applyDdl(client);
