@@ -16,6 +16,7 @@ import { caseOf, type Case } from './lib/oracle-case.js';
 import { COMPONENT_SCENARIOS } from './lib/oracle-components.js';
 import { timeless, wholeManifests } from './lib/oracle-manifests.js';
 import { KEPT_SCENARIOS } from './lib/oracle-kept.js';
+import { MIXED_SCENARIOS } from './lib/oracle-mixed.js';
 import { NEWER_SCENARIOS } from './lib/oracle-newer.js';
 import { OTHER_SCENARIOS } from './lib/oracle-rest.js';
 import { SCENARIOS as BASIC } from './lib/oracle-scenarios.js';
@@ -52,7 +53,14 @@ if (place === undefined || wholes.length === 0)
   console.log('whole connectors: skipped, since no folder of them is named (--manifests FOLDER, HEADRACE_MANIFESTS)');
 const parts = text('only')?.split(',') ?? [''];
 const chosen = [
-  ...[...BASIC, ...COMPONENT_SCENARIOS, ...NEWER_SCENARIOS, ...OTHER_SCENARIOS, ...KEPT_SCENARIOS].map(caseOf),
+  ...[
+    ...BASIC,
+    ...COMPONENT_SCENARIOS,
+    ...NEWER_SCENARIOS,
+    ...OTHER_SCENARIOS,
+    ...KEPT_SCENARIOS,
+    ...MIXED_SCENARIOS,
+  ].map(caseOf),
   ...wholes,
 ].filter(({ name }) => parts.some((part) => name.includes(part)));
 const byName = new Map(chosen.map((each) => [each.name, each]));

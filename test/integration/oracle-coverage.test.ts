@@ -2,13 +2,21 @@
 import { expect, test } from 'vitest';
 import { COMPONENT_SCENARIOS } from '../../bench/lib/oracle-components.js';
 import { KEPT_SCENARIOS } from '../../bench/lib/oracle-kept.js';
+import { MIXED_SCENARIOS } from '../../bench/lib/oracle-mixed.js';
 import { NEWER_SCENARIOS } from '../../bench/lib/oracle-newer.js';
 import { OTHER_SCENARIOS } from '../../bench/lib/oracle-rest.js';
 import { SCENARIOS } from '../../bench/lib/oracle-scenarios.js';
 import { DIFFERENCES } from '../../src/sources/manifest/tools/differences.js';
 import { COMPONENTS } from '../../src/sources/manifest/document/vocabulary.js';
 
-const all = [...SCENARIOS, ...COMPONENT_SCENARIOS, ...NEWER_SCENARIOS, ...OTHER_SCENARIOS, ...KEPT_SCENARIOS];
+const all = [
+  ...SCENARIOS,
+  ...COMPONENT_SCENARIOS,
+  ...NEWER_SCENARIOS,
+  ...OTHER_SCENARIOS,
+  ...KEPT_SCENARIOS,
+  ...MIXED_SCENARIOS,
+];
 const said = JSON.stringify(all.map(({ manifest }) => manifest));
 
 /** Components that no scenario reads, and why. */
