@@ -3,6 +3,8 @@
  * each vendor's answers stand beside what is expected of them.
  */
 import { describe, expect, test } from 'vitest';
+import { parseManifest } from '../../src/sources/manifest/document/manifest.js';
+import { coverageOf } from '../../src/sources/manifest/tools/coverage.js';
 import { TWINS } from '../../src/sources/manifest/twins/registry.js';
 import { api, connection } from '../manifest-reading.js';
 import { manifestOf, Reply, streamOf, type Answer, type Row } from '../manifest-support.js';
@@ -476,6 +478,16 @@ test('LinkedIn Ads: lists in parameters keep their brackets; stamps, ranges and 
         ],
       },
     },
+  ]);
+});
+
+test('a class in a field that its component has not is not missed', () => {
+  const stray = streamOf('a', { requester: 'error_handlers: {type: CustomErrorHandler}' });
+  const held = streamOf('b', { requester: 'error_handler: {type: CustomErrorHandler, class_name: x.Nope}' });
+  const manifest = parseManifest(manifestOf(stray + held), 'x.yaml');
+  expect(coverageOf(manifest, {})).toEqual([
+    { stream: 'a', problems: [] },
+    { stream: 'b', problems: ['class Nope has no twin'] },
   ]);
 });
 

@@ -1,5 +1,6 @@
 /** Which streams of a manifest run, told without a configuration. */
 import type { Manifest } from '../document/manifest.js';
+import { COMPONENTS } from '../document/vocabulary.js';
 import { isObject, type Json } from '../document/read.js';
 import type { Twins } from '../runtime/twin.js';
 import { twinOf } from '../runtime/twins.js';
@@ -43,6 +44,9 @@ function find(value: Json, manifest: Manifest, twins: Twins, problems: Set<strin
       problems.add(`class ${String(value['class_name']).split('.').at(-1)} has no twin`);
     }
   }
+  // What stands in a field that the component has not is never made.
+  const words = type.startsWith('Custom') ? undefined : COMPONENTS.get(type);
   for (const [key, inner] of Object.entries(value))
-    if (key !== '$parameters' && key !== 'schema' && inner !== null) find(inner, manifest, twins, problems);
+    if (key !== '$parameters' && key !== 'schema' && inner !== null && (words?.fields.has(key) ?? true))
+      find(inner, manifest, twins, problems);
 }
