@@ -290,6 +290,25 @@ describe('the Airbyte protocol', () => {
     }
   });
 
+  test('a platform that ends is told to who looks, not as a fault of the program', async () => {
+    const catalog = path.join(folder, 'one-stream.json');
+    const stream = { name: 'contacts', json_schema: {}, supported_sync_modes: ['full_refresh'] };
+    writeFileSync(
+      catalog,
+      JSON.stringify({ streams: [{ stream, sync_mode: 'full_refresh', destination_sync_mode: 'append' }] }),
+    );
+    const { code, stderr } = await new Promise<{ code: number | null; stderr: string }>((resolve) => {
+      const child = spawn(process.execPath, [MAIN, 'airbyte', 'read', ...base(), '--catalog', catalog]);
+      let text = '';
+      child.stderr.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      child.stdout.once('data', () => child.stdout.destroy());
+      child.once('close', (ended) => resolve({ code: ended, stderr: text }));
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/the platform ended before everything was handed over/);
+    expect(stderr).not.toMatch(/EPIPE|unexpected|at file:/);
+  });
+
   test('a folder that a platform can run', async () => {
     const at = path.join(folder, 'image');
     const built = await headrace(['airbyte', 'build', MANIFEST, '--out', at]);

@@ -27,6 +27,7 @@ import { parseConfiguredCatalog } from '../../sources/manifest/airbyte/configure
 import { rateLimitedStatus } from '../../sources/manifest/airbyte/stream-status.js';
 import type { Stream } from '../../sources/contract.js';
 import { VERSION } from '../../base/version.js';
+import { pipeTo } from '../pipe-out.js';
 import { onStop } from '../signals.js';
 import { note, out } from '../terminal/output.js';
 
@@ -41,17 +42,17 @@ interface Flags {
   out?: string;
 }
 
-/** Resolves once the pipe has taken it: a platform that reads slowly holds the sync back. */
-function write(text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
-  });
-}
+const platform = pipeTo('platform', 'see what it says; then read again with the last state that it stored');
 
 /** `secret`: the platform is meant to have it, as a renewed refresh token. */
 async function send(message: AirbyteMessage, secret = false): Promise<void> {
   const text = JSON.stringify(message);
-  await write(`${secret ? text : redact(text)}\n`);
+  await platform.write(`${secret ? text : redact(text)}\n`);
+}
+
+/** Beside what is waited for, which fails too where the platform has ended. */
+function aside(sent: Promise<void>): void {
+  void sent.catch(() => {});
 }
 
 const failureOf = (error: unknown): FailureType =>
@@ -85,6 +86,7 @@ async function guarded(debug: boolean, work: () => Promise<number>): Promise<num
   try {
     return await work();
   } catch (error) {
+    platform.check();
     await sendError(error, debug);
     return EXIT.failed;
   }
@@ -132,7 +134,8 @@ export function read(_: unknown, flags: Flags): Promise<number> {
     if (catalog.streams.length === 0) return EXIT.complete;
     const states = flags.state === undefined ? [] : statesOf(readJson(flags.state, '--state'), flags.state);
     const controller = new AbortController();
-    const stopListening = onStop({ first: () => controller.abort() });
+    // Until the process ends: a platform that ended is an error of the read, not a reader that has seen enough.
+    onStop({ first: () => controller.abort() });
     const withFiles = streamsWithFiles(catalog);
     const opened = await open(
       flags,
@@ -143,7 +146,7 @@ export function read(_: unknown, flags: Flags): Promise<number> {
       for (const message of opened.notes) await send({ type: 'LOG', log: { level: 'WARN', message } });
       const summary = await runSync({
         source: opened.source,
-        destination: airbyteTarget(opened, catalog, states, { write }),
+        destination: airbyteTarget(opened, catalog, states, platform),
         permits: opened.permits,
         gateStatus: opened.gateStatus,
         connection: 'airbyte',
@@ -157,7 +160,7 @@ export function read(_: unknown, flags: Flags): Promise<number> {
         }),
         clock: systemClock,
         signal: controller.signal,
-        emit: (event) => void tell(event, new Set(catalog.streams.map(({ stream }) => stream.name))),
+        emit: (event) => aside(tell(event, new Set(catalog.streams.map(({ stream }) => stream.name)))),
         onProgress: (snapshot) => {
           let seconds = 0;
           opened.stopTelling = everySecond(() => {
@@ -166,6 +169,7 @@ export function read(_: unknown, flags: Flags): Promise<number> {
           });
         },
       });
+      platform.check();
       for (const problem of summary.problems)
         await send({
           type: 'TRACE',
@@ -185,7 +189,6 @@ export function read(_: unknown, flags: Flags): Promise<number> {
       return summary.problems.length > 0 ? EXIT.failed : EXIT.complete;
     } finally {
       opened.stopTelling?.();
-      stopListening();
       await opened.source.close();
     }
   });
@@ -211,18 +214,20 @@ function tellEstimates(progress: Progress, streams: Stream[]): void {
   for (const { name, status, rows, expectedPages } of progress.streams) {
     const division = streams.find((stream) => stream.name === name && stream.stored)?.division;
     if (status === 'reading' && division && expectedPages > 0)
-      void send({
-        type: 'TRACE',
-        trace: {
-          type: 'ESTIMATE',
-          emitted_at: systemClock.now(),
-          estimate: {
-            name,
-            type: 'STREAM',
-            row_estimate: Math.ceil(rows + expectedPages * (division.kind === 'slices' ? 1 : division.pageRows)),
+      aside(
+        send({
+          type: 'TRACE',
+          trace: {
+            type: 'ESTIMATE',
+            emitted_at: systemClock.now(),
+            estimate: {
+              name,
+              type: 'STREAM',
+              row_estimate: Math.ceil(rows + expectedPages * (division.kind === 'slices' ? 1 : division.pageRows)),
+            },
           },
-        },
-      });
+        }),
+      );
   }
 }
 
@@ -231,7 +236,8 @@ function tellLimits({ waits, streams }: Progress): void {
   const now = systemClock.now();
   for (const wait of waits.filter(({ limit }) => limit !== undefined)) {
     for (const { name, status } of streams)
-      if (status === 'reading') void write(`${JSON.stringify(rateLimitedStatus(name, now, now + wait.ms))}\n`);
+      if (status === 'reading')
+        aside(platform.write(`${JSON.stringify(rateLimitedStatus(name, now, now + wait.ms))}\n`));
   }
 }
 
@@ -284,12 +290,14 @@ async function open(
     files,
     proves: false,
     onConfigChange: (config) =>
-      void send(
-        {
-          type: 'CONTROL',
-          control: { type: 'CONNECTOR_CONFIG', emitted_at: systemClock.now(), connectorConfig: { config } },
-        },
-        true,
+      aside(
+        send(
+          {
+            type: 'CONTROL',
+            control: { type: 'CONNECTOR_CONFIG', emitted_at: systemClock.now(), connectorConfig: { config } },
+          },
+          true,
+        ),
       ),
   });
 }
