@@ -56,6 +56,9 @@ export const LIMITS = {
   knownSettings: 20,
   /** Pages by number, without a total: of at most so many a second walk tells whether rows moved during the first. */
   pagesWalkedTwice: 10,
+  /** Parts of a stream that the API refused, in turn or in all, before the others are not asked for either. */
+  refusedInTurn: 5,
+  refusedParts: 100,
   /** Walks over a list whose rows move while it is read, before its end is taken as weak. */
   listWalks: 3,
   /**

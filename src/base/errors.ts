@@ -82,6 +82,9 @@ export class CursorGoneError extends SkippableError {}
 /** The object that a slice belongs to is gone: the slice is empty. */
 export class SliceGoneError extends SkippableError {}
 
+/** The API refused one part of a stream: others may well be read, and a stream without parts cannot. */
+export class PartRefusedError extends SkippableError {}
+
 /** Another process changed a ledger row first: this page must not be committed. */
 export class LedgerConflictError extends RetriableError {}
 

@@ -4,7 +4,7 @@
  * page.
  */
 import type { StateWrite } from '../../destinations/contract.js';
-import { CursorGoneError, SliceGoneError } from '../../base/errors.js';
+import { CursorGoneError, FatalError, PartRefusedError, SliceGoneError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
 import { hashString } from '../../base/random.js';
 import type { Ticket } from '../../gate/gate.js';
@@ -29,6 +29,8 @@ import type { TakenBatch } from '../write/writer.js';
 interface Entry {
   version: number;
   open: Map<Slice, string | null>;
+  /** Of those that are open: what the API refused, for the next run to ask for again. */
+  refused: Set<Slice>;
 }
 
 interface Work {
@@ -63,7 +65,7 @@ export class SliceReader extends Reader implements ChildLink {
   private readonly locked = new Set<string>();
   private bytesWaiting = 0;
   private openBytes = 0;
-  readonly expectedRequests = () => this.openSlices;
+  readonly expectedRequests = () => this.openSlices - this.refusals;
   /** The weakest evidence of the slices that were closed. */
   evidence: Evidence | undefined;
   /** Weak evidence is being written, or is stored. */
@@ -72,6 +74,10 @@ export class SliceReader extends Reader implements ChildLink {
   newest: number | undefined;
   /** Parents' pages that were fetched and whose commit will open slices. */
   announced = 0;
+  /** What the API said of the first slice that it refused; the others are read to their end before it is told. */
+  private refusal: unknown;
+  private refusals = 0;
+  private refusedInTurn = 0;
 
   constructor(
     stream: Stream,
@@ -120,9 +126,9 @@ export class SliceReader extends Reader implements ChildLink {
   }
 
   private holdsEnough(coming: number): boolean {
-    return (
-      this.entries.size + this.announced + coming >= LIMITS.openSlicePages || this.openBytes >= LIMITS.openSliceBytes
-    );
+    let entries = 0;
+    for (const { open, refused } of this.entries.values()) if (open.size > refused.size) entries++;
+    return entries + this.announced + coming >= LIMITS.openSlicePages || this.openBytes >= LIMITS.openSliceBytes;
   }
 
   get openSlices(): number {
@@ -141,7 +147,7 @@ export class SliceReader extends Reader implements ChildLink {
   /** A parent's page was committed, and with it these slices. */
   opened(key: string, version: number, open: OpenSlices): void {
     this.promised.delete(key);
-    this.entries.set(key, { version, open: new Map(open) });
+    this.entries.set(key, { version, open: new Map(open), refused: new Set() });
     for (const [slice, cursor] of open) {
       this.ready.push({ key, slice, cursor, empty: 0, restarts: 0, walk: new WalkMemory(this.stream) });
       this.openBytes += weightOf(slice);
@@ -178,7 +184,12 @@ export class SliceReader extends Reader implements ChildLink {
   }
 
   protected exhausted(): boolean {
-    return this.complete && this.entries.size === 0;
+    return this.complete && (this.entries.size === 0 || (this.refusals > 0 && this.openSlices === this.refusals));
+  }
+
+  protected override settle(): void {
+    if (this.refusal !== undefined && this.inFlight === 0 && this.exhausted()) this.error ??= this.refusal;
+    super.settle();
   }
 
   protected drained(): boolean {
@@ -224,14 +235,27 @@ export class SliceReader extends Reader implements ChildLink {
           restarts: work.restarts + 1,
           walk: new WalkMemory(this.stream),
         });
-      else {
-        this.ready.unshift(work);
-        this.fail(error instanceof CursorGoneError ? (error.cause ?? error) : error);
-      }
+      else this.stopped(work, error instanceof CursorGoneError ? (error.cause ?? error) : error);
     } finally {
       if (ticket) this.context.permits.giveBack?.(ticket);
       this.fetched(held);
     }
+  }
+
+  /** One slice that is refused stops no other; of an API that refuses all, not all are asked for. */
+  private stopped(work: Work, error: unknown): void {
+    this.refusedInTurn++;
+    const isItsOwn = error instanceof PartRefusedError || error instanceof FatalError;
+    if (!isItsOwn || this.refusedInTurn >= LIMITS.refusedInTurn || this.refusals >= LIMITS.refusedParts) {
+      this.ready.unshift(work);
+      this.fail(error);
+      return;
+    }
+    this.refusal ??= error;
+    this.refusals++;
+    this.entries.get(work.key)!.refused.add(work.slice);
+    this.openBytes -= weightOf(work.slice);
+    this.onRoom();
   }
 
   protected dropQueue(): number {
@@ -243,6 +267,7 @@ export class SliceReader extends Reader implements ChildLink {
 
   private arrived(work: Work, page: Page): number {
     if (this.broken) return 0;
+    this.refusedInTurn = 0;
     const received = page.received ?? page.records.length;
     if (received === 0 && page.hasMore && (page.next === null || work.empty % 2 === 0)) {
       // No end: the page is asked for again before the walk goes on where it says. One that stands still ends with an
@@ -355,7 +380,7 @@ export class SliceReader extends Reader implements ChildLink {
       this.locked.delete(key);
       const entry = this.entries.get(key)!;
       if (open.size === 0) this.entries.delete(key);
-      else this.entries.set(key, { version: entry.version + 1, open });
+      else this.entries.set(key, { version: entry.version + 1, open, refused: entry.refused });
     }
     for (const page of taken) {
       this.newest = newer(this.newest, page.newest);

@@ -1,5 +1,11 @@
 /** What an answer means to a manifest: its error handlers, in order, then Airbyte's defaults. */
-import { ConfigError, CursorGoneError, FatalError, SkippableError, type HeadraceError } from '../../../base/errors.js';
+import {
+  ConfigError,
+  CursorGoneError,
+  FatalError,
+  PartRefusedError,
+  type HeadraceError,
+} from '../../../base/errors.js';
 import type { ApiResponse, Verdict } from '../../../http/request.js';
 import { placeOf } from '../document/manifest.js';
 import { isObject, type JsonObject } from '../document/read.js';
@@ -239,7 +245,7 @@ function failure(
     });
   // The others of the source may well be readable.
   if (resolution.failure === 'config_error')
-    return new SkippableError(message, {
+    return new PartRefusedError(message, {
       ...detail,
       next: 'check the permissions of the credential, and what the stream needs',
     });
@@ -248,7 +254,7 @@ function failure(
     response.status === 400 ||
     response.status === 402 ||
     response.status === 405
-    ? new SkippableError(message, { ...detail, next: 'check the configuration of this stream' })
+    ? new PartRefusedError(message, { ...detail, next: 'check the configuration of this stream' })
     : new FatalError(message, { ...detail, next: 'run again later; report it if it stays' });
 }
 
