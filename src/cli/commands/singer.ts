@@ -82,7 +82,8 @@ async function read(given: ConnectionConfig, flags: Flags): Promise<number> {
     flags.state === undefined ? { bookmarks: {} } : parseSingerState(readJson(flags.state, '--state'), flags.state);
   const { connection, without } = await chosen(given, flags.catalog ?? flags.properties);
   const controller = new AbortController();
-  const stopListening = onStop({ first: () => controller.abort() });
+  // Until the process ends: a target that ended is an error of the run, not a reader that has seen enough.
+  onStop({ first: () => controller.abort() });
   const opened = await openSource(connection);
   try {
     for (const message of opened.notes) note(`note: ${message}`);
@@ -110,7 +111,6 @@ async function read(given: ConnectionConfig, flags: Flags): Promise<number> {
     note(summaryText(summary, 'the same command with the last STATE as --state'));
     return EXIT_OF[summary.outcome];
   } finally {
-    stopListening();
     await opened.source.close();
   }
 }
