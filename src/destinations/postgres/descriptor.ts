@@ -8,7 +8,8 @@ const embeddedSchema = z
   .describe('PostgreSQL that Headrace starts below its data folder.');
 
 const URL_LOOKS = 'a URL such as postgres://user:password@host:5432/database';
-const databaseUrl = z.string(URL_LOOKS).regex(/^postgres(?:ql)?:\/\//, URL_LOOKS);
+/** Or its mask, as the API shows it and takes it back; what is stored stands for it then. */
+const databaseUrl = z.string(URL_LOOKS).regex(/^(?:postgres(?:ql)?:\/\/|\*{8}$)/, URL_LOOKS);
 
 const postgresSchema = z
   .strictObject({

@@ -258,7 +258,11 @@ function extend({ stream, mode, history, state, bulk }: Facts): OpenedStream {
   const newest = newer(state.meta.newest, newestOf(state.ledger));
   const begun = isAscending ? -span.lt + unit : span.gte;
   const rows = [...state.ledger.ranges.values()].reduce((sum, range) => sum + range.rows, 0);
-  const from = nextStart(stream, mode, end, newest, rows === 0 ? begun : end);
+  // Of a stream without rows all is read anew, and nothing before it.
+  const from =
+    rows === 0
+      ? Math.max(begun, nextStart(stream, mode, end, newest, begun))
+      : nextStart(stream, mode, end, newest, end);
   const now = spanOnAxis(division, history, false);
   const parts: Part[] = [isAscending ? { gte: now.gte, lt: -from + unit } : { gte: from, lt: now.lt }];
   const older = isAscending ? { gte: span.lt, lt: now.lt } : { gte: now.gte, lt: span.gte };
