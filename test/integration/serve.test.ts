@@ -38,7 +38,10 @@ describe('headrace serve', () => {
     for (const [args, expected] of [
       [['check'], { state: 'done' }],
       [['verify'], { state: 'done' }],
-      [['rescrape', '--stream', 'customers'], { state: 'done', result: { outcome: 'complete', rows: expect.toBeOneOf([1500, 1501]) } }],
+      [
+        ['rescrape', '--stream', 'customers'],
+        { state: 'done', result: { outcome: 'complete', rows: expect.toBeOneOf([1500, 1501]) } },
+      ],
       [['full'], { state: 'done', result: { outcome: 'complete' } }],
     ] as const) {
       const { code, json } = await task(['enqueue', 'shop', ...args, '--wait'], file);
