@@ -48,6 +48,8 @@ describe('headrace serve', () => {
       expect(json[0]).toMatchObject(expected);
       expect(code).toBe(0);
     }
+    // A row at a boundary may have come twice; it is stored once, and none is called gone.
+    expect(await rows('shop', 'customers')).toMatchObject({ n: 1500, keys: 1500, deleted: 0 });
     const part = await task(
       [
         'enqueue',
@@ -125,7 +127,7 @@ describe('headrace serve', () => {
       ['/nothing', 401],
       ['/webhooks/shop', 401],
     ] as const)
-      expect((await fetch(base + page)).status).toBe(status);
+      expect((await fetch(base + page, { headers: { connection: 'close' } })).status).toBe(status);
 
     // The first start made a token for this machine: its owner alone can read it, and no log tells it.
     const kept = path.join(folder.folder, '.headrace', 'token');
@@ -139,7 +141,7 @@ describe('headrace serve', () => {
       ['/webhooks/shop', 404],
       ['/api/v1/overview', 200],
     ] as const)
-      expect((await fetch(base + page, { headers: { authorization } })).status).toBe(status);
+      expect((await fetch(base + page, { headers: { authorization, connection: 'close' } })).status).toBe(status);
 
     const limit = await headrace(['app', 'set-limit', 'stripe', '4/s', '--config', file, '--json'], { env: env() });
     expect(JSON.parse(limit.stdout)).toMatchObject({ type: 'limit_set', app: 'stripe', cap: 2, partitions: 1 });
