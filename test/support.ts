@@ -188,6 +188,12 @@ export function headrace(
  */
 export const onceEach = (rows: string) => new RegExp(`${rows} +0 +\\d{1,2} +0 +0 +0 +0 +${rows} +(?:\\w+ +)?proven`);
 
+/** Rows that a run read: each of them, and a few at the bounds of its ranges twice, where a second look confirms an end. */
+export function expectRead(read: number, rows: number): void {
+  expect(read).toBeGreaterThanOrEqual(rows);
+  expect(read).toBeLessThan(rows + 100);
+}
+
 /** Throws where the program has no such command or option. */
 export function assertCommand(words: string[]): void {
   let command: Command = buildProgram();
