@@ -18,6 +18,7 @@ export const DOUBTS = {
   refused: 'the answer holds no row and says that it failed',
   parents: 'its parents are not proven to be all: children of those that are missing may be missing too',
   past: 'the page past a full one, which may be the last, was answered with an error',
+  again: 'the last page brought rows that came before and nothing else: the API may ignore what it is asked for',
   uncounted: 'the API says that there are more rows than came',
   narrower: 'less is asked for than when they were read, as a later start does: they may still be there',
 } as const;
@@ -37,6 +38,10 @@ export function confirmedOr(end: Evidence | undefined): Evidence {
     ? { kind: 'confirmed' }
     : end;
 }
+
+/** Most limits of APIs are round: a page of so many rows may be all that is given at once, whatever was asked for. */
+const ROUND = 5;
+export const mayBeLimit = (rows: number): boolean => rows > 0 && rows % ROUND === 0;
 
 const STRENGTH: EvidenceKind[] = ['ignored', 'gone', 'stated', 'counted', 'confirmed'];
 const LETTERS: Record<EvidenceKind, string> = {

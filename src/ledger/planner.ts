@@ -283,13 +283,13 @@ export class Planner {
   }
 
   /**
-   * A page that is full, or says that more follows and not where, may not be the last whatever it says: one request
-   * below its last row tells.
+   * A page that is full, or came before, or says that more follows and not where, may not be the last whatever it says:
+   * one request below its last row tells.
    */
   private isDoubtful(range: LiveRange, page: PageRead): boolean {
     if (!this.options.confirms || (range.confirming && range.fresh === 0)) return false;
     const rows = page.positions.length;
-    return page.hasMore || rows >= this.options.pageRows || rows >= this.fullPage;
+    return page.hasMore || page.end?.doubt === 'again' || rows >= this.options.pageRows || rows >= this.fullPage;
   }
 
   private enlist(range: Range): LiveRange {

@@ -134,6 +134,8 @@ export interface Page {
   hasMore: boolean;
   /** It was asked for by its number or offset, so that rows may move from page to page while the list is read. */
   counted?: boolean | undefined;
+  /** Which part of its walk it lies in, where that leads through several; rows on a bound come with both. */
+  part?: number | undefined;
   /** The walk begins anew with the next page, and brings again what it brought. */
   anew?: boolean | undefined;
   /** Of the last page: why it is believed to be the last. Default: the API stated it. */

@@ -92,6 +92,20 @@ describe('page numbers without a total', () => {
     expect([stored.size, asked]).toEqual([PAGE, 4]);
   });
 
+  test.each([5, 10, 25])('the API gives %i rows at once, and the second page comes back empty once', async (cap) => {
+    const all = rows(4 * cap);
+    let lies = 1;
+    const answer: Answer = ({ number }) => ({
+      records: number === 1 && lies-- > 0 ? [] : all.slice(number! * cap, (number! + 1) * cap),
+    });
+    const { proofs, outcome } = await sync(stream({ kind: 'numbered', pageRows: 30 }, answer));
+    expect(outcome).toBe('complete');
+    expect({ missing: 4 * cap - (await live()).length, doubt: proofs[0]!.doubt }).toEqual({
+      missing: 0,
+      doubt: undefined,
+    });
+  });
+
   test('rows that are only added are read once', async () => {
     const { summary, stored } = await readNumbered(45, (all) => all, { mode: 'append' });
     expect([summary.proofs[0]!.counts.read, stored.size]).toEqual([45, 45]);

@@ -39,6 +39,8 @@ const ONCE_FAILED: Record<number, string> = {
   300_130: 'open ranges below a start that had moved on were closed without a row',
   300_467: 'two empty pages that claimed more, each at another place, ended a range',
   300_830: 'what is read again met an older part that a start which moved back opened',
+  710_623: 'a short page that the API had capped was all of a numbered list, since the next came back empty once',
+  711_152: 'a page that had come before was the end of a walk whose cursor the API ignored',
   995: 'slices of an earlier generation were taken for those of a part that was lent',
 };
 

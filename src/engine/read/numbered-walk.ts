@@ -1,6 +1,6 @@
 /** What pages that are read by number tell of their end: distinct keys against the total, and where they run out. */
 import { LIMITS } from '../../base/bounds.js';
-import { STATED, type Doubt, type Evidence } from '../../base/evidence.js';
+import { mayBeLimit, STATED, type Doubt, type Evidence } from '../../base/evidence.js';
 import { hashString } from '../../base/random.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import { keyOf } from './context.js';
@@ -129,9 +129,9 @@ export class NumberedWalk {
     return this.total === undefined && isWorth && pages <= LIMITS.pagesWalkedTwice && !this.isStable;
   }
 
-  /** One page, as long as was asked for or longer: that nothing follows, an empty answer alone says. */
+  /** One page, which may be as long as the API lets one be: that nothing follows, an empty answer alone says. */
   private get restsOnEmpty(): boolean {
-    return this.held.size === 1 && this.most >= this.pageRows;
+    return this.held.size === 1 && (this.most >= this.pageRows || mayBeLimit(this.most));
   }
 
   private heldNow(): string {

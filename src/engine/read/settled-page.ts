@@ -1,8 +1,12 @@
 /** A walk that brings nothing new any more: of pages in a circle that is an error, of a list whose rows move its end. */
 import { codeOf } from '../../base/errors.js';
+import type { Evidence } from '../../base/evidence.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import type { RangeRequest } from '../../ledger/page.js';
 import { WalkMemory } from './walk-memory.js';
+
+/** The API may give the same page whatever it is asked for: that it claims the end with it tells nothing. */
+const AGAIN: Evidence = { kind: 'stated', doubt: 'again' };
 
 /**
  * Takes a page into the memory of its walk. A list that grows at its front as fast as it is read gives the same rows
@@ -11,7 +15,8 @@ import { WalkMemory } from './walk-memory.js';
 export async function settled(memory: WalkMemory, page: Page, askFirst: () => Promise<Page>): Promise<Page> {
   try {
     memory.note(page);
-    return page;
+    const isEnd = !page.hasMore && page.end?.doubt === undefined;
+    return isEnd && memory.repeats(page) ? { ...page, end: AGAIN } : page;
   } catch (error) {
     if (page.counted !== true || codeOf(error) !== 'pages_repeat') throw error;
     if (memory.knows(await askFirst())) throw error;

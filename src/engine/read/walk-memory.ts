@@ -7,7 +7,8 @@ import type { Page, Stream } from '../../sources/contract.js';
 import { keyOf } from './context.js';
 
 export class WalkMemory {
-  private readonly seen = new Set<number>();
+  /** Pages that came, and the part of the walk in which each came last. */
+  private readonly seen = new Map<number, number | undefined>();
   private stale = 0;
   private emptyAt: string | null | undefined;
 
@@ -24,7 +25,7 @@ export class WalkMemory {
     const mark = this.markOf(page);
     const isKnown = mark === undefined || this.seen.has(mark);
     this.stale = isKnown ? this.stale + 1 : 0;
-    if (mark !== undefined && this.seen.size < LIMITS.rememberedPages) this.seen.add(mark);
+    if (mark !== undefined && (isKnown || this.seen.size < LIMITS.rememberedPages)) this.seen.set(mark, page.part);
     if (this.stale < LIMITS.stalePages) return;
     throw new FatalError('the pages of the API do not come to an end', {
       code: 'pages_repeat',
@@ -33,6 +34,12 @@ export class WalkMemory {
       found: `${LIMITS.stalePages} pages in a row without a new row, each of which says that more follow`,
       next: 'check how the connector asks for the next page, and where it stops',
     });
+  }
+
+  /** Whether a page like this one came in the same part of the walk, where it has rows. */
+  repeats(page: Page): boolean {
+    const mark = page.records.length > 0 ? this.markOf(page) : undefined;
+    return mark !== undefined && this.seen.has(mark) && this.seen.get(mark) === page.part;
   }
 
   /** Whether a page like this one came; one without a row tells nothing. */

@@ -65,7 +65,7 @@ export class CursorWalks {
     const mark = row === undefined ? undefined : hashString(identityText(row));
     const first = isFirst ? mark : this.places.get(at)?.first;
     if (x !== undefined && (mark === undefined || mark === x || mark === first))
-      this.end(output, output.end?.doubt === undefined ? { kind: 'confirmed' } : output.end);
+      this.end(output, this.endPast(output, x, first));
     const marks: CursorMarks = { p: undefined, x: undefined };
     if (this.looksPast(output, t, stands)) {
       output.next = output.after!;
@@ -79,6 +79,16 @@ export class CursorWalks {
       this.places.set(at, { token: stringifyJson(output.next), page: marks.p ?? 0, first });
     }
     return marks;
+  }
+
+  /**
+   * What nothing new past a page that claimed the end tells. Where that page was the walk's first one, or may have
+   * been, rows that come again may mean that the server does not look at the cursor.
+   */
+  private endPast({ end, received }: PageOutput, claimed: number, first: number | undefined): Evidence {
+    if (end?.doubt !== undefined) return end;
+    const isIgnored = received.length > 0 && (first === undefined || claimed === first);
+    return isIgnored ? { kind: 'stated', doubt: 'again' } : { kind: 'confirmed' };
   }
 
   /** There is no page past one that claimed the end. */

@@ -6,7 +6,7 @@
  */
 import { LIMITS } from '../../../base/bounds.js';
 import type { DataRecord } from '../../../base/catalog.js';
-import type { Doubt, Evidence } from '../../../base/evidence.js';
+import { mayBeLimit, type Doubt, type Evidence } from '../../../base/evidence.js';
 import { identityText } from '../../../base/json.js';
 import { hashString } from '../../../base/random.js';
 import type { Json } from '../document/read.js';
@@ -37,9 +37,6 @@ export interface ListSeen {
   /** The list is walked once more from its start. */
   isAnew: boolean;
 }
-
-/** Most limits of APIs are round: a page of as many rows is looked at each time. */
-export const ROUND = 5;
 
 export class MovingList {
   /** Rows of the fullest short page that nothing followed: what is less is no limit of the API. */
@@ -113,7 +110,7 @@ export class MovingList {
   /** Whether so few rows may be all that the API gives at once. */
   private mayBeLess(rows: number, { c, s }: ListWalk): boolean {
     if (s === 2 || this.givesLess || rows === c) return true;
-    return rows > this.fullest || (rows === this.fullest && rows % ROUND === 0);
+    return rows > this.fullest || (rows === this.fullest && mayBeLimit(rows));
   }
 
   /** Takes the first row out if it is the one that the page before ended with. */

@@ -4,7 +4,7 @@
  */
 import { LIMITS } from '../../../base/bounds.js';
 import { CursorGoneError, FatalError, PausedError, RetriableError, SkippableError } from '../../../base/errors.js';
-import { STATED, type Evidence } from '../../../base/evidence.js';
+import { mayBeLimit, STATED, type Evidence } from '../../../base/evidence.js';
 import { identityText, parseJson, stringifyJson } from '../../../base/json.js';
 import { hashString } from '../../../base/random.js';
 import type { Page, PageRequest, Slice } from '../../contract.js';
@@ -13,7 +13,7 @@ import type { FetchFiles } from './files.js';
 import { HalfPages } from './half-pages.js';
 import type { Interval, Window } from './interval.js';
 import type { CursorMarks, CursorWalks } from './cursor-walk.js';
-import { ROUND, type MovingList } from './moving-list.js';
+import type { MovingList } from './moving-list.js';
 import { partitionOf, scopeOf, withExtras, type Partition, type Router } from './partitions.js';
 import { TooMuchError } from './narrowing.js';
 import { IGNORED_MIDWAY } from './page-end.js';
@@ -203,7 +203,7 @@ export class StreamReader {
       const rows = before?.received.length ?? 0;
       if (rows >= size && (error.code !== NO_SUCH_PAGE || (await hasRows(request.number! + 1)))) throw refusalOf(error);
       // A page of a round size may be all that the API gives: then what follows it was refused, and is not known.
-      const isRound = rows > 0 && rows < size && rows % ROUND === 0;
+      const isRound = rows < size && mayBeLimit(rows);
       const end: Evidence = rows >= size ? PAST : isRound ? { kind: 'stated', doubt: 'pages' } : STATED;
       return { records: [], next: null, hasMore: false, end, serverTimeMs: before?.serverTimeMs, bytes: 0 };
     }
@@ -375,7 +375,15 @@ export class StreamReader {
     // A window without rows is no end: the walk goes on in the next one. An empty page within one may be none.
     const isOver = (output.next === null && next !== null) || output.isStep;
     const received = isOver ? Math.max(1, output.received.length) : output.received.length;
-    return { records, received, next, hasMore: next !== null, serverTimeMs: output.serverTimeMs, bytes: output.bytes };
+    return {
+      records,
+      received,
+      next,
+      hasMore: next !== null,
+      ...(window === undefined ? {} : { part: window.from }),
+      serverTimeMs: output.serverTimeMs,
+      bytes: output.bytes,
+    };
   }
 }
 
