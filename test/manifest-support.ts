@@ -153,7 +153,13 @@ export function manifestOf(streams: string, more = ''): string {
 /** One stream; `retriever` and `rest` are lines of YAML. */
 export function streamOf(
   name: string,
-  parts: { path?: string; requester?: string; retriever?: string; selector?: string; rest?: string } = {},
+  parts: {
+    path?: string;
+    requester?: string;
+    retriever?: string | undefined;
+    selector?: string;
+    rest?: string | undefined;
+  } = {},
 ): string {
   const lines = (text: string | undefined, indent: string) =>
     text ? `${text.trim().replaceAll(/^/gm, indent)}\n` : '';

@@ -20,6 +20,8 @@ export const DOUBTS = {
   past: 'the page past a full one, which may be the last, was answered with an error',
   again: 'the last page brought rows that came before and nothing else: the API may ignore what it is asked for',
   uncounted: 'the API says that there are more rows than came',
+  capped: 'the API gives no more rows of one moment at once than came',
+  incomplete: 'the API says that an answer of it is not all of what was asked for',
   narrower: 'less is asked for than when they were read, as a later start does: they may still be there',
 } as const;
 export type Doubt = keyof typeof DOUBTS;

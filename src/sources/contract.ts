@@ -142,6 +142,8 @@ export interface Page {
   end?: Evidence | undefined;
   /** Numbered streams: how many rows there are, where the API tells. */
   total?: number | undefined;
+  /** The same, as far as it shows that rows are missing: it may count other things than the rows of this list. */
+  claimed?: number | undefined;
   /** The server's clock when it answered, milliseconds. */
   serverTimeMs: number | undefined;
   /** Size as received. */

@@ -22,6 +22,8 @@ export class NumberedWalk {
   private hasMoved = false;
   /** A page was empty and claimed more: not an end, and its rows may be missing. */
   private claimsMore = false;
+  /** Rows that there seem to be at least. */
+  private claimed = 0;
   /** What one of the pages tells that is doubtful. */
   private doubt: Doubt | undefined;
 
@@ -33,6 +35,7 @@ export class NumberedWalk {
       this.total = page.total;
     }
     this.doubt ??= page.end?.doubt;
+    this.claimed = page.claimed ?? this.claimed;
     const rows = page.received ?? page.records.length;
     if (rows === 0 && page.hasMore) {
       this.claimsMore = true;
@@ -148,6 +151,7 @@ export class NumberedWalk {
     this.total = undefined;
     this.hasMoved = false;
     this.claimsMore = false;
+    this.claimed = 0;
     this.doubt = undefined;
   }
 
@@ -156,6 +160,8 @@ export class NumberedWalk {
     const { total, distinct, doubt } = this;
     if (doubt !== undefined && !this.agrees) return { kind: 'stated', doubt };
     if (this.hasHole) return { kind: 'stated', doubt: 'empty' };
+    const came = [...this.rows.values()].reduce((sum, rows) => sum + rows, 0);
+    if (isWhole && this.claimed > came) return { kind: 'stated', doubt: 'uncounted' };
     if (this.hasMoved) return { kind: 'stated', doubt: 'shifted' };
     if (total === undefined && this.isStable && isWhole) return { kind: 'confirmed' };
     if (total !== undefined && distinct !== undefined && isWhole)

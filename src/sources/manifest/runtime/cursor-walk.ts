@@ -104,11 +104,12 @@ export class CursorWalks {
     return p !== undefined || this.paginator.isServers === true;
   }
 
-  private looksPast({ next, after, received, end }: PageOutput, t: Json, stands: boolean): boolean {
+  private looksPast({ next, after, received, end, claims }: PageOutput, t: Json, stands: boolean): boolean {
     if (next !== null || end !== undefined || after === undefined || after === null) return false;
     if (!this.paginator.claimsEnd || stands || this.keyless || stringifyJson(after) === stringifyJson(t)) return false;
     const { pageSize } = this.paginator;
     const rows = received.length;
+    if (claims?.more && rows > 0) return true;
     if (pageSize !== undefined) return rows >= pageSize || (this.fullest > 0 && rows >= this.fullest);
     return rows >= ROUND && rows % ROUND === 0 && rows >= this.fullest;
   }

@@ -47,6 +47,8 @@ export interface Interval {
   slice(window: Window): Dict;
   /** Where a window is cut in two that its API refuses; undefined where it is as short as may be. */
   middleOf?: ((window: Window) => number | undefined) | undefined;
+  /** Where a window is cut in two; undefined where it is as short as may be, or its rows are no sum of both. */
+  halfOf?: ((window: Window) => number | undefined) | undefined;
   format(seconds: number): string;
   parse(value: string): number;
 }
@@ -123,6 +125,7 @@ export function interval(
       return { [startName]: start, [endName]: end };
     },
     middleOf: middleOf(kit, own, fields(requests, 'splitting'), unitSeconds, gap),
+    halfOf: isReport ? undefined : (window) => halfOf(window, unitSeconds, gap),
     format: write,
     parse: (value) => read(value),
   };
@@ -157,12 +160,14 @@ function middleOf(
   if (!splitting || lengthOf(kit, own, 'cursor_granularity') === undefined) return undefined;
   const least = lengthOf(kit, splitting, 'min_split_window');
   const leastSeconds = least ? secondsOf(least) : 0;
-  return ({ from, to }) => {
-    const span = to - gap - from;
-    const units = Math.floor(span / unitSeconds) + 1;
-    if (span <= 0 || span <= leastSeconds || units <= 1) return undefined;
-    return from + Math.floor(units / 2) * unitSeconds;
-  };
+  return (window) => (window.to - gap - window.from <= leastSeconds ? undefined : halfOf(window, unitSeconds, gap));
+}
+
+function halfOf({ from, to }: Window, unitSeconds: number, gap: number): number | undefined {
+  const units = Math.floor((to - gap - from) / unitSeconds) + 1;
+  const middle = from + Math.floor(units / 2) * unitSeconds;
+  // Where the end of one window is the start of the next, two moments are as short as may be.
+  return units > 1 && middle < to ? middle : undefined;
 }
 
 /** What is declared, and what of it the windows cover. */

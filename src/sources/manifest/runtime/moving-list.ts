@@ -71,7 +71,7 @@ export class MovingList {
     if (walk.s === 1 && fresh > 0) this.givesLess = true;
     if (walk.s === 1 && fresh === 0) this.fullest = Math.max(this.fullest, walk.l ?? 0);
     const isShort = this.isShort(rows, output.pageSize);
-    if (output.next === null && past && fresh > 0 && isShort && this.mayBeLess(rows, walk))
+    if (output.next === null && past && fresh > 0 && isShort && (output.claims?.more || this.mayBeLess(rows, walk)))
       output.next = past(asked, rows);
     // All that came is the row that came before: perhaps the API gives no more at once.
     const isAlone = rows > 0 && fresh === 0 && (walk.s === 2 || this.givesLess);

@@ -3,6 +3,7 @@ import { CursorGoneError, FatalError } from '../../../base/errors.js';
 import { stringifyJson } from '../../../base/json.js';
 import { isObject } from '../document/read.js';
 import type { Doubt, Evidence } from '../../../base/evidence.js';
+import { ABOUT, claimsIn, envelopeOf, textOf } from './answer-claims.js';
 import { isListless } from './decoders.js';
 import type { Sent } from './exchange.js';
 import type { Selected } from './records.js';
@@ -77,7 +78,6 @@ const OUTCOMES = [
   'state',
   'stat',
 ];
-const ABOUT = ['meta', '_meta', 'metadata', 'head', 'header', 'response', 'status', 'result', 'info'];
 
 /** Without those that mean "not here". */
 const FAILURES = /^(?:4(?!04|10|16)\d\d|5\d\d)$/;
@@ -110,23 +110,17 @@ const TROUBLE_WORDS =
 const NUMBERS = /^(?:code|err_?(?:code|no|num)|ret(?:_?code)?|(?:return|result|response)_?code)$/i;
 /** Among them those that mean "not here". */
 const FINE_NUMBERS = /^(?:0+|1|2\d\d|404|410|416|1000|10000|100000|20000|200000)$/;
-/** What says that there are rows, whereas none came. */
-const MORE = /^(?:has_?(?:more|next)\w*|more|incomplete\w*|(?:is_?)?partial)$/i;
-const TOTAL = /^total(?:_?(?:count|results?|records?|items?|rows?|elements|hits|entries|size))?$|^record_?count$/i;
-const AROUND = ['paging', 'pagination', 'page', 'pages', 'page_info', 'pageInfo', 'cursor', 'links'];
-
 /** Why an answer whose list is empty may not hold all there is. */
 function doubtOf(document: unknown, isFirst: boolean): Doubt | undefined {
   if (!isObject(document)) return undefined;
-  const around = [...ABOUT, ...AROUND].map((field) => document[field]);
-  const parts = [document, ...around.filter((part) => isObject(part))];
-  const fields = parts.flatMap((part) => Object.entries(part));
+  const fields = envelopeOf(document);
   const says = (name: RegExp, means: (value: unknown) => boolean) =>
-    fields.some(([field, value]) => name.test(field) && means(value));
+    fields.some(({ field, value }) => name.test(field) && means(value));
   if (says(TROUBLE, isTrouble) || says(WORDS, isTroubleInWords)) return 'refused';
   if (says(NUMBERS, (value) => /^-?\d+$/.test(textOf(value)) && !FINE_NUMBERS.test(textOf(value)))) return 'refused';
-  if (isFirst && says(MORE, (value) => /^(?:true|yes|1)$/i.test(textOf(value)))) return 'empty';
-  return isFirst && says(TOTAL, (value) => Number(textOf(value)) > 0) ? 'uncounted' : undefined;
+  const claims = claimsIn(fields);
+  if (isFirst && (claims.more || claims.isPart)) return 'empty';
+  return isFirst && (claims.total ?? 0) > 0 ? 'uncounted' : undefined;
 }
 
 function isTroubleInWords(value: unknown): boolean {
@@ -138,9 +132,6 @@ function isTrouble(value: unknown): boolean {
   if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
   return !NO_TROUBLE.test(textOf(value));
 }
-
-const textOf = (value: unknown) =>
-  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value).trim() : '';
 
 function saysError(document: unknown): boolean {
   if (typeof document !== 'object' || document === null) return false;

@@ -23,6 +23,8 @@ export interface PageSeen {
 }
 
 export interface Paginator {
+  /** Undefined: all is answered at once. */
+  isPaged?: true;
   /** The first page's token; null: it is asked for without. */
   first: Json;
   /** Rows of a full page, where the manifest tells. */
@@ -77,6 +79,7 @@ export function paginator(kit: Kit, component: JsonObject | undefined): Paginato
   const injectToken = injection(kit, tokenOption);
   return {
     ...steps,
+    isPaged: true,
     ...(steps.after && SCROLL.test(JSON.stringify([tokenOption ?? null, strategy['cursor_value'] ?? null]))
       ? { isServers: true }
       : {}),

@@ -29,6 +29,8 @@ export interface Selected {
 
 export type Select = ((documents: unknown[], scope: Scope) => Selected) & {
   lists?: CutOffLists | undefined;
+  /** Each row that the answer holds is a record: what it counts are records. */
+  isWhole?: boolean | undefined;
   /** Its transformations make requests, and want a scope of Asks. */
   asks?: boolean | undefined;
 };
@@ -80,7 +82,14 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
     }
     return { records, received, isFirstKept, ...told };
   };
-  return Object.assign(select, { lists: extract.lists, asks: change.asks });
+  return Object.assign(select, { lists: extract.lists, asks: change.asks, isWhole: isOneList(rows) });
+}
+
+/** Records are the entries of one list, none of them made of several and none left out. */
+function isOneList({ type, field_path: path, record_expander: expander }: JsonObject): boolean {
+  return (
+    type === 'DpathExtractor' && !expander && Array.isArray(path) && !path.some((part) => String(part).includes('*'))
+  );
 }
 
 /** Whether an answer lacks the field that records are taken from, or holds nothing there that is no list. */

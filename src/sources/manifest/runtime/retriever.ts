@@ -8,6 +8,7 @@ import { FatalError } from '../../../base/errors.js';
 import { ExactNumber, stringifyJson } from '../../../base/json.js';
 import { isObject, type Json, type JsonObject } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
+import { claimsOf, type Claims } from './answer-claims.js';
 import { asker, Asks } from './asks.js';
 import { decoder } from './decoders.js';
 import { exchanger, type RetrieverParts, type SendInput, type Sent } from './exchange.js';
@@ -39,6 +40,10 @@ export interface PageOutput extends Selected, Onwards {
   isStep?: boolean | undefined;
   /** Why there is nothing after this page, where that is not just stated. */
   end?: Evidence | undefined;
+  /** What the answer says of rows that it does not hold. */
+  claims?: Claims | undefined;
+  /** The API gives no more rows of a time than these. */
+  isCutOff?: boolean | undefined;
   /** Rows that were asked for, where they are not as many as declared. */
   pageSize?: number | undefined;
   /** An attempt before the one that brought it may have been answered as well. */
@@ -119,7 +124,8 @@ export function retriever(
       if (!input.takesHalf || selected.records.length === 0) throwFailure(on);
       sizes?.came(input.slice, on.next === null);
       const { serverTimeMs, bytes } = response;
-      return { ...selected, ...on, serverTimeMs, bytes, document, end, pageSize, wasLost: sent.wasLost };
+      const claims = sent.isIgnored ? undefined : claimsOf(documents, response, select.isWhole === true);
+      return { ...selected, ...on, serverTimeMs, bytes, document, end, claims, pageSize, wasLost: sent.wasLost };
     },
   };
 }

@@ -19,7 +19,8 @@ import { TooMuchError } from './narrowing.js';
 import { IGNORED_MIDWAY } from './page-end.js';
 import { CURSOR_REFUSED, NO_SUCH_PAGE } from './refused-place.js';
 import type { PageOutput, Retriever } from './retriever.js';
-import { carried, type Walk } from './walk.js';
+import { carried, heard, type Walk } from './walk.js';
+import type { WindowCap } from './window-cap.js';
 
 /** Answers that parents brought and whose slices are not read yet. */
 const KEPT_BYTES = 8 * 1024 * 1024;
@@ -46,6 +47,8 @@ export class StreamReader {
     /** How lists are walked whose rows may move. */
     private readonly lists: MovingList,
     private readonly cursors: CursorWalks,
+    /** Undefined: windows have pages, or are not looked at for the proof's sake. */
+    private readonly caps: WindowCap | undefined,
     /** The server's clock at its last answer, seconds. */
     private readonly serverSeconds: () => number | undefined,
   ) {}
@@ -81,8 +84,9 @@ export class StreamReader {
     const output = await this.withFiles(whole, partition, request.signal);
     if (output.failure !== undefined) return this.halfOf(output, walk, window, request);
     const seen = this.lists.seen(walk, output);
-    const next = this.advance(output, { ...walk, ...seen.walk, ...output.marks }, window, request);
-    const doubt = seen.walk.d ?? walk.d;
+    const told = heard(walk, output, { isFirst: walk.t === paginator.first, isAnew: seen.isAnew });
+    const next = this.advance(output, { ...walk, ...seen.walk, ...told, ...output.marks }, window, request);
+    const doubt = told.d ?? seen.walk.d ?? walk.d;
     this.note(output.records, request.slice, next === null);
     return {
       ...this.result(this.halves.unstored(output, walk), next === null ? null : stringifyJson(next), window, request),
@@ -107,22 +111,23 @@ export class StreamReader {
     walk: Walk,
   ): Promise<{ walk: Walk; window: Window | undefined; output: PageOutput & { marks: CursorMarks } }> {
     const window = this.window(request, walk);
+    const again = { ...request, ticket: undefined };
+    let middle: number | undefined;
     try {
-      return { walk, window, output: await this.output(request, partition, walk, window) };
+      const output = await this.output(request, partition, walk, window);
+      middle = window && (await this.caps?.cutOf(window, output, (part) => this.output(again, partition, walk, part)));
+      if (window === undefined || middle === undefined) return { walk, window, output };
     } catch (error) {
       if (!(error instanceof TooMuchError) || error.less !== 'window' || window === undefined) throw error;
-      const middle = this.time?.middleOf?.(window);
+      middle = this.time?.middleOf?.(window);
       // Without a key, rows of the window that came already would be there twice.
       const isBegun = walk.t !== this.retrieve.paginator.first;
       if (middle === undefined || (isBegun && this.keyless)) throw error;
-      const ends = walk.b ?? [window.to];
-      const e = walk.e ?? (request.lt === null ? (window.last ? window.to : this.now()) : undefined);
-      const shorter = { t: this.retrieve.paginator.first, w: window.from, b: [middle, ...ends] };
-      return this.inShorterWindows({ ...request, ticket: undefined }, partition, {
-        ...shorter,
-        ...(e === undefined ? {} : { e }),
-      });
     }
+    const ends = walk.b ?? [window.to];
+    const e = walk.e ?? (request.lt === null ? (window.last ? window.to : this.now()) : undefined);
+    const shorter = { t: this.retrieve.paginator.first, w: window.from, b: [middle, ...ends] };
+    return this.inShorterWindows(again, partition, { ...shorter, ...(e === undefined ? {} : { e }), ...doubtOf(walk) });
   }
 
   /** A page of a walk, with what is kept of it for the next one. */
@@ -209,12 +214,15 @@ export class StreamReader {
     }
     const { records, failure } = await this.withFiles(output, partition, request.signal);
     if (failure !== undefined) throw failure;
+    const { claims } = output;
+    const rows = output.received.length;
     return {
       records,
-      received: output.received.length,
-      end: output.end,
+      received: rows,
+      end: output.end ?? (claims?.isPart ? { kind: 'stated', doubt: 'incomplete' } : undefined),
       next: null,
-      hasMore: output.received.length >= size,
+      hasMore: rows >= size || (rows > 0 && claims?.more === true),
+      ...(claims?.total === undefined ? {} : { claimed: claims.total }),
       serverTimeMs: output.serverTimeMs,
       bytes: output.bytes,
     };
@@ -329,7 +337,7 @@ export class StreamReader {
       w: window!.to,
       ...(place.e === undefined ? {} : { e: place.e }),
       ...(cuts.length === 0 ? {} : { b: cuts }),
-      ...(walk.d === undefined ? {} : { d: walk.d }),
+      ...doubtOf(walk),
     };
   }
 
@@ -386,6 +394,8 @@ export class StreamReader {
     };
   }
 }
+
+const doubtOf = ({ d }: Walk): Pick<Walk, 'd'> => (d === undefined ? {} : { d });
 
 /** What the API said, where it is not taken for an end. */
 const refusalOf = (error: SkippableError): unknown => (error.cause instanceof SkippableError ? error.cause : error);

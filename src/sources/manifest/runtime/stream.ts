@@ -28,6 +28,7 @@ import {
 import { retriever, type Retriever } from './retriever.js';
 import { askedBy } from './asked.js';
 import { StreamReader } from './stream-reader.js';
+import { WindowCap } from './window-cap.js';
 
 const PAGE_ROWS = 100;
 /** Fields that change after a row was made: rows may move while they are read. */
@@ -84,6 +85,7 @@ export function declarativeStream(
     files,
     new MovingList(retrieve.paginator, columns),
     new CursorWalks(retrieve.paginator, columns.length === 0, retrieve.requester.endpoint),
+    kit.proves && time?.halfOf && time.hasEnd && !retrieve.paginator.isPaged ? new WindowCap(time, columns) : undefined,
     () => {
       const { serverTimeMs } = parts.retrieverParts.client;
       return serverTimeMs === undefined ? undefined : serverTimeMs / 1000;

@@ -1,6 +1,7 @@
 /** Where a walk over a stream's pages stands, as its cursor keeps it. */
 import type { Doubt } from '../../../base/evidence.js';
 import type { Json } from '../document/read.js';
+import type { PageOutput } from './retriever.js';
 
 /** The window and its end, and the page token in it. Kept in state, so short. */
 export interface Walk {
@@ -23,6 +24,8 @@ export interface Walk {
   b?: number[] | undefined;
   /** Why what was walked is doubtful. */
   d?: Doubt | undefined;
+  /** Rows of this walk so far, where its API says how many there are. */
+  r?: number | undefined;
   /** Pages in a row without a row. */
   z?: number;
   /**
@@ -34,7 +37,31 @@ export interface Walk {
   f?: readonly [number, number] | undefined;
 }
 
+/**
+ * What the answers of a walk say, against what came of it: `isFirst`, on its first page; `isAnew`, where it begins once
+ * more after this one.
+ */
+export function heard(
+  walk: Walk,
+  { claims, received, next, end, isCutOff }: PageOutput,
+  at: WalkPlace,
+): Pick<Walk, 'r' | 'd'> {
+  const counts = at.isFirst ? claims?.total !== undefined : walk.r !== undefined;
+  const r = counts ? (at.isFirst ? 0 : walk.r!) + received.length : undefined;
+  if (at.isAnew) return { r: undefined };
+  if (isCutOff) return { r, d: 'capped' };
+  if (claims?.isPart) return { r, d: 'incomplete' };
+  if (next !== null || end?.doubt !== undefined) return { r };
+  const isShort = r !== undefined && claims?.total !== undefined && claims.total > r;
+  return isShort || (claims?.more && received.length > 0) ? { r, d: 'uncounted' } : { r };
+}
+
+export interface WalkPlace {
+  isFirst: boolean;
+  isAnew: boolean;
+}
+
 /** What the walk over a list keeps from page to page. */
-export function carried({ k, m, n, c, s, l, d, p, x }: Walk): Partial<Walk> {
-  return { k, m, n, c, s, l, d, p, x };
+export function carried({ k, m, n, c, s, l, d, p, x, r }: Walk): Partial<Walk> {
+  return { k, m, n, c, s, l, d, p, x, r };
 }
