@@ -117,10 +117,8 @@ export function retriever(
       }
       const [document] = documents;
       const end = endOf(sent, selected, input.token === pages.first, pages.moves !== undefined, requests.endpoint);
-      const on: Onwards =
-        documents.length === 0
-          ? { next: null }
-          : onwards(pages, document, response.headers, selected, input.token, input.slice, pageSize);
+      const seen = [document, response.headers, selected, input.token, input.slice, pageSize] as const;
+      const on: Onwards = documents.length === 0 ? { next: null } : onwards(pages, ...seen);
       if (!input.takesHalf || selected.records.length === 0) throwFailure(on);
       sizes?.came(input.slice, on.next === null);
       const { serverTimeMs, bytes } = response;

@@ -19,7 +19,7 @@ import { TooMuchError } from './narrowing.js';
 import { IGNORED_MIDWAY } from './page-end.js';
 import { CURSOR_REFUSED, NO_SUCH_PAGE } from './refused-place.js';
 import type { PageOutput, Retriever } from './retriever.js';
-import { carried, heard, type Walk } from './walk.js';
+import { carried, goesOn, heard, type Walk } from './walk.js';
 import type { WindowCap } from './window-cap.js';
 
 /** Answers that parents brought and whose slices are not read yet. */
@@ -327,8 +327,7 @@ export class StreamReader {
         ...place,
         ...(walk.b === undefined || !window ? {} : { b: walk.b, w: window.from }),
         ...carried(walk),
-        ...this.standing(output, walk),
-        ...this.silence(output, walk),
+        ...goesOn(output, walk, this.retrieve.requester.endpoint),
       };
     const [, ...cuts] = walk.b ?? [];
     if (cuts.length === 0 && (!isWalking || window.last)) return null;
@@ -339,35 +338,6 @@ export class StreamReader {
       ...(cuts.length === 0 ? {} : { b: cuts }),
       ...doubtOf(walk),
     };
-  }
-
-  /** An API that goes on for ever without a row. */
-  private silence(output: PageOutput, walk: Walk): { z?: number } {
-    if (output.received.length > 0 || output.isStep) return {};
-    const z = (walk.z ?? 0) + 1;
-    if (z < LIMITS.stalePages) return { z };
-    throw new FatalError('the pages of the API do not come to an end', {
-      code: 'pages_repeat',
-      place: this.retrieve.requester.endpoint,
-      expected: 'a page with rows, or the end',
-      found: `${z} pages in a row without a row, each of which says that more follow`,
-      next: 'check the paginator of the manifest: its stop condition does not end it',
-    });
-  }
-
-  private standing(output: PageOutput, walk: Walk): { h?: number } {
-    if (walk.t === null || stringifyJson(output.next) !== stringifyJson(walk.t)) return {};
-    const held = hashString(identityText([output.received.length, output.received[0]]));
-    if (held === walk.h) {
-      throw new FatalError('the pages of the API do not go on', {
-        code: 'pages_stand_still',
-        place: this.retrieve.requester.endpoint,
-        expected: 'another page, or the end',
-        found: `the same page again for ${stringifyJson(walk.t).slice(0, 80)}`,
-        next: 'check the paginator of the manifest: its stop condition does not end it',
-      });
-    }
-    return { h: held };
   }
 
   private result(output: PageOutput, next: string | null, window: Window | undefined, { slice }: PageRequest): Page {

@@ -1,5 +1,9 @@
 /** Where a walk over a stream's pages stands, as its cursor keeps it. */
+import { LIMITS } from '../../../base/bounds.js';
+import { FatalError } from '../../../base/errors.js';
 import type { Doubt } from '../../../base/evidence.js';
+import { identityText, stringifyJson } from '../../../base/json.js';
+import { hashString } from '../../../base/random.js';
 import type { Json } from '../document/read.js';
 import type { PageOutput } from './retriever.js';
 
@@ -59,6 +63,38 @@ export function heard(
 export interface WalkPlace {
   isFirst: boolean;
   isAnew: boolean;
+}
+
+/** What shows that pages come without end. Throws FatalError where they do. */
+export function goesOn(output: PageOutput, walk: Walk, endpoint: string): Pick<Walk, 'h' | 'z'> {
+  return { ...standing(output, walk, endpoint), ...silence(output, walk, endpoint) };
+}
+
+/** An API that goes on for ever without a row. */
+function silence(output: PageOutput, walk: Walk, endpoint: string): Pick<Walk, 'z'> {
+  if (output.received.length > 0 || output.isStep) return {};
+  const z = (walk.z ?? 0) + 1;
+  if (z < LIMITS.stalePages) return { z };
+  throw new FatalError('the pages of the API do not come to an end', {
+    code: 'pages_repeat',
+    place: endpoint,
+    expected: 'a page with rows, or the end',
+    found: `${z} pages in a row without a row, each of which says that more follow`,
+    next: 'check the paginator of the manifest: its stop condition does not end it',
+  });
+}
+
+function standing(output: PageOutput, walk: Walk, endpoint: string): Pick<Walk, 'h'> {
+  if (walk.t === null || stringifyJson(output.next) !== stringifyJson(walk.t)) return {};
+  const held = hashString(identityText([output.received.length, output.received[0]]));
+  if (held !== walk.h) return { h: held };
+  throw new FatalError('the pages of the API do not go on', {
+    code: 'pages_stand_still',
+    place: endpoint,
+    expected: 'another page, or the end',
+    found: `the same page again for ${stringifyJson(walk.t).slice(0, 80)}`,
+    next: 'check the paginator of the manifest: its stop condition does not end it',
+  });
 }
 
 /** What the walk over a list keeps from page to page. */

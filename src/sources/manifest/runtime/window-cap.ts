@@ -5,8 +5,9 @@
 import { FatalError, SkippableError } from '../../../base/errors.js';
 import { identityText } from '../../../base/json.js';
 import type { DataRecord } from '../../../base/catalog.js';
+import { mayBeLimit } from '../../../base/evidence.js';
 import type { Interval, Window } from './interval.js';
-import { ROUND } from './moving-list.js';
+
 import type { PageOutput } from './retriever.js';
 
 /** Fewer rows are no limit that an API would have. */
@@ -63,7 +64,7 @@ export class WindowCap {
   private isSuspect(window: Window, { received }: PageOutput): boolean {
     const rows = received.length;
     if (this.most !== undefined) return rows >= this.most;
-    if (rows < LEAST || rows % ROUND !== 0 || this.whole.has(rows)) return false;
+    if (rows < LEAST || !mayBeLimit(rows) || this.whole.has(rows)) return false;
     return rows % 100 === 0 || USUAL.has(rows) || this.isOneSided(window, received);
   }
 
