@@ -2,11 +2,9 @@
  * Reads the pages of a stream: makes of the engine's request the window, the partition and the page token that the
  * manifest's parts need, and of their answer the page and where the walk goes on.
  */
-import { LIMITS } from '../../../base/bounds.js';
-import { CursorGoneError, FatalError, PausedError, RetriableError, SkippableError } from '../../../base/errors.js';
+import { CursorGoneError, PausedError, RetriableError, SkippableError } from '../../../base/errors.js';
 import { mayBeLimit, STATED, type Evidence } from '../../../base/evidence.js';
 import { identityText, parseJson, stringifyJson } from '../../../base/json.js';
-import { hashString } from '../../../base/random.js';
 import type { Page, PageRequest, Slice } from '../../contract.js';
 import type { Json } from '../document/read.js';
 import type { FetchFiles } from './files.js';
