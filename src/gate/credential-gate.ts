@@ -75,7 +75,7 @@ export class CredentialGate implements Gate {
   constructor(options: CredentialGateOptions = {}) {
     const { facts = [], ceilings = {}, memory = {} } = options;
     this.ceilings = new UserCeilings(ceilings);
-    this.limits = new Limits(facts, memory, this.offset);
+    this.limits = new Limits(facts, memory, this.offset, ceilings);
   }
 
   check(nowMs: number, request: GateRequest): Admission {
@@ -119,7 +119,7 @@ export class CredentialGate implements Gate {
     const earliest = governed[0]?.ticket.sentMs ?? nowMs;
     if (answer.serverTimeMs !== undefined) this.offset.observe(answer.serverTimeMs, earliest, nowMs);
     const { signs } = answer;
-    const explained = this.widenCeiling(answer, request);
+    const explained = this.widenCeiling(nowMs, earliest, answer, request);
     const { rejection } = signs;
     if (answer.kind === 'rejected') this.countRejection(rejection);
     const blamed =
@@ -243,6 +243,7 @@ export class CredentialGate implements Gate {
   /** Another process sent, unknown to us: nothing leaves for so long. */
   hold(nowMs: number, forMs: number): void {
     this.limits.base.governor.hold(nowMs, forMs);
+    if (forMs > 0) this.ceilings.pause(nowMs, forMs);
   }
 
   rateOf(endpoint: string): number {
@@ -341,10 +342,10 @@ export class CredentialGate implements Gate {
   }
 
   /** Whether a ceiling of the user explains a rejection. */
-  private widenCeiling({ kind, signs }: Answer, request: GateRequest): boolean {
+  private widenCeiling(nowMs: number, sentMs: number, { kind, signs }: Answer, request: GateRequest): boolean {
     const { reason, scope } = signs.rejection ?? {};
     if (kind !== 'rejected' || reason === 'concurrency' || reason === 'budget') return false;
-    return this.ceilings.rejected(scope === 'endpoint' ? request.endpoint : undefined);
+    return this.ceilings.rejected(nowMs, sentMs, scope === 'endpoint' ? request.endpoint : undefined);
   }
 
   private views(nowMs: number): LimitView[] {

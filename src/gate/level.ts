@@ -54,6 +54,8 @@ export interface RatePrior {
   /** Requests, or points, per second. */
   perSecond: number;
   windowMs: number;
+  /** A ceiling keeps it, with a margin of its own: there is no other. */
+  isKept?: boolean | undefined;
   /** The server bans for this long when it is exceeded. */
   banMs?: number | undefined;
 }
@@ -141,7 +143,7 @@ export class Level {
     readonly delivery: Delivery,
     { prior, memory, cap = Infinity, noise = LEAST_NOISE }: Start,
   ) {
-    const share = prior?.banMs === undefined ? FIRST_SHARE : FIRST_SHARE_UNDER_BAN;
+    const share = prior?.banMs !== undefined ? FIRST_SHARE_UNDER_BAN : prior?.isKept ? 1 : FIRST_SHARE;
     this.rate = memory?.perSecond ?? (prior ? share * prior.perSecond : FIRST_RATE);
     this.startup = !memory && !prior;
     this.noise = noise;

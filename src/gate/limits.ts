@@ -3,7 +3,7 @@
  * Invariant: a server that names a new one with every answer gets no further than MOST_LIMITS.
  */
 import type { ClockOffset } from './clock-offset.js';
-import type { GateStatus, LimitFact, LimitScope, LimitSigns, LimitView, Reading } from './gate.js';
+import type { Ceilings, GateStatus, LimitFact, LimitScope, LimitSigns, LimitView, RateRule, Reading } from './gate.js';
 import { Governor, type GovernorMemory, type GovernorPrior } from './governor.js';
 import type { LedgerReading } from './ledgers.js';
 
@@ -37,6 +37,7 @@ export class Limits {
     facts: LimitFact[],
     memory: GateMemory,
     private readonly offset: ClockOffset,
+    private readonly ceilings: Ceilings,
   ) {
     this.memory = { ...memory };
     this.endpointFacts = facts.filter((fact) => fact.scope === 'endpoint');
@@ -73,7 +74,7 @@ export class Limits {
     const key = keyOf(name, scope, endpoint);
     const known = this.all.get(key);
     if (known) return known;
-    const prior = priorOf(fact);
+    const prior = priorOf(fact, this.ceilings);
     const memory = Object.hasOwn(this.memory, key) ? this.memory[key] : undefined;
     const limit: Limit = { name, scope, endpoint, prior, governor: new Governor(this.offset, prior, memory) };
     this.all.set(key, limit);
@@ -144,7 +145,18 @@ function shown(name: string, endpoint: string): string {
   return endpoint === '' ? name : `${name} ${endpoint}`;
 }
 
-function priorOf({ usual, concurrency, banMs }: Partial<LimitFact> = {}): GovernorPrior | undefined {
+function priorOf(
+  { scope, usual, concurrency, banMs }: Partial<LimitFact> = {},
+  { maxRate, maxEndpointRate }: Ceilings,
+): GovernorPrior | undefined {
   if (!usual) return undefined;
-  return { perSecond: (usual.requests * 1000) / usual.windowMs, windowMs: usual.windowMs, banMs, concurrency };
+  const isKept = isWithin(scope === 'endpoint' ? maxEndpointRate : maxRate, usual);
+  return { perSecond: perSecond(usual), windowMs: usual.windowMs, isKept, banMs, concurrency };
 }
+
+/** Whoever keeps the first rule keeps the second as well. */
+function isWithin(rule: RateRule | undefined, other: RateRule): boolean {
+  return rule !== undefined && rule.windowMs <= other.windowMs && perSecond(rule) <= perSecond(other);
+}
+
+const perSecond = ({ requests, windowMs }: RateRule) => (requests * 1000) / windowMs;

@@ -1,7 +1,7 @@
 /**
  * The requests that one limit counts. Invariant: no window of `rule.windowMs` on the server's side receives more than
  * `rule.requests`, as long as requests need the same time up to within `jitterMs`: a server window holds only sends of
- * an interval of window + jitter.
+ * an interval of window + jitter. The log alone sees to that; tokens only spread evenly what it allows.
  */
 import type { RateRule } from './gate.js';
 import { SendLog } from './send-log.js';
@@ -10,16 +10,28 @@ import { SendLog } from './send-log.js';
 const FIRST_JITTER = 0.05;
 const MOST_JITTER = 0.5;
 const MORE_JITTER = 1.5;
+/** It is allowed for again no more after so long, and after twice as long each time that it shows again. */
+const FIRST_CALM_MS = 60_000;
+const MOST_CALM_MS = 3_600_000;
 const TIGHT = 0.9;
 /** Share of the window within which sends are kept as one. */
 const GRAIN = 0.002;
-/** Share of a window that may be sent as one burst; the rest is spread evenly. */
+/** Share of a window that may be sent as one burst at first; the rest is spread evenly. */
 const BURST = 0.05;
+/** So much that late timers left over is made up for. */
+const SAVED = 0.1;
 
 export class RateWindow {
   readonly kind = 'rate-window';
   private readonly log: SendLog;
   private jitterMs: number;
+  /** When it was last found that the way varies more, and whether that explained a rejection. */
+  private widenedMs = -Infinity;
+  private explained = false;
+  /** Since when the way varied no more than is allowed for, how long that has to be, and whether it was once. */
+  private calmSinceMs = 0;
+  private calmMs = FIRST_CALM_MS;
+  private isCalmed = false;
   private tokens: number;
   private tokensAt = 0;
   private latestMs = 0;
@@ -29,11 +41,12 @@ export class RateWindow {
     this.rule = { ...rule };
     this.log = new SendLog(rule.windowMs * GRAIN);
     this.jitterMs = rule.windowMs * FIRST_JITTER;
-    this.tokens = this.burst();
+    this.tokens = this.atOnce(BURST);
   }
 
   /** Milliseconds until the next request may be sent; 0: now. */
   waitMs(nowMs: number): number {
+    this.calmDown(nowMs);
     const from = nowMs - this.rule.windowMs - this.jitterMs;
     const over = this.log.cost(from) + 1 - this.rule.requests;
     const untilFree = over > 0 ? (this.log.untilFree(over, from) ?? 0) : 0;
@@ -50,13 +63,22 @@ export class RateWindow {
   }
 
   /**
-   * Rejected although it kept the rule, and used it nearly up: the way varies more than assumed. Otherwise another
-   * limit was met; returns whether this one was.
+   * Rejected at `nowMs` although it kept the rule, and used it nearly up: the way varies more than assumed. Otherwise
+   * another limit was met; returns whether this one was. What left before the way was known to vary so much tells it
+   * once.
    */
-  rejected(): boolean {
+  rejected(nowMs: number, sentMs: number): boolean {
+    if (sentMs <= this.widenedMs) return this.explained;
     if (this.log.cost(this.latestMs - this.rule.windowMs - this.jitterMs) < TIGHT * this.rule.requests) return false;
-    this.jitterMs = Math.min(this.jitterMs * MORE_JITTER, this.rule.windowMs * MOST_JITTER);
-    return this.jitterMs < this.rule.windowMs * MOST_JITTER;
+    this.widen(nowMs, this.jitterMs * MORE_JITTER);
+    this.explained = this.jitterMs < this.mostJitterMs;
+    return this.explained;
+  }
+
+  /** Nothing leaves for so long, and nothing of that is made up for: others may have sent, unknown to us. */
+  pause(nowMs: number, forMs: number): void {
+    this.tokens = 0;
+    this.tokensAt = Math.max(this.tokensAt, nowMs + forMs);
   }
 
   /** How much later than planned a request may leave without a window receiving too many. */
@@ -66,7 +88,7 @@ export class RateWindow {
 
   /** Requests leave later than planned, by so much. */
   late(byMs: number): void {
-    this.jitterMs = Math.min(Math.max(this.jitterMs, 2 * byMs), this.rule.windowMs * MOST_JITTER);
+    if (2 * byMs > this.jitterMs) this.widen(this.latestMs, 2 * byMs);
   }
 
   get requests(): number {
@@ -76,7 +98,7 @@ export class RateWindow {
   /** The limit became known, or changed. */
   retune(requests: number): void {
     this.rule.requests = requests;
-    this.tokens = Math.min(this.tokens, this.burst());
+    this.tokens = Math.min(this.tokens, this.atOnce(SAVED));
   }
 
   /** Requests per second that it lets through. */
@@ -88,12 +110,32 @@ export class RateWindow {
     return (this.rule.windowMs + this.jitterMs) / this.rule.requests;
   }
 
-  private burst(): number {
-    return Math.max(1, this.rule.requests * BURST);
+  private get mostJitterMs(): number {
+    return this.rule.windowMs * MOST_JITTER;
+  }
+
+  private widen(nowMs: number, toMs: number): void {
+    if (this.isCalmed) this.calmMs = Math.min(2 * this.calmMs, MOST_CALM_MS);
+    this.isCalmed = false;
+    this.jitterMs = Math.min(toMs, this.mostJitterMs);
+    this.widenedMs = this.calmSinceMs = nowMs;
+  }
+
+  /** One bad moment of the way, or of this process, is not allowed for until the end of a long run. */
+  private calmDown(nowMs: number): void {
+    const leastMs = this.rule.windowMs * FIRST_JITTER;
+    if (this.jitterMs <= leastMs || nowMs - this.calmSinceMs < this.calmMs) return;
+    this.isCalmed = true;
+    this.jitterMs = Math.max(leastMs, this.jitterMs / MORE_JITTER);
+    this.calmSinceMs = nowMs;
+  }
+
+  private atOnce(share: number): number {
+    return Math.max(1, this.rule.requests * share);
   }
 
   private refill(nowMs: number): void {
-    this.tokens = Math.min(this.burst(), this.tokens + Math.max(0, nowMs - this.tokensAt) / this.spacingMs());
+    this.tokens = Math.min(this.atOnce(SAVED), this.tokens + Math.max(0, nowMs - this.tokensAt) / this.spacingMs());
     this.tokensAt = Math.max(this.tokensAt, nowMs);
   }
 }

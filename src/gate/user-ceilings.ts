@@ -65,6 +65,11 @@ export class UserCeilings {
     return Math.min(...[this.all, own, this.share].map((window) => window?.rate() ?? Infinity));
   }
 
+  /** Nothing leaves for so long, and nothing of that is made up for. */
+  pause(nowMs: number, forMs: number): void {
+    for (const window of this.windows()) window.pause(nowMs, forMs);
+  }
+
   /** How much later than granted a request may leave; Infinity where no ceiling is set. */
   toleranceMs(): number {
     return Math.min(...this.windows().map((window) => window.toleranceMs));
@@ -79,8 +84,8 @@ export class UserCeilings {
    * A rejection although the ceiling was kept, and used nearly up: the way varies more than assumed. Returns whether
    * that explains it. `endpoint`: where the rejection is about one endpoint.
    */
-  rejected(endpoint: string | undefined): boolean {
-    return (endpoint === undefined ? this.all : this.of(endpoint))?.rejected() ?? false;
+  rejected(nowMs: number, sentMs: number, endpoint: string | undefined): boolean {
+    return (endpoint === undefined ? this.all : this.of(endpoint))?.rejected(nowMs, sentMs) ?? false;
   }
 
   views(usedPerSecond: number): LimitView[] {

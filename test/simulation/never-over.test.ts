@@ -143,6 +143,31 @@ describe('a ceiling of the user', () => {
     );
   });
 
+  test('a ceiling that is the limit itself is its only margin: none is rejected, and 95% are used from the first second on', () => {
+    const second = (requests: number) => ({ requests, windowMs: 1000 });
+    const facts = [
+      { name: 'global', scope: 'credential' as const, usual: second(100) },
+      { name: 'endpoint', scope: 'endpoint' as const, usual: second(25) },
+    ];
+    fc.assert(
+      fc.property(seed, fc.integer({ min: 4, max: 60 }), (run, endpoints) => {
+        const [result] = simulate([gate({ facts, ceilings: { maxRate: second(100), maxEndpointRate: second(25) } })], {
+          model: stripeLimits(100, 25),
+          dialect: DIALECTS['stripe']!,
+          seconds: 20,
+          seed: run,
+          network: { wayMs: 10, waySigma: 0.1, serviceMs: 60, serviceSigma: 0.4 },
+          endpoints: Array.from({ length: endpoints }, (_, i) => `e${i}`),
+        }) as [VirtualResult];
+        expect(result.rejected).toBe(0);
+        expect(mostInWindow(result.received, 1000)).toBeLessThanOrEqual(100);
+        for (const seconds of [5, 10, 20])
+          expect(result.received.filter((atMs) => atMs < seconds * 1000).length).toBeGreaterThan(95 * seconds);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   test('a share leaves the rest to others, once the limit is known', () => {
     const [result] = simulate([gate({ ceilings: { share: 0.5 } })], {
       model: LIMIT_MODELS['intercom']!.make(),

@@ -16,7 +16,7 @@ export const GONE_MS = 2000;
 const HEARTBEAT_MS = 300;
 
 /** Raised with every change of what a gate is made of: one of another version's is not gone on with. */
-const LAYOUT = 9;
+const LAYOUT = 10;
 
 /**
  * A request that was granted and not yet answered: it has an owner, and an end at the latest a request's time limit
