@@ -148,6 +148,11 @@ export async function changed(connection: DuckDBConnection, sql: string, values:
   return (await connection.run(sql, values.length > 0 ? values : undefined)).rowsChanged;
 }
 
+/** A list of texts that comes as the JSON of parameter `at`: one value, however many there are. */
+export function texts(at: number): string {
+  return `from_json($${at}::varchar::json, '["VARCHAR"]')`;
+}
+
 export async function inTransaction<T>(connection: DuckDBConnection, work: () => Promise<T>): Promise<T> {
   await connection.run('begin transaction');
   try {

@@ -2,7 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { LedgerConflictError } from '../../base/errors.js';
 import { stringifyJson } from '../../base/json.js';
-import { changed, rowsOf, type Library } from '../../duckdb/engine.js';
+import { changed, rowsOf, texts, type Library } from '../../duckdb/engine.js';
 import { qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import { addCounts, noCounts, type Batch, type CommitReceipt, type Counts, type StateWrite } from '../contract.js';
 import type { Table, TableRows } from './table.js';
@@ -134,11 +134,6 @@ async function setTombstones(db: DuckDBConnection, part: TableRows): Promise<num
     );
   }
   return deleted;
-}
-
-/** A list of texts that comes as the JSON of parameter `at`: one value, however many there are. */
-export function texts(at: number): string {
-  return `from_json($${at}::varchar::json, '["VARCHAR"]')`;
 }
 
 /** A row that fits at a later read, or is gone, is set aside no longer. */

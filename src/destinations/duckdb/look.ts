@@ -3,9 +3,8 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { DataRecord } from '../../base/catalog.js';
 import { parseJson, stringifyJson } from '../../base/json.js';
 import { isTime, textSql, type Column } from '../../duckdb/columns.js';
-import { rowsOf, type Row } from '../../duckdb/engine.js';
+import { rowsOf, texts, type Row } from '../../duckdb/engine.js';
 import { quoteIdentifier } from '../../postgres/identifiers.js';
-import { texts } from './commit.js';
 import type { Shape } from './shape.js';
 import type { Table } from './table.js';
 

@@ -26,7 +26,7 @@ import { commitBatch, QUARANTINE_TABLE, writeState } from './commit.js';
 import { beginRun, isLaidOut, layOut, refuseNewer } from './layout.js';
 import { keysWithin, lookup, newest, strangers } from './look.js';
 import { forgetUnseen, unseen } from './reread.js';
-import { Table, type TableRows } from './table.js';
+import { Table, tablesOf, type TableRows } from './table.js';
 
 const COUNTED = ['read', 'inserted', 'updated', 'unchanged', 'quarantined', 'deleted'] as const;
 
@@ -89,7 +89,7 @@ export class DuckdbSession implements DestinationSession {
       schema: this.schema,
     };
     return this.engine.inTurn(async (db) => {
-      for (const { table } of given.rows) await table.fit(db);
+      for (const table of new Set(given.rows.map((part) => part.table))) await table.fit(db);
       const store = (what: typeof given, straight: boolean) =>
         inTransaction(db, () => commitBatch(db, what, { ...context, straight }));
       if (batch.firstLoad) {
@@ -228,12 +228,13 @@ export class DuckdbSession implements DestinationSession {
       });
     }
     const taken = new Set<string>([QUARANTINE_TABLE]);
+    const there = await tablesOf(db, this.schema);
     for (const target of streams) {
       const name = fitIdentifier(target.name, taken);
       taken.add(name.toLowerCase());
       const table = new Table(target, this.schema, name);
       this.tables.set(target.name, table);
-      await table.open(db, readOnly);
+      await table.open(db, there, readOnly);
       if (!readOnly) await recallQuarantine(db, table);
     }
   }

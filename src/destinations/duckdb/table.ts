@@ -2,6 +2,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { LIMITS } from '../../base/bounds.js';
 import { ConfigError } from '../../base/errors.js';
+import { stringifyJson } from '../../base/json.js';
 import {
   isNumber,
   knownType,
@@ -12,7 +13,7 @@ import {
   type Column,
   type ColumnType,
 } from '../../duckdb/columns.js';
-import { inTransaction, rowsOf, type Library } from '../../duckdb/engine.js';
+import { inTransaction, rowsOf, texts, type Library } from '../../duckdb/engine.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import type { PrepareInput, StreamTarget } from '../contract.js';
 import { appendRows, type Into } from './append.js';
@@ -24,6 +25,31 @@ const META_NAMES: ReadonlySet<string> = new Set(META_COLUMNS.map(([name]) => nam
 
 export interface TableRows extends ShapedRows {
   table: Table;
+}
+
+interface ColumnThere {
+  name: string;
+  type: string;
+}
+
+/** Tables of a schema by their names, with their columns in order. */
+export type TablesThere = ReadonlyMap<string, ColumnThere[]>;
+
+/** Asked once for all tables of a schema: DuckDB goes through the columns of all files for each answer. */
+export async function tablesOf(connection: DuckDBConnection, schema: string): Promise<TablesThere> {
+  const rows = await rowsOf(
+    connection,
+    `select table_name as relation, column_name as name, data_type as type from duckdb_columns()
+     where database_name = current_database() and schema_name = $1 order by table_name, column_index`,
+    [schema],
+  );
+  const tables = new Map<string, ColumnThere[]>();
+  for (const { relation, ...column } of rows as unknown as (ColumnThere & { relation: string })[]) {
+    const columns = tables.get(relation);
+    if (columns) columns.push(column);
+    else tables.set(relation, [column]);
+  }
+  return tables;
 }
 
 export class Table extends Shape {
@@ -75,10 +101,13 @@ export class Table extends Shape {
     return type === 'json' ? `(${value} ->> '$')` : textSql(value, type);
   }
 
-  /** Creates the table, or takes over the one that is there. `readOnly`: only looks. */
-  async open(connection: DuckDBConnection, readOnly: boolean): Promise<void> {
-    const there = await this.columnsThere(connection);
-    if (there.length === 0) {
+  /**
+   * Creates the table, or takes over the one that is there: `tables` are the schema's, as `tablesOf` found them.
+   * `readOnly`: only looks.
+   */
+  async open(connection: DuckDBConnection, tables: TablesThere, readOnly: boolean): Promise<void> {
+    const there = tables.get(this.physicalName);
+    if (!there) {
       this.isMissing = readOnly;
       if (readOnly) return;
       this.declare();
@@ -87,9 +116,10 @@ export class Table extends Shape {
       await inTransaction(connection, async () => {
         await connection.run(this.createStatement());
         await connection.run('delete from _headrace.field where schema_name = $1 and relation = $2', this.place);
-        for (const column of this.columns) await this.register(connection, column);
+        await this.register(connection, this.columns);
       });
       this.order = [...this.columns, ...META_COLUMNS.map(([name]) => name)];
+      this.seen = await this.look(connection);
       return;
     }
     const names = new Set(there.map(({ name }) => name));
@@ -105,20 +135,11 @@ export class Table extends Shape {
     if (readOnly) return;
     this.declare();
     await this.applyChanges(connection);
+    this.seen = await this.look(connection);
   }
 
   private get place(): [string, string] {
     return [this.schema, this.physicalName];
-  }
-
-  private async columnsThere(connection: DuckDBConnection): Promise<{ name: string; type: string }[]> {
-    const rows = await rowsOf(
-      connection,
-      `select column_name as name, data_type as type from duckdb_columns()
-       where database_name = current_database() and schema_name = $1 and table_name = $2 order by column_index`,
-      this.place,
-    );
-    return rows as { name: string; type: string }[];
   }
 
   private async registered(connection: DuckDBConnection): Promise<ReadonlyMap<string, string>> {
@@ -144,7 +165,7 @@ export class Table extends Shape {
   }
 
   private async readAgain(connection: DuckDBConnection): Promise<void> {
-    const there = await this.columnsThere(connection);
+    const there = (await tablesOf(connection, this.schema)).get(this.physicalName) ?? [];
     const fields = await this.registered(connection);
     const isMissing = new Set(this.columns);
     this.order = [];
@@ -183,7 +204,7 @@ export class Table extends Shape {
     if (column.type !== stored) this.changes.push({ widen: column, from: stored, to: column.type });
   }
 
-  private async adoptAll(connection: DuckDBConnection, there: { name: string; type: string }[]): Promise<void> {
+  private async adoptAll(connection: DuckDBConnection, there: ColumnThere[]): Promise<void> {
     const fields = await this.registered(connection);
     for (const { name, type } of there) {
       const field = fields.get(name);
@@ -223,7 +244,7 @@ export class Table extends Shape {
           await connection.run(
             `alter table ${this.sqlName} add column ${quoteIdentifier(add.name)} ${SQL_TYPES[this.firstTypeOf(add)]}`,
           );
-          await this.register(connection, add);
+          await this.register(connection, [add]);
         });
         this.order.push(add);
       } else {
@@ -257,11 +278,16 @@ export class Table extends Shape {
     return appendRows(library, connection, into, { shape: this, order: this.order, parts, runId });
   }
 
-  private async register(connection: DuckDBConnection, { name, field }: Column): Promise<void> {
+  private async register(connection: DuckDBConnection, columns: Column[]): Promise<void> {
     await connection.run(
-      `insert into _headrace.field (schema_name, relation, name, field) values ($1, $2, $3, $4)
+      `insert into _headrace.field (schema_name, relation, name, field)
+       select $1, $2, unnest(${texts(3)}), unnest(${texts(4)})
        on conflict (schema_name, relation, name) do update set field = excluded.field`,
-      [...this.place, name, registeredText(field)],
+      [
+        ...this.place,
+        stringifyJson(columns.map(({ name }) => name)),
+        stringifyJson(columns.map(({ field }) => registeredText(field))),
+      ],
     );
   }
 
