@@ -5,7 +5,7 @@ import type { Json } from '../document/read.js';
 import type { Dict } from '../templates/values.js';
 import { headerDict } from './answer-headers.js';
 import type { Paginator } from './paginator.js';
-import type { Selected } from './records.js';
+import { isFromObject, type Selected } from './records.js';
 
 /** Half of what was asked for is not taken for all of it. */
 export function throwFailure({ failure }: Pick<Selected, 'failure'>): void {
@@ -55,5 +55,5 @@ function nextOf(
 
 /** The last record as the stream stores it, or as the server sent it where a filter dropped it. */
 function lastOf({ records, received }: Selected): DataRecord | undefined {
-  return records.at(-1) ?? received.at(-1);
+  return records.findLast(isFromObject) ?? received.findLast(isFromObject);
 }

@@ -2,6 +2,7 @@
 import type { DataRecord } from '../../../base/catalog.js';
 import { SkippableError } from '../../../base/errors.js';
 import { identityText } from '../../../base/json.js';
+import { primaryKeyOf } from '../catalog.js';
 import { placeOf } from '../document/manifest.js';
 import { isObject, type JsonObject } from '../document/read.js';
 import { isTrue, type Dict, type Value } from '../templates/values.js';
@@ -54,6 +55,7 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
   const change = chained(steps.map((each) => transformation(kit, each, schema)));
   const normalise = normaliser(kit, own, schema);
   const transformFirst = own['transform_before_filtering'] === true;
+  const isKeyed = kit.proves && primaryKeyOf(stream).length > 0;
   /** Undefined: the row is none of the stream's. */
   const selected = (raw: DataRecord, scope: Scope): DataRecord | undefined => {
     let record = raw;
@@ -69,7 +71,14 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
     const told = { isMissing: missing.size > 0 && !missing.has(undefined), isBlank: missing.has('blank') };
     let isFirstKept = false;
     try {
-      for (const raw of documents.flatMap((document) => extract(document, scope))) {
+      const found = documents.flatMap((document) => extract(document, scope));
+      const setsAside = isKeyed && found.some(isObject);
+      for (const raw of found) {
+        if (setsAside && !isObject(raw) && raw !== null) {
+          received.push(asRow(raw));
+          records.push(received.at(-1)!);
+          continue;
+        }
         if (!isRecord(kit, rows, raw)) continue;
         Asks.of(scope)?.begin(received.length);
         received.push(raw);
@@ -84,6 +93,18 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
   };
   return Object.assign(select, { lists: extract.lists, asks: change.asks, isWhole: isOneList(rows) });
 }
+
+const notObjects = new WeakSet<DataRecord>();
+
+/** What stands among the objects of a list and is none becomes a row without its key, which the destination sets aside. */
+function asRow(value: unknown): DataRecord {
+  const row = { value };
+  notObjects.add(row);
+  return row;
+}
+
+/** Whether it came as an object. */
+export const isFromObject = (record: DataRecord): boolean => !notObjects.has(record);
 
 /** Records are the entries of one list, none of them made of several and none left out. */
 function isOneList({ type, field_path: path, record_expander: expander }: JsonObject): boolean {

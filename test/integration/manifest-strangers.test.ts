@@ -1,0 +1,68 @@
+/** What stands among the objects of a list and is none is set aside; the rows beside it, and the pages after, come. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
+import { streamOf, type Answer } from '../manifest-support.js';
+import { ids, range, read } from '../manifest-reading.js';
+import { query, testDatabase, uniqueName } from '../support.js';
+
+const ROWS = range(1, 48);
+const PAGE = 10;
+const STRANGERS = ['oops', 5, [1, 2], true];
+const PLACES = [1, 15, 20, 47];
+const token = 'page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: p}';
+
+let destination: PostgresDestination;
+let name: string;
+beforeEach(async () => {
+  name = uniqueName();
+  destination = await testDatabase(name);
+});
+afterEach(() => destination.close());
+
+test.each<[string, string, (p: string | undefined) => number]>([
+  ['numbers', '{type: PageIncrement, page_size: 10}', (p) => Number(p ?? 0) * PAGE],
+  ['offsets', '{type: OffsetIncrement, page_size: 10}', (p) => Number(p ?? 0)],
+  [
+    'the last row',
+    '{type: CursorPagination, page_size: 10, cursor_value: "{{ last_record.id }}", stop_condition: "{{ response.data | length < 10 }}"}',
+    // What stands in place of a page's last row is no row to go on from: the page after begins one row earlier.
+    (p) => Number(p ?? 0),
+  ],
+  ['a link', '{type: CursorPagination, cursor_value: "{{ response.next }}"}', (p) => Number(p ?? 0)],
+])('pages by %s', async (_, strategy, from) => {
+  const strange = PLACES.flatMap((at) => STRANGERS.map((stranger) => ({ at, stranger })));
+  const answer: Answer = ({ path, query: asked }) => {
+    const { at, stranger } = strange[Number(path.slice(2))]!;
+    const first = from(asked['p']);
+    const rows = ROWS.slice(first, first + PAGE);
+    return { data: rows.map((id) => (id === at ? stranger : { id })), next: first + PAGE < 47 ? first + PAGE : null };
+  };
+  const retriever = `paginator: {type: DefaultPaginator, ${token}, pagination_strategy: ${strategy}}`;
+  const streams = strange.map((_each, i) => streamOf(`s${i}`, { retriever })).join('');
+  const { summary } = await read(answer, streams, { into: { destination, connection: name } });
+  expect(summary.outcome).toBe('partial');
+  for (const [i, { at, stranger }] of strange.entries()) {
+    const stored = await query(destination, `select id from ${name}.s${i} order by id`);
+    expect(
+      stored.map((row) => Number(row['id'])),
+      JSON.stringify({ at, stranger }),
+    ).toEqual(ROWS.filter((id) => id !== at));
+    const aside = await query(
+      destination,
+      `select raw, reason from ${name}._headrace_quarantine where stream = 's${i}'`,
+    );
+    expect(aside).toMatchObject([{ raw: JSON.stringify({ value: stranger }), reason: expect.stringMatching(/key/) }]);
+  }
+});
+
+test('a list of nothing else says where objects were expected', async () => {
+  await expect(read(() => ({ data: ['a', 'b'] }), streamOf('a'))).rejects.toMatchObject({
+    cause: { code: 'no_records', found: 'string "a"' },
+  });
+});
+
+test('null is no row, and is passed over', async () => {
+  const { summary, rows } = await read(() => ({ data: [{ id: 1 }, null, { id: 2 }] }), streamOf('a'));
+  expect(ids(rows['a'])).toEqual([1, 2]);
+  expect(summary.outcome).toBe('complete');
+});
