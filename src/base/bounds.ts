@@ -59,6 +59,10 @@ export const LIMITS = {
   /** Parts of a stream that the API refused, in turn or in all, before the others are not asked for either. */
   refusedInTurn: 5,
   refusedParts: 100,
+  /** Keys of a stream's lists by offsets that are remembered while they are walked, 12 to 24 bytes each. */
+  walkedKeys: 1_000_000,
+  /** Sweeps over what was touched while a stream was read, while each is answered after the end that it asked to. */
+  sweeps: 3,
   /** Walks over a list whose rows move while it is read, before its end is taken as weak. */
   listWalks: 3,
   /**

@@ -10,7 +10,7 @@ export type EvidenceKind = 'stated' | 'confirmed' | 'counted' | 'ignored' | 'gon
 /** What makes evidence weak. */
 export const DOUBTS = {
   pages: 'the list is read by page numbers without a total: rows that moved between two pages may be missing',
-  offsets: 'the list is read by offsets, and part of it in an earlier run: rows that moved between may be missing',
+  offsets: 'the list is read by offsets, by two runs or too long to be remembered: rows that moved may be missing',
   shifted: 'rows moved while the list was read, each time that it was walked',
   ignored: 'the API answered with an error that the connector ignores',
   path: 'the answer does not hold the list of records that the connector reads',

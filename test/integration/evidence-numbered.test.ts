@@ -1,8 +1,19 @@
 /** Lists by page numbers without a total: what a second walk over them tells. */
 import { describe, expect, test } from 'vitest';
 import type { Division } from '../../src/sources/contract.js';
-import type { MemoryRow } from '../memory-support.js';
-import { PAGE, rows, ids, sync, live, type Answer, stream, inDestination } from '../evidence-support.js';
+import { liveIds, type MemoryRow } from '../memory-support.js';
+import {
+  destination,
+  name,
+  PAGE,
+  rows,
+  ids,
+  sync,
+  live,
+  type Answer,
+  stream,
+  inDestination,
+} from '../evidence-support.js';
 
 inDestination();
 
@@ -109,5 +120,50 @@ describe('page numbers without a total', () => {
   test('rows that are only added are read once', async () => {
     const { summary, stored } = await readNumbered(45, (all) => all, { mode: 'append' });
     expect([summary.proofs[0]!.counts.read, stored.size]).toEqual([45, 45]);
+  });
+});
+
+describe('page numbers with a total', () => {
+  const counted: Division = { kind: 'numbered', pageRows: PAGE };
+
+  test.each(['front', 'back'])(
+    'a row goes and another comes at the %s, between any two pages: nothing is lost',
+    async (end) => {
+      const told: unknown[] = [];
+      for (const gone of [3, 12, 19, 31, 54])
+        for (let at = 2; at <= 7; at++) {
+          let all = rows(60);
+          let asked = 0;
+          const answer: Answer = ({ number }) => {
+            if (++asked === at) {
+              const left = all.filter((_, index) => index !== gone);
+              const come = { id: 'new', at: 0 };
+              all = end === 'front' ? [come, ...left] : [...left, come];
+            }
+            return { records: all.slice(number! * PAGE, (number! + 1) * PAGE), total: all.length };
+          };
+          const table = `t${gone}_${at}`;
+          const { proofs, outcome } = await sync(stream(counted, answer, undefined, { name: table }));
+          const stored = new Set(await liveIds(destination, name, table));
+          const lost = all.filter(({ id }) => !stored.has(id) && id !== 'new').length;
+          if (outcome !== 'complete' || (lost > 0 && proofs[0]!.doubt === undefined))
+            told.push([gone, at, outcome, lost]);
+        }
+      expect(told).toEqual([]);
+    },
+  );
+
+  test('a list that stands still costs three requests more', async () => {
+    const all = rows(95);
+    let asked = 0;
+    const { proofs } = await sync(
+      stream(counted, ({ number }) => {
+        asked++;
+        return { records: all.slice(number! * PAGE, (number! + 1) * PAGE), total: all.length };
+      }),
+    );
+    expect([proofs[0]!.evidence, proofs[0]!.doubt]).toEqual(['counted', undefined]);
+    // Ten pages, and what dividing them costs.
+    expect(asked).toBeLessThanOrEqual(15);
   });
 });

@@ -41,6 +41,9 @@ const ONCE_FAILED: Record<number, string> = {
   300_830: 'what is read again met an older part that a start which moved back opened',
   710_623: 'a short page that the API had capped was all of a numbered list, since the next came back empty once',
   711_152: 'a page that had come before was the end of a walk whose cursor the API ignored',
+  725_359: 'a row went and another came while a list with a total was read: as many keys as rows, and one not read',
+  725_834: 'a row that was touched twice lay past the end of the last sweep when that was answered',
+  727_907: 'an offset list that another process went on with was confirmed, though its rows had moved in between',
   995: 'slices of an earlier generation were taken for those of a part that was lent',
 };
 

@@ -2,6 +2,7 @@
 import { LIMITS } from '../../base/bounds.js';
 import { mayBeLimit, STATED, type Doubt, type Evidence } from '../../base/evidence.js';
 import { hashString } from '../../base/random.js';
+import type { Span } from '../../ledger/ledger.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import { keyOf } from './context.js';
 
@@ -26,6 +27,8 @@ export class NumberedWalk {
   private claimed = 0;
   /** What one of the pages tells that is doubtful. */
   private doubt: Doubt | undefined;
+  /** Pages that are to be looked at once more; undefined: none was yet. */
+  private looks: Span[] | undefined;
 
   constructor(private readonly stream: Stream) {}
 
@@ -51,8 +54,10 @@ export class NumberedWalk {
       marks.push(key.length > 24 ? hashString(key) : key);
       if (this.keys.size < LIMITS.unitKeys) this.keys.add(marks.at(-1)!);
     }
-    if (rows > 0) this.held.set(number, hashString([rows, ...marks].join('\u0001')));
-    else this.held.delete(number);
+    const held = rows > 0 ? hashString([rows, ...marks].join('\u0001')) : undefined;
+    if (this.looks && this.held.get(number) !== held) this.hasMoved = true;
+    if (held === undefined) this.held.delete(number);
+    else this.held.set(number, held);
   }
 
   /** Distinct keys that came; undefined where they were too many to count. */
@@ -94,6 +99,19 @@ export class NumberedWalk {
     this.stale = this.keys;
     this.keys = new Set();
     this.restart();
+  }
+
+  /**
+   * Pages that are looked at once more where the total agrees: as many rows may have come as went. Rows come at one end
+   * of a list and move all up to where one went, so that the first pages or the last one are others than they were.
+   */
+  nextLook(): Span | undefined {
+    const last = Math.max(-1, ...this.held.keys());
+    this.looks ??= [
+      { gte: 0, lt: Math.min(2, last + 1) },
+      { gte: last, lt: last + 1 },
+    ].slice(0, last < 1 ? 0 : last < 2 ? 1 : 2);
+    return this.looks.shift();
   }
 
   /** Undefined: nobody looked. A list that grows has no end that could be told. */
@@ -153,6 +171,7 @@ export class NumberedWalk {
     this.claimsMore = false;
     this.claimed = 0;
     this.doubt = undefined;
+    this.looks = undefined;
   }
 
   /** `isWhole`: every page was read by this run. */

@@ -7,14 +7,16 @@ import type { Division } from '../../sources/contract.js';
 import { isOnlyAdded, type RunContext } from '../read/context.js';
 import type { RangeReader } from '../read/range-reader.js';
 
+type RangeDivision = Extract<Division, { kind: 'range' }>;
+
 export interface MoreToRead extends Span {
   why: 'window' | 'shift' | 'sweep';
 }
 
 /** What moreToRead has to know of a stream's run. */
 export interface ReadSoFar {
-  /** The sweep was made. */
-  swept: boolean;
+  /** Sweeps so far. */
+  sweeps: number;
   /** How often its list was walked. */
   walks: number;
   isChain: boolean;
@@ -35,9 +37,9 @@ export function moreToRead(reader: RangeReader, soFar: ReadSoFar, context: RunCo
   if (
     division.kind === 'range' &&
     division.moves &&
-    !soFar.swept &&
     !soFar.isChain &&
-    !isOnlyAdded(stream, context.mode)
+    !isOnlyAdded(stream, context.mode) &&
+    (soFar.sweeps === 0 || (soFar.sweeps < LIMITS.sweeps && isLate(reader, division)))
   )
     return { ...sweepOf(division, span, Math.max(reader.serverTimeMs ?? 0, soFar.historyEnd * 1000)), why: 'sweep' };
   return undefined;
@@ -69,10 +71,14 @@ function morePages(
     if (stands) throw repeating(place, span);
     return { gte: span.lt, lt: span.lt * 2, why: 'window' };
   }
-  if (!soFar.isWhole || soFar.walks >= LIMITS.listWalks) return undefined;
-  const hasKeys = context.session.capabilities.keys && reader.stream.primaryKey.length > 0;
-  if (numbers.isWorthAnother && hasKeys && context.mode === 'upsert') {
-    // Without a key the rows would be there twice.
+  if (!soFar.isWhole) return undefined;
+  // Without a key the rows would be there twice.
+  const mayAgain =
+    context.session.capabilities.keys && reader.stream.primaryKey.length > 0 && context.mode === 'upsert';
+  const look = numbers.agrees && mayAgain ? numbers.nextLook() : undefined;
+  if (look) return { ...look, why: 'window' };
+  if (soFar.walks >= LIMITS.listWalks) return undefined;
+  if (numbers.isWorthAnother && mayAgain) {
     numbers.restart();
     return { gte: 0, lt: span.lt, why: 'shift' };
   }
@@ -99,12 +105,22 @@ function repeating(place: string, span: Span): FatalError {
  * Rows that were touched while the stream was read lie past the end of its span: from there on it is read once more.
  * The ledger's span tells where, whichever process began it, so that nothing lies between.
  */
-function sweepOf(division: Extract<Division, { kind: 'range' }>, span: Span, serverTimeMs: number): Span {
+function sweepOf(division: RangeDivision, span: Span, serverTimeMs: number): Span {
   const { unit } = division;
   const now = Math.ceil((Math.floor(serverTimeMs / 1000) + 1) / unit) * unit;
   return division.order === 'ascending'
     ? { gte: Math.min(-now + unit, span.gte), lt: span.gte + unit }
     : { gte: span.lt - unit, lt: Math.max(now, span.lt) };
+}
+
+/**
+ * Whether the sweep was answered after the end that it asked to: what was touched in between lay past it, and may have
+ * lain past the end of what was read before as well.
+ */
+function isLate({ serverTimeMs, ledger }: RangeReader, { unit, order, bounded }: RangeDivision): boolean {
+  if (bounded !== true || serverTimeMs === undefined) return false;
+  const end = order === 'ascending' ? unit - ledger.span.gte : ledger.span.lt;
+  return Math.floor(serverTimeMs / 1000) >= end;
 }
 
 /** Where rows lay that seem gone: the whole span where nobody knows. */

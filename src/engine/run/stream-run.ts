@@ -172,7 +172,7 @@ export class StreamRun {
   }
 
   private async read(): Promise<void> {
-    let swept = false;
+    let sweeps = 0;
     let walks = 1;
     for (;;) {
       try {
@@ -193,11 +193,11 @@ export class StreamRun {
       if (!(this.reader instanceof RangeReader)) return;
       const more = moreToRead(
         this.reader,
-        { swept, walks, isChain: this.meta.chain ?? false, isWhole: this.isWhole, historyEnd: this.history.lt },
+        { sweeps, walks, isChain: this.meta.chain ?? false, isWhole: this.isWhole, historyEnd: this.history.lt },
         this.context,
       );
       if (!more) return;
-      swept ||= more.why === 'sweep';
+      if (more.why === 'sweep') sweeps++;
       if (more.why === 'shift') walks++;
       await this.openMore(this.reader, more);
       this.renewReader();

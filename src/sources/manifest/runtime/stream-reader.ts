@@ -17,7 +17,7 @@ import { TooMuchError } from './narrowing.js';
 import { IGNORED_MIDWAY } from './page-end.js';
 import { CURSOR_REFUSED, NO_SUCH_PAGE } from './refused-place.js';
 import type { PageOutput, Retriever } from './retriever.js';
-import { carried, goesOn, heard, type Walk } from './walk.js';
+import { carried, goesOn, heard, placeOf, type Walk } from './walk.js';
 import type { WindowCap } from './window-cap.js';
 
 /** Answers that parents brought and whose slices are not read yet. */
@@ -81,8 +81,11 @@ export class StreamReader {
     const { walk, window, output: whole } = await this.inShorterWindows(request, partition, asked);
     const output = await this.withFiles(whole, partition, request.signal);
     if (output.failure !== undefined) return this.halfOf(output, walk, window, request);
-    const seen = this.lists.seen(walk, output);
-    const told = heard(walk, output, { isFirst: walk.t === paginator.first, isAnew: seen.isAnew });
+    const seen = this.lists.seen(placeOf(request.slice, window?.from), walk, output);
+    const told = heard(walk, output, {
+      isFirst: walk.v === undefined && this.lists.isFirst(walk),
+      isAnew: seen.isAnew,
+    });
     const next = this.advance(output, { ...walk, ...seen.walk, ...told, ...output.marks }, window, request);
     const doubt = told.d ?? seen.walk.d ?? walk.d;
     this.note(output.records, request.slice, next === null);
@@ -139,7 +142,7 @@ export class StreamReader {
       const output = this.keptFor(request, partition) ?? (await this.fetchListed(request, partition, walk, window));
       return { ...output, marks: {} };
     }
-    const at = `${request.slice ?? ''}\u0001${window?.from ?? ''}`;
+    const at = placeOf(request.slice, window?.from);
     const isOurs = this.cursors.asks(at, walk);
     const output = this.keptFor(request, partition) ?? (await this.fetchPast(request, partition, walk, window));
     const marks = output.failure === undefined ? this.cursors.seen(at, walk, isOurs, output) : {};

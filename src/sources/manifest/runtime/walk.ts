@@ -17,13 +17,19 @@ export interface Walk {
    * stands still.
    */
   h?: number;
-  /** Lists whose rows may move: the last row, whether they moved, walks so far, the fullest page, a short one. */
+  /**
+   * Lists whose rows may move: the last row, whether they moved, walks so far, the fullest page, a short one; that its
+   * front is looked at once more, that another process began it, and which rows came twice in the walk before.
+   */
   k?: number | undefined;
   m?: 1 | undefined;
   n?: number | undefined;
   c?: number | undefined;
   s?: 1 | 2 | undefined;
   l?: number | undefined;
+  v?: 1 | undefined;
+  o?: 1 | undefined;
+  q?: number | undefined;
   /** Where the parts end of a window that was too long for its API, the next one first. */
   b?: number[] | undefined;
   /** Why what was walked is doubtful. */
@@ -97,7 +103,10 @@ function standing(output: PageOutput, walk: Walk, endpoint: string): Pick<Walk, 
   });
 }
 
+/** Tells one walk over pages from another: by its slice, and where its window begins. */
+export const placeOf = (slice: string | undefined, from: number | undefined) => `${slice ?? ''}\u0001${from ?? ''}`;
+
 /** What the walk over a list keeps from page to page. */
-export function carried({ k, m, n, c, s, l, d, p, x, r }: Walk): Partial<Walk> {
-  return { k, m, n, c, s, l, d, p, x, r };
+export function carried({ k, m, n, c, s, l, v, o, q, d, p, x, r }: Walk): Partial<Walk> {
+  return { k, m, n, c, s, l, v, o, q, d, p, x, r };
 }
