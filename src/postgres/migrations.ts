@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { FatalError } from '../base/errors.js';
+import { BATCHES_LAYOUT } from './layouts/batches.js';
 import { BUDGET_LAYOUT } from './layouts/budget.js';
 import { EXCHANGE_LAYOUT, EXCHANGE_ONE_LAYOUT } from './layouts/exchange.js';
 import { FLEET_LAYOUT } from './layouts/fleet.js';
@@ -92,6 +93,7 @@ const MIGRATIONS: string[] = [
   EXCHANGE_ONE_LAYOUT,
   PATIENCE_LAYOUT,
   TAKEABLE_LAYOUT,
+  BATCHES_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {
