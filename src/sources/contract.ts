@@ -68,8 +68,11 @@ export type Slice = string;
 
 /** How a later run finds what changed. */
 export type Follow =
-  /** The source's change stream names the objects. */
-  | { kind: 'events' }
+  /**
+   * The source's change stream names the objects. Of slices: `listed` where nothing tells of a new parent; those of
+   * parents that are listed as new are read as well.
+   */
+  | { kind: 'events'; parents?: 'listed' }
   /**
    * Rows past the last position, and a lookback before it; without one the engine's own, which is ten minutes where
    * rows have keys. Of slices: those of parents that changed since, or of all

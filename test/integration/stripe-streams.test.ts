@@ -6,6 +6,7 @@ import type { PostgresDestination } from '../../src/destinations/postgres/destin
 import { openSource } from '../../src/wiring/compose.js';
 import { stripeConfigSchema, type StripeConfig } from '../../src/sources/stripe/config.js';
 import { STREAMS } from '../../src/sources/stripe/streams.js';
+import type { Rows } from '../../src/testbed/stripe/rows.js';
 import { startStripeTestbed, TESTBED_LIVE_KEY, type StripeTestbed } from '../../src/testbed/index.js';
 import { query, syncStripe, testDatabase, uniqueName, type SyncInput } from '../support.js';
 
@@ -69,6 +70,79 @@ test('lines of an invoice are listed again when it changes, and those of a delet
   expect(await of(4)).toEqual([]);
   expect((await of(5)).length).toBeGreaterThan(0);
   expect((await rowsOf('invoice_lines', '_headrace_deleted_at is null')).length).toBe(others);
+});
+
+test('lines of a checkout session are listed again when it changes, and of no other', async () => {
+  await start({ 'checkout/sessions': { rows: 40 } });
+  const source = { streams: ['checkout_sessions', 'checkout_session_line_items'] } satisfies SyncInput['source'];
+  const first = await sync(source);
+  expect([first.outcome, first.problems]).toEqual(['complete', []]);
+  const sessions = testbed.api.rows.get('checkout/sessions')!;
+  const asked = () => testbed.stats().perEndpoint['checkout/sessions/:id/line_items'] ?? 0;
+  const stored = async () =>
+    (await rowsOf('checkout_session_line_items', '_headrace_deleted_at is null')).map(
+      (row) => `${row['checkout_session']} ${row['id']}`,
+    );
+  /** As the API lists them now. */
+  const listed = async () => {
+    const lines: string[] = [];
+    for (let i = 0; i < sessions.size; i++) {
+      const url = `${testbed.url}/v1/checkout/sessions/${sessions.idOf(i)}/line_items?limit=100`;
+      const answer = await fetch(url, { headers: { authorization: `Bearer ${TESTBED_LIVE_KEY}` } });
+      const { data } = (await answer.json()) as { data: { id: string }[] };
+      lines.push(...data.map(({ id }) => `${sessions.idOf(i)} ${id}`));
+    }
+    return lines.toSorted();
+  };
+  expect((await stored()).toSorted()).toEqual(await listed());
+  testbed.api.record('checkout.session.completed', sessions.render(7));
+  sessions.change(7, false);
+  for (let i = 0; i < 5; i++) sessions.add(Math.floor(Date.now() / 1000));
+  await nextSecond();
+  const before = asked();
+  const second = await sync(source);
+  expect([second.outcome, second.problems]).toEqual(['complete', []]);
+  expect(second.proofs.flatMap(({ faults }) => faults)).toEqual([]);
+  expect(asked() - before).toBeLessThanOrEqual(7);
+  expect((await stored()).toSorted()).toEqual(await listed());
+});
+
+test('objects of test clocks, dated months ahead of the server, come and are followed like others', async () => {
+  await start({ customers: { rows: 3000 }, invoices: { rows: 120 } });
+  const now = Math.floor(Date.now() / 1000);
+  const DAY = 86_400;
+  const source = { streams: ['customers', 'invoices'] } satisfies SyncInput['source'];
+  const [customers, invoices] = ['customers', 'invoices'].map((path) => testbed.api.rows.get(path)!) as [Rows, Rows];
+  // More than a page at one moment, and some behind it.
+  for (let i = 0; i < 130; i++) invoices.add(now + 60 * DAY);
+  for (let i = 0; i < 30; i++) invoices.add(now + 61 * DAY + i);
+  for (let i = 0; i < 3; i++) customers.add(now + 60 * DAY + i);
+  const first = await sync(source);
+  expect([first.outcome, first.problems]).toEqual(['complete', []]);
+  expect(first.proofs.flatMap(({ faults }) => faults)).toEqual([]);
+  expect([(await rowsOf('customers')).length, (await rowsOf('invoices')).length]).toEqual([3003, 280]);
+
+  // The clock is moved on: an invoice is paid, another deleted, and what is new is dated a month later still.
+  testbed.api.churn('changed', 125, 'invoices');
+  testbed.api.churn('deleted', 279, 'invoices');
+  testbed.api.churn('deleted', 3002, 'customers');
+  for (let i = 0; i < 5; i++) invoices.add(now + 91 * DAY + i);
+  await nextSecond();
+  const second = await sync(source);
+  expect([second.outcome, second.problems]).toEqual(['complete', []]);
+  const revisions = await rowsOf('invoices', `id = '${invoices.idOf(125)}'`);
+  expect(revisions.map((row) => row['metadata']?.['revision'])).toEqual(['1']);
+  const gone = async (table: string) =>
+    (await rowsOf(table, '_headrace_deleted_at is not null')).map((row) => row['id'] as string);
+  expect(await gone('invoices')).toEqual([invoices.idOf(279)]);
+  expect(await gone('customers')).toEqual([customers.idOf(3002)]);
+  expect((await rowsOf('invoices')).length).toBe(285);
+
+  // The history before the server's clock is not read again for it.
+  await nextSecond();
+  const before = testbed.stats().requests;
+  expect((await sync(source)).outcome).toBe('complete');
+  expect(testbed.stats().requests - before).toBeLessThan(25);
 });
 
 test.each([

@@ -45,6 +45,7 @@ type Action =
   | 'leaveFirst' // what came since the stream's `first` was read
   | 'widen' // everything that is known once more, and what came since
   | 'slicesSince' // of each slice what came since
+  | 'slicesOfNew' // the slices of parents that are listed as new
   | 'extend'; // what came since, and an older part where the start moved back
 
 /** What the decision hangs on. */
@@ -85,6 +86,7 @@ const RULES: [Action, (facts: Facts) => boolean][] = [
   ['slicesSince', ({ byCursor, isSlices }) => byCursor && isSlices],
   // Events tell of changes; not every API has one for every new object, so what is new is listed as well.
   ['extend', ({ state, byCursor, byEvents, isRange }) => (byEvents || byCursor) && isRange && !state.meta.chain],
+  ['slicesOfNew', ({ byEvents, isSlices, stream }) => byEvents && isSlices && hasUntoldParents(stream)],
   ['resume', ({ byEvents }) => byEvents],
   ['reread', () => true],
 ];
@@ -98,6 +100,7 @@ const ACTIONS: Record<Action, (facts: Facts) => OpenedStream> = {
   leaveFirst,
   widen,
   slicesSince,
+  slicesOfNew,
   extend,
 };
 
@@ -218,22 +221,35 @@ function widen({ stream, history, state }: Facts): OpenedStream {
   return openParts(stream, state, [{ gte: Math.min(gte, now.gte), lt: Math.max(lt, now.lt) }], unit);
 }
 
+/** Nothing tells that a parent is new, but that its own stream lists it. */
+function hasUntoldParents({ follow }: Stream): boolean {
+  return follow.kind === 'events' && follow.parents === 'listed';
+}
+
 /** Rows may show up late: where the last run began or the newest row lies, less the overlap, this one goes on. */
-function slicesSince({ stream, mode, history, state }: Facts): OpenedStream {
+function slicesSince(facts: Facts): OpenedStream {
+  const { stream, mode, history, state } = facts;
   const { follow, division } = stream;
   const { newest } = state.meta;
   // As in nextStart: what is only added goes on at the newest row.
   const known = newest !== undefined && isOnlyAdded(stream, mode) ? newest + 1 : newest;
   const since = earliest(state.meta.readTo ?? history.gte, known) - overlapOf(stream, mode);
   const start = division.kind === 'slices' ? division.start : undefined;
-  const meta: StreamMeta = {
-    ...state.meta,
-    mode: 'extend',
-    complete: false,
-    since,
-    readTo: history.lt,
-    ...(start === undefined ? {} : { start }),
-  };
+  const needsParents = follow.kind === 'cursor' && follow.parents !== 'changed';
+  return slicesAfter(facts, { since, ...(start === undefined ? {} : { start }) }, needsParents);
+}
+
+function slicesOfNew(facts: Facts): OpenedStream {
+  return slicesAfter(facts, {}, false);
+}
+
+/** Slices that an earlier run read to their end are followed by others, which their parents open. */
+function slicesAfter(
+  { stream, history, state }: Facts,
+  more: Partial<StreamMeta>,
+  needsParents: boolean,
+): OpenedStream {
+  const meta: StreamMeta = { ...state.meta, mode: 'extend', complete: false, readTo: history.lt, ...more };
   const write: StateWrite = { stream: stream.name, key: META_KEY, expect: state.metaVersion, value: meta };
   return {
     ...state,
@@ -243,7 +259,7 @@ function slicesSince({ stream, mode, history, state }: Facts): OpenedStream {
     writes: [write],
     goesOn: false,
     restart: false,
-    needsParents: follow.kind === 'cursor' && follow.parents !== 'changed',
+    needsParents,
   };
 }
 

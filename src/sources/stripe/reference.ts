@@ -63,7 +63,9 @@ function dividedText({ shape, position, order }: StreamDefinition): string {
 }
 
 function followText({ follow, withParent, shape }: StreamDefinition): string {
-  if (withParent && typeof shape === 'object') return `with its parent, by events of ${shape.parent}`;
+  const isListed = follow.kind === 'events' && follow.parents === 'listed';
+  if (withParent && typeof shape === 'object')
+    return `with its parent, by events of ${shape.parent}${isListed ? ', and where one is listed as new' : ''}`;
   return HOW[follow.kind](follow);
 }
 

@@ -112,7 +112,7 @@ function define(name: string, list: ListFact, of = parentOf(list)): StreamDefini
     position: POSITIONS[list.path] ?? (isRange || of !== undefined ? 'created' : undefined),
     query: QUERIES[list.path] ?? {},
     key: KEYS[name] ?? KEYS[list.path] ?? ['id'],
-    follow: followOf(list, isRange, withParent),
+    follow: of !== undefined && withParent ? withParentOf(of) : followOf(list, isRange),
     withParent,
     list,
   };
@@ -135,15 +135,21 @@ function parentOf(list: ListFact): OfParent | undefined {
   };
 }
 
+/** Events tell of the parent, as a rule also when it comes; if not, its own list does. */
+function withParentOf({ parent }: OfParent): Follow {
+  const { objects } = LISTS.find(({ path }) => nameOf(path) === parent)!; // a test holds the table against the types
+  const isNewTold = objects.split(' ').some((object) => CREATED_BY_EVENTS.has(object));
+  return isNewTold ? { kind: 'events' } : { kind: 'events', parents: 'listed' };
+}
+
 /** Events, where they tell of changes and deletions both; else what is young is read again, or all of it. */
-function followOf(list: ListFact, isRange: boolean, withParent: boolean): Follow {
+function followOf(list: ListFact, isRange: boolean): Follow {
   const objects = list.objects.split(' ');
   const lookback = LOOKBACKS[list.path];
-  if (lookback !== undefined && !withParent) return { kind: 'cursor', lookback };
+  if (lookback !== undefined) return { kind: 'cursor', lookback };
   const isTold = objects.some((object) => OBJECTS_OF_EVENTS.has(object));
   const isLost = list.deletes && !objects.some((object) => DELETED_BY_EVENTS.has(object));
   const isNewTold = isRange || objects.some((object) => CREATED_BY_EVENTS.has(object));
-  if (withParent) return { kind: 'events' };
   if (isTold && isNewTold && !isLost && list.retrieve !== undefined && !READ_AGAIN.has(list.path))
     return { kind: 'events' };
   if (list.path === 'v2/core/events') return { kind: 'cursor', lookback: LOOKBACKS['v1/events'] };
