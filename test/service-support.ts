@@ -4,11 +4,11 @@ import path from 'node:path';
 import {
   announce,
   knownConnections,
-  newWorker,
   openCoordination,
   readFile,
   type Coordination,
 } from '../src/wiring/compose-scheduler.js';
+import { newWorker } from '../src/wiring/compose-worker.js';
 import { serviceParts } from '../src/wiring/compose-service.js';
 import { HeadraceClient } from '../src/service/client/index.js';
 import { TokenStore } from '../src/service/tokens.js';

@@ -2,13 +2,12 @@
 import { countOf } from '../base/plural.js';
 import {
   assertWhole,
-  newWorker,
   openCoordination,
   readFile,
   type Coordination,
   type CoordinationFlags,
-  type WorkerSetup,
 } from '../wiring/compose-scheduler.js';
+import { newWorker, type WorkerSetup } from '../wiring/compose-worker.js';
 import { ConfigError, EXIT } from '../base/errors.js';
 import { LIMITS } from '../base/bounds.js';
 import type { Worker } from '../fleet/scheduler/worker.js';

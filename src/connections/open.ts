@@ -12,10 +12,9 @@ import type { Permits } from '../engine/read/context.js';
 import type { LimitKeeper } from '../engine/run/limit-memory.js';
 import type { GateMemory } from '../gate/credential-gate.js';
 import type { GateStatus } from '../gate/gate.js';
-import { BudgetStore } from '../gate/shared/budget-store.js';
-import { ConnectionGates } from '../gate/shared/connection-gates.js';
+import type { ConnectionGates } from '../gate/shared/connection-gates.js';
 import type { AttemptEvent } from '../http/client.js';
-import { connect, type PostgresTarget } from '../postgres/connect.js';
+import type { PostgresTarget } from '../postgres/connect.js';
 import type { Connector, ConnectorParts, OpenedConnector, SourceSettings } from '../sources/connector.js';
 import type { Source } from '../sources/contract.js';
 import { CONNECTORS } from '../sources/registry.js';
@@ -63,6 +62,8 @@ export async function openSource(
 ): Promise<OpenedSource> {
   const { source: settings, sourceModule, fileStreams, proves, onExchange, egress, incomplete } = connection;
   const connector = await CONNECTORS.get(settings.connector, sourceModule);
+  // Loaded here and not above: many commands open no source.
+  const { ConnectionGates } = await import('../gate/shared/connection-gates.js');
   const gates = new ConnectionGates(systemClock);
   const parts: ConnectorParts = {
     gateFor: (limits) => gates.one(limits),
@@ -123,6 +124,10 @@ async function shareBudget(
   fingerprint: (credential: string | undefined) => string,
 ): Promise<() => Promise<void>> {
   if (!target) return async () => {};
+  const [{ BudgetStore }, { connect }] = await Promise.all([
+    import('../gate/shared/budget-store.js'),
+    import('../postgres/connect.js'),
+  ]);
   const member = `${hostname()}/${process.pid}/${newRunId()}`;
   await gates.attach(
     async (credential) =>

@@ -1,16 +1,17 @@
 /** The database where workers and servers meet: the scheduler's, with what else is kept beside it. */
-import { readConfig, type LoadedConfig } from '../config/load.js';
-import { DEFAULT_FILE } from '../config/load.js';
+import type { LoadedConfig } from '../config/load.js';
 import { ConnectionStore } from '../connections/connection-store.js';
 import { dataDirOf, knowFetched } from '../connections/resolve.js';
-import type { ConnectionFlags } from '../connections/with-flags.js';
 import { SecretBox } from '../connections/secrets.js';
 import { ConfigError } from '../base/errors.js';
 import { targetFromUrl, type PostgresTarget } from '../postgres/connect.js';
 import { EmbeddedServer } from '../postgres/embedded/server.js';
 import { RunStore } from '../runs/run-store.js';
+import { readFile, type CoordinationFlags } from './file.js';
 import { WebhookInbox } from './scheduler/inbox.js';
 import { Scheduler } from './scheduler/scheduler.js';
+
+export { readFile, type CoordinationFlags } from './file.js';
 
 export interface Coordination {
   scheduler: Scheduler;
@@ -21,29 +22,8 @@ export interface Coordination {
   close(): Promise<void>;
 }
 
-export interface CoordinationFlags extends ConnectionFlags {
-  database?: string | undefined;
-  /** The same database past the pool that `database` leads to. */
-  directUrl?: string | undefined;
-  /** Connections of the API may lead to private networks and to this machine. */
-  allowPrivateTargets?: boolean | undefined;
-  /** They may name sockets and files of this machine. */
-  allowLocalFiles?: boolean | undefined;
-}
-
 /** Sessions of a process with the scheduler's database. */
 const SESSIONS = 10;
-
-/** The file that names the connections; undefined where there is none and none was asked for. */
-export function readFile(flags: CoordinationFlags, env: NodeJS.ProcessEnv): LoadedConfig | undefined {
-  const file = flags.config ?? (env['HEADRACE_CONFIG'] || undefined);
-  try {
-    return readConfig(file ?? DEFAULT_FILE, env);
-  } catch (error) {
-    if (file === undefined && error instanceof ConfigError && error.code === 'config_missing') return undefined;
-    throw error;
-  }
-}
 
 /** A direct URL of a place that comes later than the URL's would be another database's. */
 function databaseOf(

@@ -12,8 +12,9 @@ import type { IsSecret, Settings } from '../connections/secrets.js';
 import { assertAlerts, assertTargets, isSecretOf, storedConnection } from '../connections/storable.js';
 import { webhookSigning, type WebhookSigning } from '../connections/webhooks.js';
 import { CONNECTORS } from '../sources/registry.js';
-import { readFile, type Coordination, type CoordinationFlags } from './coordination.js';
-import { assertCadence, secondsOf, type Cadence } from './scheduler/cadence.js';
+import type { Coordination, CoordinationFlags } from './coordination.js';
+import { cadenceOf, readFile, schedulePlace } from './file.js';
+import { secondsOf, type Cadence } from './scheduler/cadence.js';
 import type { AppSchema } from './scheduler/cap.js';
 import type { Scheduler } from './scheduler/scheduler.js';
 import type { ConnectionSetup } from './scheduler/task.js';
@@ -56,17 +57,6 @@ export async function knownConnections(
   return known;
 }
 
-const schedulePlace = (loaded: LoadedConfig, name: string) => loaded.placeOf(['connections', name, 'schedule']);
-
-/** For `headrace check`: a schedule that never comes is found before `serve` meets it. Throws ConfigError. */
-export function assertSchedule(name: string, flags: CoordinationFlags, env: NodeJS.ProcessEnv): void {
-  const loaded = readFile(flags, env);
-  const settings = loaded?.config.connections[name];
-  if (!loaded || !settings) return;
-  loaded.unset.assertNone(['connections', name]);
-  cadenceOf(settings.schedule, schedulePlace(loaded, name));
-}
-
 /** What `serve` and `worker` need of the file beside its connections. Throws ConfigError where a variable is not set. */
 export function assertWhole({ unset, config }: LoadedConfig): void {
   for (const setting of Object.keys(fileSchema.shape)) if (setting !== 'connections') unset.assertNone([setting]);
@@ -101,17 +91,6 @@ async function knownOf(
     priority: schedule?.priority ?? 0,
     webhook: webhookSigning(connector, webhookSecret),
   };
-}
-
-function cadenceOf(schedule: ConnectionSettings['schedule'], place: string): Cadence | undefined {
-  const cadence: Cadence | undefined =
-    schedule?.every !== undefined
-      ? { everySeconds: secondsOf(schedule.every, place) }
-      : schedule?.cron !== undefined
-        ? { cron: schedule.cron, timeZone: schedule.time_zone }
-        : undefined;
-  if (cadence) assertCadence(cadence, place);
-  return cadence;
 }
 
 /**

@@ -1,5 +1,9 @@
 /** Whose server an address is: two hosts are one site where one owner registered both. */
-import { getDomain } from 'tldts';
+import { createRequire } from 'node:module';
+
+/** The public suffix list takes longer to load than all other parts of the client; most runs meet one host alone. */
+let list: typeof import('tldts') | undefined;
+const load = () => (list ??= createRequire(import.meta.url)('tldts') as typeof import('tldts'));
 
 /**
  * Whether two hosts belong to one owner, by the public suffix list with the suffixes that hosting companies lend to
@@ -8,6 +12,7 @@ import { getDomain } from 'tldts';
  */
 export function isSameSite(a: URL, b: URL): boolean {
   if (a.host === b.host) return true;
+  const { getDomain } = load();
   const own = getDomain(a.hostname, { allowPrivateDomains: true });
   return own !== null && own === getDomain(b.hostname, { allowPrivateDomains: true });
 }

@@ -6,8 +6,6 @@ import { describeDefinition, listDefinitions } from '../connections/definitions.
 import { describeConnectors, describeDestinations } from '../connections/describe.js';
 import { definitionsFolder } from '../connections/storable.js';
 import {
-  accessOf,
-  accessTo,
   readFile,
   storable,
   taskOf,
@@ -15,6 +13,7 @@ import {
   type CoordinationFlags,
   type KnownConnection,
 } from './compose-scheduler.js';
+import { accessOf, accessTo } from './compose-worker.js';
 import { alertsOf } from './compose-alerts.js';
 import { TokenStore } from '../service/tokens.js';
 import { SessionStore } from '../service/sessions.js';

@@ -1,6 +1,6 @@
 /** headrace check */
 import { openDestination, openSource, resolveConnection, type ConnectionFlags } from '../../wiring/compose.js';
-import { assertSchedule } from '../../wiring/compose-scheduler.js';
+import { assertSchedule } from '../../wiring/compose-check.js';
 import { EXIT } from '../../base/errors.js';
 import { json, note, out } from '../terminal/output.js';
 

@@ -74,7 +74,7 @@ export async function syncConnection(
     const destination = await destinationOf(connection, controller.signal);
     try {
       if (destination.notice) note(`note: ${destination.notice}`);
-      const record = (history = historyOf(destination, connection.name, systemClock));
+      const record = (history = await historyOf(destination, connection.name, systemClock));
       const summary = await record.during(() =>
         runSync({
           source: opened.source,

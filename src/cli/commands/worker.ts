@@ -1,7 +1,8 @@
 /** headrace worker: without the server, whose code would take a third of its start. */
 import pc from 'picocolors';
 import { systemClock } from '../../base/clock.js';
-import { journaled, restate, workflowParts } from '../../wiring/compose-scheduler.js';
+import { restate } from '../../wiring/compose-scheduler.js';
+import { journaled, workflowParts } from '../../wiring/compose-worker.js';
 import { ConfigError } from '../../base/errors.js';
 import { isLoopback } from '../../service/loopback.js';
 import { withCoordination, work, workerOf, type WorkFlags } from '../work.js';

@@ -5,9 +5,11 @@
 import pc from 'picocolors';
 import { redact } from '../../base/log.js';
 import { count } from '../../base/plural.js';
-import { wrap } from './fit.js';
 
 export { duration } from '../../base/duration.js';
+
+/** What knows how wide text is takes long to load, and only a terminal asks. */
+const terminal = process.stderr.isTTY ? await import('./fit.js') : undefined;
 
 const ESCAPE = '\u001b';
 const COLOUR = /^\[[\d;]*m/;
@@ -29,9 +31,9 @@ export function out(text: string): void {
 }
 
 export function note(text: string): void {
-  const { isTTY, columns } = process.stderr;
+  const { columns } = process.stderr;
   // A terminal would break lines inside words.
-  process.stderr.write(`${isTTY && columns ? wrap(printable(text), columns) : printable(text)}\n`);
+  process.stderr.write(`${terminal && columns ? terminal.wrap(printable(text), columns) : printable(text)}\n`);
 }
 
 export function json(value: unknown): void {
