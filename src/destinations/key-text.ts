@@ -1,19 +1,29 @@
 /** The key of a row as one text, by which rows that came are compared with rows that are stored. */
 import { fieldOf, type DataRecord } from '../base/catalog.js';
-import { ExactNumber, stringifyJson } from '../base/json.js';
+import { ExactNumber } from '../base/json.js';
 
 /** What stands between the parts, as `chr(1)` does in SQL. */
 const BETWEEN = '\u0001';
 
-/** As SQL writes the key of the stored row: what no column can store is in it what it became there. */
-export function keyText(record: DataRecord, primaryKey: readonly string[]): string {
-  return primaryKey.map((field) => storableText(partText(fieldOf(record, field)))).join(BETWEEN);
+/**
+ * As SQL writes the key of the stored row: what no column can store is in it what it became there. `numberText` and
+ * `nestedText`: how a number that is no safe integer, and a list or an object, is stored in the column of that field.
+ */
+export function keyText(record: DataRecord, primaryKey: readonly string[], written: WrittenKeys): string {
+  return primaryKey.map((field) => partText(fieldOf(record, field), field, written)).join(BETWEEN);
 }
 
-function partText(value: unknown): string {
-  if (typeof value === 'string') return value;
-  const isNested = typeof value === 'object' && value !== null && !(value instanceof ExactNumber);
-  return isNested ? stringifyJson(value) : String(value);
+export interface WrittenKeys {
+  numberText(value: number | bigint | ExactNumber, field: string): string;
+  nestedText(value: object, field: string): string;
+}
+
+function partText(value: unknown, field: string, written: WrittenKeys): string {
+  if (typeof value === 'string') return storableText(value);
+  if (Number.isSafeInteger(value)) return String(value);
+  if (typeof value === 'number' || typeof value === 'bigint' || value instanceof ExactNumber)
+    return written.numberText(value, field);
+  return typeof value === 'object' && value !== null ? written.nestedText(value, field) : String(value);
 }
 
 /** NUL and halves of surrogate pairs become U+FFFD, as in every destination. */

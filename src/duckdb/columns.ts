@@ -159,7 +159,22 @@ export function textSql(name: string, type: ColumnType): string {
     return `strftime(${at}, '%Y-%m-%dT%H:%M:%S') || ${fraction} || 'Z'`;
   }
   if (type !== 'double') return `${name}::varchar`;
-  return `case when ${name} = trunc(${name}) and abs(${name}) < 1e15 then ${name}::bigint::varchar else ${name}::varchar end`;
+  return doubleSql(name);
+}
+
+/**
+ * DuckDB writes a double with an exponent from 1e16 on and below 1e-4, and a whole one with a point; JSON has an exponent
+ * from 1e21 on and below 1e-6 (ECMA-262, 6.1.6.1.20). Both write the least digits that tell it apart.
+ */
+function doubleSql(name: string): string {
+  const text = `${name}::varchar`;
+  const sign = `case when ${name} < 0 then '-' else '' end`;
+  const digits = `regexp_replace(split_part(${text}, 'e', 1), '[-.]|\\.0$', '', 'g')`;
+  const exponent = `try_cast(split_part(${text}, 'e', 2) as int)`;
+  return `case when ${name} = 0 then '0' when ${text} not like '%e%' then regexp_replace(${text}, '\\.0$', '')
+    when ${exponent} between 0 and 20 then ${sign} || rpad(${digits}, (${exponent} + 1)::int, '0')
+    when ${exponent} between -6 and -1 then ${sign} || '0.' || repeat('0', -${exponent} - 1) || ${digits}
+    else regexp_replace(regexp_replace(${text}, 'e([+-])0+', 'e\\1'), '\\.0e', 'e') end`;
 }
 
 /** NUL and halves of surrogate pairs become U+FFFD, as in every destination. */
@@ -170,7 +185,8 @@ function storableText(text: string): string {
 
 const UNSTORABLE_TEXT = /\\u(?:0000|d[89a-f])/i;
 
-function jsonText(value: unknown): string | typeof UNSTORABLE_NUMBER {
+/** JSON of a value as it is stored. */
+export function jsonText(value: unknown): string | typeof UNSTORABLE_NUMBER {
   const json = stringifyJson(value);
   // What JSON has no number for it writes as null.
   if (json.includes('null') && hasUnstorableNumber(value)) return UNSTORABLE_NUMBER;

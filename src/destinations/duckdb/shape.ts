@@ -6,6 +6,7 @@ import { LIMITS } from '../../base/bounds.js';
 import { FatalError } from '../../base/errors.js';
 import {
   asText,
+  jsonText,
   askedBy,
   columnTypeOf,
   encode,
@@ -22,7 +23,7 @@ import {
 } from '../../duckdb/columns.js';
 import { fitIdentifier } from '../../postgres/identifiers.js';
 import type { PreparedRows, PrepareInput, StreamTarget } from '../contract.js';
-import { keyText } from '../key-text.js';
+import { keyText, type WrittenKeys } from '../key-text.js';
 import { widenedNote } from '../widened-note.js';
 import { describe, setAside, type QuarantinedRow } from '../set-aside.js';
 
@@ -61,6 +62,12 @@ export interface ShapedRows extends PreparedRows {
   version: number;
   page: string;
 }
+
+/** Columns of JSON keep a value as it is written. */
+const WRITTEN: WrittenKeys = {
+  numberText: String,
+  nestedText: (value) => String(jsonText(value)),
+};
 
 export class Shape {
   readonly columns: Column[] = [];
@@ -171,7 +178,7 @@ export class Shape {
 
   /** The key as one text, as SQL writes it too. */
   keyText(record: DataRecord): string {
-    return keyText(record, this.target.primaryKey);
+    return keyText(record, this.target.primaryKey, WRITTEN);
   }
 
   /** A row by the names of its fields. */

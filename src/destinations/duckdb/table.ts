@@ -16,6 +16,7 @@ import {
 import { inTransaction, rowsOf, texts, type Library } from '../../duckdb/engine.js';
 import { fitIdentifier, qualified, quoteIdentifier } from '../../postgres/identifiers.js';
 import type { PrepareInput, StreamTarget } from '../contract.js';
+import { widenKey } from './wider-key.js';
 import { appendRows, type Into } from './append.js';
 import { META_COLUMNS, Shape, type ShapedRows } from './shape.js';
 
@@ -98,7 +99,9 @@ export class Table extends Shape {
   /** SQL for what a column holds as text: of JSON that is a text, that text. */
   textSql(alias: string, { name, type }: Column): string {
     const value = `${alias}.${quoteIdentifier(name)}`;
-    return type === 'json' ? `(${value} ->> '$')` : textSql(value, type);
+    return type === 'json'
+      ? `(case when json_type(${value}) = 'VARCHAR' then ${value} ->> '$' else ${value}::varchar end)`
+      : textSql(value, type);
   }
 
   /**
@@ -249,13 +252,18 @@ export class Table extends Shape {
         this.order.push(add);
       } else {
         const name = quoteIdentifier(change.widen.name);
-        await connection.run(
-          `alter table ${this.sqlName} alter column ${name} set data type ${SQL_TYPES[change.to]}
-            using ${refitSql(name, change.from, change.to)}`,
-        );
+        const [type, using] = [SQL_TYPES[change.to], refitSql(name, change.from, change.to)];
+        if (this.isKeyed && change.widen.key) await this.widenKey(connection, change.widen.name, type, using);
+        else
+          await connection.run(`alter table ${this.sqlName} alter column ${name} set data type ${type} using ${using}`);
       }
       this.changes.shift();
     }
+  }
+
+  private widenKey(connection: DuckDBConnection, column: string, type: string, using: string): Promise<void> {
+    const key = this.keyColumns.map(({ name }) => name);
+    return widenKey(connection, { schema: this.schema, table: this.physicalName, key, column, type, using });
   }
 
   private firstTypeOf(column: Column): Column['type'] {

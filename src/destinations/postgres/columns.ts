@@ -2,6 +2,7 @@
 import type { JsonSchema, JsonType } from '../../base/catalog.js';
 import { isDate, parseInstant } from '../../base/instant.js';
 import { ExactNumber, hasUnstorableNumber, stringifyJson } from '../../base/json.js';
+import { plainNumber } from './stored-text.js';
 
 export type ColumnType = 'boolean' | 'bigint' | 'numeric' | 'timestamptz' | 'date' | 'text' | 'jsonb';
 
@@ -117,9 +118,14 @@ export function encode(value: unknown, type: ColumnType): string | typeof MISFIT
 /** Text for a column that takes anything as text. */
 export function asText(value: unknown): string | typeof UNSTORABLE_NUMBER {
   if (typeof value === 'string') return escapeText(value);
+  // As what a column of numbers held is written where it becomes one of text.
+  if (isNumber(value)) return Number.isFinite(Number(value)) ? plainNumber(value) : UNSTORABLE_NUMBER;
   const json = stringifyJson(value);
   return holdsUnstorable(json, value) ? UNSTORABLE_NUMBER : escapeText(json);
 }
+
+const isNumber = (value: unknown): value is number | bigint | ExactNumber =>
+  typeof value === 'number' || typeof value === 'bigint' || value instanceof ExactNumber;
 
 const MUST_ESCAPE = /[\\\n\r\t\0]/;
 
