@@ -1,6 +1,6 @@
 /** What PostgreSQL writes for values that it stores in another form than they came in. */
-import { ExactNumber } from '../../base/json.js';
-import { storableText } from '../key-text.js';
+import { ExactNumber, stringifyJson } from '../../base/json.js';
+import { storableText, type WrittenKeys } from '../key-text.js';
 
 /** A number as `numeric` writes it: without an exponent, with the digits that it came with. */
 export function plainNumber(value: number | bigint | ExactNumber): string {
@@ -29,3 +29,9 @@ export function jsonbText(value: unknown): string {
   const sorted = bytes.toSorted((a, b) => a.name.length - b.name.length || a.name.compare(b.name));
   return `{${sorted.map(({ name, inner }) => `${JSON.stringify(name.toString())}: ${jsonbText(inner)}`).join(', ')}}`;
 }
+
+/** How the parts of a key are stored. `isJson`: the field's column is `jsonb`; else it takes them as text. */
+export const writtenKeys = (isJson: (field: string) => boolean): WrittenKeys => ({
+  numberText: plainNumber,
+  nestedText: (value, field) => (isJson(field) ? jsonbText(value) : storableText(stringifyJson(value))),
+});

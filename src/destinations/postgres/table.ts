@@ -10,9 +10,8 @@ import { propertyOf, type DataRecord, type JsonSchema } from '../../base/catalog
 import { slicesOf, wholeRecord } from '../../base/bytes/sliced-record.js';
 import { encodeRecords, type EncodedRows } from './row-encoding.js';
 import { SlicedRows } from './sliced-rows.js';
-import { keyText, storableText, type WrittenKeys } from '../key-text.js';
-import { jsonbText, plainNumber } from './stored-text.js';
-import { stringifyJson } from '../../base/json.js';
+import { keyText } from '../key-text.js';
+import { writtenKeys } from './stored-text.js';
 import { setAside, type QuarantinedRow } from '../set-aside.js';
 import { checkKey, columnCommentSql, createSql, fieldOfColumn, knownType, tableCommentSql } from './table-ddl.js';
 import { columnTypeOf, escapeText, NULL, typeOfValue, widen, type Column, type ColumnType } from './columns.js';
@@ -302,11 +301,7 @@ export class Table {
       .filter((key) => (this.quarantined.get(key) ?? Infinity) <= version);
   }
 
-  private readonly written: WrittenKeys = {
-    numberText: plainNumber,
-    nestedText: (value, field) =>
-      this.shape.byField.get(field)?.type === 'jsonb' ? jsonbText(value) : storableText(stringifyJson(value)),
-  };
+  private readonly written = writtenKeys((field) => this.shape.byField.get(field)?.type === 'jsonb');
 
   /** The key as one text, as `keySql` writes it. */
   keyText(record: DataRecord): string {
