@@ -74,6 +74,7 @@ export class Table {
   readonly physicalName: string;
   private readonly shape: Layout;
   private readonly sliced: SlicedRows;
+  private readonly written = writtenKeys((field) => this.shape.byField.get(field)?.type === 'jsonb');
 
   /** `sibling`: another stream's, of the same table. */
   constructor(
@@ -122,7 +123,6 @@ export class Table {
     return qualified(this.schema, this.physicalName);
   }
 
-  /** Whether rows have a key to be recognised by. */
   get keyed(): boolean {
     return this.target.primaryKey.length > 0 && this.target.mode !== 'append';
   }
@@ -301,8 +301,6 @@ export class Table {
       .filter((key) => (this.quarantined.get(key) ?? Infinity) <= version);
   }
 
-  private readonly written = writtenKeys((field) => this.shape.byField.get(field)?.type === 'jsonb');
-
   /** The key as one text, as `keySql` writes it. */
   keyText(record: DataRecord): string {
     return keyText(record, this.target.primaryKey, this.written);
@@ -310,8 +308,7 @@ export class Table {
 
   keySql(alias: string): string {
     return this.keyColumns()
-      .map(({ name, type }) => `${alias}.${quoteIdentifier(name)}${type === 'jsonb' ? " #>> '{}'" : '::text'}`)
-      .map((text) => `(${text})`)
+      .map(({ name, type }) => `(${alias}.${quoteIdentifier(name)}${type === 'jsonb' ? " #>> '{}'" : '::text'})`)
       .join(` || chr(1) || `);
   }
 
