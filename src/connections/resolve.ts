@@ -77,6 +77,7 @@ export async function resolveConnection(
 ): Promise<ConnectionConfig> {
   knowFetched(flags, env);
   if (flags.manifest !== undefined) return fromDefinition(name, flags.manifest, flags, env, need);
+  if (name !== undefined && isDefinition(name)) return fromDefinition(undefined, name, flags, env, need);
   const connector = name !== undefined && leadsToConnector(name) ? name : undefined;
   const loaded = fileOf(flags, env, connector === undefined ? (name ?? '') : undefined);
   if (loaded) {
@@ -113,6 +114,9 @@ export function knowFetched(flags: Pick<ConnectionFlags, 'config' | 'dataDir'>, 
   CONNECTORS.extend(() => CONNECTORS.list().flatMap((connector) => connector.fetched?.(dataDir) ?? []));
   return { dataDir };
 }
+
+/** A file of definitions where a connection's name may stand. */
+const isDefinition = (name: string): boolean => /\.ya?ml$/i.test(name);
 
 /** A connector by its name, or by a module or a package as seen from here. */
 function leadsToConnector(name: string): boolean {

@@ -1,9 +1,11 @@
 /** What stands among the objects of a list and is none is set aside; the rows beside it, and the pages after, come. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
-import { streamOf, type Answer } from '../manifest-support.js';
-import { ids, range, read } from '../manifest-reading.js';
-import { query, testDatabase, uniqueName } from '../support.js';
+import { manifestOf, streamOf, type Answer } from '../manifest-support.js';
+import { api, ids, range, read } from '../manifest-reading.js';
+import { headrace, query, scratch, testDatabase, uniqueName } from '../support.js';
 
 const ROWS = range(1, 48);
 const PAGE = 10;
@@ -65,4 +67,18 @@ test('null is no row, and is passed over', async () => {
   const { summary, rows } = await read(() => ({ data: [{ id: 1 }, null, { id: 2 }] }), streamOf('a'));
   expect(ids(rows['a'])).toEqual([1, 2]);
   expect(summary.outcome).toBe('complete');
+});
+
+test('a manifest may stand where a connection does', async () => {
+  const { folder, drop } = scratch();
+  const server = await api(() => ({ data: [{ id: 1 }, { id: 2 }] }));
+  const file = path.join(folder, 'source-small.yaml');
+  writeFileSync(file, manifestOf(streamOf('a')).replace('https://api.test', server.url));
+  const to = ['--to', `ndjson:${path.join(folder, 'out')}`];
+  expect(await headrace(['sync', file, ...to])).toMatchObject({ code: 0, stdout: expect.stringMatching(/a +1 +2 /) });
+  expect(await headrace(['sync', path.join(folder, 'none.yaml'), ...to])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/the manifest cannot be read[\s\S]*none\.yaml[\s\S]*next: check the path/),
+  });
+  drop();
 });

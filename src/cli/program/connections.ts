@@ -8,7 +8,10 @@ export function connectionCommands(program: Command, texts: HelpTexts): void {
     texts,
     program
       .command('check')
-      .argument('[connection]', 'a connection of headrace.yaml, a connector, or a module such as ./my-source.ts'),
+      .argument(
+        '[connection]',
+        'a connection of headrace.yaml, a connector, a manifest such as ./source.yaml, or a module such as ./my-source.ts',
+      ),
   )
     .description('prove the key and the destination')
     .option('--json', 'machine-readable output')
