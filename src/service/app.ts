@@ -22,6 +22,7 @@ import { Metrics } from './metrics.js';
 import { secured, servePages } from './pages.js';
 import { referencePage } from './reference.js';
 import { signInPage } from './sign-in.js';
+import { bodyOf } from './body.js';
 import { verifySignature } from './signatures.js';
 import type { WebhookSigning } from '../connections/webhooks.js';
 import { eventOf, type WebhookEvent } from './webhook-event.js';
@@ -128,30 +129,27 @@ function healthRoutes(app: OpenAPIHono<Env>, { scheduler, onError }: ServerParts
 
 /** Webhooks are let in by their signature alone. */
 function webhookRoute(app: OpenAPIHono<Env>, { clock, webhookOf, store }: ServerParts): void {
-  app.post(
-    '/webhooks/:connection',
-    bodyLimit({ maxSize: LIMITS.webhookBytes, onError: (context) => tooLarge(context, LIMITS.webhookBytes) }),
-    async (context) => {
-      const connection = context.req.param('connection');
-      const signing = await webhookOf(connection);
-      // Whether a connection exists is nobody's business who cannot sign for it.
-      const body = Buffer.from(await context.req.arrayBuffer());
-      const verdict =
-        signing === undefined
-          ? 'wrong'
-          : verifySignature(context.req.header(signing.header), body, signing.secret, clock.now());
-      if (verdict !== 'good')
-        return fault(context, 401, { code: 'bad_signature', message: `the signature is ${verdict}` });
-      const event = eventOf(body);
-      if (!event)
-        return fault(context, 400, {
-          code: 'no_event',
-          message: 'the body is no event, and sending it again does not help',
-          expected: `a JSON object with an id, nested at most ${LIMITS.webhookDepth} deep`,
-        });
-      return context.json({ received: true, new: await store(connection, event) });
-    },
-  );
+  app.post('/webhooks/:connection', async (context) => {
+    const connection = context.req.param('connection');
+    const signing = await webhookOf(connection);
+    const body = await bodyOf(context, LIMITS.webhookBytes);
+    if (body === undefined) return tooLarge(context, LIMITS.webhookBytes);
+    // Whether a connection exists is nobody's business who cannot sign for it.
+    const verdict =
+      signing === undefined
+        ? 'wrong'
+        : verifySignature(context.req.header(signing.header), body, signing.secret, clock.now());
+    if (verdict !== 'good')
+      return fault(context, 401, { code: 'bad_signature', message: `the signature is ${verdict}` });
+    const event = eventOf(body);
+    if (!event)
+      return fault(context, 400, {
+        code: 'no_event',
+        message: 'the body is no event, and sending it again does not help',
+        expected: `a JSON object with an id, nested at most ${LIMITS.webhookDepth} deep`,
+      });
+    return context.json({ received: true, new: await store(connection, event) });
+  });
 }
 
 /** What stands before every route that comes after. */
