@@ -59,6 +59,10 @@ export const LIMITS = {
   /** Parts of a stream that the API refused, in turn or in all, before the others are not asked for either. */
   refusedInTurn: 5,
   refusedParts: 100,
+  /** Pages of a list by numbers or offsets after which one is asked for again, to tell whether the list ends. */
+  pagesBeforeLook: 64,
+  /** Times that such a page holds other rows throughout before the list is taken for one that grows as it is read. */
+  otherPages: 3,
   /** Keys of a stream's lists by offsets that are remembered while they are walked, 12 to 24 bytes each. */
   walkedKeys: 1_000_000,
   /** Sweeps over what was touched while a stream was read, while each is answered after the end that it asked to. */

@@ -27,6 +27,8 @@ export class NumberedWalk {
   private claimed = 0;
   /** What one of the pages tells that is doubtful. */
   private doubt: Doubt | undefined;
+  /** It grows as fast as it is read. */
+  isEndless = false;
   /** Pages that are to be looked at once more; undefined: none was yet. */
   private looks: Span[] | undefined;
 
@@ -177,6 +179,7 @@ export class NumberedWalk {
   /** `isWhole`: every page was read by this run. */
   evidence(isWhole: boolean): Evidence {
     const { total, distinct, doubt } = this;
+    if (this.isEndless) return { kind: 'stated', doubt: 'shifted' };
     if (doubt !== undefined && !this.agrees) return { kind: 'stated', doubt };
     if (this.hasHole) return { kind: 'stated', doubt: 'empty' };
     const came = [...this.rows.values()].reduce((sum, rows) => sum + rows, 0);

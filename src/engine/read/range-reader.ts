@@ -202,7 +202,7 @@ export class RangeReader extends Reader {
     }
   }
 
-  private ask(request: RangeRequest, ticket?: Ticket): Promise<Page> {
+  ask(request: RangeRequest, ticket?: Ticket): Promise<Page> {
     return this.stream.page({
       ...this.axis.request(request),
       ...(isConsumed(this.stream) ? { once: request.cursor !== null } : {}),
@@ -254,8 +254,7 @@ export class RangeReader extends Reader {
 
   /** A walk that goes in a circle ends with an error; one that begins anew may bring what it brought before. */
   private async settledPage(request: RangeRequest, came: Page): Promise<Page> {
-    if (this.stream.division.kind !== 'numbered')
-      return this.walks.settled(request, came, () => this.ask({ ...request, cursor: null }));
+    if (this.stream.division.kind !== 'numbered') return this.walks.settled(request, came, (again) => this.ask(again));
     this.numbers.note(this.axis.request(request).number ?? 0, came);
     return came;
   }

@@ -15,10 +15,13 @@ const pageOf = (ids: number[], more: Partial<Page> = {}): Page => ({
   ...more,
 });
 
+const notAsked = () => Promise.reject(new Error('not asked for'));
+const NOTHING = { first: notAsked, again: notAsked };
+
 async function walk(pages: Page[]): Promise<Page> {
   const memory = new WalkMemory(stream);
   let last = pages[0]!;
-  for (const page of pages) last = await settled(memory, page, () => Promise.reject(new Error('not asked for')));
+  for (const page of pages) last = await settled(memory, page, NOTHING);
   return last;
 }
 

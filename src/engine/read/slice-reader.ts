@@ -215,7 +215,10 @@ export class SliceReader extends Reader implements ChildLink {
           weight,
           ticket: own,
         });
-      const page = await settled(work.walk, await ask(work.cursor, ticket), () => ask(null));
+      const page = await settled(work.walk, await ask(work.cursor, ticket), {
+        first: () => ask(null),
+        again: () => ask(work.cursor),
+      });
       const bytes = this.consume(page, () => this.arrived(work, page));
       this.context.memory.release(reserved - bytes);
       held = 0;

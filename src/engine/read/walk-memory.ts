@@ -1,22 +1,29 @@
 /** Tells a walk over pages that goes in a circle, or stands still: its pages bring nothing new. */
 import { FatalError } from '../../base/errors.js';
 import { LIMITS } from '../../base/bounds.js';
+import type { DataRecord } from '../../base/catalog.js';
 import { identityText } from '../../base/json.js';
 import { hashString } from '../../base/random.js';
 import type { Page, Stream } from '../../sources/contract.js';
 import { keyOf } from './context.js';
 
+/** What tells one row of a stream from another. */
+export const textOf = (stream: Stream, record: DataRecord): string => keyOf(stream, record) ?? identityText(record);
+
 export class WalkMemory {
   /** Pages that came, and the part of the walk in which each came last. */
   private readonly seen = new Map<number, number | undefined>();
   private stale = 0;
+  private pages = 0;
   private emptyAt: string | null | undefined;
 
-  constructor(private readonly stream: Stream) {}
+  constructor(readonly stream: Stream) {}
 
   /** Takes a page in, before its records are. Throws FatalError where too many in a row brought nothing new. */
   note(page: Page): void {
+    this.pages++;
     if (page.anew) {
+      this.pages = 0;
       this.seen.clear();
       this.stale = 0;
       return;
@@ -34,6 +41,12 @@ export class WalkMemory {
       found: `${LIMITS.stalePages} pages in a row without a new row, each of which says that more follow`,
       next: 'check how the connector asks for the next page, and where it stops',
     });
+  }
+
+  /** It has come to as many pages as are looked at again; at each doubling. */
+  get isLong(): boolean {
+    const looks = Math.log2(this.pages / LIMITS.pagesBeforeLook);
+    return looks >= 0 && Number.isInteger(looks);
   }
 
   /** Whether a page like this one came in the same part of the walk, where it has rows. */
@@ -62,7 +75,6 @@ export class WalkMemory {
     const last = records.at(-1);
     // Rows came that are none of the stream's: the token is all that tells.
     if (!first || !last) return received && next !== null ? hashString(next) : undefined;
-    const text = (record: typeof first) => keyOf(this.stream, record) ?? identityText(record);
-    return hashString(`${records.length}\u0002${text(first)}\u0002${text(last)}`);
+    return hashString(`${records.length}\u0002${textOf(this.stream, first)}\u0002${textOf(this.stream, last)}`);
   }
 }

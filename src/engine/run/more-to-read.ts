@@ -6,6 +6,7 @@ import type { Span } from '../../ledger/ledger.js';
 import type { Division } from '../../sources/contract.js';
 import { isOnlyAdded, type RunContext } from '../read/context.js';
 import type { RangeReader } from '../read/range-reader.js';
+import { isAnotherEachTime } from '../read/settled-page.js';
 
 type RangeDivision = Extract<Division, { kind: 'range' }>;
 
@@ -29,7 +30,11 @@ export interface ReadSoFar {
 /**
  * Pages past the window that was read, a shift under numbered pages, or the sweep of a stream whose positions move.
  */
-export function moreToRead(reader: RangeReader, soFar: ReadSoFar, context: RunContext): MoreToRead | undefined {
+export async function moreToRead(
+  reader: RangeReader,
+  soFar: ReadSoFar,
+  context: RunContext,
+): Promise<MoreToRead | undefined> {
   const { stream } = reader;
   const { division } = stream;
   const { span } = reader.ledger;
@@ -46,12 +51,12 @@ export function moreToRead(reader: RangeReader, soFar: ReadSoFar, context: RunCo
 }
 
 /** Pages past the window that was read; or all of them once more, where what came is not what there is. */
-function morePages(
+async function morePages(
   reader: RangeReader,
   pageRows: number,
   soFar: ReadSoFar,
   context: RunContext,
-): MoreToRead | undefined {
+): Promise<MoreToRead | undefined> {
   const { numbers } = reader;
   const { span } = reader.ledger;
   const place = reader.stream.name;
@@ -60,6 +65,7 @@ function morePages(
   if (numbers.frontIsOther() === false) throw repeating(place, span);
   const pages = total === undefined ? undefined : Math.ceil(total / pageRows);
   const isShort = numbers.endsBefore(span.lt);
+  if ((pages === undefined ? !isShort : pages > span.lt) && (await growsAsRead(reader, span.lt))) return undefined;
   // What a total promises may move away as fast as it is read.
   const stands = reader.pages > 0 && numbers.standsStill();
   if (stands && (pages === undefined ? !isShort : pages > span.lt)) {
@@ -86,6 +92,15 @@ function morePages(
   context.note(`${place}: pages shifted while they were read (${distinct} of ${total} rows); read once more`);
   numbers.restart();
   return { gte: 0, lt: span.lt, why: 'shift' };
+}
+
+/** Whether pages before `end`, all of them full, are of a list that grows by a page with each request, or more. */
+async function growsAsRead(reader: RangeReader, end: number): Promise<boolean> {
+  if (end < LIMITS.pagesBeforeLook) return false;
+  const { numbers, stream } = reader;
+  const again = () => reader.ask({ range: 0, cursor: String(end - 1), filter: { gte: 0, lt: end } });
+  numbers.isEndless = await isAnotherEachTime(stream, await again(), again);
+  return numbers.isEndless;
 }
 
 /** Pages that are looked at again where all others bring the same rows. */

@@ -191,7 +191,7 @@ export class StreamRun {
         continue;
       }
       if (!(this.reader instanceof RangeReader)) return;
-      const more = moreToRead(
+      const more = await moreToRead(
         this.reader,
         { sweeps, walks, isChain: this.meta.chain ?? false, isWhole: this.isWhole, historyEnd: this.history.lt },
         this.context,

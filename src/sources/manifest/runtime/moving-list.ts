@@ -117,8 +117,9 @@ export class MovingList {
     if (output.next === null && past && fresh > 0 && isShort && (output.claims?.more || this.mayBeLess(rows, walk)))
       output.next = past(asked, rows);
     // All that came is the row that came before: perhaps the API gives no more at once.
-    const isAlone = rows > 0 && fresh === 0 && (walk.s === 2 || this.givesLess);
-    if (output.next === null && isAlone) {
+    const size = output.pageSize ?? this.paginator.pageSize;
+    const isAlone = rows > 0 && fresh === 0 && (walk.s === 2 || this.givesLess || size === undefined);
+    if (isAlone) {
       output.next = walk.t;
       output.isStep = true;
     }
@@ -166,6 +167,8 @@ export class MovingList {
     const isFirstWalk = (walk.n ?? 0) === 0;
     // Page numbers cannot overlap: rows may have moved from a page that was not asked for yet to one that was.
     if (moves === 'page') return isOnePage && isFirstWalk ? ended({}) : ended({ d: 'pages' });
+    // Rows came in the walk before: an empty page tells nothing.
+    if (isOnePage && !isFirstWalk && output.received.length === 0) return ended({ d: 'empty' });
     if (isOnePage) return ended({}, isFirstWalk ? undefined : { kind: 'confirmed' });
     const moved = after.m === 1;
     // Without a key nothing more can be told, and rows of a second walk would be there twice.
