@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { claimsOf } from './answer-claims.js';
 
 const of = (document: unknown, status = 200, headers: Record<string, string> = {}) =>
-  claimsOf([document], { status, headers } as never, true);
+  claimsOf([document], { status, headers } as never, ['data'], true);
 const rows = [{ id: 1, total: 99, has_more: true, partial: true }];
 
 test.each([
@@ -17,6 +17,8 @@ test.each([
   [{ is_last_page: false }],
   [{ last: false }],
   [{ end_of_stream: false }],
+  [{ info: { more_records: true } }],
+  [{ additional_data: { pagination: { more_items_in_collection: true } } }],
 ])('%j: more rows follow', (envelope) => {
   expect(of({ data: rows, ...envelope })).toMatchObject({ more: true, total: undefined, isPart: false });
 });
@@ -73,6 +75,24 @@ test.each([
 test('rows say nothing of their answer, nor do several documents', () => {
   expect(of(rows)).toBeUndefined();
   expect(
-    claimsOf([{ has_more: true }, { has_more: true }], { status: 200, headers: {} } as never, true),
+    claimsOf([{ has_more: true }, { has_more: true }], { status: 200, headers: {} } as never, [], true),
   ).toBeUndefined();
+});
+
+test.each([
+  [{ data: { items: [{ id: 1 }], has_more: true } }, { more: true }],
+  [{ data: { items: [{ id: 1 }], page_info: { total_number: 57, total_page: 6 } } }, { total: 57 }],
+  [{ data: { items: [{ id: 1, has_more: true, total: 9 }] }, has_more: false }, undefined],
+  [{ data: { others: { has_more: true }, items: [] } }, undefined],
+])('beside a list within: %j', (document, claims) => {
+  const found = claimsOf([document], { status: 200, headers: {} } as never, ['data', 'items'], true);
+  if (claims === undefined) expect(found).toBeUndefined();
+  else expect(found).toMatchObject(claims);
+});
+
+test('a record that is the whole answer says nothing of others; an answer whose list nobody knows may', () => {
+  const answer = [{ id: 1, total: 99, has_more: true }];
+  const response = { status: 200, headers: {} } as never;
+  expect(claimsOf(answer, response, [], true)).toBeUndefined();
+  expect(claimsOf(answer, response, undefined, false)).toMatchObject({ more: true, total: undefined });
 });

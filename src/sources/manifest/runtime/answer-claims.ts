@@ -23,15 +23,16 @@ interface EnvelopeField {
 
 /** Parts of an answer that tell of it. */
 export const ABOUT = ['meta', '_meta', 'metadata', 'head', 'header', 'response', 'status', 'result', 'info'];
-const AROUND = ['paging', 'pagination', 'page', 'pages', 'page_info', 'pageInfo', 'cursor', 'links'];
+const AROUND = ['paging', 'pagination', 'page', 'pages', 'page_info', 'pageInfo', 'cursor', 'links', 'additional_data'];
 /** Parts whose plain `total` counts pages. */
 const OF_PAGES = new Set(['page', 'pages']);
 
-const MORE = /^(?:has[_-]?(?:more|next)\w*|more)$/i;
+const MORE = /^(?:has[_-]?(?:more|next)\w*|more(?:_?(?:records|items|results|rows|pages|data)\w*)?)$/i;
 /** False on a page that is not the last one. */
 const LAST = /^(?:is_?last(?:_?page)?|last|done|end_?of_?(?:stream|records|results|list))$/i;
 const PART = /^(?:incomplete\w*|(?:is_?)?partial(?:_?results?)?)$/i;
-const TOTAL = /^total(?:_?(?:count|results?|records?|items?|rows?|elements|hits|entries|size))?$|^record_?count$/i;
+const TOTAL =
+  /^total(?:_?(?:count|results?|records?|items?|rows?|elements|hits|entries|size|number))?$|^record_?count$/i;
 
 /** Accepted and not done; of several outcomes, of which some may have failed. */
 const PART_STATUSES = new Set([202, 207]);
@@ -42,11 +43,13 @@ export const textOf = (value: unknown): string =>
 export function envelopeOf(document: Record<string, unknown>): EnvelopeField[] {
   const fieldsOf = (part: Record<string, unknown>, within?: string) =>
     Object.entries(part).map(([field, value]) => ({ field, value, within }));
-  const around = [...ABOUT, ...AROUND].flatMap((name) => {
-    const part = document[name];
-    return isObject(part) ? fieldsOf(part, name) : [];
-  });
-  return [...fieldsOf(document), ...around];
+  const around = (holder: Record<string, unknown>, depth: number): EnvelopeField[] =>
+    [...ABOUT, ...AROUND].flatMap((name) => {
+      const part = Object.hasOwn(holder, name) ? holder[name] : undefined;
+      if (!isObject(part)) return [];
+      return [...fieldsOf(part, name), ...(depth < 2 ? around(part, depth + 1) : [])];
+    });
+  return [...fieldsOf(document), ...around(document, 1)];
 }
 
 export function claimsIn(fields: EnvelopeField[]): Claims {
@@ -64,15 +67,37 @@ export function claimsIn(fields: EnvelopeField[]): Claims {
   };
 }
 
-/** Undefined: the answer says nothing of the kind. `rows`: whether what it counts are the rows that are taken from it. */
-export function claimsOf(documents: unknown[], { status, headers }: ApiResponse, rows: boolean): Claims | undefined {
+/**
+ * Undefined: the answer says nothing of the kind. `path`: to the list of rows, undefined where nobody knows; what stands
+ * around it at each step tells of it. `rows`: whether what is counted are the rows that are taken.
+ */
+export function claimsOf(
+  documents: unknown[],
+  { status, headers }: ApiResponse,
+  path: readonly string[] | undefined,
+  rows = false,
+): Claims | undefined {
   const [document] = documents;
-  const isOne = documents.length === 1 && isObject(document);
-  const said = isOne ? claimsIn(envelopeOf(document)) : { more: false, total: undefined, isPart: false };
+  const holders = documents.length === 1 ? holdersOf(document, path) : [];
+  const said = claimsIn(holders.flatMap(envelopeOf));
   const claims = { ...said, isPart: said.isPart || PART_STATUSES.has(status) };
   if (!rows) claims.total = undefined;
   if (status === 206 && !reachesEnd(headers['content-range'])) claims.isPart = true;
   return claims.more || claims.isPart || claims.total !== undefined ? claims : undefined;
+}
+
+/** The answer, and the objects in it that the list of rows lies within. */
+function holdersOf(document: unknown, path: readonly string[] | undefined): Record<string, unknown>[] {
+  if (path === undefined) return isObject(document) ? [document] : [];
+  const holders: Record<string, unknown>[] = [];
+  let at = document;
+  // What the last of them leads to are the rows themselves.
+  for (const key of path) {
+    if (!isObject(at)) break;
+    holders.push(at);
+    at = Object.hasOwn(at, key) ? at[key] : undefined;
+  }
+  return holders;
 }
 
 /** RFC 9110, 14.4: `UNIT FIRST-LAST/LENGTH`. */

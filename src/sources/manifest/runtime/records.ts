@@ -32,6 +32,8 @@ export type Select = ((documents: unknown[], scope: Scope) => Selected) & {
   lists?: CutOffLists | undefined;
   /** Each row that the answer holds is a record: what it counts are records. */
   isWhole?: boolean | undefined;
+  /** Names that lead to the list of rows, as far as they are the same for every row. */
+  path?: ((scope: Scope) => string[]) | undefined;
   /** Its transformations make requests, and want a scope of Asks. */
   asks?: boolean | undefined;
 };
@@ -91,7 +93,12 @@ export function selector(kit: Kit, component: JsonObject, stream: JsonObject, sc
     }
     return { records, received, isFirstKept, ...told };
   };
-  return Object.assign(select, { lists: extract.lists, asks: change.asks, isWhole: isOneList(rows) });
+  return Object.assign(select, {
+    lists: extract.lists,
+    asks: change.asks,
+    isWhole: isOneList(rows),
+    path: pathTo(kit, rows),
+  });
 }
 
 const notObjects = new WeakSet<DataRecord>();
@@ -111,6 +118,14 @@ function isOneList({ type, field_path: path, record_expander: expander }: JsonOb
   return (
     type === 'DpathExtractor' && !expander && Array.isArray(path) && !path.some((part) => String(part).includes('*'))
   );
+}
+
+function pathTo(kit: Kit, own: JsonObject): ((scope: Scope) => string[]) | undefined {
+  if (own['type'] !== 'DpathExtractor') return undefined;
+  const raw = Array.isArray(own['field_path']) ? own['field_path'] : [];
+  const any = raw.findIndex((part) => String(part).includes('*'));
+  const parts = (any < 0 ? raw : raw.slice(0, any)).map((part) => text(kit, own, String(part)));
+  return (scope) => parts.map((part) => part(scope));
 }
 
 /** Whether an answer lacks the field that records are taken from, or holds nothing there that is no list. */

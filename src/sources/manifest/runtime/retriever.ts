@@ -115,14 +115,14 @@ export function retriever(
         throwFailure(more);
         mergeInto(selected.records, more.records, chunked!);
       }
-      const [document] = documents;
+      const document = documents[0];
       const end = endOf(sent, selected, input.token === pages.first, pages.moves !== undefined, requests.endpoint);
       const seen = [document, response.headers, selected, input.token, input.slice, pageSize] as const;
       const on: Onwards = documents.length === 0 ? { next: null } : onwards(pages, ...seen);
       if (!input.takesHalf || selected.records.length === 0) throwFailure(on);
       sizes?.came(input.slice, on.next === null);
       const { serverTimeMs, bytes } = response;
-      const claims = sent.isIgnored ? undefined : claimsOf(documents, response, select.isWhole === true);
+      const claims = sent.isIgnored ? undefined : claimsOf(documents, response, select.path?.(scope), select.isWhole);
       return { ...selected, ...on, serverTimeMs, bytes, document, end, claims, pageSize, wasLost: sent.wasLost };
     },
   };
