@@ -1,5 +1,5 @@
 /** A service in this process, on a database of its own: the server, and a worker where one is wanted. */
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import {
   announce,
@@ -9,10 +9,12 @@ import {
   type Coordination,
 } from '../src/wiring/compose-scheduler.js';
 import { newWorker } from '../src/wiring/compose-worker.js';
+import { EmbeddedServer } from '../src/postgres/embedded/server.js';
 import { serviceParts } from '../src/wiring/compose-service.js';
 import { HeadraceClient } from '../src/service/client/index.js';
 import { TokenStore } from '../src/service/tokens.js';
 import { listen, webApp } from '../src/service/app.js';
+import { until } from './patience.js';
 import { freshDatabase, scratch, urlOf } from './support.js';
 
 export const SECRET_KEY = 'a1'.repeat(32);
@@ -100,9 +102,20 @@ export async function startService({
       await listening.close();
       await coordination.close();
       await database.drop();
+      await embeddedIsGone(path.join(folder, '.headrace'));
       drop();
     },
   };
+}
+
+/** A request that nobody waits for any more may just be opening a database in the folder: whoever leaves last stops it. */
+async function embeddedIsGone(folder: string): Promise<void> {
+  if (!existsSync(path.join(folder, 'postgres'))) return;
+  await until(async () => {
+    const server = await EmbeddedServer.open(folder);
+    await server.close();
+    return !existsSync(path.join(server.place.folder, 'data', 'postmaster.pid'));
+  });
 }
 
 /** Where tests of a service have always found it. */
