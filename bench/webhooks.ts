@@ -2,7 +2,8 @@
  * Webhooks at a steady rate into one `headrace serve`, which reads the objects that they name from a simulated Stripe
  * account meanwhile: how soon each is answered, counted from when it was due, and how often each object is read. Each
  * twentieth delivery is an event that was sent before. The sender, the API, the service and its database share the
- * machine. --rate N a second (default 500), --seconds N (default 60).
+ * machine; each tenth delivery also goes to a server that only answers, which tells what the machine itself takes.
+ * --rate N a second (default 500), --seconds N (default 60).
  */
 import { createHmac } from 'node:crypto';
 import { spawn } from 'node:child_process';
@@ -22,6 +23,8 @@ const SECONDS = Number(values['seconds'] ?? 60);
 const DELIVERIES = RATE * SECONDS;
 /** One in so many is sent again, a second and more after it was sent first. */
 const REPEATED = 20;
+/** One in so many also goes to the bare server. */
+const BESIDE = 10;
 const CATCH_UP_SECONDS = 300;
 const SECRET = 'whsec_bench_1234567890';
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -59,6 +62,12 @@ const service = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--json']
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 const url = await listening();
+const bare = spawn(process.execPath, [path.join(import.meta.dirname, 'lib', 'bare-server.mjs')], {
+  stdio: ['pipe', 'pipe', 'inherit'],
+});
+const bareUrl = await new Promise<string>((resolve) =>
+  bare.stdout.once('data', (line: Buffer) => resolve(String(line).trim())),
+);
 
 /** Its address, once it listens; what it prints is read to the end all the while. */
 function listening(): Promise<string> {
@@ -112,12 +121,13 @@ const readsBefore = (await testbed.stats()).perEndpoint['charges/:id'] ?? 0;
 // What is due goes out whatever was answered: a slow answer holds up none that come after it.
 const agent = new Agent({ connections: 200, pipelining: 1 });
 const latencies: number[] = [];
+const bareLatencies: number[] = [];
 let refused = 0;
 const pending = new Set<Promise<void>>();
 const startedMs = performance.now();
-async function deliver({ body, signature }: Delivery, dueMs: number): Promise<void> {
+async function deliver({ body, signature }: Delivery, to: string, into: number[], dueMs: number): Promise<void> {
   try {
-    const answer = await request(`${url}/webhooks/shop`, {
+    const answer = await request(to, {
       method: 'POST',
       body,
       headers: { 'stripe-signature': signature, 'content-type': 'application/json' },
@@ -128,14 +138,18 @@ async function deliver({ body, signature }: Delivery, dueMs: number): Promise<vo
   } catch {
     refused++;
   }
-  latencies.push(performance.now() - dueMs);
+  into.push(performance.now() - dueMs);
 }
 for (let n = 0; n < deliveries.length;) {
   const now = performance.now();
   for (; n < deliveries.length && startedMs + (n * 1000) / RATE <= now; n++) {
-    const sent = deliver(deliveries[n]!, startedMs + (n * 1000) / RATE);
-    pending.add(sent);
-    void sent.then(() => pending.delete(sent));
+    const dueMs = startedMs + (n * 1000) / RATE;
+    const all = [deliver(deliveries[n]!, `${url}/webhooks/shop`, latencies, dueMs)];
+    if (n % BESIDE === 0) all.push(deliver(deliveries[n]!, bareUrl, bareLatencies, dueMs));
+    for (const sent of all) {
+      pending.add(sent);
+      void sent.then(() => pending.delete(sent));
+    }
   }
   await sleep(1);
 }
@@ -162,11 +176,13 @@ if (service.exitCode === null) {
 }
 await database.close();
 testbed.stop();
+bare.stdin.end();
 await agent.close();
 drop();
 
 const sorted = latencies.toSorted((a, b) => a - b);
-const part = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
+const part = (share: number, of = sorted) => of[Math.min(of.length - 1, Math.floor(of.length * share))]!;
+const bareSorted = bareLatencies.toSorted((a, b) => a - b);
 printTable(
   [`${RATE} webhooks a second for ${SECONDS} s`, 'value'],
   [
@@ -174,6 +190,7 @@ printTable(
     ['not answered with 200', refused],
     ['answered after, median', `${round(part(0.5), 1)} ms`],
     ['99th percentile', `${round(part(0.99), 1)} ms`],
+    ['a bare server beside it', `${round(part(0.5, bareSorted), 1)} ms, ${round(part(0.99, bareSorted), 1)} ms`],
     ['the slowest', `${round(sorted.at(-1)!, 1)} ms`],
     ['events stored', `${stored} of ${distinct}`],
     ['objects read', `${reads} for ${distinct}`],
@@ -189,6 +206,7 @@ finish({
     refused,
     answered_p50_ms: round(part(0.5), 1),
     answered_p99_ms: round(part(0.99), 1),
+    bare_p99_ms: round(part(0.99, bareSorted), 1),
     answered_most_ms: round(sorted.at(-1)!, 1),
     events_lost: distinct - stored,
     events_unread: unread,
