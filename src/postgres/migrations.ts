@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { FatalError } from '../base/errors.js';
-import { BATCHES_LAYOUT } from './layouts/batches.js';
+import { BATCHES_APART_LAYOUT, BATCHES_LAYOUT } from './layouts/batches.js';
 import { BUDGET_LAYOUT } from './layouts/budget.js';
 import { EXCHANGE_LAYOUT, EXCHANGE_ONE_LAYOUT } from './layouts/exchange.js';
 import { FLEET_LAYOUT } from './layouts/fleet.js';
@@ -94,6 +94,7 @@ const MIGRATIONS: string[] = [
   PATIENCE_LAYOUT,
   TAKEABLE_LAYOUT,
   BATCHES_LAYOUT,
+  BATCHES_APART_LAYOUT,
 ];
 
 export async function migrate(client: pg.Client): Promise<void> {

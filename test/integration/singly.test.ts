@@ -110,9 +110,10 @@ test('whatever came before, claims and ends change the same rows in the same way
     for (let n = 0; n < 30; n++) {
       await step(random, running);
       const at = `history ${seed}, step ${n}`;
-      expect(await rowsAfter(`select * from _headrace.claim('w', 1)`), at).toEqual(
-        await rowsAfter(`select * from _headrace.claim_many('w', 1)`),
-      );
+      for (const count of [1, 2, 9])
+        expect(await rowsAfter(`select * from _headrace.claim('w', ${count})`), at).toEqual(
+          await rowsAfter(`select * from _headrace.claim_many('w', ${count})`),
+        );
       for (const { id, attempt } of [
         ...running.slice(0, 2),
         ...running.slice(0, 1).map((each) => ({ ...each, attempt: 99 })),
@@ -124,6 +125,13 @@ test('whatever came before, claims and ends change the same rows in the same way
         ).toEqual(
           await rowsAfter(`select * from _headrace.settle_many(array[${id}]::bigint[], array[${attempt}], ${DONE})`),
         );
+      const many = `${done(running.length > 0 ? running : [{ id: -1, attempt: 1 }])}`.replace(
+        '::timestamptz[],',
+        '::timestamptz[], false,',
+      );
+      expect(await rowsAfter(`select * from _headrace.settle(${many})`), at).toEqual(
+        await rowsAfter(`select * from _headrace.settle_many(${many})`),
+      );
       const stale = running.slice(0, 1).map((each) => ({ ...each, attempt: 99 }));
       for (const [ended, count] of [
         [running.slice(0, 1), 1],

@@ -56,6 +56,10 @@ const TAKE_ONE = `
     return next;
   end if;`;
 
+/** Plans that hang neither on what is asked nor on how large the tables were when a session first asked. */
+const PLANS =
+  'set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off';
+
 /** Fewer indexes: what asks for an app's rows is rare, and one index finds connections of a partition as well. */
 const INDEXES = `
 drop index _headrace.partition_app;
@@ -168,7 +172,7 @@ create or replace function _headrace.exchange(p_worker text, p_n integer, p_ids 
   p_states text[], p_run_at timestamptz[], p_errors jsonb[], p_results jsonb[])
 returns table (state text, id bigint, attempt integer, kind text, payload jsonb, connection_id text,
   concurrency_partition_id text, parent_id bigint, key text, failures integer) language plpgsql
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+${PLANS} as $$
 #variable_conflict use_column
 declare mine bigint[]; leased boolean; due boolean; part text; conn text; picked bigint; alone boolean;
 begin
@@ -198,5 +202,39 @@ begin
     return;
   end if;
   state := null;${TAKE_ONE}
+end $$;
+`;
+
+/** Claims and ends by themselves, not in an exchange, go the same short ways. */
+export const BATCHES_APART_LAYOUT = `
+create or replace function _headrace.claim(p_worker text, p_n integer)
+returns table (id bigint, attempt integer, kind text, payload jsonb, connection_id text, concurrency_partition_id text,
+  parent_id bigint, key text, failures integer) language plpgsql ${PLANS} as $$
+declare leased boolean; due boolean;
+begin
+  select exists (select 1 from _headrace.worker w where w.id = p_worker and not w.draining
+      and w.lease_until > _headrace.now()),
+    exists (select 1 from _headrace.partition p where p.delayed_at <= _headrace.now()) into leased, due;
+  if not leased then raise exception 'worker % has no lease', p_worker using errcode = 'HR001'; end if;
+  if due then perform _headrace.promote(); end if;
+  if p_n = 1 then return query select * from _headrace.claim_one(p_worker);
+  else return query select * from _headrace.claim_batch(p_worker, p_n); end if;
+end $$;
+
+create or replace function _headrace.settle(p_ids bigint[], p_attempts integer[], p_states text[],
+  p_run_at timestamptz[], p_failed boolean, p_errors jsonb[], p_results jsonb[])
+returns table (id bigint, state text) language plpgsql ${PLANS} as $$
+begin
+  if p_failed or not ('done' = all (p_states)) then
+    return query select * from _headrace.settle_many(p_ids, p_attempts, p_states, p_run_at, p_failed, p_errors,
+      p_results);
+  elsif cardinality(p_ids) = 1 then
+    if _headrace.settle_done(p_ids[1], p_attempts[1], p_errors[1], p_results[1]) then
+      id := p_ids[1]; state := 'done'; return next;
+    end if;
+  else
+    return query select u.id, 'done' from unnest(_headrace.settle_all_done(p_ids, p_attempts, p_errors,
+      p_results)) u(id);
+  end if;
 end $$;
 `;
