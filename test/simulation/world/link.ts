@@ -6,6 +6,7 @@
 import { ConfigError, FatalError, PausedError, RetriableError } from '../../../src/base/errors.js';
 import { LIMITS } from '../../../src/base/bounds.js';
 import type { DestinationWait, OpenOptions, StateWrite } from '../../../src/destinations/contract.js';
+import { WrittenEntries } from '../../../src/destinations/postgres/written.js';
 import { isLost, type Database, type Session, type Undo } from './database.js';
 import type { Process } from './process.js';
 
@@ -20,7 +21,7 @@ export class Link {
   private wait: DestinationWait | undefined;
   private isClosed = false;
   /** Entries as this session left them: a database that forgot one after a crash is found out. */
-  private readonly versions = new Map<string, number>();
+  private readonly written = new WrittenEntries();
   hasLent = false;
 
   private constructor(
@@ -73,10 +74,7 @@ export class Link {
       },
       () => (writes.length > 0 && this.wasWritten(writes[0]!) ? unknown : undefined),
     );
-    for (const { stream, key, expect, value } of writes) {
-      if (value === null) this.versions.delete(`${stream}\u0001${key}`);
-      else this.versions.set(`${stream}\u0001${key}`, expect + 1);
-    }
+    this.written.note(writes);
     return result;
   }
 
@@ -179,8 +177,8 @@ export class Link {
   private checkNothingForgotten(): void {
     const { state } = this.database.tables;
     const isShared = this.options.beside === true || this.hasLent;
-    for (const [at, version] of this.versions)
-      if ((state.get(at)?.version ?? (isShared ? Infinity : 0)) < version)
-        throw new PausedError('the database forgot the last commits when it crashed', { code: 'commits_forgotten' });
+    const older = this.written.older((entry) => state.get(entry.replace(' ', '\u0001'))?.version, isShared);
+    if (older.length > 0)
+      throw new PausedError('the database forgot the last commits when it crashed', { code: 'commits_forgotten' });
   }
 }
