@@ -46,6 +46,7 @@ const ONCE_FAILED: Record<number, string> = {
   727_907: 'an offset list that another process went on with was confirmed, though its rows had moved in between',
   733_002: 'a list by offsets that was walked once more was empty then, and confirmed with what had come before',
   734_991: 'a crash that forgot that slices were closed was not found out, and their rows were missing',
+  735_062: 'parents waited for children that had ended, since a crash had forgotten the last commits',
   995: 'slices of an earlier generation were taken for those of a part that was lent',
 };
 

@@ -90,12 +90,11 @@ export class StreamRun {
       this.become('complete');
     } catch (error) {
       this.error = error;
-      this.become(
-        error instanceof PausedError ? 'paused' : error instanceof SkippableError ? 'skipped' : 'failed',
-        error,
-      );
-      if (this.reader instanceof SliceReader && !(error instanceof PausedError)) {
-        this.reader.onBlocked = () => this.abandon(this.reader as SliceReader);
+      const isPaused = error instanceof PausedError;
+      this.become(isPaused ? 'paused' : error instanceof SkippableError ? 'skipped' : 'failed', error);
+      if (this.reader instanceof SliceReader) {
+        if (isPaused) this.reader.lost = error;
+        else this.reader.onBlocked = () => this.abandon(this.reader as SliceReader);
         this.onRoom();
       }
     } finally {
