@@ -91,6 +91,8 @@ export interface StoredEntry {
 export const META_KEY = 'stream';
 /** What is known of slices that were closed on weak evidence. */
 export const WEAK_KEY = 'weak';
+/** What the rows were asked for by that a stream left which was reset: they stay. */
+export const REACH_KEY = 'reach';
 const RANGE_PREFIX = 'range/';
 export const SLICES_PREFIX = 'slices/';
 
@@ -219,6 +221,13 @@ export function decodeStream(entries: StoredEntry[]): StreamState | undefined {
     }
   }
   return { meta, metaVersion: metaEntry.version, ledger: { span: meta.span, nextId, ranges }, versions, slices, weak };
+}
+
+/** What the rows of a stream were asked for by, also of one that was reset. */
+export function storedReachOf(entries: StoredEntry[]): Reach | undefined {
+  const meta = entries.find(({ key }) => key === META_KEY)?.value as StreamMeta | undefined;
+  if (meta) return meta.reach;
+  return entries.find(({ key }) => key === REACH_KEY)?.value as Reach | undefined;
 }
 
 /** Why the stream is believed to be read to its end; undefined where it is not. */

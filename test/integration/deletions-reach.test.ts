@@ -1,5 +1,8 @@
 /** A reading that asks for less than an earlier one tells nothing of the rows that only that one asked for. */
 import { describe, expect, test } from 'vitest';
+import { newRunId } from '../../src/wiring/compose.js';
+import { targetsOf } from '../../src/engine/read/context.js';
+import { resetStream } from '../../src/engine/run/reset.js';
 import type { Division, PageRequest, Stream } from '../../src/sources/contract.js';
 import {
   clock,
@@ -160,6 +163,21 @@ const SHAPES: [string, Shape][] = [
 const run = (shape: Shape, all: () => MemoryRow[], days: number, more = {}) =>
   syncMemory(destination, name, clock, shape.make(all, days), { createdMs: (T0 - 400 * DAY) * 1000, ...more });
 
+async function reset(streams: Stream[]): Promise<void> {
+  const session = await destination.open({
+    connection: name,
+    runId: newRunId(),
+    streams: targetsOf(streams, 'upsert'),
+    readOnly: false,
+    startedMs: Date.now(),
+  });
+  try {
+    await resetStream(session, streams, 'things', undefined, undefined);
+  } finally {
+    await session.close();
+  }
+}
+
 /** Gone within what each reading asks for: few enough to be believed. */
 const withoutFew = () => history().filter((_, i) => i !== 13 && i !== 14);
 
@@ -193,6 +211,17 @@ describe.each(SHAPES)('%s', (_, shape) => {
     // The next is asked as this one was.
     await run(shape, history, 100);
     expect(await live()).toEqual(ids(history()));
+  });
+
+  test('a reset forgets no row that an earlier reading asked for, however often', async () => {
+    await run(shape, history, 100);
+    for (let resets = 1; resets <= 2; resets++) {
+      await reset(shape.make(history, 100));
+      for (let again = 0; again < 2; again++) {
+        await run(shape, history, 92);
+        expect(await live()).toEqual(ids(history()));
+      }
+    }
   });
 
   test('what is accepted is marked, and said no more', async () => {

@@ -8,7 +8,14 @@ import { stringifyJson } from '../../base/json.js';
 import type { WriteMode } from '../../base/catalog.js';
 import { isClosed, newer, newestOf, worthAgain, type Range } from '../../ledger/ledger.js';
 import type { Stream } from '../../sources/contract.js';
-import { decodeStream, META_KEY, type Reach, type StreamMeta, type StreamState } from '../../ledger/checkpoint.js';
+import {
+  decodeStream,
+  storedReachOf,
+  META_KEY,
+  type Reach,
+  type StreamMeta,
+  type StreamState,
+} from '../../ledger/checkpoint.js';
 import { axisOf, listedSpan, spanOnAxis } from '../read/axes.js';
 import { isOnlyAdded } from '../read/context.js';
 import type { BulkChange } from './bulk-changes.js';
@@ -118,13 +125,13 @@ const READS_ALL = new Set<Action>(['load', 'reread', 'replace', 'widen', 'readAg
 
 /** Notes what is asked for with what is read. */
 function withReach(
-  { stream, reach }: OpenInput,
+  { stream, reach, entries }: OpenInput,
   state: StreamState | undefined,
   opened: OpenedStream,
   isAll: boolean,
 ): OpenedStream {
   if (!reach || (opened.meta.complete && opened.goesOn)) return { ...opened, reach, isPart: !isAll };
-  const before = opened.restart ? undefined : state?.meta.reach;
+  const before = opened.restart ? undefined : storedReachOf(entries);
   const isNarrower = !covers(reach, before) || (opened.goesOn && state?.meta.narrower === true);
   const noted = { reach: joined(reach, before), narrower: isNarrower || undefined };
   const isPart = !isAll;

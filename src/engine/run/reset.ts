@@ -2,7 +2,7 @@
 import type { DestinationSession, StateWrite } from '../../destinations/contract.js';
 import { ConfigError } from '../../base/errors.js';
 import type { Stream } from '../../sources/contract.js';
-import { decodeStream } from '../../ledger/checkpoint.js';
+import { decodeStream, REACH_KEY, storedReachOf, type StoredEntry } from '../../ledger/checkpoint.js';
 import { reopen } from './opening.js';
 
 /**
@@ -28,7 +28,7 @@ export async function resetStream(
     });
   const whole = from === undefined && before === undefined;
   const writes: StateWrite[] = whole
-    ? own.map(({ key, version }) => ({ stream: name, key, expect: version, value: null }))
+    ? anew(name, own)
     : reopen(
         streams.find((stream) => stream.name === name),
         name,
@@ -37,4 +37,13 @@ export async function resetStream(
         before,
       ).writes;
   await session.writeState(writes);
+}
+
+/** All entries go; what the rows were asked for by stays with them. */
+function anew(stream: string, own: StoredEntry[]): StateWrite[] {
+  const reach = storedReachOf(own) ?? null;
+  const others = own.filter(({ key }) => key !== REACH_KEY);
+  const writes: StateWrite[] = others.map(({ key, version }) => ({ stream, key, expect: version, value: null }));
+  const expect = own.find(({ key }) => key === REACH_KEY)?.version ?? 0;
+  return reach === null && expect === 0 ? writes : [...writes, { stream, key: REACH_KEY, expect, value: reach }];
 }
