@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { LIMITS } from '../../src/base/bounds.js';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { startStripeTestbed, type StripeTestbed } from '../../src/testbed/index.js';
 import { ndjsonDestination } from '../../src/destinations/ndjson/destination.js';
@@ -111,6 +112,28 @@ test('of a list, the accounts that are named are read', async () => {
   await sync({ ...SOURCE, accounts: ['acct_mid'] });
   expect(await counts('customers')).toEqual({ acct_mid: 250 });
   await expect(sync({ ...SOURCE, accounts: ['acct_other'] })).rejects.toMatchObject({ code: 'no_accounts' });
+});
+
+test('of a list, an account that is not connected is said, and one that is dropped is not called disconnected', async () => {
+  const listed = async (...accounts: string[]) => (await sync({ ...SOURCE, accounts })).notes;
+  // A misspelt account must not look as if it had been read.
+  expect(await listed('acct_big', 'acct_mdi')).toEqual(['named under accounts, but not connected: acct_mdi']);
+  expect(await listed('acct_big', 'acct_mid')).toEqual(['read from this run on: acct_mid']);
+  expect(await listed('acct_big')).toEqual(['no longer named under accounts, their rows are kept: acct_mid']);
+  expect(await listed('acct_big')).toEqual([]);
+  await listed('acct_big', 'acct_mid');
+  testbed.api.connected.delete('acct_mid');
+  expect(await listed('acct_big', 'acct_mid')).toEqual(['no longer connected, their rows are kept: acct_mid']);
+  expect(await listed('acct_big', 'acct_mid')).toEqual(['named under accounts, but not connected: acct_mid']);
+  expect(await counts('customers')).toEqual({ acct_big: 2300, acct_mid: 250 });
+});
+
+test('more accounts than one connection reads are refused, and of a list those beyond are found', async () => {
+  for (let i = 0; i < LIMITS.connectedAccounts; i++) testbed.api.connected.set(`acct_z${i}`, testbed.api);
+  await expect(sync()).rejects.toMatchObject({ code: 'too_many_accounts' });
+  // The newest are listed first, so that these are on the last page.
+  expect((await sync({ ...SOURCE, accounts: ['acct_mid'] })).notes).toEqual([]);
+  expect(await counts('customers')).toEqual({ acct_mid: 250 });
 });
 
 test('a table of one account is not mixed with rows of several', async () => {

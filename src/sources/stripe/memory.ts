@@ -1,6 +1,7 @@
 /** What a connection remembers between runs: its version, and what the account does not have. */
 import { SkippableError } from '../../base/errors.js';
 import type { SourceMemory } from '../contract.js';
+import type { Connected } from './connected-accounts.js';
 import { FIRST_VERSION, NEWEST_VERSION } from './versions.js';
 
 const DAY_MS = 86_400_000;
@@ -35,8 +36,8 @@ export class StripeMemory implements SourceMemory {
     private readonly asked: string | undefined,
     private readonly key: string,
     private readonly now: () => number,
-    /** Connected accounts that there are now; undefined: none are read. */
-    private readonly connected: readonly string[] | undefined,
+    /** Connected accounts that there are now; undefined: none are read. `isList`: they were asked for by name. */
+    private readonly connected: (Connected & { isList: boolean }) | undefined,
   ) {
     this.version = asked ?? NEWEST_VERSION;
   }
@@ -88,16 +89,30 @@ export class StripeMemory implements SourceMemory {
       this.accounts = before;
       return;
     }
+    const { ids, absent, isList } = this.connected;
     const isNew = (id: string) => before[id] === undefined || before[id].goneAt !== undefined;
-    const added = Object.keys(before).length > 0 ? this.connected.filter(isNew) : [];
-    if (added.length > 0) this.notes.push(`connected since the last run: ${some(added)}`);
-    const gone = Object.keys(before).filter((id) => !this.connected!.includes(id));
+    const added = Object.keys(before).length > 0 ? ids.filter(isNew) : [];
+    this.note(isList ? 'read from this run on' : 'connected since the last run', added);
+    const gone = Object.keys(before).filter((id) => !ids.includes(id));
     const fresh = gone.filter((id) => before[id]!.goneAt === undefined);
-    if (fresh.length > 0) this.notes.push(`no longer connected, their rows are kept: ${some(fresh)}`);
+    const isDropped = (id: string) => isList && !absent.includes(id);
+    this.note(
+      'no longer connected, their rows are kept',
+      fresh.filter((id) => !isDropped(id)),
+    );
+    this.note('no longer named under accounts, their rows are kept', fresh.filter(isDropped));
+    this.note(
+      'named under accounts, but not connected',
+      absent.filter((id) => !fresh.includes(id)),
+    );
     this.accounts = Object.fromEntries([
-      ...this.connected.map((id) => [id, {}] as const),
+      ...ids.map((id) => [id, {}] as const),
       ...gone.map((id) => [id, { goneAt: before[id]!.goneAt ?? this.now() }] as const),
     ]);
+  }
+
+  private note(what: string, ids: readonly string[]): void {
+    if (ids.length > 0) this.notes.push(`${what}: ${some(ids)}`);
   }
 }
 

@@ -13,7 +13,7 @@ import { AccountStreams, wantedOf } from './account-streams.js';
 import { judge } from './answers.js';
 import { checkFields, chooseStreams } from './chosen-streams.js';
 import type { StripeConfig } from './config.js';
-import { connectedAccounts } from './connected-accounts.js';
+import { connectedAccounts, type Connected } from './connected-accounts.js';
 import { StripeMemory } from './memory.js';
 import { StripeReader } from './reader.js';
 import { usualLimits } from './usual-limits.js';
@@ -55,11 +55,12 @@ class StripeSource implements Source {
     readonly client: ApiClient,
     private readonly config: StripeConfig,
     { clock }: SourceParts,
-    connected: readonly string[] | undefined,
+    connected: Connected | undefined,
   ) {
-    const kept = new StripeMemory(config.api_version, fingerprint(config.api_key), () => clock.now(), connected);
+    const accounts = connected && { ...connected, isList: config.accounts !== 'all' };
+    const kept = new StripeMemory(config.api_version, fingerprint(config.api_key), () => clock.now(), accounts);
     this.kept = kept;
-    this.readers = (connected ?? [config.account]).map(
+    this.readers = (connected?.ids ?? [config.account]).map(
       (account) =>
         new StripeReader({
           client,
