@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
 import { startStripeTestbed, type StripeTestbed } from '../../src/testbed/index.js';
+import { summaryText } from '../../src/cli/terminal/summary.js';
 import { query, syncStripe, testDatabase, uniqueName, type SyncInput } from '../support.js';
 
 const OLD = '2024-06-20';
@@ -128,7 +129,12 @@ test('a product that the account lacks is asked for once, and said', async () =>
   const first = await sync(source);
   expect(first.outcome).toBe('partial');
   expect(first.problems.length).toBeGreaterThan(5);
-  for (const problem of first.problems) expect(problem).toMatchObject({ code: 'stripe_product', status: 'skipped' });
+  for (const problem of first.problems) {
+    expect(problem).toMatchObject({ code: 'stripe_product', status: 'skipped' });
+    // The reason is Stripe's own, also in what the terminal shows.
+    expect(problem.found).toContain('Your account is not set up to use issuing');
+    expect(summaryText(first, '')).toContain(`  found: ${problem.found}`);
+  }
   expect(first.proofs.find(({ stream }) => stream === 'climate_orders')).toMatchObject({ stored: 30, faults: [] });
 
   const asked = issuingRequests();

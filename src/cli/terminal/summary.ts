@@ -70,6 +70,7 @@ export function summaryText(summary: RunSummary, resume: string, width?: number)
   const proofs = summary.proofs.length > 0 ? `${proofTable(summary.proofs, width)}\n\n` : '';
   for (const problem of summary.problems) {
     lines.push(`${pc.yellow(problem.status)} ${problem.stream}: ${problem.message}`);
+    if (problem.found) lines.push(`  found: ${problem.found}`);
     if (problem.next) lines.push(`  next: ${problem.next}`);
   }
   lines.push(...doubtLines(summary.proofs).map((line) => pc.yellow(line)));

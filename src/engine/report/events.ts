@@ -109,7 +109,15 @@ export interface RunSummary {
   rows: number;
   pages: number;
   proofs: StreamProof[];
-  problems: { stream: string; status: StreamStatus; message: string; code: string; next?: string | undefined }[];
+  problems: {
+    stream: string;
+    status: StreamStatus;
+    message: string;
+    code: string;
+    /** What was answered, where that is why. */
+    found?: string | undefined;
+    next?: string | undefined;
+  }[];
   notes: string[];
 }
 

@@ -50,15 +50,7 @@ export async function conclude(
       notes.push(`${proof.stream}: ${countOf(proof.quarantined, 'row is', 'rows are')} in _headrace_quarantine`);
   }
   notes.push(...(options.source.notes?.() ?? []), ...(session.notes?.() ?? []));
-  const problems = list
-    .filter((run) => run.error !== undefined && run.status !== 'paused')
-    .map((run) => ({
-      stream: run.stream.name,
-      status: run.status,
-      message: messageOf(run.error),
-      code: run.error instanceof HeadraceError ? run.error.code : 'unexpected',
-      next: run.error instanceof HeadraceError ? run.error.next : undefined,
-    }));
+  const problems = list.filter((run) => run.error !== undefined && run.status !== 'paused').map(problemOf);
   const status = gateStatus();
   const summary: RunSummary = {
     runId: options.runId,
@@ -81,6 +73,11 @@ export async function conclude(
   meter.stop();
   options.emit?.({ type: 'finished', summary });
   return summary;
+}
+
+function problemOf({ stream, status, error }: StreamRun): RunSummary['problems'][number] {
+  const { code = 'unexpected', found, next } = error instanceof HeadraceError ? error : ({} as Partial<HeadraceError>);
+  return { stream: stream.name, status, message: messageOf(error), code, found, next };
 }
 
 function outcomeOf(runs: StreamRun[], proven: boolean): RunOutcome {
