@@ -108,6 +108,24 @@ test('a new account is found by itself; one that was disconnected is said, and k
   expect((await sync()).notes).toEqual([]);
 });
 
+test('an account that is disconnected while it is read keeps its rows', async () => {
+  await sync();
+  const account = testbed.api.connected.get('acct_mid')!;
+  account.churn('changed', 3);
+  await nextSecond();
+  // It is gone between its events and the objects that they name.
+  const answer = testbed.api.answer.bind(testbed.api);
+  testbed.api.answer = (request, dice) => {
+    const isRetrieved = /^\/v1\/customers\/./.test(request.url.pathname);
+    if (isRetrieved && request.headers['stripe-account'] === 'acct_mid') testbed.api.connected.delete('acct_mid');
+    return answer(request, dice);
+  };
+  await sync();
+  expect(await counts('customers')).toEqual({ acct_big: 2300, acct_mid: 250 });
+  expect((await sync()).notes.join()).toContain('no longer connected, their rows are kept: acct_mid');
+  expect(await counts('customers')).toEqual({ acct_big: 2300, acct_mid: 250 });
+});
+
 test('of a list, the accounts that are named are read', async () => {
   await sync({ ...SOURCE, accounts: ['acct_mid'] });
   expect(await counts('customers')).toEqual({ acct_mid: 250 });

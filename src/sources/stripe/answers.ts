@@ -38,7 +38,18 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
       }),
     };
   }
-  if (status === 403 && error.code === 'account_invalid') return gone(place, found);
+  // Not an object that is gone: nothing of the account may be taken for deleted.
+  if (status === 403 && error.code === 'account_invalid')
+    return {
+      kind: 'error',
+      error: new SkippableError('the key may not read this account', {
+        code: 'stripe_account',
+        place,
+        expected: 'an account that is connected',
+        found,
+        next: 'check the account, and that it is still connected',
+      }),
+    };
   if (status === 403) {
     return {
       kind: 'error',
@@ -88,7 +99,7 @@ function gone(place: string, found: string): Verdict {
       code: 'stripe_missing',
       place,
       found,
-      next: 'check base_url and, for Connect, the account',
+      next: 'check base_url',
     }),
   };
 }
