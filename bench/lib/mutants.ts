@@ -93,7 +93,11 @@ export const MUTANTS: Mutant[] = [
   {
     name: 'a list ends with its first page that is not full',
     changes: [
-      ['src/sources/manifest/runtime/moving-list.ts', 'fresh > 0 && isShort && this.mayBeLess(rows, walk)', 'rows < 0'],
+      [
+        'src/sources/manifest/runtime/moving-list.ts',
+        'fresh > 0 && isShort && (output.claims?.more || this.mayBeLess(rows, walk))',
+        'rows < 0',
+      ],
     ],
   },
 ];

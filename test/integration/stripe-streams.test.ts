@@ -225,6 +225,39 @@ test('webhooks lead to the same objects, thin events of the second API too', asy
   expect(groups).toHaveLength(3);
 });
 
+test('a thin event of an object below a parent finds it by its address, and never takes it for deleted', async () => {
+  await start({ customers: { rows: 3 } });
+  const config = stripeConfigSchema.parse({
+    connector: 'stripe',
+    api_key: TESTBED_LIVE_KEY,
+    base_url: testbed.url,
+    streams: ['tax_ids', 'customer_sources', 'customer_cash_balance_transactions', 'account_persons'],
+  }) as StripeConfig;
+  const destination = { type: 'embedded', mode: 'upsert' } as const;
+  const { source } = await openSource({ name, source: config, destination, dataDir: '' });
+  const customer = testbed.api.rows.get('customers')!.idOf(1);
+  const signal = new AbortController().signal;
+  const listed = await source.streams
+    .find((stream) => stream.name === 'tax_ids')!
+    .page({ gte: null, lt: null, cursor: null, slice: customer, signal, weight: () => 1 });
+  const id = String(listed.records[0]!['id']);
+  const event = (type: string, url?: string, named = id) => ({
+    id: `evt_${type}`,
+    object: 'v2.core.event',
+    type: `v1.${type}.updated`,
+    related_object: { id: named, type, ...(url === undefined ? {} : { url }) },
+  });
+  const told = (...events: ReturnType<typeof event>[]) => source.changes!.changed(events, signal);
+  const [found] = await told(event('tax_id', `/v1/customers/${customer}/tax_ids/${id}`));
+  expect(found).toMatchObject({ stream: 'tax_ids', records: [{ id, customer }], deleted: [] });
+  // Without an address nobody knows where it is: it is not deleted by that.
+  for (const type of ['tax_id', 'card', 'customer_cash_balance_transaction', 'person'])
+    expect(await told(event(type))).toEqual([]);
+  const [gone] = await told(event('tax_id', `/v1/customers/${customer}/tax_ids/txi_gone`, 'txi_gone'));
+  expect(gone).toMatchObject({ stream: 'tax_ids', records: [], deleted: [{ id: 'txi_gone' }] });
+  await source.close();
+});
+
 test('discover tells groups, and with --rows how many rows there are', async () => {
   await start({ customers: { rows: 40 }, invoices: { rows: 12 } });
   const { headrace } = await import('../support.js');

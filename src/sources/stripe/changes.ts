@@ -18,6 +18,8 @@ export interface Told {
   definition: StreamDefinition;
   id: string;
   object: DataRecord;
+  /** Its address needs a parent, and neither a copy nor an address tells which: nothing is known of it. */
+  isUnknown?: boolean;
 }
 
 /** Groups of rows, by the names of definitions; each object is read once, however many events name it. */
@@ -26,7 +28,7 @@ export async function changedBy(events: DataRecord[], parts: Parts): Promise<Rec
   const isBrought = (event: DataRecord, each: Told) => parts.request.isBrought?.(parts.objectOf(event, each)) === true;
   for (const event of events)
     for (const each of toldBy(event)) {
-      if (isBrought(event, each)) continue;
+      if (each.isUnknown || isBrought(event, each)) continue;
       const key = `${each.definition.name}\u0001${each.id}`;
       if (!told.has(key)) told.set(key, each);
     }
@@ -48,7 +50,7 @@ export async function changedBy(events: DataRecord[], parts: Parts): Promise<Rec
 
 /** The objects that an event tells of, by the lists that have them. */
 export function toldBy(event: DataRecord): Told[] {
-  const related = event['related_object'] as { id?: unknown; type?: unknown } | null | undefined;
+  const related = event['related_object'] as { id?: unknown; type?: unknown; url?: unknown } | null | undefined;
   // A thin event names its object, and holds no copy of it.
   const object = related
     ? { id: related.id, object: related.type }
@@ -56,12 +58,23 @@ export function toldBy(event: DataRecord): Told[] {
   if (!object) return [];
   const kind = String(object['object']);
   const found: Told[] = STREAMS.filter(({ objects }) => objects.includes(kind)).flatMap((definition) =>
-    typeof object['id'] === 'string' ? [{ definition, id: object['id'], object }] : [],
+    typeof object['id'] === 'string'
+      ? [{ definition, id: object['id'], ...(related ? thin(definition, object, related.url) : { object }) }]
+      : [],
   );
   for (const { of, field } of TOLD_BY[kind] ?? []) found.push(...named(of, object[field]));
   if (typeof event['type'] === 'string' && TELLS_OF_ACCOUNT.test(event['type']))
     found.push(...named('v1/accounts', event['account']));
   return found;
+}
+
+/** What a thin event says of its object; where that lies below a parent, the address names it. */
+function thin({ shape, list }: StreamDefinition, object: DataRecord, url: unknown): Pick<Told, 'object' | 'isUnknown'> {
+  const places = list.retrieve?.match(/\{\w+\}/g)?.length ?? 0;
+  if (typeof shape !== 'object' || places < 2) return { object };
+  const template = new RegExp(`^/${list.retrieve!.replace(/\{\w+\}/g, '([^/?]+)')}$`);
+  const parent = typeof url === 'string' ? template.exec(url)?.[1] : undefined;
+  return parent === undefined ? { object, isUnknown: true } : { object: { ...object, [shape.field]: parent } };
 }
 
 function named(path: string, id: unknown): Told[] {

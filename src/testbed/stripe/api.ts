@@ -194,6 +194,7 @@ export class StripeApi implements TestbedApi {
     if (rows) return path === 'events' ? this.listEvents(rows, query, version) : this.list(rows, query, dice, version);
     const [, collection, id, below] = /^(.+?)\/([^/]+)(?:\/([a-z_]+))?$/.exec(path) ?? [];
     const parent = collection === undefined ? undefined : this.rows.get(collection);
+    if (!parent && collection?.includes('/')) return this.retrieveLower(path, url, dice, version);
     if (!parent || !id) throw unknownUrl(url);
     if (below === undefined) return this.retrieve(parent, id, version);
     if (collection === 'customers' && below === 'payment_methods')
@@ -227,6 +228,18 @@ export class StripeApi implements TestbedApi {
   ): string {
     const rows = this.rows.get(collection)!;
     return listLower(rows, { ...of, revision: rows.revisionOf(rows.indexOf(of.id)) }, query);
+  }
+
+  /** One object of a list below another: they are few. */
+  private retrieveLower(address: string, url: URL, dice: FaultDice, version: string): string {
+    const at = address.lastIndexOf('/');
+    const [path, id] = [address.slice(0, at), address.slice(at + 1)];
+    const list = this.route(new URL(`/v1/${path}?limit=100`, url), dice, version);
+    if (typeof list !== 'string') throw unknownUrl(url);
+    const { data } = JSON.parse(list) as { data: { id: string }[] };
+    const found = data.find((each) => each.id === id);
+    if (!found) throw missing(path.slice(path.lastIndexOf('/') + 1, -1), id, 'id');
+    return JSON.stringify(found);
   }
 
   private listAccounts(query: URLSearchParams): string {
