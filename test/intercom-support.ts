@@ -1,5 +1,5 @@
 /** The testbed of Intercom, and the connector's manifest and configuration for it. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { startIntercomTestbed, TESTBED_INTERCOM_TOKEN, type IntercomTestbed } from '../src/testbed/index.js';
@@ -22,6 +22,8 @@ export const partsOf = (bed: IntercomTestbed, rows: number) =>
 export function serveIntercom(limit: 'intercom' | 'intercom-raised' = 'intercom'): void {
   beforeAll(async () => {
     testbed = await startIntercomTestbed({ rows: ROWS, limit });
+    // Files that run in one process share it, and each removes it.
+    mkdirSync(folder, { recursive: true });
     writeFileSync(configFile, JSON.stringify(CONFIG));
   });
   afterAll(async () => {

@@ -96,7 +96,7 @@ describe.skipIf(!HAS_TMUX || CHROMIUM === undefined || !NGINX)(
       page.setDefaultTimeout(patience(60_000));
       await page.goto(address);
       await page.getByRole('link', { name: 'New connection' }).click();
-      await page.getByRole('link', { name: 'Stripe' }).click();
+      await page.getByRole('link', { name: 'Stripe', exact: true }).click();
       await page.getByLabel('Name').fill('second');
       await page.getByLabel('API key').fill(TESTBED_LIVE_KEY);
       await page
