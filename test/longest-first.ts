@@ -3,16 +3,18 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Of a run on two quiet cores, the longest first; the others follow in the runner's own order. */
 const LONGEST = [
-  'integration/dashboard.test.ts',
-  'integration/docs.test.ts',
-  'integration/cli.test.ts',
   'simulation/world.test.ts',
+  'integration/evidence-moving-lists.test.ts',
+  'integration/cli.test.ts',
+  'integration/docs.test.ts',
+  'integration/dashboard.test.ts',
   'integration/whole-path.test.ts',
   'simulation/scheduler.test.ts',
   'integration/airbyte-protocol.test.ts',
   'integration/duckdb.test.ts',
   'integration/scheduler-interleavings.test.ts',
   'integration/serve.test.ts',
+  'integration/refused-parts.test.ts',
   'integration/bad-input.test.ts',
   'integration/dashboard-new.test.ts',
   'simulation/shared-budget.test.ts',

@@ -38,18 +38,7 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
       }),
     };
   }
-  // Not an object that is gone: nothing of the account may be taken for deleted.
-  if (status === 403 && error.code === 'account_invalid')
-    return {
-      kind: 'error',
-      error: new SkippableError('the key may not read this account', {
-        code: 'stripe_account',
-        place,
-        expected: 'an account that is connected',
-        found,
-        next: 'check the account, and that it is still connected',
-      }),
-    };
+  if (status === 403 && error.code === 'account_invalid') return accountRefused(place, found);
   if (status === 403) {
     return {
       kind: 'error',
@@ -88,6 +77,20 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
       expected: 'an answer',
       found,
       next: 'report this with the request id',
+    }),
+  };
+}
+
+/** Not an object that is gone: nothing of the account may be taken for deleted. */
+function accountRefused(place: string, found: string): Verdict {
+  return {
+    kind: 'error',
+    error: new SkippableError('the key may not read this account', {
+      code: 'stripe_account',
+      place,
+      expected: 'an account that is connected',
+      found,
+      next: 'check the account, and that it is still connected',
     }),
   };
 }
