@@ -141,7 +141,11 @@ test('a product that the account lacks is asked for once, and said', async () =>
   const second = await sync(source);
   expect(second.outcome).toBe('complete');
   expect(issuingRequests()).toBe(asked);
-  expect(second.notes.join('\n')).toMatch(/left out as before.*issuing_cards: the account does not have this product/);
+  const [note] = second.notes.filter((each) => each.startsWith('left out as before'));
+  expect(note).toMatch(/issuing_cards\b[^:]*: the account does not have this product/);
+  // Each reason once, whole, with all its streams.
+  expect(note!.match(/the account does not have this product/g)).toHaveLength(1);
+  expect(note).not.toContain('req_');
   // Who names a stream wants to know.
   const named = await sync({ streams: ['issuing_cards'] });
   expect(named.problems).toMatchObject([{ stream: 'issuing_cards', code: 'stripe_product' }]);

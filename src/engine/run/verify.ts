@@ -132,7 +132,10 @@ function faultsOf(
     keys.length > 0 ? [`${name}: ${keys.length} ${keys.length === 1 ? 'row' : 'rows'} ${what}: ${named(keys)}`] : [];
   return [
     ...fault(missing, 'of the API not stored'),
-    ...fault(altered, 'stored with values that are not those of the API, changed there since the last sync or here'),
+    ...fault(
+      altered,
+      'stored with values that are not those of the API (changed there since the last sync, changed here, or read at another version of it)',
+    ),
     ...fault(added, 'stored that no run of Headrace wrote'),
     // Where deletions are not followed, a row that is gone from the API stays as it is.
     ...(follow.kind === 'cursor'

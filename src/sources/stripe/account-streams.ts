@@ -43,10 +43,10 @@ export class AccountStreams {
   }
 
   /** Why streams are left out that were asked for. */
-  leftOut(): string[] {
+  leftOut(): { stream: string; reason: string }[] {
     return this.chosen.flatMap((definition) => {
       const reason = this.read.includes(definition) ? undefined : this.memory.leftOut(this.nameOf(definition));
-      return reason === undefined ? [] : [`${this.nameOf(definition)}: ${reason}`];
+      return reason === undefined ? [] : [{ stream: this.nameOf(definition), reason }];
     });
   }
 

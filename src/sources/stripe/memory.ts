@@ -75,7 +75,7 @@ export class StripeMemory implements SourceMemory {
     if (!(error instanceof SkippableError)) return;
     const againMs = ASK_AGAIN_MS[isProduct ? 'stripe_product' : error.code];
     if (againMs === undefined) return;
-    const reason = `${error.message}: ${error.found ?? ''}`.slice(0, MOST_REASON);
+    const reason = shortened(`${error.message}: ${error.found ?? ''}`);
     this.left[stream] = { reason, until: this.now() + againMs };
   }
 
@@ -121,3 +121,7 @@ const NAMED = 5;
 function some(names: readonly string[]): string {
   return names.slice(0, NAMED).join(', ') + (names.length > NAMED ? ` and ${names.length - NAMED} more` : '');
 }
+
+/** At most so long, cut between words. */
+const shortened = (text: string): string =>
+  text.length <= MOST_REASON ? text : `${text.slice(0, MOST_REASON).replace(/\s+\S*$/, '')} …`;

@@ -99,7 +99,7 @@ class StripeSource implements Source {
     return [
       ...this.kept.notes,
       ...(left.length > 0
-        ? [`left out as before, and asked for again in some days, or once named under streams: ${left.join('; ')}`]
+        ? [`left out as before, and asked for again in some days, or once named under streams: ${byReason(left)}`]
         : []),
     ];
   }
@@ -178,4 +178,14 @@ class StripeSource implements Source {
 /** Tells keys apart without telling what they are. */
 function fingerprint(key: string): string {
   return createHash('sha256').update(`headrace stripe\u0001${key}`).digest('hex').slice(0, 16);
+}
+
+/** Each reason once, with the streams that it is of. A request's id is of one of them alone. */
+function byReason(left: { stream: string; reason: string }[]): string {
+  const streams = new Map<string, string[]>();
+  for (const { stream, reason } of left) {
+    const own = reason.replace(/ \(req_\w*\)?(?: …)?$/, '');
+    streams.set(own, [...(streams.get(own) ?? []), stream]);
+  }
+  return [...streams].map(([reason, names]) => `${names.join(', ')}: ${reason}`).join('; ');
 }
