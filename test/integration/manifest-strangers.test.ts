@@ -1,11 +1,11 @@
 /** What stands among the objects of a list and is none is set aside; the rows beside it, and the pages after, come. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { PostgresDestination } from '../../src/destinations/postgres/destination.js';
+import { expect, test } from 'vitest';
+import { destination, inDestination, name } from '../evidence-support.js';
 import { manifestOf, streamOf, type Answer } from '../manifest-support.js';
 import { api, ids, range, read } from '../manifest-reading.js';
-import { headrace, query, scratch, testDatabase, uniqueName } from '../support.js';
+import { headrace, query, scratch } from '../support.js';
 
 const ROWS = range(1, 48);
 const PAGE = 10;
@@ -13,13 +13,7 @@ const STRANGERS = ['oops', 5, [1, 2], true];
 const PLACES = [1, 15, 20, 47];
 const token = 'page_token_option: {type: RequestOption, inject_into: request_parameter, field_name: p}';
 
-let destination: PostgresDestination;
-let name: string;
-beforeEach(async () => {
-  name = uniqueName();
-  destination = await testDatabase(name);
-});
-afterEach(() => destination.close());
+inDestination();
 
 test.each<[string, string, (p: string | undefined) => number]>([
   ['numbers', '{type: PageIncrement, page_size: 10}', (p) => Number(p ?? 0) * PAGE],

@@ -1,5 +1,5 @@
 /** What Stripe's answers mean: which are limits, which may be tried again, which are the end of a stream or a run. */
-import { ConfigError, CursorGoneError, FatalError, SkippableError } from '../../base/errors.js';
+import { ConfigError, CursorGoneError, FatalError, SkippableError, type ErrorDetail } from '../../base/errors.js';
 import { retryAfterOf } from '../../http/client.js';
 import type { ApiRequest, ApiResponse, Verdict } from '../../http/request.js';
 
@@ -57,7 +57,9 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
       error: new CursorGoneError("the cursor's object was deleted", { code: 'cursor_gone', place, found }),
     };
   }
-  if (error.code === 'resource_missing' || status === 404) return gone(place, found);
+  if (error.code === 'resource_missing' || (status === 404 && error.code !== undefined)) return gone(place, found);
+  // An address that nobody knows, or another's answer: it tells nothing of the object.
+  if (status === 404) return skipped('Stripe does not know this address', 'stripe_address', place, found);
   if (status === 400 && LACKS.test(error.message ?? ''))
     return {
       kind: 'error',
@@ -82,29 +84,24 @@ export function judge(response: ApiResponse, request: ApiRequest): Verdict {
 }
 
 /** Not an object that is gone: nothing of the account may be taken for deleted. */
-function accountRefused(place: string, found: string): Verdict {
-  return {
-    kind: 'error',
-    error: new SkippableError('the key may not read this account', {
-      code: 'stripe_account',
-      place,
-      expected: 'an account that is connected',
-      found,
-      next: 'check the account, and that it is still connected',
-    }),
-  };
-}
+const accountRefused = (place: string, found: string): Verdict =>
+  skipped('the key may not read this account', 'stripe_account', place, found, {
+    expected: 'an account that is connected',
+    next: 'check the account, and that it is still connected',
+  });
 
-function gone(place: string, found: string): Verdict {
-  return {
-    kind: 'error',
-    error: new SkippableError('Stripe does not know this object or address', {
-      code: 'stripe_missing',
-      place,
-      found,
-      next: 'check base_url',
-    }),
-  };
+/** The object itself is gone. */
+const gone = (place: string, found: string): Verdict =>
+  skipped('Stripe does not know this object', 'stripe_missing', place, found);
+
+function skipped(
+  message: string,
+  code: string,
+  place: string,
+  found: string,
+  more: Pick<ErrorDetail, 'expected' | 'next'> = { next: 'check base_url' },
+): Verdict {
+  return { kind: 'error', error: new SkippableError(message, { code, place, found, ...more }) };
 }
 
 function requestId(response: ApiResponse): string {
