@@ -175,3 +175,9 @@ function startsValue(text: string, at: number): boolean {
   while (before >= 0 && /\s/.test(text[before]!)) before--;
   return before < 0 || ':[,'.includes(text[before]!);
 }
+
+/** NUL and halves of surrogate pairs become U+FFFD, as in every destination. */
+export function storableText(text: string): string {
+  const clean = text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
+  return clean.isWellFormed() ? clean : clean.toWellFormed();
+}

@@ -1,6 +1,6 @@
 /** The key of a row as one text, by which rows that came are compared with rows that are stored. */
 import { fieldOf, type DataRecord } from '../base/catalog.js';
-import { ExactNumber } from '../base/json.js';
+import { ExactNumber, storableText } from '../base/json.js';
 
 /** What stands between the parts, as `chr(1)` does in SQL. */
 const BETWEEN = '\u0001';
@@ -24,10 +24,4 @@ function partText(value: unknown, field: string, written: WrittenKeys): string {
   if (typeof value === 'number' || typeof value === 'bigint' || value instanceof ExactNumber)
     return written.numberText(value, field);
   return typeof value === 'object' && value !== null ? written.nestedText(value, field) : String(value);
-}
-
-/** NUL and halves of surrogate pairs become U+FFFD, as in every destination. */
-export function storableText(text: string): string {
-  const clean = text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
-  return clean.isWellFormed() ? clean : clean.toWellFormed();
 }

@@ -1,7 +1,7 @@
 /** From JSON schema to DuckDB's columns, and from values to cells. */
 import type { JsonSchema, JsonType } from '../base/catalog.js';
 import { isDate, parseInstant } from '../base/instant.js';
-import { ExactNumber, hasUnstorableNumber, stringifyJson } from '../base/json.js';
+import { ExactNumber, hasUnstorableNumber, stringifyJson, storableText } from '../base/json.js';
 
 /** `json` holds what is nested, and numbers with more digits than a double keeps. */
 export type ColumnType = 'boolean' | 'bigint' | 'double' | 'timestamptz' | 'date' | 'text' | 'json';
@@ -175,12 +175,6 @@ function doubleSql(name: string): string {
     when ${exponent} between 0 and 20 then ${sign} || rpad(${digits}, (${exponent} + 1)::int, '0')
     when ${exponent} between -6 and -1 then ${sign} || '0.' || repeat('0', -${exponent} - 1) || ${digits}
     else regexp_replace(regexp_replace(${text}, 'e([+-])0+', 'e\\1'), '\\.0e', 'e') end`;
-}
-
-/** NUL and halves of surrogate pairs become U+FFFD, as in every destination. */
-function storableText(text: string): string {
-  const clean = text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
-  return clean.isWellFormed() ? clean : clean.toWellFormed();
 }
 
 const UNSTORABLE_TEXT = /\\u(?:0000|d[89a-f])/i;

@@ -1,6 +1,6 @@
 /** What PostgreSQL writes for values that it stores in another form than they came in. */
-import { ExactNumber, stringifyJson } from '../../base/json.js';
-import { storableText, type WrittenKeys } from '../key-text.js';
+import { ExactNumber, storableText, stringifyJson } from '../../base/json.js';
+import type { WrittenKeys } from '../key-text.js';
 
 /** A number as `numeric` writes it: without an exponent, with the digits that it came with. */
 export function plainNumber(value: number | bigint | ExactNumber): string {
