@@ -153,6 +153,7 @@ export class PostgresSession implements DestinationSession {
 
   async writeState(writes: StateWrite[]): Promise<void> {
     if (writes.length === 0) return;
+    this.written.begin(writes);
     await this.link.onWriter(
       'a checkpoint',
       ({ client }) => inTransaction(client, () => writeState(client, writes, this.options.connection)),
@@ -171,6 +172,7 @@ export class PostgresSession implements DestinationSession {
     let careful = false;
     for (let attempt = 1; ; attempt++) {
       try {
+        this.written.begin(batch.state);
         const receipt = await this.commitOnce(batch, careful);
         this.written.note(batch.state);
         return receipt;

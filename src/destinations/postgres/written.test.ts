@@ -43,5 +43,32 @@ test.each([false, true])('a forgotten commit is found out, and nothing else is, 
       // Who shares a read may find its entries deleted by others.
       else if (!isShared) expect(older).not.toEqual([]);
     }),
+    { numRuns: 5000 },
   );
+});
+
+test('an entry that was made anew, and is there as it was before it was deleted', () => {
+  const written = new WrittenEntries();
+  const write = (expect: number, value: number | null) => written.note([{ stream: 's', key: 'k', expect, value }]);
+  for (const [expected, value] of [
+    [0, 1],
+    [1, 1],
+    [2, null],
+    [0, 1],
+  ] as const)
+    write(expected, value);
+  expect(written.older(() => 2, false)).toEqual(['s k']);
+  expect(written.older(() => 1, false)).toEqual([]);
+});
+
+test('a commit whose answer was lost is no sign of a crash, whether it was stored or not', () => {
+  const written = new WrittenEntries();
+  const first = [{ stream: 's', key: 'k', expect: 0, value: 1 }];
+  written.begin(first);
+  written.note(first);
+  written.begin([{ stream: 's', key: 'k', expect: 1, value: 1 }]);
+  for (const stored of [1, 2]) expect(written.older(() => stored, false)).toEqual([]);
+  expect(written.older(() => undefined, false)).toEqual(['s k']);
+  written.begin([{ stream: 's', key: 'k', expect: 1, value: null }]);
+  expect(written.older(() => undefined, false)).toEqual([]);
 });

@@ -11,9 +11,20 @@ export class WrittenEntries {
   /** The versions that were deleted. */
   private readonly deleted = new Map<string, number>();
 
+  /** Versions as commits leave them of which no answer came yet: they may be stored. Undefined: deleted. */
+  private readonly underWay = new Map<string, number | undefined>();
+
+  /** What is about to be committed. */
+  begin(writes: StateWrite[]): void {
+    for (const { stream, key, expect, value } of writes)
+      this.underWay.set(nameOf(stream, key), value === null ? undefined : expect + 1);
+  }
+
+  /** What was committed. */
   note(writes: StateWrite[]): void {
     for (const { stream, key, expect, value } of writes) {
       const entry = nameOf(stream, key);
+      this.underWay.delete(entry);
       this.deleted.delete(entry);
       if (value !== null) {
         this.versions.set(entry, expect + 1);
@@ -31,13 +42,18 @@ export class WrittenEntries {
 
   /**
    * Entries that are older than this session left them, or there again. `versionOf`: what is stored. Who shares a read
-   * deletes entries of others; nobody lowers a version.
+   * writes and deletes entries of others; who does not finds each as it was left, and one that was deleted and made anew
+   * has a lower version than before.
    */
   older(versionOf: (entry: string) => number | undefined, isShared: boolean): string[] {
-    const lost = [...this.versions].filter(
-      ([entry, version]) => (versionOf(entry) ?? (isShared ? Infinity : 0)) < version,
+    const isAs = (entry: string, version: number | undefined) =>
+      versionOf(entry) === version || (this.underWay.has(entry) && versionOf(entry) === this.underWay.get(entry));
+    const lost = [...this.versions].filter(([entry, version]) =>
+      isShared ? (versionOf(entry) ?? Infinity) < version : !isAs(entry, version),
     );
-    const back = [...this.deleted].filter(([entry, version]) => (versionOf(entry) ?? Infinity) <= version);
+    const back = [...this.deleted].filter(([entry, version]) =>
+      isShared ? (versionOf(entry) ?? Infinity) <= version : !isAs(entry, undefined),
+    );
     return [...lost, ...back].map(([entry]) => entry);
   }
 

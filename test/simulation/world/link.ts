@@ -64,6 +64,7 @@ export class Link {
 
   /** Entries and what belongs to them, in one transaction. */
   async write<T>(what: string, ms: number, writes: StateWrite[], work: (undo: Undo) => T, unknown: T): Promise<T> {
+    this.written.begin(writes);
     const result = await this.run(
       what,
       ms,
